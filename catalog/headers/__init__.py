@@ -1,0 +1,1 @@
+"""FITS headers of local files, every card of every HDU."""

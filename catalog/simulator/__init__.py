@@ -1,0 +1,1 @@
+"""An offline MAST over HTTP, for the demo, for classes and for tests."""
