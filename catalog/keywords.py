@@ -116,8 +116,8 @@ def archive_columns(instrument: str) -> tuple[ArchiveColumn, ...]:
 
     Examples
     --------
-    >>> len(archive_columns("niriss"))
-    206
+    >>> len(archive_columns("fgs"))
+    212
     """
     return tuple(column for column in all_archive_columns() if instrument in column.instruments)
 
@@ -152,7 +152,9 @@ def _keyword(column: ArchiveColumn, schemas: Mapping[str, dict[str, Any]]) -> Ke
         kind=_kind(column, title),
         unit=("d" if column.name != twin else None) if is_time else (unit[1] if unit else None),
         meaning=_UNIT.sub("", title) or None,
-        allowed=tuple(str(value) for value in _allowed(entry)) if column.type == "string" and not column.flag else (),
+        allowed=tuple(str(value) for value in _allowed(entry))
+        if column.type == "string" and not column.flag
+        else (),
         instruments=column.instruments,
     )
 
@@ -226,11 +228,15 @@ def lookup(name: str, instrument: str | None = None) -> Keyword:
 
     Examples
     --------
-    >>> lookup("DATE-OBS").name
-    'date_obs'
+    >>> lookup("Exp_Type").name
+    'exp_type'
     """
     wanted = name.strip().lower()
-    listed = [k for k in dictionary().values() if instrument is None or not k.instruments or instrument in k.instruments]
+    listed = [
+        k
+        for k in dictionary().values()
+        if instrument is None or not k.instruments or instrument in k.instruments
+    ]
     for keyword in listed:
         if wanted in (keyword.name.lower(), (keyword.fits_keyword or "").lower()):
             return keyword
