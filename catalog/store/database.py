@@ -1,0 +1,202 @@
+"""Open the catalog file: create, migrate, lock, read, write, close.
+
+DuckDB lets one process write and none read meanwhile. So no connection lives longer than one block of code:
+``with database.read()`` and ``with database.write()``, the second of which is one transaction. Whoever meets
+another's lock waits and tries again.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog
+
+HEAD = "0001"
+"""The newest schema revision that this code knows; `migrations/versions` ends with it."""
+
+_MEMORY = "512MB"
+_in_process: defaultdict[Path, threading.RLock] = defaultdict(threading.RLock)
+
+
+class _Locked(Exception):
+    """Another connection holds the file; worth another try."""
+
+
+class Database:
+    """A catalog file.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; `write` creates it where it is absent.
+    wait : float
+        Seconds to wait for another process to let go of the file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], wait: float = 60.0) -> None:
+        self.path = Path(path).absolute()
+        self.wait = wait
+
+    @contextmanager
+    def read(self, sealed: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open for reading.
+
+        Parameters
+        ----------
+        sealed : bool
+            Let queries reach nothing but the catalog: no files, no network, no extensions, no settings.
+
+        Raises
+        ------
+        CatalogError
+            Where there is no catalog, it is not one, is too new, or stays locked.
+        """
+        if not self.path.exists():
+            raise CatalogError(f"no catalog at {self.path}; make one with: mastlake harvest NAME --instrument ...")
+        with _in_process[self.path]:
+            self._ready()
+            connection = self._open(read_only=True)
+            try:
+                if sealed:
+                    seal(connection)
+                yield connection
+            finally:
+                connection.close()
+
+    @contextmanager
+    def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open for writing, as one transaction: committed at the end of the block, or not at all.
+
+        Raises
+        ------
+        CatalogError
+            Where the file is not a catalog, is too new, stays locked, or cannot be written.
+        """
+        with _in_process[self.path]:
+            self._ready()
+            connection = self._open(read_only=False)
+            try:
+                with _disk_faults(self.path):
+                    connection.execute("BEGIN TRANSACTION")
+                    yield connection
+                    connection.execute("COMMIT")
+            finally:
+                connection.close()  # without a COMMIT this rolls back
+
+    def exists(self) -> bool:
+        """Say whether there is a file to read."""
+        return self.path.exists()
+
+    def _ready(self) -> None:
+        """Bring the schema to `HEAD`."""
+        revision = self._revision() if self.path.exists() else None
+        if revision == HEAD:
+            return
+        if revision is not None and revision > HEAD:
+            raise CatalogTooNew(
+                f"{self.path} was written by a newer mastlake (schema {revision}, this one knows {HEAD}); upgrade mastlake"
+            )
+        self._open(read_only=False).close()  # waits for a lock, and tells faults apart
+        from catalog.store.schema import migrate
+
+        with _disk_faults(self.path):
+            migrate(self.path)
+
+    def _revision(self) -> str | None:
+        connection = self._open(read_only=True)
+        try:
+            tables = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+            if "alembic_version" in tables:
+                row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+                return str(row[0]) if row else None
+            if tables:
+                raise NotACatalog(
+                    f"{self.path} is a DuckDB database, but not a mastlake catalog; choose another --catalog"
+                )
+            return None
+        finally:
+            connection.close()
+
+    def _open(self, read_only: bool) -> duckdb.DuckDBPyConnection:
+        attempts = Retrying(
+            retry=retry_if_exception_type(_Locked),
+            wait=wait_random_exponential(multiplier=0.02, max=0.5),
+            stop=stop_after_delay(self.wait),
+        )
+        try:
+            return attempts(self._connect, read_only)
+        except RetryError as error:
+            raise CatalogLocked(
+                f"{self.path} is in use by another process ({error.last_attempt.exception()}); try again when it is done"
+            ) from None
+
+    def _connect(self, read_only: bool) -> duckdb.DuckDBPyConnection:
+        settings: dict[str, Any] = {
+            "memory_limit": _MEMORY,
+            "temp_directory": f"{self.path}.tmp",
+            "preserve_insertion_order": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        try:
+            return duckdb.connect(str(self.path), read_only=read_only, config=settings)
+        except duckdb.Error as error:
+            raise self._explain(error) from error
+
+    def _explain(self, error: duckdb.Error) -> Exception:
+        """Tell the reasons apart that DuckDB gives as text."""
+        text = str(error)
+        if "Could not set lock" in text or "different configuration" in text:
+            holder = text.partition("held in ")[2].partition(". See")[0]
+            return _Locked(holder or "its own")
+        if "not a valid DuckDB database" in text:
+            return NotACatalog(f"{self.path} is not a DuckDB database; choose another --catalog")
+        if "version number" in text or "newer version" in text.lower():
+            return CatalogTooNew(f"{self.path} was written by a newer DuckDB; upgrade the duckdb package")
+        if isinstance(error, duckdb.IOException):
+            reason = text.splitlines()[0].removeprefix("IO Error: ")
+            return CatalogUnwritable(f"cannot use {self.path}: {reason}")
+        return error
+
+
+def seal(connection: duckdb.DuckDBPyConnection) -> None:
+    """Shut a connection off from files, network, extensions and settings; it cannot be undone."""
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+@contextmanager
+def _disk_faults(path: Path) -> Iterator[None]:
+    """Turn what a full or read-only disk does to a transaction into one clear line."""
+    try:
+        yield
+    except (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException) as error:
+        text = str(error)
+        if "No space left" in text or "disk full" in text.lower():
+            raise CatalogUnwritable(
+                f"no space left for {path}; nothing was changed, free some and run again"
+            ) from error
+        if "Permission denied" in text or "Read-only" in text or isinstance(error, duckdb.IOException):
+            raise CatalogUnwritable(f"cannot write {path}: {text.splitlines()[0]}; nothing was changed") from error
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise CatalogUnwritable(
+                f"no space left for {path}; nothing was changed, free some and run again"
+            ) from error
+        raise
+
+
+def quoted(name: str) -> str:
+    """Quote a table or column name for SQL."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,127 @@
+"""The tables of a catalog, as SQLAlchemy models.
+
+These are the fixed columns. Three tables grow by the archive's own columns as they are first seen:
+`file_version`, `observation_version` and `product_version`.
+
+No table has a primary key, a unique constraint, a foreign key or an index: the same schema must also live in
+DuckLake, which has none, and they cost more than they give in a column store. The merge keeps keys unique.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Double, Integer, MetaData, String, Table, Text
+from sqlalchemy.types import TIMESTAMP
+
+metadata = MetaData()
+
+searches = Table(
+    "searches",
+    metadata,
+    Column("name", String, nullable=False),
+    Column("kind", String, nullable=False, comment="files: a keyword search; observations: an advanced search"),
+    Column("instrument", String, comment="whose keyword search is asked; null for an observation search"),
+    Column("criteria", ARRAY(Text), comment="as the user wrote them, KEYWORD=VALUE"),
+    Column("cursor_mjd", Double, comment="newest ingest completion seen, MJD (UTC)"),
+    Column("created_at", TIMESTAMP, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run", Integer, nullable=False),
+    Column("search", String, nullable=False),
+    Column("kind", String, nullable=False, comment="full or incremental"),
+    Column("server", String, nullable=False),
+    Column("started_at", TIMESTAMP, nullable=False),
+    Column("ended_at", TIMESTAMP, nullable=False),
+    Column("cursor_mjd", Double, comment="the search's cursor after this run"),
+    Column("files", BigInteger, nullable=False, comment="how many the search matched"),
+    Column("new", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("withdrawn", BigInteger, nullable=False),
+    Column("returned", BigInteger, nullable=False),
+    Column("unchanged", BigInteger, nullable=False),
+    Column("observations", BigInteger, nullable=False),
+    Column("products", BigInteger, nullable=False),
+    Column("linked", BigInteger, nullable=False, comment="files with a product row"),
+    Column("requests", BigInteger, nullable=False, comment="asked of the archive"),
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("run", Integer, nullable=False),
+    Column("kind", String, nullable=False, comment="new, changed, withdrawn or returned"),
+    Column("what", String, nullable=False, comment="file, observation or product"),
+    Column("key", String, nullable=False, comment="filename, obs_id or data_uri"),
+    Column("columns", ARRAY(Text), comment="that differ, where the kind is changed"),
+)
+
+pending = Table(
+    "pending",
+    metadata,
+    Column("what", String, nullable=False, comment="what is to be asked again: products"),
+    Column("key", String, nullable=False, comment="of which observation (obs_id)"),
+    Column("search", String, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("reason", Text),
+)
+
+
+def _versioned(name: str, key: str, *columns: Column[object]) -> Table:
+    """A table of versions: each row is true from ``since_run`` until ``until_run`` (null: now)."""
+    return Table(
+        name,
+        metadata,
+        Column(key, String, nullable=False),
+        *columns,
+        Column("since_run", Integer, nullable=False),
+        Column("until_run", Integer),
+    )
+
+
+file_version = _versioned(
+    "file_version",
+    "filename",
+    Column("instrument", String, nullable=False, comment="whose keyword search returned it"),
+    Column("obs_id", String, comment="CAOM's, from the file's product row; the keyword obs_id is si_obs_id"),
+    Column("row_hash", BigInteger, nullable=False, comment="of all keyword values, to see a change quickly"),
+    Column("checked_run", Integer, nullable=False, comment="the last run that read the whole row"),
+)
+observation_version = _versioned("observation_version", "obs_id", Column("row_hash", BigInteger, nullable=False))
+product_version = _versioned("product_version", "data_uri", Column("row_hash", BigInteger, nullable=False))
+
+observation_product_link = _versioned("observation_product_link", "obs_id", Column("data_uri", String, nullable=False))
+search_file_membership = _versioned("search_file_membership", "search", Column("filename", String, nullable=False))
+search_observation_membership = _versioned(
+    "search_observation_membership", "search", Column("obs_id", String, nullable=False)
+)
+
+local_file_version = Table(
+    "local_file_version",
+    metadata,
+    Column("file_id", BigInteger, nullable=False, comment="one state of one file; its HDUs and cards carry it"),
+    Column("path", String, nullable=False, comment="absolute"),
+    Column("filename", String, nullable=False),
+    Column("size", BigInteger, nullable=False, comment="bytes"),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("inode", BigInteger, nullable=False),
+    Column("checksum", String, comment="MD5 of the bytes, where they were read whole"),
+    Column("data_uri", String, comment="where a sync fetched it from"),
+    Column("indexed", Boolean, nullable=False, comment="its headers are in the catalog"),
+    Column("problem", Text, comment="what is wrong with its bytes or structure; null: nothing found"),
+    Column("since_at", TIMESTAMP, nullable=False),
+    Column("until_at", TIMESTAMP, comment="when it was seen changed, moved or gone; null: now"),
+)
+
+keywords = Table(
+    "keywords",
+    metadata,
+    Column("name", String, nullable=False),
+    Column("fits_keyword", String),
+    Column("kind", String, nullable=False, comment="text, boolean, integer, number or time"),
+    Column("unit", String),
+    Column("meaning", Text),
+    Column("allowed", ARRAY(Text)),
+    Column("instruments", ARRAY(Text)),
+)

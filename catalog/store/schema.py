@@ -1,0 +1,123 @@
+"""The schema of a catalog: migrations, and the views that are always made anew.
+
+Alembic migrates the fixed tables. Views name the columns of version tables that grow, so they are made again
+whenever a table has grown: DuckDB binds a view's columns when it is made.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from catalog.store.database import quoted
+
+_OWN_COLUMNS = {"since_run", "until_run", "row_hash", "checked_run"}
+
+_ALIASES = {
+    "files": {
+        "data_uri": "dataURI",
+        "file_size": "fileSize",
+        "is_stale": "isStale",
+        "ingest_mjd": "ingestCompletionDate_mjd",
+    },
+    "observations": {},
+    "products": {"filename": "productFilename"},
+}
+_VERSIONS = {"files": "file_version", "observations": "observation_version", "products": "product_version"}
+
+_COMMENTS = {
+    "files": "one row a FITS file that a search matches now; every keyword the archive returned",
+    "observations": "one row a CAOM observation, as it is now",
+    "products": "one row a thing that can be downloaded, as it is now",
+    "observation_products": "which products each observation lists, many to many",
+    "search_files": "which files each search matches now",
+    "search_observations": "which observations each search leads to now",
+    "local_files": "files on this disk that were fetched or indexed",
+}
+
+_FIXED_VIEWS = {
+    "observation_products": "SELECT obs_id, data_uri, since_run FROM observation_product_link WHERE until_run IS NULL",
+    "search_files": "SELECT search, filename, since_run, until_run FROM search_file_membership WHERE until_run IS NULL",
+    "search_observations": """
+        SELECT search, obs_id, since_run, until_run FROM search_observation_membership WHERE until_run IS NULL
+    """,
+    "local_files": "SELECT * EXCLUDE (until_at) FROM local_file_version WHERE until_at IS NULL",
+}
+
+
+def migrate(path: Path) -> None:
+    """Bring a catalog file to the newest revision, creating what is not there.
+
+    Parameters
+    ----------
+    path : Path
+        A DuckDB file that nobody else has open.
+    """
+    import sqlalchemy
+    from alembic import command
+    from alembic.config import Config
+
+    engine = sqlalchemy.create_engine(f"duckdb:///{path}", poolclass=sqlalchemy.pool.NullPool)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(_migrations()))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        duck = connection.connection.driver_connection  # the same connection, so the same transaction
+        fill_keywords(duck)  # type: ignore[arg-type]
+        make_views(duck)  # type: ignore[arg-type]
+
+
+def _migrations() -> Path:
+    from importlib.util import find_spec
+
+    spec = find_spec("catalog.migrations") or find_spec("migrations")
+    if spec is None or not spec.submodule_search_locations:
+        raise RuntimeError("the migrations are not installed")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def fill_keywords(connection: duckdb.DuckDBPyConnection) -> None:
+    """Write the keyword dictionary into the catalog, in place of what was there."""
+    import pyarrow as pa
+
+    from catalog.keywords import dictionary
+
+    words = dictionary().values()
+    fields = ("name", "fits_keyword", "kind", "unit", "meaning", "allowed", "instruments")
+    lists = pa.list_(pa.string())
+    types = {field: lists if field in ("allowed", "instruments") else pa.string() for field in fields}
+    table = pa.table({f: pa.array([getattr(word, f) for word in words], types[f]) for f in fields})
+    connection.execute("DELETE FROM keywords")
+    connection.register("dictionary_rows", table)
+    connection.execute("INSERT INTO keywords SELECT * FROM dictionary_rows")
+    connection.unregister("dictionary_rows")
+
+
+def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    """Return a table's columns and their DuckDB types, in order."""
+    rows = connection.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND NOT internal ORDER BY column_index",
+        [table],
+    ).fetchall()
+    return {str(name): str(kind) for name, kind in rows}
+
+
+def make_views(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make every view and macro anew, over the columns that the tables have now."""
+    for view, table in _VERSIONS.items():
+        columns = [c for c in columns_of(connection, table) if c not in _OWN_COLUMNS]
+        present = {c.lower() for c in columns}
+        aliases = {a: c for a, c in _ALIASES[view].items() if c.lower() in present and a.lower() not in present}
+        shown = [quoted(c) for c in columns] + [f"{quoted(c)} AS {a}" for a, c in aliases.items()]
+        chosen = ", ".join([*shown, "since_run"])
+        connection.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT {chosen} FROM {table} WHERE until_run IS NULL")
+        connection.execute(
+            f"""CREATE OR REPLACE MACRO {view}_at(run) AS TABLE
+                SELECT {chosen} FROM {table} WHERE since_run <= run AND (until_run IS NULL OR until_run > run)"""
+        )
+    for view, query in _FIXED_VIEWS.items():
+        connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
+    for view, comment in _COMMENTS.items():
+        connection.execute(f"COMMENT ON VIEW {view} IS '{comment}'")

@@ -1,0 +1,9 @@
+"""Run by Alembic: applies revisions on the connection that the store hands over."""
+
+from alembic import context
+
+from catalog.store.models import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=metadata, version_table_pk=False)
+context.run_migrations()
