@@ -152,9 +152,7 @@ def _keyword(column: ArchiveColumn, schemas: Mapping[str, dict[str, Any]]) -> Ke
         kind=_kind(column, title),
         unit=("d" if column.name != twin else None) if is_time else (unit[1] if unit else None),
         meaning=_UNIT.sub("", title) or None,
-        allowed=tuple(str(value) for value in _allowed(entry))
-        if column.type == "string" and not column.flag
-        else (),
+        allowed=tuple(str(value) for value in _allowed(entry)) if column.type == "string" and not column.flag else (),
         instruments=column.instruments,
     )
 
@@ -233,9 +231,7 @@ def lookup(name: str, instrument: str | None = None) -> Keyword:
     """
     wanted = name.strip().lower()
     listed = [
-        k
-        for k in dictionary().values()
-        if instrument is None or not k.instruments or instrument in k.instruments
+        k for k in dictionary().values() if instrument is None or not k.instruments or instrument in k.instruments
     ]
     for keyword in listed:
         if wanted in (keyword.name.lower(), (keyword.fits_keyword or "").lower()):
@@ -267,9 +263,5 @@ def matching(pattern: str) -> list[Keyword]:
             return 0
         return 1 if wanted in keyword.name.lower() else 2
 
-    hits = [
-        k
-        for k in dictionary().values()
-        if wanted in f"{k.name} {k.fits_keyword or ''} {k.meaning or ''}".lower()
-    ]
+    hits = [k for k in dictionary().values() if wanted in f"{k.name} {k.fits_keyword or ''} {k.meaning or ''}".lower()]
     return sorted(hits, key=rank)

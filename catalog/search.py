@@ -184,9 +184,7 @@ def _discrete(keyword: Keyword, parts: list[str]) -> Criterion:
     if len(patterns) > 1:
         raise BadValue(f"{keyword.name}: MAST takes one wildcard for each keyword, not {len(patterns)}")
     exact = [part for part in parts if "*" not in part and "%" not in part]
-    values = tuple(
-        _boolean(keyword, part) if keyword.kind == "boolean" else _allowed(keyword, part) for part in exact
-    )
+    values = tuple(_boolean(keyword, part) if keyword.kind == "boolean" else _allowed(keyword, part) for part in exact)
     return Criterion(keyword.name, values, (), patterns[0] if patterns else None)
 
 

@@ -104,7 +104,7 @@ class Database:
             return
         if revision is not None and revision > HEAD:
             raise CatalogTooNew(
-                f"{self.path} was written by a newer mastlake (schema {revision}, this one knows {HEAD}); upgrade mastlake"
+                f"{self.path} was written by a newer mastlake (schema {revision}, this one knows {HEAD}); upgrade it"
             )
         self._open(read_only=False).close()  # waits for a lock, and tells faults apart
         from catalog.store.schema import migrate
@@ -137,7 +137,7 @@ class Database:
             return attempts(self._connect, read_only)
         except RetryError as error:
             raise CatalogLocked(
-                f"{self.path} is in use by another process ({error.last_attempt.exception()}); try again when it is done"
+                f"{self.path} is in use by {error.last_attempt.exception()}; try again when it is done"
             ) from None
 
     def _connect(self, read_only: bool) -> duckdb.DuckDBPyConnection:
@@ -158,7 +158,7 @@ class Database:
         text = str(error)
         if "Could not set lock" in text or "different configuration" in text:
             holder = text.partition("held in ")[2].partition(". See")[0]
-            return _Locked(holder or "its own")
+            return _Locked(holder or "another connection of this process")
         if "not a valid DuckDB database" in text:
             return NotACatalog(f"{self.path} is not a DuckDB database; choose another --catalog")
         if "version number" in text or "newer version" in text.lower():

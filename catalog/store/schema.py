@@ -98,7 +98,8 @@ def fill_keywords(connection: duckdb.DuckDBPyConnection) -> None:
 def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
     """Return a table's columns and their DuckDB types, in order."""
     rows = connection.execute(
-        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND NOT internal ORDER BY column_index",
+        """SELECT column_name, data_type FROM duckdb_columns()
+           WHERE table_name = ? AND NOT internal ORDER BY column_index""",
         [table],
     ).fetchall()
     return {str(name): str(kind) for name, kind in rows}

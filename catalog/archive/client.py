@@ -1,0 +1,237 @@
+"""MAST behind one narrow protocol.
+
+Transport, service names, column configuration and login are `astroquery.mast`'s. Two things differ from it:
+an answer stays bytes until Arrow reads it, and waiting has bounds: a socket time-out, growing pauses while the
+archive is EXECUTING, and an end.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import requests
+
+with warnings.catch_warnings():  # astroquery's imports warn about other packages
+    warnings.simplefilter("ignore")
+    from astroquery.exceptions import LoginError
+    from astroquery.mast import ObservationsClass
+    from astroquery.mast.discovery_portal import PortalAPI
+
+from catalog.archive.answer import Answer, read_answer, read_count, read_envelope
+from catalog.errors import Garbled, Overloaded, Refused, Unreachable
+from catalog.keywords import SERVICES
+
+MAST = "https://mast.stsci.edu"
+_PRODUCTS = "Mast.Caom.Products"
+Filters = Sequence[Mapping[str, Any]]
+
+
+class Archive(Protocol):
+    """What the rest of the library asks of an archive."""
+
+    def count(self, service: str, filters: Filters) -> int:
+        """Return how many rows a keyword search has."""
+
+    def rows(self, service: str, filters: Filters, columns: Sequence[str] = ("*",), size: int = 50_000) -> Answer:
+        """Return the first page of a keyword search's rows."""
+
+    def observations(self, **criteria: Any) -> Answer:
+        """Return the CAOM observations that meet the criteria, in the terms of astroquery's query_criteria."""
+
+    def products(self, obsids: Sequence[str]) -> Answer:
+        """Return the products of the observations with these archive numbers."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How long to wait for one answer.
+
+    Attributes
+    ----------
+    connect, read : float
+        Seconds until a connection stands, and between two pieces of an answer.
+    total : float
+        Seconds until an answer that stays EXECUTING is given up; MAST's own client waits as long.
+    first_pause, longest_pause : float
+        Seconds between two looks at an answer that is EXECUTING.
+    """
+
+    connect: float = 20.0
+    read: float = 300.0
+    total: float = 600.0
+    first_pause: float = 0.2
+    longest_pause: float = 10.0
+
+
+class _Portal(PortalAPI):  # type: ignore[misc]
+    """astroquery's portal, asked at another address and with other patience."""
+
+    def __init__(self, session: requests.Session, server: str, waiting: Waiting) -> None:
+        super().__init__(session)
+        self.MAST_REQUEST_URL = f"{server}/api/v0/invoke"
+        self.COLUMNS_CONFIG_URL = f"{server}/portal/Mashup/Mashup.asmx/columnsconfig"
+        self.MAST_DOWNLOAD_URL = f"{server}/api/v0.1/Download/file"
+        self.MAST_BUNDLE_URL = f"{server}/api/v0.1/Download/bundle"
+        # astroquery shares these between instances, whatever their server. Only the filters of observations
+        # are built from a column configuration; elsewhere it serves tables that we do not make.
+        self._column_configs: dict[str, Any] = {service: {} for service in (*SERVICES.values(), _PRODUCTS)}
+        self.waiting = waiting
+        self.requests = 0
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        params: Any = None,
+        data: Any = None,
+        headers: Any = None,
+        files: Any = None,
+        stream: bool = False,
+        auth: Any = None,
+        retrieve_all: bool = True,
+    ) -> list[requests.Response]:
+        """Ask, and look again while the archive is EXECUTING."""
+        end = time.monotonic() + self.waiting.total
+        pause = self.waiting.first_pause
+        while True:
+            response = self._send(method, url, params=params, data=data, headers=headers, files=files, auth=auth)
+            if read_envelope(response.content).status != "EXECUTING":
+                return [response]
+            if time.monotonic() + pause > end:
+                raise Unreachable(f"the archive was still working after {self.waiting.total:.0f} s; try again later")
+            time.sleep(pause * random.uniform(0.75, 1.25))
+            pause = min(pause * 1.6, self.waiting.longest_pause)
+
+    def _send(self, method: str, url: str, **details: Any) -> requests.Response:
+        self.requests += 1
+        with _faults_told_apart(url):
+            response: requests.Response = super(PortalAPI, self)._request(
+                method, url, cache=False, timeout=(self.waiting.connect, self.waiting.read), **details
+            )
+            response.raise_for_status()
+            return response
+
+
+@contextmanager
+def _faults_told_apart(url: str) -> Iterator[None]:
+    """Turn what `requests` raises into the tree of errors."""
+    host = url.split("/")[2]
+    try:
+        yield
+    except requests.HTTPError as error:
+        raise _http_fault(error.response, host) from error
+    except requests.Timeout as error:
+        raise Unreachable(f"{host} did not answer in time") from error
+    except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:
+        raise Garbled(f"{host} dropped the connection in the middle of an answer") from error
+    except requests.ConnectionError as error:
+        raise Unreachable(f"cannot reach {host}; check the network and --server") from error
+    except requests.RequestException as error:
+        raise Refused(f"cannot ask {url}: {error}") from error
+
+
+def _http_fault(response: requests.Response | None, host: str) -> Exception:
+    if response is None:
+        return Unreachable(f"{host} gave no answer")
+    code = response.status_code
+    if code == 429 or code >= 500:
+        wait = response.headers.get("Retry-After", "")
+        return Overloaded(f"{host} answered HTTP {code}", float(wait) if wait.isdigit() else None)
+    return Refused(f"{host} answered HTTP {code} {response.reason}")
+
+
+class MastArchive:
+    """The archive over HTTP.
+
+    Parameters
+    ----------
+    server : str
+        Address without a path.
+    waiting : Waiting
+        How long to wait for one answer.
+
+    Notes
+    -----
+    It can be used from several threads: each gets a session of its own, since astroquery's is not safe to share.
+    """
+
+    def __init__(self, server: str = MAST, waiting: Waiting | None = None) -> None:
+        self.server = server.rstrip("/")
+        self.waiting = waiting or Waiting()
+        self._threads = threading.local()
+        self._portals: list[_Portal] = []
+
+    @property
+    def requests(self) -> int:
+        """How many requests have been sent."""
+        return sum(portal.requests for portal in self._portals)
+
+    def count(self, service: str, filters: Filters) -> int:
+        """Return how many rows a keyword search has, by the archive's COUNT_BIG(*)."""
+        return read_count(self._ask(service, {"columns": "COUNT_BIG(*)", "filters": list(filters)}, 50_000))
+
+    def rows(self, service: str, filters: Filters, columns: Sequence[str] = ("*",), size: int = 50_000) -> Answer:
+        """Return the first page of a keyword search's rows.
+
+        Parameters
+        ----------
+        service : str
+            One of `catalog.keywords.SERVICES`.
+        filters : sequence of mapping
+            As `catalog.search.Search.filters` gives them.
+        columns : sequence of str
+            Names, or ``*`` for all.
+        size : int
+            Rows of a page, 50,000 at most.
+        """
+        return read_answer(self._ask(service, {"columns": ",".join(columns), "filters": list(filters)}, size))
+
+    def observations(self, **criteria: Any) -> Answer:
+        """Return CAOM observations; criteria as of astroquery's ``Observations.query_criteria``."""
+        (response,) = self._observations.query_criteria_async(page=1, **criteria)
+        return read_answer(response.content)
+
+    def products(self, obsids: Sequence[str]) -> Answer:
+        """Return the products of the observations with these archive numbers (``obsid``)."""
+        (response,) = self._observations.get_product_list_async(list(obsids))
+        return read_answer(response.content)
+
+    def login(self, token: str) -> str:
+        """Check a token, and return whom MAST takes its bearer for.
+
+        Raises
+        ------
+        Refused
+            If MAST does not accept it.
+        """
+        auth = self._observations._auth_obj
+        auth.SESSION_INFO_URL = f"{self.server}/whoami"
+        try:
+            with _faults_told_apart(auth.SESSION_INFO_URL):
+                auth.login(token)
+                return str(auth.session_info().get("attrib", {}).get("display_name", "unknown"))
+        except LoginError:
+            raise Refused("MAST does not accept this token; make a new one at https://auth.mast.stsci.edu") from None
+
+    def _ask(self, service: str, params: dict[str, Any], size: int) -> bytes:
+        portal = self._observations._portal_api_connection
+        (response,) = portal.service_request_async(service, params, pagesize=size, page=1)
+        return bytes(response.content)
+
+    @property
+    def _observations(self) -> Any:
+        """Astroquery's Observations, one a thread."""
+        if not hasattr(self._threads, "observations"):
+            observations = ObservationsClass()
+            portal = _Portal(observations._session, self.server, self.waiting)
+            observations._portal_api_connection = portal
+            self._threads.observations = observations
+            self._portals.append(portal)
+        return self._threads.observations

@@ -1,0 +1,293 @@
+"""Merge rows into versions: new, changed, withdrawn, returned.
+
+Three tables hold versions of rows that the archive sent (`Versions`), three hold links (`Links`). Both are
+merged the same way: what is there no longer closes, what is new opens, and nothing is deleted.
+
+Every function runs in the caller's transaction and expects the rows as a relation that `Spool.offer` made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+
+from catalog.store.database import quoted
+from catalog.store.schema import columns_of, make_views
+
+
+@dataclass(frozen=True)
+class Versions:
+    """A table of versions of the archive's rows.
+
+    Attributes
+    ----------
+    table : str
+        Its name.
+    key : str
+        The column that names a row.
+    what : str
+        What `changes` calls it.
+    own : tuple of str
+        Columns that are the catalog's, not the archive's; an archive column of such a name gets a prefix.
+    extra : tuple of str
+        Those of them that are the same for all rows of a merge.
+    newest : str or None
+        A number by which the newest of several rows with one key is known.
+    """
+
+    table: str
+    key: str
+    what: str
+    own: tuple[str, ...] = ("since_run", "until_run", "row_hash")
+    extra: tuple[str, ...] = ()
+    newest: str | None = None
+
+
+FILES = Versions(
+    "file_version",
+    "filename",
+    "file",
+    ("since_run", "until_run", "row_hash", "obs_id", "instrument", "checked_run"),
+    ("instrument", "checked_run"),
+    "ingestCompletionDate_mjd",
+)
+OBSERVATIONS = Versions("observation_version", "obs_id", "observation")
+PRODUCTS = Versions("product_version", "data_uri", "product")
+
+
+def kept_name(versions: Versions, column: str) -> str:
+    """Return the name under which a column of the archive is kept.
+
+    Examples
+    --------
+    >>> kept_name(FILES, "obs_id")
+    'si_obs_id'
+    """
+    return f"si_{column}" if column.lower() in versions.own else column
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of the archive: as it was sent, as it is kept, and its type in the catalog."""
+
+    sent: str
+    kept: str
+    kind: str
+
+    @property
+    def value(self) -> str:
+        return f"CAST(s.{quoted(self.sent)} AS {self.kind})"
+
+
+def merge_versions(
+    connection: duckdb.DuckDBPyConnection, versions: Versions, staged: str, run: int, constants: dict[str, object]
+) -> None:
+    """Open a version for each staged row that is new or differs; close the one it replaces.
+
+    Leaves the temporary table ``{what}_merge``: key, fresh (a row that had no open version), differing (columns
+    that differ from the open version; null where none do).
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        In a transaction.
+    versions : Versions
+        The table to merge into.
+    staged : str
+        The relation of rows; one row a key is taken where several stand.
+    run : int
+        From when on.
+    constants : dict
+        Values of the table's extra columns.
+    """
+    columns = _ensure_columns(connection, versions, staged)
+    _compare(connection, versions, staged, columns)
+    table, key = versions.table, versions.key
+    connection.execute(
+        f"""UPDATE {table} SET until_run = ? WHERE until_run IS NULL
+            AND {key} IN (SELECT key FROM {versions.what}_merge WHERE differing IS NOT NULL)""",
+        [run],
+    )
+    names = ", ".join(quoted(c.kept) for c in columns)
+    values = ", ".join(c.value for c in columns)
+    extra = "".join(f", {name}" for name in versions.extra)
+    marks = "".join(", ?" for _ in versions.extra)
+    connection.execute(
+        f"""INSERT INTO {table} ({names}{extra}, row_hash, since_run)
+            SELECT {values}{marks}, m.row_hash, ? FROM {staged} s
+            JOIN {versions.what}_merge m USING (staged_row) WHERE m.fresh OR m.differing IS NOT NULL""",
+        [*(constants[name] for name in versions.extra), run],
+    )
+
+
+def _ensure_columns(connection: duckdb.DuckDBPyConnection, versions: Versions, staged: str) -> list[_Column]:
+    """Add the columns that were never seen, and widen those whose values no longer fit."""
+    have = {name.lower(): (name, kind) for name, kind in columns_of(connection, versions.table).items()}
+    described = connection.execute(f"DESCRIBE {staged}").fetchall()
+    columns, grown = [], False
+    for sent, kind, *_ in described:
+        if sent == "staged_row":
+            continue
+        kept = kept_name(versions, sent)
+        if kept.lower() not in have:
+            final = _settled(connection, staged, sent, kind) if versions is FILES else kind
+            connection.execute(f"ALTER TABLE {versions.table} ADD COLUMN {quoted(kept)} {final}")
+            grown = True
+        else:
+            kept, known = have[kept.lower()]
+            final = _widened(connection, versions, kept, known, kind)
+            grown = grown or final != known
+        columns.append(_Column(sent, kept, final))
+    if grown:
+        make_views(connection)
+    return columns
+
+
+def _settled(connection: duckdb.DuckDBPyConnection, staged: str, column: str, kind: str) -> str:
+    """Return the type of a column never seen: text that is only ever t or f is a boolean."""
+    if kind != "VARCHAR":
+        return kind
+    row = connection.execute(f"SELECT bool_and(lower({quoted(column)}) IN ('t', 'f')) FROM {staged}").fetchone()
+    return "BOOLEAN" if row and row[0] else kind
+
+
+def _widened(connection: duckdb.DuckDBPyConnection, versions: Versions, column: str, known: str, kind: str) -> str:
+    """Return a type that holds what is kept and what came, altering the column where it must be wider."""
+    if known == kind or ({known, kind} == {"DOUBLE", "BIGINT"} and known == "DOUBLE"):
+        return known
+    name = quoted(column)
+    empty = connection.execute(f"SELECT count({name}) = 0 FROM {versions.table}").fetchone()
+    if empty and empty[0]:
+        wider, using = kind, f"CAST(NULL AS {kind})"
+    elif known == "VARCHAR":
+        return known
+    elif {known, kind} == {"DOUBLE", "BIGINT"}:
+        wider, using = "DOUBLE", f"CAST({name} AS DOUBLE)"
+    elif known == "BOOLEAN":
+        wider, using = "VARCHAR", f"CASE WHEN {name} THEN 't' ELSE 'f' END"
+    else:
+        wider, using = "VARCHAR", f"CAST({name} AS VARCHAR)"
+    connection.execute(f"ALTER TABLE {versions.table} ALTER COLUMN {name} SET DATA TYPE {wider} USING {using}")
+    return wider
+
+
+def _compare(connection: duckdb.DuckDBPyConnection, versions: Versions, staged: str, columns: list[_Column]) -> None:
+    """Make ``{what}_merge`` from the staged rows and the open versions."""
+    what, key = versions.what, versions.key
+    key_column = next(c for c in columns if c.kept.lower() == key)
+    newest = next((c for c in columns if c.kept == versions.newest), None)
+    order = f"(-coalesce({newest.value if newest else 0}, 0), row_hash, staged_row)"
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE {what}_merge AS
+            WITH hashed AS (
+                SELECT {key_column.value} AS key, staged_row, {_hash(columns)} AS row_hash, {order} AS place FROM {staged} s
+            ), one_each AS (
+                SELECT key, min_by(staged_row, place) AS staged_row, min_by(row_hash, place) AS row_hash
+                FROM hashed GROUP BY key
+            )
+            SELECT o.key, o.staged_row, o.row_hash, v.{key} IS NULL AS fresh,
+                   v.row_hash IS DISTINCT FROM o.row_hash AND v.{key} IS NOT NULL AS suspect,
+                   CAST(NULL AS VARCHAR[]) AS differing
+            FROM one_each o LEFT JOIN {versions.table} v ON v.{key} = o.key AND v.until_run IS NULL"""
+    )
+    sent = {c.kept.lower() for c in columns}
+    gone = [name for name in columns_of(connection, versions.table) if name.lower() not in sent | set(versions.own)]
+    tests = [f"CASE WHEN {c.value} IS DISTINCT FROM v.{quoted(c.kept)} THEN {_text(c.kept)} END" for c in columns]
+    tests += [f"CASE WHEN v.{quoted(name)} IS NOT NULL THEN {_text(name)} END" for name in gone]
+    connection.execute(
+        f"""UPDATE {what}_merge m SET differing = d.differing FROM (
+                SELECT s.staged_row, list_filter([{", ".join(tests)}], lambda c: c IS NOT NULL) AS differing
+                FROM {staged} s JOIN {what}_merge m ON m.staged_row = s.staged_row AND m.suspect
+                JOIN {versions.table} v ON v.{key} = m.key AND v.until_run IS NULL
+            ) d WHERE d.staged_row = m.staged_row AND len(d.differing) > 0"""
+    )
+
+
+def _hash(columns: list[_Column]) -> str:
+    """Hash a row so that columns without a value do not count: one that appears later changes no hash."""
+    parts = [
+        f"CASE WHEN s.{quoted(c.sent)} IS NULL THEN 0::UBIGINT ELSE hash({c.value}, {_text(c.kept)}) END"
+        for c in columns
+    ]
+    expression = parts[0]
+    for part in parts[1:]:
+        expression = f"xor({expression}, {part})"
+    return f"CAST(({expression}) >> 1 AS BIGINT)"
+
+
+def _text(name: str) -> str:
+    return "'" + name.replace("'", "''") + "'"
+
+
+def close_versions(connection: duckdb.DuckDBPyConnection, versions: Versions, run: int, reached: str) -> None:
+    """Close the open versions that nothing reaches any more.
+
+    Parameters
+    ----------
+    reached : str
+        A query of the keys that something reaches.
+    """
+    connection.execute(
+        f"""UPDATE {versions.table} SET until_run = ? WHERE until_run IS NULL
+            AND {versions.key} NOT IN (SELECT key FROM ({reached}) AS r(key) WHERE key IS NOT NULL)""",
+        [run],
+    )
+
+
+@dataclass(frozen=True)
+class Links:
+    """A table of links from one key to another.
+
+    Attributes
+    ----------
+    table, left, right : str
+        Its name and its two columns.
+    """
+
+    table: str
+    left: str
+    right: str
+
+
+SEARCH_FILES = Links("search_file_membership", "search", "filename")
+SEARCH_OBSERVATIONS = Links("search_observation_membership", "search", "obs_id")
+OBSERVATION_PRODUCTS = Links("observation_product_link", "obs_id", "data_uri")
+
+
+def merge_links(connection: duckdb.DuckDBPyConnection, links: Links, now: str, scope: str, run: int) -> None:
+    """Make the open links within a scope those of ``now``.
+
+    Leaves the temporary table ``{table}_merge``: left, right, kind (new, returned or withdrawn).
+
+    Parameters
+    ----------
+    links : Links
+        The table to merge into.
+    now : str
+        A query of left and right keys that are linked now.
+    scope : str
+        A condition on the table's columns: links outside it are left alone.
+    run : int
+        From when on.
+    """
+    table, left, right = links.table, links.left, links.right
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE {table}_merge AS
+            WITH now AS (SELECT DISTINCT "left", "right" FROM ({now}) AS n("left", "right")),
+            held AS (SELECT {left} AS "left", {right} AS "right" FROM {table} WHERE until_run IS NULL AND ({scope})),
+            ever AS (SELECT DISTINCT {left} AS "left", {right} AS "right" FROM {table} WHERE until_run IS NOT NULL)
+            SELECT "left", "right", CASE WHEN e."left" IS NULL THEN 'new' ELSE 'returned' END AS kind
+            FROM now ANTI JOIN held USING ("left", "right") LEFT JOIN ever e USING ("left", "right")
+            UNION ALL SELECT "left", "right", 'withdrawn' FROM held ANTI JOIN now USING ("left", "right")"""
+    )
+    connection.execute(
+        f"""UPDATE {table} SET until_run = ? FROM {table}_merge m
+            WHERE until_run IS NULL AND {left} = m."left" AND {right} = m."right" AND m.kind = 'withdrawn'""",
+        [run],
+    )
+    connection.execute(
+        f"""INSERT INTO {table} ({left}, {right}, since_run)
+            SELECT "left", "right", ? FROM {table}_merge WHERE kind <> 'withdrawn'""",
+        [run],
+    )
