@@ -1,0 +1,179 @@
+"""What happens to an archive: time that passes, and edits by hand.
+
+One epoch is 90 days. Moving forward ingests what was planned for it, processes some exposures again under
+their old names, withdraws a few files, brings a few back, flips staleness, and moves observations between
+public and exclusive. All of it follows from the seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from catalog.keywords import SERVICES
+from catalog.simulator.columns import CAL_VERSIONS, CRDS_CONTEXTS, SDP_VERSIONS
+from catalog.simulator.layout import BLOCK, MAX_PAD
+from catalog.simulator.plan import EPOCH_DAYS, epoch_end_mjd
+from catalog.simulator.state import ArchiveState
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What share of the archive changes in one epoch.
+
+    Attributes
+    ----------
+    reprocessed : float
+        Of the exposures and level-3 products, with all their files.
+    withdrawn : float
+        Of the files; a third of them is back an epoch later.
+    stale : float
+        Of the files whose staleness flips, without a new ingest time.
+    closed : float
+        Of the visits that turn exclusive.
+    renumbered : float
+        Of the observations processed again, those that get another ``obsid``.
+    lost_links : float
+        Of the level-3 files, those that leave the keyword search but stay among CAOM's products.
+    """
+
+    reprocessed: float = 0.12
+    withdrawn: float = 0.015
+    stale: float = 0.02
+    closed: float = 0.03
+    renumbered: float = 0.4
+    lost_links: float = 0.06
+
+
+def move_to(state: ArchiveState, epoch: int, rates: Rates) -> None:
+    """Bring the archive to an epoch. Going back starts from epoch 0 and forgets edits made by hand.
+
+    Raises
+    ------
+    ValueError
+        For a negative epoch.
+    """
+    if epoch < 0:
+        raise ValueError(f"no epoch {epoch}: they begin at 0")
+    with state.lock:
+        if epoch < state.epoch:
+            state.rebuild()
+        while state.epoch < epoch:
+            _next_epoch(state, rates)
+
+
+def _next_epoch(state: ArchiveState, rates: Rates) -> None:
+    state.epoch += 1
+    state.edits = 0
+    for instrument in SERVICES:
+        _change_files(state, f"si_{instrument}", rates)
+    _change_observations(state, rates)
+    _arrive(state)
+    state.touched()
+
+
+def _arrive(state: ArchiveState) -> None:
+    now = {"epoch": state.epoch}
+    for table in (*(f"si_{instrument}" for instrument in SERVICES), "product"):
+        state.con.execute(f"UPDATE {table} SET _gone = false WHERE _born = $epoch AND _gone", now)
+    state.con.execute("UPDATE observation SET _gone = (_planned IS NOT NULL) WHERE _born = $epoch", now)
+
+
+def _change_files(state: ArchiveState, table: str, rates: Rates) -> None:
+    """Withdraw, bring back, flip and reprocess among the files that were there before."""
+    con, epoch = state.con, state.epoch
+    old = f"_born < {epoch}"
+    gone = f"{old} AND NOT _gone AND u(_file, 'withdraw {epoch}') < $share"
+    back = f"_born < {epoch - 1} AND _gone AND u(_file, 'withdraw {epoch - 1}') < $share / 3"
+    for where, flag in ((back, "false"), (gone, "true")):
+        found = con.execute(f"SELECT _file FROM {table} WHERE {where}", {"share": rates.withdrawn}).fetchnumpy()[
+            "_file"
+        ]
+        set_gone(state, table, [int(number) for number in found], flag)
+    con.execute(
+        f"UPDATE {table} SET _gone = true WHERE {old} AND \"productLevel\" = '3' AND u(_file, 'unlist {epoch}') < $share",
+        {"share": rates.lost_links},
+    )
+    con.execute(
+        f'UPDATE {table} SET "isStale" = NOT "isStale" WHERE {old} AND u(_file, \'flip {epoch}\') < $share',
+        {"share": rates.stale},
+    )
+    chosen = con.execute(
+        f"SELECT _file FROM {table} WHERE {old} AND u(_unit, 'process {epoch}') < $share", {"share": rates.reprocessed}
+    ).fetchnumpy()["_file"]
+    first_ms = f"ms({epoch_end_mjd(epoch - 1) + 0.15 * EPOCH_DAYS})"
+    moment = (
+        f"{first_ms} + CAST(u(_unit, 'ingest {epoch}') * {0.8 * EPOCH_DAYS * 86_400_000} AS BIGINT) + _file % 16 * 47"
+    )
+    process_again(state, table, [int(number) for number in chosen], moment)
+
+
+def set_gone(state: ArchiveState, table: str, numbers: Sequence[int], flag: str) -> None:
+    """Withdraw files from the keyword search and from the products, or bring them back."""
+    bound = {"numbers": list(numbers)}
+    state.con.execute(f"UPDATE {table} SET _gone = {flag} WHERE _file IN (SELECT unnest($numbers))", bound)
+    state.con.execute(f"UPDATE product SET _gone = {flag} WHERE _file IN (SELECT unnest($numbers))", bound)
+
+
+def process_again(
+    state: ArchiveState, table: str, numbers: Sequence[int], moment: str, keep_size: bool | None = None
+) -> None:
+    """Give files a new version under their old name: newer software, other bytes, a later ingest.
+
+    Parameters
+    ----------
+    state : ArchiveState
+        The archive.
+    table : str
+        Of the keyword search that lists them.
+    numbers : sequence of int
+        Of the files.
+    moment : str
+        SQL for the milliseconds of the ingest.
+    keep_size : bool, optional
+        Whether the length stays; by default that is so for about 4 in 10.
+    """
+    kept = f"u(_file, concat('size ', _version)) < 0.4" if keep_size is None else str(keep_size).lower()
+    low = f"greatest(0, _pad - {MAX_PAD})"
+    pad = f"CASE WHEN {kept} THEN _pad ELSE {low} + (_pad - {low} + CAST(u(_file, concat('pad ', _version)) * 6 AS BIGINT)) % {MAX_PAD} + 1 END"
+    version = min(state.epoch, len(CAL_VERSIONS) - 1)
+    for old_table, number in [key for key in state.made_from if key[0] == table and key[1] in set(numbers)]:
+        del state.made_from[old_table, number]
+    state.con.execute(
+        f"""
+        UPDATE {table} SET _version = _version + 1, _pad = {pad}, "fileSize" = "fileSize" + ({pad} - _pad) * {BLOCK},
+            checksum = NULL, date = {moment} - 96000, date_mjd = mjd({moment} - 96000),
+            "ingestStartDate" = {moment} - 84000, "ingestStartDate_mjd" = mjd({moment} - 84000),
+            "ingestCompletionDate" = {moment}, "ingestCompletionDate_mjd" = mjd({moment}),
+            cal_ver = $cal, crds_ctx = $context, sdp_ver = $sdp
+        WHERE _file IN (SELECT unnest($numbers))
+        """,
+        {"cal": CAL_VERSIONS[version], "context": f"jwst_{CRDS_CONTEXTS[version]}.pmap", "sdp": SDP_VERSIONS[version],
+         "numbers": list(numbers)},
+    )  # fmt: skip
+    state.con.execute(
+        f"""
+        UPDATE product SET size = s."fileSize", prvversion = s.cal_ver FROM {table} s
+        WHERE product._file = s._file AND s._file IN (SELECT unnest($numbers))
+        """,
+        {"numbers": list(numbers)},
+    )
+
+
+def _change_observations(state: ArchiveState, rates: Rates) -> None:
+    """Open what was released, close a few, and renumber some of those processed again."""
+    con, epoch = state.con, state.epoch
+    now, closing = epoch_end_mjd(epoch), f"_born < {epoch} AND u(_visit, 'close {epoch}') < $share"
+    con.execute("UPDATE observation SET \"dataRights\" = 'PUBLIC' WHERE t_obs_release <= $now", {"now": now})
+    con.execute(
+        f"UPDATE observation SET \"dataRights\" = 'EXCLUSIVE_ACCESS', t_obs_release = $until WHERE {closing}",
+        {"until": now + 180.0, "share": rates.closed},
+    )
+    con.execute(
+        f"""
+        UPDATE observation SET obsid = (obsid::BIGINT + 300000000)::VARCHAR
+        WHERE _born < {epoch} AND _unit IS NOT NULL AND u(_unit, 'process {epoch}') < $share
+            AND u(_unit, 'renumber {epoch}') < $renumbered
+        """,
+        {"share": rates.reprocessed, "renumbered": rates.renumbered},
+    )

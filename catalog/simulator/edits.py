@@ -1,0 +1,144 @@
+"""Edits by hand: one change to named files, for tests that need to know exactly what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from catalog.keywords import SERVICES
+from catalog.simulator.changes import set_gone, process_again
+from catalog.simulator.columns import SQL_TYPES
+from catalog.simulator.filters import quoted, real_name
+from catalog.simulator.plan import epoch_end_mjd
+from catalog.simulator.state import ArchiveState
+
+
+def _located(state: ArchiveState, filenames: Sequence[str]) -> dict[str, list[int]]:
+    """Table of the keyword search to the numbers of the files in it."""
+    found = state.con.execute(
+        "SELECT filename, _instrument, _file FROM product"
+        " WHERE _file IS NOT NULL AND filename IN (SELECT unnest($names)) ORDER BY _file",
+        {"names": list(filenames)},
+    ).fetchall()
+    missing = set(filenames) - {name for name, _, _ in found}
+    if missing:
+        raise ValueError(f"no such file: {', '.join(sorted(missing))}")
+    places: dict[str, list[int]] = {}
+    for _, instrument, number in found:
+        places.setdefault(f"si_{instrument}", []).append(int(number))
+    return places
+
+
+def withdraw(state: ArchiveState, filenames: Sequence[str], gone: bool = True) -> None:
+    """Take files out of the archive, or put them back as they were."""
+    with state.lock:
+        for table, numbers in _located(state, filenames).items():
+            set_gone(state, table, numbers, str(gone).lower())
+        state.touched()
+
+
+def reprocess(state: ArchiveState, filenames: Sequence[str], keep_size: bool | None = None) -> None:
+    """Process files again under their names, each ingested a second after the last edit."""
+    with state.lock:
+        for table, numbers in _located(state, filenames).items():
+            state.edits += 1
+            process_again(state, table, numbers, f"ms({epoch_end_mjd(state.epoch)}) + {state.edits * 1000}", keep_size)
+        state.touched()
+
+
+def set_stale(state: ArchiveState, filenames: Sequence[str], stale: bool = True) -> None:
+    """Set ``isStale`` and nothing else."""
+    with state.lock:
+        for table, numbers in _located(state, filenames).items():
+            state.con.execute(
+                f'UPDATE {table} SET "isStale" = $stale WHERE _file IN (SELECT unnest($numbers))',
+                {"stale": stale, "numbers": numbers},
+            )
+        state.touched()
+
+
+def edit(state: ArchiveState, filename: str, column: str, value: object) -> None:
+    """Set one column of one file silently: its bytes, checksum and ingest time stay."""
+    with state.lock:
+        ((table, (number, *_)),) = _located(state, [filename]).items()
+        name = real_name(column, state.types(table))
+        row = state.con.execute(f"SELECT {quoted(name)} FROM {table} WHERE _file = $n", {"n": number}).fetchone()
+        state.made_from.setdefault((table, number), {}).setdefault(name, row[0] if row else None)
+        state.not_constant(table, name)
+        state.con.execute(f"UPDATE {table} SET {quoted(name)} = $value WHERE _file = $n", {"value": value, "n": number})
+        state.touched()
+
+
+def add_file(state: ArchiveState, filename: str, like: str, changes: Mapping[str, object]) -> None:
+    """Ingest a new file now: a row like another file's, with its own name, URI, numbers and bytes."""
+    with state.lock:
+        ((table, (number, *_)),) = _located(state, [like]).items()
+        state.edits += 1
+        row = state.con.execute("SELECT max(_file) + 1, max(_product) + 1 FROM product").fetchone()
+        new_file, new_product = row if row else (0, 0)
+        named: dict[str, Any] = {
+            "fileName" if table == "si_guidestar" else "filename": filename,
+            "dataURI": f"mast:JWST/product/{filename}", "ArchiveFileID": 5_000_000 + int(new_file) * 3, **changes,
+        }  # fmt: skip
+        set_to = {real_name(column, state.types(table)): value for column, value in named.items()}
+        for column in set_to:
+            state.not_constant(table, column)
+        _insert_like(state, table, number, {**set_to, "_file": new_file, "_gone": False, "_born": 0})
+        if filename.rsplit("_", 1)[-1] != like.rsplit("_", 1)[-1]:
+            raise ValueError("a file like another has the same suffix")
+        old_product = {"filename": filename, "_file": new_file, "_product": new_product, "_gone": False, "_born": 0}
+        _insert_like(state, "product", number, old_product)
+        process_again(state, table, [int(new_file)], f"ms({epoch_end_mjd(state.epoch)}) + {state.edits * 1000}")
+        state.touched()
+
+
+def _insert_like(state: ArchiveState, table: str, number: int, values: Mapping[str, object]) -> None:
+    """Copy the row of a file with some columns replaced."""
+    replaced = ", ".join(f"${place} AS {quoted(column)}" for place, column in enumerate(values, start=2))
+    state.con.execute(
+        f"INSERT INTO {table} SELECT * REPLACE ({replaced}) FROM {table} WHERE _file = $1", [number, *values.values()]
+    )
+
+
+def add_column(
+    state: ArchiveState, instrument: str, name: str, kind: str, value: object, filenames: Sequence[str] | None
+) -> None:
+    """Let answers of one keyword search have a column they never had.
+
+    Its value is set in the named files, or in all; the others have null.
+    """
+    if kind not in SQL_TYPES or instrument not in SERVICES:
+        raise ValueError(f"no such type or instrument: {kind}, {instrument}")
+    table = f"si_{instrument}"
+    with state.lock:
+        state.con.execute(f"ALTER TABLE {table} ADD COLUMN {quoted(name)} {SQL_TYPES[kind]}")
+        state.types(table)[name] = kind
+        where = "true" if filenames is None else "_file IN (SELECT unnest($numbers))"
+        bound: dict[str, object] = {"value": value}
+        if filenames is not None:
+            bound["numbers"] = _located(state, filenames).get(table, [])
+        state.con.execute(f"UPDATE {table} SET {quoted(name)} = $value WHERE {where}", bound)
+        state.touched()
+
+
+def set_rights(state: ArchiveState, obs_ids: Sequence[str], exclusive: bool) -> None:
+    """Make observations, listed or not, exclusive or public."""
+    with state.lock:
+        state.con.execute(
+            'UPDATE observation SET "dataRights" = $rights, t_obs_release = $until'
+            " WHERE obs_id IN (SELECT unnest($names))",
+            {"rights": "EXCLUSIVE_ACCESS" if exclusive else "PUBLIC", "names": list(obs_ids),
+             "until": epoch_end_mjd(state.epoch) + (180.0 if exclusive else -1.0)},
+        )  # fmt: skip
+        state.touched()
+
+
+def renumber(state: ArchiveState, obs_ids: Sequence[str]) -> None:
+    """Give observations another ``obsid``."""
+    with state.lock:
+        state.con.execute(
+            "UPDATE observation SET obsid = (obsid::BIGINT + 1000000000)::VARCHAR"
+            " WHERE obs_id IN (SELECT unnest($names))",
+            {"names": list(obs_ids)},
+        )
+        state.touched()

@@ -1,0 +1,139 @@
+"""The filters of a request as SQL with bound parameters, matched the way the archive matches them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+_NUMBERS = ("int", "float", "date")
+_TRUE, _FALSE = ("true", "t", "1"), ("false", "f", "0")
+_DATE = re.compile(r"/Date\((-?\d+)\)/")
+
+
+class BadRequestError(Exception):
+    """The archive would answer this request with status ERROR and this message."""
+
+
+@dataclass
+class Condition:
+    """A WHERE clause and its parameters, grown filter by filter."""
+
+    clauses: list[str] = field(default_factory=list)
+    parameters: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def sql(self) -> str:
+        """The clauses, joined; true where there are none."""
+        return " AND ".join(self.clauses) or "true"
+
+    def bind(self, value: object) -> str:
+        """Keep a value and return the name that stands for it."""
+        name = f"p{len(self.parameters)}"
+        self.parameters[name] = value
+        return f"${name}"
+
+
+def quoted(name: str) -> str:
+    """Return a column's name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def real_name(name: str, types: Mapping[str, str]) -> str:
+    """Find a column as the archive spells it, whatever the case it was asked in."""
+    if name in types:
+        return name
+    for known in types:
+        if known.lower() == name.lower():
+            return known
+    raise BadRequestError(f"Invalid column name '{name}'.")
+
+
+def add_filters(condition: Condition, filters: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> None:
+    """Add every filter of a request: AND between filters, OR between the values of one."""
+    for one in filters:
+        name = real_name(str(one.get("paramName", "")), types)
+        condition.clauses.append(_clause(condition, name, types[name], one))
+
+
+def _clause(condition: Condition, name: str, kind: str, one: Mapping[str, Any]) -> str:
+    if one.get("freeText"):
+        pattern = re.sub(r"([\\_])", r"\\\1", str(one["freeText"]))
+        return f"CAST({quoted(name)} AS VARCHAR) ILIKE {condition.bind(pattern)} ESCAPE '\\'"
+    values = list(one.get("values") or [])
+    ranges = [value for value in values if isinstance(value, dict)]
+    single = [value for value in values if not isinstance(value, dict)]
+    if one.get("separator"):
+        single = [part for value in single for part in str(value).split(str(one["separator"]))]
+    choices = [_range(condition, name, kind, value) for value in ranges]
+    if single:
+        choices.append(_any_of(condition, name, kind, single))
+    return "(" + (" OR ".join(choice for choice in choices if choice) or "false") + ")"
+
+
+def _range(condition: Condition, name: str, kind: str, value: Mapping[str, Any]) -> str:
+    column = quoted(name) if kind in _NUMBERS else f"TRY_CAST({quoted(name)} AS DOUBLE)"
+    ends = [
+        f"{column} {sign} {condition.bind(_number(value[end], kind))}"
+        for end, sign in (("min", ">="), ("max", "<="))
+        if value.get(end) is not None
+    ]
+    return "(" + (" AND ".join(ends) or f"{column} IS NOT NULL") + ")"
+
+
+def _number(value: object, kind: str) -> float:
+    number = _plain_number(value, kind)
+    if number is None:
+        raise BadRequestError(f"Error converting data type varchar to {kind}.")
+    return number
+
+
+def _plain_number(value: object, kind: str) -> float | None:
+    text = str(value).strip()
+    if kind == "date":
+        date = _DATE.fullmatch(text)
+        return float(date[1]) if date else _iso_ms(text)
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _iso_ms(text: str) -> float | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000
+
+
+def _any_of(condition: Condition, name: str, kind: str, values: Sequence[object]) -> str:
+    if kind in _NUMBERS:
+        numbers = [number for number in (_plain_number(value, kind) for value in values) if number is not None]
+        return f"{quoted(name)} IN {_set(condition, list(numbers))}" if numbers else ""
+    words = [str(value).lower() for value in values]
+    if kind == "boolean":
+        flags = [flag for flag, spelled in ((True, _TRUE), (False, _FALSE)) if set(words) & set(spelled)]
+        return f"{quoted(name)} IN {_set(condition, list(flags))}" if flags else ""
+    return f"lower({quoted(name)}) IN {_set(condition, list(words))}"
+
+
+def _set(condition: Condition, values: list[object]) -> str:
+    """A short list is bound value by value, so that the scan can use it; a long one as one list."""
+    if len(values) <= 16:
+        return "(" + ", ".join(condition.bind(value) for value in values) + ")"
+    return f"(SELECT unnest({condition.bind(values)}))"
+
+
+def add_cone(condition: Condition, ra: float, dec: float, radius: float) -> str:
+    """Keep what lies within a radius of a place, all in degrees, and return the SQL of the distance in arcsec."""
+    here = f"radians({condition.bind(dec)}::DOUBLE)"
+    across = f"sin(radians(s_ra - {condition.bind(ra)}::DOUBLE) / 2)"
+    along = f"sin((radians(s_dec) - {here}) / 2)"
+    haversine = (
+        f"2 * degrees(asin(least(1.0, sqrt(pow({along}, 2) + cos({here}) * cos(radians(s_dec)) * pow({across}, 2)))))"
+    )
+    condition.clauses.append(f"{haversine} <= {condition.bind(radius)}::DOUBLE")
+    return f"({haversine}) * 3600"

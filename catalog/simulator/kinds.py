@@ -1,0 +1,548 @@
+"""The vocabulary of the made-up sky: kinds of exposure, their files, programs and targets.
+
+Every keyword value here is one that the schemas of ``stdatamodels`` allow; a test holds it so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Optics:
+    """What the light went through in one activity of a visit."""
+
+    filter: str | None = None
+    pupil: str | None = None
+    grating: str | None = None
+    band: str | None = None
+    channel: str | None = None
+    slit: str | None = None
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """The elements in the order of a level-3 name."""
+        if self.channel and self.band:
+            return (f"ch{self.channel[0]}", self.band)
+        return tuple(part for part in (self.filter, self.pupil, self.grating, self.slit) if part)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way of observing: an ``exp_type`` with everything that follows from it.
+
+    Attributes
+    ----------
+    instrument : str
+        As in `catalog.keywords.SERVICES`.
+    mode : str
+        The second half of CAOM's ``instrument_name``, as SOSS in NIRISS/SOSS.
+    detectors : tuple of str
+        One file of each suffix comes from each.
+    optics : tuple of Optics
+        One activity each.
+    stage2, stage3 : tuple of str
+        File suffixes of the exposures, and of the level-3 products made from them.
+    segments, dithers : int
+        Segments of one exposure, and exposures in one activity, at most.
+    frame_s : float
+        Time of one frame, seconds.
+    """
+
+    instrument: str
+    exp_type: str
+    mode: str
+    template: str
+    detectors: tuple[str, ...]
+    optics: tuple[Optics, ...]
+    aperture: str
+    subarray: str
+    size: tuple[int, int]
+    readpatt: str
+    frame_s: float
+    stage2: tuple[str, ...]
+    stage3: tuple[str, ...]
+    association: str
+    tso: bool = False
+    spectral: bool = False
+    segments: int = 1
+    dithers: int = 1
+    ngroups: int = 5
+    nints: int = 1
+    patttype: str | None = None
+
+    @property
+    def files_per_activity(self) -> int:
+        """Files of one exposure segment, over all detectors."""
+        return len(self.detectors) * len(self.stage2)
+
+
+IMAGING = ("uncal", "rate", "rateints", "cal", "i2d")
+SPECTRAL = ("uncal", "rate", "cal", "s2d", "x1d")
+SERIES = ("uncal", "rateints", "calints", "x1dints")
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        "niriss",
+        "NIS_SOSS",
+        "SOSS",
+        "NIRISS Single-Object Slitless Spectroscopy",
+        ("NIS",),
+        (Optics("CLEAR", "GR700XD"), Optics("F277W", "GR700XD")),
+        "NIS_SUBSTRIP256",
+        "SUBSTRIP256",
+        (2048, 256),
+        "NISRAPID",
+        5.494,
+        SERIES,
+        ("x1dints",),
+        "tso3",
+        tso=True,
+        spectral=True,
+        segments=3,
+        ngroups=9,
+        nints=180,
+    ),
+    Kind(
+        "niriss",
+        "NIS_AMI",
+        "AMI",
+        "NIRISS Aperture Masking Interferometry",
+        ("NIS",),
+        (Optics("F380M", "NRM"), Optics("F480M", "NRM")),
+        "NIS_SUB80",
+        "SUB80",
+        (80, 80),
+        "NISRAPID",
+        0.07544,
+        ("uncal", "rate", "rateints", "calints"),
+        (),
+        "ami3",
+        dithers=4,
+        ngroups=12,
+        nints=60,
+        patttype="AMI",
+    ),
+    Kind(
+        "niriss",
+        "NIS_IMAGE",
+        "IMAGE",
+        "NIRISS External Calibration",
+        ("NIS",),
+        (Optics("CLEAR", "F150W"), Optics("CLEAR", "F200W")),
+        "NIS_CEN",
+        "FULL",
+        (2048, 2048),
+        "NIS",
+        10.73677,
+        IMAGING,
+        ("i2d",),
+        "image3",
+        dithers=4,
+        ngroups=10,
+        patttype="IMAGING",
+    ),
+    Kind(
+        "niriss",
+        "NIS_WFSS",
+        "WFSS",
+        "NIRISS Wide Field Slitless Spectroscopy",
+        ("NIS",),
+        (Optics("GR150R", "F200W"), Optics("GR150C", "F200W")),
+        "NIS_CEN",
+        "FULL",
+        (2048, 2048),
+        "NIS",
+        10.73677,
+        ("uncal", "rate", "cal", "x1d"),
+        ("x1d",),
+        "spec3",
+        spectral=True,
+        dithers=3,
+        ngroups=12,
+        patttype="WFSS",
+    ),
+    Kind(
+        "nircam",
+        "NRC_IMAGE",
+        "IMAGE",
+        "NIRCam Imaging",
+        ("NRCA1", "NRCA2", "NRCA3", "NRCA4", "NRCB1", "NRCB2", "NRCB3", "NRCB4"),
+        (Optics("F200W", "CLEAR"),),
+        "NRCALL_FULL",
+        "FULL",
+        (2048, 2048),
+        "SHALLOW4",
+        10.73677,
+        ("uncal", "rate", "cal", "i2d"),
+        ("i2d",),
+        "image3",
+        dithers=3,
+        ngroups=6,
+        patttype="INTRAMODULEBOX",
+    ),
+    Kind(
+        "nircam",
+        "NRC_IMAGE",
+        "IMAGE",
+        "NIRCam Imaging",
+        ("NRCALONG", "NRCBLONG"),
+        (Optics("F444W", "CLEAR"), Optics("F356W", "CLEAR")),
+        "NRCALL_FULL",
+        "FULL",
+        (2048, 2048),
+        "MEDIUM8",
+        10.73677,
+        IMAGING,
+        ("i2d",),
+        "image3",
+        dithers=3,
+        ngroups=6,
+        patttype="INTRAMODULEBOX",
+    ),
+    Kind(
+        "nircam",
+        "NRC_TSGRISM",
+        "GRISM",
+        "NIRCam Grism Time Series",
+        ("NRCALONG",),
+        (Optics("F322W2", "GRISMR"), Optics("F444W", "GRISMR")),
+        "NRCA5_GRISM256_F322W2",
+        "SUBGRISM256",
+        (2048, 256),
+        "RAPID",
+        1.34669,
+        SERIES,
+        ("x1dints",),
+        "tso3",
+        tso=True,
+        spectral=True,
+        segments=4,
+        ngroups=12,
+        nints=366,
+    ),
+    Kind(
+        "nircam",
+        "NRC_WFSS",
+        "GRISM",
+        "NIRCam Wide Field Slitless Spectroscopy",
+        ("NRCALONG", "NRCBLONG"),
+        (Optics("F356W", "GRISMR"),),
+        "NRCALL_FULL",
+        "FULL",
+        (2048, 2048),
+        "SHALLOW4",
+        10.73677,
+        ("uncal", "rate", "cal", "x1d"),
+        ("x1d",),
+        "spec3",
+        spectral=True,
+        dithers=2,
+        ngroups=7,
+    ),
+    Kind(
+        "nirspec",
+        "NRS_BRIGHTOBJ",
+        "SLIT",
+        "NIRSpec Bright Object Time Series",
+        ("NRS1", "NRS2"),
+        (Optics("F290LP", None, "G395H", slit="S1600A1"),),
+        "NRS_S1600A1_SLIT",
+        "SUB2048",
+        (2048, 32),
+        "NRSRAPID",
+        0.90156,
+        SERIES,
+        ("x1dints",),
+        "tso3",
+        tso=True,
+        spectral=True,
+        segments=3,
+        ngroups=70,
+        nints=155,
+    ),
+    Kind(
+        "nirspec",
+        "NRS_IFU",
+        "IFU",
+        "NIRSpec IFU Spectroscopy",
+        ("NRS1", "NRS2"),
+        (Optics("F170LP", None, "G235H"), Optics("F290LP", None, "G395H")),
+        "NRS_FULL_IFU",
+        "FULL",
+        (2048, 2048),
+        "NRSIRS2RAPID",
+        14.58889,
+        ("uncal", "rate", "cal", "s3d", "x1d"),
+        ("s3d", "x1d"),
+        "spec3",
+        spectral=True,
+        dithers=4,
+        ngroups=20,
+    ),
+    Kind(
+        "nirspec",
+        "NRS_FIXEDSLIT",
+        "SLIT",
+        "NIRSpec Fixed Slit Spectroscopy",
+        ("NRS1", "NRS2"),
+        (Optics("F100LP", None, "G140M", slit="S200A1"),),
+        "NRS_S200A1_SLIT",
+        "SUBS200A1",
+        (2048, 64),
+        "NRSRAPID",
+        1.55754,
+        SPECTRAL,
+        ("s2d", "x1d"),
+        "spec3",
+        spectral=True,
+        dithers=3,
+        ngroups=30,
+    ),
+    Kind(
+        "nirspec",
+        "NRS_MSASPEC",
+        "MSA",
+        "NIRSpec MultiObject Spectroscopy",
+        ("NRS1", "NRS2"),
+        (Optics("CLEAR", None, "PRISM"), Optics("F170LP", None, "G235M")),
+        "NRS_FULL_MSA",
+        "FULL",
+        (2048, 2048),
+        "NRSIRS2",
+        14.58889,
+        SPECTRAL,
+        ("s2d", "x1d"),
+        "spec3",
+        spectral=True,
+        dithers=3,
+        ngroups=19,
+    ),
+    Kind(
+        "miri",
+        "MIR_IMAGE",
+        "IMAGE",
+        "MIRI Imaging",
+        ("MIRIMAGE",),
+        (Optics("F770W"), Optics("F1500W")),
+        "MIRIM_FULL",
+        "FULL",
+        (1032, 1024),
+        "FASTR1",
+        2.77504,
+        IMAGING,
+        ("i2d",),
+        "image3",
+        dithers=4,
+        ngroups=30,
+        patttype="REULEAUX",
+    ),
+    Kind(
+        "miri",
+        "MIR_MRS",
+        "IFU",
+        "MIRI Medium Resolution Spectroscopy",
+        ("MIRIFUSHORT", "MIRIFULONG"),
+        (Optics(band="SHORT", channel="12"), Optics(band="MEDIUM", channel="12"), Optics(band="LONG", channel="12")),
+        "MIRIFU_CHANNEL1A",
+        "FULL",
+        (1032, 1024),
+        "FASTR1",
+        2.77504,
+        ("uncal", "rate", "cal", "s3d", "x1d"),
+        ("s3d", "x1d"),
+        "spec3",
+        spectral=True,
+        dithers=4,
+        ngroups=25,
+        patttype="4-POINT-SETS",
+    ),
+    Kind(
+        "miri",
+        "MIR_LRS-SLITLESS",
+        "SLITLESS",
+        "MIRI Low Resolution Spectroscopy",
+        ("MIRIMAGE",),
+        (Optics("P750L"),),
+        "MIRIM_SLITLESSPRISM",
+        "SLITLESSPRISM",
+        (72, 416),
+        "FASTR1",
+        0.15904,
+        SERIES,
+        ("x1dints",),
+        "tso3",
+        tso=True,
+        spectral=True,
+        segments=5,
+        ngroups=45,
+        nints=250,
+    ),
+    Kind(
+        "miri",
+        "MIR_LRS-FIXEDSLIT",
+        "SLIT",
+        "MIRI Low Resolution Spectroscopy",
+        ("MIRIMAGE",),
+        (Optics("P750L"),),
+        "MIRIM_SLIT",
+        "FULL",
+        (1032, 1024),
+        "FASTR1",
+        2.77504,
+        SPECTRAL,
+        ("s2d", "x1d"),
+        "spec3",
+        spectral=True,
+        dithers=2,
+        ngroups=60,
+    ),
+    Kind(
+        "fgs",
+        "FGS_IMAGE",
+        "IMAGE",
+        "FGS External Calibration",
+        ("GUIDER1", "GUIDER2"),
+        (Optics(),),
+        "FGS1_FULL",
+        "FULL",
+        (2048, 2048),
+        "FGS",
+        10.73677,
+        ("uncal", "rate", "cal", "i2d"),
+        ("i2d",),
+        "image3",
+        dithers=3,
+        ngroups=4,
+    ),
+)
+"""Kinds of exposure; the place in this tuple is the kind's number in the simulator's tables."""
+
+
+@dataclass(frozen=True)
+class Suffix:
+    """What one file suffix means to the keyword search and to CAOM.
+
+    Attributes
+    ----------
+    level : int
+        CAOM's ``calib_level`` of an exposure's file.
+    product_level : str
+        The keyword search's ``productLevel`` of an exposure's file.
+    model : str
+        ``DATAMODL``.
+    """
+
+    name: str
+    level: int
+    product_level: str
+    model: str
+    description: str
+
+
+SUFFIXES: tuple[Suffix, ...] = (
+    Suffix("uncal", 1, "1b", "Level1bModel", "exposure (L1b): Uncalibrated 4D exposure data"),
+    Suffix("rate", 2, "2a", "ImageModel", "exposure (L2a): 2D count rate averaged over integrations"),
+    Suffix("rateints", 2, "2a", "CubeModel", "exposure (L2a): 3D countrate per integration"),
+    Suffix("cal", 2, "2b", "ImageModel", "exposure (L2b): 2D calibrated exposure average over integrations"),
+    Suffix("calints", 2, "2b", "CubeModel", "exposure (L2b): 3D calibrated exposure"),
+    Suffix("i2d", 2, "2b", "ImageModel", "exposure/target (L2b/L3): rectified 2D image"),
+    Suffix("s2d", 2, "2b", "MultiSlitModel", "exposure/target (L2b/L3): 2D rectified and resampled spectrum"),
+    Suffix("s3d", 2, "2b", "IFUCubeModel", "exposure/target (L2b/L3): 3D image of spectrum"),
+    Suffix("x1d", 2, "2b", "MultiSpecModel", "exposure/target (L2b/L3): 1D extracted spectrum"),
+    Suffix("x1dints", 2, "2b", "MultiSpecModel", "exposure/target (L2b/L3): 1D extracted spectrum per integration"),
+)
+
+GUIDE_MODES: tuple[tuple[str, str, str], ...] = (
+    ("gs-acq1", "FGS_ACQ1", "FGS1 guide star acquisition"),
+    ("gs-acq2", "FGS_ACQ2", "FGS2 guide star acquisition"),
+    ("gs-track", "FGS_TRACK", "FGS guide star tracking"),
+    ("gs-fg", "FGS_FINEGUIDE", "FGS guide star fine guide"),
+    ("gs-id", "FGS_ID-IMAGE", "FGS guide star identification"),
+)
+"""Guide-star files of one visit: name, ``exp_type`` and CAOM's description."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One target: the archive's name, the proposer's, and where it is (ICRS degrees)."""
+
+    name: str
+    proposed: str
+    ra: float
+    dec: float
+    category: str | None
+    description: str | None
+
+
+_HOST = "Exoplanet Systems; Exoplanets; "
+TARGETS: tuple[Target, ...] = (
+    Target("WASP-39", "WASP-39", 217.32665, -3.4445, "Star", _HOST + "G stars"),
+    Target("WASP-96", "WASP-96", 1.04641, -47.36064, "Star", _HOST + "G dwarfs"),
+    Target("HAT-P-14", "HAT-P-14", 260.11617, 38.24217, "Star", _HOST + "F dwarfs; F stars"),
+    Target("HAT-P-18", "HAT-P-18", 256.34638, 33.01231, "Star", _HOST + "K dwarfs"),
+    Target("BD+60 1753", "BD+60-1753", 261.21786, 60.43078, "Calibration", "Spectrophotometric; A stars"),
+    Target("TRAPPIST-1", "TRAPPIST-1", 346.62239, -5.04128, "Star", _HOST + "M dwarfs"),
+    Target("WASP-43", "WASP-43", 154.90812, -9.80656, "Star", _HOST + "K dwarfs"),
+    Target("GJ 1214", "GJ-1214", 258.82892, 4.96383, "Star", _HOST + "M dwarfs"),
+    Target("NGC 6552", "NGC-6552", 270.03021, 66.6151, "Galaxy", "Seyfert galaxies"),
+    Target("NGC 7319", "NGC-7319", 339.01501, 33.97582, "Galaxy", "Active galactic nuclei"),
+    Target("NGC 3324", "NGC-3324", 159.20862, -58.62011, "ISM", "H II regions"),
+    Target("M 16", "M16-PILLARS", 274.70008, -13.80667, "ISM", "Star forming regions"),
+    Target("LMC ASTROMETRIC FIELD", "LMC-ASTROMETRIC-FIELD", 80.48792, -69.49719, "Calibration", "Astrometric"),
+    Target("2MASS J1757+6703", "J1757132", 269.3051, 67.06189, "Calibration", "A dwarfs"),
+    Target("UNKNOWN", "ECLIPTIC-RA00", 9.34438, 1.43070, None, None),
+    Target("EGS DEEP FIELD", "EGS-DEEP", 214.84, 52.82, "Galaxy", "High-redshift galaxies"),
+)
+
+
+@dataclass(frozen=True)
+class StoryVisit:
+    """One visit that every sky has, so that the tutorial's search finds what a reader expects."""
+
+    program: int
+    category: str
+    pi: str
+    title: str
+    observation: int
+    kind: str
+    target: str
+    start_mjd: float
+
+
+_SERIES = "Stability of time series of transiting planets"
+STORY: tuple[StoryVisit, ...] = (
+    StoryVisit(1366, "ERS", "Aldebaran, Nadia", "Early release transits", 1, "NIS_SOSS", "WASP-39", 59786.8648),
+    StoryVisit(1091, "COM", "Marden, Alix", "Flux calibration of GR700XD", 2, "NIS_SOSS", "BD+60-1753", 59735.276),
+    StoryVisit(1541, "COM", "Espiga, Nestor", _SERIES, 1, "NIS_SOSS", "HAT-P-14", 59738.2979),
+    StoryVisit(2734, "COM", "Ponte, Klara", "Early release images and spectra", 2, "NIS_SOSS", "WASP-96", 59751.1588),
+    StoryVisit(2734, "COM", "Ponte, Klara", "Early release images and spectra", 1, "NIS_SOSS", "HAT-P-18", 59748.913),
+    StoryVisit(
+        1092, "COM", "Marden, Alix", "Wavelength calibration of GR700XD", 10, "NIS_SOSS", "BD+60-1753", 59736.02
+    ),
+    StoryVisit(1366, "ERS", "Aldebaran, Nadia", "Early release transits", 2, "NRC_TSGRISM", "WASP-39", 59782.43),
+    StoryVisit(1366, "ERS", "Aldebaran, Nadia", "Early release transits", 3, "NRS_BRIGHTOBJ", "WASP-39", 59790.21),
+    StoryVisit(1366, "ERS", "Aldebaran, Nadia", "Early release transits", 4, "MIR_LRS-SLITLESS", "WASP-43", 59915.1),
+    StoryVisit(1039, "COM", "Dukes, Danya", "Latent images of the detectors", 4, "MIR_MRS", "NGC-6552", 59706.503),
+    StoryVisit(
+        2733, "COM", "Ponte, Klara", "Early release observations of a nebula", 2, "MIR_IMAGE", "NGC-3324", 59733.19
+    ),
+    StoryVisit(1093, "COM", "Sivar, Ana", "Interferometry through a mask", 7, "NIS_AMI", "J1757132", 59735.7),
+    StoryVisit(1014, "COM", "Hoyt, Carl", "Focus of the guiders", 1, "FGS_IMAGE", "LMC-ASTROMETRIC-FIELD", 59720.4),
+)
+
+SURNAMES = ("Adler", "Brandt", "Castro", "Dimas", "Eklund", "Faber", "Garron", "Hale", "Ito", "Jansky", "Kovac", "Lund")
+GIVEN = ("Ada", "Boris", "Chiara", "Dana", "Emil", "Farah", "Greta", "Hugo", "Ines", "Jonas", "Kim", "Lena")
+SUBJECTS = (
+    "Atmospheres of temperate planets",
+    "Dust in nearby galaxies",
+    "First light in deep fields",
+    "Ices around protostars",
+    "Kinematics of active nuclei",
+    "Star formation at cosmic noon",
+    "Rings and moons of giant planets",
+    "Detector calibration",
+    "Disks of young stars",
+    "Stellar populations of dwarf galaxies",
+)
+CATEGORIES = ("GO", "GTO", "CAL", "GO", "DD")

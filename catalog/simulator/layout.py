@@ -1,0 +1,70 @@
+"""The shape of every made-up file: which extensions, how large, and so how many bytes.
+
+The length of a file follows from its shape alone, so that a million rows can carry true file sizes before a
+single file has been made. Pictures are smaller than JWST's by a factor of eight a side or more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BLOCK = 2880
+HEADER_BLOCKS = 6
+"""Blocks of the primary header: fixed, so that a row's text does not change a file's length."""
+SPECTRUM_ROWS = 256
+SPECTRUM_ROW_BYTES = 28  # WAVELENGTH, FLUX, FLUX_ERROR as doubles, DQ as a 32-bit integer
+MAX_PAD = 9
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The extensions of one file.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the SCI image, in numpy's order; empty for a spectrum.
+    spectra : int
+        How many EXTRACT1D tables.
+    raw : bool
+        True for unsigned 16-bit counts without ERR and DQ.
+    dispersed : bool
+        True where the picture is a spectral trace.
+    """
+
+    shape: tuple[int, ...]
+    spectra: int
+    raw: bool
+    dispersed: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file without its ASDF extension's data."""
+        return (HEADER_BLOCKS + 1) * BLOCK + sum(BLOCK + padded(length) for length in self._lengths())
+
+    def _lengths(self) -> list[int]:
+        if self.spectra:
+            return [SPECTRUM_ROWS * SPECTRUM_ROW_BYTES] * self.spectra
+        pixels = 1
+        for axis in self.shape:
+            pixels *= axis
+        return [2 * pixels] if self.raw else [4 * pixels] * 3
+
+
+def padded(length: int) -> int:
+    """Round up to whole FITS blocks."""
+    return -(-length // BLOCK) * BLOCK
+
+
+def layout(suffix: str, spectral: bool, tso: bool) -> Layout:
+    """Return the layout that a suffix has for a kind of exposure."""
+    if suffix in ("x1d", "x1dints"):
+        return Layout((), 2 if suffix == "x1dints" else 1, raw=False, dispersed=True)
+    plane = (32, 256) if tso and spectral else (48, 48)
+    if suffix in ("uncal", "stream"):
+        return Layout((1, 3, *plane), 0, raw=True, dispersed=spectral)
+    if suffix in ("rateints", "calints"):
+        return Layout((2, *plane), 0, raw=False, dispersed=spectral)
+    if suffix == "s3d":
+        return Layout((8, 16, 16), 0, raw=False, dispersed=False)
+    return Layout(plane, 0, raw=False, dispersed=spectral)

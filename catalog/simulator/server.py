@@ -1,0 +1,247 @@
+"""The HTTP side: MAST's paths, answered from an archive, with the faults that were ordered."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import re
+import time
+import urllib.parse
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from catalog.simulator.answers import TIMEOUT, Answer, Spoiling, answer, status
+from catalog.simulator.caom import columns_config
+from catalog.simulator.faults import Faults, Stats
+from catalog.simulator.files import send_file
+from catalog.simulator.state import ArchiveState
+
+TOKEN = "simulator-token"  # noqa: S105 - it opens made-up files only
+"""The token that exclusive files ask for."""
+
+
+@dataclass
+class Service:
+    """Everything that requests share.
+
+    Attributes
+    ----------
+    control : callable
+        Carries out an order from ``POST /_control`` and returns the answer.
+    latency_s : float
+        Pause before the first byte of every answer.
+    retry_after_s : int
+        What ``Retry-After`` says in answers 429 and 503.
+    cache_answers : bool
+        Keep whole bodies: the same question gets the same bytes until the archive changes.
+    """
+
+    state: ArchiveState
+    control: Callable[[Mapping[str, Any]], dict[str, Any]]
+    faults: Faults = field(default_factory=Faults)
+    stats: Stats = field(default_factory=Stats)
+    latency_s: float = 0.0
+    retry_after_s: int = 1
+    cache_answers: bool = False
+    kept: OrderedDict[str, Answer] = field(default_factory=OrderedDict)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """A server of one archive on loopback."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self, port: int, service: Service) -> None:
+        self.service = service
+        super().__init__(("127.0.0.1", port), Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is no event worth a traceback."""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Server
+
+    @property
+    def service(self) -> Service:
+        """What requests share."""
+        return self.server.service
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        """Nothing is written: the library never talks."""
+
+    def do_HEAD(self) -> None:  # noqa: N802 - http.server calls it so
+        """Answer like GET, without a body."""
+        self._counted(self._get)
+
+    def do_GET(self) -> None:  # noqa: N802
+        """Answer downloads, statistics and logins."""
+        self._counted(self._get)
+
+    def do_POST(self) -> None:  # noqa: N802
+        """Answer queries, column configurations, bundles and control."""
+        self._counted(self._post)
+
+    def _counted(self, respond: Callable[[], None]) -> None:
+        if self.path.startswith("/_"):
+            respond()
+            return
+        self.service.stats.begin()
+        try:
+            if self.service.latency_s:
+                time.sleep(self.service.latency_s)
+            respond()
+        finally:
+            self.service.stats.end()
+
+    def reply(
+        self, body: bytes, code: int = 200, kind: str = "application/json", headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Send a whole answer."""
+        self.begin(len(body), code, kind, headers)
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def begin(self, size: int, code: int, kind: str, headers: Mapping[str, str] | None = None) -> None:
+        """Send status line and headers."""
+        self.send_response(code)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(size))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def drop(self) -> None:
+        """Close the connection in the middle of an answer."""
+        self.wfile.flush()
+        self.close_connection = True
+
+    def busy(self, code: int) -> None:
+        """Answer 429 or 503."""
+        self.reply(b"Try again later", code, "text/plain", {"Retry-After": str(self.service.retry_after_s)})
+
+    def has_token(self) -> bool:
+        """Say whether the request carries the right token, as a header or as a cookie."""
+        header = self.headers.get("Authorization", "")
+        if header.lower().startswith("token ") and header[6:].strip() == TOKEN:
+            return True
+        cookie = re.search(r"mast_token=([^;\s]+)", self.headers.get("Cookie", ""))
+        return cookie is not None and cookie[1].strip('"') == TOKEN
+
+    def _get(self) -> None:
+        url = urllib.parse.urlsplit(self.path)
+        if url.path == "/_stats":
+            self.reply(json.dumps(self.service.stats.as_dict()).encode())
+        elif url.path == "/whoami":
+            self.reply(json.dumps(self._who()).encode())
+        elif url.path.endswith("/Download/file"):
+            send_file(self, urllib.parse.parse_qs(url.query).get("uri", [""])[0])
+        else:
+            self.reply(b'{"error": "not found"}', 404)
+
+    def _who(self) -> dict[str, object]:
+        known = self.has_token()
+        name = "simulated astronomer" if known else "anonymous"
+        return {"anon": not known, "ezid": name, "token": None, "attrib": {"display_name": name}}
+
+    def _post(self) -> None:
+        text = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        path = urllib.parse.urlsplit(self.path).path
+        if path == "/_control":
+            self._control(text)
+        elif path.endswith("/columnsconfig"):
+            self.service.stats.add("columnsconfig")
+            name = urllib.parse.parse_qs(text).get("colConfigId", [""])[0]
+            self.reply(json.dumps(columns_config(name)).encode())
+        elif "/Download/bundle" in path:
+            self._bundle(urllib.parse.parse_qs(text).get("uri", []))
+        elif path.endswith("/invoke"):
+            self._invoke(urllib.parse.parse_qs(text).get("request", ["{}"])[0])
+        else:
+            self.reply(b'{"error": "not found"}', 404)
+
+    def _control(self, text: str) -> None:
+        try:
+            done = self.service.control(json.loads(text or "{}"))
+        except (ValueError, TypeError, KeyError) as error:
+            self.reply(json.dumps({"error": str(error)}).encode(), 400)
+        else:
+            self.reply(json.dumps(done).encode())
+
+    def _bundle(self, uris: list[str]) -> None:
+        base = f"http://{self.headers.get('Host')}/api/v0.1/Download/file?uri="
+        lines = [
+            f"curl --globoff --location-trusted -f --output '{uri.rsplit('/', 1)[-1]}' '{base}{uri}'" for uri in uris
+        ]
+        self.service.stats.add("bundle")
+        self.reply(("#!/bin/bash\n" + "\n".join(lines) + "\n").encode(), 200, "text/x-sh")
+
+    def _invoke(self, text: str) -> None:
+        request = json.loads(text)
+        faults, stats = self.service.faults, self.service.stats
+        stats.add("invoke")
+        stats.add(str(request.get("service")))
+        if self._refused(faults):
+            return
+        spoiling = self._spoiling(request)
+        found = self._answer(request, spoiling)
+        stats.add("rows", found.rows)
+        self.begin(found.size, 200, "application/json")
+        if faults.take("invoke_cut"):
+            self.wfile.write(b"".join(found.pieces)[: found.size // 2])
+            self.drop()
+        elif faults.take("invoke_slow"):
+            self._send_slowly(b"".join(found.pieces))
+        else:
+            for piece in found.pieces:
+                self.wfile.write(piece)
+
+    def _refused(self, faults: Faults) -> bool:
+        """Spoil the request before it is looked at, where that was ordered."""
+        for code in (429, 503):
+            if faults.take(f"invoke_{code}"):
+                self.busy(code)
+                return True
+        if faults.take("invoke_500"):
+            self.reply(b"Internal Server Error", 500, "text/plain")
+        elif faults.take("invoke_html"):
+            self.reply(b"<html><body>Down for maintenance</body></html>", 200, "text/html")
+        elif faults.take("invoke_error"):
+            self.reply(bytes(status("ERROR", TIMEOUT).pieces[0]))
+        elif faults.take("invoke_executing"):
+            self.reply(b'{"status": "EXECUTING", "msg": "", "percent complete": 0.3}')
+        else:
+            return False
+        return True
+
+    def _spoiling(self, request: Mapping[str, Any]) -> Spoiling:
+        counting = "COUNT_BIG" in str((request.get("params") or {}).get("columns", "")).upper()
+        take = self.service.faults.take
+        if counting:
+            return Spoiling(count_moves=take("count_moves"))
+        return Spoiling(lost=take("lost_page"), doubled=take("doubled_rows"))
+
+    def _answer(self, request: Mapping[str, Any], spoiling: Spoiling) -> Answer:
+        service = self.service
+        if not service.cache_answers or spoiling != Spoiling():
+            return answer(service.state, request, spoiling)
+        bare = {name: value for name, value in request.items() if name != "cacheBreaker"}
+        with service.state.lock:
+            key = f"{service.state.generation}|{json.dumps(bare, sort_keys=True)}"
+            if key not in service.kept:
+                service.kept[key] = answer(service.state, bare, spoiling)
+            service.kept.move_to_end(key)
+            return service.kept[key]
+
+    def _send_slowly(self, body: bytes) -> None:
+        step = max(1, len(body) // 20)
+        for at in range(0, len(body), step):
+            self.wfile.write(body[at : at + step])
+            time.sleep(0.05)

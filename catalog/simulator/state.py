@@ -1,0 +1,188 @@
+"""The archive as it is at one moment: its tables, its epoch, and what was edited by hand."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import duckdb
+import pyarrow as pa
+
+from catalog.keywords import SERVICES
+from catalog.simulator.bodies import other_body, science_bodies
+from catalog.simulator.caom import OBSERVATION_TYPES, PRODUCT_TYPES
+from catalog.simulator.columns import column_types, fixed_values
+from catalog.simulator.filters import Condition
+from catalog.simulator.fits import Body
+from catalog.simulator.sky import SkyOptions, build_sky
+
+Digests = Literal["true", "nominal"]
+DEFAULT_MAX_OBSIDS = 50
+_URI = "mast:JWST/product/"
+_CACHED_BODIES = 64
+
+
+class ArchiveState:
+    """A sky and its history. One thread reads or changes it at a time; DuckDB uses both cores for that one.
+
+    Parameters
+    ----------
+    options : SkyOptions
+        What the sky is made from.
+    digests : {'true', 'nominal'}
+        ``true``: a row's ``checksum`` is the MD5 of the bytes that are served; it is computed when a row
+        with it is first asked for, so the files of that answer are made once. ``nominal``: digests are made
+        up, so that a million rows cost nothing; downloads do not match them.
+    """
+
+    def __init__(self, options: SkyOptions, digests: Digests) -> None:
+        self.options = options
+        self.digests = digests
+        self.lock = threading.RLock()
+        self.max_obsids: int | None = DEFAULT_MAX_OBSIDS
+        self.con: duckdb.DuckDBPyConnection
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        """Go back to epoch 0, everything since forgotten."""
+        with self.lock:
+            self.con = build_sky(self.options)
+            self.epoch = 0
+            self.edits = 0
+            self.made_from: dict[tuple[str, int], dict[str, object]] = {}
+            self._types = {f"si_{name}": column_types(name) for name in SERVICES} | {
+                "observation": dict(OBSERVATION_TYPES), "product": dict(PRODUCT_TYPES)}  # fmt: skip
+            self._constants = {f"si_{name}": fixed_values(self.con, name) for name in SERVICES}
+            self._bodies: dict[tuple[str, int, int], Body] = {}
+            self.generation = 0
+            self.touched()
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Hold the archive still and give its connection."""
+        with self.lock:
+            yield self.con
+
+    def touched(self) -> None:
+        """Say that rows changed: digests are due again where they are null, and cached answers are void."""
+        self.generation += 1
+        if self.digests == "nominal":
+            for name in SERVICES:
+                self.con.execute(
+                    f"UPDATE si_{name} SET checksum = md5(concat(_file, '|', _version, '|', $seed)) WHERE checksum IS NULL",
+                    {"seed": self.options.seed},
+                )
+
+    def types(self, table: str) -> dict[str, str]:
+        """Return a table's columns, in order, with their types in ``fields``."""
+        return self._types[table]
+
+    def constants(self, table: str) -> Mapping[str, str]:
+        """Return the columns that have one value in all rows, as JSON."""
+        return self._constants.get(table, {})
+
+    def not_constant(self, table: str, column: str) -> None:
+        """Say that a column can differ from row to row from now on."""
+        self._constants.get(table, {}).pop(column, None)
+
+    def ensure_digests(
+        self, con: duckdb.DuckDBPyConnection, table: str, params: Mapping[str, Any], condition: Condition
+    ) -> None:
+        """Compute the digests that an answer will show, where they are not known yet."""
+        if self.digests == "nominal":
+            return
+        columns = str(params.get("columns") or "*").lower()
+        filtered = any(str(one.get("paramName")).lower() == "checksum" for one in params.get("filters") or [])
+        if "count_big" in columns and not filtered:
+            return
+        if "*" in columns or "checksum" in columns or filtered:
+            where, bound = ("NOT _gone", {}) if filtered else (condition.sql, condition.parameters)
+            self._fill_digests(con, table, where, bound)
+
+    def _fill_digests(
+        self, con: duckdb.DuckDBPyConnection, table: str, where: str, parameters: Mapping[str, object]
+    ) -> None:
+        due = con.execute(
+            f"SELECT _file FROM {table} WHERE checksum IS NULL AND {where} ORDER BY _file", parameters
+        ).fetchnumpy()["_file"]
+        for at in range(0, len(due), 500):
+            numbers = [int(number) for number in due[at : at + 500]]
+            originals = {number: self.made_from.get((table, number), {}) for number in numbers}
+            bodies = science_bodies(con, table, numbers, originals)
+            con.register("computed", pa.table({
+                "number": list(bodies), "digest": [body.digest() for body in bodies.values()]}))  # fmt: skip
+            con.execute(f"UPDATE {table} SET checksum = c.digest FROM computed c WHERE _file = c.number")
+            con.unregister("computed")
+
+    def find_file(self, uri: str) -> ServedFile | None:
+        """Return the file behind a data URI, or None where there is none."""
+        if not uri.startswith(_URI):
+            return None
+        name = uri.removeprefix(_URI)
+        with self.lock:
+            found = self.con.execute(
+                """
+                SELECT p._file, p._instrument, o."dataRights" = 'EXCLUSIVE_ACCESS'
+                FROM product p LEFT JOIN observation o ON o._unit = p._unit
+                WHERE p.filename = $name AND NOT p._gone LIMIT 1
+                """,
+                {"name": name},
+            ).fetchone()
+            if found is None:
+                return None
+            file_no, instrument, exclusive = found
+            if file_no is None:
+                body = other_body(self.con, name)
+                return None if body is None else ServedFile(name, body, bool(exclusive), _tag(name, 0), None)
+            return self._science_file(name, f"si_{instrument}", int(file_no), bool(exclusive))
+
+    def _science_file(self, name: str, table: str, file_no: int, exclusive: bool) -> ServedFile | None:
+        row = self.con.execute(f"SELECT _version FROM {table} WHERE _file = $file_no", {"file_no": file_no}).fetchone()
+        if row is None:
+            return None
+        key = (table, file_no, int(row[0]))
+        body = self._bodies.get(key)
+        if body is None:
+            made_from = {file_no: self.made_from.get((table, file_no), {})}
+            body = science_bodies(self.con, table, [file_no], made_from)[file_no]
+            if len(self._bodies) >= _CACHED_BODIES:
+                self._bodies.pop(next(iter(self._bodies)))
+            self._bodies[key] = body
+        return ServedFile(name, body, exclusive, _tag(name, key[2]), (table, file_no))
+
+    def another_version(self, served: ServedFile) -> Body:
+        """Return the bytes that the next processing of a file could give."""
+        if served.row is None:
+            return served.body
+        table, file_no = served.row
+        with self.lock:
+            return science_bodies(self.con, table, [file_no], {}, later=1)[file_no]
+
+
+@dataclass(frozen=True)
+class ServedFile:
+    """One version of a file, ready to be sent.
+
+    Attributes
+    ----------
+    exclusive : bool
+        True where a token is needed.
+    tag : str
+        Of this version, for ETag and If-Range.
+    row : tuple of str and int, or None
+        Table and number of a searchable file.
+    """
+
+    name: str
+    body: Body
+    exclusive: bool
+    tag: str
+    row: tuple[str, int] | None
+
+
+def _tag(name: str, version: int) -> str:
+    return hashlib.blake2b(f"{name}|{version}".encode(), digest_size=8).hexdigest()
