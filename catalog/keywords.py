@@ -34,6 +34,9 @@ SERVICES: Mapping[str, str] = {
 }
 """Instrument to the name of MAST's SI keyword service."""
 
+FILENAME_COLUMNS: Mapping[str, str] = {"guidestar": "fileName"}
+"""How a service spells the column `filename`, where it differs."""
+
 _FITS_NAMES = {"date_obs": "DATE-OBS", "date_beg": "DATE-BEG", "date_end": "DATE-END"}
 _NOT_IN_HEADERS = {"checksum"}  # the archive's digest, not the FITS CHECKSUM card
 _SCHEMAS = ("core", "guider_meta", "ifucube", "wcsinfo", "oifits", "ami")

@@ -218,7 +218,7 @@ def _typed(name: str, column: pa.ChunkedArray, is_date: bool) -> pa.ChunkedArray
         return column
     known = _dictionary_types().get(name)
     if column.null_count == len(column):  # says nothing of its own type
-        return column.cast(_empty_type(known, is_date))
+        return pa.chunked_array([pa.nulls(len(column), _empty_type(known, is_date))])
     if is_date:
         return _timestamps(column)
     if known == "flag":

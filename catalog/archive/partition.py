@@ -10,7 +10,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -75,7 +75,7 @@ class Whole:
     """
 
     archive: Archive
-    patience: Patience = Patience()
+    patience: Patience = field(default_factory=Patience)
     key: str = "filename"
     at_once: int = 2
 

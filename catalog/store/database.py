@@ -8,6 +8,7 @@ another's lock waits and tries again.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import threading
 from collections import defaultdict
@@ -92,6 +93,32 @@ class Database:
                     connection.execute("COMMIT")
             finally:
                 connection.close()  # without a COMMIT this rolls back
+
+    @contextmanager
+    def harvesting(self) -> Iterator[None]:
+        """Keep other harvests of this catalog away; readers and syncs may come and go.
+
+        Raises
+        ------
+        CatalogLocked
+            If another harvest is under way.
+        CatalogUnwritable
+            If the folder cannot be written.
+        """
+        path = self.path.with_name(f"{self.path.name}.harvest")
+        try:
+            handle = path.open("a")
+        except OSError as error:
+            raise CatalogUnwritable(f"cannot write {path.parent}: {error.strerror}") from error
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise CatalogLocked(f"another harvest of {self.path} is under way; try again when it is done") from None
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
 
     def exists(self) -> bool:
         """Say whether there is a file to read."""

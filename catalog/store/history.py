@@ -181,7 +181,8 @@ def _compare(connection: duckdb.DuckDBPyConnection, versions: Versions, staged: 
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE {what}_merge AS
             WITH hashed AS (
-                SELECT {key_column.value} AS key, staged_row, {_hash(columns)} AS row_hash, {order} AS place FROM {staged} s
+                SELECT {key_column.value} AS key, staged_row, {_hash(columns)} AS row_hash, {order} AS place
+                FROM {staged} s
             ), one_each AS (
                 SELECT key, min_by(staged_row, place) AS staged_row, min_by(row_hash, place) AS row_hash
                 FROM hashed GROUP BY key

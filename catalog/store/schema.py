@@ -36,6 +36,18 @@ _COMMENTS = {
     "local_files": "files on this disk that were fetched or indexed",
 }
 
+_MACROS = {
+    "file_id(name)": "regexp_replace(regexp_replace(name, '_[^_]*$', ''), '_[oc][0-9]+$', '')",
+    "apt_observation(name)": """
+        CASE WHEN regexp_matches(split_part(name, '_', 1), '^jw[0-9]{11}$')
+             THEN name[1:7] || '-o' || name[8:10] ELSE split_part(name, '_', 1) END
+    """,
+    "program_of(name)": "CAST(TRY_CAST(regexp_extract(name, '^jw([0-9]{5})', 1) AS INTEGER) AS VARCHAR)",
+}
+"""From names, in the scheme jwPPPPPOOOVVV_GGSAA_EEEEE_DETECTOR_SUFFIX and jwPPPPP-oOOO_TTTT_..._SUFFIX
+(https://jwst-pipeline.readthedocs.io/en/latest/jwst/data_products/file_naming.html): the id of a file's CAOM
+observation, the observation's number in its program, and the program."""
+
 _FIXED_VIEWS = {
     "observation_products": "SELECT obs_id, data_uri, since_run FROM observation_product_link WHERE until_run IS NULL",
     "search_files": "SELECT search, filename, since_run, until_run FROM search_file_membership WHERE until_run IS NULL",
@@ -120,5 +132,7 @@ def make_views(connection: duckdb.DuckDBPyConnection) -> None:
         )
     for view, query in _FIXED_VIEWS.items():
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
+    for macro, expression in _MACROS.items():
+        connection.execute(f"CREATE OR REPLACE MACRO {macro} AS {expression}")
     for view, comment in _COMMENTS.items():
         connection.execute(f"COMMENT ON VIEW {view} IS '{comment}'")

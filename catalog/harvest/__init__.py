@@ -1,0 +1,134 @@
+"""Harvest: a search's files, their observations and products, into the catalog's history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from catalog.archive.client import MastArchive
+from catalog.archive.partition import Whole
+from catalog.archive.retry import Patience
+from catalog.harvest.commit import Harvested, commit
+from catalog.harvest.links import Walk
+from catalog.harvest.reconcile import read_all, read_changed
+from catalog.search import Search
+from catalog.store.database import Database
+from catalog.store.records import Run, SavedSearch, save_search, saved_search, utc_now
+from catalog.store.spool import Spool
+
+__all__ = ["Harvest", "Progress", "harvest"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a harvest is.
+
+    Attributes
+    ----------
+    search : str
+        Whose harvest.
+    stage : str
+        What is asked for: files, observations, products, programs.
+    done, total : int
+        How many of them.
+    """
+
+    search: str
+    stage: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """What came of one harvest.
+
+    Attributes
+    ----------
+    run : Run
+        As the catalog recorded it.
+    failures : dict
+        Observations whose products could not be had, and why; they are asked again in the next run.
+    """
+
+    run: Run
+    failures: dict[str, str]
+
+
+def harvest(
+    database: Database,
+    archive: MastArchive,
+    search: Search,
+    *,
+    full: bool = False,
+    patience: Patience | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Harvest:
+    """Bring the catalog to what the archive has for a search.
+
+    Parameters
+    ----------
+    database : Database
+        The catalog; made where it is absent.
+    archive : MastArchive
+        Whom to ask.
+    search : Search
+        Saved under its name, if it is not yet.
+    full : bool
+        Read every row anew; the first harvest always does.
+    patience : Patience, optional
+        How long to go on asking after a fault.
+    on_progress : callable, optional
+        Called with `Progress`.
+
+    Raises
+    ------
+    ArchiveError
+        If the archive does not answer; the catalog is as it was.
+    CatalogError
+        If the catalog cannot be used; it is as it was.
+    """
+    tell = on_progress or (lambda progress: None)
+    patience = patience or Patience()
+    started, asked_before = utc_now(), archive.requests
+    with database.harvesting():
+        saved = _saved(database, search)
+        full = full or saved.cursor_mjd is None
+        with Spool(database.path) as spool:
+            whole = Whole(archive, patience)
+
+            def on_rows(done: int, total: int) -> None:
+                tell(Progress(search.name, "files", done, total))
+
+            if full:
+                read_all(whole, search, spool, on_rows)
+            else:
+                read_changed(database, whole, saved, spool, on_rows)
+            walk = Walk(
+                database=database,
+                archive=archive,
+                patience=patience,
+                spool=spool,
+                instrument=search.instrument,
+                full=full,
+                on_done=lambda stage, done, total: tell(Progress(search.name, stage, done, total)),
+            )
+            walk.go()
+            harvested = Harvested(
+                search=search,
+                full=full,
+                server=archive.server,
+                started_at=started,
+                cursor_mjd=saved.cursor_mjd,
+                requests=archive.requests - asked_before,
+                failures=walk.failures,
+            )
+            with database.write() as connection:
+                run = commit(connection, spool, harvested)
+    return Harvest(run, walk.failures)
+
+
+def _saved(database: Database, search: Search) -> SavedSearch:
+    with database.write() as connection:
+        save_search(connection, search)
+        return saved_search(connection, search.name)

@@ -1,0 +1,320 @@
+"""The last second of a harvest: one transaction that merges what was spooled, and moves the cursor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from catalog.harvest.links import OBSERVATIONS_IN, PRODUCTS_IN, READ_IN
+from catalog.harvest.reconcile import FILES_IN, PRESENT_IN, TOUCHED_IN
+from catalog.search import Search
+from catalog.store.history import (
+    FILES,
+    OBSERVATION_PRODUCTS,
+    OBSERVATIONS,
+    PRODUCTS,
+    SEARCH_FILES,
+    SEARCH_OBSERVATIONS,
+    Versions,
+    close_versions,
+    merge_links,
+    merge_versions,
+)
+from catalog.store.records import Run, next_run, record_run, save_search, utc_now
+from catalog.store.schema import columns_of
+from catalog.store.spool import Spool
+
+
+@dataclass(frozen=True)
+class Harvested:
+    """What a harvest brought, beside the rows.
+
+    Attributes
+    ----------
+    search : Search
+        Whose rows these are.
+    full : bool
+        Whether every row was read.
+    server : str
+        Where from.
+    started_at : datetime
+        UTC.
+    cursor_mjd : float or None
+        Of the search before this run.
+    requests : int
+        Sent so far.
+    failures : dict
+        Observations whose products could not be had, and why.
+    """
+
+    search: Search
+    full: bool
+    server: str
+    started_at: datetime
+    cursor_mjd: float | None
+    requests: int
+    failures: dict[str, str]
+
+
+def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harvested) -> Run:
+    """Merge what was spooled.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        In a transaction; all or nothing of this will last.
+    spool : Spool
+        The rows.
+    harvested : Harvested
+        What they are.
+
+    Returns
+    -------
+    Run
+        As recorded.
+    """
+    search = harvested.search
+    save_search(connection, search)
+    run = next_run(connection)
+    offered = {
+        name: spool.offer(connection, name)
+        for name in (FILES_IN, PRESENT_IN, TOUCHED_IN, OBSERVATIONS_IN, PRODUCTS_IN, READ_IN)
+    }
+    _merge_files(connection, offered, search, run)
+    _merge_observations(connection, offered, harvested, run)
+    _merge_products(connection, offered, run)
+    _close_unreached(connection, run)
+    _note_pending(connection, offered, harvested, run)
+    _note_changes(connection, search, run)
+    _link_files(connection)
+    result = _summary(connection, harvested, run)
+    record_run(connection, result)
+    return result
+
+
+def _merge_files(connection: duckdb.DuckDBPyConnection, offered: dict[str, bool], search: Search, run: int) -> None:
+    present = PRESENT_IN if offered[PRESENT_IN] else FILES_IN if offered[FILES_IN] else None
+    if offered[FILES_IN]:
+        merge_versions(connection, FILES, FILES_IN, run, {"instrument": search.instrument, "checked_run": run})
+        connection.execute(
+            """UPDATE file_version SET checked_run = ? WHERE until_run IS NULL
+               AND filename IN (SELECT key FROM file_merge WHERE NOT fresh AND differing IS NULL)""",
+            [run],
+        )
+    else:
+        _nothing_merged(connection, FILES)
+    if offered[PRESENT_IN] and offered[FILES_IN]:  # a light row whose whole row was gone a moment later is no file
+        held = "SELECT filename FROM file_version WHERE until_run IS NULL"
+        now = f"SELECT {_text(search.name)}, filename FROM {present} WHERE filename IN ({held})"
+    elif present:
+        now = f"SELECT {_text(search.name)}, filename FROM {present}"
+    else:
+        now = "SELECT NULL, NULL WHERE false"
+    merge_links(connection, SEARCH_FILES, now, f"search = {_text(search.name)}", run)
+
+
+def _merge_observations(
+    connection: duckdb.DuckDBPyConnection, offered: dict[str, bool], harvested: Harvested, run: int
+) -> None:
+    name = _text(harvested.search.name)
+    scope = f"search = {name}"
+    if offered[OBSERVATIONS_IN]:
+        merge_versions(connection, OBSERVATIONS, OBSERVATIONS_IN, run, {})
+        now = f"SELECT {name}, obs_id FROM {OBSERVATIONS_IN}"
+    else:
+        _nothing_merged(connection, OBSERVATIONS)
+        now = "SELECT NULL, NULL WHERE false"
+    if not harvested.full:
+        touched = "SELECT touched FROM touched_in" if offered[TOUCHED_IN] else "SELECT NULL WHERE false"
+        scope += f" AND apt_observation(obs_id) IN ({touched})"
+        held = f"SELECT search, obs_id FROM search_observation_membership WHERE until_run IS NULL AND search = {name}"
+        now = f"""SELECT search, obs_id FROM ({now}) AS n(search, obs_id)
+                  WHERE apt_observation(obs_id) IN ({touched}) OR (search, obs_id) NOT IN ({held})"""
+    merge_links(connection, SEARCH_OBSERVATIONS, now, scope, run)
+
+
+def _merge_products(connection: duckdb.DuckDBPyConnection, offered: dict[str, bool], run: int) -> None:
+    if offered[PRODUCTS_IN]:
+        _choose_products(connection)
+        merge_versions(connection, PRODUCTS, "product_rows", run, {})
+        now = f"SELECT parent, data_uri FROM {PRODUCTS_IN}"
+    else:
+        _nothing_merged(connection, PRODUCTS)
+        now = "SELECT NULL, NULL WHERE false"
+    scope = "obs_id IN (SELECT obs_id FROM read_in)" if offered[READ_IN] else "false"
+    merge_links(connection, OBSERVATION_PRODUCTS, now, scope, run)
+
+
+def _choose_products(connection: duckdb.DuckDBPyConnection) -> None:
+    """Take one row a product: several observations list it, and it can belong to several.
+
+    The row of the first owner (lowest ``obs_id``) counts, so that the choice does not depend on which observations
+    were asked in this run: a row of a lower owner is kept as long as an observation that was not asked lists it.
+    """
+    known = columns_of(connection, "product_version")
+    lower = (
+        """WHERE NOT EXISTS (
+               SELECT 1 FROM product_version v JOIN observation_product_link l
+               ON l.data_uri = v.data_uri AND l.until_run IS NULL AND v.until_run IS NULL
+               WHERE v.data_uri = c.data_uri AND v.obs_id < c.obs_id
+                 AND l.obs_id NOT IN (SELECT obs_id FROM read_in WHERE obs_id IS NOT NULL))"""
+        if "obs_id" in known
+        else ""
+    )
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE chosen_product AS
+            SELECT c.* FROM (SELECT data_uri, min(obs_id) AS obs_id FROM {PRODUCTS_IN} GROUP BY data_uri) c {lower}"""
+    )
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP VIEW product_rows AS
+            SELECT p.* EXCLUDE (parent, parent_obsid) FROM {PRODUCTS_IN} p
+            SEMI JOIN chosen_product c ON c.data_uri = p.data_uri AND c.obs_id IS NOT DISTINCT FROM p.obs_id"""
+    )
+
+
+def _close_unreached(connection: duckdb.DuckDBPyConnection, run: int) -> None:
+    close_versions(connection, FILES, run, "SELECT filename FROM search_file_membership WHERE until_run IS NULL")
+    held = "SELECT obs_id FROM search_observation_membership WHERE until_run IS NULL"
+    close_versions(connection, OBSERVATIONS, run, held)
+    connection.execute(
+        f"""UPDATE observation_product_link SET until_run = ?
+            WHERE until_run IS NULL AND obs_id NOT IN ({held})""",
+        [run],
+    )
+    close_versions(connection, PRODUCTS, run, "SELECT data_uri FROM observation_product_link WHERE until_run IS NULL")
+
+
+def _nothing_merged(connection: duckdb.DuckDBPyConnection, versions: Versions) -> None:
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {versions.what}_merge (key VARCHAR, fresh BOOLEAN, differing VARCHAR[])"
+    )
+
+
+def _note_pending(
+    connection: duckdb.DuckDBPyConnection, offered: dict[str, bool], harvested: Harvested, run: int
+) -> None:
+    """Remember whose products are to be asked again, and forget those that were had."""
+    if offered[READ_IN]:
+        connection.execute("DELETE FROM pending WHERE what = 'products' AND key IN (SELECT obs_id FROM read_in)")
+    connection.execute(
+        "DELETE FROM pending WHERE what = 'products' AND key NOT IN (SELECT obs_id FROM search_observations)"
+    )
+    for obs_id, reason in harvested.failures.items():
+        connection.execute("DELETE FROM pending WHERE what = 'products' AND key = ?", [obs_id])
+        connection.execute(
+            "INSERT INTO pending VALUES ('products', ?, ?, ?, ?)", [obs_id, harvested.search.name, run, reason]
+        )
+
+
+def _note_changes(connection: duckdb.DuckDBPyConnection, search: Search, run: int) -> None:
+    """Write what this run changed: files as the search saw them, observations and products as the catalog did."""
+    connection.execute(
+        f"""INSERT INTO changes
+            SELECT ?, kind, 'file', "right", NULL FROM {SEARCH_FILES.table}_merge
+            UNION ALL
+            SELECT ?, 'changed', 'file', key, differing FROM file_merge m
+            WHERE differing IS NOT NULL AND key IN (
+                SELECT filename FROM search_file_membership
+                WHERE search = ? AND until_run IS NULL AND since_run < ?)""",
+        [run, run, search.name, run],
+    )
+    for versions in (OBSERVATIONS, PRODUCTS):
+        table, key, what = versions.table, versions.key, versions.what
+        connection.execute(
+            f"""INSERT INTO changes
+                SELECT $run, CASE WHEN e.{key} IS NULL THEN 'new' ELSE 'returned' END, '{what}', m.key, NULL
+                FROM {what}_merge m
+                LEFT JOIN (SELECT DISTINCT {key} FROM {table} WHERE until_run < $run) e ON e.{key} = m.key
+                WHERE m.fresh
+                UNION ALL SELECT $run, 'changed', '{what}', key, differing FROM {what}_merge WHERE differing IS NOT NULL
+                UNION ALL SELECT $run, 'withdrawn', '{what}', {key}, NULL FROM (
+                    SELECT {key} FROM {table} WHERE until_run = $run
+                    EXCEPT SELECT {key} FROM {table} WHERE until_run IS NULL)""",
+            {"run": run},
+        )
+
+
+def _link_files(connection: duckdb.DuckDBPyConnection) -> None:
+    """Keep the CAOM observation of each file that, or whose product, this run touched."""
+    files, products = columns_of(connection, "file_version"), columns_of(connection, "product_version")
+    if "dataURI" not in files or "obs_id" not in products:
+        return
+    connection.execute(
+        """CREATE OR REPLACE TEMP TABLE relinked AS
+            SELECT f.filename, p.obs_id FROM file_version f
+            LEFT JOIN product_version p ON p.data_uri = f.dataURI AND p.until_run IS NULL
+            WHERE f.until_run IS NULL AND f.obs_id IS DISTINCT FROM p.obs_id"""
+    )
+    connection.execute(
+        """UPDATE file_version SET obs_id = r.obs_id FROM relinked r
+           WHERE file_version.filename = r.filename AND file_version.until_run IS NULL"""
+    )
+
+
+def _summary(connection: duckdb.DuckDBPyConnection, harvested: Harvested, run: int) -> Run:
+    search = harvested.search.name
+    kinds = dict(
+        connection.execute(
+            "SELECT kind, count(*) FROM changes WHERE run = ? AND what = 'file' GROUP BY kind", [run]
+        ).fetchall()
+    )
+    files = _count(connection, "SELECT count(*) FROM search_files WHERE search = ?", search)
+    moved = {kind: int(kinds.get(kind, 0)) for kind in ("new", "changed", "withdrawn", "returned")}
+    return Run(
+        run=run,
+        search=search,
+        kind="full" if harvested.full else "incremental",
+        server=harvested.server,
+        started_at=harvested.started_at,
+        ended_at=utc_now(),
+        cursor_mjd=_cursor(connection, harvested),
+        files=files,
+        **moved,
+        unchanged=files - moved["new"] - moved["changed"] - moved["returned"],
+        observations=_count(connection, "SELECT count(*) FROM search_observations WHERE search = ?", search),
+        products=_count(connection, _PRODUCTS_OF_SEARCH, search),
+        linked=_linked(connection, search),
+        requests=harvested.requests,
+    )
+
+
+_PRODUCTS_OF_SEARCH = """
+    SELECT count(DISTINCT data_uri) FROM observation_products
+    SEMI JOIN (SELECT obs_id FROM search_observations WHERE search = ?) USING (obs_id)
+"""
+
+
+def _count(connection: duckdb.DuckDBPyConnection, query: str, *values: Any) -> int:
+    row = connection.execute(query, list(values)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _linked(connection: duckdb.DuckDBPyConnection, search: str) -> int:
+    if "dataURI" not in columns_of(connection, "file_version"):
+        return 0
+    return _count(
+        connection,
+        """SELECT count(*) FROM files SEMI JOIN (SELECT filename FROM search_files WHERE search = ?) USING (filename)
+           WHERE data_uri IN (SELECT data_uri FROM products)""",
+        search,
+    )
+
+
+def _cursor(connection: duckdb.DuckDBPyConnection, harvested: Harvested) -> float | None:
+    if "ingestCompletionDate_mjd" not in columns_of(connection, "file_version"):
+        return harvested.cursor_mjd
+    row = connection.execute(
+        """SELECT max(ingest_mjd) FROM files
+           SEMI JOIN (SELECT filename FROM search_files WHERE search = ?) USING (filename)""",
+        [harvested.search.name],
+    ).fetchone()
+    newest = [value for value in (harvested.cursor_mjd, row[0] if row else None) if value is not None]
+    return max(newest) if newest else None
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
