@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from catalog.keywords import SERVICES
@@ -22,7 +23,9 @@ from catalog.simulator.filters import BadRequestError, Condition, add_cone, add_
 from catalog.simulator.state import ArchiveState
 
 TIMEOUT = "Timeout expired.  The timeout period elapsed prior to completion of the operation."
+Positions = npt.NDArray[np.int64]
 _INSTRUMENTS = {service: instrument for instrument, service in SERVICES.items()}
+_FEW, _STRETCHES = 4096, 64
 _OBSERVATION_SERVICES = ("Mast.Caom.Filtered", "Mast.Caom.Cone", "Mast.Caom.Filtered.Position")
 
 
@@ -139,17 +142,20 @@ def _rows_or_count(
     asked = str((request.get("params") or {}).get("columns") or "*")
     if asked.replace(" ", "").upper() == "COUNT_BIG(*)":
         return _count(con, relation, spoiling)
-    names = list(relation.types) if asked.strip() == "*" else [
-        real_name(part.strip(), relation.types) for part in asked.split(",") if part.strip()
-    ]  # fmt: skip
+    names = _names(asked, relation.types)
     page = Page(max(1, int(request.get("page") or 1)), max(1, int(request.get("pagesize") or 50_000)))
-    order = _order_seed(state, request)
-    rows, total = _page_of_rows(state, con, relation, names, page, order)
-    rows = _spoiled(rows, spoiling)
+    rows, order, total = _page_of_rows(con, relation, _json_sql(state, relation, names), page, _shuffle(state, request))
+    order = _spoiled(order, spoiling)
     fields = [{"name": name, "type": relation.types[name]} for name in names]
     tail = {"fields": fields, "paging": page.paging(total)}
-    body = _buffers(rows)
-    return Answer((b'{"status":"COMPLETE","msg":"","data":[', *body, b"]," + json.dumps(tail).encode()[1:]), len(rows))
+    pieces = (b'{"status":"COMPLETE","msg":"","data":[', *_in_order(rows, order), b"]," + json.dumps(tail).encode()[1:])
+    return Answer(pieces, len(order))
+
+
+def _names(asked: str, types: Mapping[str, str]) -> list[str]:
+    if asked.strip() == "*":
+        return list(types)
+    return [real_name(part.strip(), types) for part in asked.split(",") if part.strip()]
 
 
 @dataclass(frozen=True)
@@ -180,49 +186,54 @@ def _count(con: duckdb.DuckDBPyConnection, relation: Relation, spoiling: Spoilin
     ).fetchone()
     total = (int(found[0]) if found else 0) + (1 if spoiling.count_moves else 0)
     body = {
-        "status": "COMPLETE", "msg": "", "data": [{"Column1": total}], "fields": [{"name": "Column1", "type": "string"}],
+        "status": "COMPLETE", "msg": "", "data": [{"Column1": total}],
+        "fields": [{"name": "Column1", "type": "string"}],
         "paging": Page(1, 1).paging(1),
     }  # fmt: skip
     return Answer((json.dumps(body).encode(),), 1)
 
 
-def _order_seed(state: ArchiveState, request: Mapping[str, Any]) -> int:
+def _shuffle(state: ArchiveState, request: Mapping[str, Any]) -> np.random.Generator:
     """The archive promises no order: it differs from query to query, not from page to page of one."""
     text = f"{state.options.seed}|{request.get('cacheBreaker', '')}"
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+    seed = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+    return np.random.default_rng(seed)
+
+
+def _shuffled(total: int, shuffle: np.random.Generator) -> Positions:
+    """An order for so many rows: every row on its own where there are few, stretches of rows where many."""
+    if total <= _FEW:
+        return shuffle.permutation(total)
+    cuts = np.sort(shuffle.choice(total - 1, _STRETCHES - 1, replace=False)) + 1
+    stretches = np.split(np.arange(total), cuts)
+    return np.concatenate([stretches[place] for place in shuffle.permutation(_STRETCHES)])
 
 
 def _page_of_rows(
-    state: ArchiveState,
-    con: duckdb.DuckDBPyConnection,
-    relation: Relation,
-    names: list[str],
-    page: Page,
-    order: int,
-) -> tuple[pa.StringArray, int]:
-    """Render one page. A result longer than a page is first reduced to its row numbers, where it is a table."""
+    con: duckdb.DuckDBPyConnection, relation: Relation, row: str, page: Page, shuffle: np.random.Generator
+) -> tuple[pa.StringArray, Positions, int]:
+    """Return the rows of a page as they lie, the order they are to travel in, and how many the whole has.
+
+    A result longer than a page is first reduced to its row numbers, where it is a table.
+    """
     condition = relation.condition
-    shuffle = np.random.default_rng(order)
     if relation.table is not None:
         found = con.execute(f"SELECT rowid FROM {relation.source} WHERE {condition.sql}", condition.parameters)
         ids = found.fetchnumpy()["rowid"]
         if len(ids) > page.size:
-            chosen = ids[shuffle.permutation(len(ids))[page.span]]
-            rendered = _render_chosen(state, con, relation, names, np.sort(chosen))
-            return rendered.take(pa.array(np.argsort(np.argsort(chosen)))), len(ids)
-    rendered = _render(con, _json_sql(state, relation, names), relation.source, condition.sql, condition.parameters)
-    total = len(rendered)
-    return rendered.take(pa.array(shuffle.permutation(total)[page.span])), total
+            chosen = ids[_shuffled(len(ids), shuffle)[page.span]]
+            order = np.argsort(np.argsort(chosen))
+            return _render_chosen(con, relation, row, np.sort(chosen)), order, len(ids)
+    rows = _render(con, row, relation.source, condition.sql, condition.parameters)
+    return rows, _shuffled(len(rows), shuffle)[page.span], len(rows)
 
 
-def _render_chosen(
-    state: ArchiveState, con: duckdb.DuckDBPyConnection, relation: Relation, names: list[str], ids: np.ndarray[Any, Any]
-) -> pa.StringArray:
+def _render_chosen(con: duckdb.DuckDBPyConnection, relation: Relation, row: str, ids: Positions) -> pa.StringArray:
     con.register("chosen", pa.table({"id": ids}))
     try:
         within = "rowid BETWEEN $first AND $last AND rowid IN (SELECT id FROM chosen)"
         ends = {"first": int(ids[0]), "last": int(ids[-1])} if len(ids) else {"first": 0, "last": -1}
-        return _render(con, _json_sql(state, relation, names), relation.source, within, ends)
+        return _render(con, row, relation.source, within, ends)
     finally:
         con.unregister("chosen")
 
@@ -230,8 +241,10 @@ def _render_chosen(
 def _render(
     con: duckdb.DuckDBPyConnection, row: str, source: str, where: str, parameters: Mapping[str, object]
 ) -> pa.StringArray:
-    table = con.execute(f"SELECT {row} AS j FROM {source} WHERE {where}", parameters).to_arrow_table()
-    return pa.concat_arrays(table["j"].chunks) if table.num_rows else pa.array([], pa.string())
+    chunks = con.execute(f"SELECT {row} AS j FROM {source} WHERE {where}", parameters).to_arrow_table()["j"].chunks
+    if not chunks:
+        return pa.array([], pa.string())
+    return chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
 
 
 def _json_sql(state: ArchiveState, relation: Relation, names: list[str]) -> str:
@@ -244,34 +257,46 @@ def _json_sql(state: ArchiveState, relation: Relation, names: list[str]) -> str:
         if name in constants:
             text += constants[name] + ","
             continue
-        pieces += ["'" + text.replace("'", "''") + "'", _value_sql(name, relation.types[name])]
+        plain = relation.table is not None and name not in state.edited(relation.table)
+        pieces += ["'" + text.replace("'", "''") + "'", _value_sql(name, relation.types[name], plain)]
         text = ","
     text = text.removesuffix(",") + "},"
     pieces.append("'" + text.replace("'", "''") + "'")
     return f"concat({', '.join(pieces)})"
 
 
-def _value_sql(name: str, kind: str) -> str:
+def _value_sql(name: str, kind: str, plain: bool) -> str:
+    """Return SQL for a value as JSON; ``plain`` text needs no escaping, as none that the simulator makes does."""
     column = quoted(name)
     if kind == "date":
         return f"coalesce('\"/Date(' || {column} || ')/\"', 'null')"
     if kind in ("int", "float", "boolean"):
         return f"coalesce({column}::VARCHAR, 'null')"
+    if plain:
+        return f"coalesce('\"' || {column} || '\"', 'null')"
     return f"coalesce(to_json({column})::VARCHAR, 'null')"
 
 
-def _spoiled(rows: pa.StringArray, spoiling: Spoiling) -> pa.StringArray:
-    total = len(rows)
+def _spoiled(order: Positions, spoiling: Spoiling) -> Positions:
+    total = len(order)
     if spoiling.lost:
-        rows = rows.slice(0, total - max(1, total // 3)) if total else rows
-    if spoiling.doubled and len(rows):
-        rows = pa.concat_arrays([rows, rows.slice(0, max(1, len(rows) // 4))])
-    return rows
+        order = order[: total - max(1, total // 3)] if total else order
+    if spoiling.doubled:
+        order = np.concatenate([order, order[: max(1, len(order) // 4)]])
+    return order
 
 
-def _buffers(rows: pa.StringArray) -> tuple[memoryview, ...]:
-    """The bytes of all rows as they lie in memory, without the last comma."""
-    if not len(rows):
-        return ()
-    offsets = np.frombuffer(rows.buffers()[1], dtype=np.int32)[rows.offset : rows.offset + len(rows) + 1]
-    return (memoryview(rows.buffers()[2])[offsets[0] : offsets[-1] - 1],)
+def _in_order(rows: pa.StringArray, order: Positions) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of the rows in an order, without copying long stretches, and without the last comma."""
+    if not len(order):
+        return
+    if len(order) <= _FEW:
+        yield "".join(rows.take(pa.array(order)).to_pylist()).encode()[:-1]
+        return
+    offsets = np.frombuffer(rows.buffers()[1], dtype=np.int32)[rows.offset :]
+    text = memoryview(rows.buffers()[2])
+    starts = np.flatnonzero(np.diff(order, prepend=order[0] - 2) != 1)
+    ends = np.append(starts[1:], len(order))
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        last = end == len(order)
+        yield text[offsets[order[start]] : offsets[order[end - 1] + 1] - (1 if last else 0)]

@@ -80,7 +80,8 @@ def make_observations(con: duckdb.DuckDBPyConnection) -> None:
             CASE WHEN k.instrument = 'miri' THEN 27900.0 ELSE 5300.0 END AS em_max,
             v.title AS obs_title, mjd(v.release_ms) AS t_obs_release, v.program::VARCHAR AS proposal_id,
             v.category AS proposal_type, NULL::BIGINT AS sequence_number, e.region AS s_region,
-            'mast:JWST/product/' || e.stem || CASE WHEN NOT e.combination THEN CASE WHEN k.tso THEN '_rateints.jpg' ELSE '_rate.jpg' END END AS "jpegURL",
+            'mast:JWST/product/' || e.stem || CASE WHEN e.combination THEN NULL WHEN k.tso THEN '_rateints.jpg'
+                                                ELSE '_rate.jpg' END AS "jpegURL",
             'mast:JWST/product/' || e.stem || '_' || s.suffix || '.fits' AS "dataURL",
             CASE WHEN v.release_ms > ms(59869.75) AND v.category IN ('GO', 'GTO')
                  THEN 'EXCLUSIVE_ACCESS' ELSE 'PUBLIC' END AS "dataRights",
@@ -99,7 +100,8 @@ def make_observations(con: duckdb.DuckDBPyConnection) -> None:
         """
         INSERT INTO observation
         SELECT o.* REPLACE (regexp_replace(obs_id, '_04(\\d)(\\d\\d)_', '_xx\\1\\2_') AS obs_id, -1 AS calib_level,
-                            NULL AS t_min, NULL AS t_max, NULL AS "jpegURL", NULL AS "dataURL", 'PUBLIC' AS "dataRights",
+                            NULL AS t_min, NULL AS t_max, NULL AS "jpegURL", NULL AS "dataURL",
+                            'PUBLIC' AS "dataRights",
                             (obsid::BIGINT + 500000000)::VARCHAR AS obsid, false AS _gone, true AS _listed,
                             NULL AS _unit, NULL AS _parent, _born AS _planned)
         FROM observation o WHERE _born > 0 AND calib_level = 2 ORDER BY o._unit
@@ -130,14 +132,15 @@ _PRODUCTS_SQL = f"""
         LEFT JOIN mode m ON m.exp_type = f.exp_type
         UNION ALL
         SELECT NULL, f.unit_no, f.visit_no, 'preview', replace(f.filename, '.fits', '.jpg'), {PREVIEW_BYTES}, f.born,
-               CASE WHEN e.combination THEN 3 WHEN f.suffix = 'uncal' THEN 1 ELSE 2 END, 'Preview-Full', 'PREVIEW', NULL,
-               f.instrument
+               CASE WHEN e.combination THEN 3 WHEN f.suffix = 'uncal' THEN 1 ELSE 2 END,
+               'Preview-Full', 'PREVIEW', NULL, f.instrument
         FROM file f JOIN unit e USING (unit_no) WHERE f.instrument <> 'guidestar' AND f.suffix NOT LIKE 'x1d%'
         UNION ALL
         SELECT NULL, e.unit_no, e.visit_no, 'association', e.asn,
                {ASSOCIATION_BYTES} + {MEMBER_BYTES} * (CASE WHEN e.combination THEN
                    (SELECT count(*) FROM unit c WHERE c.parent_no = e.unit_no) ELSE 1 END), v.born,
-               CASE WHEN e.combination THEN 3 ELSE 2 END, 'source/target (L3) : association generator', 'INFO', 'ASN', NULL
+               CASE WHEN e.combination THEN 3 ELSE 2 END,
+               'source/target (L3) : association generator', 'INFO', 'ASN', NULL
         FROM unit e JOIN visit v USING (visit_no)
         UNION ALL
         SELECT NULL, min(e.unit_no), v.visit_no, 'pool', v.pool, {POOL_BYTES}, v.born, 3,

@@ -7,14 +7,13 @@ public and exclusive. All of it follows from the seed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from catalog.keywords import SERVICES
 from catalog.simulator.columns import CAL_VERSIONS, CRDS_CONTEXTS, SDP_VERSIONS
 from catalog.simulator.layout import BLOCK, MAX_PAD
 from catalog.simulator.plan import EPOCH_DAYS, epoch_end_mjd
-from catalog.simulator.state import ArchiveState
+from catalog.simulator.state import ArchiveState, FileNumbers
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,8 @@ def _change_files(state: ArchiveState, table: str, rates: Rates) -> None:
         ]
         set_gone(state, table, [int(number) for number in found], flag)
     con.execute(
-        f"UPDATE {table} SET _gone = true WHERE {old} AND \"productLevel\" = '3' AND u(_file, 'unlist {epoch}') < $share",
+        f"UPDATE {table} SET _gone = true"
+        f" WHERE {old} AND \"productLevel\" = '3' AND u(_file, 'unlist {epoch}') < $share",
         {"share": rates.lost_links},
     )
     con.execute(
@@ -105,18 +105,18 @@ def _change_files(state: ArchiveState, table: str, rates: Rates) -> None:
     moment = (
         f"{first_ms} + CAST(u(_unit, 'ingest {epoch}') * {0.8 * EPOCH_DAYS * 86_400_000} AS BIGINT) + _file % 16 * 47"
     )
-    process_again(state, table, [int(number) for number in chosen], moment)
+    process_again(state, table, chosen, moment)
 
 
-def set_gone(state: ArchiveState, table: str, numbers: Sequence[int], flag: str) -> None:
+def set_gone(state: ArchiveState, table: str, files: FileNumbers, flag: str) -> None:
     """Withdraw files from the keyword search and from the products, or bring them back."""
-    bound = {"numbers": list(numbers)}
-    state.con.execute(f"UPDATE {table} SET _gone = {flag} WHERE _file IN (SELECT unnest($numbers))", bound)
-    state.con.execute(f"UPDATE product SET _gone = {flag} WHERE _file IN (SELECT unnest($numbers))", bound)
+    with state.numbers(files) as these:
+        state.con.execute(f"UPDATE {table} SET _gone = {flag} WHERE _file IN {these}")
+        state.con.execute(f"UPDATE product SET _gone = {flag} WHERE _file IN {these}")
 
 
 def process_again(
-    state: ArchiveState, table: str, numbers: Sequence[int], moment: str, keep_size: bool | None = None
+    state: ArchiveState, table: str, files: FileNumbers, moment: str, keep_size: bool | None = None
 ) -> None:
     """Give files a new version under their old name: newer software, other bytes, a later ingest.
 
@@ -126,38 +126,50 @@ def process_again(
         The archive.
     table : str
         Of the keyword search that lists them.
-    numbers : sequence of int
-        Of the files.
+    files : sequence of int
+        Their numbers.
     moment : str
         SQL for the milliseconds of the ingest.
     keep_size : bool, optional
         Whether the length stays; by default that is so for about 4 in 10.
     """
-    kept = f"u(_file, concat('size ', _version)) < 0.4" if keep_size is None else str(keep_size).lower()
+    pad = _next_pad(keep_size)
+    software = min(state.epoch, len(CAL_VERSIONS) - 1)
+    for key in [(table, int(number)) for number in files if (table, int(number)) in state.made_from]:
+        del state.made_from[key]
+    named = {
+        "cal": CAL_VERSIONS[software], "context": f"jwst_{CRDS_CONTEXTS[software]}.pmap", "sdp": SDP_VERSIONS[software],
+    }  # fmt: skip
+    with state.numbers(files) as these:
+        state.con.execute(
+            f"""
+            UPDATE {table} SET _version = _version + 1, _pad = {pad},
+                "fileSize" = "fileSize" + ({pad} - _pad) * {BLOCK}, checksum = NULL, date = {moment} - 96000, date_mjd = mjd({moment} - 96000),
+                "ingestStartDate" = {moment} - 84000, "ingestStartDate_mjd" = mjd({moment} - 84000),
+                "ingestCompletionDate" = {moment}, "ingestCompletionDate_mjd" = mjd({moment}),
+                cal_ver = $cal, crds_ctx = $context, sdp_ver = $sdp
+            WHERE _file IN {these}
+            """,
+            named,
+        )
+        state.con.execute(
+            f"""
+            UPDATE product SET size = s."fileSize", prvversion = s.cal_ver FROM {table} s
+            WHERE product._file = s._file AND s._file IN {these}
+            """
+        )
+
+
+def _next_pad(keep_size: bool | None) -> str:
+    """SQL for the blocks of the ASDF extension in a file's next version: the same, or surely others."""
+    if keep_size:
+        return "_pad"
     low = f"greatest(0, _pad - {MAX_PAD})"
-    pad = f"CASE WHEN {kept} THEN _pad ELSE {low} + (_pad - {low} + CAST(u(_file, concat('pad ', _version)) * 6 AS BIGINT)) % {MAX_PAD} + 1 END"
-    version = min(state.epoch, len(CAL_VERSIONS) - 1)
-    for old_table, number in [key for key in state.made_from if key[0] == table and key[1] in set(numbers)]:
-        del state.made_from[old_table, number]
-    state.con.execute(
-        f"""
-        UPDATE {table} SET _version = _version + 1, _pad = {pad}, "fileSize" = "fileSize" + ({pad} - _pad) * {BLOCK},
-            checksum = NULL, date = {moment} - 96000, date_mjd = mjd({moment} - 96000),
-            "ingestStartDate" = {moment} - 84000, "ingestStartDate_mjd" = mjd({moment} - 84000),
-            "ingestCompletionDate" = {moment}, "ingestCompletionDate_mjd" = mjd({moment}),
-            cal_ver = $cal, crds_ctx = $context, sdp_ver = $sdp
-        WHERE _file IN (SELECT unnest($numbers))
-        """,
-        {"cal": CAL_VERSIONS[version], "context": f"jwst_{CRDS_CONTEXTS[version]}.pmap", "sdp": SDP_VERSIONS[version],
-         "numbers": list(numbers)},
-    )  # fmt: skip
-    state.con.execute(
-        f"""
-        UPDATE product SET size = s."fileSize", prvversion = s.cal_ver FROM {table} s
-        WHERE product._file = s._file AND s._file IN (SELECT unnest($numbers))
-        """,
-        {"numbers": list(numbers)},
-    )
+    step = "CAST(u(_file, concat('pad ', _version)) * 6 AS BIGINT)"
+    other = f"{low} + (_pad - {low} + {step}) % {MAX_PAD} + 1"
+    if keep_size is None:
+        return f"CASE WHEN u(_file, concat('size ', _version)) < 0.4 THEN _pad ELSE {other} END"
+    return other
 
 
 def _change_observations(state: ArchiveState, rates: Rates) -> None:

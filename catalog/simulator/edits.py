@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from catalog.keywords import SERVICES
-from catalog.simulator.changes import set_gone, process_again
+from catalog.simulator.changes import process_again, set_gone
 from catalog.simulator.columns import SQL_TYPES
 from catalog.simulator.filters import quoted, real_name
 from catalog.simulator.plan import epoch_end_mjd
@@ -100,24 +101,29 @@ def _insert_like(state: ArchiveState, table: str, number: int, values: Mapping[s
     )
 
 
-def add_column(
-    state: ArchiveState, instrument: str, name: str, kind: str, value: object, filenames: Sequence[str] | None
-) -> None:
-    """Let answers of one keyword search have a column they never had.
+@dataclass(frozen=True)
+class NewColumn:
+    """A column that answers never had: its search, name, type in ``fields``, and value where it has one."""
 
-    Its value is set in the named files, or in all; the others have null.
-    """
-    if kind not in SQL_TYPES or instrument not in SERVICES:
-        raise ValueError(f"no such type or instrument: {kind}, {instrument}")
-    table = f"si_{instrument}"
+    instrument: str
+    name: str
+    kind: str
+    value: object
+
+
+def add_column(state: ArchiveState, column: NewColumn, filenames: Sequence[str] | None) -> None:
+    """Let the answers of one keyword search have another column, set in the named files, or in all."""
+    if column.kind not in SQL_TYPES or column.instrument not in SERVICES:
+        raise ValueError(f"no such type or instrument: {column.kind}, {column.instrument}")
+    table, name = f"si_{column.instrument}", quoted(column.name)
     with state.lock:
-        state.con.execute(f"ALTER TABLE {table} ADD COLUMN {quoted(name)} {SQL_TYPES[kind]}")
-        state.types(table)[name] = kind
-        where = "true" if filenames is None else "_file IN (SELECT unnest($numbers))"
-        bound: dict[str, object] = {"value": value}
-        if filenames is not None:
-            bound["numbers"] = _located(state, filenames).get(table, [])
-        state.con.execute(f"UPDATE {table} SET {quoted(name)} = $value WHERE {where}", bound)
+        files = None if filenames is None else _located(state, filenames).get(table, [])
+        state.con.execute(f"ALTER TABLE {table} ADD COLUMN {name} {SQL_TYPES[column.kind]}")
+        state.types(table)[column.name] = column.kind
+        state.not_constant(table, column.name)
+        where = "true" if files is None else "_file IN (SELECT unnest($files))"
+        bound = {"value": column.value} if files is None else {"value": column.value, "files": files}
+        state.con.execute(f"UPDATE {table} SET {name} = $value WHERE {where}", bound)
         state.touched()
 
 

@@ -49,6 +49,11 @@ class Body:
         """Bytes in all."""
         return sum(len(piece) * times for piece, times in self.pieces)
 
+    @property
+    def memory(self) -> int:
+        """Bytes that are held, as pieces are held once."""
+        return sum(len(piece) for piece, _ in self.pieces)
+
     def read(self, start: int, stop: int) -> Iterator[bytes]:
         """Yield the bytes from start up to stop."""
         at = 0
@@ -64,6 +69,28 @@ class Body:
         for chunk in self.read(0, self.size):
             md5.update(chunk)
         return md5.hexdigest()
+
+
+class BodyCache:
+    """Files made lately, the oldest dropped when their bytes exceed a budget."""
+
+    def __init__(self, budget_bytes: int) -> None:
+        self._budget = budget_bytes
+        self._kept: dict[tuple[str, int, int], Body] = {}
+        self._held = 0
+
+    def get(self, key: tuple[str, int, int]) -> Body | None:
+        """Return a file by table, number and version, where it is kept."""
+        return self._kept.get(key)
+
+    def keep(self, key: tuple[str, int, int], body: Body) -> None:
+        """Keep a file."""
+        if key in self._kept:
+            return
+        self._kept[key] = body
+        self._held += body.memory
+        while self._held > self._budget:
+            self._held -= self._kept.pop(next(iter(self._kept))).memory
 
 
 def _repeated(piece: bytes, start: int, stop: int) -> Iterator[bytes]:

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain, count
+from typing import Any
 
 import pyarrow as pa
 
-from catalog.simulator.kinds import (
-    CATEGORIES,
-    GIVEN,
-    GUIDE_MODES,
-    KINDS,
-    STORY,
-    SUBJECTS,
-    SURNAMES,
-    TARGETS,
-    Kind,
-    StoryVisit,
-    Target,
-)
+from catalog.simulator.kinds import GUIDE_MODES, KINDS
+from catalog.simulator.programs import CATEGORIES, GIVEN, STORY, SUBJECTS, SURNAMES, TARGETS, StoryVisit
 
 FIRST_EPOCH_MJD = 59869.75
 """When epoch 0 ends: 2022-10-17 18:00 UTC."""
@@ -45,7 +35,6 @@ class Visit:
         True where those carry a candidate number (c1001) and not the observation's.
     """
 
-    visit_no: int
     kind_no: int
     program: int
     category: str
@@ -83,113 +72,105 @@ def plan_visits(files: int, seed: int, instruments: Sequence[str]) -> pa.Table:
         The same seed plans the same visits.
     instruments : sequence of str
         The services that have files.
+
+    Returns
+    -------
+    table
+        One row a `Visit`, in order of time, so that a range of dates is one stretch of the tables.
     """
-    chosen: list[dict[str, object]] = []
+    chosen: list[Visit] = []
     planned = 0
     for visit in _all_visits(random.Random(seed), set(instruments)):
-        chosen.append(asdict(visit))
+        chosen.append(visit)
         if visit.born == 0:
-            planned += visible_files(visit, "guidestar" in instruments)
+            planned += _visible_files(visit, "guidestar" in instruments)
         if planned >= files:
             break
-    return pa.Table.from_pylist(chosen)
+    chosen.sort(key=lambda visit: (visit.start_mjd, visit.program, visit.observation))
+    return pa.Table.from_pylist([{"visit_no": number, **vars(visit)} for number, visit in enumerate(chosen)])
 
 
-def visible_files(visit: Visit, guide_stars: bool) -> int:
-    """Count the searchable files of a visit, those that arrive late not included (about 1 in 20)."""
+def _visible_files(visit: Visit, guide_stars: bool) -> int:
+    """Count the searchable files of a visit, but for those that arrive late (about 1 in 20)."""
     kind = KINDS[visit.kind_no]
-    exposures = len(kind.optics) * visit.segments * visit.dithers
+    if kind.tso:
+        exposures = (visit.segments + len(kind.optics) - 1) * visit.dithers
+    else:
+        exposures = len(kind.optics) * visit.dithers
     stage3 = len(kind.optics) * len(kind.stage3) if visit.combined else 0
     guides = 2 * len(GUIDE_MODES) if guide_stars else 0
-    return int(0.95 * (exposures * kind.files_per_activity + stage3) + guides)
+    return int(0.94 * exposures * kind.files_per_activity) + stage3 + guides
 
 
 def _all_visits(rng: random.Random, instruments: set[str]) -> Iterator[Visit]:
     usable = [number for number, kind in enumerate(KINDS) if kind.instrument in instruments]
-    if not usable:
+    if not usable:  # guide stars alone still need something to guide
         usable = [number for number, kind in enumerate(KINDS) if kind.instrument == "fgs"]
-    story = [told for told in STORY if _kind_number(told.kind) in usable]
-    numbers = count()
-    told = (_story_visit(next(numbers), one) for one in story)
-    return chain(told, _drawn_programs(rng, usable, numbers))
+    told = (_story_visit(one) for one in STORY if _kind_number(one.kind) in usable)
+    return chain(told, _drawn_visits(rng, usable))
 
 
 def _kind_number(exp_type: str) -> int:
     return next(number for number, kind in enumerate(KINDS) if kind.exp_type == exp_type)
 
 
-def _story_visit(visit_no: int, told: StoryVisit) -> Visit:
+def _story_visit(told: StoryVisit) -> Visit:
     kind_no = _kind_number(told.kind)
     kind = KINDS[kind_no]
-    number, target = next((n, t) for n, t in enumerate(TARGETS) if t.proposed == told.target)
-    return _visit(
-        visit_no, kind_no, told.program, told.category, told.pi, told.title, told.observation, target,
-        number % 4 + 1, told.start_mjd, kind.segments, kind.dithers, max(0, _epoch_of(told.start_mjd)), bool(kind.stage3),
-        candidate=False,
-    )  # fmt: skip
-
-
-def _visit(
-    visit_no: int,
-    kind_no: int,
-    program: int,
-    category: str,
-    pi: str,
-    title: str,
-    observation: int,
-    target: Target,
-    target_number: int,
-    start_mjd: float,
-    segments: int,
-    dithers: int,
-    born: int,
-    combined: bool,
-    candidate: bool,
-) -> Visit:
     return Visit(
-        visit_no, kind_no, program, category, pi, title, observation, target.name, target.proposed, target.ra,
-        target.dec, target.category, target.description, target_number, start_mjd, segments, dithers, born, combined,
-        candidate,
-    )  # fmt: skip
+        kind_no=kind_no,
+        **_placed(next(number for number, target in enumerate(TARGETS) if target.proposed == told.target)),
+        program=told.program,
+        category=told.category,
+        pi=told.pi,
+        title=told.title,
+        observation=told.observation,
+        start_mjd=told.start_mjd,
+        segments=kind.segments,
+        dithers=kind.dithers,
+        born=max(0, _epoch_of(told.start_mjd)),
+        combined=bool(kind.stage3),
+        candidate=False,
+    )
+
+
+def _placed(number: int) -> dict[str, Any]:
+    """The part of a visit that its target decides."""
+    target = TARGETS[number]
+    return {
+        "targname": target.name, "targprop": target.proposed, "ra": target.ra, "dec": target.dec,
+        "targcat": target.category, "targdesc": target.description, "target_number": number % 4 + 1,
+    }  # fmt: skip
 
 
 def _epoch_of(mjd: float) -> int:
     return int(-((FIRST_EPOCH_MJD - mjd) // EPOCH_DAYS))
 
 
-def _drawn_programs(rng: random.Random, usable: Sequence[int], numbers: Iterator[int]) -> Iterator[Visit]:
-    """Programs without end: each has a leader, a subject, and one to six observations with one visit each."""
+def _drawn_visits(rng: random.Random, usable: Sequence[int]) -> Iterator[Visit]:
+    """Programs without end: each has a leader, a subject, and up to six observations with one visit each."""
     taken = {told.program for told in STORY}
-    wanted = count(3001)
+    large = count(10_001)  # five digits hold 99,999 programs; a sky of 10 million files has some 90,000
     while True:
-        program = rng.randrange(1100, 9000) if len(taken) < 4000 else next(wanted) + 7000
+        program = rng.randrange(1100, 9000) if len(taken) < 4000 else next(large)
         if program in taken:
             continue
         taken.add(program)
-        category = rng.choice(CATEGORIES)
-        pi = f"{rng.choice(SURNAMES)}, {rng.choice(GIVEN)}"
-        title = rng.choice(SUBJECTS)
+        led: dict[str, Any] = {"program": program, "category": rng.choice(CATEGORIES), "title": rng.choice(SUBJECTS),
+               "pi": f"{rng.choice(SURNAMES)}, {rng.choice(GIVEN)}"}  # fmt: skip
         for observation in range(1, rng.randint(1, 6) + 1):
-            yield _drawn_visit(rng, next(numbers), rng.choice(usable), program, category, pi, title, observation)
+            yield Visit(**led, observation=observation, **_drawn(rng, rng.choice(usable)))
 
 
-def _drawn_visit(
-    rng: random.Random,
-    visit_no: int,
-    kind_no: int,
-    program: int,
-    category: str,
-    pi: str,
-    title: str,
-    observation: int,
-) -> Visit:
-    kind: Kind = KINDS[kind_no]
-    number = rng.randrange(len(TARGETS))
+def _drawn(rng: random.Random, kind_no: int) -> dict[str, Any]:
+    """The part of a visit that chance decides."""
+    kind = KINDS[kind_no]
     born = rng.randint(1, PLANNED_EPOCHS) if rng.random() < 0.1 else 0
     latest = epoch_end_mjd(born) - 20.0
     earliest = latest - EPOCH_DAYS + 40.0 if born else _FIRST_SCIENCE_MJD
-    return _visit(
-        visit_no, kind_no, program, category, pi, title, observation, TARGETS[number], number % 4 + 1,
-        round(rng.uniform(earliest, latest), 5), rng.randint(1, kind.segments), rng.randint(1, kind.dithers), born,
-        bool(kind.stage3) and rng.random() < 0.8, candidate=rng.random() < 0.1,
-    )  # fmt: skip
+    return {
+        "kind_no": kind_no, **_placed(rng.randrange(len(TARGETS))), "born": born,
+        "start_mjd": round(rng.uniform(earliest, latest), 5),
+        "segments": rng.randint(1, kind.segments), "dithers": rng.randint(1, kind.dithers),
+        "combined": bool(kind.stage3) and rng.random() < 0.8, "candidate": rng.random() < 0.1,
+    }  # fmt: skip

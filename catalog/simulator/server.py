@@ -77,15 +77,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
         """Nothing is written: the library never talks."""
 
-    def do_HEAD(self) -> None:  # noqa: N802 - http.server calls it so
+    def do_HEAD(self) -> None:
         """Answer like GET, without a body."""
         self._counted(self._get)
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """Answer downloads, statistics and logins."""
         self._counted(self._get)
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         """Answer queries, column configurations, bundles and control."""
         self._counted(self._post)
 

@@ -198,7 +198,8 @@ class Simulator:
 
         ``kind`` is a type of an answer's ``fields``: string, int, float, date or boolean.
         """
-        edits.add_column(self.state, instrument, name, kind, value, None if filenames is None else list(filenames))
+        column = edits.NewColumn(instrument, name, kind, value)
+        edits.add_column(self.state, column, None if filenames is None else list(filenames))
 
     def rights(self, obs_ids: Iterable[str], *, exclusive: bool) -> None:
         """Make observations exclusive or public, with all their files."""

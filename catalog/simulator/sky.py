@@ -19,6 +19,8 @@ from catalog.simulator.kinds import GUIDE_MODES, KINDS, SUFFIXES, Kind
 from catalog.simulator.layout import BLOCK, MAX_PAD, layout
 from catalog.simulator.plan import EPOCH_DAYS, FIRST_EPOCH_MJD, PLANNED_EPOCHS, plan_visits
 
+_STRETCH = 122_880  # rows of one DuckDB row group
+
 
 @dataclass(frozen=True)
 class SkyOptions:
@@ -165,7 +167,8 @@ def _make_units(con: duckdb.DuckDBPyConnection) -> None:
             FROM visit v JOIN kind k USING (kind_no) JOIN optic o USING (kind_no) JOIN detector t USING (kind_no)
             WHERE v.combined GROUP BY ALL
         )
-        SELECT row_number() OVER (ORDER BY x.combination, x.visit_no, x.optic_no, x.dither, x.seg, x.det_no) - 1 AS unit_no,
+        SELECT row_number() OVER
+                   (ORDER BY x.combination, x.visit_no, x.optic_no, x.dither, x.seg, x.det_no) - 1 AS unit_no,
                x.*, v.kind_no, k.frame_s * k.ngroups * x.nints AS exptime_s
         FROM exposed x JOIN visit v USING (visit_no) JOIN kind k USING (kind_no)
         ORDER BY unit_no
@@ -178,7 +181,8 @@ def _name_units(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         """
         CREATE TABLE named AS
-        SELECT e.*, v.start_ms + CAST((e.optic_no * v.dithers + e.dither - 1) * v.exptime_s * 1150 AS BIGINT) AS start_ms,
+        SELECT e.*,
+            v.start_ms + CAST((e.optic_no * v.dithers + e.dither - 1) * v.exptime_s * 1150 AS BIGINT) AS start_ms,
             CASE WHEN e.combination
                 THEN printf('%s_t%03d_%s_%s', v.association_stem, v.target_number, k.instrument,
                             concat_ws('-', nullif(o.elements, ''), CASE WHEN k.tso THEN lower(k.subarray) END,
@@ -196,11 +200,12 @@ def _name_units(con: duckdb.DuckDBPyConnection) -> None:
             e.visit_no * 64 + e.optic_no * 8 + e.dither AS fileset_no,
             p.unit_no AS parent_no,
             e.combination OR p.unit_no IS NULL OR u(e.unit_no, 'listed') < 0.3 AS listed,
-            printf('POLYGON %.6f %.6f %.6f %.6f %.6f %.6f %.6f %.6f', v.ra - 0.01, v.dec - 0.01, v.ra + 0.01, v.dec - 0.01,
-                   v.ra + 0.01, v.dec + 0.01, v.ra - 0.01, v.dec + 0.01) AS region
+            printf('POLYGON %.6f %.6f %.6f %.6f %.6f %.6f %.6f %.6f', v.ra - 0.01, v.dec - 0.01, v.ra + 0.01,
+                   v.dec - 0.01, v.ra + 0.01, v.dec + 0.01, v.ra - 0.01, v.dec + 0.01) AS region
         FROM unit e JOIN visit v USING (visit_no) JOIN kind k ON k.kind_no = e.kind_no
         JOIN optic o ON o.kind_no = e.kind_no AND o.optic_no = e.optic_no
-        LEFT JOIN unit p ON p.combination AND NOT e.combination AND p.visit_no = e.visit_no AND p.optic_no = e.optic_no
+        LEFT JOIN (SELECT unit_no, visit_no, optic_no, false AS combination FROM unit WHERE combination) p
+            ON p.visit_no = e.visit_no AND p.optic_no = e.optic_no AND p.combination = e.combination
         ORDER BY e.unit_no;
         DROP TABLE unit;
         CREATE TABLE unit AS
@@ -219,9 +224,11 @@ def _make_files(con: duckdb.DuckDBPyConnection, options: SkyOptions) -> None:
         f"""
         CREATE TABLE file AS
         WITH arrived AS (
-            SELECT * EXCLUDE (made_after_ms), row_number() OVER (ORDER BY instrument = 'guidestar', unit_no, place, filename) - 1 AS file_no,
-                   CASE WHEN born = 0 THEN least(made_after_ms + CAST((1 + u(unit_no, 'ingest') * 24) * 86400000 AS BIGINT),
-                                                 ms({FIRST_EPOCH_MJD} - 0.5 - u(unit_no, 'late')))
+            SELECT * EXCLUDE (made_after_ms),
+                   row_number() OVER (ORDER BY instrument = 'guidestar', unit_no, place, filename) - 1 AS file_no,
+                   CASE WHEN born = 0
+                        THEN least(made_after_ms + CAST((1 + u(unit_no, 'ingest') * 24) * 86400000 AS BIGINT),
+                                   ms({FIRST_EPOCH_MJD} - 0.5 - u(unit_no, 'late')))
                         ELSE ms({FIRST_EPOCH_MJD} + {EPOCH_DAYS} * (born - 0.05 - 0.8 * u(unit_no, 'ingest'))) END
                    + place * 47 AS ingest_ms
             FROM (SELECT * FROM science_file UNION ALL BY NAME SELECT * FROM guide_file)
@@ -256,14 +263,17 @@ _FILES_SQL = f"""
 _GUIDES_SQL = """
     CREATE TABLE guide_file AS
     WITH mode AS (SELECT unnest($1) AS names, generate_subscripts($1, 1) AS place),
-    ending AS (SELECT * FROM (VALUES ('stream', '1b', $2, 0), ('cal', '2a', $3, 1)) AS t(suffix, product_level, base_size, second)),
+    ending AS (SELECT * FROM (VALUES ('stream', '1b', $2, 0), ('cal', '2a', $3, 1))
+               AS t(suffix, product_level, base_size, second)),
     first_unit AS (SELECT visit_no, min(unit_no) AS unit_no FROM unit WHERE NOT combination GROUP BY visit_no)
     SELECT e.unit_no, v.visit_no, 'guidestar' AS instrument, 2 * m.place + d.second AS place, d.suffix,
-           'Guider' || CASE WHEN d.second = 0 THEN 'Raw' ELSE 'Cal' END || 'Model' AS model, d.product_level, d.base_size,
+           'Guider' || CASE WHEN d.second = 0 THEN 'Raw' ELSE 'Cal' END || 'Model' AS model,
+           d.product_level, d.base_size,
            v.end_ms AS made_after_ms, v.born, m.names[2] AS exp_type,
            printf('jw%s_%s_%s', v.visit_id, m.names[1],
                   CASE WHEN m.names[1] = 'gs-id' THEN '1_image'
-                       ELSE strftime(make_timestamp((v.start_ms - 900000 + m.place * 120000) * 1000), '%Y%j%H%M%S') END) AS stem,
+                       ELSE strftime(make_timestamp((v.start_ms - 900000 + m.place * 120000) * 1000),
+                                     '%Y%j%H%M%S') END) AS stem,
            v.start_ms - 900000 + m.place * 120000 AS start_ms,
            stem || '_' || d.suffix || '.fits' AS filename
     FROM visit v JOIN first_unit e USING (visit_no), mode m, ending d
@@ -271,18 +281,31 @@ _GUIDES_SQL = """
 
 
 def _make_keyword_table(con: duckdb.DuckDBPyConnection, instrument: str) -> None:
-    """Fill the table of one keyword search, with the simulator's own columns, which begin with an underscore."""
-    con.execute(
-        f"""
-        CREATE TABLE si_{instrument} AS
+    """Fill the table of one keyword search, with the simulator's own columns, which begin with an underscore.
+
+    A stretch of files at a time is made and compressed, so that memory holds one stretch uncompressed.
+    """
+    ends = con.execute(
+        "SELECT coalesce(min(file_no), 0), coalesce(max(file_no), -1) FROM file WHERE instrument = $name",
+        {"name": instrument},
+    ).fetchone()
+    first, last = ends if ends else (0, -1)
+    rows = f"""
         SELECT {select_list(instrument)},
                f.file_no AS _file, f.unit_no AS _unit, f.visit_no AS _visit, f.born AS _born, f.born > 0 AS _gone,
-               0 AS _version, f.pad AS _pad, f.suffix AS _suffix
+               0 AS _version, f.pad AS _pad
         FROM file f JOIN unit e USING (unit_no) JOIN visit v ON v.visit_no = e.visit_no
         JOIN kind k ON k.kind_no = e.kind_no JOIN optic o ON o.kind_no = e.kind_no AND o.optic_no = e.optic_no
-        WHERE f.instrument = '{instrument}' ORDER BY f.file_no
+        WHERE f.instrument = '{instrument}' AND f.file_no BETWEEN $first AND $last
         """
-    )
+    begun = f"CREATE TABLE si_{instrument} AS {rows} ORDER BY f.file_no"
+    con.execute(begun, {"first": first, "last": min(last, first + _STRETCH - 1)})
+    for start in range(first + _STRETCH, last + 1, _STRETCH):
+        con.execute("CHECKPOINT sky")
+        con.execute(
+            f"INSERT INTO si_{instrument} {rows} ORDER BY f.file_no",
+            {"first": start, "last": min(last, start + _STRETCH - 1)},
+        )
 
 
 def row_counts(con: duckdb.DuckDBPyConnection, instruments: Sequence[str] = tuple(SERVICES)) -> dict[str, int]:

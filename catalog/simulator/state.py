@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from catalog.keywords import SERVICES
@@ -17,13 +19,15 @@ from catalog.simulator.bodies import other_body, science_bodies
 from catalog.simulator.caom import OBSERVATION_TYPES, PRODUCT_TYPES
 from catalog.simulator.columns import column_types, fixed_values
 from catalog.simulator.filters import Condition
-from catalog.simulator.fits import Body
+from catalog.simulator.fits import Body, BodyCache
 from catalog.simulator.sky import SkyOptions, build_sky
 
+FileNumbers = Sequence[int] | npt.NDArray[np.int64]
 Digests = Literal["true", "nominal"]
 DEFAULT_MAX_OBSIDS = 50
 _URI = "mast:JWST/product/"
-_CACHED_BODIES = 64
+_CACHED_BYTES = 256_000_000
+_SERVED = 4096
 
 
 class ArchiveState:
@@ -57,7 +61,9 @@ class ArchiveState:
             self._types = {f"si_{name}": column_types(name) for name in SERVICES} | {
                 "observation": dict(OBSERVATION_TYPES), "product": dict(PRODUCT_TYPES)}  # fmt: skip
             self._constants = {f"si_{name}": fixed_values(self.con, name) for name in SERVICES}
-            self._bodies: dict[tuple[str, int, int], Body] = {}
+            self._edited: dict[str, set[str]] = {}
+            self._bodies = BodyCache(_CACHED_BYTES)
+            self._served: dict[str, ServedFile] = {}
             self.generation = 0
             self.touched()
 
@@ -70,10 +76,12 @@ class ArchiveState:
     def touched(self) -> None:
         """Say that rows changed: digests are due again where they are null, and cached answers are void."""
         self.generation += 1
+        self._served.clear()
         if self.digests == "nominal":
             for name in SERVICES:
                 self.con.execute(
-                    f"UPDATE si_{name} SET checksum = md5(concat(_file, '|', _version, '|', $seed)) WHERE checksum IS NULL",
+                    f"UPDATE si_{name} SET checksum = md5(concat(_file, '|', _version, '|', $seed))"
+                    " WHERE checksum IS NULL",
                     {"seed": self.options.seed},
                 )
 
@@ -85,9 +93,23 @@ class ArchiveState:
         """Return the columns that have one value in all rows, as JSON."""
         return self._constants.get(table, {})
 
+    @contextmanager
+    def numbers(self, files: FileNumbers) -> Iterator[str]:
+        """Give SQL that stands for the numbers of some files, for ``_file IN ...``."""
+        self.con.register("numbered", pa.table({"number": pa.array(files, pa.int64())}))
+        try:
+            yield "(SELECT number FROM numbered)"
+        finally:
+            self.con.unregister("numbered")
+
     def not_constant(self, table: str, column: str) -> None:
         """Say that a column can differ from row to row from now on."""
         self._constants.get(table, {}).pop(column, None)
+        self._edited.setdefault(table, set()).add(column)
+
+    def edited(self, table: str) -> set[str]:
+        """Return the columns that hold values the simulator did not make."""
+        return self._edited.get(table, set())
 
     def ensure_digests(
         self, con: duckdb.DuckDBPyConnection, table: str, params: Mapping[str, Any], condition: Condition
@@ -107,12 +129,15 @@ class ArchiveState:
         self, con: duckdb.DuckDBPyConnection, table: str, where: str, parameters: Mapping[str, object]
     ) -> None:
         due = con.execute(
-            f"SELECT _file FROM {table} WHERE checksum IS NULL AND {where} ORDER BY _file", parameters
-        ).fetchnumpy()["_file"]
+            f"SELECT _file, _version FROM {table} WHERE checksum IS NULL AND {where} ORDER BY _file", parameters
+        ).fetchall()
         for at in range(0, len(due), 500):
-            numbers = [int(number) for number in due[at : at + 500]]
+            versions = dict(due[at : at + 500])
+            numbers = list(versions)
             originals = {number: self.made_from.get((table, number), {}) for number in numbers}
             bodies = science_bodies(con, table, numbers, originals)
+            for number, body in bodies.items():
+                self._bodies.keep((table, number, versions[number]), body)
             con.register("computed", pa.table({
                 "number": list(bodies), "digest": [body.digest() for body in bodies.values()]}))  # fmt: skip
             con.execute(f"UPDATE {table} SET checksum = c.digest FROM computed c WHERE _file = c.number")
@@ -124,21 +149,30 @@ class ArchiveState:
             return None
         name = uri.removeprefix(_URI)
         with self.lock:
-            found = self.con.execute(
-                """
-                SELECT p._file, p._instrument, o."dataRights" = 'EXCLUSIVE_ACCESS'
-                FROM product p LEFT JOIN observation o ON o._unit = p._unit
-                WHERE p.filename = $name AND NOT p._gone LIMIT 1
-                """,
-                {"name": name},
-            ).fetchone()
-            if found is None:
-                return None
-            file_no, instrument, exclusive = found
-            if file_no is None:
-                body = other_body(self.con, name)
-                return None if body is None else ServedFile(name, body, bool(exclusive), _tag(name, 0), None)
-            return self._science_file(name, f"si_{instrument}", int(file_no), bool(exclusive))
+            if name not in self._served:
+                served = self._look_up(name)
+                if served is None:
+                    return None
+                if len(self._served) >= _SERVED:
+                    self._served.clear()
+                self._served[name] = served
+            return self._served[name]
+
+    def _look_up(self, name: str) -> ServedFile | None:
+        found = self.con.execute(
+            "SELECT _file, _instrument, _unit FROM product WHERE filename = $name AND NOT _gone LIMIT 1", {"name": name}
+        ).fetchone()
+        if found is None:
+            return None
+        file_no, instrument, unit = found
+        if file_no is not None:
+            return self._science_file(name, f"si_{instrument}", int(file_no), self._exclusive(unit))
+        body = other_body(self.con, name)
+        return None if body is None else ServedFile(name, body, self._exclusive(unit), _tag(name, 0), None)
+
+    def _exclusive(self, unit: int) -> bool:
+        rights = self.con.execute('SELECT "dataRights" FROM observation WHERE _unit = $unit', {"unit": unit}).fetchone()
+        return rights is not None and rights[0] == "EXCLUSIVE_ACCESS"
 
     def _science_file(self, name: str, table: str, file_no: int, exclusive: bool) -> ServedFile | None:
         row = self.con.execute(f"SELECT _version FROM {table} WHERE _file = $file_no", {"file_no": file_no}).fetchone()
@@ -149,9 +183,7 @@ class ArchiveState:
         if body is None:
             made_from = {file_no: self.made_from.get((table, file_no), {})}
             body = science_bodies(self.con, table, [file_no], made_from)[file_no]
-            if len(self._bodies) >= _CACHED_BODIES:
-                self._bodies.pop(next(iter(self._bodies)))
-            self._bodies[key] = body
+            self._bodies.keep(key, body)
         return ServedFile(name, body, exclusive, _tag(name, key[2]), (table, file_no))
 
     def another_version(self, served: ServedFile) -> Body:
