@@ -125,3 +125,59 @@ keywords = Table(
     Column("allowed", ARRAY(Text)),
     Column("instruments", ARRAY(Text)),
 )
+
+card_label = Table(
+    "card_label",
+    metadata,
+    Column("label_id", Integer, nullable=False),
+    Column("keyword", String, nullable=False),
+    Column("kind", String, nullable=False, comment="text, boolean, integer, number, complex, undefined, commentary"),
+    Column("comment", Text, nullable=False),
+)
+card_value = Table(
+    "card_value",
+    metadata,
+    Column("card_id", Integer, nullable=False, comment="one distinct card; HDUs refer to it"),
+    Column("label_id", Integer, nullable=False, comment="its keyword, kind and comment"),
+    Column("text", Text, comment="its value; null: undefined"),
+)
+hdu_header = Table(
+    "hdu_header",
+    metadata,
+    Column("file_id", BigInteger, nullable=False),
+    Column("hdu", Integer, nullable=False, comment="from 0"),
+    Column("name", String, nullable=False, comment="EXTNAME"),
+    Column("version", Integer, nullable=False, comment="EXTVER"),
+    Column("type", String, nullable=False, comment="PRIMARY, IMAGE, BINTABLE, TABLE, GROUPS or COMPRESSED"),
+    Column("bitpix", Integer),
+    Column("shape", ARRAY(BigInteger), comment="the fastest axis last"),
+    Column("header_at", BigInteger, nullable=False, comment="byte in the (uncompressed) file"),
+    Column("data_at", BigInteger, nullable=False),
+    Column("data_size", BigInteger, comment="bytes, without padding; null: not known"),
+    Column("cards", ARRAY(Integer), nullable=False, comment="card_value.card_id, in order"),
+)
+local_header = Table(  # grows by the archive's keywords that headers have
+    "local_header",
+    metadata,
+    Column("file_id", BigInteger, nullable=False),
+    Column("cal_ver", String),
+    Column("crds_ctx", String),
+    Column("date", TIMESTAMP),
+)
+header_finding = Table(
+    "header_finding",
+    metadata,
+    Column("file_id", BigInteger, nullable=False),
+    Column("hdu", Integer, nullable=False),
+    Column("byte", BigInteger, nullable=False, comment="in the (uncompressed) file"),
+    Column("reason", Text, nullable=False),
+    Column("harm", Boolean, nullable=False, comment="the file is incomplete, or no FITS structure"),
+)
+association_member = Table(
+    "association_member",
+    metadata,
+    Column("file_id", BigInteger, nullable=False, comment="of the association file"),
+    Column("product", String, nullable=False, comment="name that its products begin with"),
+    Column("member", String, nullable=False, comment="filename of an input"),
+    Column("exposure_type", String, comment="what the input is for"),
+)

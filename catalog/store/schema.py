@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from catalog.store.database import quoted
+from catalog.store.local_views import make_local_views
 
 _OWN_COLUMNS = {"since_run", "until_run", "row_hash", "checked_run"}
 
@@ -132,6 +133,7 @@ def make_views(connection: duckdb.DuckDBPyConnection) -> None:
         )
     for view, query in _FIXED_VIEWS.items():
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
+    make_local_views(connection)
     for macro, expression in _MACROS.items():
         connection.execute(f"CREATE OR REPLACE MACRO {macro} AS {expression}")
     for view, comment in _COMMENTS.items():

@@ -160,6 +160,70 @@ def upgrade() -> None:
         sa.Column("cursor_mjd", sa.Double(), nullable=True, comment="newest ingest completion seen, MJD (UTC)"),
         sa.Column("created_at", sa.TIMESTAMP(), nullable=False),
     )
+    op.create_table(
+        "card_label",
+        sa.Column("label_id", sa.Integer(), nullable=False),
+        sa.Column("keyword", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.String(),
+            nullable=False,
+            comment="text, boolean, integer, number, complex, undefined, commentary",
+        ),
+        sa.Column("comment", sa.Text(), nullable=False),
+    )
+    op.create_table(
+        "card_value",
+        sa.Column("card_id", sa.Integer(), nullable=False, comment="one distinct card; HDUs refer to it"),
+        sa.Column("label_id", sa.Integer(), nullable=False, comment="its keyword, kind and comment"),
+        sa.Column("text", sa.Text(), nullable=True, comment="its value; null: undefined"),
+    )
+    op.create_table(
+        "hdu_header",
+        sa.Column("file_id", sa.BigInteger(), nullable=False),
+        sa.Column("hdu", sa.Integer(), nullable=False, comment="from 0"),
+        sa.Column("name", sa.String(), nullable=False, comment="EXTNAME"),
+        sa.Column("version", sa.Integer(), nullable=False, comment="EXTVER"),
+        sa.Column(
+            "type",
+            sa.String(),
+            nullable=False,
+            comment="PRIMARY, IMAGE, BINTABLE, TABLE, GROUPS or COMPRESSED",
+        ),
+        sa.Column("bitpix", sa.Integer(), nullable=True),
+        sa.Column("shape", sa.ARRAY(sa.BigInteger()), nullable=True, comment="the fastest axis last"),
+        sa.Column("header_at", sa.BigInteger(), nullable=False, comment="byte in the (uncompressed) file"),
+        sa.Column("data_at", sa.BigInteger(), nullable=False),
+        sa.Column("data_size", sa.BigInteger(), nullable=True, comment="bytes, without padding; null: not known"),
+        sa.Column("cards", sa.ARRAY(sa.Integer()), nullable=False, comment="card_value.card_id, in order"),
+    )
+    op.create_table(
+        "local_header",
+        sa.Column("file_id", sa.BigInteger(), nullable=False),
+        sa.Column("cal_ver", sa.String(), nullable=True),
+        sa.Column("crds_ctx", sa.String(), nullable=True),
+        sa.Column("date", sa.TIMESTAMP(), nullable=True),
+    )
+    op.create_table(
+        "header_finding",
+        sa.Column("file_id", sa.BigInteger(), nullable=False),
+        sa.Column("hdu", sa.Integer(), nullable=False),
+        sa.Column("byte", sa.BigInteger(), nullable=False, comment="in the (uncompressed) file"),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column(
+            "harm",
+            sa.Boolean(),
+            nullable=False,
+            comment="the file is incomplete, or no FITS structure",
+        ),
+    )
+    op.create_table(
+        "association_member",
+        sa.Column("file_id", sa.BigInteger(), nullable=False, comment="of the association file"),
+        sa.Column("product", sa.String(), nullable=False, comment="name that its products begin with"),
+        sa.Column("member", sa.String(), nullable=False, comment="filename of an input"),
+        sa.Column("exposure_type", sa.String(), nullable=True, comment="what the input is for"),
+    )
 
 
 def downgrade() -> None:

@@ -1,0 +1,82 @@
+"""The typed columns of `headers`: the archive's keywords, as the headers of a file have them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from catalog.keywords import all_archive_columns, dictionary
+from catalog.store.database import quoted
+from catalog.store.history import FILES, kept_name
+
+TIME_OF_DAY = {"DATE-OBS": "TIME-OBS"}
+"""A date whose time stands in a keyword of its own; the archive joins the two."""
+
+_TYPES = {"int": "BIGINT", "float": "DOUBLE", "boolean": "BOOLEAN", "date": "TIMESTAMP"}
+_TAKEN = {"file_id", "path", "filename"}  # a file's own name is the one on disk
+
+
+@dataclass(frozen=True)
+class HeaderColumn:
+    """One column of `headers`.
+
+    Attributes
+    ----------
+    name : str
+        As in `files`.
+    fits_keyword : str
+        Where it comes from.
+    type : str
+        DuckDB's, as in `files`.
+    """
+
+    name: str
+    fits_keyword: str
+    type: str
+
+    def expression(self, present: set[str]) -> str:
+        """Return the SQL that makes it from text columns that are named by their FITS keywords."""
+        text = quoted(self.fits_keyword)
+        is_mjd = self.type == "DOUBLE" and self.name.endswith("_mjd")
+        if self.type == "TIMESTAMP" or is_mjd:
+            clock = TIME_OF_DAY.get(self.fits_keyword)
+            if clock in present:
+                text = f"CASE WHEN length({text}) = 10 THEN concat_ws('T', {text}, {quoted(clock)}) ELSE {text} END"
+            if is_mjd:
+                days = f"epoch_us(TRY_CAST({text} AS TIMESTAMP)) / 86400e6 + 40587"
+                return f"coalesce(TRY_CAST({quoted(self.fits_keyword)} AS DOUBLE), {days})"
+        return text if self.type == "VARCHAR" else f"TRY_CAST({text} AS {self.type})"
+
+
+@lru_cache(maxsize=1)
+def header_columns() -> tuple[HeaderColumn, ...]:
+    """Every keyword of the archive that headers have.
+
+    Examples
+    --------
+    >>> [column for column in header_columns() if column.name == "cal_ver"]
+    [HeaderColumn(name='cal_ver', fits_keyword='CAL_VER', type='VARCHAR')]
+    """
+    words = dictionary()
+    columns: dict[str, HeaderColumn] = {}
+    for column in all_archive_columns():
+        keyword = words[column.name].fits_keyword
+        name = kept_name(FILES, column.name)
+        if keyword is None or name.lower() in _TAKEN | columns.keys():
+            continue
+        kind = "BOOLEAN" if column.flag else _TYPES.get(column.type, "VARCHAR")
+        columns[name.lower()] = HeaderColumn(name, keyword, kind)
+    return tuple(columns.values())
+
+
+@lru_cache(maxsize=1)
+def wanted_keywords() -> tuple[str, ...]:
+    """The FITS keywords that the columns are made from.
+
+    Examples
+    --------
+    >>> "TIME-OBS" in wanted_keywords()
+    True
+    """
+    keywords = [column.fits_keyword for column in header_columns()]
+    return tuple(dict.fromkeys([*keywords, *TIME_OF_DAY.values()]))

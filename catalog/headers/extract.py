@@ -1,0 +1,229 @@
+"""Read a batch of files into columns that can go to the catalog; this runs in the worker processes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from catalog.headers.batch import Cards, read_cards, repeated_mandatory, scans_of, unreadable_findings
+from catalog.headers.cards import CARD_SIZE, read_card
+from catalog.headers.columns import wanted_keywords
+from catalog.headers.scan import Finding, Header, Scan, scan_file
+
+_OF_HDU = ("XTENSION", "EXTNAME", "EXTVER", "BITPIX", "ZIMAGE", "GROUPS")
+_SCIENCE = "SCI"
+_NOT_SCIENCE = "ASDF"
+
+
+@dataclass(frozen=True)
+class Extract:
+    """What was read of a batch of files.
+
+    Attributes
+    ----------
+    files : pyarrow.Table
+        One row a file, in the order asked: size, mtime_ns, inode, checksum, problem, unread (why it could not be
+        opened; null if it could).
+    findings : pyarrow.Table
+        File (place in the batch), hdu, byte, reason, harm.
+    hdus : pyarrow.Table
+        File, hdu, header_at, data_at, data_size, shape, and the text of a few keywords.
+    cards : Cards
+        All cards; `cards.first` follows the rows of ``hdus``.
+    keywords : pyarrow.Table
+        One row a file, one text column a FITS keyword that any of them has.
+    """
+
+    files: pa.Table
+    findings: pa.Table
+    hdus: pa.Table
+    cards: Cards
+    keywords: pa.Table
+
+
+@dataclass
+class _File:
+    scan: Scan
+    status: os.stat_result | None
+    checksum: str | None = None
+    unread: str | None = None
+
+
+def extract(paths: Sequence[str], digest: bool = False) -> Extract:
+    """Read the headers of many files.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        FITS files, plain or gzip-compressed.
+    digest : bool
+        Read all their bytes too, for the MD5.
+    """
+    files = [_read(path, digest) for path in paths]
+    headers, file, hdu = scans_of([one.scan for one in files])
+    cards = read_cards(headers)
+    suspects = {file[n] for n in repeated_mandatory(cards).tolist()}
+    if suspects:
+        for n in suspects:
+            files[n].scan = scan_file(paths[n], careful=True)[0]
+        headers, file, hdu = scans_of([one.scan for one in files])
+        cards = read_cards(headers)
+    for n, findings in unreadable_findings(cards, headers, hdu).items():
+        files[file[n]].scan.findings.extend(findings)
+    texts = _first_texts(cards, len(headers))
+    science = _science(texts["EXTNAME"], file, hdu)
+    return Extract(
+        _file_rows(files),
+        _finding_rows(files),
+        _hdu_rows(headers, file, hdu, texts),
+        cards,
+        _keyword_columns(cards, np.array(file, np.int64), np.array(hdu), science, len(paths)),
+    )
+
+
+def _read(path: str, digest: bool) -> _File:
+    try:
+        scan, status = scan_file(path)
+        return _File(scan, status, _md5(path) if digest else None)
+    except OSError as error:
+        return _File(Scan(), None, unread=error.strerror or str(error))
+
+
+def _md5(path: str) -> str:
+    with open(path, "rb") as file:  # noqa: PTH123  # a str is what comes from the walk
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _file_rows(files: Sequence[_File]) -> pa.Table:
+    status = [one.status for one in files]
+    return pa.table(
+        {
+            "size": pa.array([s and s.st_size for s in status], pa.int64()),
+            "mtime_ns": pa.array([s and s.st_mtime_ns for s in status], pa.int64()),
+            "inode": pa.array([s and _signed(s.st_ino) for s in status], pa.int64()),
+            "checksum": pa.array([one.checksum for one in files], pa.string()),
+            "problem": pa.array([_problem(one) for one in files], pa.string()),
+            "unread": pa.array([one.unread for one in files], pa.string()),
+        }
+    )
+
+
+def _signed(inode: int) -> int:
+    return inode if inode < 1 << 63 else inode - (1 << 64)
+
+
+def _problem(file: _File) -> str | None:
+    harm = [f"HDU {found.hdu}, byte {found.byte}: {found.reason}" for found in file.scan.findings if found.harm]
+    return "; ".join(harm) or None
+
+
+def _finding_rows(files: Sequence[_File]) -> pa.Table:
+    rows: list[tuple[int, Finding]] = [(n, finding) for n, one in enumerate(files) for finding in one.scan.findings]
+    return pa.table(
+        {
+            "file": pa.array([n for n, _ in rows], pa.int64()),
+            "hdu": pa.array([finding.hdu for _, finding in rows], pa.int32()),
+            "byte": pa.array([finding.byte for _, finding in rows], pa.int64()),
+            "reason": pa.array([finding.reason for _, finding in rows], pa.string()),
+            "harm": pa.array([finding.harm for _, finding in rows], pa.bool_()),
+        }
+    )
+
+
+def _first_texts(cards: Cards, hdus: int) -> dict[str, pa.StringArray]:
+    """The text of the first card of each keyword that every HDU row needs."""
+    numbers = {keyword: n for n, keyword in enumerate(_OF_HDU)}
+    of_card = _of_cards(cards, numbers)
+    places = np.flatnonzero(of_card >= 0)[::-1]  # backwards, so that the first card is written last
+    hdu = np.searchsorted(cards.first, places, side="right") - 1
+    codes = np.full((len(_OF_HDU), hdus), -1, np.int32)
+    codes[of_card[places], hdu] = cards.code[places]
+    return {keyword: _taken(cards.text, codes[n]) for keyword, n in numbers.items()}
+
+
+def _of_cards(cards: Cards, numbers: dict[str, int]) -> NDArray[np.int32]:
+    """The number of each card's keyword, -1 for those without one or without a value."""
+    of_label = np.array(
+        [-1 if kind in ("commentary", "unreadable") else numbers.get(word, -1) for word, kind, _ in cards.labels],
+        np.int32,
+    )
+    found: NDArray[np.int32] = of_label[cards.label][cards.code]
+    return found
+
+
+def _taken(text: pa.StringArray, codes: NDArray[np.int32]) -> pa.StringArray:
+    return text.take(pa.array(codes, mask=codes < 0))
+
+
+def _hdu_rows(
+    headers: Sequence[Header], file: Sequence[int], hdu: Sequence[int], texts: dict[str, pa.StringArray]
+) -> pa.Table:
+    compressed = [n for n, flag in enumerate(texts["ZIMAGE"].to_pylist()) if flag == "T"]
+    shapes = [header.shape for header in headers]
+    for n in compressed:
+        shapes[n] = _image_shape(headers[n].cards) or shapes[n]
+    return pa.table(
+        {
+            "file": pa.array(file, pa.int64()),
+            "hdu": pa.array(hdu, pa.int32()),
+            "header_at": pa.array([header.at for header in headers], pa.int64()),
+            "data_at": pa.array([header.data_at for header in headers], pa.int64()),
+            "data_size": pa.array([None if h.data_size < 0 else h.data_size for h in headers], pa.int64()),
+            "shape": pa.array(shapes, pa.list_(pa.int64())),
+            **texts,
+        }
+    )
+
+
+def _image_shape(cards: bytes) -> tuple[int, ...] | None:
+    """The shape of an image that is compressed into a table."""
+    lengths = {}
+    for start in range(0, len(cards), CARD_SIZE):
+        image = cards[start : start + CARD_SIZE]
+        if image.startswith(b"ZNAXIS") and (card := read_card(image)).kind == "integer":
+            lengths.setdefault(card.keyword, int(card.text or 0))
+    try:
+        return tuple(lengths[f"ZNAXIS{n}"] for n in range(lengths["ZNAXIS"], 0, -1))
+    except KeyError:
+        return None
+
+
+def _science(names: pa.StringArray, file: Sequence[int], hdu: Sequence[int]) -> NDArray[np.bool_]:
+    """Mark each file's first science HDU: the first called SCI, else the first extension with data of its own."""
+    chosen: dict[int, int] = {}
+    named: set[int] = set()
+    for n, name in enumerate(names.to_pylist()):
+        owner = file[n]
+        if hdu[n] == 0 or owner in named:
+            continue
+        if (name or "").upper() == _SCIENCE:
+            chosen[owner] = n
+            named.add(owner)
+        elif hdu[n] == 1 and name != _NOT_SCIENCE:
+            chosen[owner] = n
+    marks = np.zeros(len(hdu), bool)
+    marks[list(chosen.values())] = True
+    return marks
+
+
+def _keyword_columns(
+    cards: Cards, file: NDArray[np.int64], hdu: NDArray[np.int64], science: NDArray[np.bool_], files: int
+) -> pa.Table:
+    """One text column a keyword: the primary header's first card, or the first science header's."""
+    wanted = wanted_keywords()
+    of_card = _of_cards(cards, {keyword: n for n, keyword in enumerate(wanted)})
+    codes = np.full((len(wanted), files), -1, np.int32)
+    sizes = np.diff(cards.first)
+    of_hdu = np.repeat(np.arange(len(sizes)), sizes)
+    for chosen in (science, hdu == 0):  # the primary is written last, so it wins
+        places = np.flatnonzero((of_card >= 0) & chosen[of_hdu])[::-1] if len(sizes) else np.empty(0, np.int64)
+        codes[of_card[places], file[of_hdu[places]]] = cards.code[places]
+    present = np.flatnonzero((codes >= 0).any(axis=1))
+    columns = {wanted[n]: _taken(cards.text, codes[n]) for n in present}
+    return pa.table({"file": pa.array(np.arange(files)), **columns})

@@ -1,0 +1,206 @@
+"""Read headers that are not as the standard wants them, by the rules that astropy follows.
+
+astropy first tries a quick reading: whole blocks of ASCII up to an exact END card, where the last of several
+equal keywords counts. If that fails it reads again: bytes that are not ASCII become question marks, anything that
+begins with END and cannot be a longer keyword ends the header, and the first of equal keywords counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from catalog.headers.cards import CARD_SIZE, CONTINUE, Card, read_card
+from catalog.headers.scan import BLOCK, HEADER_LIMIT, Finding, Header, Scan, Source, as_ascii, find_end, padded
+
+_KEYWORD_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+_SIGNATURE = b"SIMPLE"
+_MOST_AXES = 999
+
+Value = bool | int | float | str | None
+
+
+class _Blocks(NamedTuple):
+    """A header as found: its cards, where it stops, and whether astropy's quick reading took it."""
+
+    cards: bytes
+    stop: int
+    quick: bool
+
+
+class _Broken(Exception):
+    """The header's mandatory keywords make no sense."""
+
+
+def scan_on(source: Source, at: int, found: Scan) -> None:
+    """Read headers from ``at`` to the end of the file, adding them and what is wrong to ``found``."""
+    if at == 0 and not _has_signature(source.read(0, CARD_SIZE)):
+        found.findings.append(Finding(0, 0, "not a FITS file: it does not begin with SIMPLE", True))
+    while not source.ends_by(at):
+        blocks = _find_blocks(source, at)
+        if blocks is None:
+            _note_rest(source, at, found)
+            return
+        header = _header(source, at, blocks, found)
+        found.headers.append(header)
+        following = header.data_at + padded(header.data_size)
+        if following <= at or header.data_size < 0:
+            return
+        at = following
+
+
+def _has_signature(card: bytes) -> bool:
+    return card.startswith(_SIGNATURE) and card[len(_SIGNATURE) :].lstrip()[:1] == b"="
+
+
+def _find_blocks(source: Source, at: int) -> _Blocks | None:
+    """Find the END of the header that begins at ``at``; None where there is none."""
+    size = 4 * BLOCK
+    while True:
+        ahead = source.read(at, size)
+        end = find_end(ahead)
+        stop = (end // BLOCK + 1) * BLOCK
+        if end >= 0 and stop <= len(ahead):
+            if ahead[:stop].isascii():
+                return _Blocks(ahead[:end], at + stop, True)
+            break
+        if len(ahead) < size or size >= HEADER_LIMIT:
+            break
+        size *= 4
+    end = _loose_end(ahead)
+    if end < 0:
+        return None
+    return _Blocks(as_ascii(ahead[:end]), at + (end // BLOCK + 1) * BLOCK, False)
+
+
+def _loose_end(ahead: bytes) -> int:
+    """Return where a card begins with END and is no longer keyword, or -1."""
+    end = ahead.find(b"END")
+    while end >= 0:
+        if end % CARD_SIZE == 0 and (end + 3 == len(ahead) or ahead[end + 3] not in _KEYWORD_BYTES):
+            return end
+        end = ahead.find(b"END", end + 1)
+    return -1
+
+
+def _header(source: Source, at: int, blocks: _Blocks, found: Scan) -> Header:
+    hdu = len(found.headers)
+    if not blocks.quick:
+        found.findings.append(Finding(hdu, at, _why_not_quick(source, at, blocks), source.ends_by(blocks.stop - 1)))
+    if at and not blocks.cards.startswith(b"XTENSION"):
+        found.findings.append(Finding(hdu, at, "the extension does not begin with XTENSION", False))
+    values = _mandatory(blocks)
+    try:
+        shape = _shape(values)
+        data_size = _data_size(values, shape, source, blocks.stop)
+    except _Broken as broken:
+        found.findings.append(Finding(hdu, at, f"the size of its data is not known: {broken}", True))
+        return Header(at, blocks.cards, blocks.stop, -1, ())
+    return Header(at, blocks.cards, blocks.stop, data_size, shape)
+
+
+def _why_not_quick(source: Source, at: int, blocks: _Blocks) -> str:
+    if source.ends_by(blocks.stop - 1):
+        return "the header's last block is cut short"
+    if not source.read(at, blocks.stop - at).isascii():
+        return "the header has bytes that are not ASCII"
+    return "the END card is not blank behind END"
+
+
+def _mandatory(blocks: _Blocks) -> dict[str, Value]:
+    """Values of the keywords that say how large the data are; of equal ones the one that astropy takes."""
+    values: dict[str, Value] = {}
+    for keyword, image in _images(blocks.cards):
+        if keyword.startswith(("SIMPLE", "XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "GROUPS")) and (
+            blocks.quick or keyword not in values
+        ):
+            values[keyword] = value_of(read_card(image))
+    return values
+
+
+def _images(cards: bytes) -> Iterator[tuple[str, bytes]]:
+    for start in range(0, len(cards), CARD_SIZE):
+        image = cards[start : start + CARD_SIZE]
+        indicator = image.find(b"= ", 0, 10)
+        if indicator > 0:
+            yield image[:indicator].decode("latin1").strip().upper(), image
+
+
+def value_of(card: Card) -> Value:
+    """Return the value of a card as Python has it; None where it is undefined or cannot be read.
+
+    Examples
+    --------
+    >>> value_of(Card("NAXIS", "integer", "2", ""))
+    2
+    """
+    if card.text is None or card.kind in ("unreadable", "complex"):
+        return None
+    if card.kind == "boolean":
+        return card.text == "T"
+    return int(card.text) if card.kind == "integer" else float(card.text) if card.kind == "number" else card.text
+
+
+def _whole(values: dict[str, Value], keyword: str, default: int | None = None) -> int:
+    value = values.get(keyword, default)
+    if keyword not in values and default is None:
+        raise _Broken(f"{keyword} is missing")
+    if not isinstance(value, int):
+        raise _Broken(f"{keyword} is not a whole number")
+    return int(value)
+
+
+def _shape(values: dict[str, Value]) -> tuple[int, ...]:
+    naxis = _whole(values, "NAXIS", 0)
+    if naxis > _MOST_AXES:
+        raise _Broken(f"NAXIS is {naxis}")
+    return tuple(_whole(values, f"NAXIS{number}") for number in range(naxis, 0, -1))
+
+
+def _data_size(values: dict[str, Value], shape: tuple[int, ...], source: Source, data_at: int) -> int:
+    if values.get("SIMPLE", True) is False:
+        return source.length() - data_at  # a file of its own kind, by its own word: all the rest is its data
+    axes = shape[:-1] if values.get("GROUPS") is True and "SIMPLE" in values else shape
+    if not axes:
+        return 0
+    elements = 1
+    for length in axes:
+        elements *= length
+    groups, parameters = _whole(values, "GCOUNT", 1), _whole(values, "PCOUNT", 0)
+    size = abs(_whole(values, "BITPIX")) * groups * (parameters + elements) // 8
+    if size < 0:
+        raise _Broken("it would be negative")
+    return size
+
+
+def _note_rest(source: Source, at: int, found: Scan) -> None:
+    """Say what is there where no header is, and keep the cards of one that has no END."""
+    hdu = len(found.headers)
+    block = source.read(at, BLOCK)
+    cards = _cards_so_far(source, at)
+    if cards:
+        found.headers.append(Header(at, cards, at + padded(len(cards)), -1, ()))
+        found.findings.append(Finding(hdu, at, "the header has no END card", True))
+        return
+    rest = source.length() - at
+    empty = not block.strip(b"\0")
+    what = "zeros" if empty else "no header"
+    found.findings.append(Finding(hdu, at, f"{rest} bytes after the last HDU are {what}", not empty))
+
+
+def _cards_so_far(source: Source, at: int) -> bytes:
+    """Return the cards of a header without END, up to the first that cannot be one."""
+    block = source.read(at, BLOCK)
+    if not block.startswith((_SIGNATURE, b"XTENSION")):
+        return b""
+    ahead = source.read(at, 64 * BLOCK)
+    stop = 0
+    while stop + CARD_SIZE <= len(ahead) and _is_card(ahead[stop : stop + CARD_SIZE]):
+        stop += CARD_SIZE
+    return ahead[:stop].rstrip(b" ") + b" " * (-len(ahead[:stop].rstrip(b" ")) % CARD_SIZE)
+
+
+def _is_card(image: bytes) -> bool:
+    keyword = image[:8].rstrip(b" ")
+    printable = image.isascii() and image.decode().isprintable()
+    return printable and not keyword.strip(_KEYWORD_BYTES) and (image[8:10] in (b"= ", b"  ") or keyword == CONTINUE)
