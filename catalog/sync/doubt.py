@@ -1,0 +1,75 @@
+"""Are the archive's checksums MD5 at all? It is assumed, since they have 32 hex digits.
+
+Where no checksum of any file ever agreed, though length and structure are right and fetching again brings the
+same bytes, it is the assumption that is wrong, not every file.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from catalog.store.database import Database
+from catalog.store.schema import columns_of
+from catalog.sync.proof import Done
+from catalog.sync.transfer import Mismatch
+
+ENOUGH = 5
+"""So many files must disagree, and none agree, before the assumption is in doubt."""
+
+
+class Doubt:
+    """What a sync learns about checksums.
+
+    Parameters
+    ----------
+    database : Database
+        Where an earlier agreement is looked up, once it matters.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.held: list[Mismatch] = []
+        self._database = database
+        self._agreed = False
+        self._asked = False
+        self._lock = threading.Lock()
+
+    def learn(self, done: Done) -> None:
+        """Take note of a file whose checksum agreed."""
+        if done.item.checksum and done.md5 == done.item.checksum:
+            self._agreed = True
+
+    def hold(self, mismatch: Mismatch) -> None:
+        """Keep a file in mind whose bytes came twice the same, and are not as listed only in MD5."""
+        self.held.append(mismatch)
+
+    def doubtful(self) -> bool:
+        """Whether fetching again would prove nothing."""
+        return len(self.held) >= ENOUGH and self.accepts()
+
+    def accepts(self) -> bool:
+        """Whether length and structure must do."""
+        if len(self.held) < ENOUGH or self._agreed:
+            return False
+        with self._lock:
+            if not self._asked:
+                self._asked, self._agreed = True, agreed_before(self._database)
+        return not self._agreed
+
+    def text(self) -> str:
+        """Say it, for the user."""
+        return (
+            f"the archive's checksums are not the MD5 of its files ({len(self.held)} disagree, none agrees, "
+            "though length and structure are right); files are verified by length and structure only"
+        )
+
+
+def agreed_before(database: Database) -> bool:
+    """Whether any file on this disk ever had the MD5 that the archive listed for it."""
+    with database.read() as connection:
+        if "checksum" not in columns_of(connection, "file_version"):
+            return False
+        row = connection.execute(
+            """SELECT 1 FROM local_file_version l JOIN file_version f USING (filename)
+               WHERE l.checksum = lower(f.checksum) LIMIT 1"""
+        ).fetchone()
+    return row is not None

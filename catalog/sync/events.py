@@ -1,0 +1,63 @@
+"""What a sync tells while it runs. Whoever shows progress takes these; the library prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The plan is made, and these are to be fetched or checked."""
+
+    items: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A file's first bytes are asked for; ``have`` of its ``size`` are here already."""
+
+    path: str
+    filename: str
+    size: int | None
+    have: int
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A file has this many of its bytes now; told at most some times a second for each."""
+
+    path: str
+    have: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A file is done: ``present``, ``fetched``, ``resumed``, ``replaced`` or ``failed``."""
+
+    path: str
+    filename: str
+    outcome: str
+    size: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """A file, or the whole sync where ``filename`` is empty, waits before it asks again."""
+
+    filename: str
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to be said once."""
+
+    text: str
+
+
+Event = Planned | Started | Received | Finished | Paused | Note
+OnEvent = Callable[[Event], None]

@@ -1,0 +1,126 @@
+"""Where a product lies under the destination, and which names are refused.
+
+Names come from the archive, so none is trusted: a path is made of parts, and a part that could leave the
+destination, or that some file system gives another meaning, is refused rather than mended.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.errors import UsageError
+
+FLAT = "{filename}"
+FIELDS = ("program", "obs_id", "filename", "level", "type", "subgroup", "dataproduct")
+PLAIN = r"[A-Za-z0-9_][A-Za-z0-9._+=@,~-]{0,199}"
+"""Parts that need no second look, unless `RESERVED` matches."""
+RESERVED = r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?"
+
+_PLAIN = re.compile(PLAIN)
+_RESERVED = re.compile(RESERVED)
+_COLUMNS = {
+    "program": "program",
+    "obs_id": "obs_id",
+    "level": "calib_level",
+    "type": '"productType"',
+    "subgroup": '"productSubGroupDescription"',
+    "dataproduct": "dataproduct_type",
+}
+
+
+def refusal(part: str) -> str | None:
+    """Say why a name cannot be one part of a path; None: it can.
+
+    Examples
+    --------
+    >>> refusal("jw01366003001_04101_00001-seg001_nrs1_uncal.fits")
+    >>> refusal("..")
+    'it starts with a dot'
+    """
+    if _PLAIN.fullmatch(part) and not _RESERVED.fullmatch(part) and not part.endswith("."):
+        return None
+    rules = {
+        "it is empty": not part.strip(),
+        "it holds a path separator": "/" in part or "\\" in part,
+        "it starts with a dot": part.startswith("."),
+        "it starts with a dash": part.startswith("-"),
+        "it holds control or unprintable characters": not part.isprintable(),
+        "it ends with a dot": part.endswith("."),
+        "it is a reserved name": _RESERVED.fullmatch(part) is not None,
+        "it is too long": len(part) > 200,
+    }
+    return next((reason for reason, broken in rules.items() if broken), "it holds characters that are refused")
+
+
+def refusal_of_path(relative: str) -> str | None:
+    """Say why a relative path, or a folder, cannot be used; None: it can."""
+    return next((reason for part in relative.split("/") if (reason := refusal(part))), None)
+
+
+@dataclass(frozen=True)
+class Template:
+    """A layout: folders of literal text and fields, ending in ``{filename}``.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``{program}/{obs_id}/{filename}``.
+
+    Raises
+    ------
+    UsageError
+        Where it is absolute, climbs, has an unknown field, or does not end in ``{filename}``.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        *folders, last = self.text.split("/")
+        if last != FLAT:
+            raise UsageError(f"the template {self.text!r} must end in {FLAT}, as its own part")
+        for folder in folders:
+            bare = re.sub(r"\{[a-z_]+\}", "x", folder)
+            if "{" in bare or "}" in bare or refusal(bare):
+                raise UsageError(f"the template's folder {folder!r} cannot be used")
+            for field in re.findall(r"\{([a-z_]+)\}", folder):
+                if field not in _COLUMNS:
+                    raise UsageError(f"the template's {{{field}}} is none of {', '.join(FIELDS)}")
+
+    @property
+    def flat(self) -> bool:
+        """Whether every file lies in the destination itself."""
+        return self.text == FLAT
+
+    def folder_sql(self) -> str:
+        """The folder of a row of a selection, as an SQL expression; no value of the user's is in it unquoted."""
+        folder = self.text.removesuffix(FLAT).rstrip("/")
+        pieces = []
+        for piece in re.split(r"(\{[a-z_]+\})", folder):
+            if piece.startswith("{"):
+                pieces.append(f"coalesce(CAST({_COLUMNS[piece[1:-1]]} AS VARCHAR), 'unknown')")
+            elif piece:
+                pieces.append("'" + piece.replace("'", "''") + "'")
+        return " || ".join(pieces) or "''"
+
+    def folder(self, values: Mapping[str, object]) -> str:
+        """The folder of one row, given its fields."""
+        folder = self.text.removesuffix(FLAT).rstrip("/")
+        return re.sub(r"\{([a-z_]+)\}", lambda m: str(values.get(m[1]) or "unknown"), folder)
+
+
+def within(folder: Path, root: Path) -> bool:
+    """Whether a folder, with every link followed, is the root or below it."""
+    return folder.resolve().is_relative_to(root.resolve())
+
+
+def part_path(final: Path) -> Path:
+    """Where the bytes of a file gather until they are proven."""
+    return final.with_name(f".{final.name}.part")
+
+
+def identity_path(final: Path) -> Path:
+    """Where it is written down which version those bytes are of."""
+    return final.with_name(f".{final.name}.part.json")

@@ -1,0 +1,121 @@
+"""How fast, and when to wait: a rate limit, pauses that grow, and a breaker for when the archive is down."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+
+LONGEST_PAUSE = 60.0
+LONGEST_RETRY_AFTER = 600.0
+
+
+class Stopped(Exception):
+    """The sync was told to end."""
+
+
+class Halted(Exception):
+    """The sync cannot go on: the archive is down, or the disk is full. Its text says which."""
+
+
+class Rate:
+    """A limit on bytes a second, shared by all downloads.
+
+    Parameters
+    ----------
+    limit : int or None
+        Bytes a second; None: as fast as it goes.
+    """
+
+    def __init__(self, limit: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limit = limit
+        self.chunk = min(1 << 20, max(1 << 12, limit // 20)) if limit else 1 << 20
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._free_at = clock()
+
+    def take(self, size: int) -> float:
+        """Count bytes that came, and return the seconds to wait before more are read."""
+        if not self.limit:
+            return 0.0
+        with self._lock:
+            now = self._clock()
+            self._free_at = max(self._free_at, now - 0.1) + size / self.limit
+            return max(0.0, self._free_at - now)
+
+
+class Pace:
+    """What all downloads of one sync share: the stop sign, the rate, and the breaker.
+
+    Parameters
+    ----------
+    limit_rate : int, optional
+        Bytes a second.
+    patience : int
+        How many answers in a row, over all downloads, may fail before the archive counts as down.
+    trials : int
+        How often it is then tried again, after pauses that grow, before the sync gives up.
+    unit : float
+        Seconds that pauses are multiples of.
+    """
+
+    def __init__(self, limit_rate: int | None = None, patience: int = 12, trials: int = 3, unit: float = 0.5) -> None:
+        self.rate = Rate(limit_rate)
+        self.stop = threading.Event()
+        self.halted = ""
+        self._unit = unit
+        self._patience = patience
+        self._trials = trials
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._opened = 0
+        self._open_until = 0.0
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, unless told to stop."""
+        if self.stop.wait(seconds) or self.stop.is_set():
+            self.check()
+
+    def check(self) -> None:
+        """Raise where the sync was told to end."""
+        if self.halted:
+            raise Halted(self.halted)
+        if self.stop.is_set():
+            raise Stopped
+
+    def halt(self, reason: str) -> None:
+        """End the sync: no other item can succeed."""
+        with self._lock:
+            self.halted = self.halted or reason
+        self.stop.set()
+
+    def pause(self, attempt: int, retry_after: float | None) -> float:
+        """Seconds before the next attempt: what the archive asks for, or a random part of a growing span."""
+        if retry_after is not None:
+            return min(retry_after, LONGEST_RETRY_AFTER) + random.uniform(0, self._unit)
+        return random.uniform(0, min(self._unit * 2**attempt, LONGEST_PAUSE))
+
+    def succeeded(self) -> None:
+        """Count an answer of the archive; the breaker closes."""
+        with self._lock:
+            self._failures = self._opened = 0
+            self._open_until = 0.0
+
+    def failed(self, reason: str) -> None:
+        """Count a failure of the archive itself; too many in a row open the breaker, and in the end halt the sync."""
+        with self._lock:
+            self._failures += 1
+            if self._failures < self._patience or time.monotonic() < self._open_until:
+                return
+            self._failures = self._patience - 1
+            self._opened += 1
+            self._open_until = time.monotonic() + self._unit * 2 ** (self._opened + 2)
+            over = self._opened > self._trials
+        if over:
+            self.halt(f"the archive is down ({reason})")
+
+    def before_request(self) -> float:
+        """Return the seconds that the breaker wants nobody to ask."""
+        with self._lock:
+            return max(0.0, self._open_until - time.monotonic())

@@ -1,0 +1,98 @@
+"""What was fetched, written into the catalog in small batches, each its own short transaction."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+
+import pyarrow as pa
+
+from catalog.errors import CatalogLocked
+from catalog.store.database import Database
+from catalog.sync.proof import Done
+
+BATCH = 200
+SECONDS = 2.0
+
+
+class Recorder:
+    """Collects finished files and commits them when they are many, or some time has passed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: list[Done] = []
+        self._since = time.monotonic()
+
+    def add(self, done: Done) -> None:
+        """Remember a finished file."""
+        self._waiting.append(done)
+
+    def tick(self) -> None:
+        """Commit where it is time; a catalog that another process holds is left for the next time."""
+        if len(self._waiting) >= BATCH or time.monotonic() - self._since >= SECONDS:
+            try:
+                self.flush()
+            except CatalogLocked:
+                self._since = time.monotonic()
+
+    def flush(self) -> None:
+        """Commit everything that waits."""
+        self._since = time.monotonic()
+        if not self._waiting:
+            return
+        now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+        rows = [
+            {
+                "path": done.item.path,
+                "filename": done.item.filename,
+                "size": done.size,
+                "mtime_ns": done.mtime_ns,
+                "inode": done.inode,
+                "checksum": done.md5,
+                "data_uri": done.item.data_uri,
+            }
+            for done in self._waiting
+        ]
+        with self._database.write() as connection:
+            connection.register("done_rows", pa.Table.from_pylist(rows, schema=_ROWS))
+            for statement in (_SAME_BYTES, _CLOSE, _OPEN):
+                connection.execute(statement, {"now": now} if "$now" in statement else None)
+            connection.unregister("done_rows")
+        self._waiting.clear()
+
+
+_ROWS = pa.schema(
+    [
+        ("path", pa.string()),
+        ("filename", pa.string()),
+        ("size", pa.int64()),
+        ("mtime_ns", pa.int64()),
+        ("inode", pa.uint64()),
+        ("checksum", pa.string()),
+        ("data_uri", pa.string()),
+    ]
+)
+
+_SAME_BYTES = """
+    UPDATE local_file_version SET checksum = d.checksum, data_uri = d.data_uri, problem = NULL
+    FROM done_rows d
+    WHERE local_file_version.until_at IS NULL AND local_file_version.path = d.path
+        AND local_file_version.size = d.size AND local_file_version.mtime_ns = d.mtime_ns
+        AND local_file_version.inode = d.inode
+"""
+
+_CLOSE = """
+    UPDATE local_file_version SET until_at = $now
+    FROM done_rows d
+    WHERE local_file_version.until_at IS NULL AND local_file_version.path = d.path
+        AND NOT (local_file_version.size = d.size AND local_file_version.mtime_ns = d.mtime_ns
+            AND local_file_version.inode = d.inode)
+"""
+
+_OPEN = """
+    INSERT INTO local_file_version (file_id, path, filename, size, mtime_ns, inode, checksum, data_uri, indexed,
+        since_at)
+    SELECT (SELECT coalesce(max(file_id), 0) FROM local_file_version) + row_number() OVER (), d.path, d.filename,
+        d.size, d.mtime_ns, d.inode, d.checksum, d.data_uri, false, $now
+    FROM done_rows d ANTI JOIN (SELECT path FROM local_file_version WHERE until_at IS NULL) l ON l.path = d.path
+"""

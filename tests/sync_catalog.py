@@ -1,0 +1,101 @@
+"""A catalog made by hand for the sync's tests: as the harvest would leave it, without a harvest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+
+from catalog.store.database import Database
+from catalog.store.schema import columns_of, make_views
+
+URI = "mast:JWST/product/"
+
+_GROWN = {
+    "file_version": {
+        "dataURI": "VARCHAR", "fileSize": "BIGINT", "checksum": "VARCHAR", "isRestricted": "BOOLEAN",
+        "publicReleaseDate": "TIMESTAMP", "program": "VARCHAR", "productLevel": "VARCHAR",
+    },
+    "product_version": {
+        "productFilename": "VARCHAR", "size": "BIGINT", "productType": "VARCHAR", "obs_id": "VARCHAR",
+        "productSubGroupDescription": "VARCHAR", "dataproduct_type": "VARCHAR", "calib_level": "BIGINT",
+        "proposal_id": "VARCHAR", "dataRights": "VARCHAR", "description": "VARCHAR",
+    },
+    "observation_version": {"t_obs_release": "DOUBLE", "dataRights": "VARCHAR", "proposal_id": "VARCHAR"},
+}  # fmt: skip
+
+
+def catalog(path: Path) -> Database:
+    """An empty catalog whose tables have the archive's columns that a sync reads."""
+    database = Database(path)
+    with database.write() as connection:
+        for table, columns in _GROWN.items():
+            have = columns_of(connection, table)
+            for name, kind in columns.items():
+                if name not in have:
+                    connection.execute(f'ALTER TABLE {table} ADD COLUMN "{name}" {kind}')
+        make_views(connection)
+    return database
+
+
+def insert(database: Database, table: str, rows: Iterable[Mapping[str, object]]) -> None:
+    """Insert rows by column name."""
+    with database.write() as connection:
+        connection.register("given", pa.Table.from_pylist([dict(row) for row in rows]))
+        connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM given")
+
+
+def add_search(database: Database, name: str, filenames: Iterable[str] = (), obs_ids: Iterable[str] = ()) -> None:
+    """Save a search that matches these."""
+    with database.write() as connection:
+        connection.execute(
+            "INSERT INTO searches (name, kind, instrument, created_at) VALUES (?, 'files', 'niriss', now()::TIMESTAMP)",
+            [name],
+        )
+        for filename in filenames:
+            connection.execute("INSERT INTO search_file_membership VALUES (?, ?, 1, NULL)", [name, filename])
+        for obs_id in obs_ids:
+            connection.execute("INSERT INTO search_observation_membership VALUES (?, ?, 1, NULL)", [name, obs_id])
+
+
+def add_files(database: Database, content: Mapping[str, bytes], checksum: object = None, **more: object) -> None:
+    """Add file rows for the files that a server has, by ``data_uri``."""
+    from tests.files_server import md5
+
+    rows = [
+        {
+            "filename": uri.rsplit("/", 1)[1], "instrument": "niriss", "row_hash": 0, "checked_run": 1,
+            "since_run": 1, "dataURI": uri, "fileSize": len(body), "program": "1366",
+            "checksum": checksum(body) if callable(checksum) else md5(body), **more,
+        }
+        for uri, body in content.items()
+    ]  # fmt: skip
+    insert(database, "file_version", rows)
+
+
+def add_products(database: Database, content: Mapping[str, bytes], obs_id: str = "obs1", **more: object) -> None:
+    """Add product rows, linked to one observation, for the files that a server has."""
+    rows = [
+        {
+            "data_uri": uri, "row_hash": 0, "since_run": 1, "productFilename": uri.rsplit("/", 1)[1],
+            "size": len(body), "productType": "SCIENCE", "obs_id": obs_id, "calib_level": 2,
+            "productSubGroupDescription": "X1D", "dataproduct_type": "spectrum", "proposal_id": "1366",
+            "dataRights": "PUBLIC", **more,
+        }
+        for uri, body in content.items()
+    ]  # fmt: skip
+    insert(database, "product_version", rows)
+    links = [{"obs_id": obs_id, "data_uri": uri, "since_run": 1} for uri in content]
+    insert(database, "observation_product_link", links)
+
+
+def change_file(database: Database, filename: str, body: bytes) -> None:
+    """Let the archive list another version of a file."""
+    from tests.files_server import md5
+
+    with database.write() as connection:
+        connection.execute(
+            "UPDATE file_version SET checksum = ?, fileSize = ? WHERE filename = ? AND until_run IS NULL",
+            [md5(body), len(body), filename],
+        )
