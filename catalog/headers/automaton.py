@@ -21,7 +21,15 @@ _FIRST = 10  # the column after the value indicator
 _DIGITS = "0123456789"
 _PRINTABLE = "".join(map(chr, range(32, 127)))
 _RULES: dict[str, dict[str, str]] = {  # in the order of a card: before the value, in it, behind it, in the comment
-    "lead": {" ": "lead", "'": "opened", "TF": "boolean", "+-": "sign", _DIGITS: "integer", ".": "dot", "/": "undefined/"},
+    "lead": {
+        " ": "lead",
+        "'": "opened",
+        "TF": "boolean",
+        "+-": "sign",
+        _DIGITS: "integer",
+        ".": "dot",
+        "/": "undefined/",
+    },
     "opened": {_PRINTABLE: "text", ":": "colon", "'": "empty"},
     "text": {_PRINTABLE: "text", ":": "colon", "'": "closed"},
     "colon": {_PRINTABLE: "text", ":": "colon", "'": "closed", " ": "refused"},  # may be a record-valued card
@@ -193,14 +201,15 @@ def _is_standard(rows: NDArray[np.uint8], columns: NDArray[np.uint8]) -> NDArray
     heads = _heads(rows)
     for special in (*_SPECIAL, *_COMMENTARY):
         good &= heads != special
-    return good
+    standard: NDArray[np.bool_] = good
+    return standard
 
 
 def _is_commentary(rows: NDArray[np.uint8], columns: NDArray[np.uint8]) -> NDArray[np.bool_]:
     heads = _heads(rows)
-    commentary = (heads == _COMMENTARY[0]) | (heads == _COMMENTARY[1]) | (heads == _COMMENTARY[2])
-    commentary &= (columns.min(axis=0) >= 32) & (columns.max(axis=0) < 127)
-    return commentary
+    commentary: NDArray[np.bool_] = (heads == _COMMENTARY[0]) | (heads == _COMMENTARY[1]) | (heads == _COMMENTARY[2])
+    printable: NDArray[np.bool_] = (columns.min(axis=0) >= 32) & (columns.max(axis=0) < 127)
+    return printable & commentary
 
 
 def _heads(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:

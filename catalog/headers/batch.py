@@ -102,9 +102,7 @@ def _groups(rows: _Rows, opening: NDArray[np.intp]) -> dict[int, bytes]:
     """Images of the cards that are continued, by their place among the cards."""
     stops = np.append(opening[1:], len(rows.matrix))
     long = np.flatnonzero(stops - opening > 1)
-    return {
-        int(n): rows.bytes_[int(opening[n]) * CARD_SIZE : int(stops[n]) * CARD_SIZE] for n in long
-    }
+    return {int(n): rows.bytes_[int(opening[n]) * CARD_SIZE : int(stops[n]) * CARD_SIZE] for n in long}
 
 
 def _read_distinct(
@@ -172,7 +170,9 @@ def repeated_mandatory(cards: Cards) -> NDArray[np.intp]:
     return np.unique(np.flatnonzero(counts > 1) // (len(known) + 1))
 
 
-def unreadable_findings(cards: Cards, headers: Sequence[Header], hdu_numbers: Sequence[int]) -> dict[int, list[Finding]]:
+def unreadable_findings(
+    cards: Cards, headers: Sequence[Header], hdu_numbers: Sequence[int]
+) -> dict[int, list[Finding]]:
     """Findings for cards that astropy cannot read, by the HDU's place in the batch."""
     broken = np.array([kind == "unreadable" for _, kind, _ in cards.labels], bool)[cards.label]
     found: dict[int, list[Finding]] = {}

@@ -90,12 +90,13 @@ def extract(paths: Sequence[str], digest: bool = False) -> Extract:
 def _read(path: str, digest: bool) -> _File:
     try:
         scan, status = scan_file(path)
-        return _File(scan, status, _md5(path) if digest else None)
+        return _File(scan, status, md5_of(path) if digest else None)
     except OSError as error:
         return _File(Scan(), None, unread=error.strerror or str(error))
 
 
-def _md5(path: str) -> str:
+def md5_of(path: str) -> str:
+    """Return the MD5 of a file's bytes."""
     with open(path, "rb") as file:  # noqa: PTH123  # a str is what comes from the walk
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
@@ -183,7 +184,7 @@ def _hdu_rows(
 
 def _image_shape(cards: bytes) -> tuple[int, ...] | None:
     """The shape of an image that is compressed into a table."""
-    lengths = {}
+    lengths: dict[str, int] = {}
     for start in range(0, len(cards), CARD_SIZE):
         image = cards[start : start + CARD_SIZE]
         if image.startswith(b"ZNAXIS") and (card := read_card(image)).kind == "integer":

@@ -1,0 +1,165 @@
+"""Bring the catalog up to date with the headers of the FITS files in some folders."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from catalog.headers.associations import file_rows, member_rows, read_association
+from catalog.headers.events import Event, Failure, FileMoved, FilesIndexed, FoldersWalked, IndexReport, OnEvent
+from catalog.headers.extract import Extract
+from catalog.headers.pool import Batch, extract_all
+from catalog.headers.walk import ASSOCIATION_ENDING, Compared, Walked, compare, walk
+from catalog.headers.write import CardNumbers, ensure_columns, write_associations, write_extract, write_moves
+from catalog.store.database import Database
+
+_TOGETHER = 4096
+"""Files that are committed together; a run that is cut off loses at most these."""
+
+
+def _say_nothing(event: Event) -> None:
+    """Take an event and do nothing."""
+
+
+def index_folders(
+    database: Database,
+    folders: Iterable[str | os.PathLike[str]],
+    *,
+    verify: bool = False,
+    processes: int | None = None,
+    on_event: OnEvent | None = None,
+) -> IndexReport:
+    """Read the headers of all FITS files in some folders into the catalog.
+
+    Files whose size, time and inode are those of the catalog are not opened. A file found at a new path keeps its
+    history; what is no longer there has its version closed.
+
+    Parameters
+    ----------
+    database : Database
+        The catalog; created where it is absent.
+    folders : iterable of path-like
+        Folders, read with all folders in them, or single files.
+    verify : bool
+        Read all bytes of every file, to know its MD5.
+    processes : int, optional
+        How many to use; as many as there are processors unless given.
+    on_event : callable, optional
+        Told what happens, one event at a time.
+
+    Raises
+    ------
+    DiskError
+        Where a folder does not exist or cannot be read.
+    CatalogError
+        Where the catalog cannot be used.
+    """
+    return _Run(database, verify, processes, on_event or _say_nothing).index(folders)
+
+
+class _Run:
+    """One index run: what it counts, and the numbers of cards it knows."""
+
+    def __init__(self, database: Database, verify: bool, processes: int | None, tell: OnEvent) -> None:
+        self._database = database
+        self._verify = verify
+        self._processes = processes
+        self._tell = tell
+        self._numbers = CardNumbers()
+        self._failures: list[Failure] = []
+        self._failed: set[str] = set()
+        self._hdus = self._cards = self._done = 0
+
+    def index(self, folders: Iterable[str | os.PathLike[str]]) -> IndexReport:
+        began = time.monotonic()
+        walked = walk(folders)
+        for path, reason in walked.unread:
+            self._fail(Failure(path, None, None, reason))
+        compared = self._compare(walked)
+        if compared.moved or compared.gone:
+            with self._database.write() as connection:
+                write_moves(connection, compared.moved, compared.gone, _now())
+        for move in compared.moved:
+            self._tell(FileMoved(move.path, move.now))
+        read = self._read(compared.to_read)
+        return IndexReport(
+            files=compared.files,
+            read=read,
+            unchanged=compared.unchanged,
+            removed=compared.removed,
+            failed=len(self._failed),
+            hdus=self._hdus,
+            cards=self._cards,
+            seconds=round(time.monotonic() - began, 3),
+            failures=self._failures,
+        )
+
+    def _compare(self, walked: Walked) -> Compared:
+        if not self._database.exists():
+            with self._database.write():
+                pass
+        with self._database.read() as connection:
+            compared = compare(connection, walked, everything=self._verify)
+        self._tell(FoldersWalked(compared.files, compared.files - compared.unchanged))
+        return compared
+
+    def _read(self, paths: Sequence[str]) -> int:
+        associations = [path for path in paths if path.endswith(ASSOCIATION_ENDING)]
+        fits = [path for path in paths if not path.endswith(ASSOCIATION_ENDING)]
+        for batches in _together(extract_all(fits, self._verify, self._processes)):
+            self._write(batches)
+            self._done += sum(len(paths) for paths, _ in batches)
+            self._tell(FilesIndexed(self._done, len(fits)))
+        for start in range(0, len(associations), _TOGETHER):
+            self._write_associations(associations[start : start + _TOGETHER])
+        return len(fits) - sum(one.hdu is None for one in self._failures)
+
+    def _write(self, batches: Sequence[Batch]) -> None:
+        with self._database.write() as connection:
+            ensure_columns(connection)
+            self._numbers.begin(connection)
+            for paths, extract in batches:
+                written = write_extract(connection, paths, extract, self._numbers, _now())
+                self._hdus += written.hdus
+                self._cards += written.cards
+        for paths, extract in batches:
+            self._note_failures(paths, extract)
+
+    def _write_associations(self, paths: Sequence[str]) -> None:
+        files = [read_association(path) for path in paths]
+        with self._database.write() as connection:
+            write_associations(connection, paths, file_rows(files), member_rows(files), _now())
+        for one in files:
+            if one.problem:
+                self._fail(Failure(one.path, None, None, one.problem))
+
+    def _note_failures(self, paths: Sequence[str], extract: Extract) -> None:
+        for file, reason in enumerate(extract.files["unread"].to_pylist()):
+            if reason is not None:
+                self._fail(Failure(paths[file], None, None, reason))
+        for found in extract.findings.to_pylist():
+            if found["harm"]:
+                self._fail(Failure(paths[found["file"]], found["hdu"], found["byte"], found["reason"]))
+
+    def _fail(self, failure: Failure) -> None:
+        self._failed.add(failure.path)
+        self._failures.append(failure)
+        self._tell(failure)
+
+
+def _together(batches: Iterator[Batch]) -> Iterator[list[Batch]]:
+    """Gather batches until they are worth a transaction."""
+    gathered: list[Batch] = []
+    for batch in batches:
+        gathered.append(batch)
+        if sum(len(paths) for paths, _ in gathered) >= _TOGETHER:
+            yield gathered
+            gathered = []
+    if gathered:
+        yield gathered
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

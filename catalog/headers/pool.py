@@ -1,0 +1,147 @@
+"""Read many files with several processes.
+
+Each process is this module, run by the same Python, and talks through its standard input and output. So nothing
+of the calling program is imported again, and it needs no guard around its own main part.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO, Any
+
+from catalog.headers.extract import Extract, extract
+
+BATCH = 256
+"""Files that are read together."""
+
+_ALONE = 8 * BATCH
+"""With fewer files, starting processes takes longer than reading."""
+
+Batch = tuple[Sequence[str], Extract]
+
+
+def available_processes() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def extract_all(paths: Sequence[str], digest: bool = False, processes: int | None = None) -> Iterator[Batch]:
+    """Read the headers of many files, a batch at a time, in any order.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        FITS files.
+    digest : bool
+        Read all their bytes too, for the MD5.
+    processes : int, optional
+        How many to use; as many as there are processors unless given.
+    """
+    batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
+    processes = min(processes or available_processes(), len(batches))
+    if processes < 2 or (len(paths) <= _ALONE and not digest):
+        yield from ((batch, extract(batch, digest)) for batch in batches)
+        return
+    with _Farm(batches, digest, processes) as farm:
+        yield from farm.results()
+
+
+class _Farm:
+    """Some processes and a thread for each, which hands it batches and takes what it read."""
+
+    def __init__(self, batches: Sequence[Sequence[str]], digest: bool, processes: int) -> None:
+        self._batches = iter(batches)
+        self._digest = digest
+        self._count = len(batches)
+        self._turn = threading.Lock()
+        self._done: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=2 * processes)
+        self._stopped = False
+        self._workers = [_start() for _ in range(processes)]
+        self._threads = ThreadPoolExecutor(processes, thread_name_prefix="headers")
+
+    def __enter__(self) -> _Farm:
+        for worker in self._workers:
+            self._threads.submit(self._serve, worker)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stopped = True
+        for worker in self._workers:
+            worker.kill() if any(error) else _pipe(worker.stdin).close()
+        while not self._done.empty():
+            self._done.get_nowait()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for worker in self._workers:
+            worker.wait()
+            _pipe(worker.stdout).close()
+            if any(error):
+                _pipe(worker.stdin).close()
+
+    def results(self) -> Iterator[Batch]:
+        for _ in range(self._count):
+            result = self._done.get()
+            if isinstance(result, BaseException):
+                raise result
+            yield result
+
+    def _next(self) -> Sequence[str] | None:
+        with self._turn:
+            return None if self._stopped else next(self._batches, None)
+
+    def _serve(self, worker: subprocess.Popen[bytes]) -> None:
+        try:
+            while (batch := self._next()) is not None:
+                pickle.dump((batch, self._digest), _pipe(worker.stdin), pickle.HIGHEST_PROTOCOL)
+                _pipe(worker.stdin).flush()
+                result = pickle.load(_pipe(worker.stdout))  # noqa: S301
+                self._give(result if isinstance(result, BaseException) else (batch, result))
+        except Exception as error:
+            self._give(error)
+
+    def _give(self, result: Batch | BaseException) -> None:
+        while not self._stopped:
+            try:
+                self._done.put(result, timeout=0.2)
+            except queue.Full:
+                continue
+            return
+
+
+def _start() -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "catalog.headers.pool"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None
+    return stream
+
+
+def _work(tasks: IO[bytes], results: IO[bytes], read: Callable[..., Any] = extract) -> None:
+    """Read batch after batch until there are no more."""
+    while True:
+        try:
+            paths, digest = pickle.load(tasks)  # noqa: S301
+        except EOFError:
+            return
+        try:
+            result = read(paths, digest)
+        except Exception as error:  # it is raised again where the batch was asked for
+            result = error
+        pickle.dump(result, results, pickle.HIGHEST_PROTOCOL)
+        results.flush()
+
+
+if __name__ == "__main__":
+    try:
+        _work(sys.stdin.buffer, sys.stdout.buffer)
+    except (KeyboardInterrupt, BrokenPipeError):
+        os._exit(1)

@@ -1,0 +1,245 @@
+"""List the files of folders, and compare the list with the catalog."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from catalog.errors import DiskError
+
+FITS_ENDINGS = (".fits", ".fits.gz", ".fit", ".fit.gz", ".fts", ".fts.gz")
+ASSOCIATION_ENDING = "_asn.json"
+_INDEXED = (*FITS_ENDINGS, ASSOCIATION_ENDING)
+
+
+@dataclass
+class Walked:
+    """Files found, column by column.
+
+    Attributes
+    ----------
+    path, size, mtime_ns, inode : list
+        One entry a file.
+    unread : list of tuple
+        Folders and files that could not be looked at, and why.
+    roots : list of str
+        The folders and files asked for, absolute.
+    """
+
+    path: list[str] = field(default_factory=list)
+    size: list[int] = field(default_factory=list)
+    mtime_ns: list[int] = field(default_factory=list)
+    inode: list[int] = field(default_factory=list)
+    unread: list[tuple[str, str]] = field(default_factory=list)
+    roots: list[str] = field(default_factory=list)
+
+    def table(self) -> pa.Table:
+        """Return the list as Arrow."""
+        return pa.table(
+            {
+                "path": pa.array(self.path, pa.string()),
+                "size": pa.array(self.size, pa.int64()),
+                "mtime_ns": pa.array(self.mtime_ns, pa.int64()),
+                "inode": pa.array(self.inode, pa.int64()),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A file that the catalog knows by another path."""
+
+    file_id: int
+    path: str
+    now: str
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What is to be done with the files of the folders.
+
+    Attributes
+    ----------
+    to_read : list of str
+        New or changed, or fetched and never indexed.
+    moved : list of Moved
+        At a new path, with the same bytes.
+    gone : list of int
+        ``file_id`` of those no longer on disk.
+    files : int
+        FITS files found.
+    unchanged : int
+        FITS files that need nothing.
+    removed : int
+        FITS files among the gone.
+    """
+
+    to_read: list[str]
+    moved: list[Moved]
+    gone: list[int]
+    files: int
+    unchanged: int
+    removed: int
+
+
+def walk(folders: Iterable[str | os.PathLike[str]]) -> Walked:
+    """List the FITS and association files of folders, and of the folders in them.
+
+    Raises
+    ------
+    DiskError
+        Where a folder does not exist or cannot be read: its files must not be taken for deleted.
+    """
+    found = Walked()
+    seen: set[str] = set()
+    for folder in folders:
+        root = str(Path(folder).absolute())
+        if not Path(root).exists():
+            raise DiskError(f"no such folder: {root}")
+        found.roots.append(os.path.normpath(root))
+        if Path(root).is_dir():
+            _walk(found.roots[-1], found, seen)
+        else:
+            _add(root, os.stat(root), found)  # noqa: PTH116  # the walk is made of os calls, for speed
+    return found
+
+
+def _walk(folder: str, found: Walked, seen: set[str]) -> None:
+    pending = [folder]
+    while pending:
+        folder = pending.pop()
+        if folder in seen:
+            continue
+        seen.add(folder)
+        try:
+            with os.scandir(folder) as entries:
+                _look_at(entries, pending, found)
+        except OSError as error:
+            if folder in found.roots:
+                raise DiskError(f"cannot read {folder}: {error.strerror}") from error
+            found.unread.append((folder, error.strerror or str(error)))
+
+
+def _look_at(entries: Iterable[os.DirEntry[str]], pending: list[str], found: Walked) -> None:
+    path, size, mtime, inode = found.path.append, found.size.append, found.mtime_ns.append, found.inode.append
+    for entry in entries:
+        name = entry.name
+        if name.endswith(_INDEXED):
+            try:
+                status = entry.stat()
+            except OSError:  # deleted just now, or a link to nothing
+                continue
+            if entry.is_file() and _is_text(entry.path, found):
+                path(entry.path)
+                size(status.st_size)
+                mtime(status.st_mtime_ns)
+                inode(status.st_ino if status.st_ino < 1 << 63 else status.st_ino - (1 << 64))
+        elif entry.is_dir(follow_symlinks=False):
+            pending.append(entry.path)
+
+
+def _add(path: str, status: os.stat_result, found: Walked) -> None:
+    if _is_text(path, found):
+        found.path.append(path)
+        found.size.append(status.st_size)
+        found.mtime_ns.append(status.st_mtime_ns)
+        found.inode.append(status.st_ino if status.st_ino < 1 << 63 else status.st_ino - (1 << 64))
+
+
+def _is_text(path: str, found: Walked) -> bool:
+    if path.isascii():
+        return True
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        found.unread.append((path.encode(errors="replace").decode(), "its name is not UTF-8"))
+        return False
+    return True
+
+
+def compare(connection: duckdb.DuckDBPyConnection, walked: Walked, everything: bool = False) -> Compared:
+    """Compare a walk with the catalog.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Of the catalog.
+    walked : Walked
+        What is on disk.
+    everything : bool
+        Read unchanged files as well.
+    """
+    connection.register("walked", walked.table())
+    connection.execute("""
+        CREATE OR REPLACE TEMP TABLE to_read AS
+        SELECT w.path, w.size, w.mtime_ns, w.inode, l.path IS NULL AS new
+        FROM walked w LEFT JOIN local_files l USING (path)
+        WHERE l.path IS NULL OR NOT (l.indexed AND (w.size, w.mtime_ns, w.inode) = (l.size, l.mtime_ns, l.inode))
+    """)
+    gone = _gone(connection, walked)
+    moved = _moved(connection, gone) if gone else []
+    moved_to = {move.now for move in moved}
+    paths = [str(path) for (path,) in connection.execute("SELECT path FROM to_read").fetchall()]
+    to_read = walked.path if everything else [path for path in paths if path not in moved_to]
+    connection.unregister("walked")
+    files = len(walked.path) - sum(path.endswith(ASSOCIATION_ENDING) for path in walked.path)
+    moved_from = {move.file_id for move in moved}
+    left = [file_id for file_id in gone if file_id not in moved_from]
+    read = sum(not path.endswith(ASSOCIATION_ENDING) for path in to_read)
+    removed = sum(gone[file_id].endswith(FITS_ENDINGS) for file_id in left)
+    return Compared(sorted(to_read), moved, left, files, files - read, removed)
+
+
+def _gone(connection: duckdb.DuckDBPyConnection, walked: Walked) -> dict[int, str]:
+    """Local files under the roots that are no longer there."""
+    connection.register("roots", pa.table({"root": pa.array(walked.roots, pa.string())}))
+    rows = connection.execute("""
+        SELECT DISTINCT l.file_id, l.path FROM local_files l ANTI JOIN walked w USING (path), roots r
+        WHERE l.path = r.root OR starts_with(l.path, r.root || '/')
+    """).fetchall()
+    connection.unregister("roots")
+    closed = tuple(folder + os.sep for folder, _ in walked.unread)
+    return {
+        int(file_id): str(path)
+        for file_id, path in rows
+        if not (closed and path.startswith(closed)) and not os.path.lexists(path)
+    }
+
+
+def _moved(connection: duckdb.DuckDBPyConnection, gone: dict[int, str]) -> list[Moved]:
+    """New paths whose bytes are those of a file that is gone: the same inode, or the same MD5."""
+    connection.register("gone", pa.table({"file_id": pa.array(list(gone), pa.int64())}))
+    by_inode = connection.execute("""
+        SELECT min(l.file_id), t.path FROM to_read t
+        JOIN local_files l USING (size, mtime_ns, inode) JOIN gone USING (file_id)
+        WHERE t.new AND l.indexed GROUP BY t.path
+    """).fetchall()
+    suspects = connection.execute("""
+        SELECT l.file_id, l.checksum, t.path FROM to_read t
+        JOIN local_files l USING (size) JOIN gone USING (file_id)
+        WHERE t.new AND l.indexed AND l.checksum IS NOT NULL ORDER BY t.path, l.file_id
+    """).fetchall()
+    connection.unregister("gone")
+    found = {int(file_id): str(path) for file_id, path in by_inode}
+    _match_digests(suspects, found)
+    return [Moved(file_id, gone[file_id], path) for file_id, path in found.items()]
+
+
+def _match_digests(suspects: Sequence[tuple[int, str, str]], found: dict[int, str]) -> None:
+    from catalog.headers.extract import md5_of
+
+    digests: dict[str, str | None] = {}
+    taken = set(found.values())
+    for file_id, checksum, path in suspects:
+        if file_id in found or path in taken:
+            continue
+        if path not in digests:
+            digests[path] = md5_of(path)
+        if digests[path] == checksum:
+            found[file_id] = path
+            taken.add(path)
