@@ -146,7 +146,7 @@ def _not_an_instrument(word: str) -> str:
     return f"no instrument {word!r}{hint}"
 
 
-def parse_criterion(text: str, instrument: str) -> Criterion:
+def parse_criterion(text: str, instrument: str | None = None) -> Criterion:
     """Read one ``keyword=value``.
 
     Raises
@@ -208,7 +208,7 @@ def _allowed(keyword: Keyword, part: str) -> str:
     raise BadValue(f"{keyword.name} has no value {part!r}{hint}")
 
 
-def _numeric(keyword: Keyword, parts: list[str], instrument: str) -> Criterion:
+def _numeric(keyword: Keyword, parts: list[str], instrument: str | None) -> Criterion:
     ranges = [_range(keyword, part) for part in parts]
     name = _mjd_name(keyword, instrument)
     if keyword.kind == "integer" and all(r.low == r.high for r in ranges):
@@ -216,7 +216,7 @@ def _numeric(keyword: Keyword, parts: list[str], instrument: str) -> Criterion:
     return Criterion(name, (), tuple(ranges))
 
 
-def _mjd_name(keyword: Keyword, instrument: str) -> str:
+def _mjd_name(keyword: Keyword, instrument: str | None) -> str:
     """Dates are asked in MJD: a date's own column takes no ranges, its twin does."""
     if keyword.kind != "time" or keyword.name.endswith("_mjd"):
         return keyword.name

@@ -220,6 +220,17 @@ class MastArchive:
         except LoginError:
             raise Refused("MAST does not accept this token; make a new one at https://auth.mast.stsci.edu") from None
 
+    def close(self) -> None:
+        """Let go of all connections."""
+        for portal in self._portals:
+            portal._session.close()
+
+    def __enter__(self) -> MastArchive:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
     def _ask(self, service: str, params: dict[str, Any], size: int) -> bytes:
         portal = self._observations._portal_api_connection
         (response,) = portal.service_request_async(service, params, pagesize=size, page=1)

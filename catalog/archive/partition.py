@@ -146,7 +146,8 @@ class Whole:
                 f"{total} rows of {service} cannot be told apart by any range; the archive's page is {size}"
             )
         cut, rest = cuts[0], cuts[1:]
-        if self.count(service, _within(filters, cut, cut.low, cut.high)) != total:  # nulls lie in no range
+        covered = self.count(service, _within(filters, cut, cut.low, cut.high))
+        if covered != total and covered != (total := self.count(service, filters)):  # nulls lie in no range
             yield from self._split(service, filters, total, size, rest)
             return
         stack = [(cut.low, cut.high, total)]

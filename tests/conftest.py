@@ -1,0 +1,118 @@
+"""Fresh catalogs, built-in archives on loopback, and the command line as users run it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catalog.archive.client import MastArchive, Waiting
+from catalog.archive.retry import Patience
+from catalog.search import Search
+from catalog.simulator import Simulator
+from catalog.store.database import Database
+
+SOSS = ("category=COM,ERS", "exp_type=NIS_SOSS", "tsovisit=T", "date_obs_mjd=2022-06-01..2022-08-04")
+QUICK = Patience(attempts=4, first_pause=0.01, longest_pause=0.05)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    """A catalog that is not there yet."""
+    return Database(tmp_path / "catalog.duckdb", wait=5)
+
+
+@pytest.fixture
+def soss() -> Search:
+    """The search of MAST's exoplanet tutorial."""
+    return Search.parse("soss", "niriss", SOSS)
+
+
+@pytest.fixture(scope="session")
+def _still_sky() -> Iterator[Simulator]:
+    with Simulator(files=1500) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def sky(_still_sky: Simulator) -> Simulator:
+    """A built-in archive that tests share and must not change."""
+    return _still_sky
+
+
+@pytest.fixture
+def own_sky() -> Iterator[Simulator]:
+    """A built-in archive of the test's own, to change as it likes."""
+    with Simulator(files=600) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[str], MastArchive]]:
+    """Make archive clients that are closed at the end of the test."""
+    made: list[MastArchive] = []
+
+    def make(url: str) -> MastArchive:
+        made.append(MastArchive(url, Waiting(connect=5, read=10, total=5, first_pause=0.01, longest_pause=0.1)))
+        return made[-1]
+
+    yield make
+    for archive in made:
+        archive.close()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command printed, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Stdout as JSON."""
+        return json.loads(self.out)
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def mastlake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Command:
+    """Run a command in a folder of its own, through the installed entry point."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MASTLAKE_SERVER", raising=False)
+    monkeypatch.setenv("MASTLAKE_CATALOG", str(tmp_path / "catalog.duckdb"))
+    monkeypatch.setenv("COLUMNS", "200")
+    (entry,) = importlib.metadata.entry_points(group="console_scripts", name="mastlake")
+    run = entry.load()
+
+    def command(*arguments: object) -> Outcome:
+        capfdbinary.readouterr()
+        try:
+            run([str(argument) for argument in arguments])
+            code = 0
+        except SystemExit as left:
+            code = left.code if isinstance(left.code, int) else int(left.code is not None)
+        out, err = capfdbinary.readouterr()
+        return Outcome(code, out.decode(), err.decode())
+
+    return command
+
+
+def state(database: Database) -> dict[str, list[dict[str, Any]]]:
+    """Everything that is true now, without saying since when: two catalogs of one archive agree in it."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    views = ("files", "observations", "products", "observation_products", "search_files", "search_observations")
+    with database.read() as connection:
+        for view in views:
+            rows = connection.execute(f"SELECT * EXCLUDE (since_run) FROM {view}").to_arrow_table().to_pylist()
+            plain = [{k: v for k, v in row.items() if v is not None and k != "until_run"} for row in rows]
+            found[view] = sorted(plain, key=repr)
+    return found

@@ -1,0 +1,269 @@
+"""Harvests against the built-in archive."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from catalog.archive.client import MastArchive
+from catalog.errors import ArchiveError, BadValue, Unreachable
+from catalog.harvest import Progress, harvest
+from catalog.search import Search
+from catalog.simulator import Simulator
+from catalog.store.database import Database
+
+from .conftest import QUICK, state
+
+Connect = Callable[[str], MastArchive]
+
+
+def served(url: str, service: str, filters: list[dict[str, Any]]) -> dict[str, Any]:
+    """Ask as a plain client would, without any of our code."""
+    request = {
+        "service": service,
+        "params": {"columns": "*", "filters": filters},
+        "format": "json",
+        "pagesize": 50000,
+        "page": 1,
+    }
+    data = urllib.parse.urlencode({"request": json.dumps(request)}).encode()
+    with urllib.request.urlopen(f"{url}/api/v0/invoke", data=data, timeout=30) as answer:
+        return json.load(answer)  # type: ignore[no-any-return]
+
+
+def kept(value: Any) -> Any:
+    """Say how a served value is kept."""
+    if isinstance(value, str) and value.startswith("/Date("):
+        return dt.datetime(1970, 1, 1) + dt.timedelta(milliseconds=int(value[6:-2]))
+    return value
+
+
+@pytest.mark.parametrize("instrument", ["niriss", "nircam", "nirspec", "miri", "fgs", "guidestar"])
+def test_every_cell_in_the_catalog_is_the_served_one(
+    database: Database, sky: Simulator, connect: Connect, instrument: str
+) -> None:
+    search = Search.parse(instrument, instrument, [])
+    harvest(database, connect(sky.url), search, patience=QUICK)
+    answer = served(sky.url, search.service, [])
+    with database.read() as connection:
+        rows = {r["filename"]: r for r in connection.execute("SELECT * FROM files").to_arrow_table().to_pylist()}
+        booleans = {
+            n
+            for n, t in connection.execute("SELECT column_name, column_type FROM (DESCRIBE files)").fetchall()
+            if t == "BOOLEAN"
+        }
+    assert len(rows) == len(answer["data"])
+    for row in answer["data"]:
+        mine = rows[row.get("filename") or row["fileName"]]
+        for name, value in row.items():
+            column = {"obs_id": "si_obs_id", "fileName": "filename"}.get(name, name)
+            expected = value == "t" if column in booleans and value in ("t", "f") else kept(value)
+            assert mine[column] == expected, (column, value)
+
+
+def test_types_are_those_of_the_keywords(database: Database, sky: Simulator, connect: Connect) -> None:
+    harvest(database, connect(sky.url), Search.parse("n", "niriss", []), patience=QUICK)
+    with database.read() as connection:
+        types = dict(connection.execute("SELECT column_name, column_type FROM (DESCRIBE files)").fetchall())
+    assert types["tsovisit"] == types["bkgdtarg"] == types["isStale"] == "BOOLEAN"
+    assert types["date_obs"] == types["publicReleaseDate"] == "TIMESTAMP"
+    assert types["nints"] == types["fileSize"] == "BIGINT"
+    assert types["date_obs_mjd"] == types["effexptm"] == "DOUBLE"
+    assert len(types) > 206
+
+
+def test_products_stand_once_and_all_files_are_linked(
+    database: Database, sky: Simulator, connect: Connect, soss: Search
+) -> None:
+    run = harvest(database, connect(sky.url), soss, patience=QUICK).run
+    with database.read() as connection:
+        assert (
+            connection.execute("SELECT count(*), count(DISTINCT data_uri) FROM products").fetchone()
+            == (run.products,) * 2
+        )
+        orphans = "SELECT count(*) FROM observation_products ANTI JOIN products USING (data_uri)"
+        assert connection.execute(orphans).fetchone() == (0,)
+        linked = "SELECT count(*) FROM files WHERE obs_id IS NOT NULL"
+        assert connection.execute(linked).fetchone() == (run.linked,)
+    assert run.linked == run.files > 0
+
+
+def test_a_harvest_that_finds_nothing_new_asks_three_times(
+    database: Database, sky: Simulator, connect: Connect, soss: Search
+) -> None:
+    harvest(database, connect(sky.url), soss, patience=QUICK)
+    before = state(database)
+    again = harvest(database, connect(sky.url), soss, patience=QUICK).run
+    assert (again.new, again.changed, again.withdrawn, again.returned) == (0, 0, 0, 0)
+    assert again.unchanged == again.files
+    assert again.requests <= 3
+    assert state(database) == before
+
+
+def test_an_incremental_harvest_ends_where_a_full_one_does(
+    database: Database, own_sky: Simulator, connect: Connect, tmp_path: Any
+) -> None:
+    search = Search.parse("n", "niriss", [])
+    for step in range(4):
+        run = harvest(database, connect(own_sky.url), search, patience=QUICK).run
+        assert run.kind == ("incremental" if step else "full")
+        fresh = Database(tmp_path / f"fresh-{step}.duckdb")
+        harvest(fresh, connect(own_sky.url), search, patience=QUICK)
+        assert state(database) == state(fresh)
+        own_sky.advance()
+
+
+def test_a_file_that_leaves_and_comes_back_is_withdrawn_then_returned(
+    database: Database, own_sky: Simulator, connect: Connect
+) -> None:
+    search = Search.parse("n", "niriss", [])
+    harvest(database, connect(own_sky.url), search, patience=QUICK)
+    name = own_sky.filenames("niriss")[0]
+    own_sky.withdraw([name])
+    assert harvest(database, connect(own_sky.url), search, patience=QUICK).run.withdrawn == 1
+    with database.read() as connection:
+        assert connection.execute("SELECT count(*) FROM files WHERE filename = ?", [name]).fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM files_at(1) WHERE filename = ?", [name]).fetchone() == (1,)
+    own_sky.restore([name])
+    assert harvest(database, connect(own_sky.url), search, patience=QUICK).run.returned == 1
+
+
+def test_changes_name_the_columns_that_differ(database: Database, own_sky: Simulator, connect: Connect) -> None:
+    search = Search.parse("n", "niriss", [])
+    harvest(database, connect(own_sky.url), search, patience=QUICK)
+    first, second = own_sky.filenames("niriss")[:2]
+    own_sky.reprocess([first])
+    own_sky.stale([second])
+    harvest(database, connect(own_sky.url), search, patience=QUICK)
+    with database.read() as connection:
+        found = dict(connection.execute("SELECT key, columns FROM changes WHERE run = 2 AND what = 'file'").fetchall())
+    assert set(found) == {first, second}
+    assert found[second] == ["isStale"]
+    assert {"checksum", "ingestCompletionDate_mjd"} <= set(found[first])
+
+
+def test_searches_share_files_and_each_keeps_its_own_membership(
+    database: Database, own_sky: Simulator, connect: Connect, soss: Search
+) -> None:
+    everything = Search.parse("all", "niriss", [])
+    archive = connect(own_sky.url)
+    few = harvest(database, archive, soss, patience=QUICK).run
+    many = harvest(database, archive, everything, patience=QUICK).run
+    assert many.new == many.files > few.files
+    with database.read() as connection:
+        assert (
+            connection.execute("SELECT count(*), count(DISTINCT filename) FROM file_version").fetchone()
+            == (many.files,) * 2
+        )
+    own_sky.withdraw(own_sky.filenames("niriss", "exp_type = 'NIS_SOSS'")[:1])
+    harvest(database, archive, everything, patience=QUICK)
+    with database.read() as connection:  # the other search has not been told yet, so its file is still a file
+        assert connection.execute("SELECT count(*) FROM files").fetchone() == (many.files,)
+    harvest(database, archive, soss, patience=QUICK)
+    with database.read() as connection:
+        assert connection.execute("SELECT count(*) FROM files").fetchone() == (many.files - 1,)
+
+
+def test_a_name_cannot_mean_two_searches(database: Database, sky: Simulator, connect: Connect, soss: Search) -> None:
+    harvest(database, connect(sky.url), soss, patience=QUICK)
+    with pytest.raises(BadValue, match="other criteria"):
+        harvest(database, connect(sky.url), Search.parse("soss", "niriss", ["exp_type=NIS_AMI"]), patience=QUICK)
+
+
+def test_batches_of_products_shrink_when_the_archive_runs_out_of_time(
+    database: Database, own_sky: Simulator, connect: Connect
+) -> None:
+    own_sky.settings(max_obsids=3)
+    run = harvest(database, connect(own_sky.url), Search.parse("n", "niriss", []), patience=QUICK)
+    assert run.failures == {}
+    assert run.run.linked == run.run.files
+
+
+def test_a_harvest_tells_how_far_it_is(database: Database, sky: Simulator, connect: Connect, soss: Search) -> None:
+    told: list[Progress] = []
+    harvest(database, connect(sky.url), soss, patience=QUICK, on_progress=told.append)
+    assert {one.stage for one in told} >= {"files", "observations", "products"}
+    assert all(0 <= one.done <= one.total for one in told)
+
+
+@pytest.mark.parametrize(
+    "fault", ["invoke_error", "invoke_500", "invoke_html", "invoke_executing", "invoke_cut", "invoke_429"]
+)
+def test_passing_faults_do_not_show_in_the_catalog(
+    database: Database, own_sky: Simulator, connect: Connect, soss: Search, fault: str, tmp_path: Any
+) -> None:
+    clean = Database(tmp_path / "clean.duckdb")
+    harvest(clean, connect(own_sky.url), soss, patience=QUICK)
+    own_sky.faults(**{fault: 3})
+    harvest(database, connect(own_sky.url), soss, patience=QUICK)
+    assert state(database) == state(clean)
+
+
+def test_an_archive_that_goes_away_leaves_the_catalog_as_it_was(
+    database: Database, own_sky: Simulator, connect: Connect, soss: Search
+) -> None:
+    harvest(database, connect(own_sky.url), soss, patience=QUICK)
+    before = state(database)
+    own_sky.advance()
+    own_sky.faults(invoke_500=1000)
+    with pytest.raises(ArchiveError):
+        harvest(database, connect(own_sky.url), soss, patience=QUICK)
+    assert state(database) == before
+    with pytest.raises(Unreachable):
+        harvest(database, connect("http://127.0.0.1:9"), soss, patience=QUICK)
+    assert state(database) == before
+
+
+KILLED = """
+import sys
+from catalog.archive.client import MastArchive
+from catalog.harvest import harvest
+from catalog.search import Search
+from catalog.store.database import Database
+print("ready", flush=True)
+harvest(Database(sys.argv[1]), MastArchive(sys.argv[2]), Search.parse("n", "niriss", []))
+"""
+
+
+def kill_harvests(database: Database, sky: Simulator, connect: Connect, tmp_path: Any, kills: int) -> None:
+    """Kill harvests at moments spread over their length; each leaves a complete state."""
+    search = Search.parse("n", "niriss", [])
+    harvest(database, connect(sky.url), search, patience=QUICK)
+    complete = [state(database)]
+    for number in range(kills):
+        sky.advance()
+        fresh = Database(tmp_path / f"fresh-{number}.duckdb")
+        harvest(fresh, connect(sky.url), search, patience=QUICK)
+        complete.append(state(fresh))
+        fresh.path.unlink()
+        arguments = [sys.executable, "-c", KILLED, str(database.path), sky.url]
+        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(1.5 * (number + 0.5) / kills)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        assert state(database) in complete
+    harvest(database, connect(sky.url), search, patience=QUICK)
+    assert state(database) == complete[-1]
+    with database.read() as connection:
+        doubled = "SELECT count(*) FROM (SELECT filename FROM file_version WHERE until_run IS NULL GROUP BY 1 HAVING count(*) > 1)"
+        assert connection.execute(doubled).fetchone() == (0,)
+
+
+def test_a_killed_harvest_leaves_the_last_complete_state(
+    database: Database, own_sky: Simulator, connect: Connect, tmp_path: Any
+) -> None:
+    kill_harvests(database, own_sky, connect, tmp_path, kills=3)

@@ -1,0 +1,264 @@
+"""The catalog file: opening, locks, migrations, and the merge into versions."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog
+from catalog.store import database as store_database
+from catalog.store.database import Database
+from catalog.store.history import FILES, SEARCH_FILES, merge_links, merge_versions
+from catalog.store.models import metadata
+from catalog.store.schema import columns_of, make_views
+from catalog.store.spool import Spool
+
+HOLD = "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('held', flush=True); time.sleep(float(sys.argv[2]))"
+
+
+def hold(path: Path, seconds: float) -> subprocess.Popen[bytes]:
+    """Let another process hold the catalog for a while."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(path), str(seconds)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    return process
+
+
+class TestOpening:
+    """One file, many processes."""
+
+    def test_a_new_catalog_has_every_table_view_and_keyword(self, database: Database) -> None:
+        with database.write():
+            pass
+        with database.read() as connection:
+            views = {
+                row[0]
+                for row in connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+            }
+            assert {"files", "observations", "products", "observation_products", "search_files", "local_files"} <= views
+            assert connection.execute("SELECT kind FROM keywords WHERE name = 'exp_type'").fetchone() == ("text",)
+
+    def test_reading_a_catalog_that_is_not_there_says_how_to_make_one(self, database: Database) -> None:
+        with pytest.raises(CatalogError, match="mastlake harvest"), database.read():
+            pass
+
+    def test_the_newest_migration_is_the_one_that_the_code_knows(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
+        assert ScriptDirectory.from_config(config).get_heads() == [store_database.HEAD]
+
+    def test_the_newest_migration_makes_the_tables_of_the_models(self, database: Database) -> None:
+        with database.write():
+            pass
+        engine = sa.create_engine(f"duckdb:///{database.path}", poolclass=sa.pool.NullPool)
+        with engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"version_table_pk": False, "compare_type": False})
+            assert compare_metadata(context, metadata) == []
+        with database.read() as connection:
+            for table in metadata.sorted_tables:
+                assert list(columns_of(connection, table.name)) == [column.name for column in table.columns], table.name
+
+    def test_a_catalog_of_a_newer_mastlake_is_refused(self, database: Database) -> None:
+        with database.write() as connection:
+            connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        with pytest.raises(CatalogTooNew, match="upgrade"), database.read():
+            pass
+
+    def test_a_file_that_is_no_database_is_refused_and_left_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / "notes.txt"
+        path.write_text("not a database " * 1000)
+        with pytest.raises(NotACatalog, match="not a DuckDB database"), Database(path).write():
+            pass
+        assert path.read_text().startswith("not a database")
+
+    def test_somebody_elses_database_is_refused_and_left_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / "other.duckdb"
+        with duckdb.connect(str(path)) as other:
+            other.execute("CREATE TABLE mine AS SELECT 1 AS x")
+        with pytest.raises(NotACatalog, match="not a mastlake catalog"), Database(path).write():
+            pass
+        with duckdb.connect(str(path)) as other:
+            assert other.execute("SHOW TABLES").fetchall() == [("mine",)]
+
+    def test_a_folder_that_is_not_there_is_one_clear_line(self, tmp_path: Path) -> None:
+        with pytest.raises(CatalogUnwritable, match="No such file"), Database(tmp_path / "no" / "x.duckdb").write():
+            pass
+
+    def test_who_meets_a_lock_waits_for_it(self, database: Database) -> None:
+        with database.write():
+            pass
+        other = hold(database.path, 0.7)
+        start = time.monotonic()
+        with database.read() as connection:
+            assert connection.execute("SELECT count(*) FROM runs").fetchone() == (0,)
+        assert time.monotonic() - start > 0.3
+        other.wait()
+
+    def test_a_lock_that_stays_is_reported_with_its_holder(self, database: Database) -> None:
+        with database.write():
+            pass
+        other = hold(database.path, 3)
+        try:
+            with pytest.raises(CatalogLocked, match=f"PID {other.pid}"), Database(database.path, wait=0.3).write():
+                pass
+        finally:
+            other.kill()
+            other.wait()
+
+    def test_a_block_that_fails_leaves_the_catalog_as_it_was(self, database: Database) -> None:
+        with pytest.raises(ValueError, match="no"), database.write() as connection:
+            connection.execute("INSERT INTO changes VALUES (1, 'new', 'file', 'x', NULL)")
+            raise ValueError("no")
+        with database.read() as connection:
+            assert connection.execute("SELECT count(*) FROM changes").fetchone() == (0,)
+
+    def test_a_second_harvest_of_the_same_catalog_is_turned_away(self, database: Database) -> None:
+        with database.harvesting(), pytest.raises(CatalogLocked, match="under way"), database.harvesting():
+            pass
+
+    def test_what_a_killed_harvest_left_is_swept(self, database: Database) -> None:
+        left = database.path.with_name(f"{database.path.name}.spool-999999999-0123abcd")
+        left.mkdir()
+        with Spool(database.path) as spool:
+            spool.add("rows", pa.table({"a": [1]}))
+            assert not left.exists()
+        assert not list(database.path.parent.glob("*.spool-*"))
+
+
+def merge(database: Database, run: int, *batches: pa.Table) -> dict[str, Any]:
+    """Merge rows as files, and return what became of them."""
+    with Spool(database.path) as spool, database.write() as connection:
+        for batch in batches:
+            spool.add("rows", batch)
+        spool.offer(connection, "rows")
+        merge_versions(connection, FILES, "rows", run, {"instrument": "niriss", "checked_run": run})
+        rows = connection.execute("SELECT key, fresh, differing FROM file_merge").fetchall()
+        return {key: "new" if fresh else sorted(differing) if differing else "same" for key, fresh, differing in rows}
+
+
+def row(name: str, **values: Any) -> pa.Table:
+    return pa.table({"filename": [name], **{key: [value] for key, value in values.items()}})
+
+
+class TestMerge:
+    """Rows become versions."""
+
+    def test_a_row_opens_a_version_and_the_same_row_again_does_not(self, database: Database) -> None:
+        assert merge(database, 1, row("a", x=1, y=None)) == {"a": "new"}
+        assert merge(database, 2, row("a", x=1, y=None)) == {"a": "same"}
+
+    def test_a_row_that_differs_closes_a_version_and_opens_another(self, database: Database) -> None:
+        merge(database, 1, row("a", x=1, y="p"))
+        assert merge(database, 2, row("a", x=2, y="q")) == {"a": ["x", "y"]}
+        with database.read() as connection:
+            assert connection.execute("SELECT x, since_run FROM files").fetchall() == [(2, 2)]
+            assert connection.execute("SELECT x, since_run FROM files_at(1)").fetchall() == [(1, 1)]
+            assert connection.execute("SELECT x, since_run, until_run FROM file_version ORDER BY x").fetchall() == [
+                (1, 1, 2),
+                (2, 2, None),
+            ]
+
+    def test_a_column_that_appears_later_changes_only_rows_that_have_a_value_in_it(self, database: Database) -> None:
+        merge(database, 1, pa.table({"filename": ["a", "b"], "x": [1, 1]}))
+        later = pa.table({"filename": ["a", "b"], "x": [1, 1], "z": [None, 5.0]})
+        assert merge(database, 2, later) == {"a": "same", "b": ["z"]}
+        with database.read() as connection:
+            assert connection.execute("SELECT filename, z FROM files ORDER BY ALL").fetchall() == [
+                ("a", None),
+                ("b", 5.0),
+            ]
+
+    def test_a_column_that_disappears_changes_only_rows_that_had_a_value_in_it(self, database: Database) -> None:
+        merge(database, 1, pa.table({"filename": ["a", "b"], "x": [1, 1], "z": [None, 5.0]}))
+        assert merge(database, 2, pa.table({"filename": ["a", "b"], "x": [1, 1]})) == {"a": "same", "b": ["z"]}
+
+    def test_a_value_that_becomes_null_or_stops_being_null_is_a_change(self, database: Database) -> None:
+        merge(database, 1, pa.table({"filename": ["a", "b"], "x": pa.array([None, 1], pa.int64())}))
+        assert merge(database, 2, pa.table({"filename": ["a", "b"], "x": pa.array([0, None], pa.int64())})) == {
+            "a": ["x"],
+            "b": ["x"],
+        }
+
+    def test_rows_that_come_twice_count_once_and_the_newest_wins(self, database: Database) -> None:
+        old = row("a", x=1, ingestCompletionDate_mjd=59000.0)
+        new = row("a", x=2, ingestCompletionDate_mjd=60000.0)
+        for order in ((old, new), (new, old)):
+            merge(database, 1, *order, new)
+            with database.read() as connection:
+                assert connection.execute("SELECT x FROM files").fetchall() == [(2,)]
+
+    def test_a_column_typed_by_nothing_but_nulls_takes_the_type_of_its_first_value(self, database: Database) -> None:
+        merge(database, 1, row("a", x=None))
+        merge(database, 2, row("a", x=1.5))
+        with database.read() as connection:
+            assert columns_of(connection, "file_version")["x"] == "DOUBLE"
+
+    @pytest.mark.parametrize(
+        ("first", "then", "kind", "kept"),
+        [(1, 1.5, "DOUBLE", "1.0"), (1, "p", "VARCHAR", "1"), (True, "p", "VARCHAR", "t"), ("p", 1, "VARCHAR", "p")],
+    )
+    def test_a_column_widens_so_that_nothing_is_lost(
+        self, database: Database, first: Any, then: Any, kind: str, kept: str
+    ) -> None:
+        merge(database, 1, row("a", x=first))
+        merge(database, 2, row("b", x=then))
+        with database.read() as connection:
+            assert columns_of(connection, "file_version")["x"] == kind
+            assert connection.execute("SELECT CAST(x AS VARCHAR) FROM files WHERE filename = 'a'").fetchone() == (kept,)
+
+    def test_text_that_is_only_ever_t_or_f_is_a_boolean(self, database: Database) -> None:
+        merge(database, 1, pa.table({"filename": ["a", "b", "c"], "new_flag": ["t", "f", None]}))
+        with database.read() as connection:
+            assert columns_of(connection, "file_version")["new_flag"] == "BOOLEAN"
+
+    def test_the_archives_obs_id_stands_beside_the_one_of_caom(self, database: Database) -> None:
+        merge(database, 1, row("a", obs_id="V01366001001P0000000004101"))
+        with database.read() as connection:
+            assert connection.execute("SELECT si_obs_id, obs_id FROM files").fetchall() == [
+                ("V01366001001P0000000004101", None)
+            ]
+
+    def test_names_that_need_quoting_are_columns_like_others(self, database: Database) -> None:
+        merge(database, 1, pa.table({"filename": ["a"], 'filter-"pupil': ["x"], "select": [1]}))
+        with database.read() as connection:
+            assert connection.execute('SELECT "filter-""pupil", "select" FROM files').fetchall() == [("x", 1)]
+
+
+class TestLinks:
+    """Memberships and links open, close and return."""
+
+    def link(self, database: Database, run: int, *names: str, scope: str = "true") -> dict[str, str]:
+        values = " UNION ALL ".join(f"SELECT 's', '{name}'" for name in names) or "SELECT NULL, NULL WHERE false"
+        with database.write() as connection:
+            merge_links(connection, SEARCH_FILES, values, scope, run)
+            return dict(connection.execute('SELECT "right", kind FROM search_file_membership_merge').fetchall())
+
+    def test_a_link_is_new_then_withdrawn_then_returned(self, database: Database) -> None:
+        assert self.link(database, 1, "a", "b") == {"a": "new", "b": "new"}
+        assert self.link(database, 2, "a") == {"b": "withdrawn"}
+        assert self.link(database, 3, "a", "b") == {"b": "returned"}
+        with database.read() as connection:
+            assert connection.execute("SELECT count(*) FROM search_file_membership").fetchone() == (3,)
+
+    def test_links_outside_the_scope_are_left_alone(self, database: Database) -> None:
+        self.link(database, 1, "a", "b")
+        assert self.link(database, 2, scope="filename = 'a'") == {"a": "withdrawn"}
+
+
+def test_views_can_be_made_again_at_any_time(database: Database) -> None:
+    with database.write() as connection:
+        make_views(connection)
+        make_views(connection)
