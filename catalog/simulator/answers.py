@@ -106,7 +106,7 @@ def _relation(state: ArchiveState, con: duckdb.DuckDBPyConnection, request: Mapp
 def _observations(service: str, params: Mapping[str, Any], condition: Condition) -> Relation:
     condition.clauses.append("NOT _gone AND _listed")
     types = dict(OBSERVATION_TYPES)
-    place = [params.get("ra"), params.get("dec"), params.get("radius")]
+    place: list[Any] = [params.get("ra"), params.get("dec"), params.get("radius")]
     if service == "Mast.Caom.Filtered.Position":
         place = str(params.get("position", "")).split(",")
     source = "observation"

@@ -144,7 +144,8 @@ def process_again(
         state.con.execute(
             f"""
             UPDATE {table} SET _version = _version + 1, _pad = {pad},
-                "fileSize" = "fileSize" + ({pad} - _pad) * {BLOCK}, checksum = NULL, date = {moment} - 96000, date_mjd = mjd({moment} - 96000),
+                "fileSize" = "fileSize" + ({pad} - _pad) * {BLOCK}, checksum = NULL,
+                date = {moment} - 96000, date_mjd = mjd({moment} - 96000),
                 "ingestStartDate" = {moment} - 84000, "ingestStartDate_mjd" = mjd({moment} - 84000),
                 "ingestCompletionDate" = {moment}, "ingestCompletionDate_mjd" = mjd({moment}),
                 cal_ver = $cal, crds_ctx = $context, sdp_ver = $sdp

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -104,6 +104,7 @@ def _repeated(piece: bytes, start: int, stop: int) -> Iterator[bytes]:
         start += len(chunk)
 
 
+@lru_cache(maxsize=20_000, typed=True)
 def card(keyword: str, value: object, comment: str = "") -> bytes:
     """Return one 80-byte card, or several for a long string (FITS standard 4.0, section 4.2.1.2)."""
     if isinstance(value, str):
@@ -178,25 +179,26 @@ def _primary(row: Mapping[str, object], name: str) -> bytes:
     for column in ordered:
         value = row.get(column)
         if value is not None and column not in _ARCHIVE_ONLY and not column.startswith("_"):
-            cards += _keyword_cards(column, value)
+            cards.append(_keyword_cards(column, value))
     if "filename" not in row:
         cards.append(card("FILENAME", name, "Name of the file"))
     return header(b"".join(cards), HEADER_BLOCKS)
 
 
-def _keyword_cards(column: str, value: object) -> list[bytes]:
+@lru_cache(maxsize=20_000, typed=True)
+def _keyword_cards(column: str, value: object) -> bytes:
     if column.endswith("_mjd") or len(column) > 8:
-        return []
+        return b""
     keyword = column.upper().replace("DATE_", "DATE-")
     if column in _time_columns():
         return _time_cards(keyword, int(str(value)))
     if column in _ZERO_FILLED:
-        return [card(keyword, str(value).zfill(_ZERO_FILLED[column]))]
+        return card(keyword, str(value).zfill(_ZERO_FILLED[column]))
     if column in _AS_TEXT:
-        return [card(keyword, str(value))]
+        return card(keyword, str(value))
     if value in ("t", "f"):
-        return [card(keyword, value == "t")]
-    return [card(keyword, value)]
+        return card(keyword, value == "t")
+    return card(keyword, value)
 
 
 @cache
@@ -206,14 +208,15 @@ def _time_columns() -> frozenset[str]:
     return frozenset(TIMES)
 
 
-def _time_cards(keyword: str, ms: int) -> list[bytes]:
+def _time_cards(keyword: str, ms: int) -> bytes:
     moment = datetime.fromtimestamp(ms / 1000, UTC)
     text = moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
     if keyword == "DATE-OBS":
         day, clock = text.split("T")
-        return [card(keyword, day, "[yyyy-mm-dd] UTC date at start of exposure"),
-                card("TIME-OBS", clock, "[hh:mm:ss.sss] UTC time at start of exposure")]  # fmt: skip
-    return [card(keyword, text)]
+        return card(keyword, day, "[yyyy-mm-dd] UTC date at start of exposure") + card(
+            "TIME-OBS", clock, "[hh:mm:ss.sss] UTC time at start of exposure"
+        )
+    return card(keyword, text)
 
 
 def _image_extensions(rng: np.random.Generator, shape: Layout) -> list[bytes]:

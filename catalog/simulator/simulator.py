@@ -13,6 +13,7 @@ from catalog.simulator.server import TOKEN, Server, Service
 from catalog.simulator.sky import SkyOptions, row_counts
 from catalog.simulator.state import ArchiveState, Digests
 
+DEFAULT_FILES = 4000
 _TRUE_DIGESTS_UP_TO = 50_000
 
 
@@ -52,7 +53,7 @@ class Simulator:
 
     def __init__(
         self,
-        files: int = 4000,
+        files: int = DEFAULT_FILES,
         seed: int = 1,
         *,
         instruments: Iterable[str] = tuple(SERVICES),
@@ -254,7 +255,7 @@ class Simulator:
 def serve_forever(
     port: int = 0,
     *,
-    files: int = 4000,
+    files: int | None = None,
     seed: int = 1,
     ready: Callable[[str], None] | None = None,
     **options: Any,
@@ -265,17 +266,19 @@ def serve_forever(
     ----------
     port : int
         Zero lets the system choose one.
-    files, seed
+    files : int, optional
+        As in `Simulator`; its default without one.
+    seed : int
         As in `Simulator`.
     ready : callable, optional
         Called with the archive's address once it can be asked.
     **options
         Further arguments of `Simulator`.
     """
-    archive = Simulator(files, seed, port=port, **options)
-    if ready is not None:
-        ready(archive.url)
+    archive = Simulator(DEFAULT_FILES if files is None else files, seed, port=port, **options)
     try:
+        if ready is not None:
+            ready(archive.url)
         archive.serve_forever()
     except KeyboardInterrupt:
         pass

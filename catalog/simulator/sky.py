@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from catalog.keywords import SERVICES
 from catalog.simulator import caom
-from catalog.simulator.columns import select_list
+from catalog.simulator.columns import SQL_TYPES, column_types, select_list
 from catalog.simulator.kinds import GUIDE_MODES, KINDS, SUFFIXES, Kind
 from catalog.simulator.layout import BLOCK, MAX_PAD, layout
 from catalog.simulator.plan import EPOCH_DAYS, FIRST_EPOCH_MJD, PLANNED_EPOCHS, plan_visits
@@ -253,7 +253,8 @@ _FILES_SQL = f"""
     CREATE TABLE science_file AS
     SELECT e.unit_no, e.visit_no, k.instrument, s.place, s.suffix, s.model, s.product_level, s.base_size,
            e.stem || '_' || s.suffix || '.fits' AS filename, v.end_ms AS made_after_ms,
-           CASE WHEN v.born = 0 AND NOT e.combination AND u(e.unit_no * 16 + s.place, 'arrival') < 0.05
+           CASE WHEN v.born = 0 AND NOT e.combination AND s.suffix NOT IN ('rate', 'rateints', 'cal', 'calints')
+                    AND u(e.unit_no * 16 + s.place, 'arrival') < 0.1
                 THEN 1 + CAST(u(e.unit_no, 'arrival epoch') * {PLANNED_EPOCHS - 1} AS INTEGER) ELSE v.born END AS born,
            NULL::VARCHAR AS exp_type, e.stem, e.start_ms
     FROM unit e JOIN visit v USING (visit_no) JOIN kind k ON k.kind_no = e.kind_no
@@ -290,6 +291,11 @@ def _make_keyword_table(con: duckdb.DuckDBPyConnection, instrument: str) -> None
         {"name": instrument},
     ).fetchone()
     first, last = ends if ends else (0, -1)
+    if last < first:
+        own = "_file BIGINT, _unit BIGINT, _visit BIGINT, _born INTEGER, _gone BOOLEAN, _version INTEGER, _pad BIGINT"
+        columns = ", ".join(f'"{name}" {SQL_TYPES[kind]}' for name, kind in column_types(instrument).items())
+        con.execute(f"CREATE TABLE si_{instrument} ({columns}, {own})")
+        return
     rows = f"""
         SELECT {select_list(instrument)},
                f.file_no AS _file, f.unit_no AS _unit, f.visit_no AS _visit, f.born AS _born, f.born > 0 AS _gone,
