@@ -30,6 +30,16 @@ TUTORIAL = [
 ]
 
 
+HTTP = httpx.Client(trust_env=False)
+"""One client for all tests: making one costs more than most answers here."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _connections() -> Iterator[None]:
+    yield
+    HTTP.close()
+
+
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Simulator]:
     """An archive that no test changes."""
@@ -70,7 +80,7 @@ def client(shared: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
 
 def invoke(archive: Simulator, service: str, params: dict[str, Any], **more: Any) -> httpx.Response:
     request = {"service": service, "params": params, "format": "json", "pagesize": 50_000, "page": 1, **more}
-    return httpx.post(f"{archive.url}/api/v0/invoke", data={"request": json.dumps(request)})
+    return HTTP.post(f"{archive.url}/api/v0/invoke", data={"request": json.dumps(request)})
 
 
 def rows(archive: Simulator, service: str = NIRISS, filters: Any = (), columns: str = "*", **more: Any) -> list[Any]:
@@ -85,7 +95,7 @@ def count(archive: Simulator, service: str = NIRISS, filters: Any = ()) -> int:
 
 def fetch(archive: Simulator, name: str, **headers: str) -> httpx.Response:
     uri = name if name.startswith("mast:") else f"mast:JWST/product/{name}"
-    return httpx.get(f"{archive.url}/api/v0.1/Download/file", params={"uri": uri}, headers=headers)
+    return HTTP.get(f"{archive.url}/api/v0.1/Download/file", params={"uri": uri}, headers=headers)
 
 
 def md5(body: bytes) -> str:
@@ -138,13 +148,13 @@ def test_planned_observations_have_level_minus_one(client: Simulator) -> None:
 
 
 def test_the_client_logs_in_with_the_token_only(client: Simulator) -> None:
-    assert httpx.get(f"{client.url}/whoami", headers={"Cookie": f"mast_token={TOKEN}"}).json()["anon"] is False
-    assert httpx.get(f"{client.url}/whoami", headers={"Authorization": "token wrong"}).json()["anon"] is True
+    assert HTTP.get(f"{client.url}/whoami", headers={"Cookie": f"mast_token={TOKEN}"}).json()["anon"] is False
+    assert HTTP.get(f"{client.url}/whoami", headers={"Authorization": "token wrong"}).json()["anon"] is True
 
 
 def test_bundles_list_a_curl_command_for_every_uri(client: Simulator) -> None:
     uris = ["mast:JWST/product/a.fits", "mast:JWST/product/b.fits"]
-    script = httpx.post(f"{client.url}/api/v0.1/Download/bundle.sh", data={"uri": uris}).text
+    script = HTTP.post(f"{client.url}/api/v0.1/Download/bundle.sh", data={"uri": uris}).text
     assert script.startswith("#!/bin/bash")
     assert script.count("curl ") == 2
 
@@ -355,8 +365,8 @@ def test_ranges_are_parts_of_the_version_they_name(shared: Simulator) -> None:
 def test_head_says_the_length_and_unknown_files_are_not_found(shared: Simulator) -> None:
     name = public(shared)[0]
     url = f"{shared.url}/api/v0.1/Download/file?uri=mast:JWST/product/{name}"
-    head = httpx.head(url)
-    assert int(head.headers["Content-Length"]) == len(httpx.get(url).content)
+    head = HTTP.head(url)
+    assert int(head.headers["Content-Length"]) == len(HTTP.get(url).content)
     assert head.headers["Accept-Ranges"] == "bytes"
     assert fetch(shared, "nothing.fits").status_code == 404
 
@@ -500,12 +510,12 @@ def test_edits_of_unknown_files_are_refused(own: Simulator) -> None:
 def test_an_archive_is_controlled_over_http_too(own: Simulator) -> None:
     name = public(own)[0]
     order = {"at": 1, "faults": {"file_503": 1, "max_obsids": 7}, "edits": [{"do": "withdraw", "filenames": [name]}]}
-    answer = httpx.post(f"{own.url}/_control", json=order).json()
+    answer = HTTP.post(f"{own.url}/_control", json=order).json()
     assert answer == {"at": 1, "faults": {"file_503": 1}}
     assert own.state.max_obsids == 7
     assert name not in own.filenames("niriss")
     for wrong in ({"faults": {"nope": 1}}, {"edits": [{"do": "nope"}]}, {"at": -1}):
-        assert httpx.post(f"{own.url}/_control", json=wrong).status_code == 400
+        assert HTTP.post(f"{own.url}/_control", json=wrong).status_code == 400
 
 
 # --- faults ------------------------------------------------------------------------------------
@@ -611,7 +621,7 @@ def test_stats_count_what_was_served(spoilt: Simulator) -> None:
     name = public(spoilt)[0]
     spoilt.reset_stats()
     found, body = rows(spoilt), fetch(spoilt, name).content
-    stats = httpx.get(f"{spoilt.url}/_stats").json()
+    stats = HTTP.get(f"{spoilt.url}/_stats").json()
     assert stats == spoilt.stats()
     assert (stats["invoke"], stats[NIRISS], stats["file_get"]) == (1, 1, 1)
     assert (stats["rows"], stats["bytes"]) == (len(found), len(body))
