@@ -1,0 +1,118 @@
+"""The archive against the disk."""
+
+from datetime import datetime
+
+import pytest
+
+from catalog.drift import outdated
+from catalog.store.database import Database
+
+THEN = datetime(2022, 8, 1)
+
+
+@pytest.fixture
+def database(tmp_path):
+    return Database(tmp_path / "catalog.duckdb")
+
+
+def archive(database, *rows):
+    """Rows of the archive: filename, checksum, cal_ver, crds_ctx, date, since_run, until_run."""
+    with database.write() as connection:
+        present = {name for (name,) in connection.execute("SELECT column_name FROM (DESCRIBE file_version)").fetchall()}
+        if "checksum" not in present:
+            for column in ("checksum VARCHAR", "cal_ver VARCHAR", "crds_ctx VARCHAR", "date TIMESTAMP"):
+                connection.execute(f"ALTER TABLE file_version ADD COLUMN {column}")
+        for row in rows:
+            connection.execute(
+                """INSERT INTO file_version BY NAME
+                   SELECT ? AS filename, ? AS checksum, ? AS cal_ver, ? AS crds_ctx, ?::TIMESTAMP AS date,
+                          ? AS since_run, ? AS until_run, 'niriss' AS instrument, 0 AS row_hash, 1 AS checked_run""",
+                row,
+            )
+
+
+def local(
+    database, filename, *, checksum=None, data_uri=None, problem=None, until_at=None, header=None, file_id=None
+):
+    with database.write() as connection:
+        (count,) = connection.execute("SELECT count(*) FROM local_file_version").fetchone()
+        file_id = file_id or count + 1
+        connection.execute(
+            "INSERT INTO local_file_version VALUES (?, ?, ?, 2880, 0, 0, ?, ?, true, ?, ?, ?)",
+            [file_id, f"/data/{filename}", filename, checksum, data_uri, problem, THEN, until_at],
+        )
+        if header:
+            connection.execute("INSERT INTO local_header BY NAME SELECT ? AS file_id, ? AS cal_ver, ? AS crds_ctx, "
+                               "?::TIMESTAMP AS date", [file_id, *header])
+
+
+def reasons(database):
+    found = outdated(database)
+    return {
+        state: {one.filename: one.reason for one in getattr(found, state)}
+        for state in ("stale", "missing", "corrupt", "unknown")
+    }
+
+
+def test_a_catalog_without_harvest_knows_no_local_file(database):
+    local(database, "a.fits")
+    assert reasons(database)["unknown"] == {"a.fits": "the archive does not list it"}
+
+
+def test_a_file_with_the_archives_checksum_is_current_whatever_its_header_says(database):
+    archive(database, ("a.fits", "AB12", "1.9", "jwst_1.pmap", "2022-08-01", 1, None))
+    local(database, "a.fits", checksum="ab12", header=("1.8", "jwst_0.pmap", "2022-07-01"))
+    assert not any(reasons(database).values())
+
+
+def test_a_checksum_that_the_archive_had_before_is_stale(database):
+    archive(
+        database,
+        ("a.fits", "old", "1.8", "jwst_0.pmap", "2022-07-01", 1, 2),
+        ("a.fits", "new", "1.9", "jwst_1.pmap", "2022-08-01", 2, None),
+    )
+    local(database, "a.fits", checksum="old", header=("1.8", "jwst_0.pmap", "2022-07-01"))
+    assert reasons(database)["stale"] == {
+        "a.fits": "CAL_VER 1.8 -> 1.9; CRDS_CTX jwst_0.pmap -> jwst_1.pmap; "
+        "DATE 2022-07-01 00:00:00 -> 2022-08-01 00:00:00; checksum old -> new"
+    }
+
+
+def test_a_checksum_that_the_archive_never_had_is_corrupt(database):
+    archive(database, ("a.fits", "new", None, None, None, 1, None))
+    local(database, "a.fits", checksum="odd")
+    assert reasons(database)["corrupt"] == {"a.fits": "its MD5 is odd, the archive never had that; it has new"}
+
+
+def test_an_older_header_is_stale_where_no_checksum_is_known(database):
+    archive(database, ("a.fits", "new", "1.9", "jwst_1.pmap", "2022-08-01", 1, None))
+    local(database, "a.fits", header=("1.9", "jwst_0.pmap", "2022-08-01"))
+    assert reasons(database)["stale"] == {"a.fits": "CRDS_CTX jwst_0.pmap -> jwst_1.pmap"}
+
+
+def test_a_header_newer_than_the_archive_is_not_stale(database):
+    archive(database, ("a.fits", "new", "1.9", "jwst_1.pmap", "2022-08-01", 1, None))
+    local(database, "a.fits", header=("1.10", "jwst_2.pmap", "2022-09-01"))
+    assert not any(reasons(database).values())
+
+
+def test_a_file_with_a_problem_is_corrupt(database):
+    archive(database, ("a.fits", "new", None, None, None, 1, None))
+    local(database, "a.fits", problem="HDU 1, byte 2880: truncated")
+    assert reasons(database)["corrupt"] == {"a.fits": "HDU 1, byte 2880: truncated"}
+
+
+def test_a_fetched_file_that_is_gone_is_missing_until_it_is_fetched_again(database):
+    archive(database, ("a.fits", "new", None, None, None, 1, None))
+    local(database, "a.fits", checksum="new", data_uri="mast:JWST/product/a.fits", until_at=THEN)
+    assert reasons(database)["missing"] == {
+        "a.fits": "fetched from mast:JWST/product/a.fits, gone since 2022-08-01 00:00 UTC"
+    }
+    local(database, "a.fits", checksum="new", data_uri="mast:JWST/product/a.fits")
+    assert not any(reasons(database).values())
+
+
+def test_a_file_that_the_archive_withdrew_is_unknown_and_says_so(database):
+    archive(database, ("a.fits", "old", None, None, None, 1, 2))
+    local(database, "a.fits", checksum="old")
+    assert reasons(database)["unknown"] == {"a.fits": "the archive lists it no longer"}
