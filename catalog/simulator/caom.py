@@ -96,17 +96,18 @@ def make_observations(con: duckdb.DuckDBPyConnection) -> None:
         ORDER BY e.unit_no
         """
     )
-    con.execute(
-        """
-        INSERT INTO observation
-        SELECT o.* REPLACE (regexp_replace(obs_id, '_04(\\d)(\\d\\d)_', '_xx\\1\\2_') AS obs_id, -1 AS calib_level,
-                            NULL AS t_min, NULL AS t_max, NULL AS "jpegURL", NULL AS "dataURL",
-                            'PUBLIC' AS "dataRights",
-                            (obsid::BIGINT + 500000000)::VARCHAR AS obsid, false AS _gone, true AS _listed,
-                            NULL AS _unit, NULL AS _parent, _born AS _planned)
-        FROM observation o WHERE _born > 0 AND calib_level = 2 ORDER BY o._unit
-        """
-    )
+    con.execute(_PLANNED_SQL)
+
+
+_PLANNED_SQL = """
+    INSERT INTO observation
+    SELECT o.* REPLACE (regexp_replace(obs_id, '_04(\\d)(\\d\\d)_', '_xx\\1\\2_') AS obs_id, -1 AS calib_level,
+                        NULL AS t_min, NULL AS t_max, NULL AS "jpegURL", NULL AS "dataURL",
+                        'PUBLIC' AS "dataRights",
+                        (obsid::BIGINT + 500000000)::VARCHAR AS obsid, false AS _gone, true AS _listed,
+                        NULL AS _unit, NULL AS _parent, _born AS _planned)
+    FROM observation o WHERE _born > 0 AND calib_level = 2 ORDER BY o._unit
+    """
 
 
 def make_products(con: duckdb.DuckDBPyConnection) -> None:

@@ -153,12 +153,13 @@ def process_again(
             """,
             named,
         )
-        state.con.execute(
-            f"""
-            UPDATE product SET size = s."fileSize", prvversion = s.cal_ver FROM {table} s
-            WHERE product._file = s._file AND s._file IN {these}
-            """
-        )
+        state.con.execute(_PRODUCTS_SQL.format(table=table, these=these))
+
+
+_PRODUCTS_SQL = """
+    UPDATE product SET size = s."fileSize", prvversion = s.cal_ver FROM {table} s
+    WHERE product._file = s._file AND s._file IN {these}
+"""
 
 
 def _next_pad(keep_size: bool | None) -> str:

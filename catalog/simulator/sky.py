@@ -49,7 +49,7 @@ def build_sky(options: SkyOptions) -> duckdb.DuckDBPyConnection:
     unknown = set(options.instruments) - set(SERVICES)
     if unknown:
         raise ValueError(f"no such instrument: {', '.join(sorted(unknown))}; there are {', '.join(SERVICES)}")
-    con = duckdb.connect(":memory:", config={"threads": 2})
+    con = duckdb.connect(":memory:", config={"threads": 2, "python_enable_replacements": False})
     con.execute("ATTACH ':memory:' AS sky (COMPRESS)")
     con.execute("USE sky")
     _make_macros(con, options.seed)
