@@ -6,6 +6,7 @@ import pytest
 
 from catalog.drift import outdated
 from catalog.store.database import Database
+from catalog.store.schema import columns_of, make_views
 
 THEN = datetime(2022, 8, 1)
 
@@ -18,10 +19,10 @@ def database(tmp_path):
 def archive(database, *rows):
     """Rows of the archive: filename, checksum, cal_ver, crds_ctx, date, since_run, until_run."""
     with database.write() as connection:
-        present = {name for (name,) in connection.execute("SELECT column_name FROM (DESCRIBE file_version)").fetchall()}
-        if "checksum" not in present:
+        if "checksum" not in columns_of(connection, "file_version"):
             for column in ("checksum VARCHAR", "cal_ver VARCHAR", "crds_ctx VARCHAR", "date TIMESTAMP"):
                 connection.execute(f"ALTER TABLE file_version ADD COLUMN {column}")
+            make_views(connection)
         for row in rows:
             connection.execute(
                 """INSERT INTO file_version BY NAME
@@ -31,9 +32,7 @@ def archive(database, *rows):
             )
 
 
-def local(
-    database, filename, *, checksum=None, data_uri=None, problem=None, until_at=None, header=None, file_id=None
-):
+def local(database, filename, *, checksum=None, data_uri=None, problem=None, until_at=None, header=None, file_id=None):
     with database.write() as connection:
         (count,) = connection.execute("SELECT count(*) FROM local_file_version").fetchone()
         file_id = file_id or count + 1
@@ -42,8 +41,11 @@ def local(
             [file_id, f"/data/{filename}", filename, checksum, data_uri, problem, THEN, until_at],
         )
         if header:
-            connection.execute("INSERT INTO local_header BY NAME SELECT ? AS file_id, ? AS cal_ver, ? AS crds_ctx, "
-                               "?::TIMESTAMP AS date", [file_id, *header])
+            connection.execute(
+                "INSERT INTO local_header BY NAME SELECT ? AS file_id, ? AS cal_ver, ? AS crds_ctx, "
+                "?::TIMESTAMP AS date",
+                [file_id, *header],
+            )
 
 
 def reasons(database):
@@ -116,3 +118,20 @@ def test_a_file_that_the_archive_withdrew_is_unknown_and_says_so(database):
     archive(database, ("a.fits", "old", None, None, None, 1, 2))
     local(database, "a.fits", checksum="old")
     assert reasons(database)["unknown"] == {"a.fits": "the archive lists it no longer"}
+
+
+def test_the_view_names_each_keyword_that_differs_and_nothing_else(database):
+    archive(database, ("a.fits", "new", "1.9", "jwst_1.pmap", "2022-08-01 00:00:00.0004", 1, None))
+    local(database, "a.fits", header=("1.9", "jwst_0.pmap", "2022-08-01"))
+    with database.read() as connection:
+        rows = connection.execute("SELECT state, keyword, header, archive, reason FROM drift ORDER BY state").fetchall()
+    assert rows == [
+        (
+            "differs",
+            "crds_ctx",
+            "jwst_0.pmap",
+            "jwst_1.pmap",
+            "CRDS_CTX is jwst_0.pmap in the file, jwst_1.pmap in the archive",
+        ),
+        ("stale", None, None, None, "CRDS_CTX jwst_0.pmap -> jwst_1.pmap"),
+    ]

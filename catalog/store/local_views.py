@@ -5,6 +5,7 @@ from __future__ import annotations
 import duckdb
 
 from catalog.store.database import quoted
+from catalog.store.drift_views import make_drift_views
 
 _VIEWS = {
     "hdus": """
@@ -27,8 +28,40 @@ _VIEWS = {
         SELECT path, filename, hdu, byte, reason, harm, file_id
         FROM header_finding JOIN local_files USING (file_id)
     """,
+    "lineage": """
+        WITH association AS (
+            SELECT a.filename AS via, m.product, m.member, count(DISTINCT m.product) OVER (PARTITION BY a.filename) AS n
+            FROM association_member m JOIN local_files a USING (file_id)
+        ),
+        known AS (
+            SELECT filename, regexp_replace(filename, '_[^_]*$', '') AS stem
+            FROM (SELECT filename FROM local_files UNION SELECT filename FROM file_version WHERE until_run IS NULL)
+            WHERE filename LIKE '%.fits%'
+        ),
+        made AS (
+            SELECT DISTINCT l.filename, h.asntable AS via
+            FROM local_header h JOIN local_files l USING (file_id) WHERE h.asntable IS NOT NULL
+        ),
+        found AS (
+            SELECT a.member AS input, k.filename AS output, a.via
+            FROM association a JOIN known k ON k.stem = a.product
+            UNION
+            SELECT a.member, m.filename, a.via
+            FROM association a JOIN made m USING (via) WHERE a.n = 1 OR starts_with(m.filename, a.product)
+        )
+        SELECT input, output, via FROM found WHERE input <> output
+        UNION
+        SELECT member, product, via FROM association
+        WHERE (via, product) NOT IN (
+            SELECT a.via, a.product FROM association a JOIN found f
+            ON f.via = a.via AND f.input = a.member AND f.input <> f.output
+        )
+        UNION
+        SELECT via, filename, 'ASNTABLE' FROM made
+    """,
 }
 _COMMENTS = {
+    "lineage": "which file went into which, and by which association",
     "hdus": "every HDU of the files on this disk",
     "cards": "every card of every HDU, in order",
     "findings": "what is not as the FITS standard has it, by file, HDU and byte",
@@ -52,5 +85,6 @@ def make_local_views(connection: duckdb.DuckDBPyConnection) -> None:
     for view, query in {**_VIEWS, "headers": headers}.items():
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
         connection.execute(f"COMMENT ON VIEW {view} IS '{_COMMENTS[view]}'")
+    make_drift_views(connection)
     for macro, query in _TABLE_MACROS.items():
         connection.execute(f"CREATE OR REPLACE MACRO {macro} AS TABLE {query}")

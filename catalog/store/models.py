@@ -163,6 +163,7 @@ local_header = Table(  # grows by the archive's keywords that headers have
     Column("cal_ver", String),
     Column("crds_ctx", String),
     Column("date", TIMESTAMP),
+    Column("asntable", String),
 )
 header_finding = Table(
     "header_finding",

@@ -203,6 +203,7 @@ def upgrade() -> None:
         sa.Column("cal_ver", sa.String(), nullable=True),
         sa.Column("crds_ctx", sa.String(), nullable=True),
         sa.Column("date", sa.TIMESTAMP(), nullable=True),
+        sa.Column("asntable", sa.String(), nullable=True),
     )
     op.create_table(
         "header_finding",

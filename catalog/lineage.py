@@ -1,0 +1,75 @@
+"""The association graph: what a file was made from, and what was made from it.
+
+Two sources: the members of the ``_asn.json`` files that the index found, and the ASNTABLE keyword of headers.
+In SQL it is the view `lineage`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from catalog.store.database import Database
+
+
+@dataclass(frozen=True)
+class Link:
+    """One step from an input to an output.
+
+    Attributes
+    ----------
+    input, output : str
+        Names of files; the output is the name that its products begin with where none of them is known.
+    via : str
+        The association file, or ASNTABLE where a header names the association itself as input.
+    step : int
+        1 for a direct input or output, 2 for one behind it, and so on.
+    """
+
+    input: str
+    output: str
+    via: str
+    step: int
+
+
+def inputs(database: Database, filename: str, deep: bool = False) -> list[Link]:
+    """Return what a file was made from.
+
+    Parameters
+    ----------
+    database : Database
+        A catalog.
+    filename : str
+        Of a FITS file, without folders.
+    deep : bool
+        Follow the inputs of the inputs, too.
+
+    Raises
+    ------
+    CatalogError
+        Where there is no catalog, or it cannot be read.
+    """
+    return _follow(database, filename, deep, "output", "input")
+
+
+def outputs(database: Database, filename: str, deep: bool = False) -> list[Link]:
+    """Return what was made from a file; the parameters are those of `inputs`."""
+    return _follow(database, filename, deep, "input", "output")
+
+
+def _follow(database: Database, filename: str, deep: bool, here: str, there: str) -> list[Link]:
+    with database.read() as connection:
+        rows = connection.execute(
+            f"""
+            WITH RECURSIVE graph AS MATERIALIZED (SELECT input, output, via FROM lineage),
+            steps AS (
+                SELECT input, output, via, 1 AS step FROM graph WHERE {here} = $filename
+                UNION
+                SELECT g.input, g.output, g.via, s.step + 1
+                FROM steps s JOIN graph g ON g.{here} = s.{there} WHERE $deep AND s.step < 20
+            )
+            SELECT input, output, via, min(step) AS step FROM steps
+            GROUP BY ALL ORDER BY step, {there}, via
+            """,
+            {"filename": filename, "deep": deep},
+        ).fetchall()
+    return [Link(*row) for row in rows]

@@ -1,0 +1,153 @@
+"""Views that compare disk and archive: `file_drift` by file, `keyword_drift` by keyword, `drift` both."""
+
+from __future__ import annotations
+
+import duckdb
+
+from catalog.store.database import quoted
+
+_ARCHIVE = {"checksum": "VARCHAR", "cal_ver": "VARCHAR", "crds_ctx": "VARCHAR", "date": "TIMESTAMP"}
+_SAME_NUMBER = 1e-9  # of the number: beyond what either side writes
+_SAME_TIME_DAYS = 1e-8  # about a millisecond
+
+
+def make_drift_views(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the views anew, over the columns that files and headers have now."""
+    files, headers = _columns(connection, "file_version"), _columns(connection, "local_header")
+    products = _columns(connection, "product_version")
+    chosen = [
+        f"{quoted(files[name][0]) if name in files else 'NULL'}::{kind} AS {quoted(name)}"
+        for name, kind in _ARCHIVE.items()
+    ]
+    listed = "SELECT filename FROM current"
+    if "productfilename" in products:
+        listed += (
+            f" UNION ALL SELECT {quoted(products['productfilename'][0])} FROM product_version WHERE until_run IS NULL"
+        )
+    by_file = _BY_FILE.format(columns=", ".join(chosen), listed=listed)
+    views = {"file_drift": by_file, "keyword_drift": _by_keyword(files, headers), "drift": _BOTH}
+    for view, query in views.items():
+        connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
+        connection.execute(f"COMMENT ON VIEW {view} IS '{_COMMENTS[view]}'")
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, tuple[str, str]]:
+    rows = connection.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND NOT internal", [table]
+    ).fetchall()
+    return {str(name).lower(): (str(name), str(kind)) for name, kind in rows}
+
+
+def _by_keyword(files: dict[str, tuple[str, str]], headers: dict[str, tuple[str, str]]) -> str:
+    """Compare every keyword that both have, as a list of those that differ."""
+    differences = [
+        _difference(headers[name], files[name])
+        for name in headers
+        if name in files and name != "file_id" and not (name.endswith("_mjd") and name.removesuffix("_mjd") in files)
+    ]
+    if not differences:
+        return "SELECT ''::VARCHAR AS path, '' AS filename, '' AS keyword, '' AS header, '' AS archive WHERE false"
+    return f"""
+        SELECT path, filename, d.keyword AS keyword, d.header AS header, d.archive AS archive
+        FROM (
+            SELECT l.path, l.filename, unnest(list_filter([{", ".join(differences)}], lambda x: x IS NOT NULL)) AS d
+            FROM local_files l
+            JOIN local_header h USING (file_id)
+            JOIN file_version f ON f.filename = l.filename AND f.until_run IS NULL
+        )
+    """
+
+
+def _difference(header: tuple[str, str], file: tuple[str, str]) -> str:
+    ours, theirs = f"h.{quoted(header[0])}", f"f.{quoted(file[0])}"
+    shown = f"{{'keyword': '{header[0]}', 'header': {ours}::VARCHAR, 'archive': {theirs}::VARCHAR}}"
+    if header[1] != file[1]:
+        differs = f"{ours}::VARCHAR <> {theirs}::VARCHAR"
+    elif header[1] == "DOUBLE":
+        slack = f"greatest({_SAME_NUMBER} * greatest(abs({ours}), abs({theirs})), 1e-300)"
+        if header[0].endswith("_mjd"):
+            slack = str(_SAME_TIME_DAYS)
+        differs = f"abs({ours} - {theirs}) > {slack}"
+    elif header[1] == "TIMESTAMP":
+        differs = f"abs(epoch_us({ours}) - epoch_us({theirs})) > 1000"
+    else:
+        differs = f"{ours} <> {theirs}"
+    return f"CASE WHEN {differs} THEN {shown} END"
+
+
+_COMMENTS = {
+    "file_drift": "local files that are stale, missing, corrupt or unknown, and why",
+    "keyword_drift": "keywords whose value in a file is not the one in the archive",
+    "drift": "file_drift and keyword_drift (state: differs) together",
+}
+
+_BOTH = """
+SELECT state, path, filename, reason, NULL AS keyword, NULL AS header, NULL AS archive FROM file_drift
+UNION ALL
+SELECT 'differs', path, filename, format('{} is {} in the file, {} in the archive', upper(keyword), header, archive),
+       keyword, header, archive
+FROM keyword_drift
+"""
+
+_BY_FILE = """
+WITH archive AS (
+    SELECT filename, until_run, {columns} FROM file_version
+),
+current AS (
+    SELECT filename, any_value(checksum) AS checksum, any_value(cal_ver) AS cal_ver,
+           any_value(crds_ctx) AS crds_ctx, any_value(date) AS date
+    FROM archive WHERE until_run IS NULL GROUP BY filename
+),
+former AS (SELECT DISTINCT filename, lower(checksum) AS checksum FROM archive WHERE until_run IS NOT NULL),
+withdrawn AS (SELECT DISTINCT filename FROM former),
+listed AS (SELECT DISTINCT filename FROM ({listed})),
+compared AS (
+    SELECT l.path, l.filename, l.problem, listed.filename IS NULL AS unlisted,
+           l.checksum AS ours, c.checksum AS theirs, lower(l.checksum) <> lower(c.checksum) AS differs,
+           former.filename IS NOT NULL AS explained, withdrawn.filename IS NOT NULL AS withdrawn,
+           h.date IS NULL OR c.date IS NULL OR h.date <= c.date AS not_newer,
+           concat_ws('; ',
+               CASE WHEN not_newer AND h.cal_ver <> c.cal_ver
+                    THEN format('CAL_VER {{}} -> {{}}', h.cal_ver, c.cal_ver) END,
+               CASE WHEN not_newer AND h.crds_ctx <> c.crds_ctx
+                    THEN format('CRDS_CTX {{}} -> {{}}', h.crds_ctx, c.crds_ctx) END,
+               CASE WHEN h.date < c.date - INTERVAL 1 SECOND
+                    THEN format('DATE {{}} -> {{}}', h.date, c.date) END
+           ) AS moved
+    FROM local_files l
+    LEFT JOIN listed USING (filename)
+    LEFT JOIN current c USING (filename)
+    LEFT JOIN local_header h USING (file_id)
+    LEFT JOIN withdrawn USING (filename)
+    LEFT JOIN former ON former.filename = l.filename AND former.checksum = lower(l.checksum)
+),
+judged AS (
+    SELECT CASE WHEN problem IS NOT NULL THEN 'corrupt'
+                WHEN unlisted THEN 'unknown'
+                WHEN differs AND (explained OR moved <> '') THEN 'stale'
+                WHEN differs THEN 'corrupt'
+                WHEN differs IS NULL AND moved <> '' THEN 'stale' END AS state,
+           path, filename,
+           CASE WHEN problem IS NOT NULL THEN problem
+                WHEN unlisted AND withdrawn THEN 'the archive lists it no longer'
+                WHEN unlisted THEN 'the archive does not list it'
+                WHEN differs AND (explained OR moved <> '')
+                    THEN concat_ws('; ', nullif(moved, ''), format('checksum {{}} -> {{}}', ours, theirs))
+                WHEN differs THEN format('its MD5 is {{}}, the archive never had that; it has {{}}', ours, theirs)
+                ELSE moved END AS reason
+    FROM compared
+),
+gone AS (
+    SELECT path, filename, arg_max(data_uri, until_at) AS data_uri, max(until_at) AS until_at
+    FROM local_file_version v
+    WHERE data_uri IS NOT NULL AND until_at IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM local_files l WHERE l.data_uri = v.data_uri)
+      AND NOT EXISTS (SELECT 1 FROM local_files l WHERE l.path = v.path)
+    GROUP BY path, filename
+)
+SELECT state, path, filename, reason FROM judged WHERE state IS NOT NULL
+UNION ALL
+SELECT 'missing', path, filename,
+       format('fetched from {{}}, gone since {{}} UTC', data_uri, strftime(until_at, '%Y-%m-%d %H:%M'))
+FROM gone
+"""
