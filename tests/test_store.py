@@ -74,6 +74,7 @@ class TestOpening:
     def test_a_catalog_of_a_newer_mastlake_is_refused(self, database: Database) -> None:
         with database.write() as connection:
             connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        store_database._ready.clear()  # as in another process
         with pytest.raises(CatalogTooNew, match="upgrade"), database.read():
             pass
 

@@ -85,7 +85,7 @@ class _Portal(PortalAPI):  # type: ignore[misc]
         self.waiting = waiting
         self.requests = 0
 
-    def _request(  # noqa: PLR0917 - astroquery's signature
+    def _request(
         self,
         method: str,
         url: str,

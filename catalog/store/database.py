@@ -13,7 +13,7 @@ import os
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ HEAD = "0001"
 """The newest schema revision that this code knows; `migrations/versions` ends with it."""
 
 _MEMORY = "512MB"
+_ready: set[tuple[Path, int]] = set()
+"""Catalogs, with their inode, whose schema this process has found or brought to `HEAD`."""
 _in_process: defaultdict[Path, threading.RLock] = defaultdict(threading.RLock)
 
 
@@ -65,7 +67,7 @@ class Database:
         if not self.path.exists():
             raise CatalogError(f"no catalog at {self.path}; make one with: mastlake harvest NAME --instrument ...")
         with _in_process[self.path]:
-            self._ready()
+            self._bring_to_head()
             connection = self._open(read_only=True)
             try:
                 if sealed:
@@ -84,7 +86,7 @@ class Database:
             Where the file is not a catalog, is too new, stays locked, or cannot be written.
         """
         with _in_process[self.path]:
-            self._ready()
+            self._bring_to_head()
             connection = self._open(read_only=False)
             try:
                 with _disk_faults(self.path):
@@ -124,8 +126,15 @@ class Database:
         """Say whether there is a file to read."""
         return self.path.exists()
 
-    def _ready(self) -> None:
-        """Bring the schema to `HEAD`."""
+    def _bring_to_head(self) -> None:
+        """Make or migrate what is not at `HEAD`; a process looks once at each file."""
+        with suppress(FileNotFoundError):
+            if (self.path, self.path.stat().st_ino) in _ready:
+                return
+        self._migrate()
+        _ready.add((self.path, self.path.stat().st_ino))
+
+    def _migrate(self) -> None:
         revision = self._revision() if self.path.exists() else None
         if revision == HEAD:
             return

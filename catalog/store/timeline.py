@@ -42,7 +42,8 @@ def _of_one_table(
     at = "(SELECT * FROM {} WHERE since_run <= {} AND (until_run IS NULL OR until_run > {}))"
     before, after = (at.format(versions.table, run, run) for run in (int(first), int(second)))
     rows = connection.execute(
-        f"""SELECT CASE WHEN a.{key} IS NULL THEN 'new' WHEN b.{key} IS NULL THEN 'withdrawn' ELSE 'changed' END AS kind,
+        f"""SELECT CASE WHEN a.{key} IS NULL THEN 'new' WHEN b.{key} IS NULL THEN 'withdrawn'
+                        ELSE 'changed' END AS kind,
                    '{versions.what}' AS what, coalesce(a.{key}, b.{key}) AS key,
                    CASE WHEN a.{key} IS NOT NULL AND b.{key} IS NOT NULL THEN {differing} END AS columns
             FROM {before} a FULL JOIN {after} b ON a.{key} = b.{key}

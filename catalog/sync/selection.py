@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from catalog.errors import NoSuchSearch, UsageError
+from catalog.query import rows
 from catalog.store.database import Database, quoted
 from catalog.store.schema import columns_of
 from catalog.sync.plan import Rows
@@ -57,6 +58,10 @@ class Selection:
     sql: str | None = None
     with_inputs: bool = False
 
+    def __post_init__(self) -> None:
+        if self.search is not None and self.sql is not None:
+            raise UsageError("give a search or --sql, not both; the SQL can name the search in search_files")
+
 
 def products(database: Database, selection: Selection) -> pa.Table:
     """List the product rows that a selection means, one row a ``data_uri``, in its order.
@@ -82,66 +87,55 @@ def products(database: Database, selection: Selection) -> pa.Table:
     """
     wanted = run_sql(database, selection.sql) if selection.sql else None
     with database.read() as connection:
-        rows = prepare(connection, selection, wanted)
-        query = f"SELECT * EXCLUDE (listed) FROM {rows.sql} WHERE listed ORDER BY data_uri"
-        return connection.execute(query, dict(rows.values)).to_arrow_table()
+        chosen = prepare(connection, selection, wanted)
+        query = f"SELECT * EXCLUDE (listed) FROM {chosen.sql} WHERE listed ORDER BY data_uri"
+        return connection.execute(query, dict(chosen.values)).to_arrow_table()
 
 
 def run_sql(database: Database, sql: str) -> pa.Table:
-    """Run the user's query, sealed, and return columns ``data_uri`` and ``filename``, null where it has none."""
-    with database.read(sealed=True) as connection:
-        try:
-            statements = connection.extract_statements(sql)
-            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-                raise UsageError("--sql takes one SELECT")
-            answer = connection.execute(statements[0]).to_arrow_table()
-        except duckdb.Error as error:
-            raise UsageError(f"--sql: {str(error).splitlines()[0]}") from error
+    """Run the user's query, sealed, and return its column ``data_uri`` or ``filename``, without repetitions.
+
+    Where it has both, ``data_uri`` counts, unless some of them are null.
+    """
+    answer = rows(database, sql)
     names = {name.lower(): name for name in reversed(answer.column_names)}
-    keys = {"data_uri": ("data_uri", "datauri"), "filename": ("filename", "productfilename")}
-    found = {key: next((names[s] for s in spellings if s in names), None) for key, spellings in keys.items()}
-    if not any(found.values()):
+    uri = next((names[name] for name in ("data_uri", "datauri") if name in names), None)
+    filename = next((names[name] for name in ("filename", "productfilename") if name in names), None)
+    if uri is None and filename is None:
         raise UsageError(f"--sql must return a column data_uri or filename; it has {', '.join(answer.column_names)}")
-    empty = pa.nulls(answer.num_rows, pa.string())
-    return pa.table({key: answer[name].cast(pa.string()) if name else empty for key, name in found.items()})
+    by_uri = uri is not None and (filename is None or answer[uri].null_count == 0)
+    keys = answer[uri if by_uri else filename].cast(pa.string()).drop_null().unique()
+    return pa.table({"data_uri" if by_uri else "filename": keys})
 
 
-def prepare(connection: duckdb.DuckDBPyConnection, selection: Selection, wanted: pa.Table | None) -> Rows:
+def prepare(
+    connection: duckdb.DuckDBPyConnection,
+    selection: Selection,
+    wanted: pa.Table | None,
+    inputs: pa.Table | None = None,
+) -> Rows:
     """Return the query of everything selected, with its values.
 
     Its column ``listed`` is false for files that are no product row of the selection. ``wanted`` is what
-    `run_sql` returned; it stays registered on the connection.
+    `run_sql` returned; ``inputs`` has a column ``filename`` of what comes in addition, whatever the filters say.
+    Both stay registered on the connection.
     """
     if selection.search is not None:
         _require_search(connection, selection.search)
-    if wanted is not None:
-        connection.register("wanted_rows", wanted)
-    chosen, values = _chosen(selection, wanted is not None)
-    condition, more = _condition(selection)
-    query = f"""
+    for name, table in (("wanted_rows", wanted), ("input_rows", inputs)):
+        if table is not None:
+            connection.register(name, table)
+    condition, values = _condition(selection)
+    chosen = _chosen(selection, wanted)
+    if chosen is _CHOSEN_BY_SEARCH:
+        values["search"] = selection.search
+    query = f"""(
         WITH product AS ({_product(connection)}), file AS ({_file(connection)}), release AS ({_release(connection)}),
-        chosen AS ({chosen})
-        SELECT * FROM (
-            SELECT c.data_uri,
-                coalesce(p.filename, f.filename, c.filename, regexp_extract(c.data_uri, '[^/]*$')) AS filename,
-                coalesce(f.size, p.size) AS size,
-                coalesce(p."productType", f."productType") AS "productType",
-                coalesce(p.subgroup, f.subgroup) AS "productSubGroupDescription",
-                p.dataproduct_type,
-                coalesce(p.calib_level, f.calib_level) AS calib_level,
-                coalesce(p.obs_id, f.obs_id) AS obs_id,
-                coalesce(p.program, f.program) AS program,
-                coalesce(p."dataRights", f."dataRights") AS "dataRights",
-                coalesce(f.release_at, r.release_at) AS release_at,
-                lower(f.checksum) AS checksum,
-                p.description,
-                c.listed
-            FROM chosen c
-            LEFT JOIN product p ON p.data_uri = c.data_uri
-            LEFT JOIN file f ON f.data_uri = c.data_uri
-            LEFT JOIN release r ON r.obs_id = p.obs_id
-        ) {condition}"""
-    return Rows(f"({query})", {**values, **more})
+        known AS ({_KNOWN}), chosen AS ({chosen}), filtered AS (FROM chosen c {condition}),
+        complete AS ({"FROM filtered" if inputs is None else _WITH_INPUTS})
+        SELECT c.* EXCLUDE (release_at, searched_name), coalesce(c.release_at, r.release_at) AS release_at
+        FROM complete c LEFT JOIN release r ON r.obs_id = c.obs_id)"""
+    return Rows(query, values)
 
 
 def _require_search(connection: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -152,45 +146,60 @@ def _require_search(connection: duckdb.DuckDBPyConnection, name: str) -> None:
         raise NoSuchSearch(f"no search is named {name}{hint}")
 
 
-def _chosen(selection: Selection, by_sql: bool) -> tuple[str, dict[str, object]]:
-    """The query of (data_uri, filename, listed), once a data_uri."""
-    if by_sql:
-        return _CHOSEN_BY_SQL, {}
-    if selection.search is None:
-        return _CHOSEN_ALL, {}
-    return _CHOSEN_BY_SEARCH, {"search": selection.search}
+def _chosen(selection: Selection, wanted: pa.Table | None) -> str:
+    if wanted is not None:
+        return _CHOSEN_BY_URI if "data_uri" in wanted.column_names else _CHOSEN_BY_NAME
+    return _CHOSEN_ALL if selection.search is None else _CHOSEN_BY_SEARCH
 
 
-_CHOSEN_ALL = """
-    SELECT data_uri, NULL::VARCHAR AS filename, true AS listed FROM product
-    UNION ALL
-    SELECT data_uri, filename, false FROM file ANTI JOIN product USING (data_uri)
+_KNOWN = """
+    SELECT coalesce(p.data_uri, f.data_uri) AS data_uri,
+        coalesce(p.filename, f.filename) AS filename,
+        coalesce(f.size, p.size) AS size,
+        coalesce(p."productType", f."productType") AS "productType",
+        coalesce(p.subgroup, f.subgroup) AS "productSubGroupDescription",
+        p.dataproduct_type,
+        coalesce(p.calib_level, f.calib_level) AS calib_level,
+        coalesce(p.obs_id, f.obs_id) AS obs_id,
+        coalesce(p.program, f.program) AS program,
+        coalesce(p."dataRights", f."dataRights") AS "dataRights",
+        f.release_at,
+        lower(f.checksum) AS checksum,
+        p.description,
+        f.filename AS searched_name,
+        p.data_uri IS NOT NULL AS listed
+    FROM product p FULL JOIN file f ON f.data_uri = p.data_uri
 """
+
+_CHOSEN_ALL = "FROM known"
 
 _CHOSEN_BY_SEARCH = """
-    SELECT data_uri, any_value(filename) AS filename, bool_or(listed) AS listed FROM (
-        SELECT data_uri, NULL::VARCHAR AS filename, true AS listed
-        FROM product SEMI JOIN (
-            SELECT data_uri FROM observation_products SEMI JOIN
-            (SELECT obs_id FROM search_observations WHERE search = $search) USING (obs_id)
-        ) USING (data_uri)
-        UNION ALL
-        SELECT data_uri, filename, false
-        FROM file SEMI JOIN (SELECT filename FROM search_files WHERE search = $search) USING (filename)
-    ) GROUP BY data_uri
+    FROM (SELECT * REPLACE (
+            listed AND data_uri IN (
+                SELECT data_uri FROM observation_products
+                WHERE obs_id IN (SELECT obs_id FROM search_observations WHERE search = $search)
+            ) AS listed)
+        FROM known)
+    WHERE listed OR coalesce(searched_name IN (SELECT filename FROM search_files WHERE search = $search), false)
 """
 
-_CHOSEN_BY_SQL = """
-    WITH named AS (
-        SELECT filename, max(data_uri) AS data_uri FROM (
-            SELECT filename, data_uri FROM product SEMI JOIN wanted_rows USING (filename)
-            UNION ALL SELECT filename, data_uri FROM file SEMI JOIN wanted_rows USING (filename)
-        ) GROUP BY filename
-    )
-    SELECT DISTINCT coalesce(w.data_uri, n.data_uri) AS data_uri,
-        CASE WHEN coalesce(w.data_uri, n.data_uri) IS NULL THEN w.filename END AS filename, true AS listed
-    FROM wanted_rows w LEFT JOIN named n ON n.filename = w.filename
-    WHERE coalesce(w.data_uri, w.filename) IS NOT NULL
+_CHOSEN_BY_URI = """
+    SELECT k.* REPLACE (w.data_uri AS data_uri, true AS listed,
+        coalesce(k.filename, regexp_extract(w.data_uri, '[^/]*$')) AS filename)
+    FROM wanted_rows w LEFT JOIN known k ON k.data_uri = w.data_uri
+"""
+
+_CHOSEN_BY_NAME = """
+    SELECT k.* REPLACE (w.filename AS filename, true AS listed)
+    FROM wanted_rows w LEFT JOIN known k ON k.filename = w.filename
+"""
+
+_WITH_INPUTS = f"""
+    FROM filtered
+    UNION ALL BY NAME
+    SELECT k.* REPLACE (coalesce(k.data_uri, '{URI_PREFIX}' || i.filename) AS data_uri, i.filename AS filename)
+    FROM input_rows i LEFT JOIN known k ON k.filename = i.filename
+    WHERE i.filename NOT IN (SELECT filename FROM filtered)
 """
 
 
@@ -198,7 +207,7 @@ def _column(present: Iterable[str], name: str, kind: str) -> str:
     """A column in its type, or a null of that type where the archive never sent it."""
     if name.lower() not in {c.lower() for c in present}:
         return f"NULL::{kind}"
-    return quoted(name) if kind == "VARCHAR" else f"TRY_CAST({quoted(name)} AS {kind})"
+    return f"TRY_CAST({quoted(name)} AS {kind})"
 
 
 def _product(connection: duckdb.DuckDBPyConnection) -> str:
@@ -253,19 +262,21 @@ def _condition(selection: Selection) -> tuple[str, dict[str, object]]:
     words = {"productType": "types", "productSubGroupDescription": "subgroups", "dataproduct_type": "dataproducts"}
     for column, field in words.items():
         if allowed := getattr(selection, field):
-            terms.append(f"lower({quoted(column)}) IN (SELECT unnest(${field}::VARCHAR[]))")
+            terms.append(f"lower(c.{quoted(column)}) IN (SELECT unnest(${field}::VARCHAR[]))")
             values[field] = [word.strip().lower() for word in allowed]
     if selection.levels:
-        terms.append("calib_level IN (SELECT unnest($levels::BIGINT[]))")
+        terms.append("c.calib_level IN (SELECT unnest($levels::BIGINT[]))")
         values["levels"] = [int(level) for level in selection.levels]
     if selection.extensions:
         endings = [e.lower() if e.startswith((".", "_")) else f".{e.lower()}" for e in selection.extensions]
-        terms.append(f"({' OR '.join(f'ends_with(lower(filename), $ending{n})' for n in range(len(endings)))})")
+        terms.append(f"({' OR '.join(f'ends_with(lower(c.filename), $ending{n})' for n in range(len(endings)))})")
         values.update({f"ending{n}": ending for n, ending in enumerate(endings)})
     if selection.guide_stars is not None:
-        guide = "(lower(coalesce(\"productSubGroupDescription\", '')) LIKE 'gs-%' OR contains(lower(filename), '_gs-'))"
+        guide = (
+            "(lower(coalesce(c.\"productSubGroupDescription\", '')) LIKE 'gs-%' OR contains(lower(c.filename), '_gs-'))"
+        )
         terms.append(guide if selection.guide_stars else f"NOT {guide}")
     if selection.max_size is not None:
-        terms.append("size <= $max_size")
+        terms.append("c.size <= $max_size")
         values["max_size"] = selection.max_size
     return (f"WHERE {' AND '.join(terms)}" if terms else ""), values

@@ -1,0 +1,48 @@
+"""Ask the archive what it lists for one file at this moment."""
+
+from __future__ import annotations
+
+from catalog.archive.client import MastArchive
+from catalog.archive.retry import Patience
+from catalog.keywords import FILENAME_COLUMNS, SERVICES
+from catalog.store.database import Database
+from catalog.sync.transfer import AskCurrent, Current
+
+_COLUMNS = ("fileSize", "checksum")
+
+
+def ask_current(database: Database, archive: MastArchive, patience: Patience | None = None) -> AskCurrent:
+    """Return a function that asks for a file's current size and checksum, by its name.
+
+    Parameters
+    ----------
+    database : Database
+        Knows whose keyword search has the file.
+    archive : MastArchive
+        Whom to ask.
+    patience : Patience, optional
+        How long to go on.
+
+    Returns
+    -------
+    callable
+        Takes a file name; returns `Current`, or None where no keyword search lists the file.
+    """
+    ask = (patience or Patience(attempts=3)).ask
+
+    def current(filename: str) -> Current | None:
+        instrument = _instrument(database, filename)
+        if instrument is None:
+            return None
+        name = FILENAME_COLUMNS.get(instrument, "filename")
+        filters = [{"paramName": name, "values": [filename]}]
+        found = ask(lambda: archive.rows(SERVICES[instrument], filters, (name, *_COLUMNS))).rows.to_pylist()
+        return Current(filename, found[0]["fileSize"], found[0]["checksum"]) if found else None
+
+    return current
+
+
+def _instrument(database: Database, filename: str) -> str | None:
+    with database.read() as connection:
+        row = connection.execute("SELECT instrument FROM files WHERE filename = ?", [filename]).fetchone()
+    return str(row[0]) if row else None

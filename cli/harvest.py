@@ -1,0 +1,153 @@
+"""``mastlake harvest``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import Criteria, Json, Settings, settings
+from .output import plural, put_json, say
+
+if TYPE_CHECKING:
+    from catalog.harvest import Harvest
+    from catalog.search import Search
+
+_REPORTED = (
+    "run", "search", "files", "new", "changed", "withdrawn", "returned", "unchanged",
+    "observations", "products", "linked", "requests",
+)  # fmt: skip
+
+
+def register(app: typer.Typer) -> None:
+    app.command("harvest")(harvest)
+
+
+def harvest(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME ...]", help="Searches; none: all saved ones.")
+    ] = None,
+    instrument: Annotated[
+        str | None,
+        typer.Option(
+            help="niriss, nircam, nirspec, miri, fgs or guidestar: define the search NAME, save it and run it."
+        ),
+    ] = None,
+    criteria: Criteria = None,
+    full: Annotated[bool, typer.Option("--full", help="Read every row anew, not only what changed.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show the request as MAST sees it and how many rows it has; change nothing."),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Search the archive and bring the catalog up to date.
+
+    The first time, name the search and its criteria; from then on its name is enough.
+
+    Example: mastlake harvest soss --instrument niriss -k exp_type=NIS_SOSS -k date_obs_mjd=2022-06-01..2022-08-04
+    """
+    chosen = settings(context)
+    searches = _searches(chosen, names or [], instrument, criteria or [])
+    if dry_run:
+        _show_requests(chosen, searches, json)
+        return
+    reports, failed = [], False
+    for search in searches:
+        try:
+            report = _harvest_one(chosen, search, full, json)
+        except _stoppers() as error:
+            say(f"mastlake: {search.name}: {error}")
+            failed = True
+        else:
+            reports.append(report)
+            failed = failed or bool(report["failures"])
+    if json:
+        put_json(reports[0] if len(searches) == 1 and reports else reports)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _stoppers() -> type[Exception]:
+    """Return the faults of one search that leave the others a chance."""
+    from catalog.errors import ArchiveError
+
+    return ArchiveError
+
+
+def _searches(chosen: Settings, names: list[str], instrument: str | None, criteria: list[str]) -> list[Search]:
+    from catalog.errors import UsageError
+    from catalog.search import Search
+    from catalog.store.records import saved_search, saved_searches
+
+    if instrument is not None:
+        if len(names) != 1:
+            raise UsageError("name the search: mastlake harvest NAME --instrument ... -k ...")
+        return [Search.parse(names[0], instrument, criteria)]
+    if criteria:
+        raise UsageError("criteria define a new search and need --instrument, like --instrument niriss")
+    if not chosen.database.exists() and not names:
+        raise UsageError("there is no catalog yet: mastlake harvest NAME --instrument ... -k ...")
+    with chosen.database.read() as connection:
+        if names:
+            return [saved_search(connection, name).search for name in names]
+        found = [saved.search for saved in saved_searches(connection)]
+    if not found:
+        raise UsageError("no search is saved yet: mastlake harvest NAME --instrument ... -k ...")
+    return found
+
+
+def _show_requests(chosen: Settings, searches: list[Search], json: bool) -> None:
+    from catalog.archive.client import MastArchive
+    from catalog.archive.partition import Whole
+
+    with MastArchive(chosen.server) as archive:
+        counts = [Whole(archive).count(search.service, search.filters()) for search in searches]
+    shown = []
+    for search, rows in zip(searches, counts, strict=True):
+        params = {"columns": "*", "filters": search.filters()}
+        request = {"service": search.service, "params": params, "format": "json"}
+        shown.append({"search": search.name, "server": chosen.server, "request": request, "rows": rows})
+        if not json:
+            say(f"{search.name}: {plural(rows, 'row')} at {chosen.server} for this request:")
+            put_json(request)
+    if json:
+        put_json(shown[0] if len(shown) == 1 else shown)
+
+
+def _harvest_one(chosen: Settings, search: Search, full: bool, json: bool) -> dict[str, Any]:
+    from catalog.archive.client import MastArchive
+    from catalog.harvest import harvest as run_harvest
+
+    from .progress import harvest_progress
+
+    start = time.perf_counter()
+    with harvest_progress(chosen.verbosity < 0) as show, MastArchive(chosen.server) as archive:
+        result = run_harvest(chosen.database, archive, search, full=full, on_progress=show)
+    seconds = round(time.perf_counter() - start, 3)
+    for obs_id, reason in result.failures.items():
+        say(f"mastlake: products of {obs_id}: {reason}")
+    if not json and chosen.verbosity >= 0:
+        _tell(result, seconds)
+    report = {name: getattr(result.run, name) for name in _REPORTED}
+    return {**report, "seconds": seconds, "failures": [{"obs_id": k, "reason": v} for k, v in result.failures.items()]}
+
+
+def _tell(result: Harvest, seconds: float) -> None:
+    run = result.run
+    kinds = ", ".join(
+        f"{count:,} {kind}"
+        for kind, count in (
+            ("new", run.new),
+            ("changed", run.changed),
+            ("withdrawn", run.withdrawn),
+            ("returned", run.returned),
+            ("unchanged", run.unchanged),
+        )
+        if count
+    )
+    say(f"{run.search}: {plural(run.files, 'file')}" + (f" ({kinds})" if kinds else ""))
+    say(f"  {plural(run.observations, 'observation')}, {plural(run.products, 'product')}; {run.linked:,} files linked")
+    say(f"  run {run.run}, {plural(run.requests, 'request')}, {seconds:.1f} s")

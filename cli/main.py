@@ -1,0 +1,129 @@
+"""The command ``mastlake``: global options, and the list of commands.
+
+Nothing heavy is imported here, nor at the top of a command's file: ``mastlake --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from catalog._version import __version__
+from catalog.errors import MastlakeError
+
+from . import (
+    changes,
+    demo,
+    find,
+    harvest,
+    index,
+    keywords,
+    login,
+    outdated,
+    plot,
+    products,
+    script,
+    searches,
+    simulate,
+    sql,
+    status,
+    sync,
+)
+from .options import MAST, Settings
+
+app = typer.Typer(
+    name="mastlake",
+    help="A local, queryable copy of what the JWST archive (MAST) knows, and of what lies on your disk.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+INTERRUPTED = 130
+_WITH_VALUE = ("--catalog", "--server")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mastlake {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    context: typer.Context,
+    catalog: Annotated[
+        Path, typer.Option("--catalog", envvar="MASTLAKE_CATALOG", metavar="PATH", help="The catalog file.")
+    ] = Path("mastlake.duckdb"),
+    server: Annotated[
+        str, typer.Option("--server", envvar="MASTLAKE_SERVER", metavar="URL", help="The archive's address.")
+    ] = MAST,
+    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more.")] = 0,
+    quiet: Annotated[int, typer.Option("-q", "--quiet", count=True, help="Say less: only errors.")] = 0,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    context.obj = Settings(catalog, server.rstrip("/"), verbose - quiet)
+
+
+for module in (
+    demo,
+    harvest,
+    searches,
+    changes,
+    sql,
+    find,
+    products,
+    sync,
+    script,
+    index,
+    status,
+    outdated,
+    keywords,
+    plot,
+    login,
+    simulate,
+):
+    module.register(app)
+
+
+def globals_first(arguments: list[str]) -> list[str]:
+    """Move ``--catalog`` and ``--server`` to the front: they mean the same wherever they stand.
+
+    Examples
+    --------
+    >>> globals_first(["status", "--catalog", "my.duckdb"])
+    ['--catalog', 'my.duckdb', 'status']
+    """
+    front: list[str] = []
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word in _WITH_VALUE:
+            front += [word, *([value] if (value := next(words, None)) is not None else [])]
+        elif word.startswith(tuple(f"{name}=" for name in _WITH_VALUE)):
+            front.append(word)
+        else:
+            rest.append(word)
+    return front + rest
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Run the command line; a fault that a user can mend is one line and an exit code."""
+    try:
+        app(globals_first(sys.argv[1:] if arguments is None else arguments))
+    except MastlakeError as error:
+        sys.stderr.write(f"mastlake: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("mastlake: interrupted; what was finished is kept\n")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader of stdout has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,98 @@
+"""Printing: data to stdout, talk to stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+
+def put_json(value: Any) -> None:
+    """Print one JSON value; dates as ISO 8601 text, NaN as null."""
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2)
+    sys.stdout.write(text.decode() + "\n")
+
+
+def say(text: str) -> None:
+    """Tell the user something that is not data."""
+    sys.stderr.write(text + "\n")
+
+
+def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, wrap: Sequence[str] = ()) -> None:
+    """Print a table for people: as wide as the terminal, or in full where stdout is no terminal.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Their heads.
+    rows : iterable of sequences
+        Their values.
+    wrap : sequence of str
+        Columns of prose, which give way first.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        prose = column in wrap
+        table.add_column(
+            Text(column), no_wrap=not prose, overflow="fold" if prose else "ellipsis", ratio=1 if prose else None
+        )
+    for row in rows:
+        table.add_row(*(Text(shown(value)) for value in row))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=Console(width=100_000).measure(table).maximum)
+    console.print(table)
+
+
+def shown(value: Any) -> str:
+    """Return a value as a person reads it.
+
+    Examples
+    --------
+    >>> shown(None), shown(True), shown(1.5), shown(["a", "b"])
+    ('', 'true', '1.5', 'a, b')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, list):
+        return ", ".join(shown(item) for item in value)
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat(sep=" ", timespec="seconds"))
+    return str(value)
+
+
+def size(count: float) -> str:
+    """Return bytes as a person reads them.
+
+    Examples
+    --------
+    >>> size(0), size(1536), size(826439040)
+    ('0 B', '1.5 kB', '826.4 MB')
+    """
+    unit = "B"
+    for larger in ("kB", "MB", "GB", "TB", "PB"):
+        if count < 1000:
+            break
+        count, unit = count / 1000, larger
+    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+
+
+def plural(count: int, word: str) -> str:
+    """Return a count with its word.
+
+    Examples
+    --------
+    >>> plural(1, "file"), plural(1200, "file")
+    ('1 file', '1,200 files')
+    """
+    return f"{count:,} {word}" + ("" if count == 1 else "s")

@@ -1,0 +1,46 @@
+"""``mastlake products``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .options import Dataproducts, Extensions, Json, Levels, Subgroups, Types, settings
+from .output import plural, put_json, put_table, say, size
+from .selecting import selection
+
+
+def register(app: typer.Typer) -> None:
+    app.command("products")(products)
+
+
+def products(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="A saved search; without it, everything in the catalog.")] = None,
+    types: Types = None,
+    levels: Levels = None,
+    subgroups: Subgroups = None,
+    dataproducts: Dataproducts = None,
+    extensions: Extensions = None,
+    json: Json = False,
+) -> None:
+    """List what can be downloaded: the products of a search's observations, each once.
+
+    Example: mastlake products soss --type SCIENCE,INFO --dataproduct spectrum --level 2,3
+    """
+    from catalog.export import objects
+    from catalog.sync.selection import products as listed_products
+
+    wanted = selection(name, types, levels, subgroups, dataproducts, extensions)
+    found = listed_products(settings(context).database, wanted)
+    if json:
+        put_json(list(objects(found.to_reader())))
+        return
+    shown = ("filename", "productType", "productSubGroupDescription", "calib_level", "size", "dataRights")
+    rows = [[row[column] for column in shown] for row in found.select(shown).to_pylist()]
+    for row in rows:
+        row[4] = size(row[4]) if row[4] is not None else None
+    put_table(("filename", "type", "subgroup", "level", "size", "rights"), rows)
+    total = sum(value or 0 for value in found.column("size").to_pylist())
+    say(f"{plural(found.num_rows, 'product')}, {size(total)}")

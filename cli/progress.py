@@ -1,0 +1,144 @@
+"""Progress bars, on a terminal only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .output import say, size
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    from catalog.harvest import Progress
+    from catalog.sync.events import Event
+
+
+@contextmanager
+def harvest_progress(quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """Draw a bar for each stage of a harvest."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda progress: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bars(*columns, console=console, transient=True) as bars:
+        tasks: dict[tuple[str, str], TaskID] = {}
+
+        def show(progress: Progress) -> None:
+            key = (progress.search, progress.stage)
+            if key not in tasks:
+                tasks[key] = bars.add_task(f"{progress.search}: {progress.stage}", total=progress.total)
+            bars.update(tasks[key], completed=progress.done, total=progress.total)
+
+        yield show
+
+
+@contextmanager
+def sync_progress(quiet: bool) -> Iterator[Callable[[Event], None]]:
+    """Draw a sync: one bar for all bytes and one for each file in flight; plain lines where there is no terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if quiet:
+        yield lambda event: None
+    elif console.is_terminal:
+        with _bars(console) as show:
+            yield show
+    else:
+        yield _plain
+
+
+def _plain(event: Event) -> None:
+    from catalog.sync.events import Finished, Note, Paused
+
+    if isinstance(event, Finished) and event.outcome not in ("present", "failed"):
+        say(f"{event.outcome} {event.filename} ({size(event.size)})")
+    elif isinstance(event, Note):
+        say(event.text)
+    elif isinstance(event, Paused) and not event.filename:
+        say(f"waiting {event.seconds:.0f} s: {event.reason}")
+
+
+@contextmanager
+def _bars(console: Console) -> Iterator[Callable[[Event], None]]:
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=console, transient=True) as bars:
+        yield _Drawing(bars).show
+
+
+class _Drawing:
+    """Bars of a sync under way."""
+
+    def __init__(self, bars: Bars) -> None:
+        self.bars = bars
+        self.all: TaskID | None = None
+        self.files: dict[str, TaskID] = {}
+        self.had: dict[str, int] = {}
+
+    def show(self, event: Event) -> None:
+        """Draw one event."""
+        from catalog.sync.events import Finished, Note, Planned, Received, Started
+
+        if isinstance(event, Planned):
+            self.all = self.bars.add_task(f"{event.items:,} files", total=event.bytes)
+        elif isinstance(event, Started):
+            self.files[event.path] = self.bars.add_task(event.filename, total=event.size, completed=event.have)
+            self._advance(event.path, event.have)
+        elif isinstance(event, Received):
+            self._advance(event.path, event.have)
+        elif isinstance(event, Finished):
+            self._advance(event.path, event.size)
+            if (task := self.files.pop(event.path, None)) is not None:
+                self.bars.remove_task(task)
+        elif isinstance(event, Note):
+            self.bars.console.print(event.text)
+
+    def _advance(self, path: str, have: int) -> None:
+        if path in self.files:
+            self.bars.update(self.files[path], completed=have)
+        if self.all is not None:
+            self.bars.advance(self.all, have - self.had.get(path, 0))
+        self.had[path] = have
+
+
+@contextmanager
+def index_progress(quiet: bool) -> Iterator[Callable[[object], None]]:
+    """Draw how many files are indexed."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    from catalog.headers import FilesIndexed, FoldersWalked
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda event: None
+        return
+    columns = (TextColumn("headers"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=console, transient=True) as bars:
+        task = bars.add_task("headers", total=None)
+
+        def show(event: object) -> None:
+            if isinstance(event, FoldersWalked):
+                bars.update(task, total=event.to_read)
+            elif isinstance(event, FilesIndexed):
+                bars.update(task, completed=event.done, total=event.total)
+
+        yield show

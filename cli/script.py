@@ -1,0 +1,53 @@
+"""``mastlake script``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Dataproducts, Extensions, Levels, Subgroups, Types, settings
+from .output import say
+from .selecting import selection
+
+
+def register(app: typer.Typer) -> None:
+    app.command("script")(script)
+
+
+def script(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="A saved search; without it, everything in the catalog.")] = None,
+    types: Types = None,
+    levels: Levels = None,
+    subgroups: Subgroups = None,
+    dataproducts: Dataproducts = None,
+    extensions: Extensions = None,
+    sql: Annotated[
+        str | None, typer.Option(metavar="SELECT", help="Any query whose result has a column data_uri or filename.")
+    ] = None,
+    template: Annotated[str, typer.Option(metavar="PATTERN", help="How files lie in its folder.")] = "{filename}",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there, not to stdout.")
+    ] = None,
+) -> None:
+    """Write a bash script that fetches the same files with curl, for a machine without mastlake.
+
+    Example: mastlake script soss --type SCIENCE --subgroup X1DINTS -o fetch.sh
+    """
+    from catalog.errors import DiskError
+    from catalog.sync import script as written
+
+    chosen = settings(context)
+    wanted = selection(name, types, levels, subgroups, dataproducts, extensions, sql=sql)
+    text = written(chosen.database, wanted, server=chosen.server, template=template)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text)
+        output.chmod(0o755)
+    except OSError as error:
+        raise DiskError(f"cannot write {output}: {error.strerror}") from error
+    say(f"{output}: run it with bash {output}")

@@ -1,0 +1,68 @@
+"""``mastlake searches`` and ``mastlake runs``."""
+
+from __future__ import annotations
+
+import typer
+
+from .options import Json, settings
+from .output import put_json, put_table
+
+
+def register(app: typer.Typer) -> None:
+    app.command("searches")(searches)
+    app.command("runs")(runs)
+
+
+def searches(context: typer.Context, json: Json = False) -> None:
+    """List the saved searches."""
+    from catalog.search import iso
+    from catalog.store.records import saved_searches
+
+    with settings(context).database.read() as connection:
+        found = saved_searches(connection)
+        counts = dict(connection.execute("SELECT search, count(*) FROM search_files GROUP BY search").fetchall())
+    if json:
+        put_json(
+            [
+                {
+                    "name": one.search.name,
+                    "instrument": one.search.instrument,
+                    "criteria": list(one.search.written),
+                    "files": counts.get(one.search.name, 0),
+                    "cursor_mjd": one.cursor_mjd,
+                }
+                for one in found
+            ]
+        )
+        return
+    put_table(
+        ("name", "instrument", "files", "newest ingest (UTC)", "criteria"),
+        [
+            (
+                one.search.name,
+                one.search.instrument,
+                counts.get(one.search.name, 0),
+                iso(one.cursor_mjd).replace("T", " ") if one.cursor_mjd else None,
+                " ".join(one.search.written),
+            )
+            for one in found
+        ],
+    )
+
+
+def runs(context: typer.Context, json: Json = False) -> None:
+    """List what was harvested, and when."""
+    from dataclasses import asdict
+
+    from catalog.store.records import runs as all_runs
+
+    with settings(context).database.read() as connection:
+        found = all_runs(connection)
+    if json:
+        put_json([asdict(run) for run in found])
+        return
+    columns = (
+        "run", "search", "kind", "ended_at", "files", "new", "changed", "withdrawn", "returned",
+        "observations", "products", "linked", "requests",
+    )  # fmt: skip
+    put_table(columns, [[getattr(run, column) for column in columns] for run in found])

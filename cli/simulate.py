@@ -1,0 +1,32 @@
+"""``mastlake simulate``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    app.command("simulate")(simulate)
+
+
+def simulate(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 0,
+    files: Annotated[
+        int | None, typer.Option(min=1, help="Roughly how many files; without it, a few thousand.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed, another sky.")] = 1,
+) -> None:
+    """Serve the built-in archive: a made-up sky in MAST's own protocol, on this machine only.
+
+    It prints READY and its address. Then, in another terminal: mastlake --server ADDRESS harvest ...
+    """
+    from catalog.simulator import serve_forever
+
+    def ready(address: str) -> None:
+        typer.echo(f"READY {address}")
+        sys.stdout.flush()
+
+    serve_forever(port, files=files, seed=seed, ready=ready)

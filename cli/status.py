@@ -1,0 +1,74 @@
+"""``mastlake status``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import Json, Settings, settings
+from .output import plural, put_json, put_table, shown, size
+
+if TYPE_CHECKING:
+    from catalog.overview import Overview
+
+
+def register(app: typer.Typer) -> None:
+    app.command("status")(status)
+
+
+def status(
+    context: typer.Context,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Also ask the archive how many files each search matches now.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show catalog, disk and archive in one page."""
+    from catalog.overview import overview
+
+    chosen = settings(context)
+    found = overview(chosen.database)
+    counts = _ask(chosen) if ask else {}
+    if json:
+        put_json({**asdict(found), "server": chosen.server, "archive_files": counts or None})
+    else:
+        _page(chosen, found, counts)
+
+
+def _ask(chosen: Settings) -> dict[str, int]:
+    from catalog.archive.client import MastArchive
+    from catalog.archive.partition import Whole
+    from catalog.store.records import saved_searches
+
+    with chosen.database.read() as connection:
+        searches = [saved.search for saved in saved_searches(connection)]
+    with MastArchive(chosen.server) as archive:
+        return {search.name: Whole(archive).count(search.service, search.filters()) for search in searches}
+
+
+def _page(chosen: Settings, found: Overview, counts: dict[str, int]) -> None:
+    typer.echo(f"catalog  {found.path} ({size(found.size)})")
+    typer.echo(
+        f"         {plural(found.files, 'file')}, {plural(found.observations, 'observation')}, "
+        f"{plural(found.products, 'product')}; {plural(found.runs, 'run')}"
+    )
+    if found.pending:
+        typer.echo(
+            f"         products of {plural(found.pending, 'observation')} are still to be asked for: mastlake harvest"
+        )
+    typer.echo(f"archive  {chosen.server}")
+    rows: list[list[Any]] = [
+        [one.name, one.instrument, one.files, one.linked, one.run, shown(one.harvested_at)] for one in found.searches
+    ]
+    columns = ["search", "instrument", "files", "linked", "last run", "harvested (UTC)"]
+    if counts:
+        columns.append("archive has")
+        rows = [[*row, counts.get(row[0])] for row in rows]
+    put_table(columns, rows)
+    local = f"{plural(found.local_files, 'file')}, {size(found.local_bytes)}"
+    typer.echo(f"disk     {local}; headers of {found.indexed:,} are indexed")
+    wrong = {kind: getattr(found, kind) for kind in ("stale", "missing", "corrupt", "unknown")}
+    told = ", ".join(f"{count:,} {kind}" for kind, count in wrong.items())
+    typer.echo(f"         {told}" + (": mastlake outdated --why" if any(wrong.values()) else ""))

@@ -1,0 +1,122 @@
+"""``mastlake sync``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import Dataproducts, Extensions, Json, Levels, Subgroups, Types, settings
+from .output import plural, put_json, put_table, say, size
+from .progress import sync_progress
+from .selecting import bytes_of, selection
+
+if TYPE_CHECKING:
+    from catalog.sync import Plan, SyncReport
+
+_LISTED = 20
+
+
+def register(app: typer.Typer) -> None:
+    app.command("sync")(sync)
+
+
+def sync(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="A saved search; without it, everything in the catalog.")] = None,
+    types: Types = None,
+    levels: Levels = None,
+    subgroups: Subgroups = None,
+    dataproducts: Dataproducts = None,
+    extensions: Extensions = None,
+    sql: Annotated[
+        str | None, typer.Option(metavar="SELECT", help="Any query whose result has a column data_uri or filename.")
+    ] = None,
+    guide_stars: Annotated[
+        bool | None, typer.Option("--guide-stars/--no-guide-stars", help="Only guide-star files, or none of them.")
+    ] = None,
+    max_size: Annotated[str | None, typer.Option(metavar="SIZE", help="No file larger than this, like 500M.")] = None,
+    with_inputs: Annotated[
+        bool, typer.Option("--with-inputs", help="And the inputs of selected level-3 products.")
+    ] = False,
+    dest: Annotated[Path, typer.Option(metavar="DIR", help="Where files go.")] = Path("mast"),
+    template: Annotated[
+        str, typer.Option(metavar="PATTERN", help="How they lie there, like {program}/{obs_id}/{filename}.")
+    ] = "{filename}",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done and why; do nothing.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Files at the same time.")] = 8,
+    limit_rate: Annotated[str | None, typer.Option(metavar="RATE", help="Bytes a second in all, like 20M.")] = None,
+    json: Json = False,
+) -> None:
+    """Fetch what is selected and not on disk yet, or no longer the archive's version; prove every byte.
+
+    Example: mastlake sync soss --type SCIENCE --subgroup X1DINTS --dest data --dry-run
+    """
+    from catalog.sync import find_token, make_plan
+    from catalog.sync import sync as run_sync
+
+    chosen = settings(context)
+    wanted = selection(
+        name, types, levels, subgroups, dataproducts, extensions,
+        sql=sql, guide_stars=guide_stars, max_size=max_size, with_inputs=with_inputs,
+    )  # fmt: skip
+    token = find_token()
+    if dry_run:
+        plan = make_plan(chosen.database, wanted, dest=dest, template=template, has_token=token is not None)
+        put_json(plan.as_dict()) if json else _show(plan, chosen.verbosity)
+        return
+    from catalog.archive.client import MastArchive
+    from catalog.sync.asking import ask_current
+
+    with sync_progress(chosen.verbosity < 0 or json) as show, MastArchive(chosen.server) as archive:
+        report = run_sync(
+            chosen.database,
+            wanted,
+            server=chosen.server,
+            dest=dest,
+            template=template,
+            jobs=jobs,
+            limit_rate=bytes_of(limit_rate) if limit_rate else None,
+            token=token,
+            current=ask_current(chosen.database, archive),
+            on_event=show,
+        )
+    _report(report, dest, json, chosen.verbosity)
+
+
+def _show(plan: Plan, verbosity: int) -> None:
+    put_table(
+        ("action", "files", "bytes"),
+        [(action, tally.items, size(tally.bytes)) for action, tally in plan.tallies.items() if tally.items],
+    )
+    shown = list(plan.items())
+    if shown:
+        say("")
+        put_table(
+            ("action", "filename", "size", "why"),
+            [
+                (item.action, item.filename, size(item.size) if item.size is not None else None, item.reason)
+                for item in (shown if verbosity > 0 else shown[:_LISTED])
+            ],
+        )
+    if len(shown) > _LISTED and verbosity <= 0:
+        say(f"and {len(shown) - _LISTED:,} more; all of them: mastlake -v sync ... --dry-run")
+    free = f", {size(plan.free_bytes)} are free" if plan.free_bytes is not None else ""
+    say(f"{plural(plan.selected, 'product')} selected; needs {size(plan.needed_bytes)} in {plan.dest}{free}")
+
+
+def _report(report: SyncReport, dest: Path, json: bool, verbosity: int) -> None:
+    for failure in report.failures:
+        say(f"mastlake: {failure.filename or 'not tried'}: {failure.reason}")
+    if json:
+        put_json(report.as_dict())
+    elif verbosity >= 0:
+        kinds = ("present", "fetched", "resumed", "replaced", "failed")
+        told = ", ".join(f"{getattr(report, kind):,} {kind}" for kind in kinds if getattr(report, kind))
+        say(f"{plural(report.selected, 'product')} in {dest}: {told or 'nothing to do'}")
+        say(f"  {size(report.bytes)} received in {report.seconds:.1f} s")
+    if report.interrupted:
+        raise KeyboardInterrupt
+    if report.failed:
+        raise typer.Exit(1)
