@@ -113,7 +113,7 @@ class _Run:
         self.counts: Counter[str] = Counter()
         self.failures: list[Failure] = []
         self.recorder = Recorder(database)
-        self.doubt = Doubt(database)
+        self.doubt = Doubt(database, plan.doubt)
         self._lock = threading.Lock()
         self._on_event = on_event
         line.on_event = self.tell
@@ -145,7 +145,7 @@ class _Run:
 
     def _transfer(self, pool: Pool) -> bool:
         try:
-            return pool.run(self.plan.items(*TO_DO), self._take, self.recorder.tick)
+            return pool.run(self.line.sources[0].ahead(self.plan.items(*TO_DO)), self._take, self.recorder.tick)
         except BaseException:
             self.line.pace.stop.set()
             self.line.abort()

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalog.sync.names import refusal_of_path, within
 from catalog.sync.partial import Identity
@@ -43,33 +44,40 @@ def listing(dest: Path, folders: Iterable[str]) -> tuple[pa.Table, pa.Table]:
         Files (``path``, ``size``, ``mtime_ns``; sizes are null above `STAT_LIMIT` files), and unfinished files
         (``path`` of the finished one, bytes they ``have``, and the identity they were of).
     """
-    entries: list[tuple[str, list[str]]] = []
+    files, parts = [], []
     for folder in folders:
         where = dest / folder if folder else dest
-        if not refusal_of_path(folder or "x") and within(where, dest):
-            entries.append((str(where), _names(where)))
-    parts = [f"{where}/{name}" for where, names in entries for name in names if _is_part(name)]
-    paths = [f"{where}/{name}" for where, names in entries for name in names if not name.startswith(".")]
-    return _sizes(paths), _parts(parts)
+        if refusal_of_path(folder or "here") or not within(where, dest):
+            continue
+        names = _names(where)
+        hidden = pc.starts_with(names, ".")
+        files.append(_paths(where, names.filter(pc.invert(hidden))))
+        parts += [f"{where}/{name}" for name in names.filter(hidden).to_pylist() if name.endswith(".part")]
+    return _sizes(pa.chunked_array(files, pa.string())), _parts(parts)
 
 
-def _names(folder: Path) -> list[str]:
+def _names(folder: Path) -> pa.Array:
+    """The names in a folder; those that are no text are nobody's here."""
     try:
-        return [name for name in os.listdir(folder) if name.isprintable()]  # noqa: PTH208 - names, not paths
+        names = os.listdir(folder)  # noqa: PTH208 - a million names, not paths
     except (FileNotFoundError, NotADirectoryError):
-        return []
+        names = []
+    try:
+        return pa.array(names, pa.string())
+    except UnicodeEncodeError:
+        return pa.array([name for name in names if name.isprintable()], pa.string())
 
 
-def _is_part(name: str) -> bool:
-    return name.startswith(".") and name.endswith(".part")
+def _paths(folder: Path, names: pa.Array) -> pa.Array:
+    return pc.binary_join_element_wise(pa.scalar(str(folder)), names, "/")
 
 
-def _sizes(paths: list[str]) -> pa.Table:
+def _sizes(paths: pa.ChunkedArray) -> pa.Table:
     if len(paths) > STAT_LIMIT:
         empty = pa.nulls(len(paths), pa.int64())
-        return pa.table([pa.array(paths, pa.string()), empty, empty], schema=DISK)
+        return pa.table([paths, empty, empty], schema=DISK)
     rows = []
-    for path in paths:
+    for path in paths.to_pylist():
         try:
             stat = os.lstat(path)
         except FileNotFoundError:

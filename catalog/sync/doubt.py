@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import threading
 
+import duckdb
+
 from catalog.store.database import Database
 from catalog.store.schema import columns_of
+from catalog.sync.plan import Plan
 from catalog.sync.proof import Done
 from catalog.sync.transfer import Mismatch
 
@@ -24,9 +27,12 @@ class Doubt:
     ----------
     database : Database
         Where an earlier agreement is looked up, once it matters.
+    known : bool
+        Whether the plan found already that no checksum ever agreed.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, known: bool = False) -> None:
+        self._enough = 1 if known else ENOUGH
         self.held: list[Mismatch] = []
         self._database = database
         self._agreed = False
@@ -44,11 +50,11 @@ class Doubt:
 
     def doubtful(self) -> bool:
         """Whether fetching again would prove nothing."""
-        return len(self.held) >= ENOUGH and self.accepts()
+        return len(self.held) >= self._enough and self.accepts()
 
     def accepts(self) -> bool:
         """Whether length and structure must do."""
-        if len(self.held) < ENOUGH or self._agreed:
+        if len(self.held) < self._enough or self._agreed:
             return False
         with self._lock:
             if not self._asked:
@@ -66,10 +72,39 @@ class Doubt:
 def agreed_before(database: Database) -> bool:
     """Whether any file on this disk ever had the MD5 that the archive listed for it."""
     with database.read() as connection:
-        if "checksum" not in columns_of(connection, "file_version"):
-            return False
-        row = connection.execute(
-            """SELECT 1 FROM local_file_version l JOIN file_version f USING (filename)
-               WHERE l.checksum = lower(f.checksum) LIMIT 1"""
-        ).fetchone()
+        return _agreed(connection)
+
+
+def never_agreed(connection: duckdb.DuckDBPyConnection, plan: Plan) -> bool:
+    """Whether a plan would replace files because of their checksums, though none ever agreed.
+
+    Looked up only where so many are to be replaced, so that it costs the usual plan nothing.
+    """
+    if plan.tallies["replace"].items < ENOUGH:
+        return False
+    row = connection.execute(
+        "SELECT count(*) FROM decisions WHERE action = 'present' AND checksum IS NOT NULL"
+    ).fetchone()
+    return row is not None and row[0] == 0 and not _agreed(connection)
+
+
+def _agreed(connection: duckdb.DuckDBPyConnection) -> bool:
+    if "checksum" not in columns_of(connection, "file_version"):
+        return False
+    row = connection.execute(
+        """SELECT 1 FROM local_file_version l JOIN file_version f USING (filename)
+           WHERE l.checksum = lower(f.checksum) LIMIT 1"""
+    ).fetchone()
     return row is not None
+
+
+LOCAL_BY_DATE = """
+    SELECT l.* REPLACE (CASE WHEN l.since_at >= f.listed_at THEN f.checksum ELSE l.checksum END AS checksum)
+    FROM local_files l LEFT JOIN (
+        SELECT v.filename, lower(v.checksum) AS checksum, min(r.started_at) AS listed_at
+        FROM file_version v JOIN runs r ON r.run = v.since_run
+        SEMI JOIN files f ON f.filename = v.filename AND f.checksum = v.checksum
+        GROUP BY ALL
+    ) f USING (filename)
+"""
+"""What was fetched since the archive listed its present checksum is of that version."""

@@ -86,6 +86,10 @@ class Plan:
         Disk space that applying it takes.
     free_bytes : int or None
         Disk space there is.
+    notes : tuple of str
+        What a reader of the plan should know.
+    doubt : bool
+        Whether the archive's checksums are taken for no MD5.
     """
 
     dest: Path
@@ -93,6 +97,8 @@ class Plan:
     rows: pa.Table
     needed_bytes: int
     free_bytes: int | None = None
+    notes: tuple[str, ...] = ()
+    doubt: bool = False
 
     @property
     def selected(self) -> int:
@@ -122,7 +128,8 @@ class Plan:
             for item in self.items()
         ]
         needs = {"needed_bytes": self.needed_bytes, "free_bytes": self.free_bytes}
-        return {"dest": str(self.dest), "selected": self.selected, **words, **needs, "items": items}
+        notes = list(self.notes)
+        return {"dest": str(self.dest), "selected": self.selected, **words, **needs, "notes": notes, "items": items}
 
 
 def plan(
@@ -204,6 +211,7 @@ def decide(connection: duckdb.DuckDBPyConnection, selected: Rows, aim: Aim) -> P
     connection.execute("CREATE OR REPLACE TEMP TABLE refused_folders (folder VARCHAR)")
     if bad:
         connection.executemany("INSERT INTO refused_folders VALUES (?)", bad)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE here AS {_HERE}")
     words = {"selected": selected.sql, "folder": aim.template.folder_sql(), "columns": ", ".join(_SELECTED)}
     query = _DECISIONS.format(**words, plain=PLAIN, reserved=RESERVED)
     moment = aim.now or dt.datetime.now(dt.UTC).replace(tzinfo=None)
@@ -235,22 +243,26 @@ def _refuse_collisions(connection: duckdb.DuckDBPyConnection, selected: Rows, fo
         )
 
 
+_HERE = """
+    SELECT d.path, coalesce(d.size, l.size) AS size, l.checksum,
+        l.path IS NOT NULL AND l.problem IS NULL
+            AND (d.size IS NULL OR (d.size = l.size AND d.mtime_ns = l.mtime_ns)) AS known
+    FROM disk d LEFT JOIN local l ON l.path = d.path
+"""
+
 _DECISIONS = r"""
     WITH placed AS (
         SELECT {columns}, {folder} AS folder,
             $root || CASE WHEN {folder} = '' THEN '' ELSE {folder} || '/' END || filename AS path
         FROM {selected}
     ), compared AS (
-        SELECT s.*, d.path IS NOT NULL AS on_disk, coalesce(d.size, l.size) AS old_size, l.checksum AS old_checksum,
-            l.path IS NOT NULL AND l.problem IS NULL
-                AND (d.size IS NULL OR (d.size = l.size AND d.mtime_ns = l.mtime_ns)) AS known,
+        SELECT s.*, h.path IS NOT NULL AS on_disk, h.size AS old_size, h.checksum AS old_checksum, h.known,
             CASE WHEN p.uri = s.data_uri AND p.length IS NOT DISTINCT FROM s.size
                 AND p.checksum IS NOT DISTINCT FROM s.checksum THEN p.have ELSE 0 END AS have,
             coalesce(upper(s."dataRights") NOT IN ('PUBLIC', ''), false)
                 AND (s.release_at IS NULL OR s.release_at > $now) AS exclusive
         FROM placed s
-        LEFT JOIN disk d ON d.path = s.path
-        LEFT JOIN local l ON l.path = s.path
+        LEFT JOIN here h ON h.path = s.path
         LEFT JOIN parts p ON p.path = s.path
     ), wanted AS (
         SELECT *, CASE

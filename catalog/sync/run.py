@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow as pa
+
+from catalog.errors import UsageError
 from catalog.store.database import Database
 from catalog.sync.apply import SyncReport, apply
+from catalog.sync.cloud import Cloud, mast_lookup
 from catalog.sync.disk import free_bytes, listing
+from catalog.sync.doubt import LOCAL_BY_DATE, never_agreed
 from catalog.sync.events import OnEvent
-from catalog.sync.names import FLAT, Template
+from catalog.sync.inputs import association_files, members
+from catalog.sync.names import FLAT, Template, refusal_of_path
 from catalog.sync.pace import Pace
 from catalog.sync.plan import Aim, Plan, decide
 from catalog.sync.selection import Selection, prepare, run_sql
@@ -21,6 +29,9 @@ from catalog.sync.transfer import AskCurrent, Line
 SERVER = "https://mast.stsci.edu"
 DEST = Path("mast")
 JOBS = 8
+_NOTHING = Selection(max_size=-1)
+_MEMORY = "2GB"
+"""For the joins of a plan over a million products; what is more goes to the catalog's temporary folder."""
 
 
 def make_plan(
@@ -54,16 +65,51 @@ def make_plan(
     NoSuchSearch, UsageError
         Where the selection or the template is wrong, or two products would have one path.
     """
-    root, layout = Path(os.path.abspath(dest)), Template(template)  # noqa: PTH100 - links stay as the user named them
-    aim = Aim(root, layout, has_token, now, free_bytes(root))
+    inputs = notes = None
+    if selection.with_inputs:
+        inputs, notes = _inputs(database, selection, dest, template)
+    return _compare(database, selection, _aim(dest, template, has_token, now), inputs, notes)
+
+
+def _aim(dest: str | os.PathLike[str], template: str, has_token: bool = False, now: dt.datetime | None = None) -> Aim:
+    root = Path(os.path.abspath(dest))  # noqa: PTH100 - links stay as the user named them
+    return Aim(root, Template(template), has_token, now, free_bytes(root))
+
+
+def _compare(
+    database: Database, selection: Selection, aim: Aim, inputs: pa.Table | None = None, notes: str | None = None
+) -> Plan:
+    """Make a plan; a second time where every checksum disagrees and none ever agreed (see `doubt`)."""
     wanted = run_sql(database, selection.sql) if selection.sql else None
     with database.read() as connection:
-        selected = prepare(connection, selection, wanted)
-        disk, parts = listing(root, selected.folders(connection, layout))
+        connection.execute(f"SET memory_limit = '{_MEMORY}'")
+        selected = prepare(connection, selection, wanted, inputs)
+        disk, parts = listing(aim.dest, selected.folders(connection, aim.template))
         connection.register("disk", disk)
         connection.register("parts", parts)
         connection.execute("CREATE TEMP VIEW local AS FROM local_files")
-        return decide(connection, selected, aim)
+        plan = decide(connection, selected, aim)
+        if never_agreed(connection, plan):
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW local AS {LOCAL_BY_DATE}")
+            plan = replace(decide(connection, selected, aim), doubt=True)
+    return replace(plan, notes=(notes,)) if notes else plan
+
+
+def _inputs(
+    database: Database, selection: Selection, dest: str | os.PathLike[str], template: str
+) -> tuple[pa.Table, str | None]:
+    """The names of association files and of their members, and a note where some are not on disk yet."""
+    uris = association_files(database, selection)
+    aim = _aim(dest, template)
+    with database.read() as connection:
+        folder = aim.template.folder_sql()
+        chosen = prepare(connection, Selection(), pa.table({"data_uri": pa.array(uris, pa.string())}))
+        placed = connection.execute(f"SELECT {folder}, filename FROM {chosen.sql}", dict(chosen.values)).fetchall()
+    paths = [aim.dest / folder / name for folder, name in placed if not refusal_of_path(f"{folder or 'x'}/{name}")]
+    absent = sum(not path.exists() for path in paths)
+    note = f"{absent} association files are not here yet; the inputs they name are not in this plan" if absent else None
+    named = pa.table({"filename": pa.array([path.name for path in paths], pa.string())})
+    return pa.concat_tables([named, members(paths)]), note
 
 
 def sync(
@@ -76,7 +122,8 @@ def sync(
     jobs: int = JOBS,
     limit_rate: int | None = None,
     token: Token | None = None,
-    sources: tuple[Source, ...] = (),
+    source: str = "mast",
+    store: object | None = None,
     current: AskCurrent | None = None,
     on_event: OnEvent | None = None,
     pace: Pace | None = None,
@@ -95,8 +142,10 @@ def sync(
         Bytes a second, in all.
     token : Token, optional
         For exclusive products; `catalog.sync.find_token` finds the user's.
-    sources : tuple of Source
-        Asked before the archive.
+    source : str
+        ``mast``, or ``cloud``: the public bucket first, and the archive for what is not there.
+    store : obstore store, optional
+        Instead of the public bucket.
     current : callable, optional
         Asks the archive for a file's row as it is now, by file name; asked where bytes are not as listed.
     on_event : callable, optional
@@ -114,10 +163,55 @@ def sync(
     NoSuchSearch, UsageError, CatalogError, DiskError
         Where nothing could be begun.
     """
+    if source not in ("mast", "cloud"):
+        raise UsageError(f"--source {source} is neither mast nor cloud")
+    began = time.monotonic()
     mast = Mast(server, token, jobs)
-    plan = make_plan(database, selection, dest=dest, template=template, has_token=token is not None)
-    line = Line(plan.dest, (*sources, mast), pace or Pace(limit_rate), current)
+    sources: tuple[Source, ...] = (Cloud(mast_lookup(mast.read), store), mast) if source == "cloud" else (mast,)
+    line = Line(Path(), sources, pace or Pace(limit_rate), current)
+    work = _Work(database, selection, _aim(dest, template, token is not None), line, jobs, on_event)
     try:
-        return apply(plan, database, line, jobs, on_event)
+        report = work.with_inputs(template) if selection.with_inputs else work.apply(selection)
     finally:
         mast.close()
+    return replace(report, seconds=round(time.monotonic() - began, 3))
+
+
+@dataclass
+class _Work:
+    """One sync: what it needs, and its one or two steps."""
+
+    database: Database
+    selection: Selection
+    aim: Aim
+    line: Line
+    jobs: int
+    on_event: OnEvent | None
+
+    def apply(self, selection: Selection, inputs: pa.Table | None = None) -> SyncReport:
+        self.line.root = self.aim.dest
+        plan = _compare(self.database, selection, self.aim, inputs)
+        return apply(plan, self.database, self.line, self.jobs, self.on_event)
+
+    def with_inputs(self, template: str) -> SyncReport:
+        """The association files first, since they say what else is meant."""
+        uris = association_files(self.database, self.selection)
+        named = pa.table({"filename": pa.array([uri.rsplit("/", 1)[-1] for uri in uris], pa.string())})
+        first = self.apply(_NOTHING, named)
+        if first.interrupted:
+            return first
+        inputs, _ = _inputs(self.database, self.selection, self.aim.dest, template)
+        return _joined(first, self.apply(self.selection, inputs))
+
+
+def _joined(first: SyncReport, second: SyncReport) -> SyncReport:
+    """One report of two steps, the second of which found present what the first had fetched."""
+    done = first.fetched + first.resumed + first.replaced
+    return replace(
+        second,
+        present=second.present - done,
+        fetched=second.fetched + first.fetched,
+        resumed=second.resumed + first.resumed,
+        replaced=second.replaced + first.replaced,
+        bytes=second.bytes + first.bytes,
+    )

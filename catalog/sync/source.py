@@ -20,9 +20,11 @@ from urllib3.util import Retry, Timeout
 
 from catalog._version import __version__
 from catalog.errors import Garbled, Overloaded, Refused, Unreachable, UsageError
+from catalog.sync.plan import Item
 from catalog.sync.tokens import Token
 
 _DRAIN = 1 << 16
+_AGENT = f"mastlake/{__version__}"
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 
 
@@ -42,14 +44,11 @@ class Ask:
         How many bytes are here already.
     etag : str or None
         The version those bytes are of; the source sends everything where it has another by now.
-    exclusive : bool
-        Whether the token is needed.
     """
 
     uri: str
     offset: int = 0
     etag: str | None = None
-    exclusive: bool = False
 
 
 class Answer(Protocol):
@@ -93,6 +92,9 @@ class Source(Protocol):
             As the words say.
         """
 
+    def ahead(self, items: Iterator[Item]) -> Iterator[Item]:
+        """Pass on the items that will be asked for, and prepare for them."""
+
     def close(self) -> None:
         """Let go of all connections."""
 
@@ -129,7 +131,7 @@ class Mast:
 
     def open(self, ask: Ask) -> Answer:
         """Ask the archive; see `Source`."""
-        headers = {"User-Agent": f"mastlake/{__version__}", "Accept-Encoding": "identity"}
+        headers = {"User-Agent": _AGENT, "Accept-Encoding": "identity"}
         if self._token:
             headers["Authorization"] = self._token.header
         if ask.offset:
@@ -148,6 +150,26 @@ class Mast:
         except BaseException:
             _let_go(response)
             raise
+
+    def read(self, path: str) -> bytes:
+        """Read a small answer of the server, without the token.
+
+        Raises
+        ------
+        Unreachable, Refused
+            As the words say.
+        """
+        try:
+            response = self._pool.request("GET", self.server + path, headers={"User-Agent": _AGENT})
+        except (HTTPError, ValueError) as error:
+            raise Unreachable(f"{urlsplit(self.server).netloc} gave no answer: {_brief(error)}") from error
+        if response.status != 200:
+            raise Refused(f"HTTP {response.status}")
+        return response.data
+
+    def ahead(self, items: Iterator[Item]) -> Iterator[Item]:
+        """Pass on the items; there is nothing to prepare."""
+        return items
 
     def close(self) -> None:
         """Close the connections."""

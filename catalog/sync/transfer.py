@@ -265,6 +265,8 @@ class _Job:
         if answer.html and not _may_be_page(item):
             raise Garbled("the archive sent a web page instead of the file")
         length = answer.length if item.size is None else item.size
+        if answer.length == 0 and length != 0:
+            raise Garbled("the archive sent no bytes")
         if answer.length is not None and answer.length != length:
             raise _Wrong(Problem("length", f"the archive lists {length} bytes, but sends {answer.length}"))
         if answer.offset == 0:

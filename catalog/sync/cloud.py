@@ -1,0 +1,164 @@
+"""The public copy in Amazon's S3: which products are there, and their bytes, over obstore.
+
+MAST tells where in the bucket a product lies (``path_lookup``, which astroquery asks as well). Whatever is not
+there, or cannot be had, comes from MAST itself; either way it is proven the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+from types import TracebackType
+from typing import Any, Self
+
+from catalog.errors import ArchiveError, Garbled, Refused, Unreachable, UsageError
+from catalog.sync.names import refusal_of_path
+from catalog.sync.plan import Item
+from catalog.sync.source import Ask
+
+BUCKET = "stpubdata"
+REGION = "us-east-1"
+AT_ONCE = 50
+"""Products asked for in one look-up; more make an address too long for the server."""
+
+Lookup = Callable[[Iterable[str]], Mapping[str, str | None]]
+
+
+def public_bucket() -> Any:
+    """Open the bucket, without credentials.
+
+    Raises
+    ------
+    UsageError
+        Where the object-store client is not installed.
+    """
+    try:
+        from obstore.store import S3Store
+    except ImportError as error:
+        raise UsageError("--source cloud needs one more package: pip install 'mastlake[cloud]'") from error
+    return S3Store(BUCKET, region=REGION, skip_signature=True, client_options={"connect_timeout": "15s"})
+
+
+class Cloud:
+    """An object store as a source of products.
+
+    Parameters
+    ----------
+    lookup : callable
+        Tells where in the store products are; null for those that are not.
+    store : obstore store, optional
+        Instead of the public bucket.
+    """
+
+    name = "cloud"
+
+    def __init__(self, lookup: Lookup, store: Any = None) -> None:
+        self._lookup = lookup
+        self._store = store if store is not None else public_bucket()
+        self._paths: dict[str, str | None] = {}
+
+    def ahead(self, items: Iterator[Item]) -> Iterator[Item]:
+        """Pass items on, having looked up where they are, many in one request."""
+        while batch := list(islice(items, AT_ONCE)):
+            uris = [item.data_uri for item in batch if not item.exclusive]
+            with suppress(ArchiveError):
+                self._paths.update(self._lookup(uris) if uris else {})
+            yield from batch
+
+    def open(self, ask: Ask) -> StoreAnswer:
+        """Ask the store; see `catalog.sync.source.Source`."""
+        path = self._paths.pop(ask.uri, None)
+        if not path or refusal_of_path(path):
+            raise Refused("it is not in the public bucket")
+        try:
+            if ask.offset and ask.etag:
+                return self._continue(path, ask)
+            return StoreAnswer(self._store.get(path))
+        except Exception as error:
+            raise _translated(error) from error
+
+    def _continue(self, path: str, ask: Ask) -> StoreAnswer:
+        from obstore.exceptions import PreconditionError
+
+        try:
+            return StoreAnswer(self._store.get(path, options={"range": {"offset": ask.offset}, "if_match": ask.etag}))
+        except PreconditionError:
+            return StoreAnswer(self._store.get(path))
+
+    def close(self) -> None:
+        """Nothing to let go of: the store keeps its own connections."""
+
+
+class StoreAnswer:
+    """An object whose bytes are still to come."""
+
+    html = False
+
+    def __init__(self, result: Any) -> None:
+        self._result = result
+        self._stopped = False
+        self.offset = int(result.range[0])
+        self.length: int | None = int(result.meta["size"])
+        etag = result.meta.get("e_tag")
+        self.etag: str | None = etag if etag and etag.startswith('"') else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped = True
+
+    def chunks(self, most: int) -> Iterator[bytes]:
+        """Iterate over the bytes as they come."""
+        try:
+            for chunk in self._result.stream(min_chunk_size=most):
+                if self._stopped:
+                    return
+                yield bytes(chunk)
+        except Exception as error:
+            raise _translated(error) from error
+
+    def abort(self) -> None:
+        """End after the chunk that is on its way."""
+        self._stopped = True
+
+
+def _translated(error: Exception) -> Exception:
+    """An object store's error in this package's words; a bug stays as it is."""
+    from obstore.exceptions import BaseError
+
+    if isinstance(error, FileNotFoundError):
+        return Refused("it is not in the public bucket")
+    if isinstance(error, BaseError | OSError):
+        return Unreachable(f"the cloud copy: {str(error).splitlines()[0][:160]}")
+    return error
+
+
+def mast_lookup(read: Callable[[str], bytes]) -> Lookup:
+    """Make a look-up that asks MAST, given what reads from its server.
+
+    Parameters
+    ----------
+    read : callable
+        Returns the body of an address's path and query on the server.
+    """
+    from urllib.parse import urlencode
+
+    def lookup(uris: Iterable[str]) -> dict[str, str | None]:
+        wanted = list(uris)
+        query = urlencode([("uri", uri) for uri in wanted])
+        try:
+            found = json.loads(read(f"/api/v0.1/path_lookup/?{query}"))
+            return {uri: _key((found.get(uri) or {}).get("path")) for uri in wanted}
+        except (ValueError, AttributeError) as error:
+            raise Garbled("the archive's path look-up is not what was expected") from error
+
+    return lookup
+
+
+def _key(path: object) -> str | None:
+    return path.lstrip("/") if isinstance(path, str) and path.strip("/") else None
