@@ -118,7 +118,7 @@ def globals_first(arguments: list[str]) -> list[str]:
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line; a fault that a user can mend is one line and an exit code."""
     try:
-        app(globals_first(sys.argv[1:] if arguments is None else arguments))
+        app(globals_first(sys.argv[1:] if arguments is None else arguments), prog_name="mastlake")
     except MastlakeError as error:
         sys.stderr.write(f"mastlake: {error}\n")
         sys.exit(error.exit_code)

@@ -42,13 +42,13 @@ class Database:
     ----------
     path : path-like
         The file; `write` creates it where it is absent.
-    wait : float
-        Seconds to wait for another process to let go of the file.
+    wait : float, optional
+        Seconds to wait for another process to let go of the file; ``MASTLAKE_WAIT``, or a minute.
     """
 
-    def __init__(self, path: str | os.PathLike[str], wait: float = 60.0) -> None:
+    def __init__(self, path: str | os.PathLike[str], wait: float | None = None) -> None:
         self.path = Path(path).absolute()
-        self.wait = wait
+        self.wait = float(os.environ.get("MASTLAKE_WAIT", "60")) if wait is None else wait
 
     @contextmanager
     def read(self, sealed: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -217,13 +217,15 @@ def _disk_faults(path: Path) -> Iterator[None]:
     try:
         yield
     except (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException) as error:
-        text = str(error)
+        text = str(error).splitlines()[0]
         if "No space left" in text or "disk full" in text.lower():
             raise CatalogUnwritable(
                 f"no space left for {path}; nothing was changed, free some and run again"
             ) from error
-        if "Permission denied" in text or "Read-only" in text or isinstance(error, duckdb.IOException):
-            raise CatalogUnwritable(f"cannot write {path}: {text.splitlines()[0]}; nothing was changed") from error
+        if isinstance(error, duckdb.IOException) or any(
+            word in text for word in ("Could not write", "Permission denied")
+        ):
+            raise CatalogUnwritable(f"cannot write {path}: {text}; nothing was changed") from error
         raise
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
