@@ -164,9 +164,13 @@ class TestClient:
 
     def test_executing_for_ever_ends_with_a_clear_line(self) -> None:
         working = (200, {}, json.dumps({"status": "EXECUTING"}).encode())
-        with scripted(working) as url, MastArchive(url, Waiting(total=0.3, first_pause=0.05)) as archive:
-            with pytest.raises(Unreachable, match="still working"):
-                archive.count("Mast.Jwst.Filtered.Niriss", [])
+        waiting = Waiting(total=0.3, first_pause=0.05)
+        with (
+            scripted(working) as url,
+            MastArchive(url, waiting) as archive,
+            pytest.raises(Unreachable, match="still working"),
+        ):
+            archive.count("Mast.Jwst.Filtered.Niriss", [])
 
     @pytest.mark.parametrize(
         ("answer", "fault"),

@@ -67,8 +67,8 @@ class TestStart:
         code = (
             "import sys\nfrom catalog.cli.main import run\n"
             "try: run(['--help'])\nexcept SystemExit: pass\n"
-            "print([m for m in ('astropy', 'astroquery', 'duckdb', 'sqlalchemy', 'matplotlib', 'numpy', 'pyarrow', 'httpx') "
-            "if m in sys.modules], file=sys.stderr)"
+            "heavy = ('astropy', 'astroquery', 'duckdb', 'sqlalchemy', 'matplotlib', 'numpy', 'pyarrow', 'httpx')\n"
+            "print([name for name in heavy if name in sys.modules], file=sys.stderr)"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stderr.strip() == "[]"

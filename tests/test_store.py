@@ -25,7 +25,12 @@ from catalog.store.models import metadata
 from catalog.store.schema import columns_of, make_views
 from catalog.store.spool import Spool
 
-HOLD = "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('held', flush=True); time.sleep(float(sys.argv[2]))"
+HOLD = """
+import duckdb, sys, time
+held = duckdb.connect(sys.argv[1])
+print('held', flush=True)
+time.sleep(float(sys.argv[2]))
+"""
 
 
 def hold(path: Path, seconds: float) -> subprocess.Popen[bytes]:
@@ -120,9 +125,13 @@ class TestOpening:
             other.wait()
 
     def test_a_block_that_fails_leaves_the_catalog_as_it_was(self, database: Database) -> None:
-        with pytest.raises(ValueError, match="no"), database.write() as connection:
-            connection.execute("INSERT INTO changes VALUES (1, 'new', 'file', 'x', NULL)")
-            raise ValueError("no")
+        def fail() -> None:
+            with database.write() as connection:
+                connection.execute("INSERT INTO changes VALUES (1, 'new', 'file', 'x', NULL)")
+                raise ValueError("no")
+
+        with pytest.raises(ValueError, match="no"):
+            fail()
         with database.read() as connection:
             assert connection.execute("SELECT count(*) FROM changes").fetchone() == (0,)
 
