@@ -1,7 +1,7 @@
 """Read many files with several processes.
 
-Each process is this module, run by the same Python, and talks through its standard input and output. So nothing
-of the calling program is imported again, and it needs no guard around its own main part.
+Each process runs `work` with the same Python, and talks through its standard input and output. So nothing of the
+calling program is imported again, and it needs no guard around its own main part.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Any
+from typing import IO
 
 from catalog.headers.extract import Extract, extract
 
@@ -102,6 +102,10 @@ class _Farm:
                 _pipe(worker.stdin).flush()
                 result = pickle.load(_pipe(worker.stdout))  # noqa: S301
                 self._give(result if isinstance(result, BaseException) else (batch, result))
+        except (EOFError, BrokenPipeError) as error:
+            lost = RuntimeError(f"a process that reads headers ended with code {worker.wait()}")
+            lost.__cause__ = error
+            self._give(lost)
         except Exception as error:
             self._give(error)
 
@@ -115,9 +119,9 @@ class _Farm:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "catalog.headers.pool"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603
+    program = f"import sys; sys.path += {sys.path!r}; from catalog.headers.pool import work; work()"
+    command = [sys.executable, "-P", "-c", program]  # -P: nothing in the current folder stands for a library
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
@@ -125,23 +129,18 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
     return stream
 
 
-def _work(tasks: IO[bytes], results: IO[bytes], read: Callable[..., Any] = extract) -> None:
-    """Read batch after batch until there are no more."""
-    while True:
-        try:
-            paths, digest = pickle.load(tasks)  # noqa: S301
-        except EOFError:
-            return
-        try:
-            result = read(paths, digest)
-        except Exception as error:  # it is raised again where the batch was asked for
-            result = error
-        pickle.dump(result, results, pickle.HIGHEST_PROTOCOL)
-        results.flush()
-
-
-if __name__ == "__main__":
+def work() -> None:
+    """Read batch after batch, from standard input to standard output, until there are no more."""
+    tasks, results = sys.stdin.buffer, sys.stdout.buffer
     try:
-        _work(sys.stdin.buffer, sys.stdout.buffer)
-    except (KeyboardInterrupt, BrokenPipeError):
-        os._exit(1)
+        while True:
+            paths, digest = pickle.load(tasks)  # noqa: S301
+            result: Extract | Exception
+            try:
+                result = extract(paths, digest)
+            except Exception as error:  # it is raised again where the batch was asked for
+                result = error
+            pickle.dump(result, results, pickle.HIGHEST_PROTOCOL)
+            results.flush()
+    except (EOFError, KeyboardInterrupt, BrokenPipeError):
+        os._exit(0)  # whoever asked is gone, or has enough
