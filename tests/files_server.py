@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import threading
 import time
@@ -40,6 +41,7 @@ class Files:
     faults: Counter[str] = field(default_factory=Counter)
     stats: Counter[str] = field(default_factory=Counter)
     asked: list[dict[str, str]] = field(default_factory=list)
+    json: dict[str, Any] = field(default_factory=dict)
     etag: bool = True
     delay: float = 0.0
     act: Callable[[BaseHTTPRequestHandler, str, bytes], bool] | None = None
@@ -78,6 +80,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:  # noqa: PLR0911 - one line a habit
         files, url = self.files, urllib.parse.urlsplit(self.path)
         uri = urllib.parse.parse_qs(url.query).get("uri", [""])[0]
+        if url.path in files.json:
+            return self.answer(200, json.dumps(files.json[url.path]).encode())
         files.count("get")
         files.asked.append({**dict(self.headers.items()), "uri": uri})
         time.sleep(files.delay)

@@ -36,7 +36,7 @@ class Doubt:
         self.held: list[Mismatch] = []
         self._database = database
         self._agreed = False
-        self._asked = False
+        self._before: bool | None = None
         self._lock = threading.Lock()
 
     def learn(self, done: Done) -> None:
@@ -57,9 +57,9 @@ class Doubt:
         if len(self.held) < self._enough or self._agreed:
             return False
         with self._lock:
-            if not self._asked:
-                self._asked, self._agreed = True, agreed_before(self._database)
-        return not self._agreed
+            if self._before is None:
+                self._before = agreed_before(self._database)
+        return not (self._before or self._agreed)
 
     def text(self) -> str:
         """Say it, for the user."""

@@ -9,6 +9,9 @@ from collections.abc import Callable
 
 LONGEST_PAUSE = 60.0
 LONGEST_RETRY_AFTER = 600.0
+LONGEST_BREAK = 300.0
+TRIALS_ONCE_UP = 20
+"""An archive that answered before gets more trials: at the usual unit, well over an hour of pauses."""
 
 
 class Stopped(Exception):
@@ -55,7 +58,8 @@ class Pace:
     patience : int
         How many answers in a row, over all downloads, may fail before the archive counts as down.
     trials : int
-        How often it is then tried again, after pauses that grow, before the sync gives up.
+        How often it is then tried again, after pauses that grow, before the sync gives up. An archive that
+        answered earlier in this sync gets `TRIALS_ONCE_UP`, since somebody may wait for the morning.
     unit : float
         Seconds that pauses are multiples of.
     """
@@ -69,8 +73,10 @@ class Pace:
         self._trials = trials
         self._lock = threading.Lock()
         self._failures = 0
+        self._answered = False
         self._opened = 0
         self._open_until = 0.0
+        self._probe: int | None = None
 
     def wait(self, seconds: float) -> None:
         """Sleep, unless told to stop."""
@@ -96,26 +102,49 @@ class Pace:
             return min(retry_after, LONGEST_RETRY_AFTER) + random.uniform(0, self._unit)
         return random.uniform(0, min(self._unit * 2**attempt, LONGEST_PAUSE))
 
+    def admit(self) -> None:
+        """Wait until the archive may be asked. After the breaker's pause one goes first, and the others wait for it."""
+        while True:
+            self.check()
+            with self._lock:
+                if not self._opened:
+                    return
+                if self._probe is None and time.monotonic() >= self._open_until:
+                    self._probe = threading.get_ident()
+                    return
+            self.stop.wait(min(0.1, self._unit))
+
     def succeeded(self) -> None:
         """Count an answer of the archive; the breaker closes."""
         with self._lock:
             self._failures = self._opened = 0
-            self._open_until = 0.0
+            self._answered = True
+            self._probe = None
 
-    def failed(self, reason: str) -> None:
-        """Count a failure of the archive itself; too many in a row open the breaker, and in the end halt the sync."""
+    def failed(self, reason: str) -> float:
+        """Count a failure of the archive itself; too many in a row open the breaker, and in the end halt the sync.
+
+        Returns
+        -------
+        float
+            For how many seconds nobody asks, where this failure is the one that opened the breaker; 0 otherwise.
+        """
         with self._lock:
             self._failures += 1
-            if self._failures < self._patience or time.monotonic() < self._open_until:
-                return
-            self._failures = self._patience - 1
+            probed = self._probe == threading.get_ident()
+            if self._failures < self._patience or (self._opened and not probed):
+                return 0.0
+            self._probe = None
             self._opened += 1
-            self._open_until = time.monotonic() + self._unit * 2 ** (self._opened + 2)
-            over = self._opened > self._trials
+            seconds = min(self._unit * 2 ** (self._opened + 2), LONGEST_BREAK)
+            self._open_until = time.monotonic() + seconds
+            over = self._opened > (TRIALS_ONCE_UP if self._answered else self._trials)
         if over:
             self.halt(f"the archive is down ({reason})")
+        return 0.0 if over else seconds
 
-    def before_request(self) -> float:
-        """Return the seconds that the breaker wants nobody to ask."""
+    def left(self) -> None:
+        """Let another go first where this thread was to, and never learned whether the archive answers."""
         with self._lock:
-            return max(0.0, self._open_until - time.monotonic())
+            if self._probe == threading.get_ident():
+                self._probe = None

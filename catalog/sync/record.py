@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 
 import pyarrow as pa
 
 from catalog.errors import CatalogLocked
 from catalog.store.database import Database
+from catalog.store.records import utc_now
 from catalog.sync.proof import Done
 
 BATCH = 200
@@ -40,7 +40,7 @@ class Recorder:
         self._since = time.monotonic()
         if not self._waiting:
             return
-        now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+        now = utc_now()
         rows = [
             {
                 "path": done.item.path,

@@ -145,7 +145,7 @@ class Mast:
         except (HTTPError, ValueError) as error:
             raise Unreachable(f"{urlsplit(self.server).netloc} gave no answer: {_brief(error)}") from error
         try:
-            _require_success(response)
+            _require_success(response, has_token=self._token is not None)
             return HttpAnswer(response, ask)
         except BaseException:
             _let_go(response)
@@ -232,12 +232,13 @@ class HttpAnswer:
             return
 
 
-def _require_success(response: urllib3.BaseHTTPResponse) -> None:
+def _require_success(response: urllib3.BaseHTTPResponse, has_token: bool) -> None:
     status = response.status
     if status in (200, 206):
         return
     if status in (401, 403):
-        raise Denied(f"HTTP {status}")
+        advice = "the token does not give access to it" if has_token else "a token is needed"
+        raise Denied(f"HTTP {status}, {advice}")
     if status == 416:
         raise Garbled("the archive has fewer bytes than are here")
     if status in (408, 425, 429) or status >= 500:

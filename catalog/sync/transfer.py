@@ -226,27 +226,32 @@ class _Job:
         pace = self.line.pace
         pace.check()
         seconds = pace.pause(self.fruitless, getattr(error, "retry_after", None))
-        seconds = max(seconds, pace.before_request())
         self.line.on_event(Paused(self.item.filename, seconds, str(error)))
         return seconds
 
     def _attempt(self) -> None:
-        pace = self.line.pace
-        pace.wait(pace.before_request())
+        pace, had = self.line.pace, self.part.size
+        pace.admit()
         if self.item.size is not None and self.part.size > self.item.size:
             self._again()
+        try:
+            self._ask()
+        except _WORTH_ANOTHER_TRY as error:
+            if self.part.size <= had and (seconds := pace.failed(str(error))):
+                self.line.on_event(Paused("", seconds, f"the archive is down ({error})"))
+            raise
+        except (Refused, _Wrong):
+            pace.succeeded()
+            raise
+        finally:
+            pace.left()
+
+    def _ask(self) -> None:
         try:
             answer = self._open()
         except Garbled:
             self._again()
             raise
-        except (Overloaded, Unreachable) as error:
-            pace.failed(str(error))
-            raise
-        except Refused:
-            pace.succeeded()
-            raise
-        pace.succeeded()
         with answer, self.line.registered(answer):
             self._take(answer)
 
@@ -285,6 +290,7 @@ class _Job:
             if part.size == 0 and not _may_be_page(self.item) and _is_page(chunk):
                 raise Garbled("the archive sent a web page instead of the file")
             part.write(chunk)
+            pace.succeeded()
             self.on_bytes(len(chunk))
             if length is not None and part.size > length:
                 self._again()
