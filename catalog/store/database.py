@@ -183,6 +183,7 @@ class Database:
             "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
+            "python_enable_replacements": False,  # a query sees tables, not the variables of the program
         }
         try:
             return duckdb.connect(str(self.path), read_only=read_only, config=settings)
@@ -207,6 +208,9 @@ class Database:
 
 def seal(connection: duckdb.DuckDBPyConnection) -> None:
     """Shut a connection off from files, network, extensions and settings; it cannot be undone."""
+    row = connection.execute("SELECT current_setting('lock_configuration')").fetchone()
+    if row == (True,):  # a block within another block shares its sealed connection
+        return
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 

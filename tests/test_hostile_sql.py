@@ -1,0 +1,174 @@
+"""Statements that try to write, read files, load extensions or call out: none of them does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from catalog.errors import UsageError
+from catalog.query import rows
+from catalog.store.database import Database
+
+from . import hostile_sql
+from .conftest import Command
+
+COUNT = int(os.environ.get("MASTLAKE_HOSTILE", "1000"))
+
+ASK = """
+import json, sys
+from catalog.query import BadQuery, rows
+from catalog.store.database import Database
+database = Database(sys.argv[1])
+with database.read(sealed=True):  # all statements share what it opens, so that one may also harm the next
+    for statement in json.load(open(sys.argv[2])):
+        try:
+            answer = f'answered {rows(database, statement).to_pylist()}'
+        except BadQuery as refused:
+            answer = 'refused' if '\\n' not in str(refused) else f'refused in several lines {refused}'
+        except BaseException as error:
+            answer = f'{type(error).__name__} {error}'
+        print(json.dumps(answer), flush=True)
+    assert rows(database, 'FROM changes').num_rows == 1
+"""
+"""Asked in a process of its own: a crash is a result, too."""
+
+
+@pytest.fixture
+def traps(tmp_path: Path) -> hostile_sql.Traps:
+    return hostile_sql.lay(tmp_path / "traps")
+
+
+@pytest.fixture
+def kept(database: Database) -> Database:
+    with database.write() as connection:
+        connection.execute("INSERT INTO changes VALUES (1, 'new', 'file', 'a.fits', NULL)")
+    return database
+
+
+def fingerprint(database: Database) -> tuple[list[str], str]:
+    """The catalog's bytes, and what lies beside it."""
+    beside = sorted(path.name for path in database.path.parent.iterdir())
+    return beside, hashlib.sha256(database.path.read_bytes()).hexdigest()
+
+
+def asked(database: Database, statements: list[str], folder: Path, *before: str) -> list[str]:
+    (folder / "statements.json").write_text(json.dumps(statements))
+    command = [*before, sys.executable, "-c", ASK, str(database.path), str(folder / "statements.json")]
+    home = {**os.environ, "HOME": str(folder / "home")}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=home, check=False)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, (statements[len(answers)], done.stderr)
+    return answers
+
+
+def test_no_hostile_statement_writes_reads_a_file_or_calls_out(
+    kept: Database, traps: hostile_sql.Traps, tmp_path: Path
+) -> None:
+    working = tmp_path / "working"
+    working.mkdir()
+    before = fingerprint(kept)
+    with hostile_sql.watched(traps):
+        statements = hostile_sql.statements(traps, COUNT)
+        answers = asked(kept, statements, working)
+    assert len(set(statements)) >= COUNT
+    wrong = [(s[:200], a) for s, a in zip(statements, answers, strict=True) if a != "refused"]
+    assert wrong == [], wrong
+    assert traps.touched == []
+    assert traps.calls == 0
+    assert fingerprint(kept) == before
+    assert [path.name for path in working.iterdir()] == ["statements.json"]
+
+
+def test_odd_statements_neither_crash_nor_show_a_traceback(kept: Database, tmp_path: Path) -> None:
+    answers = asked(kept, list(hostile_sql.ODD), tmp_path)
+    assert len(answers) == len(hostile_sql.ODD)
+    assert [a for a in answers if a != "refused" and not a.startswith("answered")] == []
+
+
+def test_the_traps_notice_what_an_open_connection_can_do(traps: hostile_sql.Traps) -> None:
+    with hostile_sql.watched(traps), duckdb.connect() as unsealed:
+        assert hostile_sql.SECRET in str(unsealed.execute(f"FROM read_text('{traps.bait}/secret.txt')").fetchall())
+        unsealed.execute(f"COPY (SELECT 1) TO '{traps.loot}/a.csv'")
+        unsealed.execute(f"ATTACH '{traps.bait}/secret.duckdb' AS other (READ_ONLY)")
+        socket.create_connection(("127.0.0.1", int(traps.url.rpartition(":")[2]))).close()
+    assert {"secret.txt opened", "a.csv made", "a.csv written", "secret.duckdb opened"} <= set(traps.touched)
+    assert traps.calls == 1
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+def test_the_kernel_sees_no_file_opened_and_no_socket_made(
+    kept: Database, traps: hostile_sql.Traps, tmp_path: Path
+) -> None:
+    log = tmp_path / "calls.txt"
+    probe = subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True, check=False)
+    if probe.returncode:
+        pytest.skip("strace may not trace here")
+    with hostile_sql.watched(traps):
+        statements = hostile_sql.statements(traps, 300, seed=1)
+        tracing = ("strace", "-f", "--seccomp-bpf", "-e", "trace=open,openat,creat,connect,socket,unlink,rename,mkdir")
+        answers = asked(kept, ["SELECT 'warm'", *statements], tmp_path, *tracing, "-o", str(log))
+    assert set(answers[1:]) == {"refused"}
+    calls = log.read_text()
+    assert "/etc/passwd" not in calls
+    assert str(traps.folder) not in calls
+    assert "AF_INET" not in calls
+    assert "httpfs" not in calls
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT count(*) AS n FROM changes",
+        "FROM changes",
+        "WITH a AS (FROM changes) SELECT max(run) OVER (ORDER BY run) FROM a QUALIFY row_number() OVER () = 1",
+        "WITH RECURSIVE a(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM a WHERE n < 3) FROM a",
+        "SELECT * FROM files_at(1)",
+        "SELECT unnest([1, 2]), list_transform([1], lambda x: x + 1)",
+        "SELECT x FROM range(3) t(x), generate_series(1, 2)",
+        "DESCRIBE files", "SHOW TABLES", "SHOW ALL TABLES", "SUMMARIZE changes", "TABLE changes", "VALUES (1)",
+        "PIVOT changes ON kind IN ('new') USING count(*)",
+        "EXPLAIN SELECT 1", "explain analyze\nSELECT count(*) FROM changes", "/* why */ EXPLAIN -- this\n SELECT 1;",
+        "SELECT comment FROM duckdb_columns()", "SELECT 'read_csv(''/etc/passwd'')' AS harmless; -- ;",
+        "SELECT j.value FROM changes, json_each('{\"a\": 1}') AS j",
+        "FROM query_table('changes')",
+    ],
+)  # fmt: skip
+def test_a_question_is_answered(kept: Database, statement: str) -> None:
+    assert rows(kept, statement).num_rows >= 0
+
+
+def test_a_variable_of_the_program_is_not_a_table(kept: Database) -> None:
+    import pyarrow as pa
+
+    mine = pa.table({"a": [1]})
+    assert mine.num_rows == 1
+    with pytest.raises(UsageError, match="mine"):
+        rows(kept, "SELECT * FROM mine")
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("DELETE FROM files", "DELETE is not a question"),
+        ("SELECT 1; SELECT 2", "one statement at a time, not 2"),
+        ("PIVOT changes ON kind", "must name its values"),
+        ("  ", "there is no statement"),
+        ("SELECT * FROM read_csv('/etc/passwd')", r"read_csv\(\) is not answered here"),
+        ("SELECT * FROM '/etc/passwd'", "does not exist"),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_why_in_one_line(mastlake: Command, kept: Database, statement: str, says: str) -> None:
+    outcome = mastlake("--catalog", kept.path, "sql", statement)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.count("\n") == 1
+    with pytest.raises(UsageError, match=says):
+        rows(kept, statement)
