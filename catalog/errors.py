@@ -13,7 +13,8 @@
     │   │   └── QueryTimeout     status ERROR that a smaller question may avoid
     │   ├── Overloaded           HTTP 429 and 5xx; may say when to come back
     │   ├── Garbled              an answer that is not in the protocol
-    │   └── Incomplete           answers that do not add up to the archive's own count
+    │   ├── Incomplete           answers that do not add up to the archive's own count
+    │   └── OutOfTime            the limit that the user set for the whole run
     ├── CatalogError             exit 1: the catalog file
     │   ├── NotACatalog
     │   ├── CatalogLocked
@@ -89,6 +90,10 @@ class Garbled(ArchiveError):
 
 class Incomplete(ArchiveError):
     """The answers do not add up to the archive's own count."""
+
+
+class OutOfTime(ArchiveError):
+    """The time that the user gave the whole run is over."""
 
 
 class CatalogError(MastlakeError):

@@ -1,4 +1,4 @@
-"""A search: keyword criteria for one instrument, and the filters that MAST understands.
+"""A search: criteria that MAST understands, for the files of one instrument or for observations.
 
 Criteria are written as ``keyword=value``; a value is ``A,B`` (any of), ``1..5`` (a closed range, open at
 either end), an ISO date where the keyword is a time, or a pattern with ``%`` or ``*``. A value that holds a
@@ -10,11 +10,13 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from catalog.caom import observation_column
+from catalog.cone import Cone
 from catalog.errors import BadValue, UnknownKeyword
 from catalog.keywords import SERVICES, Keyword, lookup, nearest
 
@@ -22,6 +24,10 @@ MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 DAY = timedelta(days=1)
 UNBOUNDED = 1e15
 """Stands for the open end of a range: MAST ranges have two ends. Larger than any keyword's value."""
+
+CAOM = "Mast.Caom.Filtered"
+CAOM_IN_CONE = "Mast.Caom.Filtered.Position"
+"""The services that answer searches for observations."""
 
 _TRUE = {"t", "true", "yes", "y", "1"}
 _FALSE = {"f", "false", "no", "n", "0"}
@@ -75,31 +81,41 @@ class Criterion:
             entry["freeText"] = self.pattern
         return entry
 
+    def as_astroquery(self) -> list[Any]:
+        """Return the value as astroquery takes it: a list of values, or the two ends of one range."""
+        if self.ranges:
+            (only,) = self.ranges
+            return list(only.as_mast().values())
+        return [*self.values, *([self.pattern] if self.pattern else [])]
+
 
 @dataclass(frozen=True)
 class Search:
-    """A saved set of keyword criteria for one instrument.
+    """A saved set of criteria: for the files of one instrument by keyword, or for observations.
 
     Attributes
     ----------
     name : str
         Letters, digits, ``_ . + -``.
-    instrument : str
-        One of `catalog.keywords.SERVICES`.
+    instrument : str or None
+        One of `catalog.keywords.SERVICES`; None for a search for observations.
     written : tuple of str
         The criteria as the user wrote them, ``keyword=value``.
     criteria : tuple of Criterion
         What they mean.
+    cone : Cone or None
+        Where on the sky; for observations only.
     """
 
     name: str
-    instrument: str
+    instrument: str | None
     written: tuple[str, ...]
     criteria: tuple[Criterion, ...]
+    cone: Cone | None = None
 
     @classmethod
     def parse(cls, name: str, instrument: str, written: Iterable[str]) -> Search:
-        """Read criteria, and refuse what the archive would not understand.
+        """Read the criteria of a keyword search, and refuse what the archive would not understand.
 
         Parameters
         ----------
@@ -122,22 +138,69 @@ class Search:
         >>> Search.parse("soss", "NIRISS", ["exp_type=NIS_SOSS", "date_obs=2022-06-01.."]).filters()[1]
         {'paramName': 'date_obs_mjd', 'values': [{'min': 59731.0, 'max': 1000000000000000.0}]}
         """
-        if not _NAME.fullmatch(name):
-            raise BadValue(f"{name!r} cannot name a search: use letters, digits and _ . + -")
         known = instrument.lower()
         if known not in SERVICES:
             raise BadValue(_not_an_instrument(instrument))
         kept = tuple(written)
-        return cls(name, known, kept, tuple(parse_criterion(text, known) for text in kept))
+        return cls(_checked(name), known, kept, tuple(parse_criterion(text, known) for text in kept))
+
+    @classmethod
+    def observations(cls, name: str, written: Iterable[str], cone: str | None = None) -> Search:
+        """Read the criteria of an advanced search for observations.
+
+        Parameters
+        ----------
+        name : str
+            The name to save the search under.
+        written : iterable of str
+            ``column=value``, each column once; without one for ``obs_collection``, JWST's are meant.
+        cone : str, optional
+            ``RA,DEC,RADIUS``.
+
+        Raises
+        ------
+        UnknownKeyword
+            For a column that observations do not have.
+        BadValue
+            For a name, value, range, date or cone that is not one.
+
+        Examples
+        --------
+        >>> Search.observations("ero", ["proposal_id=2734", "t_min=2022-06-01.."]).astroquery_criteria()["t_min"]
+        [59731.0, 1000000000000000.0]
+        """
+        kept = tuple(written)
+        if not kept and cone is None:
+            raise BadValue("a search for observations needs a criterion or a cone: -k proposal_id=2734")
+        criteria = tuple(_observation_criterion(text) for text in kept)
+        names = [criterion.keyword for criterion in criteria]
+        for keyword in names:
+            if names.count(keyword) > 1:
+                raise BadValue(f"give {keyword} once, with all its values: {keyword}=A,B")
+        if "obs_collection" not in names:
+            criteria += (Criterion("obs_collection", ("JWST",)),)
+        return cls(_checked(name), None, kept, criteria, Cone.parse(cone) if cone else None)
 
     @property
     def service(self) -> str:
         """MAST's name of the service that answers this search."""
-        return SERVICES[self.instrument]
+        if self.instrument is not None:
+            return SERVICES[self.instrument]
+        return CAOM if self.cone is None else CAOM_IN_CONE
 
     def filters(self) -> list[dict[str, Any]]:
-        """Return the criteria as MAST's filters."""
+        """Return a keyword search's criteria as MAST's filters."""
         return [criterion.as_filter() for criterion in self.criteria]
+
+    def astroquery_criteria(self) -> dict[str, list[Any]]:
+        """Return the criteria as ``Observations.query_criteria`` of astroquery takes them; it makes the filters."""
+        return {criterion.keyword: criterion.as_astroquery() for criterion in self.criteria}
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise BadValue(f"{name!r} cannot name a search: use letters, digits and _ . + -")
+    return name
 
 
 def _not_an_instrument(word: str) -> str:
@@ -161,14 +224,42 @@ def parse_criterion(text: str, instrument: str | None = None) -> Criterion:
     >>> parse_criterion("nints=..100", "niriss").ranges
     (Range(low=-inf, high=100.0),)
     """
-    name, separator, value = text.partition("=")
-    if not separator or not value.strip():
-        raise BadValue(f"{text!r} is not KEYWORD=VALUE")
+    name, value = _halves(text)
     keyword = lookup(name, instrument)
     parts = _split(value)
     if keyword.kind in ("integer", "number", "time"):
         return _numeric(keyword, parts, instrument)
     return _discrete(keyword, parts)
+
+
+def _observation_criterion(text: str) -> Criterion:
+    """Read one ``column=value``, in the terms of astroquery: numbers take one range, all else takes values."""
+    name, value = _halves(text)
+    column = observation_column(name)
+    parts = _split(value)
+    if column.kind in ("number", "time"):
+        if len(parts) > 1:
+            raise BadValue(f"{column.name} takes one range, like {column.name}=1..5")
+        return Criterion(column.name, (), (_range(column, parts[0]),))
+    if column.kind == "integer":
+        return Criterion(column.name, tuple(level for part in parts for level in _levels(column, part)))
+    return _discrete(column, parts)
+
+
+def _levels(column: Keyword, part: str) -> Iterator[int]:
+    """Write a range of whole numbers out: the archive takes them one by one."""
+    wanted = _range(column, part)
+    levels = [int(level) for level in column.allowed if wanted.low <= int(level) <= wanted.high]
+    if not levels:
+        raise BadValue(f"{column.name} has no value {part!r}; it can be {', '.join(column.allowed)}")
+    yield from levels
+
+
+def _halves(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not value.strip():
+        raise BadValue(f"{text!r} is not KEYWORD=VALUE")
+    return name, value
 
 
 def _split(value: str) -> list[str]:

@@ -35,12 +35,27 @@ def harvest(
             help="niriss, nircam, nirspec, miri, fgs or guidestar: define the search NAME, save it and run it."
         ),
     ] = None,
+    observations: Annotated[
+        bool,
+        typer.Option("--observations", help="Define the search NAME as one for CAOM observations, save it and run it."),
+    ] = False,
     criteria: Criteria = None,
+    cone: Annotated[
+        str | None,
+        typer.Option(metavar="RA,DEC,RADIUS", help="With --observations: degrees; a radius like 30s or 2m is of arc."),
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="Read every row anew, not only what changed.")] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Show the request as MAST sees it and how many rows it has; change nothing."),
     ] = False,
+    time_limit: Annotated[
+        str,
+        typer.Option(
+            metavar="DURATION",
+            help="Give up after so long, like 90s, 30m or 12h; nothing is changed then.",
+        ),
+    ] = "24h",
     json: Json = False,
 ) -> None:
     """Search the archive and bring the catalog up to date.
@@ -48,16 +63,19 @@ def harvest(
     The first time, name the search and its criteria; from then on its name is enough.
 
     Example: mastlake harvest soss --instrument niriss -k exp_type=NIS_SOSS -k date_obs_mjd=2022-06-01..2022-08-04
+
+    Example: mastlake harvest wasp96 --observations -k proposal_id=2734 -k calib_level=2,3 --cone 1.046,-47.361,30s
     """
     chosen = settings(context)
-    searches = _searches(chosen, names or [], instrument, criteria or [])
+    until = time.monotonic() + _seconds(time_limit)
+    searches = _searches(chosen, names or [], _defined(names or [], instrument, observations, criteria or [], cone))
     if dry_run:
         _show_requests(chosen, searches, json)
         return
     reports, failed = [], False
     for search in searches:
         try:
-            report = _harvest_one(chosen, search, full, json)
+            report = _harvest_one(chosen, search, full, json, until)
         except _stoppers() as error:
             say(f"mastlake: {search.name}: {error}")
             failed = True
@@ -77,17 +95,47 @@ def _stoppers() -> type[Exception]:
     return ArchiveError
 
 
-def _searches(chosen: Settings, names: list[str], instrument: str | None, criteria: list[str]) -> list[Search]:
+def _defined(
+    names: list[str], instrument: str | None, observations: bool, criteria: list[str], cone: str | None
+) -> Search | None:
+    """Return the search that the options define, if they do."""
     from catalog.errors import UsageError
     from catalog.search import Search
+
+    if instrument is None and not observations:
+        if criteria or cone:
+            raise UsageError("criteria define a new search and need --instrument, like --instrument niriss")
+        return None
+    if len(names) != 1:
+        raise UsageError("name the search: mastlake harvest NAME --instrument ... -k ...")
+    if observations and instrument is not None:
+        raise UsageError("a search is for files (--instrument) or for observations (--observations), not both")
+    if observations:
+        return Search.observations(names[0], criteria, cone)
+    if cone is not None:
+        raise UsageError("MAST's keyword searches know no cone; with --observations it does, or with: mastlake find")
+    return Search.parse(names[0], str(instrument), criteria)
+
+
+def _seconds(text: str) -> float:
+    from catalog.errors import BadValue
+
+    units = {"s": 1, "m": 60, "h": 3600}
+    try:
+        seconds = float(text.rstrip("smh")) * units.get(text[-1:], 1)
+    except ValueError:
+        seconds = 0
+    if not seconds > 0:
+        raise BadValue(f"--time-limit {text!r} is not a duration like 90s, 30m or 12h")
+    return seconds
+
+
+def _searches(chosen: Settings, names: list[str], defined: Search | None) -> list[Search]:
+    from catalog.errors import UsageError
     from catalog.store.records import saved_search, saved_searches
 
-    if instrument is not None:
-        if len(names) != 1:
-            raise UsageError("name the search: mastlake harvest NAME --instrument ... -k ...")
-        return [Search.parse(names[0], instrument, criteria)]
-    if criteria:
-        raise UsageError("criteria define a new search and need --instrument, like --instrument niriss")
+    if defined is not None:
+        return [defined]
     if not chosen.database.exists() and not names:
         raise UsageError("there is no catalog yet: mastlake harvest NAME --instrument ... -k ...")
     with chosen.database.read() as connection:
@@ -104,11 +152,11 @@ def _show_requests(chosen: Settings, searches: list[Search], json: bool) -> None
     from catalog.archive.partition import Whole
 
     with MastArchive(chosen.server) as archive:
-        counts = [Whole(archive).count(search.service, search.filters()) for search in searches]
+        queries = [archive.query(search) for search in searches]
+        counts = [Whole(archive).count(query) for query in queries]
     shown = []
-    for search, rows in zip(searches, counts, strict=True):
-        params = {"columns": "*", "filters": search.filters()}
-        request = {"service": search.service, "params": params, "format": "json"}
+    for search, query, rows in zip(searches, queries, counts, strict=True):
+        request = {"service": query.service, "params": query.params(), "format": "json"}
         shown.append({"search": search.name, "server": chosen.server, "request": request, "rows": rows})
         if not json:
             say(f"{search.name}: {plural(rows, 'row')} at {chosen.server} for this request:")
@@ -117,15 +165,17 @@ def _show_requests(chosen: Settings, searches: list[Search], json: bool) -> None
         put_json(shown[0] if len(shown) == 1 else shown)
 
 
-def _harvest_one(chosen: Settings, search: Search, full: bool, json: bool) -> dict[str, Any]:
-    from catalog.archive.client import MastArchive
+def _harvest_one(chosen: Settings, search: Search, full: bool, json: bool, until: float) -> dict[str, Any]:
+    from catalog.archive.client import MastArchive, Waiting
+    from catalog.archive.retry import Patience
     from catalog.harvest import harvest as run_harvest
 
     from .progress import harvest_progress
 
     start = time.perf_counter()
-    with harvest_progress(chosen.verbosity < 0) as show, MastArchive(chosen.server) as archive:
-        result = run_harvest(chosen.database, archive, search, full=full, on_progress=show)
+    with harvest_progress(chosen.verbosity < 0) as show, MastArchive(chosen.server, Waiting(until=until)) as archive:
+        patience = Patience(until=until)
+        result = run_harvest(chosen.database, archive, search, full=full, patience=patience, on_progress=show)
     seconds = round(time.perf_counter() - start, 3)
     for obs_id, reason in result.failures.items():
         say(f"mastlake: products of {obs_id}: {reason}")
@@ -148,6 +198,12 @@ def _tell(result: Harvest, seconds: float) -> None:
         )
         if count
     )
-    say(f"{run.search}: {plural(run.files, 'file')}" + (f" ({kinds})" if kinds else ""))
-    say(f"  {plural(run.observations, 'observation')}, {plural(run.products, 'product')}; {run.linked:,} files linked")
+    moved = f" ({kinds})" if kinds else ""
+    observations, products = plural(run.observations, "observation"), plural(run.products, "product")
+    if result.of_observations:
+        say(f"{run.search}: {observations}{moved}")
+        say(f"  {products}")
+    else:
+        say(f"{run.search}: {plural(run.files, 'file')}{moved}")
+        say(f"  {observations}, {products}; {run.linked:,} files linked")
     say(f"  run {run.run}, {plural(run.requests, 'request')}, {seconds:.1f} s")

@@ -7,6 +7,12 @@ import typer
 from .options import Json, settings
 from .output import put_json, put_table
 
+_MATCHES = """
+    SELECT search, count(*) FROM search_files GROUP BY search
+    UNION ALL SELECT o.search, count(*) FROM search_observations o
+    JOIN searches s ON s.name = o.search AND s.kind = 'observations' GROUP BY o.search
+"""
+
 
 def register(app: typer.Typer) -> None:
     app.command("searches")(searches)
@@ -20,7 +26,7 @@ def searches(context: typer.Context, json: Json = False) -> None:
 
     with settings(context).database.read() as connection:
         found = saved_searches(connection)
-        counts = dict(connection.execute("SELECT search, count(*) FROM search_files GROUP BY search").fetchall())
+        counts = dict(connection.execute(_MATCHES).fetchall())
     if json:
         put_json(
             [
@@ -28,7 +34,9 @@ def searches(context: typer.Context, json: Json = False) -> None:
                     "name": one.search.name,
                     "instrument": one.search.instrument,
                     "criteria": list(one.search.written),
-                    "files": counts.get(one.search.name, 0),
+                    "cone": str(one.search.cone) if one.search.cone else None,
+                    "matches": counts.get(one.search.name, 0),
+                    "files": counts.get(one.search.name, 0) if one.search.instrument else 0,
                     "cursor_mjd": one.cursor_mjd,
                 }
                 for one in found
@@ -36,14 +44,14 @@ def searches(context: typer.Context, json: Json = False) -> None:
         )
         return
     put_table(
-        ("name", "instrument", "files", "newest ingest (UTC)", "criteria"),
+        ("name", "of", "matches", "newest ingest (UTC)", "criteria"),
         [
             (
                 one.search.name,
-                one.search.instrument,
+                f"{one.search.instrument} files" if one.search.instrument else "observations",
                 counts.get(one.search.name, 0),
                 iso(one.cursor_mjd).replace("T", " ") if one.cursor_mjd else None,
-                " ".join(one.search.written),
+                " ".join([*one.search.written, *([f"cone={one.search.cone}"] if one.search.cone else [])]),
             )
             for one in found
         ],

@@ -45,7 +45,7 @@ def _ask(chosen: Settings) -> dict[str, int]:
     with chosen.database.read() as connection:
         searches = [saved.search for saved in saved_searches(connection)]
     with MastArchive(chosen.server) as archive:
-        return {search.name: Whole(archive).count(search.service, search.filters()) for search in searches}
+        return {search.name: Whole(archive).count(archive.query(search)) for search in searches}
 
 
 def _page(chosen: Settings, found: Overview, counts: dict[str, int]) -> None:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.archive.answer import read_answer, read_count
-from catalog.archive.client import MastArchive, Waiting
+from catalog.archive.client import MastArchive, Query, Waiting
 from catalog.archive.partition import Whole
 from catalog.errors import ArchiveError, Garbled, Incomplete, Overloaded, QueryTimeout, Refused, Unreachable
 from catalog.search import Search
@@ -159,7 +159,7 @@ class TestClient:
         done = (200, {}, body({"Column1": "string"}, [{"Column1": 7}]))
         with scripted(working, working, working, done) as url:
             archive = connect(url)
-            assert archive.count("Mast.Jwst.Filtered.Niriss", []) == 7
+            assert archive.count(Query("Mast.Jwst.Filtered.Niriss")) == 7
             assert archive.requests == 4
 
     def test_executing_for_ever_ends_with_a_clear_line(self) -> None:
@@ -170,7 +170,7 @@ class TestClient:
             MastArchive(url, waiting) as archive,
             pytest.raises(Unreachable, match="still working"),
         ):
-            archive.count("Mast.Jwst.Filtered.Niriss", [])
+            archive.count(Query("Mast.Jwst.Filtered.Niriss"))
 
     @pytest.mark.parametrize(
         ("answer", "fault"),
@@ -186,24 +186,24 @@ class TestClient:
         self, connect: Connect, answer: tuple[int, dict[str, str], bytes], fault: type[Exception]
     ) -> None:
         with scripted(answer) as url, pytest.raises(fault):
-            connect(url).count("Mast.Jwst.Filtered.Niriss", [])
+            connect(url).count(Query("Mast.Jwst.Filtered.Niriss"))
 
     def test_retry_after_is_read(self, connect: Connect) -> None:
         with scripted((429, {"Retry-After": "3"}, b"")) as url, pytest.raises(Overloaded) as caught:
-            connect(url).count("Mast.Jwst.Filtered.Niriss", [])
+            connect(url).count(Query("Mast.Jwst.Filtered.Niriss"))
         assert caught.value.retry_after == 3
 
     def test_a_server_that_is_down_is_unreachable(self, connect: Connect) -> None:
         with pytest.raises(Unreachable, match="--server"):
-            connect("http://127.0.0.1:9").count("Mast.Jwst.Filtered.Niriss", [])
+            connect("http://127.0.0.1:9").count(Query("Mast.Jwst.Filtered.Niriss"))
 
     def test_a_passing_fault_is_asked_again_and_a_refusal_is_not(self, connect: Connect) -> None:
         done = (200, {}, body({"Column1": "string"}, [{"Column1": 7}]))
         with scripted((503, {}, b""), (200, {}, b"<html>"), done) as url:
             archive = connect(url)
-            assert QUICK.ask(lambda: archive.count("s", [])) == 7
+            assert QUICK.ask(lambda: archive.count(Query("s"))) == 7
         with scripted((403, {}, b""), done) as url, pytest.raises(Refused):
-            QUICK.ask(lambda: connect(url).count("s", []))
+            QUICK.ask(lambda: connect(url).count(Query("s")))
 
     def test_two_servers_do_not_share_a_column_configuration(self, sky: Simulator, connect: Connect) -> None:
         with Simulator(files=50, seed=2) as other:
@@ -221,10 +221,11 @@ class TestWhole:
 
     def test_a_search_is_the_same_whatever_size_its_parts_have(self, sky: Simulator, connect: Connect) -> None:
         search = Search.parse("all", "niriss", [])
-        whole = Whole(connect(sky.url), QUICK)
+        archive = connect(sky.url)
+        whole, query = Whole(archive, QUICK), archive.query(search)
         expected = sorted(sky.filenames("niriss"))
         for limit in (17, 100, 20_000):
-            parts = list(whole.rows(search.service, search.filters(), ("filename", "checksum"), limit=limit))
+            parts = list(whole.rows(query, ("filename", "checksum"), limit=limit))
             assert sorted(name for part in parts for name in part["filename"].to_pylist()) == expected
             assert all(part.num_rows <= limit for part in parts)
 
@@ -236,11 +237,12 @@ class TestWhole:
         with Simulator(files=400, seed=3) as own:
             expected = sorted(own.filenames("niriss"))
             own.faults(**{fault: 2})
-            parts = list(Whole(connect(own.url), QUICK).rows(search.service, [], ("filename",), limit=30))
+            archive = connect(own.url)
+            parts = list(Whole(archive, QUICK).rows(archive.query(search), ("filename",), limit=30))
         assert sorted(name for part in parts for name in part["filename"].to_pylist()) == expected
 
     def test_an_answer_that_never_adds_up_is_reported(self, connect: Connect) -> None:
         with Simulator(files=400, seed=3) as own:
             own.faults(lost_page=1000)
             with pytest.raises(Incomplete, match="try again later"):
-                list(Whole(connect(own.url), QUICK).rows("Mast.Jwst.Filtered.Niriss", [], ("filename",)))
+                list(Whole(connect(own.url), QUICK).rows(Query("Mast.Jwst.Filtered.Niriss"), ("filename",)))

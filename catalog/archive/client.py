@@ -7,40 +7,75 @@ archive is EXECUTING, and an end.
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import requests
 
 with warnings.catch_warnings():  # astroquery's imports warn about other packages
     warnings.simplefilter("ignore")
-    from astroquery.exceptions import LoginError
+    from astroquery.exceptions import InvalidQueryError, LoginError
     from astroquery.mast import ObservationsClass
     from astroquery.mast.discovery_portal import PortalAPI
 
 from catalog.archive.answer import Answer, read_answer, read_count, read_envelope
-from catalog.errors import Garbled, Overloaded, Refused, Unreachable
+from catalog.archive.retry import retry_after
+from catalog.errors import BadValue, Garbled, Overloaded, Refused, Unreachable
 from catalog.keywords import SERVICES
+from catalog.search import Search
 
 MAST = "https://mast.stsci.edu"
 _PRODUCTS = "Mast.Caom.Products"
-Filters = Sequence[Mapping[str, Any]]
+_COLUMNS = "Mast.Caom.Cone"  # where astroquery looks up the columns of observations
+Filters = tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a service is asked for: all rows that pass the filters.
+
+    Attributes
+    ----------
+    service : str
+        MAST's name of it.
+    filters : tuple of mapping
+        As MAST writes them.
+    position : str or None
+        A cone, as ``RA, DEC, RADIUS`` in degrees; only services of observations know it.
+    """
+
+    service: str
+    filters: Filters = ()
+    position: str | None = None
+
+    def having(self, column: str, *values: Any) -> Query:
+        """Return the part of this query where a column has one of the values, or lies in one of the ranges."""
+        return replace(self, filters=(*self.filters, {"paramName": column, "values": list(values)}))
+
+    def params(self, columns: Sequence[str] = ("*",)) -> dict[str, Any]:
+        """Return the parameters of a request for these columns."""
+        params: dict[str, Any] = {"columns": ",".join(columns), "filters": list(self.filters)}
+        return params if self.position is None else {**params, "position": self.position}
 
 
 class Archive(Protocol):
     """What the rest of the library asks of an archive."""
 
-    def count(self, service: str, filters: Filters) -> int:
-        """Return how many rows a keyword search has."""
+    def query(self, search: Search) -> Query:
+        """Return a search as the archive is asked for it."""
 
-    def rows(self, service: str, filters: Filters, columns: Sequence[str] = ("*",), size: int = 50_000) -> Answer:
-        """Return the first page of a keyword search's rows."""
+    def count(self, query: Query) -> int:
+        """Return how many rows a query has."""
+
+    def rows(self, query: Query, columns: Sequence[str] = ("*",), size: int = 50_000) -> Answer:
+        """Return the first page of a query's rows."""
 
     def observations(self, **criteria: Any) -> Answer:
         """Return the CAOM observations that meet the criteria, in the terms of astroquery's query_criteria."""
@@ -61,6 +96,8 @@ class Waiting:
         Seconds until an answer that stays EXECUTING is given up; MAST's own client waits as long.
     first_pause, longest_pause : float
         Seconds between two looks at an answer that is EXECUTING.
+    until : float
+        When to stop altogether, by `time.monotonic`.
     """
 
     connect: float = 20.0
@@ -68,20 +105,26 @@ class Waiting:
     total: float = 600.0
     first_pause: float = 0.2
     longest_pause: float = 10.0
+    until: float = math.inf
+
+    def timeouts(self) -> tuple[float, float]:
+        """Return the seconds to wait for a connection and for a piece of an answer, as `requests` takes them."""
+        left = max(0.1, self.until - time.monotonic())
+        return min(self.connect, left), min(self.read, left)
 
 
 class _Portal(PortalAPI):  # type: ignore[misc]
     """astroquery's portal, asked at another address and with other patience."""
 
-    def __init__(self, session: requests.Session, server: str, waiting: Waiting) -> None:
+    def __init__(
+        self, session: requests.Session, server: str, waiting: Waiting, column_configs: dict[str, Any]
+    ) -> None:
         super().__init__(session)
         self.MAST_REQUEST_URL = f"{server}/api/v0/invoke"
         self.COLUMNS_CONFIG_URL = f"{server}/portal/Mashup/Mashup.asmx/columnsconfig"
         self.MAST_DOWNLOAD_URL = f"{server}/api/v0.1/Download/file"
         self.MAST_BUNDLE_URL = f"{server}/api/v0.1/Download/bundle"
-        # astroquery shares these between instances, whatever their server. Only the filters of observations
-        # are built from a column configuration; elsewhere it serves tables that we do not make.
-        self._column_configs: dict[str, Any] = {service: {} for service in (*SERVICES.values(), _PRODUCTS)}
+        self._column_configs = column_configs  # astroquery shares them between instances, whatever their server
         self.waiting = waiting
         self.requests = 0
 
@@ -98,14 +141,14 @@ class _Portal(PortalAPI):  # type: ignore[misc]
         retrieve_all: bool = True,
     ) -> list[requests.Response]:
         """Ask, and look again while the archive is EXECUTING."""
-        end = time.monotonic() + self.waiting.total
+        end = min(time.monotonic() + self.waiting.total, self.waiting.until)
         pause = self.waiting.first_pause
         while True:
             response = self._send(method, url, params=params, data=data, headers=headers, files=files, auth=auth)
             if read_envelope(response.content).status != "EXECUTING":
                 return [response]
             if time.monotonic() + pause > end:
-                raise Unreachable(f"the archive was still working after {self.waiting.total:.0f} s; try again later")
+                raise Unreachable("the archive is still working on an answer; try again later")
             time.sleep(pause * random.uniform(0.75, 1.25))
             pause = min(pause * 1.6, self.waiting.longest_pause)
 
@@ -113,7 +156,7 @@ class _Portal(PortalAPI):  # type: ignore[misc]
         self.requests += 1
         with _faults_told_apart(url):
             response: requests.Response = super(PortalAPI, self)._request(
-                method, url, cache=False, timeout=(self.waiting.connect, self.waiting.read), **details
+                method, url, cache=False, timeout=self.waiting.timeouts(), **details
             )
             response.raise_for_status()
             return response
@@ -142,8 +185,8 @@ def _http_fault(response: requests.Response | None, host: str) -> Exception:
         return Unreachable(f"{host} gave no answer")
     code = response.status_code
     if code == 429 or code >= 500:
-        wait = response.headers.get("Retry-After", "")
-        return Overloaded(f"{host} answered HTTP {code}", float(wait) if wait.isdigit() else None)
+        pause = retry_after(response.headers.get("Retry-After"), response.headers.get("Date"))
+        return Overloaded(f"{host} answered HTTP {code}", pause)
     return Refused(f"{host} answered HTTP {code} {response.reason}")
 
 
@@ -165,6 +208,9 @@ class MastArchive:
     def __init__(self, server: str = MAST, waiting: Waiting | None = None) -> None:
         self.server = server.rstrip("/")
         self.waiting = waiting or Waiting()
+        # Only the filters of observations are built from a column configuration; elsewhere it serves tables that
+        # we do not make, and need not be asked for.
+        self._column_configs: dict[str, Any] = {service: {} for service in (*SERVICES.values(), _PRODUCTS)}
         self._threads = threading.local()
         self._portals: list[_Portal] = []
 
@@ -173,25 +219,41 @@ class MastArchive:
         """How many requests have been sent."""
         return sum(portal.requests for portal in self._portals)
 
-    def count(self, service: str, filters: Filters) -> int:
-        """Return how many rows a keyword search has, by the archive's COUNT_BIG(*)."""
-        return read_count(self._ask(service, {"columns": "COUNT_BIG(*)", "filters": list(filters)}, 50_000))
+    def query(self, search: Search) -> Query:
+        """Return a search as the archive is asked for it; filters of observations are made by astroquery.
 
-    def rows(self, service: str, filters: Filters, columns: Sequence[str] = ("*",), size: int = 50_000) -> Answer:
-        """Return the first page of a keyword search's rows.
+        Raises
+        ------
+        BadValue
+            For a column of observations that the archive's column configuration does not have.
+        """
+        if search.instrument is not None:
+            return Query(search.service, tuple(search.filters()))
+        build = self._observations._portal_api_connection.build_filter_set
+        try:
+            filters = build(_COLUMNS, search.service, **search.astroquery_criteria())
+        except InvalidQueryError as error:
+            raise BadValue(f"the archive does not know this criterion: {error}") from error
+        cone = search.cone
+        return Query(search.service, tuple(filters), f"{cone.ra}, {cone.dec}, {cone.radius}" if cone else None)
+
+    def count(self, query: Query) -> int:
+        """Return how many rows a query has, by the archive's COUNT_BIG(*)."""
+        return read_count(self._ask(query, ("COUNT_BIG(*)",), 50_000))
+
+    def rows(self, query: Query, columns: Sequence[str] = ("*",), size: int = 50_000) -> Answer:
+        """Return the first page of a query's rows.
 
         Parameters
         ----------
-        service : str
-            One of `catalog.keywords.SERVICES`.
-        filters : sequence of mapping
-            As `catalog.search.Search.filters` gives them.
+        query : Query
+            What is asked for.
         columns : sequence of str
             Names, or ``*`` for all.
         size : int
             Rows of a page, 50,000 at most.
         """
-        return read_answer(self._ask(service, {"columns": ",".join(columns), "filters": list(filters)}, size))
+        return read_answer(self._ask(query, columns, size))
 
     def observations(self, **criteria: Any) -> Answer:
         """Return CAOM observations; criteria as of astroquery's ``Observations.query_criteria``."""
@@ -231,9 +293,9 @@ class MastArchive:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _ask(self, service: str, params: dict[str, Any], size: int) -> bytes:
+    def _ask(self, query: Query, columns: Sequence[str], size: int) -> bytes:
         portal = self._observations._portal_api_connection
-        (response,) = portal.service_request_async(service, params, pagesize=size, page=1)
+        (response,) = portal.service_request_async(query.service, query.params(columns), pagesize=size, page=1)
         return bytes(response.content)
 
     @property
@@ -241,7 +303,7 @@ class MastArchive:
         """Astroquery's Observations, one a thread."""
         if not hasattr(self._threads, "observations"):
             observations = ObservationsClass()
-            portal = _Portal(observations._session, self.server, self.waiting)
+            portal = _Portal(observations._session, self.server, self.waiting, self._column_configs)
             observations._portal_api_connection = portal
             self._threads.observations = observations
             self._portals.append(portal)

@@ -1,16 +1,17 @@
-"""Harvest: a search's files, their observations and products, into the catalog's history."""
+"""Harvest: what a search matches, and the observations and products it leads to, into the catalog's history."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from catalog.archive.client import MastArchive
 from catalog.archive.partition import Whole
 from catalog.archive.retry import Patience
 from catalog.harvest.commit import Harvested, commit
 from catalog.harvest.links import Walk
-from catalog.harvest.reconcile import read_all, read_changed
+from catalog.harvest.reconcile import read_files
 from catalog.search import Search
 from catalog.store.database import Database
 from catalog.store.records import Run, SavedSearch, save_search, saved_search, utc_now
@@ -49,10 +50,13 @@ class Harvest:
         As the catalog recorded it.
     failures : dict
         Observations whose products could not be had, and why; they are asked again in the next run.
+    of_observations : bool
+        Whether the search was for observations, which the run then counts in place of files.
     """
 
     run: Run
     failures: dict[str, str]
+    of_observations: bool = False
 
 
 def harvest(
@@ -75,7 +79,7 @@ def harvest(
     search : Search
         Saved under its name, if it is not yet.
     full : bool
-        Read every row anew; the first harvest always does.
+        Read every row and every product list anew; the first harvest always does.
     patience : Patience, optional
         How long to go on asking after a fault.
     on_progress : callable, optional
@@ -93,27 +97,26 @@ def harvest(
     started, asked_before = utc_now(), archive.requests
     with database.harvesting():
         saved = _saved(database, search)
-        full = full or saved.cursor_mjd is None
+        full = full or not saved.has_run
         with Spool(database.path) as spool:
-            whole = Whole(archive, patience)
 
-            def on_rows(done: int, total: int) -> None:
-                tell(Progress(search.name, "files", done, total))
+            def on_done(stage: str, done: int, total: int) -> None:
+                tell(Progress(search.name, stage, done, total))
 
-            if full:
-                read_all(whole, search, spool, on_rows)
-            else:
-                read_changed(database, whole, saved, spool, on_rows)
             walk = Walk(
                 database=database,
                 archive=archive,
                 patience=patience,
                 spool=spool,
-                instrument=search.instrument,
+                search=search,
                 full=full,
-                on_done=lambda stage, done, total: tell(Progress(search.name, stage, done, total)),
+                on_done=on_done,
             )
-            walk.go()
+            if search.instrument is None:
+                walk.from_observations()
+            else:
+                read_files(database, Whole(archive, patience), saved, full, spool, partial(on_done, "files"))
+                walk.from_files()
             harvested = Harvested(
                 search=search,
                 full=full,
@@ -125,7 +128,7 @@ def harvest(
             )
             with database.write() as connection:
                 run = commit(connection, spool, harvested)
-    return Harvest(run, walk.failures)
+    return Harvest(run, walk.failures, search.instrument is None)
 
 
 def _saved(database: Database, search: Search) -> SavedSearch:

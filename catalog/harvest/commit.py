@@ -8,7 +8,8 @@ from typing import Any
 
 import duckdb
 
-from catalog.harvest.links import OBSERVATIONS_IN, PRODUCTS_IN, READ_IN
+from catalog.harvest.links import OBSERVATIONS_IN
+from catalog.harvest.products import PRODUCTS_IN, READ_IN
 from catalog.harvest.reconcile import FILES_IN, PRESENT_IN, TOUCHED_IN
 from catalog.search import Search
 from catalog.store.history import (
@@ -18,6 +19,7 @@ from catalog.store.history import (
     PRODUCTS,
     SEARCH_FILES,
     SEARCH_OBSERVATIONS,
+    Links,
     Versions,
     close_versions,
     merge_links,
@@ -97,6 +99,9 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
 
 def _merge_files(connection: duckdb.DuckDBPyConnection, offered: dict[str, bool], search: Search, run: int) -> None:
     present = PRESENT_IN if offered[PRESENT_IN] else FILES_IN if offered[FILES_IN] else None
+    if search.instrument is None:
+        _nothing_merged(connection, FILES)
+        return
     if offered[FILES_IN]:
         merge_versions(connection, FILES, FILES_IN, run, {"instrument": search.instrument, "checked_run": run})
         connection.execute(
@@ -120,14 +125,14 @@ def _merge_observations(
     connection: duckdb.DuckDBPyConnection, offered: dict[str, bool], harvested: Harvested, run: int
 ) -> None:
     name = _text(harvested.search.name)
-    scope = f"search = {name}"
+    scope, everything = f"search = {name}", harvested.full or harvested.search.instrument is None
     if offered[OBSERVATIONS_IN]:
         merge_versions(connection, OBSERVATIONS, OBSERVATIONS_IN, run, {})
         now = f"SELECT {name}, obs_id FROM {OBSERVATIONS_IN}"
     else:
         _nothing_merged(connection, OBSERVATIONS)
         now = "SELECT NULL, NULL WHERE false"
-    if not harvested.full:
+    if not everything:
         touched = "SELECT touched FROM touched_in" if offered[TOUCHED_IN] else "SELECT NULL WHERE false"
         scope += f" AND apt_observation(obs_id) IN ({touched})"
         held = f"SELECT search, obs_id FROM search_observation_membership WHERE until_run IS NULL AND search = {name}"
@@ -210,18 +215,19 @@ def _note_pending(
 
 
 def _note_changes(connection: duckdb.DuckDBPyConnection, search: Search, run: int) -> None:
-    """Write what this run changed: files as the search saw them, observations and products as the catalog did."""
+    """Write what this run changed: what was searched for as the search saw it, all else as the catalog did."""
+    own, links, others = _searched_for(search)
     connection.execute(
         f"""INSERT INTO changes
-            SELECT ?, kind, 'file', "right", NULL FROM {SEARCH_FILES.table}_merge
+            SELECT $run, kind, '{own.what}', "right", NULL FROM {links.table}_merge
             UNION ALL
-            SELECT ?, 'changed', 'file', key, differing FROM file_merge m
+            SELECT $run, 'changed', '{own.what}', key, differing FROM {own.what}_merge m
             WHERE differing IS NOT NULL AND key IN (
-                SELECT filename FROM search_file_membership
-                WHERE search = ? AND until_run IS NULL AND since_run < ?)""",
-        [run, run, search.name, run],
+                SELECT {links.right} FROM {links.table}
+                WHERE search = $search AND until_run IS NULL AND since_run < $run)""",
+        {"run": run, "search": search.name},
     )
-    for versions in (OBSERVATIONS, PRODUCTS):
+    for versions in others:
         table, key, what = versions.table, versions.key, versions.what
         connection.execute(
             f"""INSERT INTO changes
@@ -235,6 +241,13 @@ def _note_changes(connection: duckdb.DuckDBPyConnection, search: Search, run: in
                     EXCEPT SELECT {key} FROM {table} WHERE until_run IS NULL)""",
             {"run": run},
         )
+
+
+def _searched_for(search: Search) -> tuple[Versions, Links, tuple[Versions, ...]]:
+    """Return what a search asks for, how it holds on to it, and what it leads to beside that."""
+    if search.instrument is None:
+        return OBSERVATIONS, SEARCH_OBSERVATIONS, (PRODUCTS,)
+    return FILES, SEARCH_FILES, (OBSERVATIONS, PRODUCTS)
 
 
 def _link_files(connection: duckdb.DuckDBPyConnection) -> None:
@@ -256,12 +269,15 @@ def _link_files(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _summary(connection: duckdb.DuckDBPyConnection, harvested: Harvested, run: int) -> Run:
     search = harvested.search.name
+    own, _, _ = _searched_for(harvested.search)
     kinds = dict(
         connection.execute(
-            "SELECT kind, count(*) FROM changes WHERE run = ? AND what = 'file' GROUP BY kind", [run]
+            "SELECT kind, count(*) FROM changes WHERE run = ? AND what = ? GROUP BY kind", [run, own.what]
         ).fetchall()
     )
     files = _count(connection, "SELECT count(*) FROM search_files WHERE search = ?", search)
+    observations = _count(connection, "SELECT count(*) FROM search_observations WHERE search = ?", search)
+    matched = files if own is FILES else observations
     moved = {kind: int(kinds.get(kind, 0)) for kind in ("new", "changed", "withdrawn", "returned")}
     return Run(
         run=run,
@@ -273,8 +289,8 @@ def _summary(connection: duckdb.DuckDBPyConnection, harvested: Harvested, run: i
         cursor_mjd=_cursor(connection, harvested),
         files=files,
         **moved,
-        unchanged=files - moved["new"] - moved["changed"] - moved["returned"],
-        observations=_count(connection, "SELECT count(*) FROM search_observations WHERE search = ?", search),
+        unchanged=matched - moved["new"] - moved["changed"] - moved["returned"],
+        observations=observations,
         products=_count(connection, _PRODUCTS_OF_SEARCH, search),
         linked=_linked(connection, search),
         requests=harvested.requests,

@@ -1,15 +1,15 @@
-"""From files to CAOM: the observations they lead to, and the products of these.
+"""From a search to CAOM: its observations, and the products of these.
 
-Three ways are taken, since no one of them finds all: the ids that file names give; and for files that no product
-row lists then, the observations of their program with the same number in it. An observation found in the second
-way counts only if its products list one of the files.
+An advanced search names its observations itself. From files three ways lead to them, since no one of them finds
+all: the ids that file names give; and for files that no product row lists then, the observations of their program
+with the same number in it. An observation found in the second way counts only if its products list one of the files.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import duckdb
@@ -18,46 +18,27 @@ import pyarrow.compute as pc
 
 from catalog.archive.answer import Answer
 from catalog.archive.client import Archive
+from catalog.archive.partition import OBSERVATION_CUTS, Whole
 from catalog.archive.retry import Patience
-from catalog.errors import ArchiveError, Incomplete, Overloaded, QueryTimeout, Unreachable
+from catalog.errors import Incomplete
+from catalog.harvest.products import PRODUCTS_IN, ProductReader
 from catalog.harvest.reconcile import FILES_IN, PRESENT_IN, TOUCHED_IN
+from catalog.search import Search
 from catalog.store.database import Database
 from catalog.store.schema import columns_of
 from catalog.store.spool import Spool
 
 OBSERVATIONS_IN = "observations_in"
-PRODUCTS_IN = "products_in"
-READ_IN = "read_in"
 
 IDS_AT_ONCE = 1000
 PROGRAMS_AT_ONCE = 20
-FIRST_BATCH, LARGEST_BATCH = 16, 128
-LOST_IN_A_ROW = 3
-"""Observations lost to an unreachable archive, one after the other, before the harvest is given up."""
 
 OnDone = Callable[[str, int, int], None]
 
 
 @dataclass
-class Pace:
-    """How many observations one product query asks for: half after a failure, more after each success."""
-
-    size: int = FIRST_BATCH
-    ceiling: int = LARGEST_BATCH
-
-    def slower(self, failed: int) -> None:
-        """Ask for half as many, and for a while not for as many as failed."""
-        self.size, self.ceiling = max(1, failed // 2), max(1, failed - 1)
-
-    def faster(self) -> None:
-        """Ask for half as many again, up to a ceiling that rises slowly."""
-        self.ceiling = min(LARGEST_BATCH, self.ceiling + 1)
-        self.size = min(self.ceiling, self.size + max(1, self.size // 2))
-
-
-@dataclass
 class Walk:
-    """One walk from files to products.
+    """One walk from a search to products.
 
     Attributes
     ----------
@@ -65,33 +46,37 @@ class Walk:
         For what is known already; opened for moments.
     archive : Archive
         Whom to ask.
+    patience : Patience
+        How long to go on.
     spool : Spool
         Has the files; gets observations and products.
-    instrument : str
-        Of the search.
+    search : Search
+        Where it starts.
     full : bool
         Ask for everything, or only for what was touched.
     on_done : callable
         Called with what is asked, how many are done, and how many there are.
-    failures : dict
-        Observations (obs_id) whose products could not be had, and why.
     """
 
     database: Database
     archive: Archive
     patience: Patience
     spool: Spool
-    instrument: str
+    search: Search
     full: bool
     on_done: OnDone
-    failures: dict[str, str] = field(default_factory=dict)
-    _numbers: dict[str, str] = field(default_factory=dict)  # obs_id -> obsid, as of now
-    _pace: Pace = field(default_factory=Pace)
-    _lost_in_a_row: int = 0
 
-    def go(self) -> None:
-        """Spool observations and products, and note what could not be had in `failures`."""
-        with self._files() as connection:
+    def __post_init__(self) -> None:
+        self.products = ProductReader(self.archive, self.patience, self.spool, partial(self.on_done, "products"))
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Observations (obs_id) whose products could not be had, and why."""
+        return self.products.failures
+
+    def from_files(self) -> None:
+        """Spool the observations and products that the spooled files lead to."""
+        with self._known() as connection:
             ids = [row[0] for row in connection.execute(_IDS).fetchall()]
             wider = self._all_ids(connection) if not self.full and ids else ids
         if not self.full and len(wider) <= IDS_AT_ONCE:  # one question for all costs no more than one for some
@@ -99,11 +84,15 @@ class Walk:
         if not ids:
             return
         self._observations(ids)
-        self._products(self._worth_reading())
+        self.products.read(self._worth_reading())
         self._by_program()
 
-    def _files(self) -> _Files:
-        return _Files(self)
+    def from_observations(self) -> None:
+        """Spool the observations that an advanced search matches, and the products of those that differ."""
+        whole = Whole(self.archive, self.patience, "obsid", OBSERVATION_CUTS)
+        for rows in whole.rows(self.archive.query(self.search), on_part=partial(self.on_done, "observations")):
+            self._keep(rows)
+        self.products.read(self._worth_reading())
 
     def _all_ids(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
         return [row[0] for row in connection.execute(_IDS.replace("walked", "present")).fetchall()]
@@ -123,79 +112,30 @@ class Walk:
 
     def _keep(self, observations: pa.Table) -> None:
         if observations.num_rows:
-            rows = _identified(observations)
+            rows = _identified(observations.select([c for c in observations.column_names if c != _DISTANCE]))
             self.spool.add(OBSERVATIONS_IN, rows)
-            self._numbers |= dict(zip(rows.column("obs_id").to_pylist(), _texts(rows.column("obsid")), strict=True))
+            self.products.know(rows)
 
     def _worth_reading(self) -> list[str]:
         """Return the observations whose products may have changed: touched, or with a row that differs."""
         if self.full or not self.spool.rows(OBSERVATIONS_IN):
-            return list(self._numbers)
-        with self._files() as connection:
+            return self.products.known()
+        with self._known() as connection:
             self.spool.offer(connection, OBSERVATIONS_IN)
             known = {name.lower() for name in columns_of(connection, "observation_version")}
             shared = [c for c in self.spool.schema(OBSERVATIONS_IN).names if c.lower() in known and c != "staged_row"]
-            differs = " OR ".join(f'o."{c}" IS DISTINCT FROM v."{c}"' for c in shared)
+            differs = "".join(f' OR o."{c}" IS DISTINCT FROM v."{c}"' for c in shared)
             rows = connection.execute(
                 f"""SELECT DISTINCT o.obs_id FROM observations_in o
                     LEFT JOIN observation_version v ON v.obs_id = o.obs_id AND v.until_run IS NULL
                     WHERE v.obs_id IS NULL OR apt_observation(o.obs_id) IN (SELECT touched FROM touched_in)
-                       OR o.obs_id IN (SELECT key FROM pending WHERE what = 'products') OR {differs}"""
+                       OR o.obs_id IN (SELECT key FROM pending WHERE what = 'products') {differs}"""
             ).fetchall()
         return sorted(row[0] for row in rows)
 
-    def _products(self, obs_ids: Sequence[str], keep: Callable[[pa.Table], None] | None = None) -> None:
-        """Read products in batches that shrink when the archive runs out of time, and grow again."""
-        left = deque(obs_ids)
-        while left:
-            batch = [left.popleft() for _ in range(min(self._pace.size, len(left)))]
-            try:
-                rows = self._ask_products(batch)
-            except ArchiveError as error:
-                if len(batch) > 1:
-                    self._pace.slower(len(batch))
-                    left.extendleft(reversed(batch))
-                else:
-                    self._give_up(batch[0], error)
-                continue
-            (keep or self._keep_products)(rows)
-            self.spool.add(READ_IN, pa.table({"obs_id": batch}))
-            self._pace.faster()
-            self._lost_in_a_row = 0
-            self.on_done("products", len(obs_ids) - len(left), len(obs_ids))
-
-    def _give_up(self, obs_id: str, error: ArchiveError) -> None:
-        """Go on without one observation's products, unless the archive itself is gone."""
-        self._lost_in_a_row += 1
-        if isinstance(error, Unreachable | Overloaded) and self._lost_in_a_row >= LOST_IN_A_ROW:
-            raise error
-        self.failures[obs_id] = str(error)
-
-    def _ask_products(self, batch: Sequence[str]) -> pa.Table:
-        """Return the products of a batch, each with the observation that lists it (``parent``)."""
-        parents = {self._numbers[obs_id]: obs_id for obs_id in batch}
-
-        def question() -> Answer:
-            return self.archive.products(list(parents))
-
-        # A batch that runs out of time is made smaller at once; a single observation is asked again instead.
-        patience = replace(self.patience, attempts=min(2, self.patience.attempts)) if len(batch) > 1 else self.patience
-        answer = patience.ask(question, also=() if len(batch) > 1 else (QueryTimeout,))
-        if answer.total > answer.rows.num_rows:
-            raise Incomplete(f"{answer.total} products do not fit one answer of {answer.rows.num_rows}")
-        if not answer.rows.num_rows:
-            return answer.rows
-        names = [parents.get(number) for number in _texts(answer.rows.column("parent_obsid"))]
-        rows = answer.rows.append_column("parent", pa.array(names, pa.string()))
-        return rows.filter(pc.is_valid(rows.column("parent")))
-
-    def _keep_products(self, rows: pa.Table) -> None:
-        if rows.num_rows:
-            self.spool.add(PRODUCTS_IN, rows.append_column("data_uri", rows.column("dataURI")))
-
     def _by_program(self) -> None:
         """Ask for the observations of a program that file names do not give."""
-        with self._files() as connection:
+        with self._known() as connection:
             has_products = self.spool.offer(connection, PRODUCTS_IN)
             unlinked = connection.execute(_UNLINKED if has_products else _ALL_UNLINKED).fetchall()
         if not unlinked:
@@ -212,12 +152,13 @@ class Walk:
         answer = self._whole(
             lambda: self.archive.observations(
                 proposal_id=list(programs),
-                instrument_name=f"{_caom_instrument(self.instrument)}*",
+                instrument_name=f"{_caom_instrument(self.search)}*",
                 obs_collection="JWST",
             )
         )
+        known = set(self.products.known())
         fits = [
-            obs_id is not None and obs_id not in self._numbers and _apt_observation(obs_id) in wanted
+            obs_id is not None and obs_id not in known and _apt_observation(obs_id) in wanted
             for obs_id in answer.rows.column("obs_id").to_pylist()
         ]
         return answer.rows.filter(pa.array(fits, pa.bool_()))
@@ -225,8 +166,7 @@ class Walk:
     def _products_of_candidates(self, candidates: pa.Table, names: set[str]) -> None:
         """Keep those candidates whose products list a file that nothing listed so far."""
         rows = _identified(candidates)
-        obs_ids = rows.column("obs_id").to_pylist()
-        self._numbers |= dict(zip(obs_ids, _texts(rows.column("obsid")), strict=True))
+        self.products.know(rows)
         listing: set[str] = set()
 
         def keep(products: pa.Table) -> None:
@@ -234,38 +174,34 @@ class Walk:
                 hit = pc.is_in(products.column("productFilename"), pa.array(sorted(names), pa.string()))
                 listing.update(products.filter(hit).column("parent").to_pylist())
                 mine = pc.is_in(products.column("parent"), pa.array(sorted(listing), pa.string()))
-                self._keep_products(products.filter(mine))
+                self.products.keep(products.filter(mine))
 
-        self._products(obs_ids, keep)
+        self.products.read(rows.column("obs_id").to_pylist(), keep)
         kept = rows.filter(pc.is_in(rows.column("obs_id"), pa.array(sorted(listing), pa.string())))
         if kept.num_rows:
             self.spool.add(OBSERVATIONS_IN, kept)
 
+    @contextmanager
+    def _known(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the catalog with three relations more.
 
-class _Files:
-    """A connection with the relations ``present`` (files the search matches) and ``walked`` (those to walk from)."""
+        ``present`` are the files that the search matches, ``walked`` those to walk from, and ``touched_in`` the
+        observations (in the program's own numbers) that files have changed in.
+        """
+        with self.database.read() as connection:
+            has_files = self.spool.offer(connection, FILES_IN)
+            listed = PRESENT_IN if self.spool.offer(connection, PRESENT_IN) else FILES_IN if has_files else None
+            present = f"SELECT DISTINCT filename FROM {listed}" if listed else "SELECT '' AS filename WHERE false"
+            connection.execute(f"CREATE TEMP VIEW present AS {present}")
+            if not self.spool.offer(connection, TOUCHED_IN):
+                connection.execute("CREATE TEMP TABLE touched_in (touched VARCHAR)")
+            touched = "" if self.full else "WHERE apt_observation(filename) IN (SELECT touched FROM touched_in)"
+            connection.execute(f"CREATE TEMP VIEW walked AS SELECT filename FROM present {touched}")
+            yield connection
 
-    def __init__(self, walk: Walk) -> None:
-        self.walk = walk
 
-    def __enter__(self) -> duckdb.DuckDBPyConnection:
-        self.opened = self.walk.database.read()
-        connection = self.opened.__enter__()
-        spool = self.walk.spool
-        listed = PRESENT_IN if spool.offer(connection, PRESENT_IN) else FILES_IN
-        if spool.offer(connection, FILES_IN) or listed == PRESENT_IN:
-            connection.execute(f"CREATE TEMP VIEW present AS SELECT DISTINCT filename FROM {listed}")
-        else:
-            connection.execute("CREATE TEMP VIEW present AS SELECT NULL::VARCHAR AS filename WHERE false")
-        if not spool.offer(connection, TOUCHED_IN):
-            connection.execute("CREATE TEMP TABLE touched_in (touched VARCHAR)")
-        touched = "" if self.walk.full else "WHERE apt_observation(filename) IN (SELECT touched FROM touched_in)"
-        connection.execute(f"CREATE TEMP VIEW walked AS SELECT filename FROM present {touched}")
-        return connection
-
-    def __exit__(self, *error: object) -> None:
-        self.opened.__exit__(None, None, None)
-
+_DISTANCE = "distance"
+"""A column of the question, not of the observation: how far from the cone's axis it is."""
 
 _IDS = """
     SELECT DISTINCT unnest([regexp_replace(filename, '_[^_]*$', ''), file_id(filename)]) AS id FROM walked ORDER BY id
@@ -282,15 +218,11 @@ def _apt_observation(name: str) -> str:
     return f"{head[:7]}-o{head[7:10]}" if len(head) == 13 and head[2:].isdigit() else head
 
 
-def _caom_instrument(instrument: str) -> str:
-    return "FGS" if instrument == "guidestar" else instrument.upper()
+def _caom_instrument(search: Search) -> str:
+    return "FGS" if search.instrument == "guidestar" else str(search.instrument).upper()
 
 
 def _identified(observations: pa.Table) -> pa.Table:
     """Drop rows without an id or number: planned ones may have none."""
     valid = pc.and_(pc.is_valid(observations.column("obs_id")), pc.is_valid(observations.column("obsid")))
     return observations.filter(valid)
-
-
-def _texts(column: pa.ChunkedArray) -> list[str]:
-    return list(column.cast(pa.string()).to_pylist())

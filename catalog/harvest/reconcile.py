@@ -7,11 +7,12 @@ small share of those checked longest ago, since other columns can change without
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from catalog.archive.client import Query
 from catalog.archive.partition import Whole
 from catalog.keywords import FILENAME_COLUMNS
 from catalog.search import UNBOUNDED, Search
@@ -24,7 +25,8 @@ FILES_IN = "files_in"
 PRESENT_IN = "present_in"
 TOUCHED_IN = "touched_in"
 
-LIGHT = ("checksum", "isStale", "ingestCompletionDate_mjd")
+INGEST = "ingestCompletionDate_mjd"
+LIGHT = ("checksum", "isStale", INGEST)
 NAMES_AT_ONCE = 500
 """File names of one question."""
 _REREAD_SHARE = 0.001
@@ -43,40 +45,58 @@ class Needed:
     since_mjd: float | None
 
 
-def read_all(whole: Whole, search: Search, spool: Spool, on_rows: OnRows) -> None:
-    """Spool every row of a search."""
-    for rows in whole.rows(search.service, search.filters(), on_part=on_rows):
-        spool.add(FILES_IN, _named(rows))
+def read_files(database: Database, whole: Whole, saved: SavedSearch, full: bool, spool: Spool, on_rows: OnRows) -> None:
+    """Spool the rows of a keyword search: all of them, or those that must be read anew.
+
+    Parameters
+    ----------
+    database : Database
+        What is known already; opened for moments.
+    whole : Whole
+        Whom to ask.
+    saved : SavedSearch
+        What to ask for.
+    full : bool
+        Read all.
+    spool : Spool
+        Gets the rows as `FILES_IN`; and where not all were read, the light list of all files as `PRESENT_IN`, and
+        the observations that they touch as `TOUCHED_IN`.
+    on_rows : callable
+        Called with rows so far, and rows in all.
+    """
+    if full:
+        for rows in whole.rows(whole.archive.query(saved.search), on_part=on_rows):
+            spool.add(FILES_IN, _named(rows))
+    else:
+        _read_changed(database, whole, saved, spool, on_rows)
 
 
-def read_changed(database: Database, whole: Whole, saved: SavedSearch, spool: Spool, on_rows: OnRows) -> None:
-    """Spool the light list, the rows that differ from the catalog, and what observations they touch."""
+def _read_changed(database: Database, whole: Whole, saved: SavedSearch, spool: Spool, on_rows: OnRows) -> None:
     search = saved.search
-    name = _filename(search)
-    for light in whole.rows(search.service, search.filters(), (name, *LIGHT)):
+    query, name = whole.archive.query(search), _filename(search)
+    for light in whole.rows(query, (name, *LIGHT)):
         spool.add(PRESENT_IN, _named(light))
     needed = _needed(database, saved, spool)
     if needed.since_mjd is not None:
-        recent = {"paramName": LIGHT[2], "values": [{"min": needed.since_mjd, "max": UNBOUNDED}]}
-        for rows in whole.rows(search.service, [*search.filters(), recent], on_part=on_rows):
+        recent = query.having(INGEST, {"min": needed.since_mjd, "max": UNBOUNDED})
+        for rows in whole.rows(recent, on_part=on_rows):
             spool.add(FILES_IN, _named(rows))
     for start in range(0, len(needed.names), NAMES_AT_ONCE):
-        rows = _by_name(whole, search, needed.names[start : start + NAMES_AT_ONCE])
-        spool.add(FILES_IN, _named(rows))
+        names = needed.names[start : start + NAMES_AT_ONCE]
+        spool.add(FILES_IN, _named(_by_name(whole, query.having(name, *names), len(names))))
         on_rows(min(start + NAMES_AT_ONCE, len(needed.names)), len(needed.names))
 
 
-def _by_name(whole: Whole, search: Search, names: Sequence[str]) -> pa.Table:
-    """Return the rows of these files; one that has just left the search has none."""
-    wanted = [*search.filters(), {"paramName": _filename(search), "values": list(names)}]
-    answer = whole.patience.ask(lambda: whole.archive.rows(search.service, wanted))
-    if answer.rows.num_rows == len(names) == answer.total:
+def _by_name(whole: Whole, query: Query, files: int) -> pa.Table:
+    """Return the rows of some files; one that has just left the search has none."""
+    answer = whole.patience.ask(lambda: whole.archive.rows(query))
+    if answer.rows.num_rows == files == answer.total:
         return answer.rows
-    return pa.concat_tables(whole.rows(search.service, wanted), promote_options="permissive")
+    return pa.concat_tables(whole.rows(query), promote_options="permissive")
 
 
 def _filename(search: Search) -> str:
-    return FILENAME_COLUMNS.get(search.instrument, "filename")
+    return FILENAME_COLUMNS.get(search.instrument or "", "filename")
 
 
 def _named(rows: pa.Table) -> pa.Table:
@@ -96,8 +116,10 @@ _TOUCHED = """
         SELECT filename FROM members ANTI JOIN present_in USING (filename)
         UNION ALL SELECT filename FROM present_in ANTI JOIN members USING (filename)
     )
-    SELECT DISTINCT apt_observation(filename) AS touched
-    FROM (SELECT filename FROM differing UNION ALL SELECT filename FROM joined_or_left)
+    SELECT DISTINCT apt_observation(name) AS touched FROM (
+        SELECT filename AS name FROM differing UNION ALL SELECT filename FROM joined_or_left
+        UNION ALL SELECT key FROM pending WHERE what = 'products' AND search = $search
+    )
 """
 _CHECKED_LONGEST_AGO = """
     SELECT p.filename FROM present_in p

@@ -21,6 +21,7 @@ searches = Table(
     Column("kind", String, nullable=False, comment="files: a keyword search; observations: an advanced search"),
     Column("instrument", String, comment="whose keyword search is asked; null for an observation search"),
     Column("criteria", ARRAY(Text), comment="as the user wrote them, KEYWORD=VALUE"),
+    Column("cone", String, comment="of an observation search: RA,DEC,RADIUS in degrees"),
     Column("cursor_mjd", Double, comment="newest ingest completion seen, MJD (UTC)"),
     Column("created_at", TIMESTAMP, nullable=False),
 )
@@ -35,8 +36,8 @@ runs = Table(
     Column("started_at", TIMESTAMP, nullable=False),
     Column("ended_at", TIMESTAMP, nullable=False),
     Column("cursor_mjd", Double, comment="the search's cursor after this run"),
-    Column("files", BigInteger, nullable=False, comment="how many the search matched"),
-    Column("new", BigInteger, nullable=False),
+    Column("files", BigInteger, nullable=False, comment="how many the search matched; 0 for an observation search"),
+    Column("new", BigInteger, nullable=False, comment="of what was searched for: files or observations"),
     Column("changed", BigInteger, nullable=False),
     Column("withdrawn", BigInteger, nullable=False),
     Column("returned", BigInteger, nullable=False),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 
 import duckdb
@@ -21,11 +21,14 @@ class SavedSearch:
     search : Search
         Its name and criteria.
     cursor_mjd : float or None
-        The newest ingest that it has seen, MJD (UTC); None before its first run.
+        The newest ingest that it has seen, MJD (UTC); None where it has seen no file.
+    has_run : bool
+        Whether a run of it ended, so that the next can be incremental.
     """
 
     search: Search
     cursor_mjd: float | None
+    has_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,10 @@ class Run:
         UTC, without zone.
     cursor_mjd : float or None
         The search's cursor after it.
-    files, new, changed, withdrawn, returned, unchanged : int
-        Files that the search matches, and what became of them since the run before.
+    files : int
+        That the search matches; none for an observation search.
+    new, changed, withdrawn, returned, unchanged : int
+        What became of the files, or of the observations of an observation search, since the run before.
     observations, products : int
         That its files lead to.
     linked : int
@@ -78,10 +83,20 @@ def utc_now() -> datetime:
 
 def saved_searches(connection: duckdb.DuckDBPyConnection) -> list[SavedSearch]:
     """Return every saved search, by name."""
-    rows = connection.execute("SELECT name, instrument, criteria, cursor_mjd FROM searches ORDER BY name").fetchall()
+    rows = connection.execute(
+        """SELECT name, instrument, criteria, cone, cursor_mjd, name IN (SELECT search FROM runs)
+           FROM searches ORDER BY name"""
+    ).fetchall()
     return [
-        SavedSearch(Search.parse(name, instrument, criteria), cursor) for name, instrument, criteria, cursor in rows
+        SavedSearch(_search(name, instrument, criteria, cone), cursor, has_run)
+        for name, instrument, criteria, cone, cursor, has_run in rows
     ]
+
+
+def _search(name: str, instrument: str | None, criteria: list[str], cone: str | None) -> Search:
+    if instrument is None:
+        return Search.observations(name, criteria, cone)
+    return Search.parse(name, instrument, criteria)
 
 
 def saved_search(connection: duckdb.DuckDBPyConnection, name: str) -> SavedSearch:
@@ -108,14 +123,26 @@ def save_search(connection: duckdb.DuckDBPyConnection, search: Search) -> None:
     BadValue
         If the name means another search.
     """
-    row = connection.execute("SELECT instrument, criteria FROM searches WHERE name = ?", [search.name]).fetchone()
+    row = connection.execute("SELECT instrument, criteria, cone FROM searches WHERE name = ?", [search.name]).fetchone()
     if row is None:
+        kind = "observations" if search.instrument is None else "files"
         connection.execute(
-            "INSERT INTO searches (name, kind, instrument, criteria, created_at) VALUES (?, 'files', ?, ?, ?)",
-            [search.name, search.instrument, list(search.written), utc_now()],
+            "INSERT INTO searches (name, kind, instrument, criteria, cone, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                search.name,
+                kind,
+                search.instrument,
+                list(search.written),
+                str(search.cone) if search.cone else None,
+                utc_now(),
+            ],
         )
-    elif Search.parse(search.name, row[0], row[1]).filters() != search.filters() or row[0] != search.instrument:
+    elif not _mean_the_same(_search(search.name, *row), search):
         raise BadValue(f"search {search.name!r} is saved with other criteria; choose another name")
+
+
+def _mean_the_same(one: Search, other: Search) -> bool:
+    return replace(one, written=()) == replace(other, written=())
 
 
 def next_run(connection: duckdb.DuckDBPyConnection) -> int:

@@ -116,8 +116,18 @@ def upgrade() -> None:
         sa.Column("started_at", sa.TIMESTAMP(), nullable=False),
         sa.Column("ended_at", sa.TIMESTAMP(), nullable=False),
         sa.Column("cursor_mjd", sa.Double(), nullable=True, comment="the search's cursor after this run"),
-        sa.Column("files", sa.BigInteger(), nullable=False, comment="how many the search matched"),
-        sa.Column("new", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "files",
+            sa.BigInteger(),
+            nullable=False,
+            comment="how many the search matched; 0 for an observation search",
+        ),
+        sa.Column(
+            "new",
+            sa.BigInteger(),
+            nullable=False,
+            comment="of what was searched for: files or observations",
+        ),
         sa.Column("changed", sa.BigInteger(), nullable=False),
         sa.Column("withdrawn", sa.BigInteger(), nullable=False),
         sa.Column("returned", sa.BigInteger(), nullable=False),
@@ -157,6 +167,7 @@ def upgrade() -> None:
             comment="whose keyword search is asked; null for an observation search",
         ),
         sa.Column("criteria", sa.ARRAY(sa.Text()), nullable=True, comment="as the user wrote them, KEYWORD=VALUE"),
+        sa.Column("cone", sa.String(), nullable=True, comment="of an observation search: RA,DEC,RADIUS in degrees"),
         sa.Column("cursor_mjd", sa.Double(), nullable=True, comment="newest ingest completion seen, MJD (UTC)"),
         sa.Column("created_at", sa.TIMESTAMP(), nullable=False),
     )

@@ -130,3 +130,19 @@ def test_a_limit_on_observations_at_once_is_found_and_kept(
     run = harvest(database, connect(recorded.url), soss, patience=QUICK)
     assert run.failures == {}
     assert run.run.products == 877
+
+
+def test_an_observation_search_finds_the_recorded_observations(
+    database: Database, recorded: Any, connect: Connect
+) -> None:
+    recorded.archive.move("20221017T1802")
+    search = Search.observations("wasp", ["proposal_id=2734", "instrument_name=NIRISS*", "t_min=2022-06-01.."])
+    run = harvest(database, connect(recorded.url), search, patience=QUICK).run
+    served = recorded.archive.tables["Mast.Caom.Filtered"][1]
+    expected = {row["obs_id"] for row in served if str(row["proposal_id"]) == "2734"}
+    with database.read() as connection:
+        found = {row[0] for row in connection.execute("SELECT obs_id FROM observations").fetchall()}
+    assert found == expected != set()
+    assert run.products > 0
+    again = harvest(database, connect(recorded.url), search, patience=QUICK).run
+    assert (again.new, again.unchanged, again.requests <= 3) == (0, run.observations, True)

@@ -1,0 +1,158 @@
+"""Read the products of observations, in batches that the archive can bear."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.archive.client import Archive
+from catalog.archive.retry import Patience
+from catalog.errors import ArchiveError, Incomplete, OutOfTime, Overloaded, QueryTimeout, Unreachable
+from catalog.store.spool import Spool
+
+PRODUCTS_IN = "products_in"
+READ_IN = "read_in"
+
+FIRST_BATCH, LARGEST_BATCH = 16, 128
+AT_ONCE = 2
+"""Batches under way at the same time."""
+LOST_IN_A_ROW = 3
+"""Observations lost to an unreachable archive, one after the other, before the harvest is given up."""
+
+
+@dataclass
+class Pace:
+    """How many observations one product query asks for: half after a failure, more after each success."""
+
+    size: int = FIRST_BATCH
+    ceiling: int = LARGEST_BATCH
+
+    def slower(self, failed: int) -> None:
+        """Ask for half as many, and for a while not for as many as failed."""
+        self.size, self.ceiling = max(1, min(self.size, failed // 2)), max(1, min(self.ceiling, failed - 1))
+
+    def faster(self) -> None:
+        """Ask for half as many again, up to a ceiling that rises slowly."""
+        self.ceiling = min(LARGEST_BATCH, self.ceiling + 1)
+        self.size = min(self.ceiling, self.size + max(1, self.size // 2))
+
+
+@dataclass
+class ProductReader:
+    """Spools the products of observations.
+
+    Attributes
+    ----------
+    archive : Archive
+        Whom to ask.
+    patience : Patience
+        How long to go on.
+    spool : Spool
+        Gets the rows, each with the observation that lists it (``parent``), and which observations were read.
+    on_done : callable
+        Called with how many observations are read, and how many there are.
+    failures : dict
+        Observations (obs_id) whose products could not be had, and why.
+    """
+
+    archive: Archive
+    patience: Patience
+    spool: Spool
+    on_done: Callable[[int, int], None]
+    failures: dict[str, str] = field(default_factory=dict)
+    _numbers: dict[str, str] = field(default_factory=dict)  # obs_id -> obsid, as of now
+    _pace: Pace = field(default_factory=Pace)
+    _lost_in_a_row: int = 0
+
+    def know(self, observations: pa.Table) -> None:
+        """Learn the archive's numbers of observations."""
+        numbers = texts(observations.column("obsid"))
+        self._numbers |= dict(zip(observations.column("obs_id").to_pylist(), numbers, strict=True))
+
+    def known(self) -> list[str]:
+        """Return the observations whose numbers are known."""
+        return list(self._numbers)
+
+    def read(self, obs_ids: Sequence[str], keep: Callable[[pa.Table], None] | None = None) -> None:
+        """Read products in batches that shrink when the archive runs out of time, and grow again.
+
+        Parameters
+        ----------
+        obs_ids : sequence of str
+            Of observations whose numbers are known.
+        keep : callable, optional
+            Gets the rows in place of the spool.
+
+        Raises
+        ------
+        Unreachable, Overloaded
+            If the archive itself is gone.
+        """
+        left = deque(obs_ids)
+        flying: dict[Future[pa.Table], list[str]] = {}
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="products") as pool:
+            try:
+                while left or flying:
+                    while left and len(flying) < AT_ONCE:
+                        batch = [left.popleft() for _ in range(min(self._pace.size, len(left)))]
+                        flying[pool.submit(self._ask, batch)] = batch
+                    for done in wait(flying, return_when=FIRST_COMPLETED).done:
+                        left.extendleft(reversed(self._settle(done, flying.pop(done), keep or self.keep)))
+                    self.on_done(len(obs_ids) - len(left) - sum(map(len, flying.values())), len(obs_ids))
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def keep(self, rows: pa.Table) -> None:
+        """Spool product rows."""
+        if rows.num_rows:
+            self.spool.add(PRODUCTS_IN, rows.append_column("data_uri", rows.column("dataURI")))
+
+    def _settle(self, done: Future[pa.Table], batch: list[str], keep: Callable[[pa.Table], None]) -> list[str]:
+        """Take what came of a batch; return the observations that are to be asked for again."""
+        try:
+            rows = done.result()
+        except OutOfTime:
+            raise
+        except ArchiveError as error:
+            if len(batch) > 1:
+                self._pace.slower(len(batch))
+                return batch
+            self._give_up(batch[0], error)
+            return []
+        keep(rows)
+        self.spool.add(READ_IN, pa.table({"obs_id": batch}))
+        self._pace.faster()
+        self._lost_in_a_row = 0
+        return []
+
+    def _give_up(self, obs_id: str, error: ArchiveError) -> None:
+        """Go on without one observation's products, unless the archive itself is gone."""
+        self._lost_in_a_row += 1
+        if isinstance(error, Unreachable | Overloaded) and self._lost_in_a_row >= LOST_IN_A_ROW:
+            raise error
+        self.failures[obs_id] = str(error)
+
+    def _ask(self, batch: Sequence[str]) -> pa.Table:
+        """Return the products of a batch, each with the observation that lists it (``parent``)."""
+        parents = {self._numbers[obs_id]: obs_id for obs_id in batch}
+        # A batch that runs out of time is made smaller at once; a single observation is asked again instead.
+        several = len(batch) > 1
+        patience = replace(self.patience, attempts=min(2, self.patience.attempts)) if several else self.patience
+        answer = patience.ask(lambda: self.archive.products(list(parents)), also=() if several else (QueryTimeout,))
+        if answer.total > answer.rows.num_rows:
+            raise Incomplete(f"{answer.total} products do not fit one answer of {answer.rows.num_rows}")
+        if not answer.rows.num_rows:
+            return answer.rows
+        names = [parents.get(number) for number in texts(answer.rows.column("parent_obsid"))]
+        rows = answer.rows.append_column("parent", pa.array(names, pa.string()))
+        return rows.filter(pc.is_valid(rows.column("parent")))
+
+
+def texts(column: pa.ChunkedArray) -> list[str]:
+    """Return a column of numbers or text as text."""
+    return list(column.cast(pa.string()).to_pylist())
