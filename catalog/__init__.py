@@ -1,1 +1,64 @@
-"""A local, queryable copy of what the JWST archive knows, and of what lies on your disk."""
+"""A local, queryable copy of what the JWST archive knows, and of what lies on your disk.
+
+    from catalog import Catalog, Search
+
+    with Catalog.open("mastlake.duckdb") as lake:
+        lake.harvest(Search.parse("soss", "niriss", ["exp_type=NIS_SOSS", "category=COM,ERS"]))
+        lake.find(targname="WASP-*").to_pandas()
+
+Names are imported when they are first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from catalog._version import __version__
+
+if TYPE_CHECKING:
+    from catalog.catalog import Catalog
+    from catalog.drift import Outdated
+    from catalog.errors import MastlakeError
+    from catalog.harvest import Harvest
+    from catalog.headers import IndexReport
+    from catalog.result import Result
+    from catalog.search import Search
+    from catalog.sync import Plan, Selection, SyncReport
+
+__all__ = [
+    "Catalog",
+    "Harvest",
+    "IndexReport",
+    "MastlakeError",
+    "Outdated",
+    "Plan",
+    "Result",
+    "Search",
+    "Selection",
+    "SyncReport",
+    "__version__",
+]
+
+_HOMES = {
+    "Catalog": "catalog.catalog",
+    "Harvest": "catalog.harvest",
+    "IndexReport": "catalog.headers",
+    "MastlakeError": "catalog.errors",
+    "Outdated": "catalog.drift",
+    "Plan": "catalog.sync",
+    "Result": "catalog.result",
+    "Search": "catalog.search",
+    "Selection": "catalog.sync",
+    "SyncReport": "catalog.sync",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

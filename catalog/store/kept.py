@@ -1,0 +1,113 @@
+"""A catalog whose questions in quick succession share one connection."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+
+from catalog.store.database import Database, seal
+
+_IDLE_SECONDS = 1.0
+_LONGEST_SECONDS = 5.0
+_TURN_SECONDS = 0.1
+
+
+class KeptOpen(Database):
+    """A catalog file that stays open for sealed reading until nobody has asked for a second.
+
+    Opening a file of many columns takes longer than most questions do, and what it has read is forgotten when it
+    closes. But as long as it is open no other process can write it. So it is closed when idle, before anything else
+    is done with it by this object, and every few seconds under steady use, for long enough that a process that waits
+    to write gets its turn.
+
+    Parameters
+    ----------
+    path : path-like
+        See `Database`.
+    wait : float, optional
+        See `Database`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], wait: float | None = None) -> None:
+        super().__init__(path, wait)
+        self._lock = threading.RLock()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._inode = self._users = 0
+        self._opened_at = self._used_at = 0.0
+        self._watched = False
+
+    @contextmanager
+    def read(self, sealed: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open for reading, or go on with what is open; see `Database.read`."""
+        if not sealed:
+            self.release()
+            with super().read() as connection:
+                yield connection
+            return
+        with self._lock:
+            cursor = self._current().cursor()
+            self._users += 1
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+            with self._lock:
+                self._users -= 1
+                self._used_at = time.monotonic()
+                if not self._watched:
+                    self._watched = True
+                    self._watch(_IDLE_SECONDS)
+
+    @contextmanager
+    def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open for writing, as one transaction; see `Database.write`."""
+        self.release()
+        with super().write() as connection:
+            yield connection
+
+    def release(self) -> None:
+        """Let go of the file, unless something is being read from it."""
+        with self._lock:
+            if self._connection is not None and self._users == 0:
+                self._connection.close()
+                self._connection = None
+
+    def _current(self) -> duckdb.DuckDBPyConnection:
+        """Return a connection to the file that is there now."""
+        if self._connection is not None and not self._users:
+            if time.monotonic() - self._opened_at > _LONGEST_SECONDS:
+                self.release()
+                time.sleep(_TURN_SECONDS)
+            elif not self.path.exists() or self.path.stat().st_ino != self._inode:
+                self.release()
+        if self._connection is None:
+            self._connection = self._sealed()
+            self._inode, self._opened_at = self.path.stat().st_ino, time.monotonic()
+        return self._connection
+
+    def _sealed(self) -> duckdb.DuckDBPyConnection:
+        if not self.path.exists() or self.path.stat().st_ino != self._inode:
+            with super().read():  # says what is wrong with a file, and migrates it
+                pass
+        connection = self._open(read_only=True)
+        seal(connection)
+        return connection
+
+    def _watch(self, seconds: float) -> None:
+        timer = threading.Timer(seconds, self._close_if_idle)
+        timer.daemon = True
+        timer.start()
+
+    def _close_if_idle(self) -> None:
+        with self._lock:
+            rest = self._used_at + _IDLE_SECONDS - time.monotonic()
+            if self._connection is None or (self._users == 0 and rest <= 0):
+                self.release()
+                self._watched = False
+            else:
+                self._watch(max(rest, _IDLE_SECONDS / 10))
