@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from catalog.archive.client import MastArchive
+from catalog.archive.client import MastArchive, Query
 from catalog.archive.retry import Patience
 from catalog.keywords import FILENAME_COLUMNS, SERVICES
 from catalog.store.database import Database
@@ -35,8 +35,8 @@ def ask_current(database: Database, archive: MastArchive, patience: Patience | N
         if instrument is None:
             return None
         name = FILENAME_COLUMNS.get(instrument, "filename")
-        filters = [{"paramName": name, "values": [filename]}]
-        found = ask(lambda: archive.rows(SERVICES[instrument], filters, (name, *_COLUMNS))).rows.to_pylist()
+        query = Query(SERVICES[instrument]).having(name, filename)
+        found = ask(lambda: archive.rows(query, (name, *_COLUMNS))).rows.to_pylist()
         return Current(filename, found[0]["fileSize"], found[0]["checksum"]) if found else None
 
     return current

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Protocol, Self
 from urllib.parse import quote, urlsplit
@@ -19,6 +18,7 @@ from urllib3.exceptions import HTTPError, ProtocolError
 from urllib3.util import Retry, Timeout
 
 from catalog._version import __version__
+from catalog.archive.retry import retry_after
 from catalog.errors import Garbled, Overloaded, Refused, Unreachable, UsageError
 from catalog.sync.plan import Item
 from catalog.sync.tokens import Token
@@ -245,22 +245,6 @@ def _require_success(response: urllib3.BaseHTTPResponse, has_token: bool) -> Non
         pause = retry_after(response.headers.get("Retry-After"), response.headers.get("Date"))
         raise Overloaded(f"HTTP {status}", pause)
     raise Refused(f"HTTP {status}")
-
-
-def retry_after(value: str | None, date: str | None = None) -> float | None:
-    """Read a Retry-After header: seconds, or a date, which is taken relative to the answer's own Date.
-
-    The local clock has no part in it, so that one that is wrong, or jumps, makes nobody wait.
-    """
-    if not value:
-        return None
-    if re.fullmatch(r"\d{1,6}", value.strip()):
-        return float(value)
-    try:
-        seconds = (parsedate_to_datetime(value) - parsedate_to_datetime(date or "")).total_seconds()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return max(0.0, seconds)
 
 
 def _whole_number(text: str | None) -> int | None:
