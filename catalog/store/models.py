@@ -98,6 +98,15 @@ search_observation_membership = _versioned(
     "search_observation_membership", "search", Column("obs_id", String, nullable=False)
 )
 
+footprints = Table(  # made from the archive's s_region; see sky_macros
+    "footprints",
+    metadata,
+    Column("s_region", String, nullable=False, comment="as the archive writes it: POLYGON or CIRCLE, ICRS, degrees"),
+    Column("ra", Double, nullable=False, comment="of the circle about it, degrees"),
+    Column("dec", Double, nullable=False, comment="of the circle about it, degrees"),
+    Column("radius", Double, nullable=False, comment="of the circle about it, degrees"),
+)
+
 local_file_version = Table(
     "local_file_version",
     metadata,

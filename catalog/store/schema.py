@@ -12,6 +12,7 @@ import duckdb
 
 from catalog.store.database import quoted
 from catalog.store.local_views import make_local_views
+from catalog.store.sky_macros import make_sky_macros
 
 _OWN_COLUMNS = {"since_run", "until_run", "row_hash", "checked_run"}
 
@@ -120,6 +121,7 @@ def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, s
 
 def make_views(connection: duckdb.DuckDBPyConnection) -> None:
     """Make every view and macro anew, over the columns that the tables have now."""
+    make_sky_macros(connection)
     for view, table in _VERSIONS.items():
         columns = [c for c in columns_of(connection, table) if c not in _OWN_COLUMNS]
         present = {c.lower() for c in columns}

@@ -39,6 +39,18 @@ def upgrade() -> None:
         sa.Column("until_run", sa.Integer(), nullable=True),
     )
     op.create_table(
+        "footprints",
+        sa.Column(
+            "s_region",
+            sa.String(),
+            nullable=False,
+            comment="as the archive writes it: POLYGON or CIRCLE, ICRS, degrees",
+        ),
+        sa.Column("ra", sa.Double(), nullable=False, comment="of the circle about it, degrees"),
+        sa.Column("dec", sa.Double(), nullable=False, comment="of the circle about it, degrees"),
+        sa.Column("radius", sa.Double(), nullable=False, comment="of the circle about it, degrees"),
+    )
+    op.create_table(
         "keywords",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("fits_keyword", sa.String(), nullable=True),

@@ -1,0 +1,167 @@
+"""Spherical geometry as SQL macros, so that footprints can be asked for from any DuckDB client.
+
+A footprint is the archive's ``s_region``: ``POLYGON`` or ``CIRCLE``, with or without ``ICRS``, one or several in a
+row. A shape is its corners as unit vectors, and a radius about them: a circle has one corner, a polygon the radius 0.
+Sides are arcs of great circles; polygons are smaller than half of the sky, and may turn either way.
+
+Macros put an argument's text wherever its name stands. Where a value is used more than once, it is bound first as the
+only member of a list that a lambda walks, so that it is computed once.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+_MACROS = {
+    "separation(ra1, dec1, ra2, dec2)": """
+        degrees(2 * asin(least(1.0, sqrt(
+            pow(sin(radians(dec2 - dec1) / 2), 2)
+            + cos(radians(dec1)) * cos(radians(dec2)) * pow(sin(radians(ra2 - ra1) / 2), 2)
+        ))))
+    """,
+    "unit_vector(ra, declination)": """
+        array_value(
+            cos(radians(declination)) * cos(radians(ra)), cos(radians(declination)) * sin(radians(ra)),
+            sin(radians(declination))
+        )
+    """,
+    "angle_between(a, b)": "2 * asin(least(1.0, array_distance(a, b) / 2))",
+    "region_parts(region)": r"""
+        regexp_extract_all(
+            regexp_replace(upper(region), 'ICRS|J2000|FK5|UNION|BARYCENTER|GEOCENTER|TOPOCENTER|[(),]', ' ', 'g'),
+            '(?:POLYGON|CIRCLE)[-+0-9.E\s]*'
+        )
+    """,
+    "region_numbers(part)": r"""
+        list_transform(
+            regexp_extract_all(part[8:], '[-+]?[0-9]+[.]?[0-9]*(?:E[-+]?[0-9]{1,2})?'), lambda n: n::DOUBLE
+        )
+    """,
+    "region_shape(part)": """
+        list_transform([region_numbers(part)], lambda n:
+            CASE WHEN part[1:1] = 'C' AND len(n) = 3 AND abs(n[2]) <= 90 AND n[3] >= 0
+                THEN {'corners': [unit_vector(n[1], n[2])], 'radius': radians(n[3])}
+                WHEN part[1:1] = 'P' AND len(n) >= 6 AND len(n) % 2 = 0
+                    AND list_max(list_transform(n[2:-:2], lambda d: abs(d))) <= 90
+                THEN {'corners': list_transform(range(1, len(n), 2), lambda i: unit_vector(n[i], n[i + 1])),
+                      'radius': 0.0} END
+        )[1]
+    """,
+    "region_shapes(region)": """
+        list_filter(
+            list_transform(region_parts(region), lambda part: region_shape(part)), lambda shape: shape IS NOT NULL
+        )
+    """,
+    "corners_centre(corners)": """
+        list_transform([[
+            list_sum(list_transform(corners, lambda c: c[1])),
+            list_sum(list_transform(corners, lambda c: c[2])),
+            list_sum(list_transform(corners, lambda c: c[3]))
+        ]], lambda s: list_transform([sqrt(s[1] * s[1] + s[2] * s[2] + s[3] * s[3])], lambda n:
+            array_value(s[1] / n, s[2] / n, s[3] / n))[1])[1]
+    """,
+    "region_circle(region)": """
+        list_transform(list_filter([region_shapes(region)], lambda shapes: len(shapes) > 0), lambda shapes:
+            list_transform([corners_centre(flatten(list_transform(shapes, lambda s: s.corners)))], lambda c: {
+                'ra': (degrees(atan2(c[2], c[1])) + 360) % 360,
+                'dec': degrees(atan2(c[3], sqrt(c[1] * c[1] + c[2] * c[2]))),
+                'radius': degrees(list_max(list_transform(shapes, lambda s:
+                    s.radius + list_max(list_transform(s.corners, lambda p: angle_between(c, p))))))
+            })[1])[1]
+    """,
+    "arc_distance(p, a, b)": """
+        list_transform([array_cross_product(a, b)], lambda n:
+            CASE WHEN array_inner_product(array_cross_product(n, a), p) > 0
+                  AND array_inner_product(array_cross_product(b, n), p) > 0
+                 THEN asin(least(1.0, abs(array_inner_product(n, p)) / sqrt(array_inner_product(n, n))))
+                 ELSE least(angle_between(p, a), angle_between(p, b)) END)[1]
+    """,
+    "corners_reach(corners, others, reach)": """
+        list_bool_or(list_transform(corners, lambda p: list_bool_or(list_transform(range(1, len(others) + 1), lambda i:
+            arc_distance(p, others[i], others[i % len(others) + 1]) <= reach))))
+    """,
+    "corners_hold(corners, p)": """
+        list_sum(list_transform(corners, lambda c: array_inner_product(c, p))) > 0
+        AND abs(list_sum(list_transform(range(1, len(corners) + 1), lambda i:
+            atan2(array_inner_product(p, array_cross_product(corners[i], corners[i % len(corners) + 1])),
+                  array_inner_product(corners[i], corners[i % len(corners) + 1])
+                  - array_inner_product(p, corners[i]) * array_inner_product(p, corners[i % len(corners) + 1]))
+        ))) > pi()
+    """,
+    "arcs_cross(a, b, c, d)": """
+        list_transform([{'ab': array_cross_product(a, b), 'cd': array_cross_product(c, d)}], lambda n:
+            array_inner_product(n.ab, c) * array_inner_product(n.ab, d) < 0
+            AND array_inner_product(n.ab, c) * array_inner_product(n.cd, b) > 0
+            AND array_inner_product(n.ab, c) * array_inner_product(n.cd, a) < 0)[1]
+    """,
+    "corners_cross(corners, others)": """
+        list_bool_or(list_transform(range(1, len(corners) + 1), lambda i:
+            list_bool_or(list_transform(range(1, len(others) + 1), lambda j:
+                arcs_cross(corners[i], corners[i % len(corners) + 1], others[j], others[j % len(others) + 1])))))
+    """,
+    "shapes_overlap(a, b)": """
+        corners_hold(a.corners, b.corners[1]) OR corners_hold(b.corners, a.corners[1])
+        OR corners_cross(a.corners, b.corners)
+        OR corners_reach(a.corners, b.corners, a.radius + b.radius + 1e-12)
+        OR corners_reach(b.corners, a.corners, a.radius + b.radius + 1e-12)
+    """,
+    "footprints_overlap(region, other)": """
+        coalesce(list_bool_or(list_transform(region_shapes(region), lambda a:
+            list_bool_or(list_transform(region_shapes(other), lambda b: shapes_overlap(a, b))))), false)
+    """,
+}
+"""Separation: the haversine formula (R. W. Sinnott, Sky and Telescope 68, 159, 1984). Point in polygon: the sum of the
+angles under which its sides are seen. Crossing of arcs: the signs of triple products, as in Google's S2 library
+(``SimpleCrossing``). Shapes overlap if a corner of one lies in the other, if sides cross, or if a corner of one comes
+as near to a side of the other as the radii reach."""
+
+
+_TABLE_MACROS = {
+    "footprints_overlapping(region)": """
+        SELECT s_region FROM footprints
+        WHERE separation(ra, "dec", region_circle(region).ra, region_circle(region).dec)
+              <= radius + region_circle(region).radius + 1e-9
+          AND footprints_overlap(s_region, region)
+    """,
+}
+
+
+def make_sky_macros(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the macros anew."""
+    for macro, expression in _MACROS.items():
+        connection.execute(f"CREATE OR REPLACE MACRO {macro} AS ({expression})")
+    for macro, query in _TABLE_MACROS.items():
+        connection.execute(f"CREATE OR REPLACE MACRO {macro} AS TABLE {query}")
+
+
+def note_footprints(connection: duckdb.DuckDBPyConnection, table: str, run: int) -> None:
+    """Put the footprints that a run brought into `footprints`, each with a circle about it.
+
+    The circle is what makes a question quick: few footprints need a closer look, and each is looked at once, however
+    many files have it.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        In a transaction.
+    table : str
+        A table of versions that may have a column ``s_region``.
+    run : int
+        Whose rows are looked at.
+    """
+    found = connection.execute(
+        "SELECT count(*) FROM duckdb_columns() WHERE table_name = ? AND column_name = 's_region'", [table]
+    ).fetchone()
+    if found == (0,):
+        return
+    connection.execute(
+        f"""INSERT INTO footprints
+            SELECT s_region, circle.ra, circle.dec, circle.radius
+            FROM (
+                SELECT s_region, region_circle(s_region) AS circle
+                FROM (SELECT DISTINCT s_region FROM {table} WHERE since_run = ? AND s_region IS NOT NULL)
+                ANTI JOIN footprints USING (s_region)
+            )
+            WHERE circle IS NOT NULL""",
+        [run],
+    )
