@@ -129,6 +129,7 @@ def merge_versions(
             {storage_order(versions, {c.kept: c.value for c in columns if c.kind in _NUMBERS})}""",
         [*(constants[name] for name in versions.extra), run],
     )
+    note_footprints(connection, table, run)
 
 
 def storage_order(versions: Versions, values: Mapping[str, str]) -> str:
@@ -153,7 +154,6 @@ def storage_order(versions: Versions, values: Mapping[str, str]) -> str:
     """
     steps = [f"floor({values[name]} / {width})" for name, width in versions.laid if name in values]
     return f"ORDER BY {', '.join([*steps, versions.key])}" if steps else ""
-    note_footprints(connection, table, run)
 
 
 def _ensure_columns(connection: duckdb.DuckDBPyConnection, versions: Versions, staged: str) -> list[_Column]:
