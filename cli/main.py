@@ -25,20 +25,27 @@ from . import (
     login,
     outdated,
     plot,
+    preview,
     products,
     script,
     searches,
     simulate,
+    sky,
     sql,
     status,
     sync,
+    timeline,
 )
+from .completion import complete_in_bash, completing
+from .defaults import default_map
+from .examples import MAIN, give_examples
 from .options import MAST, Settings
 
 app = typer.Typer(
     name="mastlake",
     help="A local, queryable copy of what the JWST archive (MAST) knows, and of what lies on your disk.",
     no_args_is_help=True,
+    epilog=MAIN,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -68,7 +75,21 @@ def main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
-    context.obj = Settings(catalog, server.rstrip("/"), verbose - quiet)
+    """The options that every command takes."""
+    if not (catalog.parent / "mastlake.toml").exists():
+        context.obj = Settings(catalog, server.rstrip("/"), verbose - quiet)
+        return
+    from catalog.settings import read_defaults
+
+    try:
+        defaults = read_defaults(catalog)
+        context.default_map = default_map(defaults, context)
+    except MastlakeError as error:
+        context.obj = error
+        return
+    if defaults.server and str(getattr(context.get_parameter_source("server"), "name", "")) == "DEFAULT":
+        server = defaults.server
+    context.obj = Settings(catalog, server.rstrip("/"), verbose - quiet, defaults)
 
 
 for module in (
@@ -86,10 +107,14 @@ for module in (
     outdated,
     keywords,
     plot,
+    preview,
+    sky,
+    timeline,
     login,
     simulate,
 ):
     module.register(app)
+give_examples(app)
 
 
 def globals_first(arguments: list[str]) -> list[str]:
@@ -118,7 +143,10 @@ def globals_first(arguments: list[str]) -> list[str]:
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line; a fault that a user can mend is one line and an exit code."""
     try:
-        app(globals_first(sys.argv[1:] if arguments is None else arguments), prog_name="mastlake")
+        words = globals_first(sys.argv[1:] if arguments is None else arguments)
+        if completing(os.environ):
+            complete_in_bash(lambda: app(words, prog_name="mastlake"), os.environ)
+        app(words, prog_name="mastlake")
     except MastlakeError as error:
         sys.stderr.write(f"mastlake: {error}\n")
         sys.exit(error.exit_code)

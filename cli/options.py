@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import completion
+
 if TYPE_CHECKING:
+    from catalog.settings import Defaults
     from catalog.store.database import Database
 
 MAST = "https://mast.stsci.edu"
@@ -26,11 +29,14 @@ class Settings:
         The archive's address.
     verbosity : int
         Negative: only errors; 0: what was done; positive: more.
+    defaults : Defaults or None
+        What mastlake.toml says; None where there is no such file.
     """
 
     catalog: Path
     server: str
     verbosity: int
+    defaults: Defaults | None = None
 
     @property
     def database(self) -> Database:
@@ -43,8 +49,22 @@ class Settings:
 def settings(context: typer.Context) -> Settings:
     """Return the global options that the main callback left."""
     found: Any = context.find_root().obj
+    if isinstance(found, Exception):  # mastlake.toml is wrong, which --help does not mind
+        raise found
     assert isinstance(found, Settings)
     return found
+
+
+def destination(context: typer.Context, dest: Path) -> Path:
+    """Return where files go: as said, or as mastlake.toml says for the search that is named, or for all."""
+    chosen: Any = context.find_root().obj
+    source = context.get_parameter_source("dest")
+    if source is None or source.name == "COMMANDLINE" or not isinstance(chosen, Settings) or chosen.defaults is None:
+        return dest
+    own = chosen.defaults.searches.get(str(context.params.get("name")))
+    if own is not None and own.dest is not None:
+        return own.dest
+    return dest if source.name == "DEFAULT_MAP" else chosen.defaults.dest or dest
 
 
 def listed(texts: list[str] | None) -> tuple[str, ...]:
@@ -60,12 +80,25 @@ Criteria = Annotated[
         "--keyword",
         metavar="KEY=VALUE",
         help="A criterion: A,B any of; 1..5 a range; ISO dates; % or * a wildcard.",
+        autocompletion=completion.criteria,
     ),
 ]
-Types = Annotated[list[str] | None, typer.Option("--type", metavar="SCIENCE,INFO", help="Product types.")]
-Levels = Annotated[list[str] | None, typer.Option("--level", metavar="2,3", help="Calibration levels.")]
-Subgroups = Annotated[list[str] | None, typer.Option("--subgroup", metavar="X1DINTS", help="Product subgroups.")]
+Types = Annotated[
+    list[str] | None,
+    typer.Option("--type", metavar="SCIENCE,INFO", help="Product types.", autocompletion=completion.product_types),
+]
+Levels = Annotated[
+    list[str] | None,
+    typer.Option("--level", metavar="2,3", help="Calibration levels.", autocompletion=completion.levels),
+]
+Subgroups = Annotated[
+    list[str] | None,
+    typer.Option("--subgroup", metavar="X1DINTS", help="Product subgroups.", autocompletion=completion.subgroups),
+]
 Dataproducts = Annotated[
-    list[str] | None, typer.Option("--dataproduct", metavar="spectrum", help="Kinds of data product.")
+    list[str] | None,
+    typer.Option(
+        "--dataproduct", metavar="spectrum", help="Kinds of data product.", autocompletion=completion.dataproducts
+    ),
 ]
 Extensions = Annotated[list[str] | None, typer.Option("--extension", metavar="fits,json", help="File name endings.")]

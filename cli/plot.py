@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from .options import settings
-from .output import say
+from .completion import fits_files
+from .options import Json, settings
+from .picture import Output, Show, deliver
 
 
 def register(app: typer.Typer) -> None:
@@ -17,19 +18,31 @@ def register(app: typer.Typer) -> None:
 
 def plot(
     context: typer.Context,
-    file: Annotated[str, typer.Argument(help="A FITS file's path, or the name of a local file in the catalog.")],
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="PICTURE", help="PNG, SVG or PDF; default: the name with .png."),
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="A FITS file's path, or the name of a local file in the catalog.", autocompletion=fits_files
+        ),
+    ],
+    output: Output = None,
+    hdu: Annotated[
+        str | None, typer.Option("--hdu", metavar="NAME", help="Draw the image of this HDU, by name or number.")
     ] = None,
+    show: Show = None,
+    json: Json = False,
 ) -> None:
-    """Draw a science image or 1-D spectra, and write the picture."""
-    from catalog.plots import plot_file
+    """Draw what is in a FITS file: an image, spectra, or a time series of spectra.
+
+    An image has a stretch that shows faint and bright, and axes on the sky where its WCS says so. Spectra have their
+    units. A time series is drawn as time against wavelength. Without -o the picture is the file's name with .png.
+    """
+    from catalog.plots import draw_file
+    from catalog.plots.canvas import checked_ending
 
     source = _located(context, file)
-    picture = output or Path(source.name).with_suffix(".png")
-    told = plot_file(source, picture)
-    say(f"{picture}: {told}")
+    picture = checked_ending(output or Path(source.name).with_suffix(".png"))
+    drawing = draw_file(source, hdu)
+    deliver(drawing, picture, settings(context), show, json, {"file": str(source)})
 
 
 def _located(context: typer.Context, file: str) -> Path:
@@ -44,4 +57,6 @@ def _located(context: typer.Context, file: str) -> Path:
             row = connection.execute("SELECT path FROM local_files WHERE filename = ?", [file]).fetchone()
         if row and Path(row[0]).exists():
             return Path(row[0])
-    raise UsageError(f"no file {file}, neither at that path nor among the catalog's local files")
+    raise UsageError(
+        f"no file {file}, neither at that path nor among the catalog's local files; mastlake sync fetches files"
+    )

@@ -1,0 +1,124 @@
+"""The sheet that everything is drawn on: a figure without a window, written as PNG, SVG or PDF."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from catalog.errors import DiskError, UsageError
+
+ENDINGS = (".png", ".svg", ".pdf")
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000", "#b8a800")
+"""Told apart by everyone: M. Okabe and K. Ito, Color Universal Design (2008), the yellow darkened for thin lines."""
+GREY = "#808080"
+_INSTRUMENTS = ("niriss", "nircam", "nirspec", "miri", "fgs", "guidestar")
+_DPI = 150
+_LOOK = {
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "svg.fonttype": "none",  # text stays text: it can be searched and edited
+    "svg.hashsalt": "mastlake",  # the same picture is the same bytes
+}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A finished picture; a notebook shows it as it is.
+
+    Attributes
+    ----------
+    figure : matplotlib.figure.Figure
+        To add to, where wanted.
+    told : str
+        What was drawn, in a line.
+    """
+
+    figure: Any
+    told: str
+
+    def write(self, picture: Path) -> None:
+        """Write a file, of the kind that its ending says.
+
+        Parameters
+        ----------
+        picture : Path
+            PNG, SVG or PDF by its ending.
+
+        Raises
+        ------
+        UsageError
+            For any other ending.
+        DiskError
+            If it cannot be written.
+        """
+        checked_ending(picture)
+        metadata = {"Date": None} if picture.suffix.lower() == ".svg" else None
+        try:
+            with look():
+                self.figure.savefig(picture, dpi=_DPI, metadata=metadata)
+        except OSError as error:
+            raise DiskError(f"cannot write {picture}: {error.strerror or error}") from error
+
+    def png(self) -> bytes:
+        """Return the bytes of a PNG."""
+        buffer = io.BytesIO()
+        with look():
+            self.figure.savefig(buffer, format="png", dpi=_DPI)
+        return buffer.getvalue()
+
+    def _repr_png_(self) -> bytes:
+        return self.png()
+
+
+def checked_ending(picture: Path) -> Path:
+    """Return a picture's path whose ending says a kind that can be written.
+
+    Raises
+    ------
+    UsageError
+        For any other.
+    """
+    if picture.suffix.lower() not in ENDINGS:
+        raise UsageError(f"{picture} ends in {picture.suffix or 'nothing'}; a picture is .png, .svg or .pdf")
+    return picture
+
+
+def instrument_colours(instruments: Iterable[str]) -> dict[str, str]:
+    """Return a colour for each instrument: the same one in every picture."""
+    others = iter(COLOURS[len(_INSTRUMENTS) :] * 20)
+    known = dict(zip(_INSTRUMENTS, COLOURS, strict=False))
+    return {name: known.get(name) or next(others) for name in dict.fromkeys(instruments)}
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """Draw in this project's look, and leave the settings of whoever uses the library alone."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(_LOOK):
+        yield
+
+
+def sheet(width: float = 9.0, height: float = 5.5) -> Any:
+    """Return an empty figure of so many inches, which belongs to no window and no list of open figures."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """Return a count with its word.
+
+    Examples
+    --------
+    >>> plural(1, "spectrum", "spectra"), plural(2, "spectrum", "spectra"), plural(3, "file")
+    ('1 spectrum', '2 spectra', '3 files')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -1,0 +1,247 @@
+"""Science images: one plane of a file, its stretch, and its axes on the sky."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from catalog.plots.canvas import GREY
+
+Pixels = npt.NDArray[np.float64]
+
+_DISPERSED = (
+    "SOSS", "WFSS", "LRS", "MRS", "SPEC", "SLIT", "IFU", "BRIGHTOBJ", "GRISM", "TSGRISM", "AUTOWAVE", "LAMP",
+)  # fmt: skip
+_MOST_PIXELS = 2400
+"""A side longer than this is averaged down: no screen and no page shows more."""
+_CUBE_PLANES = 64
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Two axes of an image, ready to be drawn.
+
+    Attributes
+    ----------
+    pixels : ndarray
+        Rows by columns; not-a-number where there is no value.
+    step : int
+        Pixels of the file that were averaged into one, a side.
+    told : str
+        Which part of the file it is; empty for all of it.
+    """
+
+    pixels: Pixels
+    step: int = 1
+    told: str = ""
+
+
+def plane_of(hdu: Any, cube: bool = False) -> Plane:
+    """Take from an image HDU, whatever its axes, the plane that shows best what is in it.
+
+    Parameters
+    ----------
+    hdu : ImageHDU
+        2-D: all of it. 3-D: the first integration, or the median of a cube's wavelengths. 4-D (a ramp of
+        integration, group, row, column): the last group less the first, in the first integration.
+
+    cube : bool
+        Whether the third axis is wavelength.
+
+    Returns
+    -------
+    Plane
+    """
+    shape = hdu.shape
+    if len(shape) == 2:
+        pixels, step = _reduced(hdu.section, ())
+        return Plane(pixels, step)
+    if len(shape) == 3 and cube:
+        return _collapsed(hdu)
+    if len(shape) == 3:
+        pixels, step = _reduced(hdu.section, (0,))
+        return Plane(pixels, step, f"first of {shape[0]:,} integrations" if shape[0] > 1 else "")
+    index = (0,) * (len(shape) - 3)
+    pixels, step = _reduced(hdu.section, (*index, shape[-3] - 1))
+    if shape[-3] > 1:
+        pixels = pixels - _reduced(hdu.section, (*index, 0))[0]
+    return Plane(pixels, step, _of_ramp(shape))
+
+
+def _of_ramp(shape: tuple[int, ...]) -> str:
+    groups, integrations = shape[-3], shape[-4]
+    told = f"last less first of {groups} groups" if groups > 1 else ""
+    return told + (f", first of {integrations:,} integrations" if integrations > 1 else "")
+
+
+def is_cube(primary: Any, header: Any) -> bool:
+    """Say whether an image's third axis is wavelength; a detector's nominal keywords can claim so of two axes."""
+    model, name = str(primary.get("DATAMODL", "")), str(primary.get("FILENAME", ""))
+    wave = str(header.get("CTYPE3", "")).startswith("WAVE")
+    return header.get("NAXIS") == 3 and ("IFUCube" in model or name.endswith("_s3d.fits") or wave)
+
+
+def _collapsed(hdu: Any) -> Plane:
+    """The median over at most so many planes, evenly chosen."""
+    planes = hdu.shape[0]
+    chosen = np.unique(np.linspace(0, planes - 1, min(planes, _CUBE_PLANES)).astype(int))
+    stack = [_reduced(hdu.section, (int(place),)) for place in chosen]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a pixel that no plane covers has no median
+        pixels = np.nanmedian([one for one, _ in stack], axis=0)
+    return Plane(pixels, stack[0][1], f"median of {planes:,} wavelengths")
+
+
+def _reduced(section: Any, index: tuple[int, ...]) -> tuple[Pixels, int]:
+    """Read one plane, strip by strip, averaged down to what can be seen."""
+    height, width = section.shape[-2:]
+    step = max(1, -(-max(height, width) // _MOST_PIXELS))
+    if step == 1:
+        return np.asarray(section[(*index, slice(None), slice(None))], dtype=float), 1
+    rows, columns = height // step, width // step
+    strips = max(1, _MOST_PIXELS // 8)
+    pixels = np.empty((rows, columns))
+    for start in range(0, rows, strips):
+        stop = min(rows, start + strips)
+        raw = np.asarray(section[(*index, slice(start * step, stop * step), slice(None))], dtype=float)
+        blocks = raw[:, : columns * step].reshape(stop - start, step, columns, step)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a block without any value has no mean
+            pixels[start:stop] = np.nanmean(blocks, axis=(1, 3))
+    return pixels, step
+
+
+def sky_axes(primary: Any, hdu: Any, step: int = 1) -> Any:
+    """Return the celestial WCS of an image whose axes are on the sky, for its reduced pixels; None for any other.
+
+    On a dispersed detector one axis is wavelength, whatever the nominal keywords say.
+    """
+    from astropy.wcs import WCS, WcsError
+
+    header = hdu.header
+    dispersed = any(word in str(primary.get("EXP_TYPE", "")) for word in _DISPERSED)
+    if (dispersed and not is_cube(primary, header)) or "CTYPE1" not in header:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # repairs of sloppy keywords, which the picture does not depend on
+        try:
+            wcs = WCS(header)
+            if not (wcs.has_celestial and {wcs.wcs.lng, wcs.wcs.lat} == {0, 1}):
+                return None
+            plane = wcs.celestial
+            return plane if step == 1 else plane.slice((slice(None, None, step), slice(None, None, step)))
+        except (WcsError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+
+def draw_image(figure: Any, hdu: Any, primary: Any, wavelengths: Pixels | None = None) -> tuple[Any, str]:
+    """Draw an image with a colour bar.
+
+    Parameters
+    ----------
+    figure : Figure
+        An empty one.
+    hdu : ImageHDU
+        The image.
+    primary : Header
+        Of the file.
+    wavelengths : ndarray, optional
+        Of every pixel, in micrometres, where the image is a rectified spectrum.
+
+    Returns
+    -------
+    axes : Axes
+    told : str
+        What was drawn, in a line.
+    """
+    plane = plane_of(hdu, is_cube(primary, hdu.header))
+    wcs = sky_axes(primary, hdu, plane.step)
+    axes = figure.add_subplot(projection=wcs) if wcs is not None else figure.add_subplot()
+    height, width = plane.pixels.shape
+    figure.set_size_inches(min(11.0, max(6.0, 5.5 * width / height + 1.8)), 6.0 if width < 3 * height else 4.5)
+    long = max(width / height, height / width) > 3
+    extent = None if wcs is not None else (-0.5, width * plane.step - 0.5, -0.5, height * plane.step - 0.5)
+    shown = axes.imshow(
+        plane.pixels, origin="lower", aspect="auto" if long else "equal", norm=stretch(plane.pixels),
+        cmap=_colours(), interpolation="nearest" if plane.step == 1 else "antialiased", extent=extent,
+    )  # fmt: skip
+    bar = {"location": "bottom", "aspect": 60, "pad": 0.03} if width > 3 * height else {"shrink": 0.9}
+    figure.colorbar(shown, ax=axes, label=str(hdu.header.get("BUNIT") or "counts"), **bar)
+    _label(axes, wcs, wavelengths)
+    size = f"{hdu.shape[-1]:,} x {hdu.shape[-2]:,} pixels"
+    return axes, f"image of {size} from HDU {hdu.name}" + (f", {plane.told}" if plane.told else "")
+
+
+def stretch(pixels: Pixels) -> Any:
+    """Return a norm that shows faint and bright at once: an inverse hyperbolic sine from just below the sky.
+
+    Black is two deviations below the median, so that noise is seen and does not dominate; white is where only a
+    few pixels are brighter, and at least fifteen deviations up (R. H. Lupton et al., PASP 116, 133, 2004, for the
+    function). A few hot or dead pixels do not count.
+    """
+    from astropy.stats import mad_std
+    from astropy.visualization import AsinhStretch, ImageNormalize
+
+    finite = pixels[np.isfinite(pixels)]
+    finite = finite[:: max(1, finite.size // 1_000_000)]
+    if not finite.size:
+        return None
+    middle, deviation = float(np.median(finite)), float(mad_std(finite))
+    faint, bright = np.percentile(finite, (0.5, 99.7))
+    low = max(faint, middle - 2 * deviation) if deviation else faint
+    high = min(max(bright, middle + 15 * deviation), float(finite.max()))
+    if not high > low:
+        low, high = float(finite.min()), float(finite.max())
+    return ImageNormalize(vmin=low, vmax=high, stretch=AsinhStretch(0.08), clip=False) if high > low else None
+
+
+def _colours() -> Any:
+    from matplotlib import colormaps
+
+    return colormaps["inferno"].with_extremes(bad=GREY)
+
+
+def _label(axes: Any, wcs: Any, wavelengths: Pixels | None) -> None:
+    if wcs is not None:
+        lon, lat = axes.coords
+        lon.set_axislabel("right ascension (ICRS)")
+        lat.set_axislabel("declination (ICRS)", minpad=0.6)
+        lon.set_major_formatter("hh:mm:ss.s")
+        lon.set_ticks(number=4)
+        lat.set_major_formatter("dd:mm:ss")
+        axes.coords.grid(color="white", alpha=0.25, linestyle=":", linewidth=0.6)
+        return
+    axes.set_xlabel("column (pixel)")
+    axes.set_ylabel("row (pixel)")
+    axes.spines[["top", "right"]].set_visible(True)
+    if wavelengths is not None:
+        _wavelength_axis(axes, wavelengths)
+
+
+def _wavelength_axis(axes: Any, wavelengths: Pixels) -> None:
+    """Write wavelengths along the upper edge, where they rise or fall steadily along a row."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # columns outside the spectrum have no wavelength
+        row = np.nanmedian(wavelengths, axis=0) if wavelengths.ndim == 2 else wavelengths
+    column = np.flatnonzero(np.isfinite(row))
+    steps = np.diff(row[column])
+    if column.size < 2 or not (np.all(steps > 0) or np.all(steps < 0)):
+        return
+    place, known = _lengthened(column.astype(float), row[column])
+    order = np.argsort(known)
+    upper = axes.secondary_xaxis(
+        "top",
+        functions=(lambda x: np.interp(x, place, known), lambda w: np.interp(w, known[order], place[order])),
+    )
+    upper.set_xlabel("wavelength (µm)")
+
+
+def _lengthened(column: Pixels, known: Pixels) -> tuple[Pixels, Pixels]:
+    """Carry a scale on beyond both ends, as steep as it is there, so that ticks outside are no repetitions."""
+    before = known[0] + (known[0] - known[1]) / (column[1] - column[0]) * 1e4
+    after = known[-1] + (known[-1] - known[-2]) / (column[-1] - column[-2]) * 1e4
+    return np.array([column[0] - 1e4, *column, column[-1] + 1e4]), np.array([before, *known, after])

@@ -1,0 +1,266 @@
+"""Footprints of a selection on the sky."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from catalog.plots.canvas import GREY, Drawing, instrument_colours, look, plural, sheet
+from catalog.plots.chosen import Chosen, column, condition, nothing
+from catalog.plots.regions import Values, corners, distances, middle
+from catalog.query import Condition
+from catalog.store.database import Database
+
+WIDE_DEGREES = 15.0
+"""A selection with a larger radius is drawn on the whole sky."""
+_NAMED = 14
+"""Targets that get their names on a map."""
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """One place that was looked at.
+
+    Attributes
+    ----------
+    region : str or None
+        As the archive writes it; None where it gave none.
+    ra, dec : float or None
+        Of the target, degrees, ICRS.
+    instrument : str
+        Which one looked.
+    target : str or None
+        At what.
+    files : int
+        How many files lie there.
+    """
+
+    region: str | None
+    ra: float | None
+    dec: float | None
+    instrument: str
+    target: str | None
+    files: int
+
+    def places(self) -> list[Values]:
+        """Return corners by shape; one single place where there is no region."""
+        shapes = corners(self.region or "")
+        if not shapes and self.ra is not None and self.dec is not None:
+            return [np.array([[self.ra, self.dec]])]
+        return shapes
+
+
+@dataclass(frozen=True)
+class Sky:
+    """Footprints, and where they are.
+
+    Attributes
+    ----------
+    footprints : tuple of Footprint
+        Each once.
+    centre : tuple of float
+        Right ascension and declination of their midst, degrees.
+    radius : float
+        Of the circle around it that holds them all, degrees.
+    unplaced : int
+        Files without any place.
+    """
+
+    footprints: tuple[Footprint, ...]
+    centre: tuple[float, float]
+    radius: float
+    unplaced: int
+
+    @property
+    def files(self) -> int:
+        """How many files have a place."""
+        return sum(one.files for one in self.footprints)
+
+
+def footprints(database: Database, chosen: Chosen) -> Sky:
+    """Read the footprints of a choice.
+
+    Parameters
+    ----------
+    database : Database
+        The catalog.
+    chosen : Chosen
+        Which files; a file without a footprint takes its observation's, or its target's place.
+
+    Raises
+    ------
+    UsageError
+        Where nothing that was chosen has a place on the sky.
+    """
+    wanted = condition(database, chosen)
+    with database.read() as connection:
+        sql, values = _footprints_sql(connection, chosen, wanted)
+        found = [Footprint(*row) for row in connection.execute(sql, values).fetchall()]
+    placed = [one for one in found if one.places()]
+    if not placed:
+        raise nothing(chosen, "footprints")
+    everywhere = np.concatenate([shape for one in placed for shape in one.places()])
+    centre = middle(everywhere)
+    return Sky(
+        tuple(placed), (float(centre[0]), float(centre[1])), float(distances(everywhere, centre).max()),
+        sum(one.files for one in found) - sum(one.files for one in placed),
+    )  # fmt: skip
+
+
+def _footprints_sql(connection: Any, chosen: Chosen, wanted: Condition) -> tuple[str, list[object]]:
+    def of(name: str, kind: str, view: str = "files", alias: str = "f") -> str:
+        return column(connection, view, name, kind, alias)
+
+    region, seen = of("s_region", "VARCHAR"), of("s_region", "VARCHAR", "observations", "o")
+    sql = f"""
+        SELECT region, any_value(ra), any_value(dec), instrument, any_value(target) AS target, count(*) AS files
+        FROM (SELECT coalesce(nullif({region}, ''), {seen}) AS region, {of("targ_ra", "DOUBLE")} AS ra,
+                     {of("targ_dec", "DOUBLE")} AS dec, f.instrument, {of("targname", "VARCHAR")} AS target
+              FROM files f LEFT JOIN observations o ON o.obs_id = f.obs_id
+              WHERE {wanted.sql})
+        GROUP BY region, instrument, CASE WHEN region IS NULL THEN target END"""
+    values = list(wanted.values)
+    if chosen.is_everything_of:
+        within = "true"
+        if chosen.search is not None:
+            within = "o.obs_id IN (SELECT obs_id FROM search_observations WHERE search = ?)"
+            values.append(chosen.search)
+        sql += f"""
+        UNION ALL
+        SELECT {seen} AS region, any_value({of("s_ra", "DOUBLE", "observations", "o")}),
+               any_value({of("s_dec", "DOUBLE", "observations", "o")}),
+               lower(split_part(coalesce({of("instrument_name", "VARCHAR", "observations", "o")}, 'other'), '/', 1)),
+               any_value({of("target_name", "VARCHAR", "observations", "o")}), 0
+        FROM observations o
+        WHERE {within} AND {seen} IS NOT NULL AND o.obs_id NOT IN (SELECT obs_id FROM files WHERE obs_id IS NOT NULL)
+        GROUP BY ALL"""
+    return f"FROM ({sql}) ORDER BY instrument, target, region", values
+
+
+def draw_sky(database: Database, chosen: Chosen | None = None) -> Drawing:
+    """Draw the footprints of a choice: on a gnomonic map, where great circles are straight, or on the whole sky.
+
+    Parameters
+    ----------
+    database, chosen
+        See `footprints`.
+
+    Raises
+    ------
+    UsageError
+        See `footprints`.
+    """
+    wanted = chosen or Chosen()
+    return picture_of(footprints(database, wanted), wanted.told())
+
+
+def picture_of(sky: Sky, title: str) -> Drawing:
+    """Draw footprints that were read already."""
+    with look():
+        wide = sky.radius > WIDE_DEGREES
+        figure = sheet(10.0, 5.8) if wide else sheet(8.0, 6.8)
+        axes = _whole_sky(figure, sky) if wide else _near(figure, sky)
+        handles, labels = axes.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4)
+        told = f"{plural(len(sky.footprints), 'footprint')} of {plural(sky.files, 'file')}"
+        figure.suptitle(f"{title}\n{told}", x=0.01, ha="left", fontsize=10)
+    return Drawing(figure, told + (f"; {sky.unplaced:,} files have no place" if sky.unplaced else ""))
+
+
+def _by_instrument(sky: Sky) -> dict[str, list[Footprint]]:
+    groups: dict[str, list[Footprint]] = {}
+    for one in sky.footprints:
+        groups.setdefault(one.instrument, []).append(one)
+    return groups
+
+
+def _label(instrument: str, group: list[Footprint]) -> str:
+    return f"{instrument.upper()} ({plural(sum(one.files for one in group), 'file')})"
+
+
+def _whole_sky(figure: Any, sky: Sky) -> Any:
+    """Mollweide's equal-area map, right ascension rising to the left as it is seen from inside."""
+    axes = figure.add_subplot(projection="mollweide")
+    groups = _by_instrument(sky)
+    for place, (instrument, colour) in enumerate(instrument_colours(groups).items()):
+        group = groups[instrument]
+        centres = np.array([middle(np.concatenate(one.places())) for one in group])
+        ring = {"s": 120.0 * 0.55**place, "facecolors": "none", "edgecolors": colour, "linewidths": 1.6}
+        axes.scatter(*_on_map(centres), **ring, label=_label(instrument, group), zorder=3)  # one inside another
+    _name_targets(axes, sky)
+    axes.set_xticks(np.radians(np.arange(-150, 151, 30)))
+    axes.set_xticklabels([f"{int(-x / 15) % 24}h" for x in range(-150, 151, 30)], color=GREY, fontsize=8)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.grid(color=GREY, alpha=0.3, linewidth=0.5)
+    return axes
+
+
+def _on_map(places: Values) -> tuple[Values, Values]:
+    ra = (places[:, 0] + 180.0) % 360.0 - 180.0
+    return -np.radians(ra), np.radians(places[:, 1])
+
+
+def _name_targets(axes: Any, sky: Sky) -> None:
+    """Write the names of the targets with most files beside them."""
+    files: dict[str, int] = {}
+    where: dict[str, Values] = {}
+    for one in sky.footprints:
+        if one.target:
+            files[one.target] = files.get(one.target, 0) + one.files
+            where.setdefault(one.target, middle(np.concatenate(one.places())))
+    for name in sorted(files, key=lambda name: (-files[name], name))[:_NAMED]:
+        (x,), (y,) = _on_map(where[name][None])
+        axes.annotate(name, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=7)
+
+
+def _near(figure: Any, sky: Sky) -> Any:
+    """A gnomonic (TAN) map around the midst: the sides of footprints, which are great circles, are straight on it."""
+    from matplotlib.collections import PolyCollection
+
+    wcs = _map_around(sky)
+    axes = figure.add_subplot(projection=wcs)
+    groups = _by_instrument(sky)
+    for place, (instrument, colour) in enumerate(instrument_colours(groups).items()):
+        group = groups[instrument]
+        shapes = [wcs.wcs_world2pix(shape, 0) for one in group for shape in one.places() if len(shape) > 2]
+        points = [wcs.wcs_world2pix(shape, 0) for one in group for shape in one.places() if len(shape) == 1]
+        strength = max(0.06, min(0.35, 4 / max(len(shapes), 1)))
+        outlined = PolyCollection(shapes, facecolors="none", edgecolors=colour, linewidths=max(0.7, 3.2 - place))
+        filled = PolyCollection(shapes, facecolors=colour, alpha=strength, linewidths=0)
+        for drawn in (filled, outlined):
+            axes.add_collection(drawn)
+        at = np.concatenate(points) if points else np.empty((0, 2))
+        axes.scatter(at[:, 0], at[:, 1], marker="+", color=colour, label=None)
+        axes.plot([], [], color=colour, linewidth=4, alpha=0.7, label=_label(instrument, group))
+    axes.set_xlim(-50, 50)
+    axes.set_ylim(-50, 50)
+    axes.set_aspect("equal")
+    _grid(axes)
+    return axes
+
+
+def _map_around(sky: Sky) -> Any:
+    """Return the projection whose hundred pixels just hold the footprints."""
+    from astropy.wcs import WCS
+
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crval = list(sky.centre)
+    wcs.wcs.crpix = [1.0, 1.0]
+    scale = np.degrees(np.tan(np.radians(max(sky.radius, 1 / 3600)))) / 45
+    wcs.wcs.cdelt = [-scale, scale]
+    wcs.wcs.radesys = "ICRS"
+    return wcs
+
+
+def _grid(axes: Any) -> None:
+    lon, lat = axes.coords
+    lon.set_axislabel("right ascension (ICRS)")
+    lat.set_axislabel("declination (ICRS)")
+    lon.set_ticks(number=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        axes.coords.grid(color=GREY, alpha=0.5, linestyle=":", linewidth=0.6)

@@ -1,0 +1,277 @@
+"""When a selection was observed, and when it was processed again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from catalog.plots.canvas import GREY, Drawing, instrument_colours, look, plural, sheet
+from catalog.plots.chosen import Chosen, column, condition, nothing
+from catalog.query import Condition
+from catalog.store.database import Database
+
+_MOST_TARGETS = 24
+_BINS = 60
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Exposures of one target with one instrument on one day.
+
+    Attributes
+    ----------
+    target, instrument : str
+        What was looked at, and with what.
+    start, end : datetime
+        Of the first and the last exposure, UTC.
+    files : int
+        Made from them.
+    """
+
+    target: str
+    instrument: str
+    start: dt.datetime
+    end: dt.datetime
+    files: int
+
+
+@dataclass(frozen=True)
+class Processed:
+    """Versions of files that the archive took in on one day.
+
+    Attributes
+    ----------
+    day : date
+        UTC.
+    cal_ver : str
+        The pipeline's version.
+    files : int
+        How many.
+    current : int
+        How many of these are still what the archive has.
+    """
+
+    day: dt.date
+    cal_ver: str
+    files: int
+    current: int
+
+
+@dataclass(frozen=True)
+class Harvested:
+    """A run, and how many of the chosen files it found changed."""
+
+    run: int
+    at: dt.datetime
+    changed: int
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What happened when, in order of time."""
+
+    observed: tuple[Observed, ...]
+    processed: tuple[Processed, ...]
+    harvested: tuple[Harvested, ...]
+
+
+def timeline(database: Database, chosen: Chosen) -> Timeline:
+    """Read when files were observed and processed.
+
+    Parameters
+    ----------
+    database : Database
+        The catalog.
+    chosen : Chosen
+        Which files.
+
+    Raises
+    ------
+    UsageError
+        Where nothing that was chosen has a date.
+    """
+    wanted = condition(database, chosen)
+    with database.read() as connection:
+        observed = [Observed(*row) for row in _observed(connection, wanted)]
+        processed = [Processed(*row) for row in _processed(connection, wanted)]
+        harvested = [Harvested(*row) for row in _harvested(connection, wanted)]
+    if not observed and not processed:
+        raise nothing(chosen, "dates")
+    return Timeline(tuple(observed), tuple(processed), tuple(harvested))
+
+
+def _observed(connection: Any, wanted: Condition) -> list[tuple[Any, ...]]:
+    start, end = (column(connection, "files", name, "DOUBLE", "f") for name in ("expstart", "expend"))
+    day = column(connection, "files", "date_obs_mjd", "DOUBLE", "f")
+    target = column(connection, "files", "targname", "VARCHAR", "f")
+    return list(
+        connection.execute(
+            f"""SELECT target, instrument, {_moment("min(start)")} AS first, {_moment("max(finish)")} AS last, count(*)
+                FROM (SELECT coalesce(nullif({target}, ''), 'no target') AS target, f.instrument,
+                             coalesce({start}, {day}) AS start, coalesce({end}, {start}, {day}) AS finish
+                      FROM files f WHERE {wanted.sql})
+                WHERE start IS NOT NULL
+                GROUP BY target, instrument, floor(start) ORDER BY first, target, instrument""",
+            list(wanted.values),
+        ).fetchall()
+    )
+
+
+def _moment(mjd: str) -> str:
+    return f"TIMESTAMP '1858-11-17' + to_microseconds(CAST({mjd} * 86400e6 AS BIGINT))"
+
+
+def _processed(connection: Any, wanted: Condition) -> list[tuple[Any, ...]]:
+    """Every version that the catalog has seen, by the day that the archive took it in."""
+    ingest = column(connection, "file_version", "ingestCompletionDate_mjd", "DOUBLE", "v")
+    pipeline = column(connection, "file_version", "cal_ver", "VARCHAR", "v")
+    return list(
+        connection.execute(
+            f"""SELECT CAST({_moment("ingest")} AS DATE) AS day, cal_ver, count(*), count(*) FILTER (current)
+                FROM (SELECT {ingest} AS ingest, coalesce(nullif({pipeline}, ''), 'not calibrated') AS cal_ver,
+                             v.until_run IS NULL AS current
+                      FROM file_version v WHERE v.filename IN (SELECT f.filename FROM files f WHERE {wanted.sql}))
+                WHERE ingest IS NOT NULL GROUP BY day, cal_ver ORDER BY day, cal_ver""",
+            list(wanted.values),
+        ).fetchall()
+    )
+
+
+def _harvested(connection: Any, wanted: Condition) -> list[tuple[Any, ...]]:
+    return list(
+        connection.execute(
+            f"""SELECT r.run, any_value(r.ended_at), count(c.key)
+                FROM runs r LEFT JOIN changes c ON c.run = r.run AND c.what = 'file' AND c.kind = 'changed'
+                    AND c.key IN (SELECT f.filename FROM files f WHERE {wanted.sql})
+                GROUP BY r.run ORDER BY r.run""",
+            list(wanted.values),
+        ).fetchall()
+    )
+
+
+def draw_timeline(database: Database, chosen: Chosen | None = None) -> Drawing:
+    """Draw what was observed when, by target, and under it what the archive processed when, by pipeline version.
+
+    Parameters
+    ----------
+    database, chosen
+        See `timeline`.
+
+    Raises
+    ------
+    UsageError
+        See `timeline`.
+    """
+    wanted = chosen or Chosen()
+    return picture_of(timeline(database, wanted), wanted.told())
+
+
+def picture_of(found: Timeline, title: str) -> Drawing:
+    """Draw a timeline that was read already."""
+    targets = _targets(found)
+    with look():
+        height = 1.2 + 0.24 * len(targets)
+        figure = sheet(10.0, 3.6 + height)
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(max(height, 1.6), 2.4))
+        _draw_observed(above, found, targets)
+        _draw_processed(below, found)
+        files = sum(one.files for one in found.observed)
+        nights = len({one.start.date() for one in found.observed})
+        told = f"{plural(files, 'file')} observed on {plural(nights, 'day')}"
+        versions = sum(one.files for one in found.processed)
+        told += f", {plural(versions, 'version')} of them processed"
+        changed = sum(one.changed for one in found.harvested)
+        told += f", {changed:,} found changed by later harvests" if changed else ""
+        above.set_title(f"{title}\n{told}", loc="left")
+    return Drawing(figure, told)
+
+
+def _targets(found: Timeline) -> list[str]:
+    """Those with most files, in the order in which they were first observed."""
+    files: dict[str, int] = {}
+    for one in found.observed:
+        files[one.target] = files.get(one.target, 0) + one.files
+    most = set(sorted(files, key=lambda name: (-files[name], name))[:_MOST_TARGETS])
+    kept = [name for name in files if name in most]
+    return kept if len(kept) == len(files) else [*kept, _others(len(files) - len(kept))]
+
+
+def _others(count: int) -> str:
+    return f"{plural(count, 'other target')}"
+
+
+def _draw_observed(axes: Any, found: Timeline, targets: list[str]) -> None:
+    colours = instrument_colours(one.instrument for one in found.observed)
+    row = {name: place for place, name in enumerate(targets)}
+    for instrument, colour in colours.items():
+        mine = [one for one in found.observed if one.instrument == instrument]
+        rows = [row.get(one.target, len(targets) - 1) for one in mine]
+        starts, ends = [one.start for one in mine], [one.end for one in mine]
+        axes.hlines(rows, starts, ends, color=colour, linewidth=5)
+        axes.scatter(starts, rows, marker="|", s=70, color=colour, linewidths=1.6, label=instrument.upper())
+    axes.set_yticks(range(len(targets)), targets, fontsize=8)
+    axes.set_ylim(len(targets) - 0.4, -0.6)
+    axes.set_ylabel("observed")
+    axes.grid(axis="x", color=GREY, alpha=0.25, linewidth=0.5)
+    if colours:
+        axes.legend(loc="lower left", bbox_to_anchor=(1.0, 0.0), fontsize=8)
+
+
+def _draw_processed(axes: Any, found: Timeline) -> None:
+    from matplotlib import dates
+
+    versions = sorted({one.cal_ver for one in found.processed}, key=_by_number)
+    edges = _edges(found)
+    columns = [[dates.date2num(one.day) for one in found.processed if one.cal_ver == name] for name in versions]
+    weights = [[one.files for one in found.processed if one.cal_ver == name] for name in versions]
+    if columns:
+        axes.hist(columns, bins=edges, weights=weights, stacked=True, color=_shades(len(versions)), label=versions)
+    axes.set_xlim(edges[0], edges[-1])
+    _draw_harvested(axes, found, edges)
+    axes.set_ylabel("files processed")
+    locator = dates.AutoDateLocator()
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
+    axes.set_xlabel("UTC")
+    if versions:
+        axes.legend(loc="lower left", bbox_to_anchor=(1.0, 0.0), fontsize=8, title="pipeline", title_fontsize=8)
+
+
+def _draw_harvested(axes: Any, found: Timeline, edges: list[float]) -> None:
+    """Mark the days of harvests within the picture, and how many files each day's found changed."""
+    from matplotlib import dates
+
+    by_day: dict[dt.date, list[Harvested]] = {}
+    for one in found.harvested:
+        if edges[0] <= dates.date2num(one.at) <= edges[-1]:
+            by_day.setdefault(one.at.date(), []).append(one)
+    for day, group in by_day.items():
+        axes.axvline(day, color="black", linewidth=0.8, linestyle=":")
+        runs = f"run {group[0].run}" if len(group) == 1 else f"runs {group[0].run} to {group[-1].run}"
+        changed = sum(one.changed for one in group)
+        told = f"{runs}: {changed:,} changed " if changed else f"{runs} "
+        style = {"ha": "right", "va": "top", "fontsize": 7, "rotation": 90}
+        axes.annotate(told, (day, 0.97), xycoords=("data", "axes fraction"), **style)
+
+
+def _edges(found: Timeline) -> list[float]:
+    """Bins that are as wide all over the picture."""
+    from matplotlib import dates
+
+    days = [dates.date2num(one.day) for one in found.processed]
+    days += [dates.date2num(one.start) for one in found.observed]
+    margin = 1 + 0.02 * (max(days) - min(days))
+    low, high = min(days) - margin, max(days) + margin
+    return [low + (high - low) * place / _BINS for place in range(_BINS + 1)]
+
+
+def _by_number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdigit() else -1 for part in version.split("."))
+
+
+def _shades(count: int) -> list[Any]:
+    """Older versions lighter, newer ones darker."""
+    from matplotlib import colormaps
+
+    return [colormaps["viridis_r"](0.1 + 0.85 * place / max(count - 1, 1)) for place in range(count)]

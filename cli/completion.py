@@ -1,0 +1,282 @@
+"""What the shell offers after the tab key: searches, keywords and their values, targets, files.
+
+A completion must be quick and never in the way: it waits for no lock, and where it cannot know, it offers nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import typer
+
+Offer = list[tuple[str, str]]
+"""Candidates, each with a word about it; shells that can show these do."""
+
+_MOST = 200
+_WAIT = 0.2
+
+
+def _ask(context: typer.Context, sql: str, values: Iterable[object] = ()) -> list[tuple[Any, ...]]:
+    """Run a query over the catalog that the words before name; nothing where it cannot be had at once."""
+    from catalog.errors import MastlakeError
+
+    given = context.find_root().params.get("catalog") or os.environ.get("MASTLAKE_CATALOG") or "mastlake.duckdb"
+    if not Path(given).exists():
+        return []
+    import duckdb
+
+    from catalog.store.database import Database
+
+    try:
+        with Database(given, wait=_WAIT).read() as connection:
+            return list(connection.execute(sql, list(values)).fetchall())
+    except (MastlakeError, duckdb.Error):
+        return []
+
+
+def searches(context: typer.Context, incomplete: str) -> Offer:
+    """Saved searches, and those that mastlake.toml describes."""
+    found = _ask(context, "SELECT name, coalesce(instrument, 'observations') FROM searches ORDER BY name")
+    offered = {str(name): str(instrument) for name, instrument in found}
+    return _starting({**_declared(context), **offered}, incomplete)
+
+
+def _declared(context: typer.Context) -> dict[str, str]:
+    from catalog.errors import MastlakeError
+    from catalog.settings import read_defaults
+
+    given = context.find_root().params.get("catalog") or os.environ.get("MASTLAKE_CATALOG") or "mastlake.duckdb"
+    try:
+        declared = read_defaults(Path(given)).searches
+    except MastlakeError:
+        return {}
+    return {name: one.search.instrument or "observations" for name, one in declared.items()}
+
+
+def instruments(incomplete: str) -> Offer:
+    """Whose keyword searches there are."""
+    from catalog.keywords import SERVICES
+
+    return _starting(dict.fromkeys(SERVICES, ""), incomplete.lower())
+
+
+def formats(incomplete: str) -> Offer:
+    """Forms of an answer."""
+    known = ("table", "csv", "json", "jsonl", "parquet", "votable", "ecsv")
+    return _starting(dict.fromkeys(known, ""), incomplete)
+
+
+def keywords(incomplete: str) -> Offer:
+    """Names of keywords."""
+    from catalog.keywords import dictionary
+
+    return _starting({name: word.meaning or "" for name, word in dictionary().items()}, incomplete)
+
+
+def criteria(context: typer.Context, incomplete: str) -> Offer:
+    """``keyword=value``: first the keyword, then its values, after a comma the next value."""
+    name, equals, typed = incomplete.partition("=")
+    if not equals:
+        return _criteria_begun(context, name)
+    before, comma, last = typed.rpartition(",")
+    head = f"{name}={before}{comma}"
+    taken = {word.strip().lower() for word in before.split(",")}
+    values = {value: meaning for value, meaning in _values(context, name).items() if value.lower() not in taken}
+    return [(f"{head}{value}", meaning) for value, meaning in _in_typed_case(values, last)]
+
+
+def _criteria_begun(context: typer.Context, begun: str) -> Offer:
+    """Keywords with their equals sign; a single one with its values, so that the shell goes on without a space."""
+    from catalog.keywords import dictionary
+
+    instrument = context.params.get("instrument")
+    known = {
+        name: word.meaning or ""
+        for name, word in dictionary().items()
+        if name.startswith(begun) and (instrument is None or str(instrument).lower() in word.instruments)
+    }
+    if len(known) != 1:
+        return [(f"{name}=", meaning) for name, meaning in list(known.items())[:_MOST]]
+    (name,) = known
+    values = list(_values(context, name).items())
+    if not values:
+        return [(f"{name}=", known[name]), (f"{name}=..", "")]
+    return [(f"{name}={value}", meaning) for value, meaning in values]
+
+
+def _values(context: typer.Context, name: str) -> dict[str, str]:
+    """The values that a keyword can have, and how many files of the catalog have each."""
+    from catalog.keywords import dictionary
+
+    word = dictionary().get(name)
+    if word is None:
+        return {}
+    quoted = '"' + word.name.replace('"', '""') + '"'
+    counted = _ask(
+        context,
+        f"""SELECT CAST({quoted} AS VARCHAR) AS value, count(*) FROM files WHERE value IS NOT NULL AND value <> ''
+            GROUP BY value ORDER BY count(*) DESC LIMIT {_MOST}""",
+    )
+    present = {_written(word.kind, value): f"{count:,} files" for value, count in counted}
+    if word.kind == "boolean":
+        present = {value: present.get(value, "") for value in ("T", "F")}
+    return {**present, **{value: "" for value in word.allowed if value not in present}}
+
+
+def _written(kind: str, value: str) -> str:
+    if kind == "boolean":
+        return "T" if value in ("t", "true") else "F"
+    return f'"{value}"' if "," in value else value
+
+
+def targets(context: typer.Context, incomplete: str) -> Offer:
+    """Names of harvested targets."""
+    sql = f"""SELECT targname, count(*) FROM files WHERE targname <> ''
+              GROUP BY targname ORDER BY targname LIMIT {_MOST}"""
+    return _in_typed_case({name: f"{count:,} files" for name, count in _ask(context, sql)}, incomplete)
+
+
+def fits_files(context: typer.Context, incomplete: str) -> Offer:
+    """FITS files in the folder that was begun, and names of the catalog's local files."""
+    folder, _, begun = incomplete.rpartition("/")
+    here = sorted(Path(folder or ".").glob(f"{begun}*")) if not begun.startswith("*") else []
+    offered = {
+        f"{folder}/{one.name}" if folder else one.name: ""
+        for one in here[:_MOST]
+        if one.name.endswith((".fits", ".fits.gz")) and not one.name.startswith(".")
+    }
+    offered |= {f"{folder}/{one.name}/" if folder else f"{one.name}/": "" for one in here if _is_folder(one)}
+    if not folder:
+        sql = f"""SELECT filename, path FROM local_files WHERE starts_with(filename, ?)
+                  AND filename LIKE '%.fits' ORDER BY filename LIMIT {_MOST}"""
+        offered |= {str(name): str(path) for name, path in _ask(context, sql, [begun])}
+    return _starting(offered, incomplete)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".") and any(path.glob("*.fits"))
+
+
+def previewed(context: typer.Context, incomplete: str) -> Offer:
+    """Searches, and observations that have a preview."""
+    sql = f"""SELECT DISTINCT obs_id FROM products WHERE upper("productType") = 'PREVIEW' AND starts_with(obs_id, ?)
+              ORDER BY obs_id LIMIT {_MOST}"""
+    return searches(context, incomplete) + [(str(name), "") for (name,) in _ask(context, sql, [incomplete])]
+
+
+def product_types(context: typer.Context, incomplete: str) -> Offer:
+    """Product types, also after a comma."""
+    return _listed(context, "productType", ("SCIENCE", "INFO", "AUXILIARY", "PREVIEW", "THUMBNAIL"), incomplete)
+
+
+def subgroups(context: typer.Context, incomplete: str) -> Offer:
+    """Product subgroups, also after a comma."""
+    return _listed(context, "productSubGroupDescription", (), incomplete)
+
+
+def dataproducts(context: typer.Context, incomplete: str) -> Offer:
+    """Kinds of data product, also after a comma."""
+    return _listed(context, "dataproduct_type", ("image", "spectrum", "cube", "timeseries"), incomplete)
+
+
+def levels(incomplete: str) -> Offer:
+    """Calibration levels, also after a comma."""
+    before, comma, last = incomplete.rpartition(",")
+    return [(f"{before}{comma}{level}", "") for level in ("1", "2", "3") if level.startswith(last)]
+
+
+def _listed(context: typer.Context, column: str, known: tuple[str, ...], incomplete: str) -> Offer:
+    before, comma, last = incomplete.rpartition(",")
+    sql = f"""SELECT "{column}", count(*) FROM products WHERE "{column}" IS NOT NULL
+              GROUP BY ALL ORDER BY 1 LIMIT {_MOST}"""
+    present = {str(value): f"{count:,} products" for value, count in _ask(context, sql)}
+    taken = before.split(",")
+    values = {value: word for value, word in {**dict.fromkeys(known, ""), **present}.items() if value not in taken}
+    return [(f"{before}{comma}{value}", word) for value, word in _in_typed_case(values, last)]
+
+
+def _starting(offered: Mapping[str, str], begun: str) -> Offer:
+    return [(name, word) for name, word in offered.items() if name.startswith(begun)][:_MOST]
+
+
+def _in_typed_case(offered: Mapping[str, str], begun: str) -> Offer:
+    """Candidates that begin as typed; letters already typed stay, since values match without regard to case."""
+    fitting = [(value, word) for value, word in offered.items() if value.lower().startswith(begun.lower())]
+    return [(begun + value[len(begun) :], word) for value, word in fitting][:_MOST]
+
+
+def completing(environment: Mapping[str, str]) -> bool:
+    """Say whether bash asks for a completion; its words need another look."""
+    return environment.get("_MASTLAKE_COMPLETE") == "complete_bash" and "COMP_WORDS" in environment
+
+
+def complete_in_bash(application: Callable[[], object], environment: MutableMapping[str, str]) -> None:
+    """Answer bash, which breaks words at ``=`` and wants only the piece after it.
+
+    Parameters
+    ----------
+    application : callable
+        Answers for whole words.
+    environment : mapping
+        With ``COMP_WORDS`` and ``COMP_CWORD``; whole words are put in their place.
+    """
+    pieces = environment["COMP_WORDS"].split("\n")
+    at = min(int(environment["COMP_CWORD"]), len(pieces) - 1)
+    words, current, before = whole_words(pieces, at)
+    environment["COMP_WORDS"], environment["COMP_CWORD"] = "\n".join(_quoted(word) for word in words), str(current)
+    answer = io.StringIO()
+    try:
+        with redirect_stdout(answer):
+            application()
+    finally:
+        lines = answer.getvalue().splitlines()
+        sys.stdout.write("".join(f"{line.removeprefix(before)}\n" for line in lines))
+
+
+def _quoted(word: str) -> str:
+    """A word as it is split again: the shell's own quotes stay."""
+    return word or "''"
+
+
+def whole_words(pieces: list[str], at: int) -> tuple[list[str], int, str]:
+    """Put words together again that bash broke at ``=``.
+
+    Parameters
+    ----------
+    pieces : list of str
+        As bash has them.
+    at : int
+        Which one the cursor is in.
+
+    Returns
+    -------
+    words : list of str
+        Whole ones, up to the cursor's.
+    current : int
+        Which one the cursor is in.
+    before : str
+        What of that word stands before the cursor's piece.
+
+    Examples
+    --------
+    >>> whole_words(["mastlake", "find", "-k", "exp_type", "=", "NIS"], 5)
+    (['mastlake', 'find', '-k', 'exp_type=NIS'], 3, 'exp_type=')
+    """
+    words: list[str] = []
+    before = ""
+    joining = False
+    for place, piece in enumerate(pieces[: at + 1]):
+        if words and (piece == "=" or joining):
+            before = words[-1] + (piece if place == at and piece == "=" else "")
+            words[-1] += piece
+        else:
+            before = ""
+            words.append(piece)
+        joining = piece == "="
+    return words, len(words) - 1, before

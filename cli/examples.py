@@ -1,0 +1,147 @@
+"""The end of every command's ``--help``: examples that run, and where to go on from there."""
+
+from __future__ import annotations
+
+import typer
+
+_SOSS = "-k exp_type=NIS_SOSS -k date_obs_mjd=2022-06-01..2022-08-04"
+
+EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
+    "demo": (("The whole job, offline, in a folder of its own", "mastlake demo --dir tour"),),
+    "harvest": (
+        (
+            "See what would be asked, and how many files match",
+            f"mastlake harvest soss --instrument niriss {_SOSS} --dry-run",
+        ),
+        ("Save a search, and run it", f"mastlake harvest soss --instrument niriss {_SOSS}"),
+        ("Weeks later: what changed in it since", "mastlake harvest soss"),
+        ("All saved searches, for a script", "mastlake harvest --json"),
+        ("Observations instead of files", "mastlake harvest ero --observations -k proposal_id=2734 -k calib_level=2,3"),
+    ),
+    "searches": (("What is saved", "mastlake searches"),),
+    "runs": (("What ran, newest last", "mastlake runs --json"),),
+    "changes": (
+        ("What the last run changed", "mastlake changes"),
+        ("Which files run 1 brought, for a script", "mastlake changes 1 --what file --json"),
+    ),
+    "diff": (("What became of files between two runs", "mastlake diff 1 2 --what file"),),
+    "sql": (
+        (
+            "Hours on each target",
+            'mastlake sql "SELECT targname, sum(effexptm) / 3600 AS hours FROM files GROUP BY ALL"',
+        ),
+        ("To a file that astropy reads, with units", 'mastlake sql "FROM files" --format ecsv -o files.ecsv'),
+        ("The columns that there are", 'mastlake sql "DESCRIBE files"'),
+    ),
+    "find": (
+        ("By keyword, target and time", "mastlake find -k exp_type=NIS_SOSS --target WASP* --since 2022-07-01"),
+        ("Near a place: right ascension, declination, radius", "mastlake find --cone 217.3267,-3.4445,30s"),
+        ("The same question in SQL, to go on from", "mastlake find -k tsovisit=T --explain"),
+    ),
+    "products": (
+        ("What a search could download", "mastlake products soss --type SCIENCE,INFO --level 2,3"),
+        ("Its extracted spectra, for a script", "mastlake products soss --subgroup X1DINTS --json"),
+    ),
+    "sync": (
+        ("See what would be fetched, and why", "mastlake sync soss --subgroup X1DINTS --dest data --dry-run"),
+        ("Fetch it; run again to continue, or to renew", "mastlake sync soss --subgroup X1DINTS --dest data"),
+        (
+            "Any question as the selection",
+            "mastlake sync --sql \"SELECT filename FROM files WHERE filename LIKE '%x1dints%'\" --dest data",
+        ),
+    ),
+    "script": (("For a machine without mastlake", "mastlake script soss --subgroup X1DINTS -o fetch.sh"),),
+    "index": (
+        ("Read all headers below a folder", "mastlake index data"),
+        ("And every byte, against the archive's checksums", "mastlake index data --verify --json"),
+    ),
+    "status": (
+        ("Catalog and disk", "mastlake status"),
+        ("And how many files each search matches now", "mastlake status --ask"),
+    ),
+    "outdated": (("Which local files are no longer the archive's, and why", "mastlake outdated --why"),),
+    "inputs": (("What went into a product", "mastlake inputs jw02734-o002_t001_niriss_x1dints.fits"),),
+    "outputs": (("What was made from a file", "mastlake outputs jw02734002001_04101_00001-seg001_nis_calints.fits"),),
+    "keywords": (
+        ("What a keyword means, and its values", "mastlake keywords exp_type"),
+        ("Find one by its meaning", 'mastlake keywords "guide star"'),
+    ),
+    "plot": (
+        ("Spectra, or time against wavelength", "mastlake plot data/jw02734002001_04101_00001-seg001_nis_x1dints.fits"),
+        ("As a drawing that scales", "mastlake plot jw02734002001_04101_00001-seg001_nis_x1dints.fits -o spectra.svg"),
+    ),
+    "preview": (
+        ("A search at a glance", "mastlake preview soss --limit 4"),
+        ("On one sheet", "mastlake preview soss --limit 9 -o sheet.png"),
+    ),
+    "sky": (
+        ("Everything in the catalog", "mastlake sky"),
+        ("One search, as a drawing that scales", "mastlake sky soss -o soss.svg"),
+        ("The corners, for a script", "mastlake sky -k exp_type=NIS_SOSS --json"),
+    ),
+    "timeline": (
+        ("Everything in the catalog", "mastlake timeline"),
+        ("One target", "mastlake timeline --target WASP* -o wasp.pdf"),
+    ),
+    "login": (("Keep a token for files that are not public yet", "mastlake login"),),
+    "simulate": (("To try things on: set MASTLAKE_SERVER to what it prints", "mastlake simulate --port 8765"),),
+}
+
+SEE_ALSO: dict[str, str] = {
+    "demo": "harvest, sync, simulate",
+    "harvest": "keywords, searches, changes, products, sync",
+    "searches": "harvest, runs",
+    "runs": "changes, diff",
+    "changes": "diff, outdated, timeline",
+    "diff": "changes, runs",
+    "sql": "find, keywords",
+    "find": "keywords, sql, sky, timeline",
+    "products": "sync, script, preview",
+    "sync": "products, outdated, index, login",
+    "script": "sync",
+    "index": "outdated, sql",
+    "status": "outdated, harvest",
+    "outdated": "sync, changes",
+    "keywords": "find, harvest",
+    "plot": "preview, sync",
+    "preview": "plot, products",
+    "sky": "find, timeline",
+    "timeline": "changes, sky",
+    "login": "sync",
+    "simulate": "demo",
+}
+
+MAIN = """Start:
+  mastlake demo
+  mastlake harvest soss --instrument niriss -k exp_type=NIS_SOSS
+  mastlake COMMAND --help
+
+Files:
+  mastlake.duckdb  the catalog, which any DuckDB client opens
+  mastlake.toml    beside it: searches, destinations, and defaults of any option
+
+Environment:
+  MASTLAKE_CATALOG, MASTLAKE_SERVER  as --catalog and --server
+  MASTLAKE_WAIT                      seconds to wait for another process to let go of the catalog
+  MAST_API_TOKEN                     for files that are not public yet
+  NO_COLOR                           no colours
+
+Exit codes:
+  0 done; 1 not all could be done; 2 wrong usage; 130 interrupted, what was finished is kept"""
+
+
+def give_examples(app: typer.Typer) -> None:
+    """Put its examples at the end of every command's help."""
+    for one in app.registered_commands:
+        name = str(one.name)
+        if name in EXAMPLES:
+            one.epilog = ending(name)
+
+
+def ending(name: str) -> str:
+    """Return the end of a command's help."""
+    parts = [f"  # {why}\n  $ {words}" for why, words in EXAMPLES[name]]
+    text = "Examples:\n" + "\n".join(parts)
+    if name in SEE_ALSO:
+        text += f"\n\nSee also: {SEE_ALSO[name]}"
+    return text.replace("[", "\\[")

@@ -1,0 +1,62 @@
+"""Pictures: to a file, and in terminals that can show one."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import Settings
+from .output import put_json, say
+
+if TYPE_CHECKING:
+    from catalog.plots import Drawing
+
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="PICTURE", help="PNG, SVG or PDF, by its ending.")
+]
+Show = Annotated[
+    bool | None,
+    typer.Option("--show/--no-show", help="Also show it in the terminal; by default where stdout is one."),
+]
+
+
+def deliver(
+    drawing: Drawing, picture: Path, chosen: Settings, show: bool | None, json: bool, facts: dict[str, Any]
+) -> None:
+    """Write a picture to its file, show it where that is possible, and say what was drawn."""
+    drawing.write(picture)
+    if json:
+        put_json({"picture": str(picture), "drawn": drawing.told, **facts})
+        return
+    if wants_show(show, chosen):
+        put_picture(drawing.png())
+    if chosen.verbosity >= 0:
+        say(f"{picture}: {drawing.told}")
+
+
+def wants_show(show: bool | None, chosen: Settings) -> bool:
+    """Say whether a picture goes to the terminal: as asked, or where stdout is a terminal with colours."""
+    if show is not None:
+        return show
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM", "dumb") == "dumb"
+    return sys.stdout.isatty() and not plain and chosen.verbosity >= 0
+
+
+def put_picture(png: bytes) -> None:
+    """Draw a picture in the terminal, in the best way that it says it knows: kitty's, sixels, or half blocks."""
+    from PIL import Image
+    from rich.console import Console
+    from textual_image.renderable import HalfcellImage, UnicodeImage
+    from textual_image.renderable import Image as Best
+
+    console = Console(file=sys.stdout)
+    way = Best if Best is not UnicodeImage else HalfcellImage  # asked for although stdout is no terminal
+    with Image.open(io.BytesIO(png)) as picture:
+        fit = picture.convert("RGB")
+        width = min(console.width, 120)
+        console.print(way(fit, width=width, height="auto"))

@@ -1,0 +1,99 @@
+"""``mastlake preview``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .completion import previewed
+from .options import Json, Settings, settings
+from .output import plural, put_json, say
+from .picture import Show, put_picture, wants_show
+
+if TYPE_CHECKING:
+    from catalog.previews import Preview
+
+
+def register(app: typer.Typer) -> None:
+    app.command("preview")(preview)
+
+
+def preview(
+    context: typer.Context,
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME", help="Names of files, obs_id of observations, or searches.", autocompletion=previewed
+        ),
+    ],
+    dest: Annotated[Path, typer.Option(metavar="DIR", help="Where the images go.")] = Path("previews"),
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Images at most.")] = 12,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="PICTURE", help="Put all of them on one PNG, SVG or PDF.")
+    ] = None,
+    show: Show = None,
+    json: Json = False,
+) -> None:
+    """Fetch the archive's preview images, and show them.
+
+    Images that are on disk already are not fetched again. Their paths are printed where they are not shown.
+    """
+    from dataclasses import asdict
+
+    from catalog.plots.canvas import checked_ending
+    from catalog.previews import previews
+
+    chosen = settings(context)
+    if output is not None:
+        checked_ending(output)
+    found = previews(chosen.database, names, limit)
+    failed = _fetch(chosen, found, dest, json)
+    here = [(one, dest / one.filename) for one in found if one.filename not in failed]
+    sheet_written = _show(chosen, [path for _, path in here], output, False if json else show)
+    if json:
+        put_json([{**asdict(one), "path": str(path)} for one, path in here])
+    elif not sheet_written:
+        for _, path in here:
+            typer.echo(path)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _fetch(chosen: Settings, found: list[Preview], dest: Path, json: bool) -> set[str]:
+    """Fetch what is not here yet; say and return what could not be had."""
+    from catalog.previews import selecting
+    from catalog.sync import find_token, sync
+    from catalog.sync.selection import Selection
+
+    from .progress import sync_progress
+
+    with sync_progress(chosen.verbosity < 0 or json) as shown:
+        report = sync(
+            chosen.database, Selection(sql=selecting(found)), server=chosen.server, dest=dest,
+            token=find_token(), on_event=shown,
+        )  # fmt: skip
+    for failure in report.failures:
+        say(f"mastlake: {failure.filename or 'not tried'}: {failure.reason}")
+    if report.interrupted:
+        raise KeyboardInterrupt
+    return {failure.filename for failure in report.failures}
+
+
+def _show(chosen: Settings, paths: list[Path], output: Path | None, show: bool | None) -> bool:
+    """Put the images on a sheet, where one was asked for, and on the terminal; say whether either was done."""
+    on_terminal = wants_show(show, chosen)
+    if not paths or (output is None and not on_terminal):
+        return False
+    from catalog.plots import draw_pictures
+
+    drawing = draw_pictures(paths)
+    if output is not None:
+        drawing.write(output)
+        say(f"{output}: {drawing.told}")
+    if on_terminal:
+        put_picture(drawing.png())
+        if output is None:
+            say(f"{plural(len(paths), 'preview')} in {paths[0].parent}")
+    return True

@@ -1,0 +1,52 @@
+"""``mastlake sky``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from .choosing import Cone, Name, Since, Sql, Target, Until, choice
+from .options import Criteria, Json, settings
+from .picture import Output, Show, deliver
+
+
+def register(app: typer.Typer) -> None:
+    app.command("sky")(sky)
+
+
+def sky(
+    context: typer.Context,
+    name: Name = None,
+    criteria: Criteria = None,
+    target: Target = None,
+    cone: Cone = None,
+    since: Since = None,
+    until: Until = None,
+    sql: Sql = None,
+    output: Output = None,
+    show: Show = None,
+    json: Json = False,
+) -> None:
+    """Draw where on the sky files lie: the footprints of a search, of criteria, or of everything.
+
+    Footprints close together are drawn on a map around them, others on the whole sky. Without -o the picture is
+    sky.png.
+    """
+    from dataclasses import asdict
+
+    from catalog.plots.canvas import checked_ending
+    from catalog.plots.sky import footprints, picture_of
+
+    picture = checked_ending(output or Path("sky.png"))
+    chosen = settings(context)
+    wanted = choice(name, criteria, target, cone, since, until, sql)
+    found = footprints(chosen.database, wanted)
+    facts = {
+        "files": found.files,
+        "unplaced": found.unplaced,
+        "centre": list(found.centre),
+        "radius": found.radius,
+        "footprints": [asdict(one) for one in found.footprints],
+    }
+    deliver(picture_of(found, wanted.told()), picture, chosen, show, json, facts)

@@ -1,0 +1,46 @@
+"""``mastlake timeline``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from .choosing import Cone, Name, Since, Sql, Target, Until, choice
+from .options import Criteria, Json, settings
+from .picture import Output, Show, deliver
+
+
+def register(app: typer.Typer) -> None:
+    app.command("timeline")(timeline)
+
+
+def timeline(
+    context: typer.Context,
+    name: Name = None,
+    criteria: Criteria = None,
+    target: Target = None,
+    cone: Cone = None,
+    since: Since = None,
+    until: Until = None,
+    sql: Sql = None,
+    output: Output = None,
+    show: Show = None,
+    json: Json = False,
+) -> None:
+    """Draw when files were observed, and when the archive processed them and processed them again.
+
+    Below the observations of each target stand all versions of their files that the catalog has seen, by pipeline
+    version, and what each harvest found changed. Without -o the picture is timeline.png.
+    """
+    from dataclasses import asdict
+
+    from catalog.plots.canvas import checked_ending
+    from catalog.plots.timeline import picture_of
+    from catalog.plots.timeline import timeline as read_timeline
+
+    picture = checked_ending(output or Path("timeline.png"))
+    chosen = settings(context)
+    wanted = choice(name, criteria, target, cone, since, until, sql)
+    found = read_timeline(chosen.database, wanted)
+    deliver(picture_of(found, wanted.told()), picture, chosen, show, json, asdict(found))
