@@ -11,9 +11,11 @@ from typing import Any
 
 from catalog.errors import DiskError, MastlakeError
 from catalog.store.database import Database
+from catalog.store.records import utc_now
 from catalog.sync.doubt import Doubt
 from catalog.sync.events import Event, Finished, Note, OnEvent, Planned
 from catalog.sync.pace import Halted
+from catalog.sync.partial import put_aside
 from catalog.sync.plan import TO_DO, Item, Plan
 from catalog.sync.pool import Pool, Result
 from catalog.sync.proof import Done
@@ -113,7 +115,7 @@ class _Run:
         self.counts: Counter[str] = Counter()
         self.failures: list[Failure] = []
         self.recorder = Recorder(database)
-        self.doubt = Doubt(database, plan.doubt)
+        self.doubt = Doubt(database, plan.doubt, put_aside(plan.dest))
         self._lock = threading.Lock()
         self._on_event = on_event
         line.on_event = self.tell
@@ -176,9 +178,9 @@ class _Run:
 
     def _settle(self) -> None:
         """Decide about files whose MD5 alone is not as listed: they are wrong, or the checksums are no MD5."""
+        if text := self.doubt.text():
+            self.tell(Note(text))
         accepted = self.doubt.accepts()
-        if accepted:
-            self.tell(Note(self.doubt.text()))
         for mismatch in self.doubt.held:
             done = mismatch.digest_only
             assert done is not None
@@ -209,7 +211,10 @@ def _put_in_place(kept: Path, done: Done) -> Done:
 def _explain(item: Item, error: Exception) -> str:
     """One line that says why an item failed."""
     if isinstance(error, Denied):
-        until = f" until {item.release_at:%Y-%m-%d}" if item.release_at else ""
+        until = ""
+        if item.release_at:
+            passed = item.release_at < utc_now()
+            until = f"{', though listed as public since' if passed else ' until'} {item.release_at:%Y-%m-%d}"
         return f"exclusive to program {item.program or 'unknown'}{until}: {error}"
     if isinstance(error, OSError):
         return error.strerror or str(error)

@@ -1,7 +1,8 @@
 """Are the archive's checksums MD5 at all? It is assumed, since they have 32 hex digits.
 
-Where no checksum of any file ever agreed, though length and structure are right and fetching again brings the
-same bytes, it is the assumption that is wrong, not every file.
+Where no checksum of any file ever agreed, though length and structure are right and a later sync receives the
+same bytes again, it is the assumption that is wrong, not every file. One sync alone proves nothing: something on
+the way may spoil all that passes for a night. So its bytes are only put aside, and the next one decides.
 """
 
 from __future__ import annotations
@@ -29,12 +30,16 @@ class Doubt:
         Where an earlier agreement is looked up, once it matters.
     known : bool
         Whether the plan found already that no checksum ever agreed.
+    earlier : frozenset of str
+        The names of what earlier syncs put aside; the bytes' MD5 is part of them.
     """
 
-    def __init__(self, database: Database, known: bool = False) -> None:
-        self._enough = 1 if known else ENOUGH
+    def __init__(self, database: Database, known: bool = False, earlier: frozenset[str] = frozenset()) -> None:
         self.held: list[Mismatch] = []
         self._database = database
+        self._known = known
+        self._earlier = earlier
+        self._confirmed = 0
         self._agreed = False
         self._before: bool | None = None
         self._lock = threading.Lock()
@@ -47,26 +52,30 @@ class Doubt:
     def hold(self, mismatch: Mismatch) -> None:
         """Keep a file in mind whose bytes came twice the same, and are not as listed only in MD5."""
         self.held.append(mismatch)
+        self._confirmed += mismatch.kept is not None and mismatch.kept.name in self._earlier
 
     def doubtful(self) -> bool:
         """Whether fetching again would prove nothing."""
-        return len(self.held) >= self._enough and self.accepts()
+        return len(self.held) >= (1 if self._known else ENOUGH) and self._never_agreed()
 
     def accepts(self) -> bool:
         """Whether length and structure must do."""
-        if len(self.held) < self._enough or self._agreed:
-            return False
+        return bool(self.held) and (self._known or self._confirmed >= ENOUGH) and self._never_agreed()
+
+    def _never_agreed(self) -> bool:
         with self._lock:
             if self._before is None:
                 self._before = agreed_before(self._database)
         return not (self._before or self._agreed)
 
     def text(self) -> str:
-        """Say it, for the user."""
-        return (
-            f"the archive's checksums are not the MD5 of its files ({len(self.held)} disagree, none agrees, "
-            "though length and structure are right); files are verified by length and structure only"
-        )
+        """Say it, for the user; nothing where there is no doubt."""
+        if not self.doubtful() and not self.accepts():
+            return ""
+        found = f"none of {len(self.held)} checksums is the MD5 of its file, though length and structure are right: "
+        if self.accepts():
+            return found + "the archive means something else by it; files are verified by length and structure only"
+        return found + "something spoils what is sent, or they are no MD5; the next sync will tell which"
 
 
 def agreed_before(database: Database) -> bool:

@@ -9,9 +9,8 @@ from collections.abc import Callable
 
 LONGEST_PAUSE = 60.0
 LONGEST_RETRY_AFTER = 600.0
-LONGEST_BREAK = 300.0
-TRIALS_ONCE_UP = 20
-"""An archive that answered before gets more trials: at the usual unit, well over an hour of pauses."""
+TRIALS_ONCE_UP = 7
+"""An archive that sent bytes before gets more trials: at the usual unit, over eight minutes of pauses."""
 
 
 class Stopped(Exception):
@@ -59,7 +58,7 @@ class Pace:
         How many answers in a row, over all downloads, may fail before the archive counts as down.
     trials : int
         How often it is then tried again, after pauses that grow, before the sync gives up. An archive that
-        answered earlier in this sync gets `TRIALS_ONCE_UP`, since somebody may wait for the morning.
+        sent bytes earlier in this sync gets `TRIALS_ONCE_UP`.
     unit : float
         Seconds that pauses are multiples of.
     """
@@ -114,11 +113,11 @@ class Pace:
                     return
             self.stop.wait(min(0.1, self._unit))
 
-    def succeeded(self) -> None:
-        """Count an answer of the archive; the breaker closes."""
+    def succeeded(self, sent: bool = True) -> None:
+        """Count an answer of the archive, with bytes or without; the breaker closes."""
         with self._lock:
             self._failures = self._opened = 0
-            self._answered = True
+            self._answered |= sent
             self._probe = None
 
     def failed(self, reason: str) -> float:
@@ -136,7 +135,7 @@ class Pace:
                 return 0.0
             self._probe = None
             self._opened += 1
-            seconds = min(self._unit * 2 ** (self._opened + 2), LONGEST_BREAK)
+            seconds = self._unit * 2 ** (self._opened + 2)
             self._open_until = time.monotonic() + seconds
             over = self._opened > (TRIALS_ONCE_UP if self._answered else self._trials)
         if over:

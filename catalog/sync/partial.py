@@ -143,6 +143,7 @@ class Part:
             return None
         folder = root / QUARANTINE
         folder.mkdir(exist_ok=True)
+        os.fsync(self._file)
         kept = folder / f"{self.final.name}.{self.digest()[:8]}"
         self.path.replace(kept)
         identity_path(self.final).unlink(missing_ok=True)
@@ -163,6 +164,12 @@ class Part:
             self.discard()
         os.close(self._file)
         self._file = -1
+
+
+def put_aside(root: Path) -> frozenset[str]:
+    """List what is in quarantine."""
+    folder = root / QUARANTINE
+    return frozenset(path.name for path in folder.iterdir()) if folder.is_dir() else frozenset()
 
 
 def _open_locked(path: Path) -> int:

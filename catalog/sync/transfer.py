@@ -241,7 +241,7 @@ class _Job:
                 self.line.on_event(Paused("", seconds, f"the archive is down ({error})"))
             raise
         except (Refused, _Wrong):
-            pace.succeeded()
+            pace.succeeded(sent=False)
             raise
         finally:
             pace.left()
