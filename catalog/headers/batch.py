@@ -64,18 +64,16 @@ def read_cards(headers: Sequence[Header]) -> Cards:
     codes, distinct = _distinct(rows)
     code = codes[opening]
     groups = _groups(rows, opening)
-    long_cards = [read_card(image) for image in dict.fromkeys(groups.values())]
-    numbers = {image: len(distinct) + n for n, image in enumerate(dict.fromkeys(groups.values()))}
-    for position, image in groups.items():
-        code[position] = numbers[image]
-    labels, label, text = _read_distinct(distinct, long_cards)
-    used = np.zeros(len(label), bool)  # rows that only continue others are no cards
-    used[code] = True
-    if not used.all():
-        code = (np.cumsum(used) - 1)[code]
-        label, text = label[used], text.filter(pa.array(used))
-    first = np.searchsorted(opening, rows.first)
-    return Cards(labels, label, text, code.astype(np.int32), first)
+    alone = np.ones(len(opening), bool)
+    alone[list(groups)] = False
+    used = np.zeros(len(distinct), bool)  # rows that only continue others are no cards
+    used[code[alone]] = True
+    code = (np.cumsum(used, dtype=np.int32) - 1)[code]
+    images = dict.fromkeys(groups.values())
+    numbers = {image: int(used.sum()) + n for n, image in enumerate(images)}
+    code[list(groups)] = [numbers[image] for image in groups.values()]
+    labels, label, text = _read_distinct(distinct[used], [read_card(image) for image in images])
+    return Cards(labels, label, text, code, np.searchsorted(opening, rows.first))
 
 
 def _rows(headers: Sequence[Header]) -> _Rows:

@@ -36,9 +36,9 @@ class Inflated:
         self._drop(at)
         return bytes(self._window[at - self._at : at - self._at + size])
 
-    def ahead(self, at: int) -> bytes:
-        """Return four blocks from ``at`` on."""
-        return self.read(at, 4 * BLOCK)
+    def ahead(self, at: int) -> tuple[bytes, int]:
+        """Return four blocks from ``at`` on, and 0: where ``at`` is in them."""
+        return self.read(at, 4 * BLOCK), 0
 
     def ends_by(self, at: int) -> bool:
         """Tell whether there is nothing at ``at``."""

@@ -13,12 +13,32 @@ from numpy.typing import NDArray
 
 from catalog.headers.batch import Cards, read_cards, repeated_mandatory, scans_of, unreadable_findings
 from catalog.headers.cards import CARD_SIZE, read_card
-from catalog.headers.columns import wanted_keywords
 from catalog.headers.scan import Finding, Header, Scan, scan_file
 
 _OF_HDU = ("XTENSION", "EXTNAME", "EXTVER", "BITPIX", "ZIMAGE", "GROUPS")
 _SCIENCE = "SCI"
 _NOT_SCIENCE = "ASDF"
+
+
+@dataclass(frozen=True)
+class Keywords:
+    """Some keywords of a batch of files.
+
+    Attributes
+    ----------
+    names : list of str
+        FITS keywords that any of the files has.
+    texts : pyarrow.StringArray, length names x files
+        Their values, keyword by keyword. One array, since Arrow sends all of a slice's array with the slice.
+    """
+
+    names: list[str]
+    texts: pa.StringArray
+
+    def table(self, files: int) -> pa.Table:
+        """Return one row a file, one text column a keyword, and which ``file`` of the batch it is."""
+        columns = {name: self.texts.slice(n * files, files) for n, name in enumerate(self.names)}
+        return pa.table({"file": pa.array(np.arange(files)), **columns})
 
 
 @dataclass(frozen=True)
@@ -36,15 +56,15 @@ class Extract:
         File, hdu, header_at, data_at, data_size, shape, and the text of a few keywords.
     cards : Cards
         All cards; `cards.first` follows the rows of ``hdus``.
-    keywords : pyarrow.Table
-        One row a file, one text column a FITS keyword that any of them has.
+    keywords : Keywords
+        Of each file.
     """
 
     files: pa.Table
     findings: pa.Table
     hdus: pa.Table
     cards: Cards
-    keywords: pa.Table
+    keywords: Keywords
 
 
 @dataclass
@@ -55,13 +75,15 @@ class _File:
     unread: str | None = None
 
 
-def extract(paths: Sequence[str], digest: bool = False) -> Extract:
+def extract(paths: Sequence[str], wanted: Sequence[str] = (), digest: bool = False) -> Extract:
     """Read the headers of many files.
 
     Parameters
     ----------
     paths : sequence of str
         FITS files, plain or gzip-compressed.
+    wanted : sequence of str
+        The keywords that are to be told file by file.
     digest : bool
         Read all their bytes too, for the MD5.
     """
@@ -83,7 +105,7 @@ def extract(paths: Sequence[str], digest: bool = False) -> Extract:
         _finding_rows(files),
         _hdu_rows(headers, file, hdu, texts),
         cards,
-        _keyword_columns(cards, np.array(file, np.int64), np.array(hdu), science, len(paths)),
+        _keyword_columns(cards, wanted, np.array(file, np.int64), (science, np.array(hdu) == 0), len(paths)),
     )
 
 
@@ -214,17 +236,15 @@ def _science(names: pa.StringArray, file: Sequence[int], hdu: Sequence[int]) -> 
 
 
 def _keyword_columns(
-    cards: Cards, file: NDArray[np.int64], hdu: NDArray[np.int64], science: NDArray[np.bool_], files: int
-) -> pa.Table:
-    """One text column a keyword: the primary header's first card, or the first science header's."""
-    wanted = wanted_keywords()
+    cards: Cards, wanted: Sequence[str], file: NDArray[np.int64], told_by: tuple[NDArray[np.bool_], ...], files: int
+) -> Keywords:
+    """The text of a keyword's first card in the HDUs that are marked; the last mark has the last word."""
     of_card = _of_cards(cards, {keyword: n for n, keyword in enumerate(wanted)})
+    places = np.flatnonzero(of_card >= 0)[::-1]  # backwards, so that the first card is written last
+    hdu = np.searchsorted(cards.first, places, side="right") - 1
     codes = np.full((len(wanted), files), -1, np.int32)
-    sizes = np.diff(cards.first)
-    of_hdu = np.repeat(np.arange(len(sizes)), sizes)
-    for chosen in (science, hdu == 0):  # the primary is written last, so it wins
-        places = np.flatnonzero((of_card >= 0) & chosen[of_hdu])[::-1] if len(sizes) else np.empty(0, np.int64)
-        codes[of_card[places], file[of_hdu[places]]] = cards.code[places]
+    for marked in told_by if len(places) else ():
+        told = marked[hdu]
+        codes[of_card[places[told]], file[hdu[told]]] = cards.code[places[told]]
     present = np.flatnonzero((codes >= 0).any(axis=1))
-    columns = {wanted[n]: _taken(cards.text, codes[n]) for n in present}
-    return pa.table({"file": pa.array(np.arange(files)), **columns})
+    return Keywords([wanted[n] for n in present.tolist()], _taken(cards.text, codes[present].ravel()))

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from catalog.headers.associations import file_rows, member_rows, read_association
+from catalog.headers.columns import wanted_keywords
 from catalog.headers.events import Event, Failure, FileMoved, FilesIndexed, FoldersWalked, IndexReport, OnEvent
 from catalog.headers.extract import Extract
+from catalog.headers.numbers import CardNumbers
 from catalog.headers.pool import Batch, extract_all
 from catalog.headers.walk import ASSOCIATION_ENDING, Compared, Walked, compare, walk
-from catalog.headers.write import CardNumbers, ensure_columns, write_associations, write_extract, write_moves
+from catalog.headers.write import ensure_columns, write_associations, write_extracts, write_moves
 from catalog.store.database import Database
 
 _TOGETHER = 4096
@@ -108,7 +110,7 @@ class _Run:
     def _read(self, paths: Sequence[str]) -> int:
         associations = [path for path in paths if path.endswith(ASSOCIATION_ENDING)]
         fits = [path for path in paths if not path.endswith(ASSOCIATION_ENDING)]
-        for batches in _together(extract_all(fits, self._verify, self._processes)):
+        for batches in _together(extract_all(fits, wanted_keywords(), self._verify, self._processes)):
             self._write(batches)
             self._done += sum(len(paths) for paths, _ in batches)
             self._tell(FilesIndexed(self._done, len(fits)))
@@ -118,12 +120,12 @@ class _Run:
 
     def _write(self, batches: Sequence[Batch]) -> None:
         with self._database.write() as connection:
+            connection.execute("SET threads = 1")  # Arrow comes from one thread anyhow, and the others only wait for it
             ensure_columns(connection)
             self._numbers.begin(connection)
-            for paths, extract in batches:
-                written = write_extract(connection, paths, extract, self._numbers, _now())
-                self._hdus += written.hdus
-                self._cards += written.cards
+            written = write_extracts(connection, batches, self._numbers, _now())
+        self._hdus += written.hdus
+        self._cards += written.cards
         for paths, extract in batches:
             self._note_failures(paths, extract)
 

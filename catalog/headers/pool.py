@@ -24,6 +24,9 @@ BATCH = 256
 _ALONE = 8 * BATCH
 """With fewer files, starting processes takes longer than reading."""
 
+_KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 28), "MALLOC_MMAP_THRESHOLD_": str(1 << 26)}
+"""For glibc: do not give memory back after every batch only to ask for it again."""
+
 Batch = tuple[Sequence[str], Extract]
 
 
@@ -32,13 +35,17 @@ def available_processes() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def extract_all(paths: Sequence[str], digest: bool = False, processes: int | None = None) -> Iterator[Batch]:
+def extract_all(
+    paths: Sequence[str], wanted: Sequence[str] = (), digest: bool = False, processes: int | None = None
+) -> Iterator[Batch]:
     """Read the headers of many files, a batch at a time, in any order.
 
     Parameters
     ----------
     paths : sequence of str
         FITS files.
+    wanted : sequence of str
+        The keywords that are to be told file by file.
     digest : bool
         Read all their bytes too, for the MD5.
     processes : int, optional
@@ -47,18 +54,18 @@ def extract_all(paths: Sequence[str], digest: bool = False, processes: int | Non
     batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
     processes = min(processes or available_processes(), len(batches))
     if processes < 2 or (len(paths) <= _ALONE and not digest):
-        yield from ((batch, extract(batch, digest)) for batch in batches)
+        yield from ((batch, extract(batch, wanted, digest)) for batch in batches)
         return
-    with _Farm(batches, digest, processes) as farm:
+    with _Farm(batches, (wanted, digest), processes) as farm:
         yield from farm.results()
 
 
 class _Farm:
     """Some processes and a thread for each, which hands it batches and takes what it read."""
 
-    def __init__(self, batches: Sequence[Sequence[str]], digest: bool, processes: int) -> None:
+    def __init__(self, batches: Sequence[Sequence[str]], order: tuple[Sequence[str], bool], processes: int) -> None:
         self._batches = iter(batches)
-        self._digest = digest
+        self._order = order
         self._count = len(batches)
         self._turn = threading.Lock()
         self._done: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=2 * processes)
@@ -98,7 +105,7 @@ class _Farm:
     def _serve(self, worker: subprocess.Popen[bytes]) -> None:
         try:
             while (batch := self._next()) is not None:
-                pickle.dump((batch, self._digest), _pipe(worker.stdin), pickle.HIGHEST_PROTOCOL)
+                pickle.dump((batch, *self._order), _pipe(worker.stdin), pickle.HIGHEST_PROTOCOL)
                 _pipe(worker.stdin).flush()
                 result = pickle.load(_pipe(worker.stdout))  # noqa: S301
                 self._give(result if isinstance(result, BaseException) else (batch, result))
@@ -121,7 +128,8 @@ class _Farm:
 def _start() -> subprocess.Popen[bytes]:
     program = f"import sys; sys.path += {sys.path!r}; from catalog.headers.pool import work; work()"
     command = [sys.executable, "-P", "-c", program]  # -P: nothing in the current folder stands for a library
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
+    environment = {**_KEEP_MEMORY, **os.environ}
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
@@ -134,10 +142,10 @@ def work() -> None:
     tasks, results = sys.stdin.buffer, sys.stdout.buffer
     try:
         while True:
-            paths, digest = pickle.load(tasks)  # noqa: S301
+            order = pickle.load(tasks)  # noqa: S301
             result: Extract | Exception
             try:
-                result = extract(paths, digest)
+                result = extract(*order)
             except Exception as error:  # it is raised again where the batch was asked for
                 result = error
             pickle.dump(result, results, pickle.HIGHEST_PROTOCOL)

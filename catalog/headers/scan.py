@@ -16,10 +16,16 @@ END = b"END".ljust(80)
 HEADER_LIMIT = 1 << 26
 """No header is longer; what looks like one is broken."""
 
+Extent = tuple[int, tuple[int, ...]]
+"""Size of the data in bytes, and the length of its axes."""
+
 _FIRST_READ = 16 * BLOCK
 _NEXT_READ = 4 * BLOCK
 _NAXIS = [b"NAXIS%-3d= " % (number + 1) for number in range(99)]
 _BITPIX = {b"BITPIX  = %20d" % bits: abs(bits) // 8 for bits in (8, 16, 32, 64, -32, -64)}
+_MOST_EXTENTS = 10_000
+_extents: dict[bytes, Extent] = {}
+"""Mandatory cards that were met, and what they say; most files are of few shapes."""
 _QUESTION = bytes.maketrans(bytes(range(128, 256)), b"?" * 128)  # as astropy replaces what is not ASCII
 
 
@@ -82,8 +88,8 @@ class Source(Protocol):
     def read(self, at: int, size: int) -> bytes:
         """Return ``size`` bytes from ``at`` on, or as many as there are."""
 
-    def ahead(self, at: int) -> bytes:
-        """Return a block from ``at`` on, and whatever more is at hand."""
+    def ahead(self, at: int) -> tuple[bytes, int]:
+        """Return bytes, and where in them ``at`` is; a block from there on, and whatever more is at hand."""
 
     def ends_by(self, at: int) -> bool:
         """Tell whether there is nothing at ``at``."""
@@ -109,13 +115,13 @@ class Plain:
             self._window = os.pread(self._descriptor, max(size, _NEXT_READ), at)
         return self._window[begin : begin + size]
 
-    def ahead(self, at: int) -> bytes:
-        """Return a block from ``at`` on, and whatever more is at hand."""
+    def ahead(self, at: int) -> tuple[bytes, int]:
+        """Return bytes, and where in them ``at`` is; a block from there on, and whatever more is at hand."""
         begin = at - self._at
         if begin < 0 or begin + BLOCK > len(self._window):
             self._at, begin = at, 0
             self._window = os.pread(self._descriptor, _NEXT_READ, at)
-        return self._window[begin:] if begin else self._window
+        return self._window, begin
 
     def ends_by(self, at: int) -> bool:
         """Tell whether there is nothing at ``at``."""
@@ -199,32 +205,49 @@ def note_end(found: Scan, size: int) -> None:
 
 def _usual(source: Source, at: int) -> Header | None:
     """Read one header that is as the standard wants it, or return None."""
-    ahead = source.ahead(at)
-    end = find_end(ahead)
-    while end < 0 and len(ahead) < HEADER_LIMIT:
-        longer = source.read(at, 4 * len(ahead))
-        if len(longer) <= len(ahead):
+    ahead, begin = source.ahead(at)
+    end = find_end(ahead, begin)
+    while end < 0 and len(ahead) - begin < HEADER_LIMIT:
+        longer = source.read(at, 4 * (len(ahead) - begin))
+        if len(longer) <= len(ahead) - begin:
             return None
-        ahead = longer
+        ahead, begin = longer, 0
         end = find_end(ahead)
-    stop = (end + BLOCK) // BLOCK * BLOCK
-    if end < 0 or stop > len(ahead) or not ahead[:stop].isascii():
+    size = (end - begin + BLOCK) // BLOCK * BLOCK
+    cards = ahead[begin:end]
+    if end < 0 or begin + size > len(ahead) or not (cards.isascii() and ahead[end : begin + size].isascii()):
         return None
-    cards = ahead[:end]
     extent = _data_extent(cards, at == 0)
-    return None if extent is None else Header(at, cards, at + stop, *extent)
+    return None if extent is None else Header(at, cards, at + size, *extent)
 
 
-def find_end(ahead: bytes) -> int:
-    """Return where the END card stands, or -1."""
-    end = ahead.find(END)
-    while end % 80 and end > 0:
+def find_end(ahead: bytes, begin: int = 0) -> int:
+    """Return where the END card of a header stands that begins at ``begin``, or -1."""
+    end = ahead.find(END, begin)
+    while end >= 0 and (end - begin) % 80:
         end = ahead.find(END, end + 1)
     return end
 
 
-def _data_extent(cards: bytes, primary: bool) -> tuple[int, tuple[int, ...]] | None:
-    """Return size and shape of the data from mandatory keywords in their order, or None."""
+def _data_extent(cards: bytes, primary: bool) -> Extent | None:
+    """Return size and shape of the data, or None where the header is not as the standard wants it."""
+    naxis = cards[189] - 48 if len(cards) > 189 else 0
+    mandatory = cards[: 240 + 80 * naxis + (0 if primary else 160)]
+    known = _extents.get(mandatory)
+    if known is None:
+        known = _parse_extent(cards, primary)
+        if known is None:
+            return None
+        if len(known[1]) == naxis and len(_extents) < _MOST_EXTENTS:
+            _extents[mandatory] = known
+    # In a primary header PCOUNT, GCOUNT and GROUPS may stand anywhere.
+    if primary and known[1] and (b"PCOUNT  =" in cards or b"GCOUNT  =" in cards or b"GROUPS  =" in cards):
+        return None
+    return known
+
+
+def _parse_extent(cards: bytes, primary: bool) -> Extent | None:
+    """Read size and shape of the data from mandatory keywords in their order."""
     if not cards.startswith(b"SIMPLE  =                    T " if primary else b"XTENSION= '"):
         return None
     width = _BITPIX.get(cards[80:111].rstrip(b" /"))
@@ -238,19 +261,15 @@ def _data_extent(cards: bytes, primary: bool) -> tuple[int, tuple[int, ...]] | N
             return None
         axes.append(length)
     rest = 240 + 80 * naxis
-    if primary:  # PCOUNT, GCOUNT and GROUPS may stand anywhere in it
-        unusual = axes and (b"PCOUNT  =" in cards or b"GCOUNT  =" in cards or b"GROUPS  =" in cards)
-        pcount, gcount = (None, None) if unusual else (0, 1)
-    else:
-        pcount, gcount = _count(cards, rest, b"PCOUNT  = "), _count(cards, rest + 80, b"GCOUNT  = ")
+    pcount = 0 if primary else _count(cards, rest, b"PCOUNT  = ")
+    gcount = 1 if primary else _count(cards, rest + 80, b"GCOUNT  = ")
     if pcount is None or gcount is None:
         return None
-    elements = 1 if axes else 0
+    elements = 1
     for length in axes:
         elements *= length
-    size = width * gcount * (pcount + elements) if axes else 0
     axes.reverse()
-    return size, tuple(axes)
+    return width * gcount * (pcount + elements) if axes else 0, tuple(axes)
 
 
 def _count(cards: bytes, at: int, head: bytes) -> int | None:

@@ -12,85 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from catalog.headers.batch import Cards, Label
 from catalog.headers.columns import header_columns, wanted_keywords
 from catalog.headers.extract import Extract
+from catalog.headers.numbers import CardNumbers
 from catalog.headers.walk import Moved
 from catalog.store.database import quoted
 from catalog.store.schema import columns_of, make_views
 
-_REMEMBERED = 150_000
-_NEAR = 64
-"""So many of the newest files lend their cards to the next run."""
-
-
-class CardNumbers:
-    """Numbers of labels and cards, so that each distinct one is stored once.
-
-    Labels are few, and all of them are remembered. Of the cards, those that were met lately are: values that
-    belong to one file alone come and go. A card that was forgotten is stored again, which costs a few bytes.
-    """
-
-    def __init__(self) -> None:
-        self._labels: dict[tuple[str, str, str], int] = {}
-        self._recent: dict[str, int] = {}
-        self._older: dict[str, int] = {}
-        self._loaded = False
-
-    def begin(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Learn what is in the catalog and not yet known here."""
-        known = len(self._labels) and max(self._labels.values())
-        rows = connection.execute(
-            "SELECT keyword, kind, comment, label_id FROM card_label WHERE label_id > ?", [known]
-        ).fetchall()
-        self._labels.update({(keyword, kind, comment): label for keyword, kind, comment, label in rows})
-        self._next_label = _highest(connection, "card_label", "label_id") + 1
-        self._next_card = _highest(connection, "card_value", "card_id") + 1
-        if not self._loaded:
-            self._load(connection)
-            self._loaded = True
-
-    def _load(self, connection: duckdb.DuckDBPyConnection) -> None:
-        rows = connection.execute(
-            """SELECT label_id, text, card_id FROM card_value WHERE card_id IN (
-                   SELECT unnest(cards) FROM hdu_header WHERE file_id > (SELECT max(file_id) - ? FROM hdu_header))""",
-            [_NEAR],
-        ).fetchall()
-        self._recent = {_key(label, text): card for label, text, card in rows}
-
-    def labels(self, labels: Sequence[tuple[str, str, str]]) -> tuple[NDArray[np.int32], list[int]]:
-        """Return the numbers of labels, and the places of those that are new."""
-        numbers, new = np.empty(len(labels), np.int32), []
-        for place, label in enumerate(labels):
-            number = self._labels.setdefault(label, self._next_label)
-            if number == self._next_label:
-                self._next_label += 1
-                new.append(place)
-            numbers[place] = number
-        return numbers, new
-
-    def cards(self, label: NDArray[np.int32], text: pa.StringArray) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
-        """Return the numbers of distinct cards, and the places of those that are new."""
-        keys = pc.binary_join_element_wise(
-            pc.cast(pa.array(label), pa.string()), pc.fill_null(text, "\0"), "\t"
-        ).to_pylist()
-        recent, older = self._recent.get, self._older.get
-        numbers = np.array([recent(key) or older(key) or 0 for key in keys], np.int32)
-        new = np.flatnonzero(numbers == 0)
-        numbers[new] = np.arange(self._next_card, self._next_card + len(new), dtype=np.int32)
-        self._next_card += len(new)
-        self._recent.update(zip(keys, numbers.tolist(), strict=True))
-        if len(self._recent) > _REMEMBERED:
-            self._older, self._recent = self._recent, {}
-        return numbers, new
-
-
-def _key(label: int, text: str | None) -> str:
-    return f"{label}\t{chr(0) if text is None else text}"
-
-
-def _highest(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> int:
-    row = connection.execute(f"SELECT max({column}) FROM {table}").fetchone()
-    return int(row[0]) if row and row[0] is not None else 0
+_FEW = 64
+"""Of so few files every card is looked up; of more, those that several of them have."""
 
 
 @dataclass(frozen=True)
@@ -101,33 +32,66 @@ class Written:
     cards: int
 
 
-def write_extract(
+@dataclass(frozen=True)
+class _Gathered:
+    """Batches put behind one another; ``file`` counts through all of them."""
+
+    paths: list[str]
+    files: pa.Table
+    findings: pa.Table
+    keywords: pa.Table
+    hdus: pa.Table
+
+
+def write_extracts(
     connection: duckdb.DuckDBPyConnection,
-    paths: Sequence[str],
-    extract: Extract,
+    batches: Sequence[tuple[Sequence[str], Extract]],
     numbers: CardNumbers,
     now: datetime,
 ) -> Written:
-    """Store what was read of a batch of files.
+    """Store what was read of some batches of files.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
         In a transaction that may write.
-    paths : sequence of str
-        The files, as they were given to `catalog.headers.extract.extract`.
-    extract : Extract
-        What was read.
+    batches : sequence of tuple
+        The files, as they were given to `catalog.headers.extract.extract`, and what was read.
     numbers : CardNumbers
         Of this run; `begin` was called in this transaction.
     now : datetime
         UTC, without zone.
     """
-    file_ids, fresh = _write_files(connection, paths, extract.files, now)
-    _insert_by_file(connection, "header_finding", extract.findings, file_ids, fresh)
-    _write_keywords(connection, extract.keywords, file_ids, fresh)
-    _write_hdus(connection, extract, numbers, file_ids, fresh)
-    return Written(extract.hdus.num_rows, len(extract.cards.code))
+    gathered = _gather(batches)
+    file_ids, fresh = _write_files(connection, gathered.paths, gathered.files, now)
+    _insert_by_file(connection, "header_finding", gathered.findings, file_ids, fresh)
+    _write_keywords(connection, gathered.keywords, file_ids, fresh)
+    lists = _write_cards(connection, [extract for _, extract in batches], numbers, fresh)
+    hdus, _ = _of_fresh(gathered.hdus, file_ids, fresh)
+    if hdus.num_rows:
+        _insert(connection, "hdu_header", hdus.append_column("cards", lists), _HDU_COLUMNS)
+    return Written(gathered.hdus.num_rows, sum(len(extract.cards.code) for _, extract in batches))
+
+
+def _gather(batches: Sequence[tuple[Sequence[str], Extract]]) -> _Gathered:
+    sizes = [len(paths) for paths, _ in batches]
+    return _Gathered(
+        [path for batch, _ in batches for path in batch],
+        pa.concat_tables([extract.files for _, extract in batches]),
+        _joined([extract.findings for _, extract in batches], sizes),
+        _joined([extract.keywords.table(size) for (_, extract), size in zip(batches, sizes, strict=True)], sizes),
+        _joined([extract.hdus for _, extract in batches], sizes),
+    )
+
+
+def _joined(tables: Sequence[pa.Table], sizes: Sequence[int]) -> pa.Table:
+    """Put tables behind one another, counting their files on."""
+    counted, before = [], 0
+    for table, size in zip(tables, sizes, strict=True):
+        place = table.column_names.index("file")
+        counted.append(table.set_column(place, "file", pc.add(table["file"], before)))
+        before += size
+    return pa.concat_tables(counted, promote_options="default")
 
 
 def _write_files(
@@ -215,28 +179,52 @@ def _write_keywords(
     _insert(connection, "local_header", rows, ", ".join(["file_id", *chosen]))
 
 
-def _write_hdus(
+def _write_cards(
     connection: duckdb.DuckDBPyConnection,
-    extract: Extract,
+    extracts: Sequence[Extract],
     numbers: CardNumbers,
-    file_ids: NDArray[np.int64],
     fresh: NDArray[np.bool_],
-) -> None:
-    if not extract.hdus.num_rows or not fresh.any():
-        return
-    cards = extract.cards
-    labels, new_labels = numbers.labels(cards.labels)
-    if new_labels:
-        words = [cards.labels[place] for place in new_labels]
+) -> pa.ChunkedArray:
+    """Store the labels and cards that are new; return the list of card numbers of each HDU of a fresh file."""
+    words: list[Label] = []
+    label_ids: list[int] = []
+    values, lists = [], []
+    before = 0
+    for extract in extracts:
+        here = fresh[before : before + extract.files.num_rows]
+        before += len(here)
+        cards = extract.cards if here.all() else _only(extract.cards, here[extract.hdus["file"].to_numpy()])
+        labels, new_labels = numbers.labels(cards.labels)
+        words += [cards.labels[place] for place in new_labels]
+        label_ids += labels[new_labels].tolist()
+        label = labels[cards.label]
+        shared = np.bincount(cards.code, minlength=len(label)) > (1 if len(here) > _FEW else 0)
+        card, new = numbers.cards(label, cards.text, shared)
+        values.append(_value_rows(card, label, cards.text, new))
+        lists.append(pa.ListArray.from_arrays(pa.array(cards.first, pa.int32()), pa.array(card[cards.code])))
+    if words:
         columns = {name: [word[n] for word in words] for n, name in enumerate(("keyword", "kind", "comment"))}
-        _insert(connection, "card_label", pa.table({"label_id": labels[new_labels], **columns}))
-    label = labels[cards.label]
-    card, new = numbers.cards(label, cards.text)
-    rows = {"card_id": card[new], "label_id": label[new], "text": cards.text.take(pa.array(new))}
-    _insert(connection, "card_value", pa.table(rows))
-    lists = pa.ListArray.from_arrays(pa.array(cards.first, pa.int32()), pa.array(card[cards.code]))
-    hdus, _ = _of_fresh(extract.hdus.append_column("cards", lists), file_ids, fresh)
-    _insert(connection, "hdu_header", hdus, _HDU_COLUMNS)
+        _insert(connection, "card_label", pa.table({"label_id": pa.array(label_ids, pa.int32()), **columns}))
+    _insert(connection, "card_value", pa.concat_tables(values))
+    return pa.chunked_array(lists, pa.list_(pa.int32()))
+
+
+def _value_rows(
+    card: NDArray[np.int32], label: NDArray[np.int32], text: pa.StringArray, new: NDArray[np.intp]
+) -> pa.Table:
+    chosen = text if len(new) == len(text) else text.take(pa.array(new))
+    return pa.table({"card_id": card[new], "label_id": label[new], "text": chosen})
+
+
+def _only(cards: Cards, chosen: NDArray[np.bool_]) -> Cards:
+    """The cards of some HDUs, without those that only the others have."""
+    sizes = np.diff(cards.first)
+    code = cards.code[np.repeat(chosen, sizes)]
+    used = np.zeros(len(cards.label), bool)
+    used[code] = True
+    code = (np.cumsum(used, dtype=np.int32) - 1)[code]
+    first = np.concatenate([[0], np.cumsum(sizes[chosen])])
+    return Cards(cards.labels, cards.label[used], cards.text.filter(pa.array(used)), code, first)
 
 
 _HDU_COLUMNS = """
