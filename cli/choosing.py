@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .completion import searches, targets
+from .completion import targets
 
 if TYPE_CHECKING:
     from catalog.plots import Chosen
 
-Name = Annotated[
-    str | None, typer.Argument(help="A saved search; without it, everything in the catalog.", autocompletion=searches)
-]
 Target = Annotated[str | None, typer.Option("--target", help="Target name; % or * a wildcard.", autocompletion=targets)]
 Cone = Annotated[
     str | None,

@@ -2,32 +2,75 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from . import completion
+from .answering import form_of, put_answer
 from .options import Criteria, Json, settings
-from .output import plural, put_json, put_table, say
+from .output import say
 
 
 def register(app: typer.Typer) -> None:
     app.command("find")(find)
 
 
+Target = Annotated[
+    str | None,
+    typer.Option(
+        help="Target name; % or * a wildcard; case, spaces and hyphens do not count.", autocompletion=completion.targets
+    ),
+]
+Cone = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RA,DEC,RADIUS",
+        help="The target lies there: degrees or 00:04:11.0,-47:21:40; or TARGET,RADIUS. Radius: 0.5, 30s, 2m, 1d.",
+    ),
+]
+Footprint = Annotated[
+    str | None,
+    typer.Option(metavar="REGION", help="The footprint overlaps it: 'POLYGON RA DEC RA DEC RA DEC', or as --cone."),
+]
+Release = Annotated[
+    str | None,
+    typer.Option(
+        metavar="public|exclusive", help="Who may fetch it now.", autocompletion=lambda: ["public", "exclusive"]
+    ),
+]
+
+
 def find(
     context: typer.Context,
     criteria: Criteria = None,
-    target: Annotated[
-        str | None, typer.Option(help="Target name; % or * a wildcard, case and spaces do not count.")
-    ] = None,
-    cone: Annotated[
-        str | None,
-        typer.Option(metavar="RA,DEC,RADIUS", help="Degrees; the radius may end in d, m (arcmin) or s (arcsec)."),
-    ] = None,
+    target: Target = None,
+    cone: Cone = None,
+    footprint: Footprint = None,
     since: Annotated[str | None, typer.Option(metavar="DATE", help="Observed on this day or later.")] = None,
     until: Annotated[str | None, typer.Option(metavar="DATE", help="Observed before this moment.")] = None,
+    program: Annotated[str | None, typer.Option(metavar="1366,2734", help="Numbers of programs.")] = None,
+    pi: Annotated[str | None, typer.Option("--pi", metavar="NAME", help="A piece of the investigator's name.")] = None,
+    instrument: Annotated[
+        str | None,
+        typer.Option(metavar="niriss,miri", help="Whose search.", autocompletion=completion.instruments),
+    ] = None,
+    release: Release = None,
     limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 1000,
     explain: Annotated[bool, typer.Option("--explain", help="Print the SQL instead of running it.")] = False,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="table, or all columns as csv, json, jsonl, parquet, votable or ecsv.",
+            autocompletion=completion.formats,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there; its ending gives the format.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Find files in the catalog, offline.
@@ -36,18 +79,22 @@ def find(
     """
     from catalog.find import Criteria as Wanted
     from catalog.find import statement
-    from catalog.query import rows, written_out
+    from catalog.query import written_out
 
-    wanted = Wanted(tuple(criteria or ()), target, cone, since, until)
-    sql, values = statement(wanted, everything=json, limit=limit)
+    database = settings(context).database
+    wanted = Wanted(
+        tuple(criteria or ()), target, cone, since, until, footprint, program, pi, instrument, release
+    )  # fmt: skip
+    form = "json" if json else form_of(form, output)
+    sql, values = statement(
+        wanted,
+        everything=form != "table" and not explain,
+        limit=limit,
+        database=database if database.exists() else None,
+    )
     if explain:
         typer.echo(written_out(sql, values))
         return
-    found = rows(settings(context).database, sql, values)
-    if json:
-        from catalog.export import objects
-
-        put_json(list(objects(found.to_reader())))
-        return
-    put_table(found.column_names, [list(row.values()) for row in found.to_pylist()])
-    say(plural(found.num_rows, "file") + (" (there may be more: --limit)" if found.num_rows == limit else ""))
+    count = put_answer(database, sql, values, form, output, noun="file")
+    if count == limit:
+        say(f"there may be more than {limit:,}: --limit")

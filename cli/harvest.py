@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .completion import instruments
+from .completion import searches as saved_names
 from .options import Criteria, Json, Settings, settings
 from .output import plural, put_json, say
 
@@ -27,12 +29,14 @@ def register(app: typer.Typer) -> None:
 def harvest(
     context: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME ...]", help="Searches; none: all saved ones.")
+        list[str] | None,
+        typer.Argument(metavar="[NAME ...]", help="Searches; none: all saved ones.", autocompletion=saved_names),
     ] = None,
     instrument: Annotated[
         str | None,
         typer.Option(
-            help="niriss, nircam, nirspec, miri, fgs or guidestar: define the search NAME, save it and run it."
+            help="niriss, nircam, nirspec, miri, fgs or guidestar: define the search NAME, save it and run it.",
+            autocompletion=instruments,
         ),
     ] = None,
     observations: Annotated[
@@ -136,15 +140,18 @@ def _searches(chosen: Settings, names: list[str], defined: Search | None) -> lis
 
     if defined is not None:
         return [defined]
+    declared = chosen.declared
+    if not chosen.database.exists() and declared and set(names) <= set(declared):
+        return [declared[name] for name in names or declared]
     if not chosen.database.exists() and not names:
         raise UsageError("there is no catalog yet: mastlake harvest NAME --instrument ... -k ...")
     with chosen.database.read() as connection:
         if names:
-            return [saved_search(connection, name).search for name in names]
-        found = [saved.search for saved in saved_searches(connection)]
+            return [declared.get(name) or saved_search(connection, name).search for name in names]
+        found = {saved.search.name: saved.search for saved in saved_searches(connection)} | declared
     if not found:
         raise UsageError("no search is saved yet: mastlake harvest NAME --instrument ... -k ...")
-    return found
+    return list(found.values())
 
 
 def _show_requests(chosen: Settings, searches: list[Search], json: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from .completion import keywords as names
 from .options import Json
 from .output import put_json, put_table
 
@@ -15,7 +16,9 @@ def register(app: typer.Typer) -> None:
 
 
 def keywords(
-    pattern: Annotated[str, typer.Argument(help="A piece of a name, FITS keyword or meaning.")] = "",
+    pattern: Annotated[
+        str, typer.Argument(help="A piece of a name, FITS keyword or meaning.", autocompletion=names)
+    ] = "",
     json: Json = False,
 ) -> None:
     """Look up what MAST can be searched by: name, FITS keyword, type, unit, meaning, allowed values."""

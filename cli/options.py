@@ -11,6 +11,7 @@ import typer
 from . import completion
 
 if TYPE_CHECKING:
+    from catalog.search import Search
     from catalog.settings import Defaults
     from catalog.store.database import Database
 
@@ -37,6 +38,11 @@ class Settings:
     server: str
     verbosity: int
     defaults: Defaults | None = None
+
+    @property
+    def declared(self) -> dict[str, Search]:
+        """The searches that mastlake.toml describes, by name."""
+        return {} if self.defaults is None else {name: one.search for name, one in self.defaults.searches.items()}
 
     @property
     def database(self) -> Database:
@@ -72,6 +78,10 @@ def listed(texts: list[str] | None) -> tuple[str, ...]:
     return tuple(part.strip() for text in texts or [] for part in text.split(",") if part.strip())
 
 
+SearchName = Annotated[
+    str | None,
+    typer.Argument(help="A saved search; without it, everything in the catalog.", autocompletion=completion.searches),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout.")]
 Criteria = Annotated[
     list[str] | None,

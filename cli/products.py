@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from .options import Dataproducts, Extensions, Json, Levels, Subgroups, Types, settings
+from .options import Dataproducts, Extensions, Json, Levels, SearchName, Subgroups, Types, settings
 from .output import plural, put_json, put_table, say, size
 from .selecting import selection
 
@@ -17,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 def products(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="A saved search; without it, everything in the catalog.")] = None,
+    name: SearchName = None,
     types: Types = None,
     levels: Levels = None,
     subgroups: Subgroups = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Dataproducts, Extensions, Levels, Subgroups, Types, settings
+from .options import Dataproducts, Extensions, Levels, SearchName, Subgroups, Types, settings
 from .output import say
 from .selecting import selection
 
@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def script(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="A saved search; without it, everything in the catalog.")] = None,
+    name: SearchName = None,
     types: Types = None,
     levels: Levels = None,
     subgroups: Subgroups = None,

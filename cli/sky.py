@@ -6,8 +6,8 @@ from pathlib import Path
 
 import typer
 
-from .choosing import Cone, Name, Since, Sql, Target, Until, choice
-from .options import Criteria, Json, settings
+from .choosing import Cone, Since, Sql, Target, Until, choice
+from .options import Criteria, Json, SearchName, settings
 from .picture import Output, Show, deliver
 
 
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def sky(
     context: typer.Context,
-    name: Name = None,
+    name: SearchName = None,
     criteria: Criteria = None,
     target: Target = None,
     cone: Cone = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Dataproducts, Extensions, Json, Levels, Subgroups, Types, settings
+from .options import Dataproducts, Extensions, Json, Levels, SearchName, Subgroups, Types, destination, settings
 from .output import plural, put_json, put_table, say, size
 from .progress import sync_progress
 from .selecting import bytes_of, selection
@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 def sync(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="A saved search; without it, everything in the catalog.")] = None,
+    name: SearchName = None,
     types: Types = None,
     levels: Levels = None,
     subgroups: Subgroups = None,
@@ -40,7 +40,7 @@ def sync(
     with_inputs: Annotated[
         bool, typer.Option("--with-inputs", help="And the inputs of selected level-3 products.")
     ] = False,
-    dest: Annotated[Path, typer.Option(metavar="DIR", help="Where files go.")] = Path("mast"),
+    dest: Annotated[Path, typer.Option(metavar="DIR", help="Where files go.", callback=destination)] = Path("mast"),
     template: Annotated[
         str, typer.Option(metavar="PATTERN", help="How they lie there, like {program}/{obs_id}/{filename}.")
     ] = "{filename}",
