@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pickle
+import random
 import re
 import signal
 import threading
@@ -32,6 +33,7 @@ from catalog.sync.pace import Pace, Rate
 from catalog.sync.partial import QUARANTINE, Identity, Part
 from catalog.sync.source import Ask, Mast
 from tests.files_server import TOKEN, Files, Handler, fits, md5, serving
+from tests.kills_sync import killed
 from tests.sync_catalog import URI, add_files, add_products, add_search, catalog, change_file
 
 EVERYTHING = Selection()
@@ -795,6 +797,13 @@ def test_ctrl_c_once_stops_cleanly_and_the_next_sync_goes_on(
     again = go()
     assert again.present == report.fetched
     assert on_disk(tmp_path / "dest") == names(files.content)
+
+
+def test_syncs_that_are_killed_go_on_with_hardly_a_byte_twice(tmp_path: Path) -> None:
+    outcome = killed(tmp_path, 120, 3, random.Random(5))
+    assert outcome.kills
+    assert (outcome.wrong, outcome.absent) == (0, 0)
+    assert outcome.bytes <= 1.3 * outcome.size  # few files, and eight of them in flight at each kill
 
 
 def test_the_catalog_can_be_read_while_a_sync_runs(
