@@ -124,6 +124,14 @@ class TestOpening:
             other.kill()
             other.wait()
 
+    def test_no_progress_bar_is_drawn_among_the_answers(self, database: Database) -> None:
+        asked = "SELECT current_setting('enable_progress_bar')"
+        with database.write() as connection:
+            assert connection.execute(asked).fetchone() == (False,)
+        with database.read(sealed=True) as connection:
+            assert connection.execute(asked).fetchone() == (False,)
+            assert connection.cursor().execute(asked).fetchone() == (False,)
+
     def test_a_block_that_fails_leaves_the_catalog_as_it_was(self, database: Database) -> None:
         def fail() -> None:
             with database.write() as connection:

@@ -50,6 +50,7 @@ def build_sky(options: SkyOptions) -> duckdb.DuckDBPyConnection:
     if unknown:
         raise ValueError(f"no such instrument: {', '.join(sorted(unknown))}; there are {', '.join(SERVICES)}")
     con = duckdb.connect(":memory:", config={"threads": 2, "python_enable_replacements": False})
+    con.execute("SET enable_progress_bar = false")  # it would be drawn on stdout, before READY
     con.execute("ATTACH ':memory:' AS sky (COMPRESS)")
     con.execute("USE sky")
     _make_macros(con, options.seed)

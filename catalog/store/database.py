@@ -186,9 +186,11 @@ class Database:
             "python_enable_replacements": False,  # a query sees tables, not the variables of the program
         }
         try:
-            return duckdb.connect(str(self.path), read_only=read_only, config=settings)
+            connection = duckdb.connect(str(self.path), read_only=read_only, config=settings)
         except duckdb.Error as error:
             raise self._explain(error) from error
+        quiet(connection)
+        return connection
 
     def _explain(self, error: duckdb.Error) -> Exception:
         """Tell the reasons apart that DuckDB gives as text."""
@@ -204,6 +206,11 @@ class Database:
             reason = text.splitlines()[0].removeprefix("IO Error: ")
             return CatalogUnwritable(f"cannot use {self.path}: {reason}")
         return error
+
+
+def quiet(connection: duckdb.DuckDBPyConnection) -> None:
+    """Draw no progress bar: DuckDB draws it on stdout, among the answers."""
+    connection.execute("SET enable_progress_bar = false")
 
 
 def seal(connection: duckdb.DuckDBPyConnection) -> None:

@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from catalog.errors import UsageError
+from catalog.store.database import quiet
 from catalog.sync.names import FLAT, PLAIN, RESERVED, Template, refusal_of_path
 
 ACTIONS = ("present", "check", "fetch", "resume", "replace", "out of reach")
@@ -174,6 +175,7 @@ def plan(
     aim = Aim(dest, Template(template), has_token, now, free_bytes)
     tables = {"selected": selected, "local": local, "disk": disk, "parts": parts}
     with duckdb.connect(config={"preserve_insertion_order": False}) as connection:
+        quiet(connection)
         for name, table in tables.items():
             connection.register(name, table)
         return decide(connection, Rows("selected"), aim)
