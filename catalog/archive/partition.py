@@ -19,8 +19,8 @@ from catalog.archive.client import Archive, Query
 from catalog.archive.retry import Patience
 from catalog.errors import Incomplete
 
-FULL_ROWS = 20_000
-"""Rows of one answer with all columns: some 80 MB of JSON, so that memory stays small."""
+FULL_ROWS = 10_000
+"""Rows of one answer with all columns: some 40 MB of JSON, so that memory stays small."""
 LIGHT_ROWS = 50_000
 """Rows of one answer with few columns: MAST's own page."""
 

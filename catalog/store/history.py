@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from catalog.keywords import all_archive_columns
 from catalog.store.database import quoted
 from catalog.store.schema import columns_of, make_views
 from catalog.store.sky_macros import note_footprints
@@ -161,12 +162,16 @@ def _ensure_columns(connection: duckdb.DuckDBPyConnection, versions: Versions, s
     have = {name.lower(): (name, kind) for name, kind in columns_of(connection, versions.table).items()}
     described = connection.execute(f"DESCRIBE {staged}").fetchall()
     columns, grown = [], False
+    unseen = [
+        sent for sent, kind, *_ in described if kind == "VARCHAR" and kept_name(versions, sent).lower() not in have
+    ]
+    flags = _only_flags(connection, staged, unseen) if versions is FILES else set()
     for sent, kind, *_ in described:
         if sent == "staged_row":
             continue
         kept = kept_name(versions, sent)
         if kept.lower() not in have:
-            final = _settled(connection, staged, sent, kind) if versions is FILES else kind
+            final = "BOOLEAN" if sent in flags else kind
             connection.execute(f"ALTER TABLE {versions.table} ADD COLUMN {quoted(kept)} {final}")
             grown = True
         else:
@@ -179,12 +184,14 @@ def _ensure_columns(connection: duckdb.DuckDBPyConnection, versions: Versions, s
     return columns
 
 
-def _settled(connection: duckdb.DuckDBPyConnection, staged: str, column: str, kind: str) -> str:
-    """Return the type of a column never seen: text that is only ever t or f is a boolean."""
-    if kind != "VARCHAR":
-        return kind
-    row = connection.execute(f"SELECT bool_and(lower({quoted(column)}) IN ('t', 'f')) FROM {staged}").fetchone()
-    return "BOOLEAN" if row and row[0] else kind
+def _only_flags(connection: duckdb.DuckDBPyConnection, staged: str, unseen: list[str]) -> set[str]:
+    """Return those columns never seen whose text is only ever t or f, and which the dictionary does not know."""
+    asked = [column for column in unseen if column not in {known.name for known in all_archive_columns()}]
+    if not asked:
+        return set()
+    tests = ", ".join(f"bool_and(lower({quoted(column)}) IN ('t', 'f'))" for column in asked)
+    row = connection.execute(f"SELECT {tests} FROM {staged}").fetchone() or ()
+    return {column for column, is_flag in zip(asked, row, strict=True) if is_flag}
 
 
 def _widened(connection: duckdb.DuckDBPyConnection, versions: Versions, column: str, known: str, kind: str) -> str:
@@ -227,6 +234,16 @@ def _compare(connection: duckdb.DuckDBPyConnection, versions: Versions, staged: 
                    CAST(NULL AS VARCHAR[]) AS differing
             FROM one_each o LEFT JOIN {versions.table} v ON v.{key} = o.key AND v.until_run IS NULL"""
     )
+    suspects = connection.execute(f"SELECT count(*) FROM {what}_merge WHERE suspect").fetchone()
+    if suspects is not None and suspects[0]:
+        _name_differences(connection, versions, staged, columns)
+
+
+def _name_differences(
+    connection: duckdb.DuckDBPyConnection, versions: Versions, staged: str, columns: list[_Column]
+) -> None:
+    """Fill ``differing`` where the hashes of rows differ."""
+    what, key = versions.what, versions.key
     sent = {c.kept.lower() for c in columns}
     gone = [name for name in columns_of(connection, versions.table) if name.lower() not in sent | set(versions.own)]
     tests = [f"CASE WHEN {c.value} IS DISTINCT FROM v.{quoted(c.kept)} THEN {_text(c.kept)} END" for c in columns]

@@ -68,7 +68,7 @@ class Spool:
         with _space(path):
             path.parent.mkdir(exist_ok=True)
             with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, numbered.schema, options=_LZ4) as writer:
-                writer.write_table(numbered, max_chunksize=8192)
+                writer.write_table(numbered, max_chunksize=4096)
         parts.append(numbered.schema)
         self._rows[name] = start + rows.num_rows
 
