@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from catalog.errors import BadValue
+import duckdb
+
+from catalog.cone import Cone
+from catalog.errors import BadValue, UnknownKeyword
+from catalog.keywords import SERVICES, nearest
+from catalog.places import plain_name, read_cone, read_region
 from catalog.query import Condition, condition, cone
-from catalog.search import mjd, parse_criterion
+from catalog.search import iso, mjd, parse_criterion
+from catalog.store.database import Database
+from catalog.store.history import FILES, kept_name
+from catalog.store.schema import columns_of
 
-_SHOWN = "filename, targname, exp_type, filter, pupil, date_obs, program, productLevel, file_size"
-_RADIUS = re.compile(r"([0-9.]+(?:e-?\d+)?)\s*(d|deg|m|arcmin|s|arcsec)?", re.IGNORECASE)
-_DEGREES = {"d": 1.0, "m": 1 / 60, "s": 1 / 3600}
+_SHOWN = ("filename", "targname", "exp_type", "filter", "pupil", "date_obs", "program", "productLevel", "file_size")
+
+Release = Literal["public", "exclusive"]
 
 
 @dataclass(frozen=True)
@@ -25,9 +34,19 @@ class Criteria:
     target : str or None
         A target's name, with wildcards.
     cone : str or None
-        ``RA,DEC,RADIUS``.
+        ``RA,DEC,RADIUS`` or ``TARGET,RADIUS``: where the target lies.
     since, until : str or None
         ISO dates of the start of observation.
+    footprint : str or None
+        A region that the footprint overlaps: ``POLYGON ...``, ``CIRCLE ...``, or as a cone.
+    program : str or None
+        Numbers of programs, with commas, or a range.
+    pi : str or None
+        A piece of the principal investigator's name.
+    instrument : str or None
+        Instruments, with commas.
+    release : str or None
+        ``public`` or ``exclusive``, now.
     """
 
     written: tuple[str, ...] = ()
@@ -35,9 +54,16 @@ class Criteria:
     cone: str | None = None
     since: str | None = None
     until: str | None = None
+    footprint: str | None = None
+    program: str | None = None
+    pi: str | None = None
+    instrument: str | None = None
+    release: str | None = None
 
 
-def statement(criteria: Criteria, *, everything: bool = False, limit: int = 1000) -> tuple[str, list[object]]:
+def statement(
+    criteria: Criteria, *, everything: bool = False, limit: int | None = 1000, database: Database | None = None
+) -> tuple[str, list[object]]:
     """Write criteria as one SELECT over `files`.
 
     Parameters
@@ -46,8 +72,10 @@ def statement(criteria: Criteria, *, everything: bool = False, limit: int = 1000
         What to find.
     everything : bool
         All columns, or the few that people look at first.
-    limit : int
+    limit : int or None
         Rows at most.
+    database : Database, optional
+        The catalog that it is for: gives names of targets a place, and says which columns there are. It is there.
 
     Returns
     -------
@@ -59,55 +87,132 @@ def statement(criteria: Criteria, *, everything: bool = False, limit: int = 1000
     Raises
     ------
     UnknownKeyword, BadValue
-        For criteria that are not understood.
-    """
-    parts = [condition(parse_criterion(text)) for text in criteria.written]
-    if criteria.target:
-        parts.append(_target(criteria.target))
-    if criteria.cone:
-        parts.append(cone(*parse_cone(criteria.cone)))
-    if criteria.since:
-        parts.append(Condition("date_obs_mjd >= ?", (mjd(criteria.since, "--since"),)))
-    if criteria.until:
-        parts.append(Condition("date_obs_mjd < ?", (mjd(criteria.until, "--until"),)))
-    where = "\n  AND ".join(part.sql for part in parts)
-    sql = f"SELECT {'*' if everything else _SHOWN}\nFROM files\n"
-    sql += f"WHERE {where}\n" if where else ""
-    sql += f"ORDER BY date_obs_mjd, filename\nLIMIT {limit}"
-    return sql, [value for part in parts for value in part.values]
-
-
-def _target(name: str) -> Condition:
-    pattern = re.sub(r"[\s_-]+", "", name).replace("*", "%")
-    return Condition("regexp_replace(targname, '[ _-]+', '', 'g') ILIKE ?", (pattern,))
-
-
-def parse_cone(text: str) -> tuple[float, float, float]:
-    """Read ``RA,DEC,RADIUS``.
-
-    Returns
-    -------
-    ra, dec, radius : float
-        Degrees.
-
-    Raises
-    ------
-    BadValue
-        For anything else.
+        For criteria that are not understood, and for keywords that no harvested file has.
 
     Examples
     --------
-    >>> parse_cone("1.046,-47.361,30m")
-    (1.046, -47.361, 0.5)
+    >>> print(statement(Criteria(("exp_type=NIS_SOSS",), since="2022-06-01"), everything=True, limit=None)[0])
+    SELECT *
+    FROM files
+    WHERE lower(exp_type) = ?
+      AND date_obs_mjd >= ? /* 2022-06-01T00:00:00 */
+    ORDER BY date_obs_mjd, filename
     """
-    parts = text.split(",")
-    radius = _RADIUS.fullmatch(parts[2].strip()) if len(parts) == 3 else None
-    try:
-        ra, dec = float(parts[0]), float(parts[1])
-    except (ValueError, IndexError):
-        radius = None
-    if radius is None or not (0 <= ra <= 360 and -90 <= dec <= 90):
-        raise BadValue(f"--cone {text!r} is not RA,DEC,RADIUS in degrees, like 1.046,-47.361,30s")
-    unit = (radius[2] or "d").lower()
-    unit = unit[3:4] if unit.startswith("arc") else unit[0]
-    return ra, dec, float(radius[1]) * _DEGREES[unit]
+    if database is None:
+        return _written(criteria, None, everything, limit)
+    with database.read(sealed=True) as connection:
+        return _written(criteria, connection, everything, limit)
+
+
+def _written(
+    criteria: Criteria, connection: duckdb.DuckDBPyConnection | None, everything: bool, limit: int | None
+) -> tuple[str, list[object]]:
+    have = {} if connection is None else {n.lower(): (n, kind) for n, kind in columns_of(connection, "files").items()}
+    parts = list(_conditions(criteria, connection, have))
+    where = "\n  AND ".join(part.sql for part in parts)
+    shown = [name for name in _SHOWN if not have or name.lower() in have]
+    order = [name for name in ("date_obs_mjd", "filename") if not have or name in have]
+    sql = f"SELECT {'*' if everything else ', '.join(shown)}\nFROM files\n"
+    sql += f"WHERE {where}\n" if where else ""
+    sql += f"ORDER BY {', '.join(order)}"
+    sql += f"\nLIMIT {int(limit)}" if limit is not None else ""
+    return sql, [value for part in parts for value in part.values]
+
+
+Columns = Mapping[str, tuple[str, str]]
+"""By name in small letters: the name and its DuckDB type; empty where that is not known."""
+
+
+def _conditions(criteria: Criteria, connection: duckdb.DuckDBPyConnection | None, have: Columns) -> Iterator[Condition]:
+    written = [*criteria.written, *([f"program={criteria.program}"] if criteria.program else [])]
+    yield from (_keyword(text, have) for text in written)
+    if criteria.instrument:
+        yield _instrument(criteria.instrument)
+    if criteria.target:
+        yield _target(criteria.target, have)
+    if criteria.pi:
+        yield _pi(criteria.pi, have)
+    if criteria.release:
+        yield _release(criteria.release, have)
+    if criteria.cone:
+        _needed(have, "--cone", "targ_ra", "targ_dec")
+        place: Cone = read_cone(criteria.cone, connection)
+        yield cone(place.ra, place.dec, place.radius)
+    if criteria.footprint:
+        yield _footprint(read_region(criteria.footprint, connection), connection, have)
+    for option, sign, moment in (("--since", ">=", criteria.since), ("--until", "<", criteria.until)):
+        if moment:
+            _needed(have, option, "date_obs_mjd")
+            yield _time(sign, mjd(moment, option))
+
+
+def _keyword(text: str, have: Columns) -> Condition:
+    criterion = parse_criterion(text)
+    column = kept_name(FILES, criterion.keyword) if criterion.keyword == "obs_id" else criterion.keyword
+    if not have:
+        return condition(criterion, column)
+    if column.lower() not in have:
+        raise UnknownKeyword(f"no harvested file has {criterion.keyword}; harvest a search whose files have it")
+    name, kind = have[column.lower()]
+    return condition(criterion, name, kind)
+
+
+def _needed(have: Columns, option: str, *columns: str) -> None:
+    absent = [name for name in columns if have and name.lower() not in have]
+    if absent:
+        raise UnknownKeyword(f"{option}: no harvested file has {' or '.join(absent)}")
+
+
+def _instrument(text: str) -> Condition:
+    names = [word.strip().lower() for word in text.split(",") if word.strip()]
+    for name in names:
+        if name not in SERVICES:
+            near = nearest(name, list(SERVICES))
+            hint = f"; did you mean {near!r}?" if near else f"; there are {', '.join(SERVICES)}"
+            raise BadValue(f"--instrument: no instrument {name!r}{hint}")
+    return Condition(f"instrument IN ({', '.join('?' for _ in names)})", tuple(names))
+
+
+def _target(name: str, have: Columns) -> Condition:
+    """Compare without spaces, underscores and hyphens; the archive and the proposer may spell a name each in a way."""
+    _needed(have, "--target", "targname")
+    columns = [column for column in ("targname", "targprop") if column in have] or ["targname"]
+    pattern = plain_name(name).replace("*", "%")
+    parts = [f"translate(strip_accents({column}), ' _-', '') ILIKE ?" for column in columns]
+    return Condition(f"({' OR '.join(parts)})", (pattern,) * len(parts))
+
+
+def _pi(name: str, have: Columns) -> Condition:
+    _needed(have, "--pi", "pi_name")
+    return Condition("strip_accents(pi_name) ILIKE strip_accents(?)", (f"%{name.strip().replace('*', '%')}%",))
+
+
+def _release(word: str, have: Columns) -> Condition:
+    """What the archive says of access, or else the date from which on a file is public."""
+    if word not in ("public", "exclusive"):
+        raise BadValue(f"--release is public or exclusive, not {word!r}")
+    known = [name for name in ("isrestricted", "publicreleasedate") if not have or name in have]
+    if not known:
+        raise UnknownKeyword("--release: no harvested file has isRestricted or publicReleaseDate")
+    restricted = {"isrestricted": "isRestricted", "publicreleasedate": "publicReleaseDate > now()::TIMESTAMP"}
+    test = ", ".join(restricted[name] for name in known)
+    return Condition(f"{'NOT ' if word == 'public' else ''}coalesce({test}, false)")
+
+
+def _footprint(region: str, connection: duckdb.DuckDBPyConnection | None, have: Columns) -> Condition:
+    """Ask of the file's own footprint, or else of its observation's: time series have none of their own."""
+    own = not have or "s_region" in have
+    caom = connection is None or "s_region" in columns_of(connection, "observations")
+    if not own and not caom:
+        raise UnknownKeyword("--footprint: no harvested file or observation has s_region")
+    overlapping = "s_region IN (FROM footprints_overlapping(?))"
+    of_observation = f"obs_id IN (SELECT obs_id FROM observations WHERE {overlapping})"
+    if not own:
+        return Condition(of_observation, (region,))
+    if not caom:
+        return Condition(overlapping, (region,))
+    return Condition(f"({overlapping}\n    OR s_region IS NULL AND {of_observation})", (region, region))
+
+
+def _time(sign: str, moment: float) -> Condition:
+    return Condition(f"date_obs_mjd {sign} ? /* {iso(moment)} */", (moment,))

@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 
 from catalog.errors import UsageError
-from catalog.search import Criterion
+from catalog.search import Criterion, Range, iso
 from catalog.store.database import Database, quoted
 
 ROWS_AT_ONCE = 10_000
@@ -29,6 +29,8 @@ TABLE_FUNCTIONS = frozenset(
     }
 )  # fmt: skip
 """DuckDB's table functions that reach nothing but the catalog; the catalog's own table macros come on top."""
+
+_YEAR_9999_MJD = 2_973_000
 
 _EXPLAIN = re.compile(
     r"""(?: \s | --[^\n]*\n | /\*(?:(?!/\*).)*?\*/ )* EXPLAIN \b
@@ -203,37 +205,70 @@ class Condition:
     values: tuple[object, ...] = ()
 
 
-def condition(criterion: Criterion) -> Condition:
+def condition(criterion: Criterion, column: str | None = None, kind: str | None = None) -> Condition:
     """Write a criterion as SQL over `files`, with MAST's own meaning: no regard to case, closed ranges.
+
+    Parameters
+    ----------
+    criterion : Criterion
+        As `catalog.search` reads it.
+    column : str, optional
+        The column that holds the keyword, where it has another name.
+    kind : str, optional
+        Its DuckDB type, where that is known; else what a harvest makes of such a keyword.
 
     Examples
     --------
     >>> condition(Criterion("exp_type", ("NIS_SOSS",))).sql
-    '(lower(CAST("exp_type" AS VARCHAR)) IN (?))'
+    'lower(exp_type) = ?'
     """
-    column = quoted(criterion.keyword)
-    parts: list[str] = []
-    values: list[object] = []
-    flags = [value for value in criterion.values if isinstance(value, bool) or value in ("t", "f")]
-    if criterion.values and len(flags) == len(criterion.values):
-        parts.append(f"{column} IN ({_marks(flags)})")
-        values += [value in (True, "t") for value in flags]
-    elif criterion.values:
-        parts.append(f"lower(CAST({column} AS VARCHAR)) IN ({_marks(criterion.values)})")
-        values += [str(value).lower() for value in criterion.values]
-    for one in criterion.ranges:
-        ends = [(">=", one.low), ("<=", one.high)]
-        bounded = [(sign, end) for sign, end in ends if math.isfinite(end)]
-        parts.append("(" + " AND ".join(f"{column} {sign} ?" for sign, _ in bounded) + ")")
-        values += [end for _, end in bounded]
+    name = _as_written(column or criterion.keyword)
+    parts: list[Condition] = []
+    if criterion.values:
+        parts.append(_any_of(name, criterion.values, kind))
+    parts += [_within(name, one, kind) for one in criterion.ranges]
     if criterion.pattern is not None:
-        parts.append(f"CAST({column} AS VARCHAR) ILIKE ?")
-        values.append(criterion.pattern)
-    return Condition("(" + " OR ".join(parts) + ")", tuple(values))
+        text = name if kind == "VARCHAR" else f"CAST({name} AS VARCHAR)"
+        parts.append(Condition(f"{text} ILIKE ?", (criterion.pattern,)))
+    sql = " OR ".join(part.sql for part in parts)
+    return Condition(sql if len(parts) == 1 else f"({sql})", tuple(value for part in parts for value in part.values))
 
 
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" for _ in values)
+def _as_written(column: str) -> str:
+    """Quote a name only where SQL needs it."""
+    return column if re.fullmatch(r"[A-Za-z_]\w*", column) else quoted(column)
+
+
+def _any_of(name: str, values: tuple[str | int | bool, ...], kind: str | None) -> Condition:
+    if all(value in (True, False, "t", "f") and not _is_number(value) for value in values) and kind != "VARCHAR":
+        return _in(name, [value in (True, "t") for value in values])
+    if all(_is_number(value) for value in values):
+        return _in(f"TRY_CAST({name} AS DOUBLE)" if kind == "VARCHAR" else name, list(values))
+    words = [{True: "t", False: "f"}.get(value, value) if isinstance(value, bool) else value for value in values]
+    text = name if kind in ("VARCHAR", None) else f"CAST({name} AS VARCHAR)"
+    return _in(f"lower({text})", [str(word).lower() for word in words])
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _in(expression: str, values: Sequence[object]) -> Condition:
+    if len(values) == 1:
+        return Condition(f"{expression} = ?", tuple(values))
+    return Condition(f"{expression} IN ({', '.join('?' for _ in values)})", tuple(values))
+
+
+def _within(name: str, one: Range, kind: str | None) -> Condition:
+    """Times get their date beside the MJD, so that people can read them."""
+    number = f"TRY_CAST({name} AS DOUBLE)" if kind == "VARCHAR" else name
+    low, high = (math.isfinite(end) for end in (one.low, one.high))
+    ends = tuple(end for end in (one.low, one.high) if math.isfinite(end))
+    is_date = name.endswith("_mjd") and all(0 <= end < _YEAR_9999_MJD for end in ends)
+    dates = f" /* {' to '.join(iso(end) for end in ends)} */" if is_date else ""
+    if low and high:
+        return Condition(f"{number} BETWEEN ? AND ?{dates}", ends)
+    return Condition(f"{number} {'>=' if low else '<='} ?{dates}", ends)
 
 
 def cone(ra: float, dec: float, radius: float) -> Condition:
@@ -248,14 +283,11 @@ def cone(ra: float, dec: float, radius: float) -> Condition:
 
     Notes
     -----
-    The haversine formula (R. W. Sinnott, Sky and Telescope 68, 159, 1984), which is exact enough at small angles,
-    after a cut in declination, which lets DuckDB skip most rows.
+    The cut in declination comes on top because it lets DuckDB skip most rows.
     """
     return Condition(
-        """(targ_dec BETWEEN ? AND ? AND pow(sin(radians(targ_dec - ?) / 2), 2)
-            + cos(radians(targ_dec)) * cos(radians(?)) * pow(sin(radians(targ_ra - ?) / 2), 2)
-            <= pow(sin(radians(?) / 2), 2))""",
-        (dec - radius, dec + radius, dec, dec, ra, min(radius, 180.0)),
+        "targ_dec BETWEEN ? AND ? AND separation(targ_ra, targ_dec, ?, ?) <= ?",
+        (dec - radius, dec + radius, ra, dec, radius),
     )
 
 

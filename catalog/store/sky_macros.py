@@ -4,7 +4,8 @@ A footprint is the archive's ``s_region``: ``POLYGON`` or ``CIRCLE``, with or wi
 row. A shape is its corners as unit vectors, and a radius about them: a circle has one corner, a polygon the radius 0.
 Sides are arcs of great circles; polygons are smaller than half of the sky, and may turn either way.
 
-Macros put an argument's text wherever its name stands. Where a value is used more than once, it is bound first as the
+Macros put an argument's text wherever its name stands, also within lambdas, whose own names therefore end in ``_``: a
+column called like one would be taken for it. Where a value is used more than once, it is bound first as the
 only member of a list that a lambda walks, so that it is computed once.
 """
 
@@ -34,70 +35,71 @@ _MACROS = {
     """,
     "region_numbers(part)": r"""
         list_transform(
-            regexp_extract_all(part[8:], '[-+]?[0-9]+[.]?[0-9]*(?:E[-+]?[0-9]{1,2})?'), lambda n: n::DOUBLE
+            regexp_extract_all(part[8:], '[-+]?[0-9]+[.]?[0-9]*(?:E[-+]?[0-9]{1,2})?'), lambda n_: n_::DOUBLE
         )
     """,
     "region_shape(part)": """
-        list_transform([region_numbers(part)], lambda n:
-            CASE WHEN part[1:1] = 'C' AND len(n) = 3 AND abs(n[2]) <= 90 AND n[3] >= 0
-                THEN {'corners': [unit_vector(n[1], n[2])], 'radius': radians(n[3])}
-                WHEN part[1:1] = 'P' AND len(n) >= 6 AND len(n) % 2 = 0
-                    AND list_max(list_transform(n[2:-:2], lambda d: abs(d))) <= 90
-                THEN {'corners': list_transform(range(1, len(n), 2), lambda i: unit_vector(n[i], n[i + 1])),
+        list_transform([region_numbers(part)], lambda n_:
+            CASE WHEN part[1:1] = 'C' AND len(n_) = 3 AND abs(n_[2]) <= 90 AND n_[3] >= 0
+                THEN {'corners': [unit_vector(n_[1], n_[2])], 'radius': radians(n_[3])}
+                WHEN part[1:1] = 'P' AND len(n_) >= 6 AND len(n_) % 2 = 0
+                    AND list_max(list_transform(n_[2:-:2], lambda d_: abs(d_))) <= 90
+                THEN {'corners': list_transform(range(1, len(n_), 2), lambda i_: unit_vector(n_[i_], n_[i_ + 1])),
                       'radius': 0.0} END
         )[1]
     """,
     "region_shapes(region)": """
         list_filter(
-            list_transform(region_parts(region), lambda part: region_shape(part)), lambda shape: shape IS NOT NULL
+            list_transform(region_parts(region), lambda part_: region_shape(part_)), lambda shape_: shape_ IS NOT NULL
         )
     """,
     "corners_centre(corners)": """
         list_transform([[
-            list_sum(list_transform(corners, lambda c: c[1])),
-            list_sum(list_transform(corners, lambda c: c[2])),
-            list_sum(list_transform(corners, lambda c: c[3]))
-        ]], lambda s: list_transform([sqrt(s[1] * s[1] + s[2] * s[2] + s[3] * s[3])], lambda n:
-            array_value(s[1] / n, s[2] / n, s[3] / n))[1])[1]
+            list_sum(list_transform(corners, lambda c_: c_[1])),
+            list_sum(list_transform(corners, lambda c_: c_[2])),
+            list_sum(list_transform(corners, lambda c_: c_[3]))
+        ]], lambda s_: list_transform([sqrt(s_[1] * s_[1] + s_[2] * s_[2] + s_[3] * s_[3])], lambda n_:
+            array_value(s_[1] / n_, s_[2] / n_, s_[3] / n_))[1])[1]
     """,
     "region_circle(region)": """
-        list_transform(list_filter([region_shapes(region)], lambda shapes: len(shapes) > 0), lambda shapes:
-            list_transform([corners_centre(flatten(list_transform(shapes, lambda s: s.corners)))], lambda c: {
-                'ra': (degrees(atan2(c[2], c[1])) + 360) % 360,
-                'dec': degrees(atan2(c[3], sqrt(c[1] * c[1] + c[2] * c[2]))),
-                'radius': degrees(list_max(list_transform(shapes, lambda s:
-                    s.radius + list_max(list_transform(s.corners, lambda p: angle_between(c, p))))))
+        list_transform(list_filter([region_shapes(region)], lambda shapes_: len(shapes_) > 0), lambda shapes_:
+            list_transform([corners_centre(flatten(list_transform(shapes_, lambda s_: s_.corners)))], lambda c_: {
+                'ra': (degrees(atan2(c_[2], c_[1])) + 360) % 360,
+                'dec': degrees(atan2(c_[3], sqrt(c_[1] * c_[1] + c_[2] * c_[2]))),
+                'radius': degrees(list_max(list_transform(shapes_, lambda s_:
+                    s_.radius + list_max(list_transform(s_.corners, lambda p_: angle_between(c_, p_))))))
             })[1])[1]
     """,
     "arc_distance(p, a, b)": """
-        list_transform([array_cross_product(a, b)], lambda n:
-            CASE WHEN array_inner_product(array_cross_product(n, a), p) > 0
-                  AND array_inner_product(array_cross_product(b, n), p) > 0
-                 THEN asin(least(1.0, abs(array_inner_product(n, p)) / sqrt(array_inner_product(n, n))))
+        list_transform([array_cross_product(a, b)], lambda n_:
+            CASE WHEN array_inner_product(array_cross_product(n_, a), p) > 0
+                  AND array_inner_product(array_cross_product(b, n_), p) > 0
+                 THEN asin(least(1.0, abs(array_inner_product(n_, p)) / sqrt(array_inner_product(n_, n_))))
                  ELSE least(angle_between(p, a), angle_between(p, b)) END)[1]
     """,
     "corners_reach(corners, others, reach)": """
-        list_bool_or(list_transform(corners, lambda p: list_bool_or(list_transform(range(1, len(others) + 1), lambda i:
-            arc_distance(p, others[i], others[i % len(others) + 1]) <= reach))))
+        list_bool_or(list_transform(corners, lambda p_:
+            list_bool_or(list_transform(range(1, len(others) + 1), lambda i_:
+                arc_distance(p_, others[i_], others[i_ % len(others) + 1]) <= reach))))
     """,
     "corners_hold(corners, p)": """
-        list_sum(list_transform(corners, lambda c: array_inner_product(c, p))) > 0
-        AND abs(list_sum(list_transform(range(1, len(corners) + 1), lambda i:
-            atan2(array_inner_product(p, array_cross_product(corners[i], corners[i % len(corners) + 1])),
-                  array_inner_product(corners[i], corners[i % len(corners) + 1])
-                  - array_inner_product(p, corners[i]) * array_inner_product(p, corners[i % len(corners) + 1]))
+        list_sum(list_transform(corners, lambda c_: array_inner_product(c_, p))) > 0
+        AND abs(list_sum(list_transform(range(1, len(corners) + 1), lambda i_:
+            atan2(array_inner_product(p, array_cross_product(corners[i_], corners[i_ % len(corners) + 1])),
+                  array_inner_product(corners[i_], corners[i_ % len(corners) + 1])
+                  - array_inner_product(p, corners[i_]) * array_inner_product(p, corners[i_ % len(corners) + 1]))
         ))) > pi()
     """,
     "arcs_cross(a, b, c, d)": """
-        list_transform([{'ab': array_cross_product(a, b), 'cd': array_cross_product(c, d)}], lambda n:
-            array_inner_product(n.ab, c) * array_inner_product(n.ab, d) < 0
-            AND array_inner_product(n.ab, c) * array_inner_product(n.cd, b) > 0
-            AND array_inner_product(n.ab, c) * array_inner_product(n.cd, a) < 0)[1]
+        list_transform([{'ab': array_cross_product(a, b), 'cd': array_cross_product(c, d)}], lambda n_:
+            array_inner_product(n_.ab, c) * array_inner_product(n_.ab, d) < 0
+            AND array_inner_product(n_.ab, c) * array_inner_product(n_.cd, b) > 0
+            AND array_inner_product(n_.ab, c) * array_inner_product(n_.cd, a) < 0)[1]
     """,
     "corners_cross(corners, others)": """
-        list_bool_or(list_transform(range(1, len(corners) + 1), lambda i:
-            list_bool_or(list_transform(range(1, len(others) + 1), lambda j:
-                arcs_cross(corners[i], corners[i % len(corners) + 1], others[j], others[j % len(others) + 1])))))
+        list_bool_or(list_transform(range(1, len(corners) + 1), lambda i_:
+            list_bool_or(list_transform(range(1, len(others) + 1), lambda j_:
+                arcs_cross(corners[i_], corners[i_ % len(corners) + 1], others[j_], others[j_ % len(others) + 1])))))
     """,
     "shapes_overlap(a, b)": """
         corners_hold(a.corners, b.corners[1]) OR corners_hold(b.corners, a.corners[1])
@@ -106,8 +108,8 @@ _MACROS = {
         OR corners_reach(b.corners, a.corners, a.radius + b.radius + 1e-12)
     """,
     "footprints_overlap(region, other)": """
-        coalesce(list_bool_or(list_transform(region_shapes(region), lambda a:
-            list_bool_or(list_transform(region_shapes(other), lambda b: shapes_overlap(a, b))))), false)
+        coalesce(list_bool_or(list_transform(region_shapes(region), lambda a_:
+            list_bool_or(list_transform(region_shapes(other), lambda b_: shapes_overlap(a_, b_))))), false)
     """,
 }
 """Separation: the haversine formula (R. W. Sinnott, Sky and Telescope 68, 159, 1984). Point in polygon: the sum of the
