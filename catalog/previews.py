@@ -68,15 +68,15 @@ def selecting(found: Sequence[Preview]) -> str:
 
 
 def _of_name(connection: Any, name: str) -> list[Preview]:
-    """The first way that leads to any: the image itself, the same stem, the exposure, the observation, the search."""
+    """The first way that leads to any: the image itself, the same stem, the observation, the exposure, the search."""
     stem = name.rsplit(".", 1)[0] if name.lower().endswith((".fits", ".jpg", ".jpeg", ".png", ".gz")) else name
     exposure = stem.rpartition("_")[0] or stem
     ways: tuple[tuple[str, str], ...] = (
         ("filename = ?", name),
         ("regexp_replace(filename, '\\.[^.]+$', '') = ?", stem),
+        ("obs_id = ?", name),
         ("starts_with(filename, ? || '_') AND filename LIKE '%\\_rate%' ESCAPE '\\'", exposure),
         ("starts_with(filename, ? || '_')", exposure),
-        ("obs_id = ?", name),
         ("obs_id = (SELECT min(obs_id) FROM files WHERE filename = ?)", name),
         ("obs_id IN (SELECT obs_id FROM search_observations WHERE search = ?)", name),
         ("obs_id IN (SELECT obs_id FROM files JOIN search_files USING (filename) WHERE search = ?)", name),

@@ -24,6 +24,9 @@ Show = Annotated[
     typer.Option("--show/--no-show", help="Also show it in the terminal; by default where stdout is one."),
 ]
 
+_CELL = 2.0
+"""How many times a character is as high as it is wide."""
+
 
 def deliver(
     drawing: Drawing, picture: Path, chosen: Settings, show: bool | None, json: bool, facts: dict[str, Any]
@@ -57,6 +60,6 @@ def put_picture(png: bytes) -> None:
     console = Console(file=sys.stdout)
     way = Best if Best is not UnicodeImage else HalfcellImage  # asked for although stdout is no terminal
     with Image.open(io.BytesIO(png)) as picture:
-        fit = picture.convert("RGB")
-        width = min(console.width, 120)
-        console.print(way(fit, width=width, height="auto"))
+        fitting = (console.height - 2) * _CELL * picture.width / picture.height
+        width = max(20, min(console.width, int(fitting)))
+        console.print(way(picture.convert("RGB"), width=width, height="auto"))

@@ -124,7 +124,7 @@ def sky_image(path: Path, side: int = 300) -> Path:
     rng = np.random.default_rng(2)
     row, column = np.mgrid[0:side, 0:side]
     pixels = rng.normal(1.0, 0.05, (side, side))
-    for y, x, flux in rng.uniform((5, 5, 1), (side - 5, side - 5, 300), (40, 3)):
+    for y, x, flux in rng.uniform((5, 5, 1), (side - 5, side - 5, 300), (min(40, 12_000 // side), 3)):
         pixels += flux * np.exp(-0.5 * ((row - y) ** 2 + (column - x) ** 2) / 4)
     pixels[: side // 6, : side // 5] = np.nan
     cards = {

@@ -67,17 +67,21 @@ def draw_file(source: Path, hdu: str | None = None) -> Drawing:
     """
     from astropy.io import fits
 
-    try:
-        with warnings.catch_warnings(), fits.open(source, memmap=False) as hdus, look():
-            warnings.simplefilter("ignore")  # a file that breaks the standard a little is drawn all the same
-            figure = sheet()
-            axes, told = _draw(figure, hdus, hdu)
-            axes.set_title(f"{source.name}\n{_caption(hdus[0].header)}", fontsize=10, loc="left")
-    except (OSError, TypeError, ValueError) as error:
-        if not isinstance(error, OSError) and "buffer" not in str(error):  # what numpy says of a file cut short
-            raise
-        reason = (getattr(error, "strerror", None) or str(error)).splitlines()[0].rstrip(".")
-        raise DiskError(f"cannot read {source} as FITS: {reason}") from error
+    with warnings.catch_warnings(record=True) as warned:  # breaking the standard a little is not in the way
+        warnings.simplefilter("always")
+        try:
+            with fits.open(source, memmap=False) as hdus, look():
+                figure = sheet()
+                axes, told = _draw(figure, hdus, hdu)
+                axes.set_title(f"{source.name}\n{_caption(hdus[0].header)}", fontsize=10, loc="left")
+        except (OSError, TypeError, ValueError) as error:
+            cut = any("truncated" in str(one.message) for one in warned)
+            if not isinstance(error, OSError) and not cut:
+                raise
+            reason = (
+                "it is cut short" if cut else (error.strerror if isinstance(error, OSError) else None) or str(error)
+            )
+            raise DiskError(f"cannot read {source} as FITS: {reason.splitlines()[0].rstrip('.')}") from error
     return Drawing(figure, told)
 
 
@@ -105,7 +109,9 @@ def _image_named(hdus: Any, wanted: str) -> Any:
         found = None
     if found is None or not _is_picture(found):
         images = ", ".join(one.name for one in hdus if _is_picture(one))
-        raise UsageError(f"there is no image in HDU {wanted}; images are in {images or 'none'}")
+        raise UsageError(
+            f"there is no image in HDU {wanted}; " + (f"there is in {images}" if images else "in no other either")
+        )
     return found
 
 

@@ -180,7 +180,7 @@ def stretch(pixels: Pixels) -> Any:
     """Return a norm that shows faint and bright at once: an inverse hyperbolic sine from just below the sky.
 
     Black is two deviations below the median, so that noise is seen and does not dominate; white is where only a
-    few pixels are brighter, and at least fifteen deviations up (R. H. Lupton et al., PASP 116, 133, 2004, for the
+    few pixels are brighter, and at least 25 deviations up (R. H. Lupton et al., PASP 116, 133, 2004, for the
     function). A few hot or dead pixels do not count.
     """
     from astropy.stats import mad_std
@@ -193,10 +193,10 @@ def stretch(pixels: Pixels) -> Any:
     middle, deviation = float(np.median(finite)), float(mad_std(finite))
     faint, bright = np.percentile(finite, (0.5, 99.7))
     low = max(faint, middle - 2 * deviation) if deviation else faint
-    high = min(max(bright, middle + 15 * deviation), float(finite.max()))
+    high = min(max(bright, middle + 25 * deviation), float(finite.max()))
     if not high > low:
         low, high = float(finite.min()), float(finite.max())
-    return ImageNormalize(vmin=low, vmax=high, stretch=AsinhStretch(0.08), clip=False) if high > low else None
+    return ImageNormalize(vmin=low, vmax=high, stretch=AsinhStretch(0.1), clip=False) if high > low else None
 
 
 def _colours() -> Any:

@@ -193,7 +193,7 @@ def readable(unit: str) -> str:
     Examples
     --------
     >>> readable("um"), readable("MJy/sr")
-    ('µm', 'MJy / sr')
+    ('µm', 'MJy sr⁻¹')
     """
     from astropy import units
 
