@@ -215,7 +215,8 @@ ODD = (
     "SELECT " + "(" * 5000 + "1" + ")" * 5000, "SELECT " + "NOT " * 20000 + "true", "SELECT " + "[" * 3000 + "]" * 3000,
     "SELECT " + "1 + " * 5000 + "1", "SELECT ---1", "\0", "SELECT \0", "SELECT 1; \0", "", ";", ";;", "/*",
     "SELECT 1 /*", "SELECT '", "'", "--", "\ufeffSELECT nothing", "SELECT * FROM \U0001f52d", "SELECT \ud800",
-    "SELECT $1", "SELECT ?", "SELECT 1 AS a, 2 AS a", "SELECT sum(" * 400 + "1" + ")" * 400, "SELECT (" * 900 + "SELECT 1" + ")" * 900,
+    "SELECT $1", "SELECT ?", "SELECT 1 AS a, 2 AS a", "SELECT sum(" * 400 + "1" + ")" * 400,
+    "SELECT (" * 900 + "SELECT 1" + ")" * 900,
 )  # fmt: skip
 """Statements that do no harm, but have felled parsers."""
 

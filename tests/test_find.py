@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,9 +85,16 @@ def fill(database: Database, files: pa.Table, observations: pa.Table | None = No
     return database
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    empty = Database(tmp_path_factory.mktemp("lake") / "catalog.duckdb")
+    return fill(empty, pa.Table.from_pylist(HARVESTED), pa.Table.from_pylist(OBSERVED)).path
+
+
 @pytest.fixture
-def lake(database: Database) -> Database:
-    return fill(database, pa.Table.from_pylist(HARVESTED), pa.Table.from_pylist(OBSERVED))
+def lake(filled: Path, database: Database) -> Database:
+    shutil.copy(filled, database.path)
+    return database
 
 
 def found(database: Database, *written: str, **criteria: str) -> set[str]:
@@ -203,7 +212,10 @@ class TestWrong:
 
 
 Ask = Callable[..., set[int]]
-GARBLED = r"(POLYGON|CIRCLE|UNION)?[ A-Z]{0,6}([-+0-9.eE,() ]{0,30}(POLYGON|CIRCLE)?){0,3}"
+GARBLED = (
+    "POLYGON ", "CIRCLE ", "UNION ", "ICRS ", "1 ", "-2.5 ", "3e1 ", "91 ", "1e99 ", "...", ", ", "(", ")",
+    "nan ", "e", "- ",
+)  # fmt: skip
 
 COORDINATES = st.tuples(
     st.floats(0, 360, exclude_max=True) | st.sampled_from([0.0, 1e-9, 359.999999]),
@@ -264,9 +276,8 @@ class TestSky:
     def test_circles_meet_as_astropy_says(self, macros: Ask) -> None:
         chance = np.random.default_rng(9)
         ra, dec = chance.uniform(0, 360, 500), np.degrees(np.arcsin(chance.uniform(-1, 1, 500)))
-        other_ra, other_dec = (
-            np.array(one) for one in zip(*(around(chance, r, d, 3, 1) for r, d in zip(ra, dec)), strict=True)
-        )
+        away, angle = np.radians(chance.uniform(0, 6, 500)), chance.uniform(0, 2 * np.pi, 500)
+        other_ra, other_dec = np.array([toward(*one) for one in zip(ra, dec, angle, away, strict=True)]).T
         radii = chance.uniform(0.1, 2, (2, 500))
         distance = SkyCoord(ra, dec, unit="deg").separation(SkyCoord(other_ra, other_dec, unit="deg")).deg
         text = "CIRCLE ICRS {:.12f} {:.12f} {:.12f}".format
@@ -303,14 +314,10 @@ class TestSky:
         assert macros(table, "footprints_overlap(a, b)") == ({0} if meets else set())
         assert macros(table, "footprints_overlap(b, a)") == ({0} if meets else set())
 
-    @given(
-        text=st.from_regex(
-            r"(POLYGON|CIRCLE|UNION)?[ A-Z]{0,6}([-+0-9.eE,() ]{0,30}(POLYGON|CIRCLE)?){0,3}", fullmatch=True
-        )
-    )
-    @settings(max_examples=300, deadline=None)
-    def test_no_footprint_of_the_archive_stops_a_harvest(self, text: str, macros: Ask) -> None:
-        table = pa.table({"n": [0], "a": [text]})
+    def test_no_footprint_of_the_archive_stops_a_harvest(self, macros: Ask) -> None:
+        chance = random.Random(11)
+        texts = ["".join(chance.choices(GARBLED, k=chance.randrange(9))) for _ in range(5000)]
+        table = pa.table({"n": range(len(texts)), "a": texts})
         macros(table, "region_circle(a) IS NULL")
         macros(table, "footprints_overlap(a, 'POLYGON 1 1 2 1 2 2 1 2')")
 
