@@ -66,10 +66,9 @@ def sync(
         plan = make_plan(chosen.database, wanted, dest=dest, template=template, has_token=token is not None)
         put_json(plan.as_dict()) if json else _show(plan, chosen.verbosity)
         return
-    from catalog.archive.client import MastArchive
-    from catalog.sync.asking import ask_current
+    from catalog.sync.asking import asking
 
-    with sync_progress(chosen.verbosity < 0 or json) as show, MastArchive(chosen.server) as archive:
+    with sync_progress(chosen.verbosity < 0 or json) as show, asking(chosen.database, chosen.server) as current:
         report = run_sync(
             chosen.database,
             wanted,
@@ -79,7 +78,7 @@ def sync(
             jobs=jobs,
             limit_rate=bytes_of(limit_rate) if limit_rate else None,
             token=token,
-            current=ask_current(chosen.database, archive),
+            current=current,
             on_event=show,
         )
     _report(report, dest, json, chosen.verbosity)

@@ -130,10 +130,12 @@ class Part:
         return self.md5.hexdigest()
 
     def finish(self) -> os.stat_result:
-        """Put the proven bytes under their final name, for good, and return what is there now."""
+        """Put the proven bytes, once they are on disk, under their final name, and return what is there now.
+
+        The name itself is on disk after `fsync_folder`; many can share one.
+        """
         os.fsync(self._file)
         self.path.replace(self.final)
-        _fsync_folder(self.final.parent)
         identity_path(self.final).unlink(missing_ok=True)
         return os.fstat(self._file)
 
@@ -195,7 +197,8 @@ def _open_locked(path: Path) -> int:
         os.close(file)
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
+    """Make the names in a folder last."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -1,6 +1,7 @@
 """Many files at once: threads that take items in turn, and one that listens to them.
 
-Threads, because receiving, hashing and writing all happen outside Python's lock.
+Threads, because receiving, hashing and writing all happen outside Python's lock. There are more of them than
+requests at a time, since syncing a file to disk takes as long as a small answer, and needs no connection.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from catalog.sync.proof import Done
 from catalog.sync.transfer import Line, transfer
 
 _GRACE = 5.0
+_MORE_THREADS = 2
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -41,12 +43,13 @@ class Pool:
     line : Line
         Shared by them.
     jobs : int
-        How many at once.
+        How many ask the archive at once.
     """
 
     def __init__(self, line: Line, jobs: int) -> None:
         self.line = line
-        self.jobs = jobs
+        self._threads = _MORE_THREADS * jobs
+        line.slots = threading.BoundedSemaphore(jobs)
         self.bytes = 0
         self._lock = threading.Lock()
         self._results: SimpleQueue[Result | None] = SimpleQueue()
@@ -63,7 +66,7 @@ class Pool:
         tick : callable
             Called in this thread several times a second.
         """
-        workers = [threading.Thread(target=self._work, args=(items,), daemon=True) for _ in range(self.jobs)]
+        workers = [threading.Thread(target=self._work, args=(items,), daemon=True) for _ in range(self._threads)]
         with _interruptible(self._interrupt) as interrupted:
             for worker in workers:
                 worker.start()
@@ -75,7 +78,7 @@ class Pool:
         self.line.abort()
 
     def _listen(self, on_result: Callable[[Result], None], tick: Callable[[], None]) -> None:
-        running, patience = self.jobs, _GRACE
+        running, patience = self._threads, _GRACE
         while running and patience > 0:
             try:
                 result = self._results.get(timeout=0.2)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pyarrow as pa
 
 from catalog.errors import CatalogLocked
 from catalog.store.database import Database
 from catalog.store.records import utc_now
+from catalog.sync.partial import fsync_folder
 from catalog.sync.proof import Done
 
 BATCH = 200
@@ -40,6 +42,8 @@ class Recorder:
         self._since = time.monotonic()
         if not self._waiting:
             return
+        for folder in {Path(done.item.path).parent for done in self._waiting}:
+            fsync_folder(folder)
         now = utc_now()
         rows = [
             {

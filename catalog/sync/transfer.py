@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -81,6 +81,8 @@ class Line:
         Is told what happens.
     doubtful : callable
         Whether the archive's checksums are in doubt, so that fetching again proves nothing.
+    slots : context manager
+        Held while the archive is asked and sends; a file that is proven and synced to disk holds none.
     """
 
     root: Path
@@ -89,6 +91,7 @@ class Line:
     current: AskCurrent | None = None
     on_event: OnEvent = lambda event: None
     doubtful: Callable[[], bool] = lambda: False
+    slots: AbstractContextManager[object] = field(default_factory=nullcontext)
     answers: dict[int, Answer] = field(default_factory=dict)
 
     def abort(self) -> None:
@@ -230,6 +233,10 @@ class _Job:
         return seconds
 
     def _attempt(self) -> None:
+        with self.line.slots:
+            self._ask_in_turn()
+
+    def _ask_in_turn(self) -> None:
         pace, had = self.line.pace, self.part.size
         pace.admit()
         if self.item.size is not None and self.part.size > self.item.size:
