@@ -14,7 +14,7 @@ from catalog.criteria import Wanted, criteria
 from catalog.drift import Outdated, outdated
 from catalog.errors import UsageError
 from catalog.find import Criteria, statement
-from catalog.query import answering, rows, written_out
+from catalog.query import answering, explained, rows, written_out
 from catalog.result import Result
 from catalog.search import Search
 from catalog.store.kept import KeptOpen
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 PATH = "mastlake.duckdb"
 MAST = "https://mast.stsci.edu"
-_UNBOUNDED = 2**62
 
 
 class Filters(TypedDict, total=False):
@@ -175,8 +174,13 @@ class Catalog:
         *written: str,
         target: str | None = None,
         cone: str | tuple[float, float, float] | None = None,
+        footprint: str | None = None,
         since: str | None = None,
         until: str | None = None,
+        program: int | str | None = None,
+        pi: str | None = None,
+        instrument: str | None = None,
+        release: str | None = None,
         everything: bool = False,
         limit: int | None = None,
         **keywords: Wanted,
@@ -190,9 +194,20 @@ class Catalog:
         target : str, optional
             A target's name; ``%`` or ``*`` is a wildcard, and case, spaces and hyphens do not count.
         cone : str or tuple, optional
-            Right ascension, declination and radius, degrees (ICRS); as text the radius may end in d, m or s.
+            Right ascension, declination and radius, degrees (ICRS); as text the radius may end in d, m or s, and a
+            harvested target's name may stand for its place.
+        footprint : str, optional
+            A region that the file's footprint overlaps: ``POLYGON RA DEC ...``, ``CIRCLE RA DEC RADIUS``, or a cone.
         since, until : str, optional
             Observed on this ISO date or later; before this moment.
+        program : int or str, optional
+            Its number; as text several, with commas, or a range.
+        pi : str, optional
+            A piece of the principal investigator's name.
+        instrument : str, optional
+            One, or several with commas.
+        release : str, optional
+            ``public`` or ``exclusive``, now.
         everything : bool
             All columns, or the few that people look at first.
         limit : int, optional
@@ -218,11 +233,22 @@ class Catalog:
         >>> len(found), found.columns[:3]
         (5, ['filename', 'targname', 'exp_type'])
         """
-        texts = (*written, *criteria(keywords))
-        circle = ",".join(map(str, cone)) if isinstance(cone, tuple) else cone
-        wanted = Criteria(texts, target, circle, since, until)
-        sql, values = statement(wanted, everything=everything, limit=_UNBOUNDED if limit is None else limit)
-        return Result(rows(self._database, sql, values), written_out(sql, values))
+        wanted = Criteria(
+            written=(*written, *criteria(keywords)),
+            target=target,
+            cone=",".join(map(str, cone)) if isinstance(cone, tuple) else cone,
+            since=since,
+            until=until,
+            footprint=footprint,
+            program=None if program is None else str(program),
+            pi=pi,
+            instrument=instrument,
+            release=release,
+        )
+        sql, values = statement(wanted, everything=everything, limit=limit, database=self._database)
+        with self._database.read(sealed=True) as connection, explained():
+            found = connection.execute(sql, values).to_arrow_table()
+        return Result(found, written_out(sql, values))
 
     def sql(self, statement: str, values: Sequence[object] = ()) -> Result:
         """Ask the catalog in SQL (DuckDB's); nothing can be written, and nothing else be read.

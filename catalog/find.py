@@ -99,15 +99,19 @@ def statement(
     ORDER BY date_obs_mjd, filename
     """
     if database is None:
-        return _written(criteria, None, everything, limit)
+        return _written(criteria, None, {}, everything, limit)
     with database.read(sealed=True) as connection:
-        return _written(criteria, connection, everything, limit)
+        have = database.columns(connection, "files")
+        return _written(criteria, connection, {n.lower(): (n, kind) for n, kind in have.items()}, everything, limit)
 
 
 def _written(
-    criteria: Criteria, connection: duckdb.DuckDBPyConnection | None, everything: bool, limit: int | None
+    criteria: Criteria,
+    connection: duckdb.DuckDBPyConnection | None,
+    have: Columns,
+    everything: bool,
+    limit: int | None,
 ) -> tuple[str, list[object]]:
-    have = {} if connection is None else {n.lower(): (n, kind) for n, kind in columns_of(connection, "files").items()}
     parts = list(_conditions(criteria, connection, have))
     where = "\n  AND ".join(part.sql for part in parts)
     shown = [name for name in _SHOWN if not have or name.lower() in have]

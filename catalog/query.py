@@ -283,12 +283,18 @@ def cone(ra: float, dec: float, radius: float) -> Condition:
 
     Notes
     -----
-    The cut in declination comes on top because it lets DuckDB skip most rows.
+    The cuts in declination and right ascension come on top because they let DuckDB skip most rows. A circle about the
+    pole has all right ascensions; any other reaches ``asin(sin(radius) / cos(dec))`` to either side (W. M. Smart,
+    Textbook on Spherical Astronomy, 6th ed., section 7).
     """
-    return Condition(
-        "targ_dec BETWEEN ? AND ? AND separation(targ_ra, targ_dec, ?, ?) <= ?",
-        (dec - radius, dec + radius, ra, dec, radius),
-    )
+    ends = (dec - radius, dec + radius)
+    sql, values = "targ_dec BETWEEN ? AND ?", list(ends)
+    if ends[0] > -90 and ends[1] < 90:
+        reach = math.degrees(math.asin(math.sin(math.radians(radius)) / math.cos(math.radians(dec)))) + 1e-9
+        within = reach <= ra <= 360 - reach
+        sql += " AND targ_ra BETWEEN ? AND ?" if within else " AND (targ_ra >= ? OR targ_ra <= ?)"
+        values += [ra - reach, ra + reach] if within else [(ra - reach) % 360, (ra + reach) % 360]
+    return Condition(f"{sql} AND separation(targ_ra, targ_dec, ?, ?) <= ?", (*values, ra, dec, radius))
 
 
 def written_out(sql: str, values: Sequence[object]) -> str:

@@ -122,6 +122,12 @@ class Database:
             finally:
                 path.unlink(missing_ok=True)
 
+    def columns(self, connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+        """Return the columns of a table or view, and their types, through a connection that `read` gave."""
+        from catalog.store.schema import columns_of
+
+        return columns_of(connection, table)
+
     def exists(self) -> bool:
         """Say whether there is a file to read."""
         return self.path.exists()

@@ -40,6 +40,7 @@ class KeptOpen(Database):
         self._inode = self._users = 0
         self._opened_at = self._used_at = 0.0
         self._watched = False
+        self._columns: dict[str, dict[str, str]] = {}
 
     @contextmanager
     def read(self, sealed: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -70,12 +71,22 @@ class KeptOpen(Database):
         with super().write() as connection:
             yield connection
 
+    def columns(self, connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+        """Return the columns of a table or view; they stay what they are while the file is open."""
+        with self._lock:
+            if self._connection is None:
+                return super().columns(connection, table)
+            if table not in self._columns:
+                self._columns[table] = super().columns(connection, table)
+            return self._columns[table]
+
     def release(self) -> None:
         """Let go of the file, unless something is being read from it."""
         with self._lock:
             if self._connection is not None and self._users == 0:
                 self._connection.close()
                 self._connection = None
+                self._columns = {}
 
     def _current(self) -> duckdb.DuckDBPyConnection:
         """Return a connection to the file that is there now."""
