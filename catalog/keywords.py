@@ -38,6 +38,28 @@ FILENAME_COLUMNS: Mapping[str, str] = {"guidestar": "fileName"}
 """How a service spells the column `filename`, where it differs."""
 
 _FITS_NAMES = {"date_obs": "DATE-OBS", "date_beg": "DATE-BEG", "date_end": "DATE-END"}
+_ARCHIVE_MEANINGS: Mapping[str, str] = {
+    "ArchiveFileID": "Number of the file in the archive",
+    "FileSetId": "Number of the file's set in the archive",
+    "FileTypeID": "Number of the file's type in the archive",
+    "checksum": "Digest of the file's bytes",
+    "dataURI": "Where the file can be downloaded from",
+    "fileSetName": "Name of the set of files that were made together; the file's name begins with it",
+    "fileSize": "Size of the file",
+    "filter-pupil": "Filter and pupil wheel elements together",
+    "ingestCompletionDate": "When the archive had taken the file in",
+    "ingestStartDate": "When the archive began to take the file in",
+    "inst-mode": "Instrument and mode together",
+    "isItar": "The file is under export control",
+    "isJitter": "The file holds pointing jitter",
+    "isRestricted": "The file is not public yet",
+    "isStale": "The archive is about to make a newer version of the file",
+    "productLevel": "Stage of processing: 1b raw, 2a rates, 2b calibrated, 2c calibrated and cleaned, 3 combined",
+    "prog_pi": "Program and principal investigator together",
+    "publicReleaseDate": "From when on the file is public",
+    "texptime": "Total exposure time",
+}
+"""Columns that come from the archive, not from headers: in the project's own words."""
 _NOT_IN_HEADERS = {"checksum"}  # the archive's digest, not the FITS CHECKSUM card
 _SCHEMAS = ("core", "guider_meta", "ifucube", "wcsinfo", "oifits", "ami")
 _UNIT = re.compile(r"\[([^\]]+)\]\s*")
@@ -85,6 +107,8 @@ class Keyword:
         All values it can have, or empty where any will do.
     instruments : tuple of str
         The searches that have it.
+    hdu : str or None
+        Whose header it stands in: PRIMARY, or an EXTNAME.
     """
 
     name: str
@@ -94,6 +118,7 @@ class Keyword:
     meaning: str | None
     allowed: tuple[str, ...]
     instruments: tuple[str, ...]
+    hdu: str | None = None
 
 
 @lru_cache(maxsize=1)
@@ -145,19 +170,29 @@ def _keyword(column: ArchiveColumn, schemas: Mapping[str, dict[str, Any]]) -> Ke
     fits_keyword: str | None = _FITS_NAMES.get(twin, twin.upper())
     entry = schemas.get(fits_keyword or "") if twin not in _NOT_IN_HEADERS else None
     if entry is None:
-        return Keyword(column.name, None, _kind(column, ""), None, None, (), column.instruments)
+        unit, meaning = _of_the_archive(column.name)
+        return Keyword(column.name, None, _kind(column, ""), unit, meaning, (), column.instruments)
     title = " ".join(str(entry.get("title", "")).split())
-    unit = _UNIT.match(title)
+    bracket = _UNIT.match(title)
     is_time = column.name != twin or column.type == "date"
     return Keyword(
         name=column.name,
         fits_keyword=fits_keyword,
         kind=_kind(column, title),
-        unit=("d" if column.name != twin else None) if is_time else (unit[1] if unit else None),
+        unit=("d" if column.name != twin else None) if is_time else (bracket[1] if bracket else None),
         meaning=_UNIT.sub("", title) or None,
         allowed=tuple(str(value) for value in _allowed(entry)) if column.type == "string" and not column.flag else (),
         instruments=column.instruments,
+        hdu=str(entry.get("fits_hdu") or "PRIMARY"),
     )
+
+
+def _of_the_archive(name: str) -> tuple[str | None, str | None]:
+    """Return the unit and meaning of a column that is in no header."""
+    meaning = _ARCHIVE_MEANINGS.get(name) or _ARCHIVE_MEANINGS.get(name.removesuffix("_mjd"))
+    if name.endswith("_mjd"):
+        return "d", meaning and f"{meaning}, as MJD"
+    return ("byte" if name == "fileSize" else None), meaning
 
 
 def _kind(column: ArchiveColumn, title: str) -> Kind:
@@ -258,13 +293,24 @@ def nearest(word: str, words: list[str]) -> str | None:
 
 
 def matching(pattern: str) -> list[Keyword]:
-    """Return the keywords whose name, FITS keyword or meaning contains the pattern, best matches first."""
-    wanted = pattern.lower()
+    """Return the keywords whose name, FITS keyword or meaning has every word of the pattern, best matches first.
+
+    Examples
+    --------
+    >>> [word.name for word in matching("time series")]
+    ['tsovisit']
+    """
+    words = pattern.lower().split()
+    wanted = " ".join(words)
 
     def rank(keyword: Keyword) -> int:
-        if wanted in (keyword.name.lower(), (keyword.fits_keyword or "").lower()):
+        name, fits_keyword = keyword.name.lower(), (keyword.fits_keyword or "").lower()
+        if wanted in (name, fits_keyword):
             return 0
-        return 1 if wanted in keyword.name.lower() else 2
+        return 1 if name.startswith(wanted) else 2 if wanted in name else 3
 
-    hits = [k for k in dictionary().values() if wanted in f"{k.name} {k.fits_keyword or ''} {k.meaning or ''}".lower()]
-    return sorted(hits, key=rank)
+    def holds(keyword: Keyword) -> bool:
+        text = f"{keyword.name} {keyword.fits_keyword or ''} {keyword.meaning or ''}".lower()
+        return all(word in text for word in words)
+
+    return sorted(filter(holds, dictionary().values()), key=rank)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .completion import keywords as names
-from .options import Json
-from .output import put_json, put_table
+from .options import Json, settings
+from .output import plural, put_json, put_table, shown
+
+if TYPE_CHECKING:
+    from catalog.keywords import Keyword
+    from catalog.present import Present
+    from catalog.store.database import Database
 
 
 def register(app: typer.Typer) -> None:
@@ -16,30 +21,81 @@ def register(app: typer.Typer) -> None:
 
 
 def keywords(
+    context: typer.Context,
     pattern: Annotated[
-        str, typer.Argument(help="A piece of a name, FITS keyword or meaning.", autocompletion=names)
+        str, typer.Argument(help="A name, or a piece of a name, FITS keyword or meaning.", autocompletion=names)
     ] = "",
     json: Json = False,
 ) -> None:
-    """Look up what MAST can be searched by: name, FITS keyword, type, unit, meaning, allowed values."""
+    """Look up what MAST can be searched by, and with one keyword's name, which values it has in your catalog.
+
+    Example: mastlake keywords exp_type; mastlake keywords "exposure start"
+    """
     from dataclasses import asdict
 
     from catalog.errors import UnknownKeyword
     from catalog.keywords import lookup, matching
 
     found = matching(pattern)
-    if json:
-        put_json([asdict(word) for word in found])
-        return
     if not found:
-        lookup(pattern)  # says what is near
-        raise UnknownKeyword(f"no keyword like {pattern!r}")
+        if not json:
+            lookup(pattern)  # says what is near
+            raise UnknownKeyword(f"no keyword like {pattern!r}")
+        put_json([])
+        return
     exact = [word for word in found if pattern.lower() in (word.name.lower(), (word.fits_keyword or "").lower())]
-    put_table(
-        ("name", "FITS", "kind", "unit", "meaning"),
-        [(word.name, word.fits_keyword, word.kind, word.unit, word.meaning) for word in found],
-    )
+    counts = {word.name: _present(settings(context).database, word.name) for word in exact}
+    if json:
+        put_json([
+            {**asdict(word), **({"present": asdict(count)} if (count := counts.get(word.name)) else {})}
+            for word in found
+        ])  # fmt: skip
+        return
     for word in exact:
-        if word.allowed:
-            typer.echo(f"\n{word.name} can be: {', '.join(word.allowed)}")
-        typer.echo(f"{word.name} is in searches of: {', '.join(word.instruments) or 'older answers only'}")
+        typer.echo("\n".join(_described(word, counts[word.name])) + "\n")
+    others = [word for word in found if word not in exact]
+    if others:
+        put_table(
+            ("name", "FITS", "kind", "unit", "meaning"),
+            [(word.name, word.fits_keyword, word.kind, word.unit, word.meaning) for word in others],
+        )
+
+
+def _present(database: Database, name: str) -> Present | None:
+    """Count values where there is a catalog that has the keyword; the dictionary needs none."""
+    from catalog.errors import UnknownKeyword
+    from catalog.present import present
+
+    if not database.exists():
+        return None
+    try:
+        return present(database, name)
+    except UnknownKeyword:
+        return None
+
+
+def _described(word: Keyword, count: Present | None) -> list[str]:
+    where = (
+        f"{word.fits_keyword} in the {_header(word.hdu)}" if word.fits_keyword else "not in the file; the archive's own"
+    )
+    lines = [
+        f"{word.name}: {word.meaning or 'no description'}",
+        f"  kind      {word.kind}" + (f", {word.unit}" if word.unit else ""),
+        f"  header    {where}",
+        f"  searches  {', '.join(word.instruments) or 'older answers only'}",
+    ]
+    if word.allowed:
+        lines.append(f"  can be    {', '.join(word.allowed)}")
+    if count is None:
+        return [*lines, "  catalog   no harvested file has it"]
+    lines.append(
+        f"  catalog   {plural(count.files, 'file')} with {plural(count.distinct, 'value')}, {count.without:,} without"
+    )
+    if count.distinct > len(count.values):
+        lines.append(f"            from {shown(count.low)} to {shown(count.high)}; most frequent:")
+    width = max((len(shown(value)) for value, _ in count.values), default=0)
+    return [*lines, *(f"            {shown(value):{width}}  {files:,}" for value, files in count.values)]
+
+
+def _header(hdu: str | None) -> str:
+    return "primary header" if hdu in (None, "PRIMARY") else f"header of {hdu}"

@@ -1,9 +1,15 @@
 """The keyword dictionary."""
 
+import pyarrow as pa
 import pytest
 
 from catalog.errors import UnknownKeyword
 from catalog.keywords import SERVICES, archive_columns, dictionary, lookup, matching, nearest
+from catalog.present import present
+from catalog.store.database import Database
+
+from .conftest import Command
+from .test_find import fill
 
 
 @pytest.mark.parametrize("instrument", SERVICES)
@@ -48,3 +54,63 @@ def test_matching_finds_by_meaning_and_puts_the_exact_name_first() -> None:
 
 def test_nothing_is_near_to_nonsense() -> None:
     assert nearest("qqqqqqq", ["exp_type"]) is None
+
+
+def test_every_word_of_a_pattern_counts_in_any_order() -> None:
+    assert "expstart" in {word.name for word in matching("start exposure")}
+    assert matching("exposure lemon") == []
+    assert next(word.name for word in matching("targ_r")) == "targ_ra"
+
+
+def test_the_dictionary_says_where_a_keyword_stands_in_the_file() -> None:
+    assert dictionary()["exp_type"].hdu == "PRIMARY"
+    assert dictionary()["s_region"].hdu == "SCI"
+    assert dictionary()["dataURI"].hdu is None
+
+
+def test_columns_of_the_archive_alone_are_explained_too() -> None:
+    assert dictionary()["checksum"].meaning
+    assert dictionary()["fileSize"].unit == "byte"
+    assert dictionary()["ingestCompletionDate_mjd"].unit == "d"
+    assert len([word for word in dictionary().values() if not word.meaning]) < 10
+
+
+@pytest.fixture
+def lake(database: Database) -> Database:
+    rows = [
+        {"filename": f"{number}.fits", "exp_type": kind, "effexptm": number + 0.5, "obs_id": "V013", "tsovisit": True}
+        for number, kind in enumerate(["NIS_SOSS"] * 3 + ["NIS_AMI"] * 30 + [None])
+    ]
+    return fill(database, pa.Table.from_pylist(rows))
+
+
+def test_values_in_the_catalog_are_counted(lake: Database) -> None:
+    found = present(lake, "EXP_TYPE")
+    assert (found.files, found.without, found.distinct) == (33, 1, 2)
+    assert found.values == (("NIS_AMI", 30), ("NIS_SOSS", 3))
+    numbers = present(lake, "effexptm", most=5)
+    assert (numbers.low, numbers.high, numbers.distinct, len(numbers.values)) == (0.5, 33.5, 34, 5)
+    assert present(lake, "obs_id").values == (("V013", 34),)
+    with pytest.raises(UnknownKeyword, match="no harvested file has detector"):
+        present(lake, "detector")
+    with pytest.raises(UnknownKeyword, match="did you mean 'exp_type'"):
+        present(lake, "exptype")
+
+
+def test_the_command_shows_all_there_is_to_say_of_a_keyword(mastlake: Command, lake: Database) -> None:
+    lines = mastlake("keywords", "EXP_TYPE").out.splitlines()
+    assert lines[0] == "exp_type: Type of data in the exposure"
+    assert "  header    EXP_TYPE in the primary header" in lines
+    assert "  catalog   33 files with 2 values, 1 without" in lines
+    assert "            NIS_AMI   30" in lines
+    assert "from 0.5 to 33.5; most frequent:" in mastlake("keywords", "effexptm").out
+    assert "number, s" in mastlake("keywords", "effexptm").out
+    assert "no harvested file has it" in mastlake("keywords", "detector").out
+    (word,) = (one for one in mastlake("keywords", "exp_type", "--json").json if one["name"] == "exp_type")
+    assert word["present"]["values"][0] == ["NIS_AMI", 30]
+    assert mastlake("keywords", "lemonade").code == 2
+
+
+def test_the_dictionary_can_be_asked_in_sql(lake: Database, mastlake: Command) -> None:
+    outcome = mastlake("sql", "SELECT hdu FROM keywords WHERE name = 's_region'", "--format", "json")
+    assert outcome.json == [{"hdu": "SCI"}]

@@ -134,6 +134,7 @@ keywords = Table(
     Column("meaning", Text),
     Column("allowed", ARRAY(Text)),
     Column("instruments", ARRAY(Text)),
+    Column("hdu", String),
 )
 
 card_label = Table(

@@ -99,7 +99,7 @@ def fill_keywords(connection: duckdb.DuckDBPyConnection) -> None:
     from catalog.keywords import dictionary
 
     words = dictionary().values()
-    fields = ("name", "fits_keyword", "kind", "unit", "meaning", "allowed", "instruments")
+    fields = ("name", "fits_keyword", "kind", "unit", "meaning", "allowed", "instruments", "hdu")
     lists = pa.list_(pa.string())
     types = {field: lists if field in ("allowed", "instruments") else pa.string() for field in fields}
     table = pa.table({f: pa.array([getattr(word, f) for word in words], types[f]) for f in fields})

@@ -59,6 +59,7 @@ def upgrade() -> None:
         sa.Column("meaning", sa.Text(), nullable=True),
         sa.Column("allowed", sa.ARRAY(sa.Text()), nullable=True),
         sa.Column("instruments", sa.ARRAY(sa.Text()), nullable=True),
+        sa.Column("hdu", sa.String(), nullable=True),
     )
     op.create_table(
         "local_file_version",
