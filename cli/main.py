@@ -48,7 +48,7 @@ app = typer.Typer(
     epilog=MAIN,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 INTERRUPTED = 130
 _WITH_VALUE = ("--catalog", "--server")

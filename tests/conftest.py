@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from catalog.archive.client import MastArchive, Waiting
 from catalog.archive.retry import Patience
+from catalog.harvest import harvest
 from catalog.search import Search
 from catalog.simulator import Simulator
 from catalog.store.database import Database
@@ -43,6 +45,21 @@ def _still_sky() -> Iterator[Simulator]:
 def sky(_still_sky: Simulator) -> Simulator:
     """A built-in archive that tests share and must not change."""
     return _still_sky
+
+
+@pytest.fixture(scope="session")
+def _harvested(tmp_path_factory: pytest.TempPathFactory, _still_sky: Simulator) -> Path:
+    path = tmp_path_factory.mktemp("harvested") / "catalog.duckdb"
+    with MastArchive(_still_sky.url) as archive:
+        for name, instrument, criteria in (("soss", "niriss", SOSS), ("nircam", "nircam", ())):
+            harvest(Database(path), archive, Search.parse(name, instrument, criteria))
+    return path
+
+
+@pytest.fixture
+def catalog(_harvested: Path, tmp_path: Path) -> Database:
+    """A catalog of the searches soss and nircam over the shared archive, for one test alone."""
+    return Database(shutil.copy(_harvested, tmp_path / "catalog.duckdb"))
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import fcntl
 import os
 import pty
 import select
-import shutil
 import struct
 import subprocess
 import sys
@@ -39,26 +38,10 @@ from catalog.simulator import Simulator
 from catalog.store.database import Database
 
 from . import pictured_files as files
-from .conftest import SOSS, Command
+from .conftest import Command
 
 ENTRY = str(Path(sys.executable).with_name("mastlake"))
 KINDS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
-
-
-@pytest.fixture(scope="module")
-def _harvested(tmp_path_factory: pytest.TempPathFactory, _still_sky: Simulator) -> Path:
-    """One catalog of two instruments; tests get copies."""
-    path = tmp_path_factory.mktemp("harvested") / "catalog.duckdb"
-    with MastArchive(_still_sky.url) as archive:
-        for name, instrument, criteria in (("soss", "niriss", SOSS), ("nircam", "nircam", ())):
-            harvest(Database(path), archive, Search.parse(name, instrument, criteria))
-    return path
-
-
-@pytest.fixture
-def catalog(_harvested: Path, tmp_path: Path) -> Database:
-    """A catalog of two searches, for one test alone."""
-    return Database(shutil.copy(_harvested, tmp_path / "catalog.duckdb"))
 
 
 def scalar(database: Database, sql: str) -> object:
