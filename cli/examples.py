@@ -87,6 +87,32 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "simulate": (("To try things on: set MASTLAKE_SERVER to what it prints", "mastlake simulate --port 8765"),),
 }
 
+SHORT: dict[str, str] = {
+    "demo": "Do the whole job once, offline, and show each command",
+    "harvest": "Search the archive and bring the catalog up to date",
+    "searches": "List the saved searches",
+    "runs": "List what was harvested, and when",
+    "changes": "List what a run found new, changed, withdrawn or returned",
+    "diff": "List what became of everything between two runs",
+    "sql": "Ask the catalog in SQL, read-only",
+    "find": "Find files by keyword, target, place and time",
+    "products": "List what can be downloaded",
+    "sync": "Fetch what is missing or outdated; prove every byte",
+    "script": "Write a bash script that fetches the same with curl",
+    "index": "Read the headers of local FITS files into the catalog",
+    "status": "Show catalog, disk and archive in one page",
+    "outdated": "List local files that are no longer the archive's",
+    "inputs": "List what went into a product",
+    "outputs": "List what was made from a file",
+    "keywords": "Look up keywords: meaning, unit, values",
+    "plot": "Draw a FITS file: image, spectra, or time series",
+    "preview": "Fetch and show the archive's preview images",
+    "sky": "Draw where on the sky files lie",
+    "timeline": "Draw what was observed and processed when",
+    "login": "Check a MAST token, and keep it in the system keyring",
+    "simulate": "Serve the built-in archive, to try things on",
+}
+
 SEE_ALSO: dict[str, str] = {
     "demo": "harvest, sync, simulate",
     "harvest": "keywords, searches, changes, products, sync",
@@ -131,9 +157,10 @@ Exit codes:
 
 
 def give_examples(app: typer.Typer) -> None:
-    """Put its examples at the end of every command's help."""
+    """Put its examples at the end of every command's help, and its purpose in few words on the first page."""
     for one in app.registered_commands:
         name = str(one.name)
+        one.short_help = SHORT.get(name)
         if name in EXAMPLES:
             one.epilog = ending(name)
 
@@ -142,6 +169,10 @@ def ending(name: str) -> str:
     """Return the end of a command's help."""
     parts = [f"  # {why}\n  $ {words}" for why, words in EXAMPLES[name]]
     text = "Examples:\n" + "\n".join(parts)
-    if name in SEE_ALSO:
-        text += f"\n\nSee also: {SEE_ALSO[name]}"
-    return text.replace("[", "\\[")
+    text += f"\n\nSee also: {SEE_ALSO[name]}" if name in SEE_ALSO else ""
+    return as_written(text)
+
+
+def as_written(text: str) -> str:
+    """Mark paragraphs so that their lines are left as they are."""
+    return "\n\n".join(f"\b\n{part}" for part in text.split("\n\n"))

@@ -73,10 +73,7 @@ def find(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Find files in the catalog, offline.
-
-    Example: mastlake find -k exp_type=NIS_SOSS --target WASP-39* --since 2022-07-01
-    """
+    """Find files in the catalog, offline."""
     from catalog.find import Criteria as Wanted
     from catalog.find import statement
     from catalog.query import written_out

@@ -65,10 +65,6 @@ def harvest(
     """Search the archive and bring the catalog up to date.
 
     The first time, name the search and its criteria; from then on its name is enough.
-
-    Example: mastlake harvest soss --instrument niriss -k exp_type=NIS_SOSS -k date_obs_mjd=2022-06-01..2022-08-04
-
-    Example: mastlake harvest wasp96 --observations -k proposal_id=2734 -k calib_level=2,3 --cone 1.046,-47.361,30s
     """
     chosen = settings(context)
     until = time.monotonic() + _seconds(time_limit)

@@ -27,10 +27,7 @@ def index(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Read the headers of local FITS files into the catalog: every card of every HDU.
-
-    Example: mastlake index data
-    """
+    """Read the headers of local FITS files into the catalog: every card of every HDU."""
     from dataclasses import asdict
 
     from catalog.headers import index_folders

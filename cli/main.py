@@ -38,15 +38,15 @@ from . import (
 )
 from .completion import complete_in_bash, completing
 from .defaults import default_map
-from .examples import MAIN, give_examples
+from .examples import MAIN, as_written, give_examples
 from .options import MAST, Settings
 
 app = typer.Typer(
     name="mastlake",
     help="A local, queryable copy of what the JWST archive (MAST) knows, and of what lies on your disk.",
     no_args_is_help=True,
-    epilog=MAIN,
-    rich_markup_mode="rich",
+    epilog=as_written(MAIN),
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )

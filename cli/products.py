@@ -23,10 +23,7 @@ def products(
     extensions: Extensions = None,
     json: Json = False,
 ) -> None:
-    """List what can be downloaded: the products of a search's observations, each once.
-
-    Example: mastlake products soss --type SCIENCE,INFO --dataproduct spectrum --level 2,3
-    """
+    """List what can be downloaded: the products of a search's observations, each once."""
     from catalog.export import objects
     from catalog.sync.selection import products as listed_products
 

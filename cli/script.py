@@ -32,10 +32,7 @@ def script(
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there, not to stdout.")
     ] = None,
 ) -> None:
-    """Write a bash script that fetches the same files with curl, for a machine without mastlake.
-
-    Example: mastlake script soss --type SCIENCE --subgroup X1DINTS -o fetch.sh
-    """
+    """Write a bash script that fetches the same files with curl, for a machine without mastlake."""
     from catalog.errors import DiskError
     from catalog.sync import script as written
 

@@ -49,10 +49,7 @@ def sync(
     limit_rate: Annotated[str | None, typer.Option(metavar="RATE", help="Bytes a second in all, like 20M.")] = None,
     json: Json = False,
 ) -> None:
-    """Fetch what is selected and not on disk yet, or no longer the archive's version; prove every byte.
-
-    Example: mastlake sync soss --type SCIENCE --subgroup X1DINTS --dest data --dry-run
-    """
+    """Fetch what is selected and not on disk yet, or no longer the archive's version; prove every byte."""
     from catalog.sync import find_token, make_plan
     from catalog.sync import sync as run_sync
 

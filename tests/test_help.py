@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from catalog.cli.examples import EXAMPLES, SEE_ALSO
+from catalog.cli.examples import EXAMPLES, SEE_ALSO, SHORT
 from catalog.cli.main import app
 
 from catalog.simulator import Simulator
@@ -74,6 +74,10 @@ class TestHelp:
         command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
         for parameter in command.params:
             assert parameter.help, f"{name} {parameter.name}"
+
+    def test_the_first_page_has_every_commands_purpose_in_full(self, helps: dict[str, str]) -> None:
+        for name in COMMANDS:
+            assert re.search(rf"^  {name} +{re.escape(SHORT[name])}$", helps[""], re.MULTILINE), name
 
     def test_the_first_page_says_files_environment_and_exit_codes(self, helps: dict[str, str]) -> None:
         for word in ("mastlake.toml", "MASTLAKE_SERVER", "MASTLAKE_WAIT", "NO_COLOR", "Exit codes", *COMMANDS):
@@ -161,7 +165,9 @@ class TestEnds:
         assert "harvest" in outcome.err
 
     def test_no_words_at_all_are_answered_with_the_help(self, mastlake: Command) -> None:
-        assert "Usage: mastlake" in mastlake().out
+        outcome = mastlake()
+        assert (outcome.code, outcome.out) == (2, "")
+        assert "Usage: mastlake" in outcome.err
 
 
 class TestColours:

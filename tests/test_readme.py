@@ -17,7 +17,7 @@ COMMANDS = re.findall(r"^\$ mastlake (.+)$", README, re.MULTILINE)
 
 
 def test_the_readme_shows_every_command(mastlake: Command) -> None:
-    listed = set(re.findall(r"^│ (\w+) ", mastlake("--help").out.partition("Commands")[2], re.MULTILINE))
+    listed = set(re.findall(r"^  (\w+) ", mastlake("--help").out.partition("Commands")[2], re.MULTILINE))
     used = {shlex.split(command)[0] for command in COMMANDS} | set(re.findall(r"mastlake (\w+)", README))
     assert {"harvest", "sql", "products", "sync", "script", "index", "status", "outdated", "keywords"} <= used
     assert used <= listed | {"does", "in", "command"}
