@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
+import pyarrow as pa
+
 from catalog.headers.associations import file_rows, member_rows, read_association
 from catalog.headers.columns import wanted_keywords
 from catalog.headers.events import Event, Failure, FileMoved, FilesIndexed, FoldersWalked, IndexReport, OnEvent
-from catalog.headers.extract import Extract
 from catalog.headers.numbers import CardNumbers
 from catalog.headers.pool import Batch, extract_all
 from catalog.headers.walk import ASSOCIATION_ENDING, Compared, Walked, compare, walk
@@ -19,6 +20,12 @@ from catalog.store.database import Database
 
 _TOGETHER = 4096
 """Files that are committed together; a run that is cut off loses at most these."""
+
+_FRUGAL = (
+    "SET threads = 1",  # rows come from one thread anyhow, and the others would only wait for it
+    "SET memory_limit = '140MB'",
+    "SET max_vacuum_tasks = 0",  # it would write the wide table of headers again and again, all of it in memory
+)
 
 
 def _say_nothing(event: Event) -> None:
@@ -111,23 +118,27 @@ class _Run:
         associations = [path for path in paths if path.endswith(ASSOCIATION_ENDING)]
         fits = [path for path in paths if not path.endswith(ASSOCIATION_ENDING)]
         for batches in _together(extract_all(fits, wanted_keywords(), self._verify, self._processes)):
-            self._write(batches)
             self._done += sum(len(paths) for paths, _ in batches)
+            self._write(batches)
             self._tell(FilesIndexed(self._done, len(fits)))
         for start in range(0, len(associations), _TOGETHER):
             self._write_associations(associations[start : start + _TOGETHER])
         return len(fits) - sum(one.hdu is None for one in self._failures)
 
-    def _write(self, batches: Sequence[Batch]) -> None:
+    def _write(self, batches: list[Batch]) -> None:
+        """Store batches, and empty the list before the commit, which takes memory of its own."""
+        noted = [(paths, extract.files["unread"], extract.findings) for paths, extract in batches]
         with self._database.write() as connection:
-            connection.execute("SET threads = 1")  # Arrow comes from one thread anyhow, and the others only wait for it
+            for setting in _FRUGAL:
+                connection.execute(setting)
             ensure_columns(connection)
             self._numbers.begin(connection)
             written = write_extracts(connection, batches, self._numbers, _now())
+            batches.clear()
         self._hdus += written.hdus
         self._cards += written.cards
-        for paths, extract in batches:
-            self._note_failures(paths, extract)
+        for paths, unread, findings in noted:
+            self._note_failures(paths, unread, findings)
 
     def _write_associations(self, paths: Sequence[str]) -> None:
         files = [read_association(path) for path in paths]
@@ -137,11 +148,11 @@ class _Run:
             if one.problem:
                 self._fail(Failure(one.path, None, None, one.problem))
 
-    def _note_failures(self, paths: Sequence[str], extract: Extract) -> None:
-        for file, reason in enumerate(extract.files["unread"].to_pylist()):
+    def _note_failures(self, paths: Sequence[str], unread: pa.ChunkedArray, findings: pa.Table) -> None:
+        for file, reason in enumerate(unread.to_pylist()):
             if reason is not None:
                 self._fail(Failure(paths[file], None, None, reason))
-        for found in extract.findings.to_pylist():
+        for found in findings.to_pylist():
             if found["harm"]:
                 self._fail(Failure(paths[found["file"]], found["hdu"], found["byte"], found["reason"]))
 

@@ -6,6 +6,7 @@ calling program is imported again, and it needs no guard around its own main par
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import queue
@@ -18,10 +19,10 @@ from typing import IO
 
 from catalog.headers.extract import Extract, extract
 
-BATCH = 256
+BATCH = 128
 """Files that are read together."""
 
-_ALONE = 8 * BATCH
+_ALONE = 16 * BATCH
 """With fewer files, starting processes takes longer than reading."""
 
 _KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 28), "MALLOC_MMAP_THRESHOLD_": str(1 << 26)}
@@ -68,7 +69,7 @@ class _Farm:
         self._order = order
         self._count = len(batches)
         self._turn = threading.Lock()
-        self._done: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=2 * processes)
+        self._done: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=16)
         self._stopped = False
         self._workers = [_start() for _ in range(processes)]
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="headers")
@@ -140,6 +141,7 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
 def work() -> None:
     """Read batch after batch, from standard input to standard output, until there are no more."""
     tasks, results = sys.stdin.buffer, sys.stdout.buffer
+    gc.disable()  # a batch is a million small objects in no circles
     try:
         while True:
             order = pickle.load(tasks)  # noqa: S301

@@ -186,6 +186,7 @@ class Database:
         settings: dict[str, Any] = {
             "memory_limit": _MEMORY,
             "temp_directory": f"{self.path}.tmp",
+            "default_block_size": "65536",  # tables of 200 columns would take 200 larger ones for a few rows
             "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
