@@ -282,7 +282,7 @@ class TestSky:
         assert found.radius < WIDE_DEGREES
         axes = draw_sky(catalog, chosen).figure.axes[0]
         for one in found.footprints:
-            for shape in one.places():
+            for shape in one.places:
                 assert np.all(np.abs(axes.wcs.wcs_world2pix(shape, 0)) < 50)
 
     def test_a_selection_far_apart_is_drawn_on_the_whole_sky(self, catalog: Database) -> None:
@@ -306,7 +306,7 @@ class TestSky:
             connection.execute("UPDATE file_version SET s_region = NULL, obs_id = NULL WHERE instrument = 'nircam'")
         found = footprints(catalog, Chosen("nircam"))
         assert found.files > 0
-        assert all(len(one.places()[0]) == 1 for one in found.footprints if one.files)
+        assert all(len(one.places[0]) == 1 for one in found.footprints if one.files)
 
 
 class TestTimeline:

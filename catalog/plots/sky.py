@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from catalog.plots.canvas import GREY, Drawing, instrument_colours, look, plural, sheet
 from catalog.plots.chosen import Chosen, column, condition, nothing
-from catalog.plots.regions import Values, corners, distances, middle
+from catalog.plots.regions import Values, corners, degrees, directions, distances, middle
 from catalog.query import Condition
 from catalog.store.database import Database
 
@@ -45,8 +46,9 @@ class Footprint:
     target: str | None
     files: int
 
+    @cached_property
     def places(self) -> list[Values]:
-        """Return corners by shape; one single place where there is no region."""
+        """Corners by shape; one single place where there is no region."""
         shapes = corners(self.region or "")
         if not shapes and self.ra is not None and self.dec is not None:
             return [np.array([[self.ra, self.dec]])]
@@ -99,10 +101,10 @@ def footprints(database: Database, chosen: Chosen) -> Sky:
     with database.read() as connection:
         sql, values = _footprints_sql(connection, chosen, wanted)
         found = [Footprint(*row) for row in connection.execute(sql, values).fetchall()]
-    placed = [one for one in found if one.places()]
+    placed = [one for one in found if one.places]
     if not placed:
         raise nothing(chosen, "footprints")
-    everywhere = np.concatenate([shape for one in placed for shape in one.places()])
+    everywhere = np.concatenate([shape for one in placed for shape in one.places])
     centre = middle(everywhere)
     return Sky(
         tuple(placed), (float(centre[0]), float(centre[1])), float(distances(everywhere, centre).max()),
@@ -187,7 +189,7 @@ def _whole_sky(figure: Any, sky: Sky) -> Any:
     groups = _by_instrument(sky)
     for place, (instrument, colour) in enumerate(instrument_colours(groups).items()):
         group = groups[instrument]
-        centres = np.array([middle(np.concatenate(one.places())) for one in group])
+        centres = _midsts(group)
         ring = {"s": 120.0 * 0.55**place, "facecolors": "none", "edgecolors": colour, "linewidths": 1.6}
         axes.scatter(*_on_map(centres), **ring, label=_label(instrument, group), zorder=3)  # one inside another
     _name_targets(axes, sky)
@@ -196,6 +198,13 @@ def _whole_sky(figure: Any, sky: Sky) -> Any:
     axes.tick_params(axis="y", labelsize=8)
     axes.grid(color=GREY, alpha=0.3, linewidth=0.5)
     return axes
+
+
+def _midsts(group: list[Footprint]) -> Values:
+    """The middle of each footprint, all at once."""
+    shapes = [np.concatenate(one.places) for one in group]
+    starts = np.cumsum([0, *(len(one) for one in shapes[:-1])])
+    return degrees(np.add.reduceat(directions(np.concatenate(shapes)), starts, axis=0))
 
 
 def _on_map(places: Values) -> tuple[Values, Values]:
@@ -210,7 +219,8 @@ def _name_targets(axes: Any, sky: Sky) -> None:
     for one in sky.footprints:
         if one.target:
             files[one.target] = files.get(one.target, 0) + one.files
-            where.setdefault(one.target, middle(np.concatenate(one.places())))
+            if one.target not in where:
+                where[one.target] = middle(np.concatenate(one.places))
     for name in sorted(files, key=lambda name: (-files[name], name))[:_NAMED]:
         (x,), (y,) = _on_map(where[name][None])
         axes.annotate(name, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=7)
@@ -225,13 +235,13 @@ def _near(figure: Any, sky: Sky) -> Any:
     groups = _by_instrument(sky)
     for place, (instrument, colour) in enumerate(instrument_colours(groups).items()):
         group = groups[instrument]
-        shapes = [wcs.wcs_world2pix(shape, 0) for one in group for shape in one.places() if len(shape) > 2]
-        points = [wcs.wcs_world2pix(shape, 0) for one in group for shape in one.places() if len(shape) == 1]
+        drawn = _projected(wcs, [shape for one in group for shape in one.places])
+        shapes, points = [one for one in drawn if len(one) > 2], [one for one in drawn if len(one) == 1]
         strength = max(0.06, min(0.35, 4 / max(len(shapes), 1)))
         outlined = PolyCollection(shapes, facecolors="none", edgecolors=colour, linewidths=max(0.7, 3.2 - place))
         filled = PolyCollection(shapes, facecolors=colour, alpha=strength, linewidths=0)
-        for drawn in (filled, outlined):
-            axes.add_collection(drawn)
+        for collection in (filled, outlined):
+            axes.add_collection(collection)
         at = np.concatenate(points) if points else np.empty((0, 2))
         axes.scatter(at[:, 0], at[:, 1], marker="+", color=colour, label=None)
         axes.plot([], [], color=colour, linewidth=4, alpha=0.7, label=_label(instrument, group))
@@ -240,6 +250,12 @@ def _near(figure: Any, sky: Sky) -> Any:
     axes.set_aspect("equal")
     _grid(axes)
     return axes
+
+
+def _projected(wcs: Any, shapes: list[Values]) -> list[Values]:
+    """Put shapes on a map, all at once."""
+    pixels = wcs.wcs_world2pix(np.concatenate(shapes), 0)
+    return list(np.split(pixels, np.cumsum([len(one) for one in shapes[:-1]])))
 
 
 def _map_around(sky: Sky) -> Any:
