@@ -156,8 +156,10 @@ class _Portal(PortalAPI):  # type: ignore[misc]
         self.requests += 1
         with _faults_told_apart(url):
             response: requests.Response = super(PortalAPI, self)._request(
-                method, url, cache=False, timeout=self.waiting.timeouts(), **details
+                method, url, cache=False, timeout=self.waiting.timeouts(), stream=True, **details
             )
+            # In pieces of 1 MiB; those that requests takes by itself, 10 kB each, cost more than all the network does.
+            response._content = b"".join(response.iter_content(1 << 20))
             response.raise_for_status()
             return response
 
@@ -303,6 +305,7 @@ class MastArchive:
         """Astroquery's Observations, one a thread."""
         if not hasattr(self._threads, "observations"):
             observations = ObservationsClass()
+            observations._session.hooks["response"].clear()  # it writes out every answer for a log that nobody reads
             portal = _Portal(observations._session, self.server, self.waiting, self._column_configs)
             observations._portal_api_connection = portal
             self._threads.observations = observations

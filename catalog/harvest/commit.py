@@ -29,6 +29,9 @@ from catalog.store.records import Run, next_run, record_run, save_search, utc_no
 from catalog.store.schema import columns_of
 from catalog.store.spool import Spool
 
+FILES_AT_ONCE, PRODUCTS_AT_ONCE = 60_000, 500_000
+"""Rows that one statement lays down, of some 2 kB and 300 bytes each, so that memory stays small."""
+
 
 @dataclass(frozen=True)
 class Harvested:
@@ -85,25 +88,29 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
         name: spool.offer(connection, name)
         for name in (FILES_IN, PRESENT_IN, TOUCHED_IN, OBSERVATIONS_IN, PRODUCTS_IN, READ_IN)
     }
-    _merge_files(connection, offered, search, run)
+    _merge_files(connection, spool, offered, search, run)
     _merge_observations(connection, offered, harvested, run)
-    _merge_products(connection, offered, run)
+    _merge_products(connection, spool, offered, run)
     _close_unreached(connection, run)
     _note_pending(connection, offered, harvested, run)
     _note_changes(connection, search, run)
-    _link_files(connection)
+    _link_files(connection, run)
     result = _summary(connection, harvested, run)
     record_run(connection, result)
     return result
 
 
-def _merge_files(connection: duckdb.DuckDBPyConnection, offered: dict[str, bool], search: Search, run: int) -> None:
+def _merge_files(
+    connection: duckdb.DuckDBPyConnection, spool: Spool, offered: dict[str, bool], search: Search, run: int
+) -> None:
     present = PRESENT_IN if offered[PRESENT_IN] else FILES_IN if offered[FILES_IN] else None
     if search.instrument is None:
         _nothing_merged(connection, FILES)
         return
     if offered[FILES_IN]:
-        merge_versions(connection, FILES, FILES_IN, run, {"instrument": search.instrument, "checked_run": run})
+        parts = spool.in_parts(connection, FILES_IN, FILES_AT_ONCE)
+        constants: dict[str, object] = {"instrument": search.instrument, "checked_run": run}
+        merge_versions(connection, FILES, FILES_IN, run, constants, parts)
         connection.execute(
             """UPDATE file_version SET checked_run = ? WHERE until_run IS NULL
                AND filename IN (SELECT key FROM file_merge WHERE NOT fresh AND differing IS NULL)""",
@@ -141,10 +148,11 @@ def _merge_observations(
     merge_links(connection, SEARCH_OBSERVATIONS, now, scope, run)
 
 
-def _merge_products(connection: duckdb.DuckDBPyConnection, offered: dict[str, bool], run: int) -> None:
+def _merge_products(connection: duckdb.DuckDBPyConnection, spool: Spool, offered: dict[str, bool], run: int) -> None:
     if offered[PRODUCTS_IN]:
         _choose_products(connection)
-        merge_versions(connection, PRODUCTS, "product_rows", run, {})
+        parts = spool.in_parts(connection, PRODUCTS_IN, PRODUCTS_AT_ONCE)
+        merge_versions(connection, PRODUCTS, "product_rows", run, {}, parts)
         now = f"SELECT parent, data_uri FROM {PRODUCTS_IN}"
     else:
         _nothing_merged(connection, PRODUCTS)
@@ -250,8 +258,8 @@ def _searched_for(search: Search) -> tuple[Versions, Links, tuple[Versions, ...]
     return FILES, SEARCH_FILES, (OBSERVATIONS, PRODUCTS)
 
 
-def _link_files(connection: duckdb.DuckDBPyConnection) -> None:
-    """Keep the CAOM observation of each file that, or whose product, this run touched."""
+def _link_files(connection: duckdb.DuckDBPyConnection, run: int) -> None:
+    """Keep the CAOM observation of each file; where it is another than before, a new version says so."""
     files, products = columns_of(connection, "file_version"), columns_of(connection, "product_version")
     if "dataURI" not in files or "obs_id" not in products:
         return
@@ -262,9 +270,22 @@ def _link_files(connection: duckdb.DuckDBPyConnection) -> None:
             WHERE f.until_run IS NULL AND f.obs_id IS DISTINCT FROM p.obs_id"""
     )
     connection.execute(
-        """UPDATE file_version SET obs_id = r.obs_id FROM relinked r
-           WHERE file_version.filename = r.filename AND file_version.until_run IS NULL"""
+        """CREATE OR REPLACE TEMP TABLE linked_anew AS
+            SELECT v.* REPLACE (r.obs_id AS obs_id, ? AS since_run) FROM file_version v
+            JOIN relinked r USING (filename) WHERE v.until_run IS NULL AND v.since_run < ?""",
+        [run, run],
     )
+    connection.execute(
+        """UPDATE file_version SET obs_id = r.obs_id FROM relinked r
+           WHERE file_version.filename = r.filename AND until_run IS NULL AND since_run = ?""",
+        [run],
+    )
+    connection.execute(
+        """UPDATE file_version SET until_run = ?
+           WHERE until_run IS NULL AND since_run < ? AND filename IN (SELECT filename FROM linked_anew)""",
+        [run, run],
+    )
+    connection.execute("INSERT INTO file_version BY NAME SELECT * FROM linked_anew")
 
 
 def _summary(connection: duckdb.DuckDBPyConnection, harvested: Harvested, run: int) -> Run:

@@ -8,7 +8,7 @@ Every function runs in the caller's transaction and expects the rows as a relati
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import duckdb
@@ -91,7 +91,12 @@ class _Column:
 
 
 def merge_versions(
-    connection: duckdb.DuckDBPyConnection, versions: Versions, staged: str, run: int, constants: dict[str, object]
+    connection: duckdb.DuckDBPyConnection,
+    versions: Versions,
+    staged: str,
+    run: int,
+    constants: dict[str, object],
+    parts: Iterable[tuple[int, int]] = ((0, 2**62),),
 ) -> None:
     """Open a version for each staged row that is new or differs; close the one it replaces.
 
@@ -110,6 +115,8 @@ def merge_versions(
         From when on.
     constants : dict
         Values of the table's extra columns.
+    parts : iterable of (int, int)
+        Rows to lay down at once, as `Spool.in_parts` gives them; without it, all.
     """
     columns = _ensure_columns(connection, versions, staged)
     _compare(connection, versions, staged, columns)
@@ -119,18 +126,32 @@ def merge_versions(
             AND {key} IN (SELECT key FROM {versions.what}_merge WHERE differing IS NOT NULL)""",
         [run],
     )
+    for part in parts:
+        _open_versions(connection, versions, staged, part, columns, run, constants)
+    note_footprints(connection, table, run)
+
+
+def _open_versions(
+    connection: duckdb.DuckDBPyConnection,
+    versions: Versions,
+    staged: str,
+    part: tuple[int, int],
+    columns: list[_Column],
+    run: int,
+    constants: dict[str, object],
+) -> None:
     names = ", ".join(quoted(c.kept) for c in columns)
     values = ", ".join(c.value for c in columns)
     extra = "".join(f", {name}" for name in versions.extra)
     marks = "".join(", ?" for _ in versions.extra)
     connection.execute(
-        f"""INSERT INTO {table} ({names}{extra}, row_hash, since_run)
+        f"""INSERT INTO {versions.table} ({names}{extra}, row_hash, since_run)
             SELECT {values}{marks}, m.row_hash, ? FROM {staged} s
-            JOIN {versions.what}_merge m USING (staged_row) WHERE m.fresh OR m.differing IS NOT NULL
+            JOIN (SELECT staged_row, row_hash FROM {versions.what}_merge
+                  WHERE staged_row >= ? AND staged_row < ? AND (fresh OR differing IS NOT NULL)) m USING (staged_row)
             {storage_order(versions, {c.kept: c.value for c in columns if c.kind in _NUMBERS})}""",
-        [*(constants[name] for name in versions.extra), run],
+        [*(constants[name] for name in versions.extra), run, *part],
     )
-    note_footprints(connection, table, run)
 
 
 def storage_order(versions: Versions, values: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -40,7 +41,7 @@ class Spool:
     def __init__(self, catalog: Path) -> None:
         self.folder = catalog.with_name(f"{catalog.name}.spool-{os.getpid()}-{uuid.uuid4().hex[:8]}")
         self._schemas: dict[str, list[pa.Schema]] = {}
-        self._rows: dict[str, int] = {}
+        self._lengths: dict[str, list[int]] = {}
 
     def __enter__(self) -> Spool:
         _sweep(self.folder)
@@ -61,7 +62,7 @@ class Spool:
         CatalogUnwritable
             Where the disk is full.
         """
-        start = self._rows.get(name, 0)
+        start = self.rows(name)
         numbered = rows.append_column("staged_row", pa.array(range(start, start + rows.num_rows), pa.int64()))
         parts = self._schemas.setdefault(name, [])
         path = self.folder / name / f"{len(parts):06d}.arrow"
@@ -70,11 +71,11 @@ class Spool:
             with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, numbered.schema, options=_LZ4) as writer:
                 writer.write_table(numbered, max_chunksize=4096)
         parts.append(numbered.schema)
-        self._rows[name] = start + rows.num_rows
+        self._lengths.setdefault(name, []).append(rows.num_rows)
 
     def rows(self, name: str) -> int:
         """Say how many rows lie under a name."""
-        return self._rows.get(name, 0)
+        return sum(self._lengths.get(name, []))
 
     def schema(self, name: str) -> pa.Schema:
         """Return the one schema that all rows of a name fit."""
@@ -84,9 +85,30 @@ class Spool:
                 columns[field.name] = _common(columns.get(field.name), field.type)
         return pa.schema([(column, pa.string() if kind == pa.null() else kind) for column, kind in columns.items()])
 
+    def in_parts(
+        self, connection: duckdb.DuckDBPyConnection, name: str, rows_at_once: int
+    ) -> Iterator[tuple[int, int]]:
+        """Let the relation of a name be one part of its rows after the other.
+
+        Yields
+        ------
+        first, end : int
+            The part has the rows with ``staged_row`` from ``first`` up to, not including, ``end``.
+        """
+        schema, files, first, end = self.schema(name), list[str](), 0, 0
+        lengths = self._lengths.get(name, [])
+        for number, rows in enumerate(lengths):
+            files.append(str(self.folder / name / f"{number:06d}.arrow"))
+            end += rows
+            if end - first >= rows_at_once or number + 1 == len(lengths):
+                connection.register(name, ds.dataset(files, format="ipc", schema=schema))
+                yield first, end
+                files, first = [], end
+        self.offer(connection, name)
+
     def offer(self, connection: duckdb.DuckDBPyConnection, name: str) -> bool:
         """Make the rows a relation of that name on a connection; say whether there are any."""
-        if not self._rows.get(name):
+        if not self.rows(name):
             return False
         dataset = ds.dataset(str(self.folder / name), format="ipc", schema=self.schema(name))
         connection.register(name, dataset)
