@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+import io
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 import msgspec
 import pyarrow as pa
 
-from catalog.errors import DiskError, UsageError
+from catalog.errors import BadValue, DiskError, UsageError
 from catalog.keywords import dictionary
+from catalog.plain import jsonable, plain, small
 
 Format = Literal["csv", "json", "jsonl", "parquet", "votable", "ecsv"]
 FORMATS: tuple[Format, ...] = ("csv", "json", "jsonl", "parquet", "votable", "ecsv")
+_ROW_GROUP = 50_000
 
 _BY_SUFFIX: dict[str, Format] = {
     ".csv": "csv",
@@ -34,12 +37,12 @@ def format_of(path: Path) -> Format | None:
 
 
 def write(rows: pa.RecordBatchReader, form: Format, sink: IO[bytes]) -> int:
-    """Write rows to an open binary file.
+    """Write rows to an open binary file, some thousand at a time: an answer need not fit into memory.
 
     Parameters
     ----------
     rows : pyarrow.RecordBatchReader
-        Streamed in csv, json, jsonl and parquet; the others hold all rows in memory.
+        Any answer.
     form : str
         One of `FORMATS`.
     sink : binary file
@@ -49,9 +52,21 @@ def write(rows: pa.RecordBatchReader, form: Format, sink: IO[bytes]) -> int:
     -------
     int
         How many rows were written.
+
+    Raises
+    ------
+    BadValue
+        For a value that the format cannot hold, like a number beyond 64 bits.
     """
-    writers = {"csv": _csv, "json": _json, "jsonl": _jsonl, "parquet": _parquet, "votable": _votable, "ecsv": _ecsv}
-    return writers[form](rows, sink)
+    if form == "csv":
+        return _csv(plain(rows, "text"), sink)
+    if form == "parquet":
+        return _parquet(plain(rows, "arrow"), sink)
+    if form in ("json", "jsonl"):
+        return _json(rows, sink, _AS_LIST if form == "json" else _AS_LINES)
+    if form == "ecsv":
+        return _in_chunks(rows, sink, _ecsv_chunk)
+    return _in_chunks(rows, sink, _votable_chunk)
 
 
 def write_file(rows: pa.RecordBatchReader, form: Format, path: Path) -> int:
@@ -76,101 +91,144 @@ def write_file(rows: pa.RecordBatchReader, form: Format, path: Path) -> int:
 
 def objects(rows: pa.RecordBatchReader) -> Iterator[dict[str, Any]]:
     """Yield rows as JSON-ready objects: times as ISO 8601 text, NaN as null."""
-    for batch in rows:
-        for row in batch.to_pylist():
-            yield {name: _plain(value) for name, value in row.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    for batch in small(plain(rows, "objects")):
+        try:
+            found = batch.to_pylist(maps_as_pydicts="lossy")
+        except OverflowError as error:
+            raise BadValue(f"a date beyond the year 9999 does not fit; CAST it AS VARCHAR ({error})") from error
+        yield from ({name: jsonable(value) for name, value in row.items()} for row in found)
 
 
 def _csv(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
     from pyarrow import csv
 
     count = 0
-    with csv.CSVWriter(sink, _flat_schema(rows.schema)) as writer:
-        for batch in rows:
-            writer.write_batch(_flat(batch))
-            count += batch.num_rows
-    return count
-
-
-def _flat_schema(schema: pa.Schema) -> pa.Schema:
-    return pa.schema([(f.name, pa.string() if pa.types.is_nested(f.type) else f.type) for f in schema])
-
-
-def _flat(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Write lists and structs, which CSV has not, as JSON text."""
-    columns = [
-        pa.array([None if v is None else msgspec.json.encode(v).decode() for v in column.to_pylist()], pa.string())
-        if pa.types.is_nested(column.type)
-        else column
-        for column in batch.columns
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=_flat_schema(batch.schema))
-
-
-def _json(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
-    count = 0
-    sink.write(b"[")
-    for row in objects(rows):
-        sink.write((b",\n " if count else b"\n ") + msgspec.json.encode(row))
-        count += 1
-    sink.write(b"\n]\n" if count else b"]\n")
-    return count
-
-
-def _jsonl(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
-    count = 0
-    for row in objects(rows):
-        sink.write(msgspec.json.encode(row) + b"\n")
-        count += 1
-    return count
-
-
-def _parquet(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
-    from pyarrow import parquet
-
-    count = 0
-    with parquet.ParquetWriter(sink, rows.schema, compression="zstd") as writer:
+    with csv.CSVWriter(sink, rows.schema) as writer:
         for batch in rows:
             writer.write_batch(batch)
             count += batch.num_rows
     return count
 
 
-def _votable(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
-    table = astropy_table(rows.read_all())
-    for name in table.colnames:  # VOTable has no times of its own
-        if table[name].dtype.kind == "M":
-            table[name] = _iso_texts(table[name])
-    table.write(sink, format="votable")
-    return len(table)
+_AS_LIST = (b"[\n ", b",\n ", b"\n]\n", b"[]\n")
+_AS_LINES = (b"", b"\n", b"\n", b"")
+"""What stands before, between and after objects, and where there is none."""
 
 
-def _ecsv(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
-    import io
+def _json(rows: pa.RecordBatchReader, sink: IO[bytes], marks: tuple[bytes, bytes, bytes, bytes]) -> int:
+    before, between, after, none = marks
+    encoder = msgspec.json.Encoder(decimal_format="number")
+    count = 0
+    for row in objects(rows):
+        sink.write((between if count else before) + encoder.encode(row))
+        count += 1
+    sink.write(after if count else none)
+    return count
 
-    table = astropy_table(rows.read_all())
+
+def _parquet(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
+    """Write row groups of a size that readers like; units and meanings go into the fields' metadata."""
+    from pyarrow import parquet
+
+    schema = pa.schema([_explained(field) for field in rows.schema])
+    count, waiting, waits = 0, [], 0
+    with parquet.ParquetWriter(sink, schema, compression="zstd") as writer:
+        for batch in rows:
+            waiting.append(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+            waits, count = waits + batch.num_rows, count + batch.num_rows
+            if waits >= _ROW_GROUP:
+                writer.write_table(pa.Table.from_batches(waiting))
+                waiting, waits = [], 0
+        if waiting:
+            writer.write_table(pa.Table.from_batches(waiting))
+    return count
+
+
+def _explained(field: pa.Field) -> pa.Field:
+    word = dictionary().get(field.name)
+    if word is None:
+        return field
+    notes = {"unit": word.unit, "description": word.meaning}
+    return field.with_metadata({key: note for key, note in notes.items() if note})
+
+
+_Chunk = Callable[[Any], tuple[bytes, bytes, bytes]]
+"""From an astropy table to what stands before its rows, its rows, and what stands after them."""
+
+
+def _in_chunks(rows: pa.RecordBatchReader, sink: IO[bytes], chunk: _Chunk) -> int:
+    """Let astropy write every chunk as a whole file, and keep of all but the first only the rows."""
+    count, tail = 0, b""
+    for number, table in enumerate(_astropy_tables(rows)):
+        head, body, tail = chunk(table)
+        sink.write(body if number else head + body)
+        count += len(table)
+    sink.write(tail)
+    return count
+
+
+def _ecsv_chunk(table: Any) -> tuple[bytes, bytes, bytes]:
+    out = io.StringIO()
+    table.write(out, format="ascii.ecsv")
+    text = out.getvalue()
+    names_at = re.match(r"(?:#[^\n]*\n)*", text).end()  # type: ignore[union-attr]
+    rows_at = text.index("\n", names_at) + 1
+    return text[:rows_at].encode(), text[rows_at:].encode(), b""
+
+
+def _votable_chunk(table: Any) -> tuple[bytes, bytes, bytes]:
+    """Every chunk must come to the same fields: text of any length, and the same number for null."""
+    from astropy.io.votable import from_table
+
     for name in table.colnames:
-        if table[name].dtype.kind == "M":
-            table[name] = _iso_texts(table[name])
-    text = io.StringIO()
-    table.write(text, format="ascii.ecsv")
-    sink.write(text.getvalue().encode())
-    return len(table)
+        column = table[name]
+        if column.dtype.kind == "U":
+            meta = {**(column.meta or {}), "_votable_string_dtype": "unicodeChar"}
+            table[name] = column.astype(object)
+            table[name].meta = meta
+        elif column.dtype.kind in "iu":
+            wide = column.astype(_VOTABLE_INTEGERS.get(column.dtype.str[1:], column.dtype))
+            wide.meta = {"values": {"null": int(_lowest(wide.dtype))}}
+            table[name] = wide
+    out = io.BytesIO()
+    from_table(table).to_xml(out, tabledata_format="tabledata")
+    head, mark, rest = out.getvalue().partition(b"<TABLEDATA>\n")
+    body, end, tail = rest.rpartition(b"    </TABLEDATA>")
+    return re.sub(rb' nrows="\d+"', b"", head) + mark, body, end + tail
 
 
-def _iso_texts(column: Any) -> Any:
+_VOTABLE_INTEGERS = {"i1": "i2", "u1": "i2", "u2": "i4", "u4": "i8", "u8": "i8"}
+"""VOTable's integers have a sign, but for bytes; and null needs a number that is no value."""
+
+
+def _lowest(dtype: Any) -> int:
+    import numpy as np
+
+    return int(np.iinfo(dtype).min)
+
+
+def _astropy_tables(rows: pa.RecordBatchReader) -> Iterator[Any]:
+    """Yield astropy tables of some thousand rows, times as ISO 8601 text; one without rows if there is none."""
+    some = False
+    for batch in small(rows):
+        some = True
+        yield _with_times_as_text(astropy_table(pa.Table.from_batches([batch])))
+    if not some:
+        yield _with_times_as_text(astropy_table(rows.schema.empty_table()))
+
+
+def _with_times_as_text(table: Any) -> Any:
+    """VOTable and ECSV have no times of their own."""
     import numpy as np
     from astropy.table import MaskedColumn
 
-    mask = np.isnat(np.asarray(column))
-    texts = np.where(mask, "", np.datetime_as_string(np.asarray(column), unit="ms"))
-    return MaskedColumn(texts, mask=mask, name=column.name)
+    for name in table.colnames:
+        column = table[name]
+        if column.dtype.kind == "M":
+            absent = np.isnat(column.data.data) | column.mask
+            texts = np.where(absent, "", np.datetime_as_string(column.data.data)).astype(str)
+            table[name] = MaskedColumn(texts, mask=absent, description=column.description, meta={"xtype": "timestamp"})
+    return table
 
 
 def astropy_table(rows: pa.Table) -> Any:
@@ -189,6 +247,7 @@ def astropy_table(rows: pa.Table) -> Any:
     from astropy.table import Table
 
     table = Table()
+    rows = plain(rows.to_reader(), "numbers").read_all()
     for name in rows.column_names:
         column = _masked(rows.column(name).combine_chunks())
         word = dictionary().get(name)
@@ -205,16 +264,14 @@ def _masked(column: Any) -> Any:
     from astropy.table import MaskedColumn
 
     mask = column.is_null().to_numpy(zero_copy_only=False)
-    if pa.types.is_nested(column.type) or pa.types.is_null(column.type):
-        values: Any = np.array(["" if v is None else str(v) for v in column.to_pylist()], dtype=str)
-    elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        values = np.array(["" if v is None else v for v in column.to_pylist()], dtype=str)
-    elif pa.types.is_timestamp(column.type):
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
+        values: Any = np.array(["" if v is None else v for v in column.to_pylist()], dtype=str)
+    elif pa.types.is_timestamp(kind):
         values = column.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False)
     else:
-        kind = pa.float64() if pa.types.is_decimal(column.type) else column.type
-        filler = False if pa.types.is_boolean(kind) else 0
-        values = column.cast(kind).fill_null(pa.scalar(filler, kind)).to_numpy(zero_copy_only=False)
+        filler = pa.scalar(False if pa.types.is_boolean(kind) else 0, kind)
+        values = column.fill_null(filler).to_numpy(zero_copy_only=False)
     return MaskedColumn(values, mask=mask)
 
 

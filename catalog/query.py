@@ -13,7 +13,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from catalog.errors import UsageError
+from catalog.errors import CatalogError, UsageError
 from catalog.search import Criterion, Range, iso
 from catalog.store.database import Database, quoted
 
@@ -178,12 +178,16 @@ def _is_of_the_catalog(connection: duckdb.DuckDBPyConnection, name: str) -> bool
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn DuckDB's words about a statement into one line."""
+    """Turn DuckDB's words about a statement into one line, also those that come with the rows, by way of Arrow."""
     try:
         yield
-    except (duckdb.IOException, duckdb.OutOfMemoryException):
-        raise
-    except duckdb.Error as error:
+    except duckdb.InterruptException:
+        raise KeyboardInterrupt from None
+    except duckdb.OutOfMemoryException as error:
+        raise CatalogError("the question needs more memory than it may use; ask for less, or in steps") from error
+    except duckdb.IOException as error:
+        raise CatalogError(f"the answer cannot be worked out: {str(error).splitlines()[0]}") from error
+    except (duckdb.Error, pa.ArrowException) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         kept = [line for line in lines if not line.startswith(("LINE ", "^", "CREATE "))]
         raise BadQuery(" ".join(kept[:3])) from error

@@ -1,0 +1,151 @@
+"""Columns of any of DuckDB's types, as the plain ones that the formats of other tools have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.errors import BadValue
+
+Need = Literal["arrow", "text", "objects", "numbers"]
+"""What the writer understands: ``arrow`` nearly all; ``text`` no lists, but exact decimals; ``objects`` lists, but
+numbers of the machine's; ``numbers`` neither lists nor decimals."""
+
+_PIECE_BYTES = 1_000_000
+
+_JSON = msgspec.json.Encoder(decimal_format="number")
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What becomes of a column."""
+
+    to: pa.DataType
+    how: Callable[[pa.Array], pa.Array]
+
+
+def plain(rows: pa.RecordBatchReader, need: Need) -> pa.RecordBatchReader:
+    """Change the columns that a writer does not understand, batch by batch.
+
+    Parameters
+    ----------
+    rows : pyarrow.RecordBatchReader
+        Any answer.
+    need : str
+        What the writer understands.
+
+    Returns
+    -------
+    pyarrow.RecordBatchReader
+        Enumerations, intervals, unions and numbers beyond 64 bits are gone; names are different from each other.
+    """
+    changes = [_change(field.type, need) for field in rows.schema]
+    names = _different([field.name for field in rows.schema])
+    schema = pa.schema([
+        pa.field(name, change.to if change else field.type, field.nullable, field.metadata)
+        for name, field, change in zip(names, rows.schema, changes, strict=True)
+    ])  # fmt: skip
+    return pa.RecordBatchReader.from_batches(schema, _changed(rows, schema, changes))
+
+
+def _changed(rows: pa.RecordBatchReader, schema: pa.Schema, changes: list[_Change | None]) -> Iterator[pa.RecordBatch]:
+    for batch in rows:
+        columns = []
+        for field, column, change in zip(schema, batch.columns, changes, strict=True):
+            try:
+                columns.append(change.how(column) if change else column)
+            except (OverflowError, pa.ArrowInvalid) as error:
+                raise BadValue(
+                    f"{field.name} has a value that this format cannot hold; CAST it AS VARCHAR ({error})"
+                ) from error
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def small(rows: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Cut batches into pieces of a few megabytes: as Python values, they take many times their size."""
+    for batch in rows:
+        step = max(1, int(_PIECE_BYTES * batch.num_rows / max(batch.nbytes, 1)))
+        yield from (batch.slice(start, step) for start in range(0, batch.num_rows, step))
+
+
+def _different(names: list[str]) -> list[str]:
+    """Number the names that stand more than once.
+
+    Examples
+    --------
+    >>> _different(["a", "b", "a"])
+    ['a', 'b', 'a_1']
+    """
+    seen: dict[str, None] = {}
+    for name in names:
+        number, free = 0, name
+        while free in seen:
+            number += 1
+            free = f"{name}_{number}"
+        seen[free] = None
+    return list(seen)
+
+
+def _change(kind: pa.DataType, need: Need) -> _Change | None:
+    if pa.types.is_dictionary(kind):
+        return _Change(pa.string(), lambda column: column.cast(pa.string()))
+    if _is_for_text(kind, need):
+        return _Change(pa.string(), _texts)
+    if pa.types.is_decimal(kind) and need in ("objects", "numbers"):
+        to = pa.int64() if kind.scale == 0 else pa.float64()
+        return _Change(to, lambda column: pc.cast(column, to))
+    return None
+
+
+def _is_for_text(kind: pa.DataType, need: Need) -> bool:
+    if pa.types.is_interval(kind) or pa.types.is_union(kind) or isinstance(kind, pa.BaseExtensionType):
+        return True
+    if need == "arrow":
+        return False
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return True
+    return need != "objects" and (pa.types.is_nested(kind) or pa.types.is_time(kind))
+
+
+def _texts(column: pa.Array) -> pa.Array:
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
+    return pa.array([None if value is None else text(value) for value in column.to_pylist()], pa.string())
+
+
+def text(value: Any) -> str:
+    r"""Return a value as text: bytes in hexadecimal, lists and structures as JSON.
+
+    Examples
+    --------
+    >>> text(b"\x01\xff"), text([1, None]), text({"a": 1.5})
+    ('01ff', '[1,null]', '{"a":1.5}')
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, pa.MonthDayNano):
+        return f"{value.months} months {value.days} days {value.nanoseconds / 1e9:g} seconds"
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
+    return _JSON.encode(jsonable(value)).decode()
+
+
+def jsonable(value: Any) -> Any:
+    """Return a value that JSON can hold: NaN and infinities as null, bytes in hexadecimal, maps as objects."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, bytes | pa.MonthDayNano):
+        return text(value)
+    if isinstance(value, dict):
+        return {str(key): jsonable(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [jsonable(one) for one in value]
+    return value
