@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from catalog.harvest import Harvest, Progress
     from catalog.headers import IndexReport
     from catalog.headers.events import OnEvent as OnIndexEvent
+    from catalog.plots import Drawing
     from catalog.sync import Plan, Selection, SyncReport
     from catalog.sync.events import OnEvent as OnSyncEvent
 
@@ -455,6 +456,46 @@ class Catalog:
         []
         """
         return outdated(self._database)
+
+    def plot(self, file: str | os.PathLike[str], hdu: str | None = None) -> Drawing:
+        """Draw what is in a local FITS file: an image, spectra, or a time series of spectra.
+
+        Parameters
+        ----------
+        file : path-like
+            Its path, or the name of a local file that the catalog knows.
+        hdu : str, optional
+            Draw the image of this HDU, by name or number.
+
+        Returns
+        -------
+        catalog.plots.Drawing
+            A notebook shows it; ``write`` saves it.
+
+        Raises
+        ------
+        UsageError
+            If there is no such file, or nothing in it to draw.
+        DiskError
+            If it cannot be read.
+
+        Examples
+        --------
+        >>> report = catalog.sync("soss", subgroups="X1DINTS", levels=2, max_size=60_000, dest=folder / "drawn")
+        >>> local = catalog.sql("SELECT filename FROM local_files")["filename"][0]
+        >>> catalog.plot(local).write(folder / "spectrum.png")
+        """
+        from catalog.plots import draw_file
+
+        path = Path(file)
+        if not path.exists():
+            with self._database.read() as connection:
+                rows = connection.execute("SELECT path FROM local_files WHERE filename = ?", [path.name]).fetchall()
+            found = [Path(row[0]) for row in rows if Path(row[0]).exists()]
+            if not found:
+                raise UsageError(f"no file {file} here, and no local file of that name in the catalog")
+            path = found[0]
+        return draw_file(path, hdu)
 
 
 def _selection(search: str | None, filters: Filters) -> Selection:

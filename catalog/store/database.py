@@ -217,21 +217,17 @@ class Database:
 
 def quiet(connection: duckdb.DuckDBPyConnection) -> None:
     """Draw no progress bar: DuckDB draws it on stdout, among the answers."""
-    if not _locked(connection):
+    with suppress(duckdb.InvalidInputException):  # sealed already, or in a notebook that could not draw one
         connection.execute("SET enable_progress_bar = false")
 
 
 def seal(connection: duckdb.DuckDBPyConnection) -> None:
     """Shut a connection off from files, network, extensions and settings; it cannot be undone."""
-    if not _locked(connection):
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
-
-
-def _locked(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Say whether the connection is sealed already: one within another's block shares its seal."""
     row = connection.execute("SELECT current_setting('lock_configuration')").fetchone()
-    return row == (True,)
+    if row == (True,):  # a block within another block shares its sealed connection
+        return
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
 @contextmanager
