@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -33,6 +35,15 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, wrap: Se
         Columns of prose, which give way first.
     """
     from rich.console import Console
+
+    table = _table(columns, rows, wrap)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=Console(width=100_000).measure(table).maximum)
+    console.print(table)
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]], wrap: Sequence[str]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
@@ -44,10 +55,31 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, wrap: Se
         )
     for row in rows:
         table.add_row(*(Text(shown(value)) for value in row))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=Console(width=100_000).measure(table).maximum)
-    console.print(table)
+    return table
+
+
+def page_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table in its full width, through the pager where it is larger than the terminal."""
+    from rich.console import Console
+
+    table = _table(columns, rows, ())
+    console = Console(width=max(Console(width=100_000).measure(table).maximum, 1))
+    with console.capture() as capture:
+        console.print(table)
+    page("\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n")
+
+
+def page(text: str) -> None:
+    """Print text, through the pager (``PAGER``, or less) where it is larger than the terminal."""
+    import click
+
+    lines = text.splitlines()
+    width, height = shutil.get_terminal_size()
+    if sys.stdout.isatty() and (len(lines) > height - 2 or max(map(len, lines), default=0) > width):
+        os.environ.setdefault("LESS", "-FRSX")  # leave at once what fits, and keep long lines long
+        click.echo_via_pager(text)
+    else:
+        sys.stdout.write(text)
 
 
 def shown(value: Any) -> str:

@@ -19,7 +19,12 @@ def register(app: typer.Typer) -> None:
 
 def sql(
     context: typer.Context,
-    statement: Annotated[str, typer.Argument(metavar="SELECT", help="One read-only statement; - reads it from stdin.")],
+    statement: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SELECT]", help="One read-only statement; - reads it from stdin; without one, a prompt opens."
+        ),
+    ] = None,
     form: Annotated[
         str | None,
         typer.Option(
@@ -37,5 +42,11 @@ def sql(
 
     Example: mastlake sql "SELECT targname, count(*) AS files FROM files GROUP BY ALL ORDER BY files DESC"
     """
-    text = sys.stdin.read() if statement == "-" else statement
-    put_answer(settings(context).database, text, (), form_of(form, output), output)
+    database = settings(context).database
+    if statement is None and form is None and output is None and sys.stdin.isatty() and sys.stdout.isatty():
+        from .prompt import converse
+
+        converse(database)
+        return
+    text = sys.stdin.read() if statement in (None, "-") else statement
+    put_answer(database, str(text), (), form_of(form, output), output)

@@ -1,0 +1,251 @@
+"""The prompt of ``mastlake sql``: questions one after the other, with history, completion and paging."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from prompt_toolkit import PromptSession
+from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.lexers import PygmentsLexer
+from pygments.lexers.sql import SqlLexer
+
+from catalog.errors import MastlakeError
+
+from .answering import SHOWN, first_rows, put_answer
+from .output import page, page_table, plural, say
+
+if TYPE_CHECKING:
+    from catalog.store.database import Database
+
+HELP = """\
+A question ends with a semicolon, or with an empty line: SELECT count(*) FROM files;
+.tables           the views, tables and macros there are, and what they hold
+.columns NAME     the columns of one
+.save FILE        the last question's whole answer in a file: .csv .json .jsonl .parquet .vot .ecsv
+.help             this
+.quit             or Ctrl-D
+Tab completes names, columns, and values within quotes after a column; the up arrow brings back earlier questions.
+"""
+
+_TABLES = """
+    SELECT view_name AS name, 'view' AS kind, comment FROM duckdb_views() WHERE NOT internal
+    UNION ALL
+    SELECT table_name, 'table', comment FROM duckdb_tables() WHERE NOT internal
+    UNION ALL
+    SELECT DISTINCT function_name || '(' || array_to_string(parameters, ', ') || ')', 'macro',
+           coalesce(comment, description) FROM duckdb_functions() WHERE NOT internal
+    ORDER BY kind DESC, name
+"""
+_COLUMNS = """
+    SELECT c.column_name AS name, c.data_type AS type, k.unit, coalesce(c.comment, k.meaning) AS meaning
+    FROM duckdb_columns() c LEFT JOIN keywords k ON lower(k.name) = lower(c.column_name)
+    WHERE NOT c.internal AND lower(c.table_name) = lower(?) ORDER BY c.column_index
+"""
+
+
+@dataclass
+class Names:
+    """What can be completed, as the catalog has it when the prompt opens."""
+
+    columns: dict[str, list[str]] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)
+    functions: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, database: Database) -> Names:
+        """Read them.
+
+        Raises
+        ------
+        CatalogError
+            If there is no catalog, or it cannot be read.
+        """
+        names = cls()
+        with database.read() as connection:
+            for table, column in connection.execute(
+                "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal ORDER BY column_index"
+            ).fetchall():
+                names.columns.setdefault(str(table), []).append(str(column))
+            words = connection.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()
+            names.words = [str(word).upper() for (word,) in words]
+            names.functions = [
+                str(name)
+                for (name,) in connection.execute("SELECT DISTINCT function_name FROM duckdb_functions()").fetchall()
+                if re.fullmatch(r"[a-z]\w+", str(name))
+            ]
+        return names
+
+
+_VALUE = re.compile(r"(\w+)\)?\s*(?:=|<>|!=|I?LIKE|IN\s*\([^)]*)\s*'([^']*)$", re.IGNORECASE)
+_AFTER_FROM = re.compile(r"(?:\b(?:FROM|JOIN|DESCRIBE|SUMMARIZE|TABLE)|^\.columns)\s+\w*$", re.IGNORECASE)
+_OF_TABLE = re.compile(r"(\w+)\.(\w*)$")
+
+
+class SqlCompleter(Completer):
+    """Completes tables after FROM, columns of the tables that are named, values after a column, and SQL's own words.
+
+    Parameters
+    ----------
+    database : Database
+        The catalog, which is asked for values.
+    names : Names
+        Its tables, columns and functions.
+    """
+
+    def __init__(self, database: Database, names: Names) -> None:
+        self._database = database
+        self._names = names
+        self._values: dict[str, list[str]] = {}
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
+        """Offer what fits before the cursor."""
+        before = document.text_before_cursor
+        if value := _VALUE.search(before):
+            yield from _starting(self._values_of(value[1]), value[2])
+        elif of_table := _OF_TABLE.search(before):
+            yield from _starting(self._names.columns.get(of_table[1].lower(), []), of_table[2])
+        else:
+            word = document.get_word_before_cursor(pattern=re.compile(r"[\w.]+"))
+            if _AFTER_FROM.search(before):
+                yield from _starting(sorted(self._names.columns), word)
+            elif word:
+                named = [name for name in self._names.columns if re.search(rf"\b{re.escape(name)}\b", document.text)]
+                columns = {column: None for name in named or ["files"] for column in self._names.columns.get(name, [])}
+                yield from _starting([*columns, *self._names.words, *self._names.functions], word)
+
+    def _values_of(self, column: str) -> list[str]:
+        if column not in self._values:
+            from catalog.present import present
+
+            try:
+                found = present(self._database, column, most=200).values
+            except MastlakeError:
+                found = ()
+            self._values[column] = [str(value) for value, _ in found]
+        return self._values[column]
+
+
+def _starting(words: Iterable[str], begun: str) -> Iterator[Completion]:
+    for word in words:
+        if word.lower().startswith(begun.lower()):
+            yield Completion(word, start_position=-len(begun))
+
+
+def converse(database: Database) -> None:
+    """Ask for questions and answer them, until the end of the input.
+
+    Raises
+    ------
+    CatalogError
+        If there is no catalog, or it cannot be read.
+    """
+    session: PromptSession[str] = PromptSession(
+        history=_history(),
+        auto_suggest=AutoSuggestFromHistory(),
+        completer=SqlCompleter(database, Names.of(database)),
+        complete_while_typing=False,
+        lexer=PygmentsLexer(SqlLexer),
+        multiline=True,
+        key_bindings=_keys(),
+        prompt_continuation=lambda width, number, wrapped: " " * (width - 2) + "> ",
+    )
+    say(f"{database.path}, read-only; .help says more")
+    last = ""
+    while True:
+        try:
+            text = session.prompt("mastlake> ").strip()
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return
+        if text in (".quit", ".exit", "quit", "exit"):
+            return
+        try:
+            last = _answer(database, text, last)
+        except MastlakeError as error:
+            say(f"mastlake: {error}")
+        except KeyboardInterrupt:
+            say("interrupted")
+
+
+def _keys() -> KeyBindings:
+    keys = KeyBindings()
+
+    @keys.add("enter")
+    def _(event: KeyPressEvent) -> None:
+        """Send what is a whole question; else go on in the next line."""
+        buffer = event.current_buffer
+        if _is_whole(buffer.text):
+            buffer.validate_and_handle()
+        else:
+            buffer.insert_text("\n")
+
+    return keys
+
+
+def _is_whole(text: str) -> bool:
+    stripped = text.strip()
+    first = stripped.lower()
+    return not stripped or stripped.endswith(";") or first.startswith((".", "quit", "exit")) or text.endswith("\n")
+
+
+def _history() -> History:
+    """Keep questions from one day to the next, where there is a place for them."""
+    path = Path(typer.get_app_dir("mastlake")) / "sql_history"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(str(path))
+
+
+def _answer(database: Database, text: str, last: str) -> str:
+    """Answer one question or command, and return what is the last question now."""
+    command, _, rest = text.partition(" ")
+    if not text:
+        return last
+    if command == ".help":
+        typer.echo(HELP, nl=False)
+    elif command == ".tables":
+        _show(database, _TABLES, ())
+    elif command == ".columns":
+        _show(database, _COLUMNS, (rest.strip() or "files",))
+    elif command == ".save":
+        _save(database, last, rest.strip())
+    elif command.startswith("."):
+        say(f"no command {command}; .help lists them")
+    else:
+        _show(database, text, ())
+        return text
+    return last
+
+
+def _save(database: Database, last: str, name: str) -> None:
+    from catalog.errors import UsageError
+    from catalog.export import format_of
+
+    form = format_of(Path(name)) if name else None
+    if not last:
+        raise UsageError("there is no question yet whose answer could be saved")
+    if form is None:
+        raise UsageError(".save takes a file name that ends in .csv, .json, .jsonl, .parquet, .vot or .ecsv")
+    put_answer(database, last, (), form, Path(name).expanduser())
+
+
+def _show(database: Database, sql: str, values: tuple[Any, ...]) -> None:
+    columns, rows, more = first_rows(database, sql, values, SHOWN)
+    if columns == ["explain_key", "explain_value"]:
+        page("".join(str(plan) for _, plan in rows))
+        return
+    page_table(columns, rows)
+    say(plural(len(rows), "row") + (" shown of more; .save FILE writes them all" if more else ""))

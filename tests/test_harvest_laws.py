@@ -1,0 +1,247 @@
+"""Laws of harvests: whatever happens to the archive and on the way to it, the catalog is complete, or as it was."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from catalog.archive.client import MastArchive, Waiting
+from catalog.archive.retry import Patience
+from catalog.errors import ArchiveError
+from catalog.harvest import harvest
+from catalog.search import Search
+from catalog.simulator import Simulator
+from catalog.store.database import Database
+
+from .conftest import QUICK, state
+from .test_harvest import kept, served
+
+SEARCHES = (
+    Search.parse("all", "niriss", []),
+    Search.parse("stage3", "niriss", ["productLevel=3"]),
+    Search.observations("seen", ["instrument_name=NIRISS*", "calib_level=2,3"]),
+)
+last_second = importlib.import_module("catalog.harvest.commit")  # the package shows its function of this name
+PASSING = ("invoke_error", "invoke_500", "invoke_html", "invoke_cut", "invoke_executing")
+PUZZLING = ("lost_page", "doubled_rows", "count_moves")
+VIEWS = ("files", "observations", "products")
+NO_SHRINK = bool(os.environ.get("MASTLAKE_NO_SHRINK"))
+LIGHT = {"filename", "checksum", "isStale", "ingestCompletionDate_mjd"}
+some = st.lists(st.integers(0, 10**6), min_size=1, max_size=4)
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing may catch it."""
+
+
+class Mortal(MastArchive):
+    """An archive client whose process ends at a certain request."""
+
+    left = -1
+
+    def _ask(self, *arguments: Any) -> bytes:
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+        return super()._ask(*arguments)
+
+
+class Archives(RuleBasedStateMachine):
+    """Change the archive, spoil its answers, harvest, and die on the way."""
+
+    @initialize(seed=st.integers(1, 50))
+    def begin(self, seed: int) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.sky = Simulator(files=70, seed=seed, instruments=["niriss"], retry_after_s=0)
+        self.sky.start()
+        self.database = Database(Path(self.folder.name) / "c.duckdb", wait=5)
+        self.archive = Mortal(self.sky.url, Waiting(connect=5, read=10, total=5, first_pause=0.001, longest_pause=0.01))
+        self.gone: list[str] = []
+        self.silent = False
+        self.known: dict[int, dict[str, list[dict[str, Any]]]] = {}
+        self.now: dict[str, list[dict[str, Any]]] | None = None
+
+    def teardown(self) -> None:
+        if not hasattr(self, "folder"):
+            return
+        try:
+            self.end()
+        finally:
+            self.archive.close()
+            self.sky.stop()
+            self.folder.cleanup()
+
+    def end(self) -> None:
+        """Harvest once more, from an archive that is well: nothing of what happened shows."""
+        self.heal()
+        for search in SEARCHES:
+            self.harvest(search, full=self.silent or search.instrument is None)
+        fresh = Database(Path(self.folder.name) / "fresh.duckdb")
+        for search in SEARCHES:
+            harvest(fresh, self.archive, search, patience=QUICK)
+        assert state(self.database) == state(fresh)
+        self.replay_history()
+
+    def names(self, picks: list[int]) -> list[str]:
+        names = self.sky.filenames("niriss")
+        return [names[pick % len(names)] for pick in picks] if names else []
+
+    def heal(self) -> None:
+        self.sky.faults(**dict.fromkeys((*PASSING, *PUZZLING), 0))
+        self.sky.settings(max_obsids=0)
+        self.archive.left = -1
+
+    @rule(picks=some)
+    def reprocess(self, picks: list[int]) -> None:
+        self.sky.reprocess(self.names(picks))
+
+    @rule(picks=some)
+    def turn_stale(self, picks: list[int]) -> None:
+        self.sky.stale(self.names(picks))
+
+    @rule(picks=some)
+    def withdraw(self, picks: list[int]) -> None:
+        left = sorted(set(self.names(picks)))
+        self.sky.withdraw(left)
+        self.gone += left
+
+    @precondition(lambda self: self.gone)
+    @rule()
+    def restore(self) -> None:
+        self.sky.restore(self.gone)
+        self.gone = []
+
+    @rule()
+    def let_time_pass(self) -> None:
+        self.sky.advance()
+        self.gone, self.silent = [], True  # it renumbers and edits observations, too
+
+    @rule(pick=st.integers(0, 10**6), value=st.floats(1, 1e4))
+    def edit_in_silence(self, pick: int, value: float) -> None:
+        for name in self.names([pick]):
+            self.sky.edit(name, "effexptm", value)
+            self.silent = True
+
+    @rule(picks=some, number=st.integers(0, 2))
+    def add_column(self, picks: list[int], number: int) -> None:
+        self.sky.add_column("niriss", f"newcol{number}", "int", 7, self.names(picks))
+        self.sky.reprocess(self.names(picks))
+        self.silent = True
+
+    @rule(fault=st.sampled_from((*PASSING, *PUZZLING)), count=st.integers(1, 6))
+    def spoil(self, fault: str, count: int) -> None:
+        self.sky.faults(**{fault: count})
+
+    @rule(most=st.integers(0, 5))
+    def bear_few_observations(self, most: int) -> None:
+        self.sky.settings(max_obsids=most)
+
+    @rule(search=st.sampled_from(SEARCHES), full=st.booleans())
+    def harvest(self, search: Search, full: bool) -> None:
+        try:
+            run = harvest(self.database, self.archive, search, full=full, patience=QUICK).run
+        except ArchiveError:
+            self.is_as_it_was()
+            return
+        self.is_complete(search, every_cell=full or not self.silent)
+        self.now = state(self.database)
+        self.known[run.run] = self.now
+
+    @rule(search=st.sampled_from(SEARCHES), request=st.integers(1, 12))
+    def die_asking(self, search: Search, request: int) -> None:
+        self.archive.left = request
+        try:
+            self.harvest(search, full=False)
+        except Killed:
+            self.is_as_it_was()
+        finally:
+            self.archive.left = -1
+
+    @rule(search=st.sampled_from(SEARCHES), step=st.sampled_from(["_merge_products", "_link_files", "record_run"]))
+    def die_committing(self, search: Search, step: str) -> None:
+        def die(*arguments: object) -> None:
+            raise Killed
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(last_second, step, die)
+            try:
+                harvest(self.database, self.archive, search, patience=QUICK)
+            except (Killed, ArchiveError):
+                self.is_as_it_was()
+
+    def is_as_it_was(self) -> None:
+        if self.now is None:
+            with self.database.read() as connection:
+                assert connection.execute("SELECT count(*) FROM runs").fetchone() == (0,)
+        else:
+            assert state(self.database) == self.now
+
+    def is_complete(self, search: Search, every_cell: bool) -> None:
+        """The catalog has what a plain client is served, cell by cell."""
+        if search.instrument is None:
+            return
+        self.heal()
+        rows = {row["filename"]: row for row in served(self.sky.url, search.service, search.filters())["data"]}
+        with self.database.read() as connection:
+            mine = connection.execute(
+                "SELECT * FROM files SEMI JOIN (SELECT filename FROM search_files WHERE search = ?) USING (filename)",
+                [search.name],
+            ).to_arrow_table()
+        assert sorted(mine.column("filename").to_pylist()) == sorted(rows)
+        for row in mine.to_pylist():
+            for name, value in rows[row["filename"]].items():
+                if every_cell or name in LIGHT:
+                    column = "si_obs_id" if name == "obs_id" else name
+                    expected = value == "t" if isinstance(row[column], bool) and value in ("t", "f") else kept(value)
+                    assert row[column] == expected, (row["filename"], column)
+
+    @invariant()
+    def nothing_stands_twice_or_halfway(self) -> None:
+        if getattr(self, "now", None) is None:
+            return
+        with self.database.read() as connection:
+            for table, key in (("file", "filename"), ("observation", "obs_id"), ("product", "data_uri")):
+                doubled = f"SELECT {key} FROM {table}_version WHERE until_run IS NULL GROUP BY 1 HAVING count(*) > 1"
+                assert connection.execute(doubled).fetchall() == []
+            orphans = "SELECT count(*) FROM observation_products ANTI JOIN products USING (data_uri)"
+            assert connection.execute(orphans).fetchone() == (0,)
+            unheld = "SELECT count(*) FROM files ANTI JOIN search_files USING (filename)"
+            assert connection.execute(unheld).fetchone() == (0,)
+
+    def replay_history(self) -> None:
+        """What was known at each run is still known to have been known."""
+        with self.database.read() as connection:
+            for run, then in self.known.items():
+                for view in VIEWS:
+                    rows = connection.execute(f"SELECT * EXCLUDE (since_run) FROM {view}_at({run})").to_arrow_table()
+                    plain = [{k: v for k, v in row.items() if v is not None} for row in rows.to_pylist()]
+                    assert sorted(plain, key=repr) == then[view], (run, view)
+
+
+Archives.TestCase.settings = settings(
+    max_examples=int(os.environ.get("MASTLAKE_EXAMPLES", "4")),
+    stateful_step_count=8,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate] if NO_SHRINK else list(Phase),
+)
+TestEverySequenceEndsInTheArchivesState = Archives.TestCase
+
+
+def test_the_time_limit_of_a_run_leaves_the_catalog_as_it_was(tmp_path: Path) -> None:
+    with Simulator(files=70, instruments=["niriss"]) as sky, MastArchive(sky.url) as archive:
+        database = Database(tmp_path / "c.duckdb")
+        harvest(database, archive, SEARCHES[0], patience=QUICK)
+        before = state(database)
+        sky.advance()
+        with pytest.raises(ArchiveError, match="time limit"):
+            harvest(database, archive, SEARCHES[0], patience=Patience(until=0))
+        assert state(database) == before
