@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test kills lint format clean
+.PHONY: demo test kills bench-harvest lint format clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mastlake needs Python 3.11 or newer; set PYTHON=python3.x")'
@@ -17,9 +17,13 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest -n 2
 
-# A hundred SIGKILLs of syncs of 500 files, each followed by another sync.
+# Two hundred SIGKILLs of harvests; a hundred of syncs of 500 files, each followed by another sync.
 kills: $(READY)
+	$(BIN)/python -m tests.kills_harvest 200
 	$(BIN)/python -m tests.kills_sync 100
+
+bench-harvest: $(READY)
+	$(BIN)/python -m tests.benchmarks.bench_harvest
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

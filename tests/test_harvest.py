@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
+import random
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
@@ -24,6 +20,7 @@ from catalog.simulator import Simulator
 from catalog.store.database import Database
 
 from .conftest import QUICK, state
+from .kills_harvest import kill_harvests
 
 Connect = Callable[[str], MastArchive]
 
@@ -225,45 +222,5 @@ def test_an_archive_that_goes_away_leaves_the_catalog_as_it_was(
     assert state(database) == before
 
 
-KILLED = """
-import sys
-from catalog.archive.client import MastArchive
-from catalog.harvest import harvest
-from catalog.search import Search
-from catalog.store.database import Database
-print("ready", flush=True)
-harvest(Database(sys.argv[1]), MastArchive(sys.argv[2]), Search.parse("n", "niriss", []))
-"""
-
-
-def kill_harvests(database: Database, sky: Simulator, connect: Connect, tmp_path: Any, kills: int) -> None:
-    """Kill harvests at moments spread over their length; each leaves a complete state."""
-    search = Search.parse("n", "niriss", [])
-    harvest(database, connect(sky.url), search, patience=QUICK)
-    complete = [state(database)]
-    for number in range(kills):
-        sky.advance()
-        fresh = Database(tmp_path / f"fresh-{number}.duckdb")
-        harvest(fresh, connect(sky.url), search, patience=QUICK)
-        complete.append(state(fresh))
-        fresh.path.unlink()
-        arguments = [sys.executable, "-c", KILLED, str(database.path), sky.url]
-        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(1.5 * (number + 0.5) / kills)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        assert state(database) in complete
-    harvest(database, connect(sky.url), search, patience=QUICK)
-    assert state(database) == complete[-1]
-    with database.read() as connection:
-        doubled = "SELECT filename FROM file_version WHERE until_run IS NULL GROUP BY 1 HAVING count(*) > 1"
-        assert connection.execute(doubled).fetchall() == []
-
-
-def test_a_killed_harvest_leaves_the_last_complete_state(
-    database: Database, own_sky: Simulator, connect: Connect, tmp_path: Any
-) -> None:
-    kill_harvests(database, own_sky, connect, tmp_path, kills=3)
+def test_a_killed_harvest_leaves_the_last_complete_state(database: Database, own_sky: Simulator) -> None:
+    kill_harvests(database, own_sky, 3, random.Random(7))

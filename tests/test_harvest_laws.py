@@ -65,7 +65,7 @@ class Archives(RuleBasedStateMachine):
         self.database = Database(Path(self.folder.name) / "c.duckdb", wait=5)
         self.archive = Mortal(self.sky.url, Waiting(connect=5, read=10, total=5, first_pause=0.001, longest_pause=0.01))
         self.gone: list[str] = []
-        self.silent = False
+        self.silent, self.columns = False, 0
         self.known: dict[int, dict[str, list[dict[str, Any]]]] = {}
         self.now: dict[str, list[dict[str, Any]]] | None = None
 
@@ -130,11 +130,11 @@ class Archives(RuleBasedStateMachine):
             self.sky.edit(name, "effexptm", value)
             self.silent = True
 
-    @rule(picks=some, number=st.integers(0, 2))
-    def add_column(self, picks: list[int], number: int) -> None:
-        self.sky.add_column("niriss", f"newcol{number}", "int", 7, self.names(picks))
+    @rule(picks=some)
+    def add_column(self, picks: list[int]) -> None:
+        self.columns += 1
+        self.sky.add_column("niriss", f"newcol{self.columns}", "int", 7, self.names(picks))
         self.sky.reprocess(self.names(picks))
-        self.silent = True
 
     @rule(fault=st.sampled_from((*PASSING, *PUZZLING)), count=st.integers(1, 6))
     def spoil(self, fault: str, count: int) -> None:

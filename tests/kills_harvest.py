@@ -1,0 +1,106 @@
+"""Harvests that are killed at random moments: each leaves a complete state, and the next one goes on from it.
+
+Run by ``make kills``: ``python -m tests.kills_harvest [KILLS] [SEED]``. Time passes in the archive, ten harvests of
+what it became are killed one after the other, and one is left to end; then it begins anew, until there were as many
+kills as wanted. The short form runs with the tests.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from catalog.archive.client import MastArchive
+from catalog.harvest import harvest
+from catalog.search import Search
+from catalog.simulator import Simulator
+from catalog.store.database import Database
+
+from .conftest import state
+
+ROUND = 10
+SEARCH = Search.parse("n", "niriss", [])
+_HARVEST = """
+import sys
+from catalog.archive.client import MastArchive
+from catalog.harvest import harvest
+from catalog.search import Search
+from catalog.store.database import Database
+print("ready", flush=True)
+harvest(Database(sys.argv[1]), MastArchive(sys.argv[2]), Search.parse("n", "niriss", []))
+"""
+
+
+def kill_harvests(database: Database, sky: Simulator, kills: int, chance: random.Random) -> int:
+    """Kill harvests, prove after each that the catalog is in a complete state; return how many were cut short."""
+    cut = 0
+    with MastArchive(sky.url) as archive:
+        harvest(database, archive, SEARCH)
+        done = state(database)
+        for number in range(kills):
+            if number % ROUND == 0:
+                sky.advance()
+                coming, seconds = _complete(database, archive)
+            cut += _kill(database, sky.url, chance.uniform(0, seconds))
+            now = state(database)
+            assert now in (done, coming), "the catalog is in a state that the archive was never in"
+            _prove_whole(database)
+            if number % ROUND == ROUND - 1 or number + 1 == kills:
+                harvest(database, archive, SEARCH)
+                assert state(database) == coming, "a harvest after a kill did not end in the archive's state"
+                done = coming
+    return cut
+
+
+def _complete(database: Database, archive: MastArchive) -> tuple[dict[str, list[dict[str, Any]]], float]:
+    """Return the state of a harvest that nothing disturbed, and what an incremental one takes."""
+    with tempfile.TemporaryDirectory(dir=database.path.parent) as folder:
+        fresh = Database(Path(folder) / "fresh.duckdb")
+        harvest(fresh, archive, SEARCH)
+        began = time.monotonic()
+        harvest(fresh, archive, SEARCH, full=True)
+        return state(fresh), time.monotonic() - began
+
+
+def _kill(database: Database, url: str, after: float) -> bool:
+    command = [sys.executable, "-c", _HARVEST, str(database.path), url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            process.wait(after)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return True
+        return False
+
+
+def _prove_whole(database: Database) -> None:
+    """Nothing stands twice, and no link leads nowhere."""
+    with database.read() as connection:
+        for table, key in (("file", "filename"), ("observation", "obs_id"), ("product", "data_uri")):
+            doubled = f"SELECT {key} FROM {table}_version WHERE until_run IS NULL GROUP BY 1 HAVING count(*) > 1"
+            assert connection.execute(doubled).fetchall() == [], f"a {table} stands twice"
+        for left, right, key in (
+            ("observation_products", "products", "data_uri"),
+            ("observation_products", "observations", "obs_id"),
+            ("search_files", "files", "filename"),
+        ):
+            orphans = connection.execute(f"SELECT count(*) FROM {left} ANTI JOIN {right} USING ({key})").fetchone()
+            assert orphans == (0,), f"{left} has rows that lead nowhere"
+
+
+def main(kills: int = 200, seed: int = 1) -> None:
+    """Kill so many harvests, and print what came of it."""
+    with tempfile.TemporaryDirectory() as folder, Simulator(files=600, retry_after_s=0) as sky:
+        cut = kill_harvests(Database(Path(folder) / "c.duckdb"), sky, kills, random.Random(seed))
+    print(f"{kills} harvests, {cut} of them killed before they ended: never a lost, doubled or half-linked row")
+
+
+if __name__ == "__main__":
+    main(*(int(word) for word in sys.argv[1:]))
