@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +14,7 @@ from .output import plural, put_json, say
 from .progress import index_progress
 
 if TYPE_CHECKING:
-    from catalog.headers import Failure
+    from catalog.headers import Failure, IndexReport
 
 
 def register(app: typer.Typer) -> None:
@@ -25,28 +27,42 @@ def index(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read all bytes too, and compare their MD5 with the archive's.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on: index again whatever changes in the folders, until interrupted.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Read the headers of local FITS files into the catalog: every card of every HDU."""
-    from dataclasses import asdict
+    """Read the headers of local FITS files into the catalog: every card of every HDU.
 
-    from catalog.headers import index_folders
+    Files whose size, time and inode are known are not opened again. With --json, --watch prints one value for each
+    time that it indexes.
+    """
+    from catalog.headers import index_folders, watch_folders
 
     chosen = settings(context)
     with index_progress(chosen.verbosity < 0 or json) as show:
+        if watch:
+            for report in watch_folders(chosen.database, folders, verify=verify, on_event=show):
+                _tell(report, chosen.verbosity, json)
+            return
         report = index_folders(chosen.database, folders, verify=verify, on_event=show)
+    _tell(report, chosen.verbosity, json)
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def _tell(report: IndexReport, verbosity: int, json: bool) -> None:
     for failure in report.failures:
         say(f"mastlake: {failure.path}{_where(failure)}: {failure.reason}")
     if json:
         put_json(asdict(report))
-    elif chosen.verbosity >= 0:
+        sys.stdout.flush()
+    elif verbosity >= 0:
         say(
             f"{plural(report.files, 'FITS file')}: {report.read:,} read, {report.unchanged:,} unchanged, "
             f"{report.removed:,} gone, {report.failed:,} failed"
         )
         say(f"  {plural(report.hdus, 'HDU')}, {plural(report.cards, 'card')} in {report.seconds:.1f} s")
-    if report.failed:
-        raise typer.Exit(1)
 
 
 def _where(failure: Failure) -> str:

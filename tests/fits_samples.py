@@ -42,6 +42,19 @@ def padded(data: bytes) -> bytes:
     return data + b"\0" * (-len(data) % BLOCK)
 
 
+def sample(name: str = "a", **values: str) -> bytes:
+    """A file of two HDUs, with some keywords in its primary header."""
+    words = [
+        f"{keyword.replace('_', '-') if keyword.startswith('DATE') else keyword:8}= {value}"
+        for keyword, value in values.items()
+    ]
+    return (
+        primary(f"TELESCOP= 'JWST    '           / {name}", *words)
+        + extension("EXTNAME = 'SCI     '", axes=(4,))
+        + padded(b"data")
+    )
+
+
 def read_ours(headers: list[bytes]) -> list[list[tuple[str, str, str | None, str]]]:
     """Read headers (cards only) as the index does."""
     cards = read_cards([Header(0, cards, 0, 0, ()) for cards in headers])

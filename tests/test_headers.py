@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import json
+import hashlib
 import os
 import shutil
+import time
 import warnings
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from hypothesis import example, given, settings
 
 from catalog.errors import DiskError
 from catalog.headers import FileMoved, IndexReport, index_folders
+from catalog.headers.extract import extract
 from catalog.headers.pool import extract_all
 from catalog.headers.scan import padded as whole_blocks
 from catalog.headers.scan import scan_file
-from catalog.lineage import inputs, outputs
 from catalog.store.database import Database
-from tests.fits_samples import FORMS, assert_same, block, extension, padded, primary, read_ours, read_reference
+from catalog.store.schema import make_views
+from tests.fits_samples import FORMS, assert_same, block, extension, padded, primary, read_ours, read_reference, sample
 from tests.fuzz_headers import fuzz
 
 
@@ -242,18 +244,6 @@ def test_a_broken_gzip_stream_is_a_finding(folder, database):
 # Folders and the catalog
 
 
-def sample(name="a", **values):
-    words = [
-        f"{keyword.replace('_', '-') if keyword.startswith('DATE') else keyword:8}= {value}"
-        for keyword, value in values.items()
-    ]
-    return (
-        primary(f"TELESCOP= 'JWST    '           / {name}", *words)
-        + extension("EXTNAME = 'SCI     '", axes=(4,))
-        + padded(b"data")
-    )
-
-
 def test_cards_hdus_and_headers_say_what_the_file_says(folder, database):
     write_all_kinds(folder / "a.fits")
     report = index_folders(database, [folder])
@@ -373,6 +363,53 @@ def test_verify_reads_every_byte_once_and_stores_no_header_twice(folder, databas
     assert rows(database, "SELECT count(*) FROM hdus") == [(2,)]
 
 
+def test_verify_compares_with_the_checksum_of_the_archive(folder, database):
+    for name in ("good", "odd"):
+        (folder / f"{name}.fits").write_bytes(sample(name))
+    good = hashlib.md5((folder / "good.fits").read_bytes()).hexdigest()
+    with database.write() as connection:
+        connection.execute("ALTER TABLE file_version ADD COLUMN checksum VARCHAR")
+        for name, checksum in (("good", good), ("odd", "0" * 32)):
+            connection.execute(
+                """INSERT INTO file_version BY NAME SELECT ? AS filename, ? AS checksum, 1 AS since_run,
+                   'niriss' AS instrument, 0 AS row_hash, 1 AS checked_run""",
+                [f"{name}.fits", checksum],
+            )
+        make_views(connection)
+    assert counts(index_folders(database, [folder])) == (2, 2, 0, 0, 0)
+    report = index_folders(database, [folder], verify=True)
+    assert [Path(failure.path).name for failure in report.failures] == ["odd.fits"]
+    assert "the archive never had that" in report.failures[0].reason
+
+
+def test_verifying_many_files_stores_no_card_again(folder, database):
+    for n in range(200):
+        (folder / f"{n}.fits").write_bytes(sample(str(n), EXPSTART=f"{59000 + n}.5"))
+    index_folders(database, [folder])
+    ((once,),) = rows(database, "SELECT count(*) FROM card_value")
+    index_folders(database, [folder], verify=True)
+    assert rows(database, "SELECT count(*) FROM card_value") == [(once,)]
+
+
+def test_a_slow_disk_is_asked_for_many_files_at_once(folder, monkeypatch):
+    paths = [folder / f"{n:02}.fits" for n in range(40)]
+    for n, path in enumerate(paths):
+        path.write_bytes(sample(NINTS=str(n)))
+    quick, waiting, most = os.pread, [0], [0]
+
+    def slow(*arguments):
+        waiting[0] += 1
+        most[0] = max(most[0], waiting[0])
+        time.sleep(0.01)
+        waiting[0] -= 1
+        return quick(*arguments)
+
+    monkeypatch.setattr("catalog.headers.scan.os.pread", slow)
+    read = extract([str(path) for path in paths], ["NINTS"])
+    assert most[0] > 4
+    assert read.keywords.texts.to_pylist() == [str(n) for n in range(40)]
+
+
 def test_a_file_that_cannot_be_opened_fails_and_is_tried_again(folder, database, monkeypatch):
     (folder / "a.fits").write_bytes(sample())
 
@@ -419,52 +456,6 @@ def test_stopping_early_leaves_no_process_behind(folder):
     batches = extract_all([str(folder / "a.fits")] * 4000, processes=2)
     next(batches)
     batches.close()  # a warning about a process that runs on would be an error
-
-
-# Associations
-
-
-def association(folder, name, product, *members):
-    products = [{"name": product, "members": [{"expname": member, "exptype": "science"} for member in members]}]
-    (folder / name).write_text(json.dumps({"asn_type": "tso3", "products": products}))
-
-
-def test_members_and_asntable_give_inputs_and_outputs(folder, database):
-    association(folder, "jw1_tso3_001_asn.json", "jw1-o002_t001_niriss", "jw1_a_calints.fits", "jw1_b_calints.fits")
-    (folder / "jw1-o002_t001_niriss_x1dints.fits").write_bytes(sample(ASNTABLE="'jw1_tso3_001_asn.json'"))
-    (folder / "jw1_b_calints.fits").write_bytes(sample("b"))
-    assert index_folders(database, [folder]).files == 2
-    found = {(link.input, link.via) for link in inputs(database, "jw1-o002_t001_niriss_x1dints.fits")}
-    assert found == {
-        ("jw1_a_calints.fits", "jw1_tso3_001_asn.json"),
-        ("jw1_b_calints.fits", "jw1_tso3_001_asn.json"),
-        ("jw1_tso3_001_asn.json", "ASNTABLE"),
-    }
-    assert [link.output for link in outputs(database, "jw1_a_calints.fits")] == ["jw1-o002_t001_niriss_x1dints.fits"]
-
-
-def test_a_product_that_is_not_here_stands_by_its_name(folder, database):
-    association(folder, "jw2_asn.json", "jw2-o001_t001", "jw2_a_cal.fits")
-    index_folders(database, [folder])
-    assert [link.output for link in outputs(database, "jw2_a_cal.fits")] == ["jw2-o001_t001"]
-
-
-def test_inputs_of_inputs_are_followed_and_circles_end(folder, database):
-    association(folder, "one_asn.json", "b", "a.fits")
-    association(folder, "two_asn.json", "c", "b_cal.fits")
-    association(folder, "odd_asn.json", "a", "c_cal.fits")
-    for name in ("b_cal", "c_cal"):
-        (folder / f"{name}.fits").write_bytes(sample(name))
-    index_folders(database, [folder])
-    assert [(link.input, link.step) for link in inputs(database, "c_cal.fits", deep=True)][:2] == [
-        ("b_cal.fits", 1), ("a.fits", 2),
-    ]  # fmt: skip
-
-
-def test_a_broken_association_is_a_failure(folder, database):
-    (folder / "x_asn.json").write_text("{")
-    report = index_folders(database, [folder])
-    assert (report.files, report.failed) == (0, 1)
 
 
 # Files of the pipeline's own data models

@@ -1,19 +1,30 @@
 """FITS headers: every card of every HDU on this disk, in the catalog."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from catalog.headers.events import Event, Failure, FileMoved, FilesIndexed, FoldersWalked, IndexReport
 
 if TYPE_CHECKING:
     from catalog.headers.index import index_folders
+    from catalog.headers.watch import watch_folders
 
-__all__ = ["Event", "Failure", "FileMoved", "FilesIndexed", "FoldersWalked", "IndexReport", "index_folders"]
+__all__ = [
+    "Event",
+    "Failure",
+    "FileMoved",
+    "FilesIndexed",
+    "FoldersWalked",
+    "IndexReport",
+    "index_folders",
+    "watch_folders",
+]
+
+_HOMES = {"index_folders": "catalog.headers.index", "watch_folders": "catalog.headers.watch"}
 
 
 def __getattr__(name: str) -> Any:
     """Import the index when it is asked for: the processes that only read headers do without DuckDB."""
-    if name == "index_folders":
-        from catalog.headers.index import index_folders
-
-        return index_folders
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +20,11 @@ from catalog.headers.scan import Finding, Header, Scan, scan_file
 _OF_HDU = ("XTENSION", "EXTNAME", "EXTVER", "BITPIX", "ZIMAGE", "GROUPS")
 _SCIENCE = "SCI"
 _NOT_SCIENCE = "ASDF"
+_TRIED = 8
+"""So many files tell how quick the disk is."""
+_SLOW_SECONDS = 0.002
+"""Of waiting for one file; more than that is a spinning or a network disk."""
+_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ def extract(paths: Sequence[str], wanted: Sequence[str] = (), digest: bool = Fal
     digest : bool
         Read all their bytes too, for the MD5.
     """
-    files = [_read(path, digest) for path in paths]
+    files = _read_all(paths, digest)
     headers, file, hdu = scans_of([one.scan for one in files])
     cards = read_cards(headers)
     suspects = {file[n] for n in repeated_mandatory(cards).tolist()}
@@ -107,6 +114,17 @@ def extract(paths: Sequence[str], wanted: Sequence[str] = (), digest: bool = Fal
         cards,
         _keyword_columns(cards, wanted, np.array(file, np.int64), (science, np.array(hdu) == 0), len(paths)),
     )
+
+
+def _read_all(paths: Sequence[str], digest: bool) -> list[_File]:
+    """Read file after file; where the disk keeps the processor waiting, many at the same time."""
+    began, worked = time.monotonic(), time.thread_time()
+    files = [_read(path, digest) for path in paths[:_TRIED]]
+    waited = time.monotonic() - began - (time.thread_time() - worked)
+    if len(paths) <= _TRIED or waited < _SLOW_SECONDS * _TRIED:
+        return files + [_read(path, digest) for path in paths[_TRIED:]]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="slow-disk") as threads:
+        return files + list(threads.map(_read, paths[_TRIED:], [digest] * len(paths[_TRIED:])))
 
 
 def _read(path: str, digest: bool) -> _File:

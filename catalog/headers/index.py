@@ -52,7 +52,7 @@ def index_folders(
     folders : iterable of path-like
         Folders, read with all folders in them, or single files.
     verify : bool
-        Read all bytes of every file, to know its MD5.
+        Read all bytes of every file, and compare its MD5 with the archive's.
     processes : int, optional
         How many to use; as many as there are processors unless given.
     on_event : callable, optional
@@ -79,7 +79,7 @@ class _Run:
         self._numbers = CardNumbers()
         self._failures: list[Failure] = []
         self._failed: set[str] = set()
-        self._hdus = self._cards = self._done = 0
+        self._hdus = self._cards = self._done = self._unread = 0
 
     def index(self, folders: Iterable[str | os.PathLike[str]]) -> IndexReport:
         began = time.monotonic()
@@ -93,6 +93,8 @@ class _Run:
         for move in compared.moved:
             self._tell(FileMoved(move.path, move.now))
         read = self._read(compared.to_read)
+        if self._verify:
+            self._compare_checksums(walked)
         return IndexReport(
             files=compared.files,
             read=read,
@@ -114,6 +116,18 @@ class _Run:
         self._tell(FoldersWalked(compared.files, compared.files - compared.unchanged))
         return compared
 
+    def _compare_checksums(self, walked: Walked) -> None:
+        """Fail whole files whose bytes are none that the archive ever had."""
+        with self._database.read() as connection:
+            connection.register("walked", walked.table())
+            rows = connection.execute(
+                """SELECT d.path, d.reason FROM file_drift d JOIN local_files l USING (path)
+                   SEMI JOIN walked USING (path) WHERE d.state = 'corrupt' AND l.problem IS NULL ORDER BY d.path"""
+            ).fetchall()
+            connection.unregister("walked")
+        for path, reason in rows:
+            self._fail(Failure(path, None, None, reason))
+
     def _read(self, paths: Sequence[str]) -> int:
         associations = [path for path in paths if path.endswith(ASSOCIATION_ENDING)]
         fits = [path for path in paths if not path.endswith(ASSOCIATION_ENDING)]
@@ -123,7 +137,7 @@ class _Run:
             self._tell(FilesIndexed(self._done, len(fits)))
         for start in range(0, len(associations), _TOGETHER):
             self._write_associations(associations[start : start + _TOGETHER])
-        return len(fits) - sum(one.hdu is None for one in self._failures)
+        return len(fits) - self._unread
 
     def _write(self, batches: list[Batch]) -> None:
         """Store batches, and empty the list before the commit, which takes memory of its own."""
@@ -151,6 +165,7 @@ class _Run:
     def _note_failures(self, paths: Sequence[str], unread: pa.ChunkedArray, findings: pa.Table) -> None:
         for file, reason in enumerate(unread.to_pylist()):
             if reason is not None:
+                self._unread += 1
                 self._fail(Failure(paths[file], None, None, reason))
         for found in findings.to_pylist():
             if found["harm"]:

@@ -14,7 +14,7 @@ from catalog.errors import DiskError
 
 FITS_ENDINGS = (".fits", ".fits.gz", ".fit", ".fit.gz", ".fts", ".fts.gz")
 ASSOCIATION_ENDING = "_asn.json"
-_INDEXED = (*FITS_ENDINGS, ASSOCIATION_ENDING)
+INDEXED_ENDINGS = (*FITS_ENDINGS, ASSOCIATION_ENDING)
 
 
 @dataclass
@@ -129,7 +129,7 @@ def _look_at(entries: Iterable[os.DirEntry[str]], pending: list[str], found: Wal
     path, size, mtime, inode = found.path.append, found.size.append, found.mtime_ns.append, found.inode.append
     for entry in entries:
         name = entry.name
-        if name.endswith(_INDEXED):
+        if name.endswith(INDEXED_ENDINGS):
             try:
                 status = entry.stat()
             except OSError:  # deleted just now, or a link to nothing

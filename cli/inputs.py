@@ -1,0 +1,49 @@
+"""``mastlake inputs``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import completion
+from .options import Json, settings
+from .output import put_json, put_table, say
+
+if TYPE_CHECKING:
+    from catalog.lineage import Link
+
+File = Annotated[
+    str,
+    typer.Argument(metavar="FILE", help="Its name, or where it lies.", autocompletion=completion.fits_files),
+]
+Deep = Annotated[bool, typer.Option("--deep", help="Follow the graph to its end, not only one step.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("inputs")(inputs)
+
+
+def inputs(context: typer.Context, file: File, deep: Deep = False, json: Json = False) -> None:
+    """List what a file was made from: members of its association, and the association itself.
+
+    The graph comes from the _asn.json files that were indexed, and from the ASNTABLE keyword of headers.
+    """
+    from catalog.lineage import inputs as links_to
+
+    name = Path(file).name
+    links = links_to(settings(context).database, name, deep)
+    put_links(links, "input", f"no inputs of {name} are known; index the _asn.json file of its association", json)
+
+
+def put_links(links: list[Link], shown: str, otherwise: str, json: bool) -> None:
+    """Print one end of each link, how many steps away it is, and by which association."""
+    from dataclasses import asdict
+
+    if json:
+        put_json([asdict(link) for link in links])
+    elif links:
+        put_table(("step", shown, "via"), [(link.step, getattr(link, shown), link.via) for link in links])
+    else:
+        say(otherwise)

@@ -1,0 +1,23 @@
+"""``mastlake outputs``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from .inputs import Deep, File, put_links
+from .options import Json, settings
+
+
+def register(app: typer.Typer) -> None:
+    app.command("outputs")(outputs)
+
+
+def outputs(context: typer.Context, file: File, deep: Deep = False, json: Json = False) -> None:
+    """List what was made from a file, by the same graph as inputs."""
+    from catalog.lineage import outputs as links_from
+
+    name = Path(file).name
+    links = links_from(settings(context).database, name, deep)
+    put_links(links, "output", f"no outputs of {name} are known; index the _asn.json files that list it", json)
