@@ -276,7 +276,10 @@ def lookup(name: str, instrument: str | None = None) -> Keyword:
             return keyword
     near = nearest(wanted, [keyword.name for keyword in listed])
     where = f" in {instrument} searches" if instrument else ""
-    raise UnknownKeyword(f"no keyword {name!r}{where}" + (f"; did you mean {near!r}?" if near else ""))
+    raise UnknownKeyword(f"no keyword {name!r}{where}" + (f"; did you mean {near!r}?" if near else _LOOK_UP))
+
+
+_LOOK_UP = "; look for one with: mastlake keywords PATTERN"
 
 
 def nearest(word: str, words: list[str]) -> str | None:

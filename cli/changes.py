@@ -15,7 +15,26 @@ def register(app: typer.Typer) -> None:
     app.command("diff")(diff)
 
 
-What = Annotated[str | None, typer.Option("--what", help="file, observation or product; without it, all.")]
+_KINDS = ("file", "observation", "product")
+
+
+def _kind(what: str | None) -> str | None:
+    from catalog.errors import BadValue
+
+    if what not in (None, *_KINDS):
+        raise BadValue(f"--what is {', '.join(_KINDS[:-1])} or {_KINDS[-1]}, not {what!r}")
+    return what
+
+
+What = Annotated[
+    str | None,
+    typer.Option(
+        "--what",
+        help="file, observation or product; without it, all.",
+        callback=_kind,
+        autocompletion=lambda incomplete: [kind for kind in _KINDS if kind.startswith(incomplete)],
+    ),
+]
 _NAMES = ("run", "kind", "what", "key", "columns")
 
 
@@ -26,9 +45,9 @@ def changes(
     json: Json = False,
 ) -> None:
     """List what a run changed: new, changed, withdrawn and returned, with the columns that differ."""
-    chosen = settings(context)
     found = _query(
-        chosen,
+        settings(context),
+        [run] if run is not None else [],
         """SELECT run, kind, what, key, columns FROM changes
            WHERE run = coalesce(?, (SELECT max(run) FROM changes)) AND (what = ? OR ? IS NULL)
            ORDER BY what, kind, key""",
@@ -48,13 +67,24 @@ def diff(
     from catalog.store.timeline import differences
 
     with settings(context).database.read() as connection:
+        _require_runs(connection, [first, second])
         found = differences(connection, first, second)
     _put([(second, *row) for row in found if what in (None, row[1])], json)
 
 
-def _query(chosen: Settings, sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
+def _query(chosen: Settings, runs: list[int], sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
     with chosen.database.read() as connection:
+        _require_runs(connection, runs)
         return connection.execute(sql, values).fetchall()
+
+
+def _require_runs(connection: Any, wanted: list[int]) -> None:
+    from catalog.errors import UsageError
+
+    there_are = {row[0] for row in connection.execute("SELECT run FROM runs").fetchall()}
+    for run in wanted:
+        if run not in there_are:
+            raise UsageError(f"there is no run {run}; mastlake runs lists them")
 
 
 def _put(found: list[tuple[Any, ...]], json: bool) -> None:

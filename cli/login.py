@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .options import settings
-from .output import say
+from .options import Json, settings
+from .output import put_json, say
 
 
 def register(app: typer.Typer) -> None:
@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
 def login(
     context: typer.Context,
     store: Annotated[bool, typer.Option("--store/--no-store", help="Keep the token in the system keyring.")] = True,
+    json: Json = False,
 ) -> None:
     """Check a MAST token, and keep it in the system keyring.
 
@@ -30,7 +31,12 @@ def login(
     token = given or typer.prompt("MAST token", hide_input=True, err=True)
     with MastArchive(settings(context).server) as archive:
         name = archive.login(token.strip())
-    say(f"MAST accepts the token of {name}")
-    if store and not given:
+    kept = store and not given
+    if not json:
+        say(f"MAST accepts the token of {name}")
+    if kept:
         keep_token(token.strip())
+    if json:
+        put_json({"name": name, "kept": kept})
+    elif kept:
         say("kept in the system keyring")

@@ -80,7 +80,11 @@ def listed(texts: list[str] | None) -> tuple[str, ...]:
 
 SearchName = Annotated[
     str | None,
-    typer.Argument(help="A saved search; without it, everything in the catalog.", autocompletion=completion.searches),
+    typer.Argument(
+        metavar="NAME",
+        help="A saved search; without it, everything in the catalog.",
+        autocompletion=completion.searches,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout.")]
 Criteria = Annotated[

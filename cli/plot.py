@@ -21,7 +21,9 @@ def plot(
     file: Annotated[
         str,
         typer.Argument(
-            help="A FITS file's path, or the name of a local file in the catalog.", autocompletion=fits_files
+            metavar="FILE",
+            help="A FITS file's path, or the name of a local file in the catalog.",
+            autocompletion=fits_files,
         ),
     ],
     output: Output = None,

@@ -24,7 +24,7 @@ from .conftest import Command
 COMMANDS = sorted(str(info.name) for info in app.registered_commands)
 ENTRY = str(Path(sys.executable).with_name("mastlake"))
 NOT_RUN = {"demo", "simulate"}  # the one has tests of its own, the other ends only with Ctrl-C
-NO_JSON = {"demo", "simulate", "login", "script", "sql"}  # sql has --format json; a script is one already
+NO_JSON = {"demo", "simulate", "script", "sql"}  # sql has --format json; a script is one already
 CATALOG_FIRST = {"products", "find", "status", "outdated", "searches", "runs", "sky", "timeline", "sql"}
 
 
@@ -107,6 +107,8 @@ class TestExamples:
             if name in NOT_RUN or name not in COMMANDS:
                 continue
             for _, words in examples:
+                if "--watch" in words:  # ends only with Ctrl-C
+                    continue
                 arguments = [_present(tmp_path, word) for word in shlex.split(words)[1:]]
                 outcome = asked(*arguments)
                 assert outcome.code == 0, (words, outcome.err)
@@ -163,6 +165,30 @@ class TestEnds:
         outcome = mastlake("harvst")
         assert outcome.code == 2
         assert "harvest" in outcome.err
+
+    @pytest.mark.parametrize(
+        ("words", "next_step"),
+        [
+            (["changes", 99], "mastlake runs"),
+            (["diff", 1, 99], "mastlake runs"),
+            (["changes", "--what", "files"], "file, observation or product"),
+            (["find", "-k", "zzzz=1"], "mastlake keywords"),
+            (["products", "sos"], "soss"),
+            (["sky", "--target", "NOWHERE"], "mastlake find"),
+            (["preview", "nothing"], "mastlake products --type PREVIEW"),
+            (["plot", "nothing.fits"], "mastlake sync"),
+            (["plot", "catalog.duckdb", "-o", "a.bmp"], ".png, .svg or .pdf"),
+            (["timeline", "--sql", "SELECT 1 AS a"], "column filename"),
+        ],
+    )
+    def test_an_error_is_one_line_that_says_what_to_do_next(
+        self, mastlake: Command, catalog: Database, words: list[object], next_step: str
+    ) -> None:
+        outcome = mastlake(*words)
+        assert outcome.code == 2
+        assert outcome.out == ""
+        assert outcome.err.count("\n") == 1
+        assert next_step in outcome.err
 
     def test_no_words_at_all_are_answered_with_the_help(self, mastlake: Command) -> None:
         outcome = mastlake()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,15 @@ class TestReading:
     def test_criteria_are_checked_as_if_they_were_typed(self, tmp_path: Path, text: str, says: str) -> None:
         with pytest.raises(UsageError, match=says):
             read_defaults(written(tmp_path, text))
+
+    @pytest.mark.parametrize("where", ["README.md", "catalog/settings.py"])
+    def test_what_the_documentation_shows_is_understood(self, tmp_path: Path, where: str) -> None:
+        text = (Path(__file__).parent.parent / where).read_text()
+        shown = re.search(r"```toml\n(.*?)```", text, re.DOTALL) or re.search(r"::\n\n(.*?)\n\nWhat", text, re.DOTALL)
+        assert shown is not None
+        found = read_defaults(written(tmp_path, textwrap.dedent(shown[1])))
+        assert found.searches
+        assert found.commands["sync"]["limit_rate"] == "20M"
 
     def test_a_file_that_is_not_text_is_said(self, tmp_path: Path) -> None:
         (tmp_path / "mastlake.toml").write_bytes(b"\xff\xfe\x00")

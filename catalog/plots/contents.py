@@ -81,7 +81,9 @@ def draw_file(source: Path, hdu: str | None = None) -> Drawing:
             reason = (
                 "it is cut short" if cut else (error.strerror if isinstance(error, OSError) else None) or str(error)
             )
-            raise DiskError(f"cannot read {source} as FITS: {reason.splitlines()[0].rstrip('.')}") from error
+            raise DiskError(
+                f"cannot read {source} as FITS: {reason.splitlines()[0].partition('. ')[0].rstrip('.')}"
+            ) from error
     return Drawing(figure, told)
 
 
