@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test kills bench-harvest lint format clean
+.PHONY: demo test kills bench-harvest bench-query lint format clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mastlake needs Python 3.11 or newer; set PYTHON=python3.x")'
@@ -24,6 +24,11 @@ kills: $(READY)
 
 bench-harvest: $(READY)
 	$(BIN)/python -m tests.benchmarks.bench_harvest
+
+# Some 25 minutes, 16 GB of memory, and 3 GB of disk for as long as it runs.
+bench-query: $(READY)
+	$(BIN)/python -m tests.benchmarks.bench_query 1000000
+	$(BIN)/python -m tests.benchmarks.bench_query 10000000
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

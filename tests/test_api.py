@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import re
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -30,6 +32,7 @@ from catalog.store.database import Database
 
 from .conftest import SOSS, Command
 
+README = Path(__file__).parent.parent / "README.md"
 HEAVY = {"astropy", "astroquery", "duckdb", "sqlalchemy", "matplotlib", "numpy", "pyarrow", "pandas", "polars"}
 
 
@@ -107,6 +110,17 @@ def test_a_notebook_walks_from_a_search_to_proven_files(tmp_path: Path) -> None:
         stale = lake.outdated().stale
         assert stale
         assert lake.sync("soss", levels=2, subgroups="X1DINTS", dest=dest).replaced == len(stale)
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    with Simulator(files=600) as archive:
+        monkeypatch.setenv("MASTLAKE_SERVER", archive.url)
+        names: dict[str, Any] = {}
+        exec(code, names)
+    assert len(names["found"]) > 0
+    assert names["report"].fetched > 0
 
 
 def test_find_takes_python_values_for_what_the_command_line_writes(lake: Catalog) -> None:

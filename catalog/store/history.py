@@ -57,9 +57,9 @@ FILES = Versions(
     ("since_run", "until_run", "row_hash", "obs_id", "instrument", "checked_run"),
     ("instrument", "checked_run"),
     "ingestCompletionDate_mjd",
-    (("date_obs_mjd", 128), ("targ_dec", 10)),
+    (("date_obs_mjd", 32), ("targ_dec", 10)),
 )
-OBSERVATIONS = Versions("observation_version", "obs_id", "observation", laid=(("t_min", 128), ("s_dec", 10)))
+OBSERVATIONS = Versions("observation_version", "obs_id", "observation", laid=(("t_min", 32), ("s_dec", 10)))
 PRODUCTS = Versions("product_version", "data_uri", "product")
 
 
@@ -172,7 +172,7 @@ def storage_order(versions: Versions, values: Mapping[str, str]) -> str:
     Examples
     --------
     >>> storage_order(FILES, {"date_obs_mjd": "date_obs_mjd"})
-    'ORDER BY floor(date_obs_mjd / 128), filename'
+    'ORDER BY floor(date_obs_mjd / 32), filename'
     """
     steps = [f"floor({values[name]} / {width})" for name, width in versions.laid if name in values]
     return f"ORDER BY {', '.join([*steps, versions.key])}" if steps else ""
