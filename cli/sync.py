@@ -47,6 +47,9 @@ def sync(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done and why; do nothing.")] = False,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Files at the same time.")] = 8,
     limit_rate: Annotated[str | None, typer.Option(metavar="RATE", help="Bytes a second in all, like 20M.")] = None,
+    source: Annotated[
+        str, typer.Option(metavar="mast|cloud", help="cloud: MAST's public bucket first, and MAST for the rest.")
+    ] = "mast",
     json: Json = False,
 ) -> None:
     """Fetch what is selected and not on disk yet, or no longer the archive's version; prove every byte."""
@@ -75,6 +78,7 @@ def sync(
             jobs=jobs,
             limit_rate=bytes_of(limit_rate) if limit_rate else None,
             token=token,
+            source=source,
             current=current,
             on_event=show,
         )

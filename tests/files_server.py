@@ -42,6 +42,7 @@ class Files:
     stats: Counter[str] = field(default_factory=Counter)
     asked: list[dict[str, str]] = field(default_factory=list)
     json: dict[str, Any] = field(default_factory=dict)
+    bucket: dict[str, bytes] = field(default_factory=dict)
     etag: bool = True
     delay: float = 0.0
     act: Callable[[BaseHTTPRequestHandler, str, bytes], bool] | None = None
@@ -82,6 +83,8 @@ class Handler(BaseHTTPRequestHandler):
         uri = urllib.parse.parse_qs(url.query).get("uri", [""])[0]
         if url.path in files.json:
             return self.answer(200, json.dumps(files.json[url.path]).encode())
+        if url.path.startswith("/stpubdata/"):
+            return self.send_object(urllib.parse.unquote(url.path.removeprefix("/stpubdata/")))
         files.count("get")
         files.asked.append({**dict(self.headers.items()), "uri": uri})
         time.sleep(files.delay)
@@ -99,6 +102,34 @@ class Handler(BaseHTTPRequestHandler):
         if files.take("empty"):
             return self.answer(200, b"")
         return self.send_bytes(body)
+
+    def send_object(self, key: str) -> None:
+        """Answer as an object store of S3's protocol does."""
+        files = self.files
+        files.count("object")
+        files.asked.append({**dict(self.headers.items()), "key": key})
+        body = files.bucket.get(key)
+        if body is None:
+            return self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>", Content_Type="application/xml")
+        tag = f'"{md5(body)}"'
+        if self.headers.get("If-Match", tag) != tag:
+            return self.answer(412, b"<Error><Code>PreconditionFailed</Code></Error>", Content_Type="application/xml")
+        more = {"ETag": tag, "Last_Modified": "Wed, 01 Feb 2023 00:00:00 GMT", "Accept_Ranges": "bytes"}
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        start = int(asked[1]) if asked else 0
+        if asked:
+            more["Content_Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
+        if files.take("object cut"):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            for name, value in more.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.end_headers()
+            self.wfile.write(body[: len(body) // 2])
+            self.wfile.flush()
+            self.close_connection = True
+            return None
+        return self.answer(206 if asked else 200, body[start:], **more)
 
     def send_bytes(self, body: bytes) -> None:
         files, tag = self.files, f'"{md5(body)[:12]}"'

@@ -852,30 +852,55 @@ def test_level_3_products_come_with_the_inputs_their_association_names(files: Fi
     assert (again.present, again.fetched) == (5, 0)
 
 
+@pytest.fixture
+def bucket(files: Files) -> object:
+    """The public bucket on loopback: eight of the files, one of them spoiled; a ninth that is said to be there."""
+    obstore = pytest.importorskip("obstore.store", reason="the object-store client is an extra")
+    keys = {uri: f"jwst/public/{uri.rsplit('/', 1)[1]}" for uri in list(files.content)[:9]}
+    files.json["/api/v0.1/path_lookup/"] = {uri: {"path": f"/{key}"} for uri, key in keys.items()}
+    files.bucket = {key: files.content[uri] for uri, key in list(keys.items())[:8]}
+    first = next(iter(files.bucket))
+    files.bucket[first] = files.bucket[first][:-1] + b"x"
+    options = {"allow_http": True}
+    return obstore.S3Store("stpubdata", endpoint=files.address, skip_signature=True, client_options=options)
+
+
 def test_public_products_come_from_the_bucket_and_the_rest_from_the_archive(
-    files: Files, database: Database, tmp_path: Path
+    go: Callable[..., SyncReport], files: Files, tmp_path: Path, bucket: object
 ) -> None:
-    obstore = pytest.importorskip("obstore", reason="the object-store client is an extra")
-    store = obstore.store.MemoryStore()
-    held = dict(list(files.content.items())[:8])
-    for n, (uri, body) in enumerate(held.items()):
-        store.put(f"jwst/public/{uri.rsplit('/', 1)[1]}", body if n else body[:-1] + b"x")
-    lookup = {uri: {"path": f"/jwst/public/{uri.rsplit('/', 1)[1]}"} for uri in list(files.content)[:9]}
-    files.json["/api/v0.1/path_lookup/"] = lookup
-    report = sync(
-        database,
-        EVERYTHING,
-        server=files.address,
-        dest=tmp_path / "d",
-        source="cloud",
-        store=store,
-        pace=Pace(unit=0.01),
-    )
+    report = go(source="cloud", store=bucket, token=Token(TOKEN))
     assert (report.fetched, report.failed) == (12, 0)
-    assert on_disk(tmp_path / "d") == names(files.content)
-    assert files.stats["get"] == 5  # what is not in the bucket, and what is wrong there
+    assert on_disk(tmp_path / "dest") == names(files.content)
+    assert (files.stats["object"], files.stats["get"]) == (
+        9,
+        5,
+    )  # from MAST: what is not there, and what is wrong there
+    assert not any("Authorization" in ask for ask in files.asked if "key" in ask)
     with pytest.raises(UsageError):
-        sync(database, EVERYTHING, server=files.address, dest=tmp_path / "d", source="tape")
+        go(source="tape")
+
+
+def test_a_transfer_from_the_bucket_that_breaks_off_goes_on_at_the_archive(
+    go: Callable[..., SyncReport], files: Files, tmp_path: Path, bucket: object
+) -> None:
+    files.faults["object cut"] = 3
+    files.stats.clear()
+    report = go(source="cloud", store=bucket)
+    assert report.failed == 0
+    assert on_disk(tmp_path / "dest") == names(files.content)
+
+
+def test_a_killed_sync_from_the_bucket_continues_there_and_a_changed_object_starts_over(
+    go: Callable[..., SyncReport], files: Files, tmp_path: Path, bucket: object
+) -> None:
+    same, changed = list(files.content)[1:3]
+    for uri in (same, changed):
+        body = files.content[uri]
+        leave_a_part(tmp_path / "dest", uri, body, body, f'"{md5(body if uri == same else b"")}"')
+    report = go(Selection(sql=f"SELECT unnest(['{same}', '{changed}']) AS data_uri"), source="cloud", store=bucket)
+    sent = len(files.content[same]) - len(files.content[same]) // 2 + len(files.content[changed])
+    assert (report.failed, report.bytes, files.stats["get"]) == (0, sent, 0)
+    assert on_disk(tmp_path / "dest") == names({uri: files.content[uri] for uri in (same, changed)})
 
 
 def test_received_bytes_are_told_while_a_file_is_slow(files: Files, database: Database, tmp_path: Path) -> None:
