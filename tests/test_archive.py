@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +19,8 @@ from hypothesis import strategies as st
 from catalog.archive.answer import read_answer, read_count
 from catalog.archive.client import MastArchive, Query, Waiting
 from catalog.archive.partition import Whole
-from catalog.errors import ArchiveError, Garbled, Incomplete, Overloaded, QueryTimeout, Refused, Unreachable
+from catalog.archive.retry import Patience
+from catalog.errors import ArchiveError, Garbled, Incomplete, OutOfTime, Overloaded, QueryTimeout, Refused, Unreachable
 from catalog.search import Search
 from catalog.simulator import Simulator
 
@@ -35,6 +37,26 @@ def body(fields: dict[str, str], rows: list[dict[str, Any]], **more: Any) -> byt
         "fields": [{"name": n, "type": t} for n, t in fields.items()],
     }
     return json.dumps({**answer, **more}).encode()
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "text": st.one_of(st.none(), st.text(st.sampled_from('ab{}[],"\\:\n é'), max_size=12)),
+                "number": st.one_of(st.none(), st.integers(-(2**50), 2**50)),
+            }
+        ),
+        max_size=5,
+    ),
+    st.sampled_from([None, (",", ":"), (", ", ": "), (" ,\n", ":")]),
+)
+def test_rows_are_read_as_they_were_sent_whatever_their_texts_look_like(
+    rows: list[dict[str, Any]], separators: tuple[str, str] | None
+) -> None:
+    fields = [{"name": "text", "type": "string"}, {"name": "number", "type": "int"}]
+    sent = json.dumps({"status": "COMPLETE", "data": rows, "fields": fields}, separators=separators).encode()
+    assert read_answer(sent).rows.to_pylist() == rows
 
 
 @contextmanager
@@ -192,6 +214,22 @@ class TestClient:
         with scripted((429, {"Retry-After": "3"}, b"")) as url, pytest.raises(Overloaded) as caught:
             connect(url).count(Query("Mast.Jwst.Filtered.Niriss"))
         assert caught.value.retry_after == 3
+
+    def test_retry_after_is_waited_for(self) -> None:
+        faults = [Overloaded("busy", 0.3)]
+
+        def question() -> int:
+            if faults:
+                raise faults.pop()
+            return 7
+
+        began = time.monotonic()
+        assert Patience(first_pause=0.0).ask(question) == 7
+        assert time.monotonic() - began >= 0.3
+
+    def test_a_run_that_is_out_of_time_asks_no_more(self) -> None:
+        with pytest.raises(OutOfTime, match="time limit"):
+            Patience(until=time.monotonic()).ask(lambda: 7)
 
     def test_a_server_that_is_down_is_unreachable(self, connect: Connect) -> None:
         with pytest.raises(Unreachable, match="--server"):

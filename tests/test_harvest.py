@@ -7,13 +7,14 @@ import json
 import random
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
+from catalog.archive.answer import Answer
 from catalog.archive.client import MastArchive
-from catalog.errors import ArchiveError, BadValue, Unreachable
+from catalog.errors import ArchiveError, BadValue, QueryTimeout, Unreachable
 from catalog.harvest import Progress, harvest
 from catalog.search import Search
 from catalog.simulator import Simulator
@@ -220,6 +221,41 @@ def test_an_archive_that_goes_away_leaves_the_catalog_as_it_was(
     with pytest.raises(Unreachable):
         harvest(database, connect("http://127.0.0.1:9"), soss, patience=QUICK)
     assert state(database) == before
+
+
+class Balking(MastArchive):
+    """An archive that never gives the products of one observation."""
+
+    balks_at = ""
+
+    def products(self, obsids: Sequence[str]) -> Answer:
+        if self.balks_at in obsids:
+            raise QueryTimeout("the archive ran out of time")
+        return super().products(obsids)
+
+
+def test_an_observation_without_an_answer_is_named_and_asked_for_again(
+    database: Database, own_sky: Simulator, tmp_path: Any
+) -> None:
+    search = Search.parse("n", "niriss", [])
+    clean = Database(tmp_path / "clean.duckdb")
+    with Balking(own_sky.url) as archive:
+        harvest(clean, archive, search, patience=QUICK)
+        with clean.read() as connection:
+            find = "SELECT obs_id, obsid FROM observations WHERE calib_level < 3 ORDER BY obs_id LIMIT 1"
+            obs_id, number = connection.execute(find).fetchall()[0]
+        archive.balks_at = number
+        first = harvest(database, archive, search, patience=QUICK)
+        assert list(first.failures) == [obs_id]
+        assert first.run.linked > 0
+        with database.read() as connection:
+            assert connection.execute("SELECT key, search FROM pending").fetchall() == [(obs_id, "n")]
+        assert list(harvest(database, archive, search, patience=QUICK).failures) == [obs_id]
+        archive.balks_at = ""
+        assert harvest(database, archive, search, patience=QUICK).failures == {}
+    assert state(database) == state(clean)
+    with database.read() as connection:
+        assert connection.execute("SELECT count(*) FROM pending").fetchone() == (0,)
 
 
 def test_a_killed_harvest_leaves_the_last_complete_state(database: Database, own_sky: Simulator) -> None:
