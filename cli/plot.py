@@ -22,7 +22,7 @@ def plot(
         str,
         typer.Argument(
             metavar="FILE",
-            help="A FITS file's path, or the name of a local file in the catalog.",
+            help="A path (FITS, or ECSV of a light curve), or the name of a local file in the catalog.",
             autocompletion=fits_files,
         ),
     ],
@@ -33,7 +33,7 @@ def plot(
     show: Show = None,
     json: Json = False,
 ) -> None:
-    """Draw what is in a FITS file: an image, spectra, or a time series of spectra.
+    """Draw what is in a file: an image, spectra, a time series of spectra, or a light curve.
 
     An image has a stretch that shows faint and bright, and axes on the sky where its WCS says so. Spectra have their
     units. A time series is drawn as time against wavelength. Without -o the picture is the file's name with .png.

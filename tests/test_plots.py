@@ -19,6 +19,7 @@ import pytest
 from astropy import units
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
+from astropy.table import QTable
 from astropy.wcs import WCS
 
 from catalog.archive.client import MastArchive
@@ -189,6 +190,32 @@ class TestSpectra:
         with fits.open(source, mode="update") as hdus:
             del hdus["INT_TIMES"]
         assert draw_file(source).figure.axes[2].get_ylabel() == "integration"
+
+
+class TestLightCurves:
+    """Tables of flux against time."""
+
+    def test_every_flux_is_drawn_against_its_time(self, tmp_path: Path) -> None:
+        times = files.START_MJD + np.arange(20) * 0.01
+        columns = {
+            "int_mid_MJD_UTC": times, "int_mid_BJD_TDB": times,
+            "whitelight_flux_order_1": files.transit(times) * units.Jy, "whitelight_flux_order_2": times * 0 + 1,
+        }  # fmt: skip
+        QTable(columns).write(tmp_path / "a_whtlt.ecsv")
+        drawing = draw_file(tmp_path / "a_whtlt.ecsv")
+        (axes,) = drawing.figure.axes
+        assert (axes.get_xlabel(), axes.get_ylabel()) == ("hours since MJD (UTC) 59786", "flux (Jy)")
+        assert [line.get_label() for line in axes.lines] == ["whitelight flux order 1", "whitelight flux order 2"]
+        assert axes.lines[0].get_xdata()[0] == pytest.approx(0.9 * 24)
+        assert drawing.told == "2 light curves of 20 points"
+
+    def test_a_table_of_something_else_is_refused(self, tmp_path: Path) -> None:
+        QTable({"a": [1], "flux": [2]}).write(tmp_path / "a.ecsv")
+        with pytest.raises(UsageError, match="only a, flux"):
+            draw_file(tmp_path / "a.ecsv")
+        (tmp_path / "b.ecsv").write_text("no table at all")
+        with pytest.raises(DiskError, match="as ECSV"):
+            draw_file(tmp_path / "b.ecsv")
 
 
 class TestFaults:

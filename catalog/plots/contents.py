@@ -1,4 +1,4 @@
-"""What is in a FITS file, at a glance: its spectra, or its image."""
+"""What is in a file, at a glance: its spectra, its image, or its light curve."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from catalog.errors import DiskError, UsageError
 from catalog.plots.canvas import Drawing, checked_ending, look, sheet
+from catalog.plots.curves import draw_curves
 from catalog.plots.images import draw_image
 from catalog.plots.series import is_time_series, spectra
 from catalog.plots.spectra import draw_lines, draw_time_series
@@ -44,13 +45,13 @@ def plot_file(source: Path, picture: Path) -> str:
 
 
 def draw_file(source: Path, hdu: str | None = None) -> Drawing:
-    """Draw a FITS file's science data.
+    """Draw a file's science data.
 
     Parameters
     ----------
     source : Path
-        With spectra in EXTRACT1D or COMBINE1D tables (a time series becomes time against wavelength), or with an
-        image of two to four axes, drawn on the sky where its WCS says so.
+        A light curve (ECSV), or FITS: with spectra in EXTRACT1D or COMBINE1D tables (a time series becomes time
+        against wavelength), or with an image of two to four axes, drawn on the sky where its WCS says so.
     hdu : str, optional
         Draw the image of this HDU, by name or number, instead of the science image.
 
@@ -67,6 +68,8 @@ def draw_file(source: Path, hdu: str | None = None) -> Drawing:
     """
     from astropy.io import fits
 
+    if source.suffix.lower() == ".ecsv":
+        return _light_curve(source)
     with warnings.catch_warnings(record=True) as warned:  # breaking the standard a little is not in the way
         warnings.simplefilter("always")
         try:
@@ -84,6 +87,14 @@ def draw_file(source: Path, hdu: str | None = None) -> Drawing:
             raise DiskError(
                 f"cannot read {source} as FITS: {reason.splitlines()[0].partition('. ')[0].rstrip('.')}"
             ) from error
+    return Drawing(figure, told)
+
+
+def _light_curve(source: Path) -> Drawing:
+    with look():
+        figure = sheet()
+        axes, told = draw_curves(figure, source)
+        axes.set_title(source.name, fontsize=10, loc="left")
     return Drawing(figure, told)
 
 

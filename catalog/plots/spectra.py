@@ -155,6 +155,6 @@ def _edges(middles: Values) -> Values:
 
 
 def _utc(mjd: float) -> str:
-    from catalog.search import iso
+    from catalog.mjd import iso
 
     return iso(mjd)[:16].replace("T", " ")
