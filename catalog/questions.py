@@ -1,0 +1,329 @@
+"""Questions to a catalog from Python; nothing here changes it, or asks the archive."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+import pyarrow as pa
+
+from catalog.criteria import Wanted, criteria
+from catalog.drift import Outdated, outdated
+from catalog.errors import UsageError
+from catalog.find import Criteria, statement
+from catalog.query import answering, explained, rows, written_out
+from catalog.result import Result
+from catalog.search import Search
+from catalog.store.kept import KeptOpen
+from catalog.store.records import saved_searches
+
+if TYPE_CHECKING:
+    from catalog.plots import Drawing
+    from catalog.sync import Plan, Selection
+
+
+class Filters(TypedDict, total=False):
+    """Which products; see `catalog.sync.Selection`. One value may stand without its list."""
+
+    types: str | Sequence[str]
+    levels: int | Sequence[int]
+    subgroups: str | Sequence[str]
+    dataproducts: str | Sequence[str]
+    extensions: str | Sequence[str]
+    guide_stars: bool
+    max_size: int
+    sql: str
+    with_inputs: bool
+
+
+class Questions:
+    """The half of a `catalog.Catalog` that answers.
+
+    Parameters
+    ----------
+    database : KeptOpen
+        The catalog file.
+    """
+
+    def __init__(self, database: KeptOpen) -> None:
+        self._database = database
+
+    def searches(self) -> list[Search]:
+        """Return the saved searches, by name.
+
+        Examples
+        --------
+        >>> [search.name for search in catalog.searches()]
+        ['soss']
+        """
+        with self._database.read() as connection:
+            return [saved.search for saved in saved_searches(connection)]
+
+    def find(
+        self,
+        *written: str,
+        target: str | None = None,
+        cone: str | tuple[float, float, float] | None = None,
+        footprint: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        program: int | str | None = None,
+        pi: str | None = None,
+        instrument: str | None = None,
+        release: str | None = None,
+        everything: bool = False,
+        limit: int | None = None,
+        **keywords: Wanted,
+    ) -> Result:
+        """Find files by keyword, in the catalog only.
+
+        Parameters
+        ----------
+        *written : str
+            Criteria as on the command line, ``keyword=value``.
+        target : str, optional
+            A target's name; ``%`` or ``*`` is a wildcard, and case, spaces and hyphens do not count.
+        cone : str or tuple, optional
+            Right ascension, declination and radius, degrees (ICRS); as text the radius may end in d, m or s, and a
+            harvested target's name may stand for its place.
+        footprint : str, optional
+            A region that the file's footprint overlaps: ``POLYGON RA DEC ...``, ``CIRCLE RA DEC RADIUS``, or a cone.
+        since, until : str, optional
+            Observed on this ISO date or later; before this moment.
+        program : int or str, optional
+            Its number; as text several, with commas, or a range.
+        pi : str, optional
+            A piece of the principal investigator's name.
+        instrument : str, optional
+            One, or several with commas.
+        release : str, optional
+            ``public`` or ``exclusive``, now.
+        everything : bool
+            All columns, or the few that people look at first.
+        limit : int, optional
+            Rows at most.
+        **keywords
+            See `catalog.criteria.criterion` for what a value can be.
+
+        Returns
+        -------
+        Result
+            In the order of observation; its ``sql`` is the question as you could have asked it.
+
+        Raises
+        ------
+        UnknownKeyword, BadValue
+            For criteria that are not understood, with the nearest right spelling.
+        CatalogError
+            If there is no catalog, or it cannot be read.
+
+        Examples
+        --------
+        >>> found = catalog.find(exp_type="NIS_SOSS", date_obs=("2022-06-01", "2022-08-04"), limit=5)
+        >>> len(found), found.columns[:3]
+        (5, ['filename', 'targname', 'exp_type'])
+        """
+        wanted = Criteria(
+            written=(*written, *criteria(keywords)),
+            target=target,
+            cone=",".join(map(str, cone)) if isinstance(cone, tuple) else cone,
+            since=since,
+            until=until,
+            footprint=footprint,
+            program=None if program is None else str(program),
+            pi=pi,
+            instrument=instrument,
+            release=release,
+        )
+        sql, values = statement(wanted, everything=everything, limit=limit, database=self._database)
+        with self._database.read(sealed=True) as connection, explained():
+            found = connection.execute(sql, values).to_arrow_table()
+        return Result(found, written_out(sql, values))
+
+    def sql(self, statement: str, values: Sequence[object] = ()) -> Result:
+        """Ask the catalog in SQL (DuckDB's); nothing can be written, and nothing else be read.
+
+        Parameters
+        ----------
+        statement : str
+            One SELECT (or FROM, WITH, DESCRIBE, SHOW, SUMMARIZE, EXPLAIN).
+        values : sequence
+            For the ``?`` marks in it.
+
+        Raises
+        ------
+        BadQuery
+            For anything but one statement that reads, and for one that DuckDB does not understand.
+        CatalogError
+            If there is no catalog, or it cannot be read.
+
+        Examples
+        --------
+        >>> catalog.sql("SELECT count(*) AS n FROM files WHERE exp_type = ?", ["NIS_SOSS"])["n"][0] > 0
+        True
+        """
+        return Result(rows(self._database, statement, values), statement)
+
+    @contextmanager
+    def stream(self, statement: str, values: Sequence[object] = ()) -> Iterator[pa.RecordBatchReader]:
+        """Ask as `sql` does, and take the rows batch by batch: for more of them than memory holds.
+
+        Yields
+        ------
+        pyarrow.RecordBatchReader
+            Valid inside the block; other processes cannot write the catalog meanwhile.
+
+        Examples
+        --------
+        >>> with catalog.stream("SELECT filename FROM files") as batches:
+        ...     sum(batch.num_rows for batch in batches) == len(catalog.find())
+        True
+        """
+        with answering(self._database, statement, values) as reader:
+            yield reader
+
+    def products(self, search: str | None = None, **filters: Unpack[Filters]) -> Result:
+        """List products: of a saved search, of a query, or all.
+
+        Parameters
+        ----------
+        search : str, optional
+            Its name.
+        **filters
+            As in `Filters`.
+
+        Raises
+        ------
+        NoSuchSearch, UsageError
+            Where the search was never saved, or the SQL does not run.
+
+        Examples
+        --------
+        >>> found = catalog.products("soss", subgroups="X1DINTS")
+        >>> set(found["productSubGroupDescription"])
+        {'X1DINTS'}
+        """
+        from catalog.sync import products
+
+        return Result(products(self._database, selection(search, filters)), f"-- the products of {search or 'all'}")
+
+    def plan(
+        self,
+        search: str | None = None,
+        *,
+        dest: str | os.PathLike[str] = "mast",
+        template: str = "{filename}",
+        **filters: Unpack[Filters],
+    ) -> Plan:
+        """Say what `sync` would do, item by item and why; nothing is asked and nothing written.
+
+        Parameters
+        ----------
+        search : str, optional
+            Its name.
+        dest : path-like
+            Where files go.
+        template : str
+            How they lie there, like ``{program}/{obs_id}/{filename}``.
+        **filters
+            As in `Filters`.
+
+        Raises
+        ------
+        NoSuchSearch, UsageError
+            Where the search, the SQL or the template is wrong, or two products would have one path.
+
+        Examples
+        --------
+        >>> plan = catalog.plan("soss", subgroups="X1DINTS", dest=folder / "spectra")
+        >>> plan.tallies["fetch"].items == plan.selected
+        True
+        """
+        from catalog.sync import find_token, make_plan
+
+        chosen = selection(search, filters)
+        return make_plan(self._database, chosen, dest=dest, template=template, has_token=find_token() is not None)
+
+    def outdated(self) -> Outdated:
+        """Compare the local files with what the archive listed at the last harvest.
+
+        Raises
+        ------
+        CatalogError
+            Where there is no catalog, or it cannot be read.
+
+        Examples
+        --------
+        >>> catalog.outdated().stale
+        []
+        """
+        return outdated(self._database)
+
+    def plot(self, file: str | os.PathLike[str], hdu: str | None = None) -> Drawing:
+        """Draw what is in a local FITS file: an image, spectra, or a time series of spectra.
+
+        Parameters
+        ----------
+        file : path-like
+            Its path, or the name of a local file that the catalog knows.
+        hdu : str, optional
+            Draw the image of this HDU, by name or number.
+
+        Returns
+        -------
+        catalog.plots.Drawing
+            A notebook shows it; ``write`` saves it.
+
+        Raises
+        ------
+        UsageError
+            If there is no such file, or nothing in it to draw.
+        DiskError
+            If it cannot be read.
+
+        Examples
+        --------
+        >>> report = catalog.sync("soss", subgroups="X1DINTS", levels=2, max_size=60_000, dest=folder / "drawn")
+        >>> local = catalog.sql("SELECT filename FROM local_files")["filename"][0]
+        >>> catalog.plot(local).write(folder / "spectrum.png")
+        """
+        from catalog.plots import draw_file
+
+        path = Path(file)
+        if not path.exists():
+            with self._database.read() as connection:
+                rows = connection.execute("SELECT path FROM local_files WHERE filename = ?", [path.name]).fetchall()
+            found = [Path(row[0]) for row in rows if Path(row[0]).exists()]
+            if not found:
+                raise UsageError(f"no file {file} here, and no local file of that name in the catalog")
+            path = found[0]
+        return draw_file(path, hdu)
+
+
+def selection(search: str | None, filters: Filters) -> Selection:
+    """Say which products are meant."""
+    from catalog.sync import Selection
+
+    return Selection(
+        search=search,
+        types=_texts(filters.get("types", ())),
+        levels=_levels(filters.get("levels", ())),
+        subgroups=_texts(filters.get("subgroups", ())),
+        dataproducts=_texts(filters.get("dataproducts", ())),
+        extensions=_texts(filters.get("extensions", ())),
+        guide_stars=filters.get("guide_stars"),
+        max_size=filters.get("max_size"),
+        sql=filters.get("sql"),
+        with_inputs=filters.get("with_inputs", False),
+    )
+
+
+def _texts(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _levels(given: int | Sequence[int]) -> tuple[int, ...]:
+    return (given,) if isinstance(given, int) else tuple(given)
