@@ -9,7 +9,7 @@ import typer
 
 from .options import Dataproducts, Extensions, Levels, SearchName, Subgroups, Types, settings
 from .output import say
-from .selecting import selection
+from .selecting import GuideStars, MaxSize, Sql, Template, selection
 
 
 def register(app: typer.Typer) -> None:
@@ -24,10 +24,10 @@ def script(
     subgroups: Subgroups = None,
     dataproducts: Dataproducts = None,
     extensions: Extensions = None,
-    sql: Annotated[
-        str | None, typer.Option(metavar="SELECT", help="Any query whose result has a column data_uri or filename.")
-    ] = None,
-    template: Annotated[str, typer.Option(metavar="PATTERN", help="How files lie in its folder.")] = "{filename}",
+    sql: Sql = None,
+    guide_stars: GuideStars = None,
+    max_size: MaxSize = None,
+    template: Template = "{filename}",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there, not to stdout.")
     ] = None,
@@ -37,7 +37,9 @@ def script(
     from catalog.sync import script as written
 
     chosen = settings(context)
-    wanted = selection(name, types, levels, subgroups, dataproducts, extensions, sql=sql)
+    wanted = selection(
+        name, types, levels, subgroups, dataproducts, extensions, sql=sql, guide_stars=guide_stars, max_size=max_size
+    )
     text = written(chosen.database, wanted, server=chosen.server, template=template)
     if output is None:
         typer.echo(text, nl=False)

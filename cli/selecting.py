@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from .options import listed
 
 if TYPE_CHECKING:
     from catalog.sync.selection import Selection
+
+Sql = Annotated[
+    str | None, typer.Option(metavar="SELECT", help="Any query whose result has a column data_uri or filename.")
+]
+GuideStars = Annotated[
+    bool | None, typer.Option("--guide-stars/--no-guide-stars", help="Only guide-star files, or none of them.")
+]
+MaxSize = Annotated[str | None, typer.Option(metavar="SIZE", help="No file larger than this, like 500M.")]
+Template = Annotated[
+    str, typer.Option(metavar="PATTERN", help="How files lie there, like {program}/{obs_id}/{filename}.")
+]
 
 
 def selection(

@@ -10,7 +10,7 @@ import typer
 from .options import Dataproducts, Extensions, Json, Levels, SearchName, Subgroups, Types, destination, settings
 from .output import plural, put_json, put_table, say, size
 from .progress import sync_progress
-from .selecting import bytes_of, selection
+from .selecting import GuideStars, MaxSize, Sql, Template, bytes_of, selection
 
 if TYPE_CHECKING:
     from catalog.sync import Plan, SyncReport
@@ -30,20 +30,14 @@ def sync(
     subgroups: Subgroups = None,
     dataproducts: Dataproducts = None,
     extensions: Extensions = None,
-    sql: Annotated[
-        str | None, typer.Option(metavar="SELECT", help="Any query whose result has a column data_uri or filename.")
-    ] = None,
-    guide_stars: Annotated[
-        bool | None, typer.Option("--guide-stars/--no-guide-stars", help="Only guide-star files, or none of them.")
-    ] = None,
-    max_size: Annotated[str | None, typer.Option(metavar="SIZE", help="No file larger than this, like 500M.")] = None,
+    sql: Sql = None,
+    guide_stars: GuideStars = None,
+    max_size: MaxSize = None,
     with_inputs: Annotated[
         bool, typer.Option("--with-inputs", help="And the inputs of selected level-3 products.")
     ] = False,
     dest: Annotated[Path, typer.Option(metavar="DIR", help="Where files go.", callback=destination)] = Path("mast"),
-    template: Annotated[
-        str, typer.Option(metavar="PATTERN", help="How they lie there, like {program}/{obs_id}/{filename}.")
-    ] = "{filename}",
+    template: Template = "{filename}",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done and why; do nothing.")] = False,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Files at the same time.")] = 8,
     limit_rate: Annotated[str | None, typer.Option(metavar="RATE", help="Bytes a second in all, like 20M.")] = None,

@@ -158,7 +158,7 @@ fetch() {{
 get() {{
   turn=$((turn + 1))
   if [ $((turn % jobs)) != "$lane" ]; then return; fi
-  local path=$dest/$1 size=$2 md5=$3 access=$4 url=$5 folder part problem='' attempt
+  local path=$dest/$1 size=$2 md5=$3 access=$4 url=$5 folder part problem='' spoiled=0 attempt
   if [ -f "$path" ] && [ -z "$(wrong "$path" "$size" "$md5" "$path")" ]; then return; fi
   folder=$(dirname -- "$path")
   part=$folder/.$(basename -- "$path").curl
@@ -176,11 +176,16 @@ get() {{
         failed=1; return
       fi
       rm -f "$part" "$part.head"
+      spoiled=$((spoiled + 1))
+      if [ "$spoiled" = 2 ]; then break; fi
     else
-      problem="HTTP $(status_of "$part")"
-      case $(status_of "$part") in 400 | 401 | 403 | 404 | 410) break ;; esac
+      case $(status_of "$part") in
+        400 | 401 | 403 | 404 | 410) problem="HTTP $(status_of "$part")"; break ;;
+        2* | '') problem="the connection failed" ;;
+        *) problem="HTTP $(status_of "$part")" ;;
+      esac
     fi
-    sleep "$attempt"
+    if [ "$attempt" != 5 ]; then sleep "$attempt"; fi
   done
   say "$1: $problem"
   failed=1

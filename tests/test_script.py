@@ -1,0 +1,156 @@
+"""The bash script of a selection: clean to shellcheck, and the same bytes as a sync."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from catalog.errors import UsageError
+from catalog.store.database import Database
+from catalog.sync import Selection, Token, script, sync
+from tests.files_server import TOKEN, Files, fits, md5, serving
+from tests.sync_catalog import URI, add_files, add_products, catalog, change_file
+
+EVERYTHING = Selection()
+
+
+@pytest.fixture
+def files() -> Iterator[Files]:
+    """A server of six files, one of them exclusive, one with a name that a shell would mangle."""
+    names = [*(f"jw{n:05d}_nis_x1d.fits" for n in range(4)), "jw+a=b@c,d~e_x1d.fits", "jw9_asn.json"]
+    served = Files({f"{URI}{name}": fits(n + 2, name) for n, name in enumerate(names)})
+    served.content[f"{URI}jw9_asn.json"] = b'{"products": []}'
+    served.exclusive.add(f"{URI}{names[0]}")
+    with serving(served):
+        yield served
+
+
+@pytest.fixture
+def database(tmp_path: Path, files: Files) -> Database:
+    """A catalog of them; the last two are products without a checksum."""
+    made = catalog(tmp_path / "c.duckdb")
+    uris = list(files.content)
+    add_files(made, {uris[0]: files.content[uris[0]]}, isRestricted=True)
+    add_files(made, {uri: files.content[uri] for uri in uris[1:4]})
+    add_products(made, {uri: files.content[uri] for uri in uris[4:]})
+    return made
+
+
+@pytest.fixture
+def run(tmp_path: Path, files: Files, database: Database) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Write the script and run it, with or without a token."""
+
+    def go(token: str | None = None, dest: str = "dest", **more: object) -> subprocess.CompletedProcess[str]:
+        path = tmp_path / "fetch.sh"
+        path.write_text(script(database, EVERYTHING, server=files.address, **more))  # type: ignore[arg-type]
+        environment = {"PATH": "/usr/bin:/bin:/usr/local/bin", "JOBS": "3"} | (
+            {"MAST_API_TOKEN": token} if token else {}
+        )
+        return subprocess.run(
+            ["bash", str(path), str(tmp_path / dest)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return go
+
+
+def there(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("template", ["{filename}", "{program}/{obs_id}/{filename}"])
+def test_a_script_is_clean_to_shellcheck(tmp_path: Path, database: Database, template: str) -> None:
+    path = tmp_path / "fetch.sh"
+    path.write_text(script(database, EVERYTHING, template=template))
+    checker = Path(sys.executable).with_name("shellcheck")
+    found = subprocess.run([str(checker), "--severity=style", str(path)], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("template", ["{filename}", "{program}/{obs_id}/{filename}"])
+def test_a_script_yields_the_same_bytes_as_a_sync(
+    run: Callable[..., subprocess.CompletedProcess[str]],
+    files: Files,
+    database: Database,
+    tmp_path: Path,
+    template: str,
+) -> None:
+    done = run(TOKEN, template=template)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    sync(database, EVERYTHING, server=files.address, dest=tmp_path / "synced", template=template, token=Token(TOKEN))
+    assert there(tmp_path / "dest") == there(tmp_path / "synced")
+    assert len(there(tmp_path / "dest")) == 6
+    asked = files.stats["get"]
+    assert run(TOKEN, template=template).returncode == 0
+    assert files.stats["get"] == asked
+
+
+def test_a_script_asks_for_a_token_only_where_needed_and_holds_none(
+    run: Callable[..., subprocess.CompletedProcess[str]], files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAST_API_TOKEN", TOKEN)
+    done = run()
+    assert done.returncode == 1
+    assert done.stderr == "jw00000_nis_x1d.fits: exclusive to program 1366; set MAST_API_TOKEN\n"
+    assert len(there(tmp_path / "dest")) == 5
+    assert not any("Authorization" in ask for ask in files.asked)
+    assert TOKEN not in (tmp_path / "fetch.sh").read_text()
+    assert run(TOKEN).returncode == 0
+    assert [ask["uri"] for ask in files.asked if "Authorization" in ask] == [f"{URI}jw00000_nis_x1d.fits"]
+
+
+@pytest.mark.parametrize("fault", ["503", "html", "empty", "cut", "corrupt"])
+def test_a_script_overcomes_faults(
+    run: Callable[..., subprocess.CompletedProcess[str]], files: Files, tmp_path: Path, fault: str
+) -> None:
+    files.faults[fault] = 1
+    done = run(TOKEN)
+    assert (done.returncode, done.stderr.count("\n")) == (0, done.stderr.count("curl:"))
+    assert there(tmp_path / "dest") == {uri.rsplit("/", 1)[1]: body for uri, body in files.content.items()}
+
+
+def test_a_script_continues_what_was_cut_and_drops_what_is_of_another_version(
+    run: Callable[..., subprocess.CompletedProcess[str]], files: Files, database: Database, tmp_path: Path
+) -> None:
+    uri = f"{URI}jw00003_nis_x1d.fits"
+    files.content = {uri: files.content[uri]}
+    with database.write() as connection:
+        connection.execute("DELETE FROM file_version WHERE dataURI <> ?", [uri])
+        connection.execute("DELETE FROM product_version")
+    files.faults["cut"] = 2
+    assert run().returncode == 0
+    spans = [ask["Range"] for ask in files.asked if "Range" in ask]
+    assert spans
+    assert files.stats["bytes"] < 2 * len(files.content[uri])
+    body = fits(len(files.content[uri]) // 2880 - 1, "second")
+    files.content[uri] = body
+    change_file(database, "jw00003_nis_x1d.fits", body)
+    assert run().returncode == 0
+    assert there(tmp_path / "dest") == {"jw00003_nis_x1d.fits": body}
+
+
+def test_a_script_never_puts_wrong_bytes_under_a_final_name(
+    run: Callable[..., subprocess.CompletedProcess[str]], files: Files, tmp_path: Path
+) -> None:
+    files.exclusive.clear()
+    uri = f"{URI}jw00002_nis_x1d.fits"
+    files.content[uri] = fits(len(files.content[uri]) // 2880 - 1, "nobody knows")
+    done = run(TOKEN)
+    assert done.returncode == 1
+    assert "jw00002_nis_x1d.fits: its MD5 is not" in done.stderr
+    assert md5(files.content[uri]) not in [
+        md5(body) for name, body in there(tmp_path / "dest").items() if name[0] != "."
+    ]
+
+
+def test_a_server_that_is_no_web_address_is_refused(database: Database) -> None:
+    with pytest.raises(UsageError):
+        script(database, EVERYTHING, server="file:///etc")
