@@ -9,11 +9,12 @@ from typing import Literal
 import duckdb
 
 from catalog.cone import Cone
+from catalog.criteria import parse_criterion
 from catalog.errors import BadValue, UnknownKeyword
 from catalog.keywords import SERVICES, nearest
+from catalog.mjd import iso, mjd
 from catalog.places import plain_name, read_cone, read_region
 from catalog.query import Condition, condition, cone
-from catalog.search import iso, mjd, parse_criterion
 from catalog.store.database import Database
 from catalog.store.history import FILES, kept_name
 from catalog.store.schema import columns_of

@@ -13,8 +13,9 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
+from catalog.criteria import Criterion, Range
 from catalog.errors import CatalogError, UsageError
-from catalog.search import Criterion, Range, iso
+from catalog.mjd import iso
 from catalog.store.database import Database, quoted
 
 ROWS_AT_ONCE = 10_000

@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 def searches(context: typer.Context, json: Json = False) -> None:
     """List the saved searches."""
-    from catalog.search import iso
+    from catalog.mjd import iso
     from catalog.store.records import saved_searches
 
     with settings(context).database.read() as connection:

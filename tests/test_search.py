@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalog.criteria import parse_criterion
 from catalog.errors import BadValue, UnknownKeyword, UsageError
-from catalog.search import Search, iso, mjd, parse_criterion
+from catalog.mjd import iso, mjd
+from catalog.search import Search
 
 
 def filters(*written: str, instrument: str = "niriss") -> list[dict[str, object]]:

@@ -14,8 +14,9 @@ import pyarrow as pa
 
 from catalog.archive.client import Query
 from catalog.archive.partition import Whole
+from catalog.criteria import UNBOUNDED
 from catalog.keywords import FILENAME_COLUMNS
-from catalog.search import UNBOUNDED, Search
+from catalog.search import Search
 from catalog.store.database import Database
 from catalog.store.records import SavedSearch
 from catalog.store.schema import columns_of
