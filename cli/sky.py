@@ -6,7 +6,8 @@ from pathlib import Path
 
 import typer
 
-from .choosing import Cone, Since, Sql, Target, Until, choice
+from .choosing import Instrument, Investigator, Program, Since, Sql, Until, choice
+from .find import Cone, Footprint, Release, Target
 from .options import Criteria, Json, SearchName, settings
 from .picture import Output, Show, deliver
 
@@ -21,8 +22,13 @@ def sky(
     criteria: Criteria = None,
     target: Target = None,
     cone: Cone = None,
+    footprint: Footprint = None,
     since: Since = None,
     until: Until = None,
+    program: Program = None,
+    pi: Investigator = None,
+    instrument: Instrument = None,
+    release: Release = None,
     sql: Sql = None,
     output: Output = None,
     show: Show = None,
@@ -40,7 +46,10 @@ def sky(
 
     picture = checked_ending(output or Path("sky.png"))
     chosen = settings(context)
-    wanted = choice(name, criteria, target, cone, since, until, sql)
+    wanted = choice(
+        name, sql, criteria, target=target, cone=cone, footprint=footprint, since=since, until=until, program=program,
+        pi=pi, instrument=instrument, release=release,
+    )  # fmt: skip
     found = footprints(chosen.database, wanted)
     facts = {
         "files": found.files,

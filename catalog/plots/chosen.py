@@ -13,8 +13,6 @@ from catalog.store.database import Database, quoted
 from catalog.store.records import saved_search
 from catalog.store.schema import columns_of
 
-_ALL = 2**62
-
 
 @dataclass(frozen=True)
 class Chosen:
@@ -37,8 +35,10 @@ class Chosen:
     def told(self) -> str:
         """Say what was chosen, for a title."""
         one = self.criteria
-        words = [self.search or "", *one.written, one.target or "", f"cone {one.cone}" if one.cone else ""]
-        words += [f"since {one.since}" if one.since else "", f"until {one.until}" if one.until else ""]
+        words = [self.search, *one.written, one.target]
+        for name in ("cone", "footprint", "since", "until", "program", "pi", "instrument", "release"):
+            value = getattr(one, name)
+            words.append(f"{name} {value}" if value else None)
         return "  ".join(word for word in words if word) or ("a query" if self.sql else "all files")
 
     @property
@@ -63,7 +63,7 @@ def condition(database: Database, chosen: Chosen) -> Condition:
             saved_search(connection, chosen.search)
         parts.append(Condition(_OF_SEARCH, (chosen.search, chosen.search)))
     if chosen.criteria != Criteria():
-        sql, given = statement(chosen.criteria, everything=True, limit=_ALL)
+        sql, given = statement(chosen.criteria, everything=True, limit=None, database=database)
         parts.append(Condition(f"f.filename IN (SELECT filename FROM ({sql}))", tuple(given)))
     if chosen.sql is not None:
         parts.append(Condition("f.filename IN (SELECT unnest(?::VARCHAR[]))", (_filenames(database, chosen.sql),)))
