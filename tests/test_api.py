@@ -101,6 +101,7 @@ def test_a_notebook_walks_from_a_search_to_proven_files(tmp_path: Path) -> None:
         spectra = lake.products("soss", types="SCIENCE", levels=2, subgroups=["X1DINTS"])
         plan = lake.plan("soss", types="SCIENCE", levels=2, subgroups=["X1DINTS"], dest=dest)
         assert plan.selected == len(spectra) == plan.tallies["fetch"].items > 0
+        assert repr(plan).startswith(f"<Plan of {len(spectra)} products in {dest}: fetch {len(spectra)} (")
         report = lake.sync("soss", types="SCIENCE", levels=2, subgroups=["X1DINTS"], dest=dest)
         assert (report.fetched, report.failed) == (len(spectra), 0)
         assert lake.index(dest).read == len(spectra)

@@ -71,7 +71,7 @@ class Tally:
     bytes: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """What a sync would do.
 
@@ -100,6 +100,10 @@ class Plan:
     free_bytes: int | None = None
     notes: tuple[str, ...] = ()
     doubt: bool = False
+
+    def __repr__(self) -> str:
+        kinds = [f"{action} {t.items:,} ({t.bytes:,} bytes)" for action, t in self.tallies.items() if t.items]
+        return f"<Plan of {self.selected:,} products in {self.dest}: {', '.join(kinds) or 'nothing to do'}>"
 
     @property
     def selected(self) -> int:
