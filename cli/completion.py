@@ -149,7 +149,7 @@ def fits_files(context: typer.Context, incomplete: str) -> Offer:
     offered = {
         f"{folder}/{one.name}" if folder else one.name: ""
         for one in here[:_MOST]
-        if one.name.endswith((".fits", ".fits.gz")) and not one.name.startswith(".")
+        if one.name.endswith((".fits", ".fits.gz", ".ecsv")) and not one.name.startswith(".")
     }
     offered |= {f"{folder}/{one.name}/" if folder else f"{one.name}/": "" for one in here if _is_folder(one)}
     if not folder:

@@ -47,6 +47,7 @@ for name in sys.argv[1:]:
     with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
         run([*name.split(), "--help"])
     found[name] = printed.getvalue()
+found["loaded"] = " ".join(sys.modules)
 print(json.dumps(found))
 """
 
@@ -85,6 +86,13 @@ class TestHelp:
 
     def test_into_a_file_there_is_no_escape_sequence(self, helps: dict[str, str]) -> None:
         assert not any("\x1b" in text for text in helps.values())
+
+    def test_no_help_loads_anything_heavy(self, helps: dict[str, str]) -> None:
+        heavy = {
+            "astropy", "astroquery", "duckdb", "httpx", "keyring", "matplotlib", "numpy", "pandas", "PIL", "polars",
+            "prompt_toolkit", "pyarrow", "requests", "rich", "scipy", "sqlalchemy", "stdatamodels", "textual_image",
+        }  # fmt: skip
+        assert heavy & set(helps["loaded"].split()) == set()
 
     def test_help_is_there_whatever_mastlake_toml_says(self, mastlake: Command, tmp_path: Path) -> None:
         (tmp_path / "mastlake.toml").write_text("what is this")
