@@ -276,6 +276,14 @@ def test_a_catalog_that_is_written_between_two_questions_answers_with_what_is_ne
     assert lake.sql("SELECT count(*) AS n FROM searches")["n"] == [before[0] + 1]
 
 
+def test_a_harvest_lays_files_down_by_time_and_place_so_that_questions_pass_over_most(lake: Catalog) -> None:
+    order = "floor(date_obs_mjd / 32), floor(targ_dec / 10), filename"
+    with lake._database.read() as connection:
+        stored = connection.execute("SELECT filename FROM file_version ORDER BY rowid").fetchall()
+        sorted_ = connection.execute(f"SELECT filename FROM file_version ORDER BY {order}").fetchall()
+    assert stored == sorted_
+
+
 def test_another_process_can_write_soon_after_the_last_question(lake: Catalog, mastlake: Command) -> None:
     lake.find(limit=1)
     began = time.monotonic()
