@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from catalog.store.comments import comment_on_everything
 from catalog.store.database import quoted
 from catalog.store.local_views import make_local_views
 from catalog.store.sky_macros import make_sky_macros
@@ -140,3 +141,4 @@ def make_views(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"CREATE OR REPLACE MACRO {macro} AS {expression}")
     for view, comment in _COMMENTS.items():
         connection.execute(f"COMMENT ON VIEW {view} IS '{comment}'")
+    comment_on_everything(connection)
