@@ -12,6 +12,8 @@ from __future__ import annotations
 from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Double, Integer, MetaData, String, Table, Text
 from sqlalchemy.types import TIMESTAMP
 
+from catalog.store.meanings import COLUMNS, TABLES
+
 metadata = MetaData()
 
 searches = Table(
@@ -193,3 +195,8 @@ association_member = Table(
     Column("member", String, nullable=False, comment="filename of an input"),
     Column("exposure_type", String, comment="what the input is for"),
 )
+
+for _table in metadata.tables.values():
+    _table.comment = TABLES[_table.name]
+    for _column in _table.columns:
+        _column.comment = _column.comment or COLUMNS.get(_column.name)
