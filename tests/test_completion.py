@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ ENTRY = str(Path(sys.executable).with_name("mastlake"))
 BASH = shutil.which("bash")
 
 ASK_BASH = r"""
-eval "$(mastlake --show-completion bash)"
+eval "$2"
 read -r -a COMP_WORDS <<< "$1"
 [[ $1 == *' ' ]] && COMP_WORDS+=('')
 COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 ))
@@ -36,11 +37,20 @@ def environment() -> dict[str, str]:
     return {**kept, "PATH": path, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
 
 
+@lru_cache
+def script() -> str:
+    """What a user of bash sources."""
+    done = subprocess.run(
+        [ENTRY, "--show-completion", "bash"], capture_output=True, text=True, check=True, env=environment()
+    )
+    return done.stdout
+
+
 def in_bash(folder: Path, pieces: str) -> list[str]:
     """What bash would offer for a line that it broke at spaces and equals signs."""
     assert BASH is not None
     done = subprocess.run(
-        [BASH, "--norc", "--noprofile", "-c", ASK_BASH, "bash", pieces],
+        [BASH, "--norc", "--noprofile", "-c", ASK_BASH, "bash", pieces, script()],
         capture_output=True, text=True, check=True, cwd=folder, env=environment(),
     )  # fmt: skip
     assert done.stderr == ""
