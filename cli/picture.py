@@ -52,6 +52,9 @@ def wants_show(show: bool | None, chosen: Settings) -> bool:
 
 def put_picture(png: bytes) -> None:
     """Draw a picture in the terminal, in the best way that it says it knows: kitty's, sixels, or half blocks."""
+    import logging
+
+    logging.getLogger("textual_image").setLevel(logging.ERROR)  # that a terminal keeps its sizes to itself is no matter
     from PIL import Image
     from rich.console import Console
     from textual_image.renderable import HalfcellImage, UnicodeImage
