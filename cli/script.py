@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .options import Dataproducts, Extensions, Levels, SearchName, Subgroups, Types, settings
-from .output import say
+from .options import Dataproducts, Extensions, Json, Levels, SearchName, Subgroups, Types, settings
+from .output import put_json, say
 from .selecting import GuideStars, MaxSize, Sql, Template, selection
 
 
@@ -31,6 +31,7 @@ def script(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there, not to stdout.")
     ] = None,
+    json: Json = False,
 ) -> None:
     """Write a bash script that fetches the same files with curl, for a machine without mastlake."""
     from catalog.errors import DiskError
@@ -42,11 +43,11 @@ def script(
     )
     text = written(chosen.database, wanted, server=chosen.server, template=template)
     if output is None:
-        typer.echo(text, nl=False)
+        put_json({"script": text}) if json else typer.echo(text, nl=False)
         return
     try:
         output.write_text(text)
         output.chmod(0o755)
     except OSError as error:
         raise DiskError(f"cannot write {output}: {error.strerror}") from error
-    say(f"{output}: run it with bash {output}")
+    put_json({"file": str(output)}) if json else say(f"{output}: run it with bash {output}")

@@ -10,7 +10,7 @@ import typer
 
 from .answering import form_of, put_answer
 from .completion import formats
-from .options import settings
+from .options import Json, settings
 
 
 def register(app: typer.Typer) -> None:
@@ -37,12 +37,14 @@ def sql(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there; its ending gives the format.")
     ] = None,
+    json: Json = False,
 ) -> None:
     """Ask the catalog in SQL (DuckDB's), read-only.
 
-    Example: mastlake sql "SELECT targname, count(*) AS files FROM files GROUP BY ALL ORDER BY files DESC"
+    Without a statement, on a terminal, a prompt opens.
     """
     database = settings(context).database
+    form = "json" if json else form
     if statement is None and form is None and output is None and sys.stdin.isatty() and sys.stdout.isatty():
         from .prompt import converse
 

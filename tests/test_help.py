@@ -24,7 +24,7 @@ from .conftest import Command
 COMMANDS = sorted(str(info.name) for info in app.registered_commands)
 ENTRY = str(Path(sys.executable).with_name("mastlake"))
 NOT_RUN = {"demo", "simulate"}  # the one has tests of its own, the other ends only with Ctrl-C
-NO_JSON = {"demo", "simulate", "script", "sql"}  # sql has --format json; a script is one already
+NO_JSON = {"demo", "simulate"}  # they show, and end with nothing to say
 CATALOG_FIRST = {"products", "find", "status", "outdated", "searches", "runs", "sky", "timeline", "sql"}
 
 
@@ -143,11 +143,28 @@ class TestJson:
         assert "--json" in helps[name]
 
     def test_listings_are_lists_of_objects(self, mastlake: Command, catalog: Database) -> None:
-        for words in (["searches"], ["runs"], ["changes"], ["diff", 1, 1], ["find"], ["products"], ["keywords", "exp"]):
+        for words in (
+            ["searches"],
+            ["runs"],
+            ["changes"],
+            ["diff", 1, 1],
+            ["find"],
+            ["products"],
+            ["keywords", "exp"],
+            ["sql", "FROM runs"],
+        ):
             answer = mastlake(*words, "--json").json
             assert isinstance(answer, list), words
             assert all(isinstance(one, dict) for one in answer), words
-        for words in (["status"], ["outdated"], ["sync", "--dry-run"], ["index", "."], ["sky"], ["timeline"]):
+        for words in (
+            ["status"],
+            ["outdated"],
+            ["sync", "--dry-run"],
+            ["index", "."],
+            ["script"],
+            ["sky"],
+            ["timeline"],
+        ):
             assert isinstance(mastlake(*words, "--json").json, dict), words
 
 
