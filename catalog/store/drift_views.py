@@ -19,12 +19,8 @@ def make_drift_views(connection: duckdb.DuckDBPyConnection) -> None:
         f"{quoted(files[name][0]) if name in files else 'NULL'}::{kind} AS {quoted(name)}"
         for name, kind in _ARCHIVE.items()
     ]
-    listed = "SELECT filename FROM current"
-    if "productfilename" in products:
-        listed += (
-            f" UNION ALL SELECT {quoted(products['productfilename'][0])} FROM product_version WHERE until_run IS NULL"
-        )
-    by_file = _BY_FILE.format(columns=", ".join(chosen), listed=listed)
+    name = quoted(products["productfilename"][0]) if "productfilename" in products else "NULL"
+    by_file = _BY_FILE.format(columns=", ".join(chosen), product=f"{name}::VARCHAR")
     views = {"file_drift": by_file, "keyword_drift": _by_keyword(files, headers), "drift": _BOTH}
     for view, query in views.items():
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
@@ -40,39 +36,44 @@ def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, tup
 
 def _by_keyword(files: dict[str, tuple[str, str]], headers: dict[str, tuple[str, str]]) -> str:
     """Compare every keyword that both have, as a list of those that differ."""
-    differences = [
-        _difference(headers[name], files[name])
+    pairs = [
+        (headers[name], files[name])
         for name in headers
         if name in files and name != "file_id" and not (name.endswith("_mjd") and name.removesuffix("_mjd") in files)
     ]
-    if not differences:
+    if not pairs:
         return "SELECT ''::VARCHAR AS path, '' AS filename, '' AS keyword, '' AS header, '' AS archive WHERE false"
+    shown = ", ".join(_shown(*pair) for pair in pairs)
     return f"""
         SELECT path, filename, d.keyword AS keyword, d.header AS header, d.archive AS archive
         FROM (
-            SELECT l.path, l.filename, unnest(list_filter([{", ".join(differences)}], lambda x: x IS NOT NULL)) AS d
+            SELECT l.path, l.filename, unnest(list_filter([{shown}], lambda x: x IS NOT NULL)) AS d
             FROM local_files l
             JOIN local_header h USING (file_id)
             JOIN file_version f ON f.filename = l.filename AND f.until_run IS NULL
+            WHERE {" OR ".join(_differs(*pair) for pair in pairs)}
         )
     """
 
 
-def _difference(header: tuple[str, str], file: tuple[str, str]) -> str:
+def _shown(header: tuple[str, str], file: tuple[str, str]) -> str:
     ours, theirs = f"h.{quoted(header[0])}", f"f.{quoted(file[0])}"
     shown = f"{{'keyword': '{header[0]}', 'header': {ours}::VARCHAR, 'archive': {theirs}::VARCHAR}}"
+    return f"CASE WHEN {_differs(header, file)} THEN {shown} END"
+
+
+def _differs(header: tuple[str, str], file: tuple[str, str]) -> str:
+    ours, theirs = f"h.{quoted(header[0])}", f"f.{quoted(file[0])}"
     if header[1] != file[1]:
-        differs = f"{ours}::VARCHAR <> {theirs}::VARCHAR"
-    elif header[1] == "DOUBLE":
+        return f"{ours}::VARCHAR <> {theirs}::VARCHAR"
+    if header[1] == "DOUBLE":
         slack = f"greatest({_SAME_NUMBER} * greatest(abs({ours}), abs({theirs})), 1e-300)"
         if header[0].endswith("_mjd"):
             slack = str(_SAME_TIME_DAYS)
-        differs = f"abs({ours} - {theirs}) > {slack}"
-    elif header[1] == "TIMESTAMP":
-        differs = f"abs(epoch_us({ours}) - epoch_us({theirs})) > 1000"
-    else:
-        differs = f"{ours} <> {theirs}"
-    return f"CASE WHEN {differs} THEN {shown} END"
+        return f"abs({ours} - {theirs}) > {slack}"
+    if header[1] == "TIMESTAMP":
+        return f"abs(epoch_us({ours}) - epoch_us({theirs})) > 1000"
+    return f"{ours} <> {theirs}"
 
 
 _COMMENTS = {
@@ -90,36 +91,43 @@ FROM keyword_drift
 """
 
 _BY_FILE = """
-WITH archive AS (
-    SELECT filename, until_run, {columns} FROM file_version
+WITH current AS (SELECT filename, {columns} FROM file_version WHERE until_run IS NULL),
+doubtful AS (
+    SELECT l.file_id, l.path, l.filename, l.problem, c.filename IS NULL AS unmatched, c.* EXCLUDE (filename, checksum),
+           l.checksum AS ours, c.checksum AS theirs, lower(l.checksum) <> lower(c.checksum) AS differs
+    FROM local_files l LEFT JOIN current c ON c.filename = l.filename
+    WHERE l.problem IS NOT NULL OR (lower(l.checksum) = lower(c.checksum)) IS NOT TRUE
 ),
-current AS (
-    SELECT filename, any_value(checksum) AS checksum, any_value(cal_ver) AS cal_ver,
-           any_value(crds_ctx) AS crds_ctx, any_value(date) AS date
-    FROM archive WHERE until_run IS NULL GROUP BY filename
-),
-former AS (SELECT DISTINCT filename, lower(checksum) AS checksum FROM archive WHERE until_run IS NOT NULL),
-withdrawn AS (SELECT DISTINCT filename FROM former),
-listed AS (SELECT DISTINCT filename FROM ({listed})),
-compared AS (
-    SELECT l.path, l.filename, l.problem, listed.filename IS NULL AS unlisted,
-           l.checksum AS ours, c.checksum AS theirs, lower(l.checksum) <> lower(c.checksum) AS differs,
-           former.filename IS NOT NULL AS explained, withdrawn.filename IS NOT NULL AS withdrawn,
-           h.date IS NULL OR c.date IS NULL OR h.date <= c.date AS not_newer,
+compared AS MATERIALIZED (
+    SELECT d.path, d.filename, d.problem, d.unmatched, d.ours, d.theirs, d.differs,
+           h.date IS NULL OR d.date IS NULL OR h.date <= d.date AS not_newer,
            concat_ws('; ',
-               CASE WHEN not_newer AND h.cal_ver <> c.cal_ver
-                    THEN format('CAL_VER {{}} -> {{}}', h.cal_ver, c.cal_ver) END,
-               CASE WHEN not_newer AND h.crds_ctx <> c.crds_ctx
-                    THEN format('CRDS_CTX {{}} -> {{}}', h.crds_ctx, c.crds_ctx) END,
-               CASE WHEN h.date < c.date - INTERVAL 1 SECOND
-                    THEN format('DATE {{}} -> {{}}', h.date, c.date) END
+               CASE WHEN not_newer AND h.cal_ver <> d.cal_ver
+                    THEN format('CAL_VER {{}} -> {{}}', h.cal_ver, d.cal_ver) END,
+               CASE WHEN not_newer AND h.crds_ctx <> d.crds_ctx
+                    THEN format('CRDS_CTX {{}} -> {{}}', h.crds_ctx, d.crds_ctx) END,
+               CASE WHEN h.date < d.date - INTERVAL 1 SECOND
+                    THEN format('DATE {{}} -> {{}}', h.date, d.date) END
            ) AS moved
-    FROM local_files l
-    LEFT JOIN listed USING (filename)
-    LEFT JOIN current c USING (filename)
-    LEFT JOIN local_header h USING (file_id)
-    LEFT JOIN withdrawn USING (filename)
-    LEFT JOIN former ON former.filename = l.filename AND former.checksum = lower(l.checksum)
+    FROM doubtful d LEFT JOIN local_header h USING (file_id)
+    WHERE d.problem IS NOT NULL OR d.unmatched OR d.differs
+       OR h.cal_ver <> d.cal_ver OR h.crds_ctx <> d.crds_ctx OR h.date < d.date - INTERVAL 1 SECOND
+),
+-- few files are left; what else is known is looked up for their names alone
+product AS (
+    SELECT DISTINCT p.filename FROM (SELECT {product} AS filename FROM product_version WHERE until_run IS NULL) p
+    SEMI JOIN (SELECT filename FROM compared WHERE unmatched) u USING (filename)
+),
+former AS (
+    SELECT DISTINCT f.filename, lower(f.checksum) AS checksum
+    FROM (SELECT filename, until_run, {columns} FROM file_version WHERE until_run IS NOT NULL) f
+    SEMI JOIN compared USING (filename)
+),
+known AS (
+    SELECT k.*, k.unmatched AND product.filename IS NULL AS unlisted,
+           EXISTS (SELECT 1 FROM former f WHERE f.filename = k.filename) AS withdrawn,
+           EXISTS (SELECT 1 FROM former f WHERE f.filename = k.filename AND f.checksum = lower(k.ours)) AS explained
+    FROM compared k LEFT JOIN product USING (filename)
 ),
 judged AS (
     SELECT CASE WHEN problem IS NOT NULL THEN 'corrupt'
@@ -135,14 +143,17 @@ judged AS (
                     THEN concat_ws('; ', nullif(moved, ''), format('checksum {{}} -> {{}}', ours, theirs))
                 WHEN differs THEN format('its MD5 is {{}}, the archive never had that; it has {{}}', ours, theirs)
                 ELSE moved END AS reason
-    FROM compared
+    FROM known
+),
+closed AS MATERIALIZED (
+    SELECT path, filename, data_uri, until_at FROM local_file_version
+    WHERE data_uri IS NOT NULL AND until_at IS NOT NULL
 ),
 gone AS (
     SELECT path, filename, arg_max(data_uri, until_at) AS data_uri, max(until_at) AS until_at
-    FROM local_file_version v
-    WHERE data_uri IS NOT NULL AND until_at IS NOT NULL
-      AND NOT EXISTS (SELECT 1 FROM local_files l WHERE l.data_uri = v.data_uri)
-      AND NOT EXISTS (SELECT 1 FROM local_files l WHERE l.path = v.path)
+    FROM closed
+    ANTI JOIN (SELECT l.data_uri FROM local_files l SEMI JOIN closed USING (data_uri)) again USING (data_uri)
+    ANTI JOIN (SELECT l.path FROM local_files l SEMI JOIN closed USING (path)) taken USING (path)
     GROUP BY path, filename
 )
 SELECT state, path, filename, reason FROM judged WHERE state IS NOT NULL
