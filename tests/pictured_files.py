@@ -21,7 +21,7 @@ def primary(**cards: object) -> fits.PrimaryHDU:
 
 def transit(times: Any, depth: float = 0.02) -> Any:
     """The light of a star with a planet before it in the middle third."""
-    third = (times - times[0]) / np.ptp(times)
+    third = (times - times[0]) / (np.ptp(times) or 1.0)
     return 1.0 - depth * ((third > 1 / 3) & (third < 2 / 3))
 
 

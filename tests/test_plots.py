@@ -188,6 +188,23 @@ class TestSpectra:
         assert np.nanmax(found[0].flux) < 1
         assert np.isnan(found[0].flux).sum() == 1
 
+    def test_a_single_integration_is_lines(self, tmp_path: Path) -> None:
+        drawing = draw_file(files.new_x1dints(tmp_path / "a.fits", integrations=1))
+        assert drawing.told.startswith("2 spectra")
+        assert [line.get_label() for line in drawing.figure.axes[0].lines] == ["order 1", "order 2"]
+
+    def test_sources_of_one_table_are_lines_with_their_numbers(self, tmp_path: Path) -> None:
+        wavelength = np.tile(np.linspace(1.0, 2.0, 50), (3, 1))
+        columns = [
+            fits.Column("SOURCE_ID", "J", array=[4, 7, 9]),
+            fits.Column("WAVELENGTH", "50D", unit="um", array=wavelength),
+            fits.Column("FLUX", "50D", unit="Jy", array=wavelength * np.array([[1.0], [2.0], [3.0]])),
+        ]
+        table = fits.BinTableHDU.from_columns(columns, name="EXTRACT1D")
+        fits.HDUList([files.primary(EXP_TYPE="NIS_WFSS"), table]).writeto(tmp_path / "a.fits")
+        axes = draw_file(tmp_path / "a.fits").figure.axes[0]
+        assert [line.get_label() for line in axes.lines] == ["source 4", "source 7", "source 9"]
+
     def test_without_times_integrations_are_counted(self, tmp_path: Path) -> None:
         source = files.old_x1dints(tmp_path / "a.fits")
         with fits.open(source, mode="update") as hdus:

@@ -7,6 +7,7 @@ spectra (``c1d``). The layouts are those of ``stdatamodels``: spec, tso_spec, wf
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -87,17 +88,18 @@ def spectra(hdus: Iterable[Any]) -> list[Spectrum]:
     tables = [hdu for hdu in opened if hdu.name in ("EXTRACT1D", "COMBINE1D") and hdu.data is not None]
     times = _integration_times(opened)
     labels = _labels(tables)
+    several, seen = Counter(labels), Counter[str]()
     found: list[Spectrum] = []
-    for place, (hdu, label) in enumerate(zip(tables, labels, strict=True)):
-        number = 1 + sum(labels[earlier] == label for earlier in range(place))
-        several = labels.count(label) > 1
-        found += _of_table(hdu, label, number if several else None, times)
+    for hdu, label in zip(tables, labels, strict=True):
+        seen[label] += 1
+        found += _of_table(hdu, label, seen[label] if several[label] > 1 else None, times)
     return found
 
 
 def is_time_series(found: list[Spectrum]) -> bool:
     """Say whether spectra are integrations that follow each other."""
-    return len(found) > 1 and all(one.integration is not None for one in found)
+    longest = max(Counter(one.label for one in found).values(), default=0)
+    return longest > 1 and all(one.integration is not None for one in found)
 
 
 def series(found: list[Spectrum]) -> list[Series]:
