@@ -71,16 +71,40 @@ def _cards_of(cards: Cards, hdu: int) -> list[tuple[str, str, str | None, str]]:
 
 
 def read_reference(header: bytes) -> list[tuple[str, Any, str]]:
-    """Read a header as astropy does."""
+    """Read a header as astropy does; where one card stops it, card by card."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = []
-        for card in fits.Header.fromstring(header)._cards:
-            try:
-                found.append((card.keyword, card.value, card.comment))
-            except Exception:
-                found.append(("", UNREADABLE, ""))
-        return found
+        try:
+            cards = fits.Header.fromstring(header)._cards
+        except Exception:
+            return [_reference_card(image) for image in _with_continuations(header)]
+        return [_read_card(card) for card in cards]
+
+
+def _with_continuations(header: bytes) -> list[bytes]:
+    images: list[bytes] = []
+    for start in range(0, len(header), 80):
+        row = header[start : start + 80]
+        if images and row.startswith(b"CONTINUE"):
+            images[-1] += row
+        else:
+            images.append(row)
+    return images
+
+
+def _reference_card(image: bytes) -> tuple[str, Any, str]:
+    try:
+        (card,) = fits.Header.fromstring(image)._cards
+    except Exception:
+        return "", UNREADABLE, ""
+    return _read_card(card)
+
+
+def _read_card(card: fits.Card) -> tuple[str, Any, str]:
+    try:
+        return card.keyword, card.value, card.comment
+    except Exception:
+        return "", UNREADABLE, ""
 
 
 def value_of(kind: str, text: str | None) -> Any:
@@ -148,6 +172,7 @@ FORMS = [
     "HIERARCH=                    5",
     "DP1     = 'EXTVER: 2' / record valued",
     "DP2     = 'AXIS.1: 2.5'",
+    "DP3     = 'AXIS.1: 2D5'",
     "COLON   = 'a: b'",
     "lower   = 5 / lower case",
     "Mixed_1 = 'abc' / mixed",
