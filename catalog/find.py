@@ -175,7 +175,8 @@ def _instrument(text: str) -> Condition:
             near = nearest(name, list(SERVICES))
             hint = f"; did you mean {near!r}?" if near else f"; there are {', '.join(SERVICES)}"
             raise BadValue(f"--instrument: no instrument {name!r}{hint}")
-    return Condition(f"instrument IN ({', '.join('?' for _ in names)})", tuple(names))
+    test = "= ?" if len(names) == 1 else f"IN ({', '.join('?' for _ in names)})"
+    return Condition(f"instrument {test}", tuple(names))
 
 
 def _target(name: str, have: Columns) -> Condition:
@@ -211,7 +212,7 @@ def _footprint(region: str, connection: duckdb.DuckDBPyConnection | None, have: 
     if not own and not caom:
         raise UnknownKeyword("--footprint: no harvested file or observation has s_region")
     overlapping = "s_region IN (FROM footprints_overlapping(?))"
-    of_observation = f"obs_id IN (SELECT obs_id FROM observations WHERE {overlapping})"
+    of_observation = f"obs_id IN (\n      SELECT obs_id FROM observations WHERE {overlapping})"
     if not own:
         return Condition(of_observation, (region,))
     if not caom:

@@ -182,8 +182,10 @@ def explained() -> Iterator[None]:
     """Turn DuckDB's words about a statement into one line, also those that come with the rows, by way of Arrow."""
     try:
         yield
-    except duckdb.InterruptException:
-        raise KeyboardInterrupt from None
+    except (duckdb.InterruptException, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and str(error) != "Query interrupted":
+            raise
+        raise KeyboardInterrupt from None  # what DuckDB made of it
     except duckdb.OutOfMemoryException as error:
         raise CatalogError("the question needs more memory than it may use; ask for less, or in steps") from error
     except duckdb.IOException as error:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -75,6 +78,27 @@ class TestAnswers:
         with pytest.raises(CatalogError, match="more memory"):
             rows(lake, "SELECT string_agg(repeat('x', 1000000), '') FROM range(2000)")
         assert rows(lake, "SELECT 1").num_rows == 1
+
+
+def test_an_interrupted_question_is_not_a_traceback(lake: Database) -> None:
+    entry = str(Path(sys.executable).with_name("mastlake"))
+    question = "SELECT count(*) FROM range(10000000000000) t(x) WHERE x % 7 = 3"
+    command = [entry, "--catalog", str(lake.path), "sql", question]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asking:
+        while asking.poll() is None and not _holds(asking.pid, lake.path):
+            time.sleep(0.05)
+        time.sleep(0.5)
+        asking.send_signal(signal.SIGINT)
+        _, err = asking.communicate(timeout=60)
+    assert asking.returncode == 130, err
+    assert "Traceback" not in err
+
+
+def _holds(process: int, path: Path) -> bool:
+    """Say whether a process has a file open."""
+    with contextlib.suppress(OSError):
+        return any(one.samefile(path) for one in Path(f"/proc/{process}/fd").iterdir() if one.exists())
+    return False
 
 
 class TestConditions:
