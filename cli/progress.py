@@ -94,7 +94,7 @@ class _Drawing:
 
     def show(self, event: Event) -> None:
         """Draw one event."""
-        from catalog.sync.events import Finished, Note, Planned, Received, Started
+        from catalog.sync.events import Finished, Note, Paused, Planned, Received, Started
 
         if isinstance(event, Planned):
             self.all = self.bars.add_task(f"{event.items:,} files", total=event.bytes)
@@ -109,6 +109,8 @@ class _Drawing:
                 self.bars.remove_task(task)
         elif isinstance(event, Note):
             self.bars.console.print(event.text)
+        elif isinstance(event, Paused) and not event.filename:
+            self.bars.console.print(f"waiting {event.seconds:.0f} s: {event.reason}")
 
     def _advance(self, path: str, have: int) -> None:
         if path in self.files:

@@ -69,6 +69,17 @@ def add_search(database: Database, name: str, filenames: Iterable[str] = (), obs
             connection.execute("INSERT INTO search_observation_membership VALUES (?, ?, 1, NULL)", [name, obs_id])
 
 
+def add_run(database: Database, run: int, started_at: str) -> None:
+    """Add a run that began at that time (ISO, UTC)."""
+    with database.write() as connection:
+        connection.execute(
+            """INSERT INTO runs BY NAME SELECT ?::INTEGER AS run, 's' AS search, 'full' AS kind, 'x' AS server,
+               ?::TIMESTAMP AS started_at, started_at AS ended_at, 0 AS files, 0 AS new, 0 AS changed, 0 AS withdrawn,
+               0 AS returned, 0 AS unchanged, 0 AS observations, 0 AS products, 0 AS linked, 0 AS requests""",
+            [run, started_at],
+        )
+
+
 def add_files(database: Database, content: Mapping[str, bytes], checksum: object = None, **more: object) -> None:
     """Add file rows for the files that a server has, by ``data_uri``."""
     from tests.files_server import md5

@@ -34,7 +34,7 @@ from catalog.sync.partial import QUARANTINE, Identity, Part
 from catalog.sync.source import Ask, Mast
 from tests.files_server import TOKEN, Files, Handler, fits, md5, serving
 from tests.kills_sync import killed
-from tests.sync_catalog import URI, add_files, add_products, add_search, catalog, change_file
+from tests.sync_catalog import URI, add_files, add_products, add_run, add_search, catalog, change_file
 
 EVERYTHING = Selection()
 
@@ -639,6 +639,20 @@ def test_what_the_catalog_knows_to_be_exclusive_is_not_asked_for(
     assert uri not in [ask["uri"] for ask in files.asked]
 
 
+def test_what_was_still_exclusive_after_its_public_date_is_out_of_reach(
+    database: Database, files: Files, tmp_path: Path
+) -> None:
+    uri = exclusive(database, files)
+    with database.write() as connection:
+        connection.execute(
+            """UPDATE file_version SET isRestricted = true, publicReleaseDate = '2020-01-02' WHERE dataURI = ?""", [uri]
+        )
+    assert make_plan(database, EVERYTHING, dest=tmp_path / "d").tallies["fetch"].items == 12
+    add_run(database, 1, "2021-01-01")
+    (item,) = make_plan(database, EVERYTHING, dest=tmp_path / "d").items("out of reach")
+    assert (item.data_uri, item.reason) == (uri, "exclusive to program 1366; needs a token")
+
+
 def test_a_token_is_sent_and_written_nowhere(
     go: Callable[..., SyncReport], files: Files, database: Database, tmp_path: Path
 ) -> None:
@@ -710,13 +724,7 @@ def odd(body: bytes) -> str:
 def test_where_no_checksum_ever_agrees_it_is_the_assumption_that_is_wrong(files: Files, tmp_path: Path) -> None:
     database = catalog(tmp_path / "c4.duckdb")
     add_files(database, files.content, checksum=odd)
-    with database.write() as connection:
-        connection.execute(
-            """INSERT INTO runs BY NAME SELECT 1 AS run, 's' AS search, 'full' AS kind, 'x' AS server,
-               TIMESTAMP '2020-01-01' AS started_at, TIMESTAMP '2020-01-01' AS ended_at, 0 AS files, 0 AS new,
-               0 AS changed, 0 AS withdrawn, 0 AS returned, 0 AS unchanged, 0 AS observations, 0 AS products,
-               0 AS linked, 0 AS requests"""
-        )
+    add_run(database, 1, "2020-01-01")
     seen: list[Event] = []
 
     def go() -> SyncReport:
@@ -733,9 +741,7 @@ def test_where_no_checksum_ever_agrees_it_is_the_assumption_that_is_wrong(files:
     files.content[uri] = fits(len(files.content[uri]) // 2880 - 1, "second")
     with database.write() as connection:
         connection.execute("UPDATE file_version SET until_run = 2 WHERE dataURI = ?", [uri])
-        connection.execute(
-            """INSERT INTO runs BY NAME SELECT * REPLACE (2 AS run, TIMESTAMP '2099-01-01' AS started_at) FROM runs"""
-        )
+    add_run(database, 2, "2099-01-01")
     add_files(database, {uri: files.content[uri]}, checksum=odd, since_run=2)
     report = go()
     assert (report.present, report.replaced) == (11, 1)

@@ -133,9 +133,16 @@ def prepare(
         WITH product AS ({_product(connection)}), file AS ({_file(connection)}), release AS ({_release(connection)}),
         known AS ({_KNOWN}), chosen AS ({chosen}), filtered AS (FROM chosen c {condition}),
         complete AS ({"FROM filtered" if inputs is None else _WITH_INPUTS})
-        SELECT c.* EXCLUDE (release_at, searched_name), coalesce(c.release_at, r.release_at) AS release_at
-        FROM complete c LEFT JOIN release r ON r.obs_id = c.obs_id)"""
+        SELECT c.* EXCLUDE (release_at, searched_name, since_run), {_RELEASED} AS release_at
+        FROM complete c LEFT JOIN release r ON r.obs_id = c.obs_id LEFT JOIN runs ON runs.run = c.since_run)"""
     return Rows(query, values)
+
+
+_RELEASED = """
+    CASE WHEN runs.started_at > coalesce(c.release_at, r.release_at) AND upper(c."dataRights") <> 'PUBLIC' THEN NULL
+        ELSE coalesce(c.release_at, r.release_at) END
+"""
+"""A date that was past when the archive still called the product exclusive is not the date it becomes public."""
 
 
 def _require_search(connection: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -164,6 +171,7 @@ _KNOWN = """
         coalesce(p.program, f.program) AS program,
         coalesce(p."dataRights", f."dataRights") AS "dataRights",
         f.release_at,
+        coalesce(p.since_run, f.since_run) AS since_run,
         lower(f.checksum) AS checksum,
         p.description,
         f.filename AS searched_name,
@@ -213,7 +221,7 @@ def _column(present: Iterable[str], name: str, kind: str) -> str:
 def _product(connection: duckdb.DuckDBPyConnection) -> str:
     have = columns_of(connection, "products")
     return f"""
-        SELECT data_uri,
+        SELECT data_uri, since_run,
             coalesce({_column(have, "productFilename", "VARCHAR")}, regexp_extract(data_uri, '[^/]*$')) AS filename,
             {_column(have, "size", "BIGINT")} AS size,
             {_column(have, "productType", "VARCHAR")} AS "productType",
@@ -234,7 +242,7 @@ def _file(connection: duckdb.DuckDBPyConnection) -> str:
     suffix = "upper(regexp_extract(filename, '_([A-Za-z0-9-]+)\\.[A-Za-z.]+$', 1))"
     restricted = _column(have, "isRestricted", "BOOLEAN")
     return f"""
-        SELECT {uri} AS data_uri, filename,
+        SELECT {uri} AS data_uri, filename, since_run,
             {_column(have, "fileSize", "BIGINT")} AS size,
             {_column(have, "checksum", "VARCHAR")} AS checksum,
             CASE WHEN filename LIKE '%\\_gs-%' ESCAPE '\\' THEN 'AUXILIARY' ELSE 'SCIENCE' END AS "productType",

@@ -161,9 +161,9 @@ class _Job:
     fruitless: int = 0
     had: int = 0
     first_source: bool = True
+    started: bool = False
 
     def run(self) -> Done:
-        self.line.on_event(Started(self.item.path, self.item.filename, self.item.size, self.part.found))
         resumed = self.part.found > 0
         problem = self._receive()
         if problem:
@@ -239,6 +239,9 @@ class _Job:
     def _ask_in_turn(self) -> None:
         pace, had = self.line.pace, self.part.size
         pace.admit()
+        if not self.started:
+            self.started = True
+            self.line.on_event(Started(self.item.path, self.item.filename, self.item.size, self.part.found))
         if self.item.size is not None and self.part.size > self.item.size:
             self._again()
         try:
