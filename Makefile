@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test kills bench-harvest bench-query lint format clean
+.PHONY: demo test kills bench-harvest bench-query fuzz bench-headers bench-sync lint format clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mastlake needs Python 3.11 or newer; set PYTHON=python3.x")'
@@ -29,6 +29,19 @@ bench-harvest: $(READY)
 bench-query: $(READY)
 	$(BIN)/python -m tests.benchmarks.bench_query 1000000
 	$(BIN)/python -m tests.benchmarks.bench_query 10000000
+
+# A million mutated headers against astropy: no crash, no hang, no disagreement.
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz_headers
+
+# The header index against astropy and a bare scan.
+bench-headers: $(READY)
+	$(BIN)/python -m tests.benchmarks.bench_headers
+
+# Downloads against aria2c, curl and astroquery (aria2 must be installed), and a plan over a million products.
+bench-sync: $(READY)
+	$(BIN)/python -m tests.benchmarks.bench_sync
+	$(BIN)/python -m tests.benchmarks.bench_plan
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

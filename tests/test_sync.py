@@ -10,7 +10,9 @@ import os
 import pickle
 import random
 import re
+import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -483,6 +485,33 @@ def test_a_full_disk_ends_the_sync_and_the_next_one_goes_on(
     monkeypatch.setattr("catalog.sync.partial.os.write", write)
     assert go().failed == 0
     assert on_disk(tmp_path / "dest") == names(files.content)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 kB, where this user may mount one."""
+    folder = tmp_path / "dest"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this user cannot mount a small file system")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_file_system_that_fills_up_meanwhile_holds_only_right_files(
+    go: Callable[..., SyncReport], files: Files, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.sync.run.free_bytes", lambda dest: None)
+    report = go()
+    assert 0 < report.fetched < 12
+    assert report.failed == 12 - report.fetched
+    assert any("No space left" in failure.reason for failure in report.failures)
+    assert on_disk(tiny).items() <= names(files.content).items()
+    assert len(on_disk(tiny)) == report.fetched
+    subprocess.run(["mount", "-o", "remount,size=1m", str(tiny)], check=True)
+    assert go().failed == 0
+    assert on_disk(tiny) == names(files.content)
 
 
 def test_too_little_space_is_said_before_anything_is_fetched(
