@@ -1,8 +1,8 @@
 """Many FITS files as the pipeline's data models write them, with values that differ as in real exposures.
 
-`stdatamodels` writes one file for each of a few kinds of exposure, with all keywords of its core schema that apply. From
-these the others are made: numbers with many digits, times and names are new in every file; what belongs to a
-visit or a program is shared by the files of that visit or program.
+`stdatamodels` writes one file for each of a few kinds of exposure, with all keywords of its core schema that
+apply. From these the others are made: numbers with many digits, times and names are new in every file; what belongs
+to a visit or a program is shared by the files of that visit or program.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from astropy.io import fits
 PER_FOLDER = 1000
 _VISITS = 40  # files that share a visit's values
 _INSTRUMENTS = ("NIRISS", "NIRCAM", "NIRSPEC", "MIRI")
+_PARTS = ("program", "observation", "visit", "target", "exposure", "aperture", "dither", "ephemeris", "guidestar",
+          "pointing", "subarray", "time", "velocity_aberration", "wcsinfo", "ref_file", "cal_step", "asn")  # fmt: skip
 _OF_VISIT = {"VSTSTART", "VISITEND", "GSSTRTTM", "GSENDTIM", "GS_RA", "GS_DEC", "GS_URA", "GS_UDEC", "GS_MAG",
              "GS_UMAG", "GS_V3_PA", "TARG_RA", "TARG_DEC", "PROP_RA", "PROP_DEC", "PWFSEET", "NWFSEST", "MU_RA",
              "MU_DEC", "VISIT_ID", "PROGRAM", "OBSERVTN", "TARGNAME", "TITLE", "PI_NAME", "GDSTARID"}  # fmt: skip
@@ -50,9 +52,7 @@ def _write_model(path: Path, instrument: str) -> Path:
         for name in ("dq", "err", "var_poisson", "var_rnoise", "var_flat"):
             setattr(model, name, np.zeros((8, 8), np.uint32 if name == "dq" else np.float32))
         model.meta.instrument.name = instrument
-        chosen = ("program", "observation", "visit", "target", "exposure", "aperture", "dither", "ephemeris", "guidestar",
-                  "pointing", "subarray", "time", "velocity_aberration", "wcsinfo", "ref_file", "cal_step", "asn")  # fmt: skip
-        for part in chosen:
+        for part in _PARTS:
             _fill(model, f"meta.{part}", model.schema, rng)
         for name in ("calibration_software_version", "origin", "prd_software_version", "oss_software_version"):
             setattr(model.meta, name, f"{rng.randrange(9)}.{rng.randrange(20)}.{rng.randrange(9)}")
