@@ -51,6 +51,7 @@ def preview(
     found = previews(chosen.database, names, limit)
     failed = _fetch(chosen, found, dest, json)
     here = [(one, dest / one.filename) for one in found if one.filename not in failed]
+    here = [(one, path) for one, path in here if path.exists()]  # a sync that gave up names not every file
     sheet_written = _show(chosen, [path for _, path in here], output, False if json else show)
     if json:
         put_json([{**asdict(one), "path": str(path)} for one, path in here])
