@@ -217,7 +217,7 @@ def decide(connection: duckdb.DuckDBPyConnection, selected: Rows, aim: Aim) -> P
     connection.execute("CREATE OR REPLACE TEMP TABLE refused_folders (folder VARCHAR)")
     if bad:
         connection.executemany("INSERT INTO refused_folders VALUES (?)", bad)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE here AS {_HERE}")
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW here AS {_HERE}")
     words = {"selected": selected.sql, "folder": aim.template.folder_sql(), "columns": ", ".join(_SELECTED)}
     query = _DECISIONS.format(**words, plain=PLAIN, reserved=RESERVED)
     moment = aim.now or dt.datetime.now(dt.UTC).replace(tzinfo=None)
@@ -293,8 +293,11 @@ _DECISIONS = r"""
             END AS obstacle
         FROM wanted
     )
-    SELECT CASE WHEN obstacle IS NULL THEN want ELSE 'out of reach' END AS action, size, hash(lower(path)) AS place,
-        have, old_size, program, release_at, exclusive, checksum,
+    SELECT CASE WHEN obstacle IS NULL THEN want ELSE 'out of reach' END AS action, size,
+        hash(lower(folder), lower(filename)) AS place, checksum IS NOT NULL AS has_checksum, have, old_size, exclusive,
+        CASE WHEN want <> 'present' THEN program END AS program,
+        CASE WHEN want <> 'present' THEN release_at END AS release_at,
+        CASE WHEN want <> 'present' THEN checksum END AS checksum,
         CASE WHEN want <> 'present' THEN data_uri END AS data_uri,
         CASE WHEN want <> 'present' THEN filename END AS filename,
         CASE WHEN want <> 'present' THEN path END AS path,

@@ -134,12 +134,16 @@ def prepare(
         known AS ({_KNOWN}), chosen AS ({chosen}), filtered AS (FROM chosen c {condition}),
         complete AS ({"FROM filtered" if inputs is None else _WITH_INPUTS})
         SELECT c.* EXCLUDE (release_at, searched_name, since_run), {_RELEASED} AS release_at
-        FROM complete c LEFT JOIN release r ON r.obs_id = c.obs_id LEFT JOIN runs ON runs.run = c.since_run)"""
+        FROM complete c
+        LEFT JOIN release r ON r.obs_id = CASE WHEN {_EXCLUSIVE} THEN c.obs_id END
+        LEFT JOIN runs ON runs.run = CASE WHEN {_EXCLUSIVE} THEN c.since_run END)"""
     return Rows(query, values)
 
 
+_EXCLUSIVE = "upper(c.\"dataRights\") NOT IN ('PUBLIC', '')"
+
 _RELEASED = """
-    CASE WHEN runs.started_at > coalesce(c.release_at, r.release_at) AND upper(c."dataRights") <> 'PUBLIC' THEN NULL
+    CASE WHEN runs.started_at > coalesce(c.release_at, r.release_at) THEN NULL
         ELSE coalesce(c.release_at, r.release_at) END
 """
 """A date that was past when the archive still called the product exclusive is not the date it becomes public."""
