@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -72,8 +74,21 @@ def answering(database: Database, sql: str, values: Sequence[object] = ()) -> It
     with database.read(sealed=True) as connection:
         sql = checked(connection, sql)
         with explained():
-            result = connection.execute(sql, list(values))
+            result = _executed(connection, sql, values)
             yield result.to_arrow_reader(ROWS_AT_ONCE)
+
+
+def _executed(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object]) -> duckdb.DuckDBPyConnection:
+    """Run a statement so that Ctrl-C ends it: where DuckDB waits for its own threads, it does not see the signal."""
+    if threading.current_thread() is not threading.main_thread():
+        return connection.execute(sql, list(values))
+    with ThreadPoolExecutor(1) as beside:
+        running = beside.submit(connection.execute, sql, list(values))
+        try:
+            return running.result()
+        except KeyboardInterrupt:
+            connection.interrupt()
+            raise
 
 
 def rows(database: Database, sql: str, values: Sequence[object] = ()) -> pa.Table:
