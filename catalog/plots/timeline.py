@@ -13,6 +13,8 @@ from catalog.store.database import Database
 
 _MOST_TARGETS = 24
 _BINS = 60
+_MARKS = 1500
+"""Places on the axis of time that can be told apart."""
 
 
 @dataclass(frozen=True)
@@ -204,10 +206,11 @@ def _others(count: int) -> str:
 def _draw_observed(axes: Any, found: Timeline, targets: list[str]) -> None:
     colours = instrument_colours(one.instrument for one in found.observed)
     row = {name: place for place, name in enumerate(targets)}
+    distinct = _distinct(found, row, len(targets) - 1)
     for instrument, colour in colours.items():
-        mine = [one for one in found.observed if one.instrument == instrument]
-        rows = [row.get(one.target, len(targets) - 1) for one in mine]
-        starts, ends = [one.start for one in mine], [one.end for one in mine]
+        mine = [(place, one) for (place, name, _), one in distinct.items() if name == instrument]
+        rows = [place for place, _ in mine]
+        starts, ends = [one.start for _, one in mine], [one.end for _, one in mine]
         axes.hlines(rows, starts, ends, color=colour, linewidth=5)
         axes.scatter(starts, rows, marker="|", s=70, color=colour, linewidths=1.6, label=instrument.upper())
     axes.set_yticks(range(len(targets)), targets, fontsize=8)
@@ -216,6 +219,20 @@ def _draw_observed(axes: Any, found: Timeline, targets: list[str]) -> None:
     axes.grid(axis="x", color=GREY, alpha=0.25, linewidth=0.5)
     if colours:
         axes.legend(loc="lower left", bbox_to_anchor=(1.0, 0.0), fontsize=8)
+
+
+def _distinct(found: Timeline, row: dict[str, int], last: int) -> dict[tuple[int, str, int], Observed]:
+    """Of marks that would lie on each other, one: by row, instrument and place on the axis of time."""
+    if not found.observed:
+        return {}
+    begin = found.observed[0].start
+    step = max((max(one.start for one in found.observed) - begin) / _MARKS, dt.timedelta(seconds=1))
+    marks: dict[tuple[int, str, int], Observed] = {}
+    for one in found.observed:
+        key = (row.get(one.target, last), one.instrument, (one.start - begin) // step)
+        if key not in marks or one.end > marks[key].end:
+            marks[key] = one
+    return marks
 
 
 def _draw_processed(axes: Any, found: Timeline) -> None:
