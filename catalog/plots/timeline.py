@@ -111,7 +111,8 @@ def _observed(connection: Any, wanted: Condition) -> list[tuple[Any, ...]]:
         connection.execute(
             f"""SELECT target, instrument, {_moment("min(start)")} AS first, {_moment("max(finish)")} AS last, count(*)
                 FROM (SELECT coalesce(nullif({target}, ''), 'no target') AS target, f.instrument,
-                             coalesce({start}, {day}) AS start, coalesce({end}, {start}, {day}) AS finish
+                             coalesce({start}, {day}) AS start,
+                             greatest({end}, coalesce({start}, {day})) AS finish
                       FROM files f WHERE {wanted.sql})
                 WHERE start IS NOT NULL
                 GROUP BY target, instrument, floor(start) ORDER BY first, target, instrument""",
@@ -251,8 +252,9 @@ def _draw_processed(axes: Any, found: Timeline) -> None:
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
     axes.set_xlabel("UTC")
+    size = {"fontsize": 8 if len(versions) < 9 else 6, "title_fontsize": 8, "ncols": 1 + len(versions) // 12}
     if versions:
-        axes.legend(loc="lower left", bbox_to_anchor=(1.0, 0.0), fontsize=8, title="pipeline", title_fontsize=8)
+        axes.legend(loc="lower left", bbox_to_anchor=(1.0, 0.0), title="pipeline", **size)
 
 
 def _draw_harvested(axes: Any, found: Timeline, edges: list[float]) -> None:
