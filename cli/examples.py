@@ -36,6 +36,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "find": (
         ("By keyword, target and time", "mastlake find -k exp_type=NIS_SOSS --target WASP* --since 2022-07-01"),
         ("Near a place: right ascension, declination, radius", "mastlake find --cone 217.3267,-3.4445,30s"),
+        ("Near a harvested target, and public", "mastlake find --cone WASP-39,30s --release public"),
         ("The same question in SQL, to go on from", "mastlake find -k tsovisit=T --explain"),
     ),
     "products": (
