@@ -69,7 +69,7 @@ class _Farm:
         self._order = order
         self._count = len(batches)
         self._turn = threading.Lock()
-        self._done: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=16)
+        self._done: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=8)
         self._stopped = False
         self._workers = [_start() for _ in range(processes)]
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="headers")
