@@ -8,6 +8,7 @@ kills as wanted. The short form runs with the tests.
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -45,7 +46,7 @@ def kill_harvests(database: Database, sky: Simulator, kills: int, chance: random
         for number in range(kills):
             if number % ROUND == 0:
                 sky.advance()
-                coming, seconds = _complete(database, archive)
+                coming, seconds = _undisturbed(database, archive)
             cut += _kill(database, sky.url, chance.uniform(0, seconds))
             now = state(database)
             assert now in (done, coming), "the catalog is in a state that the archive was never in"
@@ -57,14 +58,13 @@ def kill_harvests(database: Database, sky: Simulator, kills: int, chance: random
     return cut
 
 
-def _complete(database: Database, archive: MastArchive) -> tuple[dict[str, list[dict[str, Any]]], float]:
-    """Return the state of a harvest that nothing disturbed, and what an incremental one takes."""
+def _undisturbed(database: Database, archive: MastArchive) -> tuple[dict[str, list[dict[str, Any]]], float]:
+    """Return what a harvest that nothing disturbs would make of a copy of the catalog, and how long it takes."""
     with tempfile.TemporaryDirectory(dir=database.path.parent) as folder:
-        fresh = Database(Path(folder) / "fresh.duckdb")
-        harvest(fresh, archive, SEARCH)
+        copy = Database(shutil.copy(database.path, folder))
         began = time.monotonic()
-        harvest(fresh, archive, SEARCH, full=True)
-        return state(fresh), time.monotonic() - began
+        harvest(copy, archive, SEARCH)
+        return state(copy), time.monotonic() - began
 
 
 def _kill(database: Database, url: str, after: float) -> bool:

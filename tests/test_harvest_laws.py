@@ -227,8 +227,8 @@ class Archives(RuleBasedStateMachine):
 
 
 Archives.TestCase.settings = settings(
-    max_examples=int(os.environ.get("MASTLAKE_EXAMPLES", "4")),
-    stateful_step_count=8,
+    max_examples=int(os.environ.get("MASTLAKE_EXAMPLES", "3")),
+    stateful_step_count=7,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.generate] if NO_SHRINK else list(Phase),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from catalog.harvest.links import OBSERVATIONS_IN
 from catalog.harvest.products import PRODUCTS_IN, READ_IN
@@ -29,7 +31,7 @@ from catalog.store.records import Run, next_run, record_run, save_search, utc_no
 from catalog.store.schema import columns_of
 from catalog.store.spool import Spool
 
-FILES_AT_ONCE, PRODUCTS_AT_ONCE = 60_000, 500_000
+FILES_AT_ONCE, PRODUCTS_AT_ONCE = 30_000, 200_000
 """Rows that one statement lays down, of some 2 kB and 300 bytes each, so that memory stays small."""
 
 
@@ -82,6 +84,7 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
         As recorded.
     """
     search = harvested.search
+    pa.default_memory_pool().release_unused()  # what reading took is not needed for merging
     save_search(connection, search)
     run = next_run(connection)
     offered = {
@@ -108,7 +111,7 @@ def _merge_files(
         _nothing_merged(connection, FILES)
         return
     if offered[FILES_IN]:
-        parts = spool.in_parts(connection, FILES_IN, FILES_AT_ONCE)
+        parts = partial(spool.in_parts, connection, FILES_IN, FILES_AT_ONCE)
         constants: dict[str, object] = {"instrument": search.instrument, "checked_run": run}
         merge_versions(connection, FILES, FILES_IN, run, constants, parts)
         connection.execute(
@@ -151,7 +154,7 @@ def _merge_observations(
 def _merge_products(connection: duckdb.DuckDBPyConnection, spool: Spool, offered: dict[str, bool], run: int) -> None:
     if offered[PRODUCTS_IN]:
         _choose_products(connection)
-        parts = spool.in_parts(connection, PRODUCTS_IN, PRODUCTS_AT_ONCE)
+        parts = partial(spool.in_parts, connection, PRODUCTS_IN, PRODUCTS_AT_ONCE)
         merge_versions(connection, PRODUCTS, "product_rows", run, {}, parts)
         now = f"SELECT parent, data_uri FROM {PRODUCTS_IN}"
     else:

@@ -77,7 +77,7 @@ class Walk:
     def from_files(self) -> None:
         """Spool the observations and products that the spooled files lead to."""
         with self._known() as connection:
-            ids = [row[0] for row in connection.execute(_IDS).fetchall()]
+            ids = [row[0] for row in connection.execute(f"{_IDS} ORDER BY id").fetchall()]
             wider = self._all_ids(connection) if not self.full and ids else ids
         if not self.full and len(wider) <= IDS_AT_ONCE:  # one question for all costs no more than one for some
             ids = wider
@@ -95,7 +95,17 @@ class Walk:
         self.products.read(self._worth_reading())
 
     def _all_ids(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
-        return [row[0] for row in connection.execute(_IDS.replace("walked", "present")).fetchall()]
+        """Return the ids that all file names give, and of the observations known by other ways.
+
+        Of touched observations the other ways are gone again, so these are left to that.
+        """
+        query = f"""
+            {_IDS.replace("walked", "present")} UNION
+            SELECT obs_id FROM search_observations
+            WHERE search = ? AND NOT EXISTS (FROM touched_in WHERE touched = apt_observation(obs_id))
+            ORDER BY id
+        """
+        return [row[0] for row in connection.execute(query, [self.search.name]).fetchall()]
 
     def _observations(self, ids: Sequence[str]) -> None:
         for start in range(0, len(ids), IDS_AT_ONCE):
@@ -204,7 +214,7 @@ _DISTANCE = "distance"
 """A column of the question, not of the observation: how far from the cone's axis it is."""
 
 _IDS = """
-    SELECT DISTINCT unnest([regexp_replace(filename, '_[^_]*$', ''), file_id(filename)]) AS id FROM walked ORDER BY id
+    SELECT DISTINCT unnest([regexp_replace(filename, '_[^_]*$', ''), file_id(filename)]) AS id FROM walked
 """
 _ALL_UNLINKED = "SELECT filename, apt_observation(filename), program_of(filename) FROM walked"
 _UNLINKED = f"""

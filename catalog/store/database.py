@@ -25,7 +25,7 @@ from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUn
 HEAD = "0001"
 """The newest schema revision that this code knows; `migrations/versions` ends with it."""
 
-_MEMORY = "512MB"
+_MEMORY = "400MB"
 _ready: set[tuple[Path, int]] = set()
 """Catalogs, with their inode, whose schema this process has found or brought to `HEAD`."""
 _in_process: defaultdict[Path, threading.RLock] = defaultdict(threading.RLock)

@@ -8,7 +8,7 @@ Every function runs in the caller's transaction and expects the rows as a relati
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import duckdb
@@ -96,7 +96,7 @@ def merge_versions(
     staged: str,
     run: int,
     constants: dict[str, object],
-    parts: Iterable[tuple[int, int]] = ((0, 2**62),),
+    parts: Callable[[], Iterable[tuple[int, int]]] = lambda: ((0, 2**62),),
 ) -> None:
     """Open a version for each staged row that is new or differs; close the one it replaces.
 
@@ -115,18 +115,18 @@ def merge_versions(
         From when on.
     constants : dict
         Values of the table's extra columns.
-    parts : iterable of (int, int)
-        Rows to lay down at once, as `Spool.in_parts` gives them; without it, all.
+    parts : callable
+        Lets the relation be some of the rows at a time, as `Spool.in_parts` does; without it, all.
     """
     columns = _ensure_columns(connection, versions, staged)
-    _compare(connection, versions, staged, columns)
+    _compare(connection, versions, staged, columns, parts)
     table, key = versions.table, versions.key
     connection.execute(
         f"""UPDATE {table} SET until_run = ? WHERE until_run IS NULL
             AND {key} IN (SELECT key FROM {versions.what}_merge WHERE differing IS NOT NULL)""",
         [run],
     )
-    for part in parts:
+    for part in parts():
         _open_versions(connection, versions, staged, part, columns, run, constants)
     note_footprints(connection, table, run)
 
@@ -235,26 +235,38 @@ def _widened(connection: duckdb.DuckDBPyConnection, versions: Versions, column: 
     return wider
 
 
-def _compare(connection: duckdb.DuckDBPyConnection, versions: Versions, staged: str, columns: list[_Column]) -> None:
+def _compare(
+    connection: duckdb.DuckDBPyConnection,
+    versions: Versions,
+    staged: str,
+    columns: list[_Column],
+    parts: Callable[[], Iterable[tuple[int, int]]],
+) -> None:
     """Make ``{what}_merge`` from the staged rows and the open versions."""
     what, key = versions.what, versions.key
     key_column = next(c for c in columns if c.kept.lower() == key)
     newest = next((c for c in columns if c.kept == versions.newest), None)
-    order = f"(-coalesce({newest.value if newest else 0}, 0), row_hash, staged_row)"
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE hashed (key VARCHAR, staged_row BIGINT, row_hash BIGINT, newest DOUBLE)"
+    )
+    for _ in parts():
+        connection.execute(
+            f"""INSERT INTO hashed
+                SELECT {key_column.value}, staged_row, {_hash(columns)}, {newest.value if newest else 0}
+                FROM {staged} s"""
+        )
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE {what}_merge AS
-            WITH hashed AS (
-                SELECT {key_column.value} AS key, staged_row, {_hash(columns)} AS row_hash, {order} AS place
-                FROM {staged} s
-            ), one_each AS (
-                SELECT key, min_by(staged_row, place) AS staged_row, min_by(row_hash, place) AS row_hash
+            WITH one_each AS (
+                SELECT key, min_by({{'row': staged_row, 'hash': row_hash}}, (-coalesce(newest, 0), row_hash)) AS chosen
                 FROM hashed GROUP BY key
             )
-            SELECT o.key, o.staged_row, o.row_hash, v.{key} IS NULL AS fresh,
-                   v.row_hash IS DISTINCT FROM o.row_hash AND v.{key} IS NOT NULL AS suspect,
+            SELECT o.key, o.chosen.row AS staged_row, o.chosen.hash AS row_hash, v.{key} IS NULL AS fresh,
+                   v.row_hash IS DISTINCT FROM o.chosen.hash AND v.{key} IS NOT NULL AS suspect,
                    CAST(NULL AS VARCHAR[]) AS differing
             FROM one_each o LEFT JOIN {versions.table} v ON v.{key} = o.key AND v.until_run IS NULL"""
     )
+    connection.execute("DROP TABLE hashed")
     suspects = connection.execute(f"SELECT count(*) FROM {what}_merge WHERE suspect").fetchone()
     if suspects is not None and suspects[0]:
         _name_differences(connection, versions, staged, columns)

@@ -69,7 +69,7 @@ class Spool:
         with _space(path):
             path.parent.mkdir(exist_ok=True)
             with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, numbered.schema, options=_LZ4) as writer:
-                writer.write_table(numbered, max_chunksize=4096)
+                writer.write_table(numbered, max_chunksize=1024)
         parts.append(numbered.schema)
         self._lengths.setdefault(name, []).append(rows.num_rows)
 
@@ -101,8 +101,11 @@ class Spool:
             files.append(str(self.folder / name / f"{number:06d}.arrow"))
             end += rows
             if end - first >= rows_at_once or number + 1 == len(lengths):
-                connection.register(name, ds.dataset(files, format="ipc", schema=schema))
+                part = ds.dataset(files, format="ipc", schema=schema)
+                # All columns, and little read ahead: a dataset would have many batches decompressed and waiting.
+                connection.register(name, part.scanner(batch_readahead=4, fragment_readahead=1))
                 yield first, end
+                pa.default_memory_pool().release_unused()
                 files, first = [], end
         self.offer(connection, name)
 
