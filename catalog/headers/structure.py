@@ -15,6 +15,7 @@ from catalog.headers.scan import BLOCK, HEADER_LIMIT, Finding, Header, Scan, Sou
 
 _KEYWORD_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 _SIGNATURE = b"SIMPLE"
+_INDICATOR = b"= "
 _MOST_AXES = 999
 
 Value = bool | int | float | str | None
@@ -110,7 +111,7 @@ def _why_not_quick(source: Source, at: int, blocks: _Blocks) -> str:
 def _mandatory(blocks: _Blocks) -> dict[str, Value]:
     """Values of the keywords that say how large the data are; of equal ones the one that astropy takes."""
     values: dict[str, Value] = {}
-    for keyword, image in _images(blocks.cards):
+    for keyword, image in _images(blocks):
         if keyword.startswith(("SIMPLE", "XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "GROUPS")) and (
             blocks.quick or keyword not in values
         ):
@@ -118,12 +119,26 @@ def _mandatory(blocks: _Blocks) -> dict[str, Value]:
     return values
 
 
-def _images(cards: bytes) -> Iterator[tuple[str, bytes]]:
-    for start in range(0, len(cards), CARD_SIZE):
-        image = cards[start : start + CARD_SIZE]
-        indicator = image.find(b"= ", 0, 10)
-        if indicator > 0:
-            yield image[:indicator].decode("latin1").strip().upper(), image
+def _images(blocks: _Blocks) -> Iterator[tuple[str, bytes]]:
+    keyword_of = _quick_keyword if blocks.quick else _patient_keyword
+    for start in range(0, len(blocks.cards), CARD_SIZE):
+        image = blocks.cards[start : start + CARD_SIZE]
+        yield keyword_of(image).upper(), image
+
+
+def _quick_keyword(image: bytes) -> str:
+    """Return the keyword as the quick reading has it, which leaves the blanks of one that is short of its place."""
+    if image[8:10] == _INDICATOR:
+        return image[:8].decode("latin1").strip()
+    return image[: max(image.find(_INDICATOR, 0, 8), 0)].decode("latin1")
+
+
+def _patient_keyword(image: bytes) -> str:
+    """Return the keyword as the second reading has it, with HIERARCH cards among the others."""
+    first = image[:8].decode("latin1").strip()
+    if first.upper() == "HIERARCH" and image[8:9] == b" " and b"=" in image:
+        return image[9 : image.index(b"=")].decode("latin1").strip()
+    return first[: max(image.find(_INDICATOR, 0, 10), 0)].strip()
 
 
 def value_of(card: Card) -> Value:
