@@ -5,7 +5,8 @@ from datetime import datetime
 import pytest
 
 from catalog.drift import outdated
-from catalog.store.database import Database
+from catalog.headers.write import ensure_columns
+from catalog.store.database import Database, quoted
 from catalog.store.schema import columns_of, make_views
 
 THEN = datetime(2022, 8, 1)
@@ -135,3 +136,33 @@ def test_the_view_names_each_keyword_that_differs_and_nothing_else(database):
         ),
         ("stale", None, None, None, "CRDS_CTX jwst_0.pmap -> jwst_1.pmap"),
     ]
+
+
+VALUES = {"VARCHAR": ("a", "b"), "BIGINT": (1, 2), "DOUBLE": (1.5, 1.6), "BOOLEAN": (True, False), "TIMESTAMP": (THEN,)}
+
+
+def test_every_keyword_that_differs_is_named_however_many_keywords_there_are(database):
+    archive(database)
+    with database.write() as connection:
+        ensure_columns(connection)
+        here, there = columns_of(connection, "local_header"), columns_of(connection, "file_version")
+        words = {word: kind for word, kind in here.items() if word != "file_id" and not word.endswith("_mjd")}
+        for word in words.keys() - there.keys():
+            connection.execute(f"ALTER TABLE file_version ADD COLUMN {quoted(word)} {words[word]}")
+        make_views(connection)
+    for filename in ("a.fits", "b.fits", "c.fits"):
+        archive(database, (filename, None, None, None, None, 1, None))
+        local(database, filename, header=(None, None, None))
+    expected = set()
+    with database.write() as connection:
+        for number, (word, kind) in enumerate(words.items()):
+            first, last = VALUES[kind][0], VALUES[kind][-1]
+            differs = first != last and number % 3 != 0
+            connection.execute(f"UPDATE file_version SET {quoted(word)} = ?", [first])
+            change = f"UPDATE local_header SET {quoted(word)} = CASE file_id WHEN 1 THEN ? WHEN 2 THEN ? END"
+            connection.execute(change, [first, last if differs else first])  # the third has none of them
+            expected |= {("b.fits", word)} if differs else set()
+    with database.read() as connection:
+        found = connection.execute("SELECT filename, keyword FROM keyword_drift").fetchall()
+    assert len(expected) > 100
+    assert sorted(found) == sorted(expected)

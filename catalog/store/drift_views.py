@@ -9,6 +9,13 @@ from catalog.store.database import quoted
 _ARCHIVE = {"checksum": "VARCHAR", "cal_ver": "VARCHAR", "crds_ctx": "VARCHAR", "date": "TIMESTAMP"}
 _SAME_NUMBER = 1e-9  # of the number: beyond what either side writes
 _SAME_TIME_DAYS = 1e-8  # about a millisecond
+_GROUP = 40
+"""Keywords compared at a time; with far fewer there are too many joins at once, with far more too large ones."""
+
+Column = tuple[str, str]
+"""Name and type."""
+Pair = tuple[Column, Column]
+"""A keyword's column of `local_header`, and that of `file_version`."""
 
 
 def make_drift_views(connection: duckdb.DuckDBPyConnection) -> None:
@@ -43,16 +50,16 @@ def _by_keyword(files: dict[str, tuple[str, str]], headers: dict[str, tuple[str,
     ]
     if not pairs:
         return "SELECT ''::VARCHAR AS path, '' AS filename, '' AS keyword, '' AS header, '' AS archive WHERE false"
-    shown = ", ".join(_shown(*pair) for pair in pairs)
+    groups = [pairs[start : start + _GROUP] for start in range(0, len(pairs), _GROUP)]
+    return _BY_KEYWORD.format(differences=" UNION ALL ".join(map(_differences, groups)))
+
+
+def _differences(group: list[Pair]) -> str:
+    shown = ", ".join(_shown(*pair) for pair in group)
     return f"""
-        SELECT path, filename, d.keyword AS keyword, d.header AS header, d.archive AS archive
-        FROM (
-            SELECT l.path, l.filename, unnest(list_filter([{shown}], lambda x: x IS NOT NULL)) AS d
-            FROM local_files l
-            JOIN local_header h USING (file_id)
-            JOIN file_version f ON f.filename = l.filename AND f.until_run IS NULL
-            WHERE {" OR ".join(_differs(*pair) for pair in pairs)}
-        )
+        SELECT file_id, unnest(list_filter([{shown}], lambda x: x IS NOT NULL)) AS d
+        FROM pair JOIN local_header h USING (file_id) JOIN file_version f ON f.rowid = pair.file_row
+        WHERE {" OR ".join(_differs(*pair) for pair in group)}
     """
 
 
@@ -81,6 +88,17 @@ _COMMENTS = {
     "keyword_drift": "keywords whose value in a file is not the one in the archive",
     "drift": "file_drift and keyword_drift (state: differs) together",
 }
+
+# A million files cannot be joined by two hundred columns a side within the memory limit, so some dozens are compared at
+# a time; what the join by name finds is kept as numbers, and names are looked up for what differs alone.
+_BY_KEYWORD = """
+WITH pair AS MATERIALIZED (
+    SELECT l.file_id, f.rowid AS file_row
+    FROM local_files l JOIN file_version f ON f.filename = l.filename AND f.until_run IS NULL
+)
+SELECT path, filename, d.keyword AS keyword, d.header AS header, d.archive AS archive
+FROM ({differences}) JOIN local_files USING (file_id)
+"""
 
 _BOTH = """
 SELECT state, path, filename, reason, NULL AS keyword, NULL AS header, NULL AS archive FROM file_drift
