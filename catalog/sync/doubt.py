@@ -91,7 +91,7 @@ def never_agreed(connection: duckdb.DuckDBPyConnection, plan: Plan) -> bool:
     """
     if plan.tallies["replace"].items < ENOUGH:
         return False
-    row = connection.execute("SELECT count(*) FROM decisions WHERE action = 'present' AND has_checksum").fetchone()
+    row = connection.execute("SELECT count(*) FROM held ANTI JOIN rest USING (path) WHERE held.has_checksum").fetchone()
     return row is not None and row[0] == 0 and not _agreed(connection)
 
 

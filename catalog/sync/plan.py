@@ -1,18 +1,20 @@
 """What a sync would do, item by item, with the reason. Nothing here reaches the network or the disk.
 
 A plan compares three tables: what is selected, what the catalog says was fetched, and what the destination
-holds. It is one SQL statement over them, so that a million items cost about what joining them costs.
+holds. A million items that are present cost about what joining them costs: the first statements read only the
+columns that tell whether an item is present, and the others are looked at in full afterwards.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from catalog.errors import UsageError
@@ -22,6 +24,9 @@ from catalog.sync.names import FLAT, PLAIN, RESERVED, Template, refusal_of_path
 ACTIONS = ("present", "check", "fetch", "resume", "replace", "out of reach")
 """``check``: on disk, but not as the catalog last saw it, so its bytes are read before anything is fetched."""
 TO_DO = ("check", "fetch", "resume", "replace")
+
+Look = Callable[[list[str]], tuple[pa.Table, pa.Table]]
+"""Lists folders of the destination, as `catalog.sync.disk.listing` does."""
 
 _SELECTED = ("data_uri", "filename", "size", "checksum", "program", "obs_id", '"dataRights"', "release_at")
 
@@ -157,7 +162,7 @@ def plan(
         ``data_uri``, ``filename``, ``size``, ``checksum``, ``program``, ``obs_id``, ``dataRights``,
         ``release_at``, and what else the template names.
     local : pyarrow.Table
-        ``path``, ``size``, ``mtime_ns``, ``checksum``, ``problem``: what the catalog last saw.
+        ``path`` (absolute), ``size``, ``mtime_ns``, ``checksum``, ``problem``: what the catalog last saw.
     disk, parts : pyarrow.Table
         As `catalog.sync.disk.listing` returns them.
     dest : Path
@@ -177,27 +182,30 @@ def plan(
         Where two products would have one path.
     """
     aim = Aim(dest, Template(template), has_token, now, free_bytes)
-    tables = {"selected": selected, "local": local, "disk": disk, "parts": parts}
     with duckdb.connect(config={"preserve_insertion_order": False}) as connection:
         quiet(connection)
-        for name, table in tables.items():
-            connection.register(name, table)
-        return decide(connection, Rows("selected"), aim)
+        connection.register("selected", selected)
+        connection.register("local", local)
+        return decide(connection, Rows("selected"), aim, lambda folders: (disk, parts))
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A table or a query in parentheses, and the values it is bound to."""
+    """A table or a query in parentheses, and the values it is bound to.
+
+    Parameters
+    ----------
+    sql : str
+        Of all columns.
+    values : mapping
+        By name.
+    undated : str
+        The same rows without ``release_at``, where that makes them cheaper.
+    """
 
     sql: str
     values: Mapping[str, object] = field(default_factory=dict)
-
-    def folders(self, connection: duckdb.DuckDBPyConnection, template: Template) -> list[str]:
-        """List the folders, relative to the destination, that files of these rows would lie in."""
-        if template.flat:
-            return [""]
-        query = f"SELECT DISTINCT {template.folder_sql()} FROM {self.sql}"
-        return [str(folder) for (folder,) in connection.execute(query, dict(self.values)).fetchall()]
+    undated: str = ""
 
 
 @dataclass(frozen=True)
@@ -211,20 +219,23 @@ class Aim:
     free_bytes: int | None = None
 
 
-def decide(connection: duckdb.DuckDBPyConnection, selected: Rows, aim: Aim) -> Plan:
-    """Make the plan of a connection's relations ``local``, ``disk`` and ``parts``, and of what is selected."""
-    bad = [[folder] for folder in selected.folders(connection, aim.template) if folder and refusal_of_path(folder)]
-    connection.execute("CREATE OR REPLACE TEMP TABLE refused_folders (folder VARCHAR)")
-    if bad:
-        connection.executemany("INSERT INTO refused_folders VALUES (?)", bad)
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW here AS {_HERE}")
-    words = {"selected": selected.sql, "folder": aim.template.folder_sql(), "columns": ", ".join(_SELECTED)}
-    query = _DECISIONS.format(**words, plain=PLAIN, reserved=RESERVED)
-    moment = aim.now or dt.datetime.now(dt.UTC).replace(tzinfo=None)
-    values = {**selected.values, "root": f"{aim.dest}/", "now": moment, "has_token": aim.has_token}
+def decide(connection: duckdb.DuckDBPyConnection, selected: Rows, aim: Aim, look: Look) -> Plan:
+    """Make the plan of what is selected, of a connection's relation ``local``, and of what is found on disk."""
+    folder = aim.template.folder_sql()
+    words = {"folder": folder, "path": "filename" if aim.template.flat else f"{folder} || '/' || filename"}
+    values = {**selected.values, "root": f"{aim.dest}/"}
+    kept = "" if aim.template.flat else f"{folder} AS folder, "
+    query = _HELD.format(path=words["path"], kept=kept, selected=selected.undated or selected.sql)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE held AS {query}", values)
+    _refuse_collisions(connection, selected, folder)
+    sizes = _look(connection, aim.template, look)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE rest AS {_REST.format(same=_SAME if sizes else 'true')}")
+    ((present, size, left),) = connection.execute(_PRESENT).fetchall()
+    tallies = dict.fromkeys(ACTIONS, Tally()) | {"present": Tally(present, size)}
+    rest = selected.sql if left else f"(FROM {selected.sql} LIMIT 0)"
+    values |= {"now": aim.now or dt.datetime.now(dt.UTC).replace(tzinfo=None), "has_token": aim.has_token}
+    query = _DECISIONS.format(**words, selected=rest, columns=", ".join(_SELECTED), plain=PLAIN, reserved=RESERVED)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE decisions AS {query}", values)
-    _refuse_collisions(connection, selected, aim.template.folder_sql())
-    tallies = dict.fromkeys(ACTIONS, Tally())
     for action, items, size in connection.execute(_TALLIES).fetchall():
         tallies[action] = Tally(items, size)
     rows = connection.execute(_WORK).to_arrow_table()
@@ -232,10 +243,29 @@ def decide(connection: duckdb.DuckDBPyConnection, selected: Rows, aim: Aim) -> P
     return Plan(aim.dest, tallies, rows, int(needed[0]) if needed else 0, aim.free_bytes)
 
 
+def _look(connection: duckdb.DuckDBPyConnection, template: Template, look: Look) -> bool:
+    """Register what the folders of ``held`` have, as ``disk`` and ``parts``, and those that cannot be used.
+
+    Says whether the listing has sizes.
+    """
+    folders = [""]
+    if not template.flat:
+        query = "SELECT DISTINCT folder FROM held ORDER BY folder"
+        folders = [str(folder) for (folder,) in connection.execute(query).fetchall()]
+    disk, parts = look(folders)
+    connection.register("disk", disk)
+    connection.register("parts", parts)
+    bad = [[folder] for folder in folders if folder and refusal_of_path(folder)]
+    connection.execute("CREATE OR REPLACE TEMP TABLE refused_folders (folder VARCHAR)")
+    if bad:
+        connection.executemany("INSERT INTO refused_folders VALUES (?)", bad)
+    return bool(disk["size"].null_count < disk.num_rows)
+
+
 def _refuse_collisions(connection: duckdb.DuckDBPyConnection, selected: Rows, folder: str) -> None:
     """Refuse two products of one path, also where only the case of letters tells them apart."""
-    total = connection.execute("SELECT count(place), count(DISTINCT place) FROM decisions").fetchone()
-    if total is None or total[0] == total[1]:
+    places = np.sort(connection.execute("SELECT place FROM held").fetchnumpy()["place"])  # quicker than DISTINCT
+    if not (places[1:] == places[:-1]).any():
         return
     row = connection.execute(
         f"""SELECT {folder} || '/' || any_value(filename), min(data_uri), max(data_uri) FROM {selected.sql}
@@ -249,40 +279,66 @@ def _refuse_collisions(connection: duckdb.DuckDBPyConnection, selected: Rows, fo
         )
 
 
-_HERE = """
-    SELECT d.path, coalesce(d.size, l.size) AS size, l.checksum,
-        l.path IS NOT NULL AND l.problem IS NULL
-            AND (d.size IS NULL OR (d.size = l.size AND d.mtime_ns = l.mtime_ns)) AS known
-    FROM disk d LEFT JOIN local l ON l.path = d.path
+_SEEN = """
+    SELECT substr(path, length($root) + 1) AS path, size, mtime_ns, checksum, problem
+    FROM local WHERE starts_with(path, $root)
+"""
+"""Keys are relative to the destination: half as long as whole paths, they are joined in less time."""
+
+_HELD = f"""
+    SELECT s.path, {{kept}}s.size, s.checksum IS NOT NULL AS has_checksum,
+        hash(lower(s.path)) AS place, l.size AS seen_size, l.mtime_ns AS seen_ns,
+        l.problem IS NULL AND CASE WHEN s.checksum IS NULL THEN (l.size <> s.size) IS NOT TRUE
+            ELSE s.checksum = l.checksum END AS agreed
+    FROM (SELECT *, {{path}} AS path FROM {{selected}}) s LEFT JOIN ({_SEEN}) l ON l.path = s.path
+"""
+"""What the catalog knows of each item; it does not need the disk, so that both can be read at the same time."""
+
+_REST = """
+    SELECT h.path, h.size, h.has_checksum
+    FROM held h LEFT JOIN disk d ON d.path = h.path
+    WHERE NOT coalesce(agreed AND d.path IS NOT NULL AND {same}, false)
+"""
+"""What is not present."""
+
+_SAME = "(d.size IS NULL OR (d.size = seen_size AND d.mtime_ns = seen_ns))"
+
+_PRESENT = """
+    SELECT h.items - r.items, (h.bytes - r.bytes)::BIGINT, r.items
+    FROM (SELECT count(*) AS items, coalesce(sum(size), 0) AS bytes FROM held) h,
+        (SELECT count(*) AS items, coalesce(sum(size), 0) AS bytes FROM rest) r
 """
 
-_DECISIONS = r"""
+_DECISIONS = (
+    r"""
     WITH placed AS (
-        SELECT {columns}, {folder} AS folder,
-            $root || CASE WHEN {folder} = '' THEN '' ELSE {folder} || '/' END || filename AS path
-        FROM {selected}
-    ), compared AS (
+        SELECT {columns}, {folder} AS folder, {path} AS path FROM {selected}
+    ), here AS (
+        SELECT d.path, coalesce(d.size, l.size) AS size, l.checksum,
+            l.path IS NOT NULL AND l.problem IS NULL
+                AND (d.size IS NULL OR (d.size = l.size AND d.mtime_ns = l.mtime_ns)) AS known
+        FROM (FROM disk SEMI JOIN rest USING (path)) d LEFT JOIN ("""
+    + _SEEN
+    + r""") l ON l.path = d.path
+    ), judging AS (
         SELECT s.*, h.path IS NOT NULL AS on_disk, h.size AS old_size, h.checksum AS old_checksum, h.known,
             CASE WHEN p.uri = s.data_uri AND p.length IS NOT DISTINCT FROM s.size
                 AND p.checksum IS NOT DISTINCT FROM s.checksum THEN p.have ELSE 0 END AS have,
             coalesce(upper(s."dataRights") NOT IN ('PUBLIC', ''), false)
                 AND (s.release_at IS NULL OR s.release_at > $now) AS exclusive
-        FROM placed s
+        FROM (FROM placed SEMI JOIN rest USING (path)) s
         LEFT JOIN here h ON h.path = s.path
         LEFT JOIN parts p ON p.path = s.path
     ), wanted AS (
         SELECT *, CASE
             WHEN NOT on_disk AND have > 0 THEN 'resume'
             WHEN NOT on_disk THEN 'fetch'
-            WHEN known AND checksum IS NOT NULL AND old_checksum IS NOT NULL
-                THEN CASE WHEN checksum = old_checksum THEN 'present' ELSE 'replace' END
+            WHEN known AND checksum IS NOT NULL AND old_checksum IS NOT NULL THEN 'replace'
             WHEN old_size <> size THEN 'replace'
-            WHEN known AND checksum IS NULL THEN 'present'
             ELSE 'check' END AS want
-        FROM compared
+        FROM judging
     ), judged AS (
         SELECT *, CASE
-            WHEN want = 'present' THEN NULL
             WHEN data_uri IS NULL THEN 'the catalog knows no file or product of this name'
             WHEN NOT regexp_full_match(filename, '{plain}') OR regexp_full_match(filename, '{reserved}')
                 OR ends_with(filename, '.') OR folder IN (SELECT folder FROM refused_folders)
@@ -293,14 +349,8 @@ _DECISIONS = r"""
             END AS obstacle
         FROM wanted
     )
-    SELECT CASE WHEN obstacle IS NULL THEN want ELSE 'out of reach' END AS action, size,
-        hash(lower(folder), lower(filename)) AS place, checksum IS NOT NULL AS has_checksum, have, old_size, exclusive,
-        CASE WHEN want <> 'present' THEN program END AS program,
-        CASE WHEN want <> 'present' THEN release_at END AS release_at,
-        CASE WHEN want <> 'present' THEN checksum END AS checksum,
-        CASE WHEN want <> 'present' THEN data_uri END AS data_uri,
-        CASE WHEN want <> 'present' THEN filename END AS filename,
-        CASE WHEN want <> 'present' THEN path END AS path,
+    SELECT CASE WHEN obstacle IS NULL THEN want ELSE 'out of reach' END AS action, data_uri, filename,
+        $root || path AS path, size, checksum, have, old_size, program, release_at, exclusive,
         CASE
             WHEN obstacle IS NOT NULL THEN obstacle
             WHEN want = 'fetch' THEN 'not on disk'
@@ -312,13 +362,14 @@ _DECISIONS = r"""
             END AS reason
     FROM judged
 """
+)
 
 _TALLIES = "SELECT action, count(*), coalesce(sum(size), 0)::BIGINT FROM decisions GROUP BY action"
 
 _WORK = """
     SELECT coalesce(data_uri, '') AS data_uri, filename, path, size, checksum, action, reason, have, program,
         release_at, exclusive
-    FROM decisions WHERE action <> 'present' ORDER BY size DESC NULLS FIRST, filename
+    FROM decisions ORDER BY size DESC NULLS FIRST, filename
 """
 
 _NEEDED = """

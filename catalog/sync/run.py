@@ -14,7 +14,7 @@ from catalog.errors import UsageError
 from catalog.store.database import Database
 from catalog.sync.apply import SyncReport, apply
 from catalog.sync.cloud import Cloud, mast_lookup
-from catalog.sync.disk import free_bytes, listing
+from catalog.sync.disk import free_bytes, looking
 from catalog.sync.doubt import LOCAL_BY_DATE, never_agreed
 from catalog.sync.events import OnEvent
 from catalog.sync.inputs import association_files, members
@@ -81,17 +81,14 @@ def _compare(
 ) -> Plan:
     """Make a plan; a second time where every checksum disagrees and none ever agreed (see `doubt`)."""
     wanted = run_sql(database, selection.sql) if selection.sql else None
-    with database.read() as connection:
+    with database.read() as connection, looking(aim.dest, aim.template) as look:
         connection.execute(f"SET memory_limit = '{_MEMORY}'")
         selected = prepare(connection, selection, wanted, inputs)
-        disk, parts = listing(aim.dest, selected.folders(connection, aim.template))
-        connection.register("disk", disk)
-        connection.register("parts", parts)
         connection.execute("CREATE TEMP VIEW local AS FROM local_files")
-        plan = decide(connection, selected, aim)
+        plan = decide(connection, selected, aim, look)
         if never_agreed(connection, plan):
             connection.execute(f"CREATE OR REPLACE TEMP VIEW local AS {LOCAL_BY_DATE}")
-            plan = replace(decide(connection, selected, aim), doubt=True)
+            plan = replace(decide(connection, selected, aim, look), doubt=True)
     return replace(plan, notes=(notes,)) if notes else plan
 
 

@@ -64,10 +64,8 @@ def _everything(database: Database, selection: Selection, template: str) -> Plan
     wanted = run_sql(database, selection.sql) if selection.sql else None
     with database.read() as connection:
         selected = prepare(connection, selection, wanted)
-        connection.register("disk", DISK.empty_table())
-        connection.register("parts", PARTS.empty_table())
         connection.execute("CREATE TEMP VIEW local AS FROM local_files WHERE false")
-        return decide(connection, selected, aim)
+        return decide(connection, selected, aim, lambda folders: (DISK.empty_table(), PARTS.empty_table()))
 
 
 def _line(item: Item) -> str:

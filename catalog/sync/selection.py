@@ -129,15 +129,16 @@ def prepare(
     chosen = _chosen(selection, wanted)
     if chosen is _CHOSEN_BY_SEARCH:
         values["search"] = selection.search
-    query = f"""(
+    complete = f"""
         WITH product AS ({_product(connection)}), file AS ({_file(connection)}), release AS ({_release(connection)}),
         known AS ({_KNOWN}), chosen AS ({chosen}), filtered AS (FROM chosen c {condition}),
-        complete AS ({"FROM filtered" if inputs is None else _WITH_INPUTS})
+        complete AS ({"FROM filtered" if inputs is None else _WITH_INPUTS})"""
+    dated = f"""
         SELECT c.* EXCLUDE (release_at, searched_name, since_run), {_RELEASED} AS release_at
         FROM complete c
         LEFT JOIN release r ON r.obs_id = CASE WHEN {_EXCLUSIVE} THEN c.obs_id END
-        LEFT JOIN runs ON runs.run = CASE WHEN {_EXCLUSIVE} THEN c.since_run END)"""
-    return Rows(query, values)
+        LEFT JOIN runs ON runs.run = CASE WHEN {_EXCLUSIVE} THEN c.since_run END"""
+    return Rows(f"({complete}{dated})", values, undated=f"({complete} FROM complete)")
 
 
 _EXCLUSIVE = "upper(c.\"dataRights\") NOT IN ('PUBLIC', '')"
