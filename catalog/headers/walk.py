@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 
 import duckdb
 import pyarrow as pa
@@ -15,6 +16,7 @@ from catalog.errors import DiskError
 FITS_ENDINGS = (".fits", ".fits.gz", ".fit", ".fit.gz", ".fts", ".fts.gz")
 ASSOCIATION_ENDING = "_asn.json"
 INDEXED_ENDINGS = (*FITS_ENDINGS, ASSOCIATION_ENDING)
+_SIGN = 1 << 63  # inodes beyond are stored as negative numbers
 
 
 @dataclass
@@ -134,11 +136,12 @@ def _look_at(entries: Iterable[os.DirEntry[str]], pending: list[str], found: Wal
                 status = entry.stat()
             except OSError:  # deleted just now, or a link to nothing
                 continue
-            if entry.is_file() and _is_text(entry.path, found):
-                path(entry.path)
+            where, number = entry.path, status.st_ino
+            if S_ISREG(status.st_mode) and (where.isascii() or _is_text(where, found)):
+                path(where)
                 size(status.st_size)
                 mtime(status.st_mtime_ns)
-                inode(status.st_ino if status.st_ino < 1 << 63 else status.st_ino - (1 << 64))
+                inode(number if number < _SIGN else number - 2 * _SIGN)
         elif entry.is_dir(follow_symlinks=False):
             pending.append(entry.path)
 
@@ -148,7 +151,7 @@ def _add(path: str, status: os.stat_result, found: Walked) -> None:
         found.path.append(path)
         found.size.append(status.st_size)
         found.mtime_ns.append(status.st_mtime_ns)
-        found.inode.append(status.st_ino if status.st_ino < 1 << 63 else status.st_ino - (1 << 64))
+        found.inode.append(status.st_ino if status.st_ino < _SIGN else status.st_ino - 2 * _SIGN)
 
 
 def _is_text(path: str, found: Walked) -> bool:
