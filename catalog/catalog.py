@@ -174,11 +174,10 @@ class Catalog(Questions):
         >>> report.fetched == report.selected, report.failures
         (True, ())
         """
-        from catalog.archive.client import MastArchive
         from catalog.sync import find_token, sync
-        from catalog.sync.asking import ask_current
+        from catalog.sync.asking import asking
 
-        with MastArchive(self.server) as archive:
+        with asking(self._database, self.server) as current:
             return sync(
                 self._database,
                 selection(search, filters),
@@ -187,7 +186,7 @@ class Catalog(Questions):
                 template=template,
                 jobs=jobs,
                 token=find_token(),
-                current=ask_current(self._database, archive),
+                current=current,
                 on_event=on_event,
             )
 
