@@ -107,9 +107,6 @@ def _merge_files(
     connection: duckdb.DuckDBPyConnection, spool: Spool, offered: dict[str, bool], search: Search, run: int
 ) -> None:
     present = PRESENT_IN if offered[PRESENT_IN] else FILES_IN if offered[FILES_IN] else None
-    if search.instrument is None:
-        _nothing_merged(connection, FILES)
-        return
     if offered[FILES_IN]:
         parts = partial(spool.in_parts, connection, FILES_IN, FILES_AT_ONCE)
         constants: dict[str, object] = {"instrument": search.instrument, "checked_run": run}
@@ -192,15 +189,34 @@ def _choose_products(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _close_unreached(connection: duckdb.DuckDBPyConnection, run: int) -> None:
-    close_versions(connection, FILES, run, "SELECT filename FROM search_file_membership WHERE until_run IS NULL")
+    """Close what nothing leads to any more; only what this run read or let go of can be so."""
+    close_versions(
+        connection,
+        FILES,
+        run,
+        """SELECT key FROM file_merge
+           UNION ALL SELECT "right" FROM search_file_membership_merge WHERE kind = 'withdrawn'""",
+        "SELECT filename FROM search_file_membership WHERE until_run IS NULL",
+    )
+    read = """SELECT key FROM observation_merge
+              UNION ALL SELECT "right" FROM search_observation_membership_merge WHERE kind = 'withdrawn'
+              UNION ALL SELECT "left" FROM observation_product_link_merge"""
     held = "SELECT obs_id FROM search_observation_membership WHERE until_run IS NULL"
-    close_versions(connection, OBSERVATIONS, run, held)
+    close_versions(connection, OBSERVATIONS, run, read, held)
     connection.execute(
         f"""UPDATE observation_product_link SET until_run = ?
-            WHERE until_run IS NULL AND obs_id NOT IN ({held})""",
+            WHERE until_run IS NULL AND obs_id IN ({read} EXCEPT {held})""",
         [run],
     )
-    close_versions(connection, PRODUCTS, run, "SELECT data_uri FROM observation_product_link WHERE until_run IS NULL")
+    close_versions(
+        connection,
+        PRODUCTS,
+        run,
+        """SELECT key FROM product_merge
+           UNION ALL SELECT data_uri FROM observation_product_link WHERE until_run = """
+        f"{run}",
+        "SELECT data_uri FROM observation_product_link WHERE until_run IS NULL",
+    )
 
 
 def _nothing_merged(connection: duckdb.DuckDBPyConnection, versions: Versions) -> None:
@@ -270,8 +286,14 @@ def _link_files(connection: duckdb.DuckDBPyConnection, run: int) -> None:
         """CREATE OR REPLACE TEMP TABLE relinked AS
             SELECT f.filename, p.obs_id FROM file_version f
             LEFT JOIN product_version p ON p.data_uri = f.dataURI AND p.until_run IS NULL
-            WHERE f.until_run IS NULL AND f.obs_id IS DISTINCT FROM p.obs_id"""
+            WHERE f.until_run IS NULL AND f.obs_id IS DISTINCT FROM p.obs_id
+              AND (f.filename IN (SELECT key FROM file_merge)
+                   OR f.dataURI IN (SELECT key FROM product_merge
+                                    UNION ALL SELECT data_uri FROM product_version WHERE until_run = ?))""",
+        [run],
     )
+    if not _count(connection, "SELECT count(*) FROM relinked"):
+        return
     connection.execute(
         """CREATE OR REPLACE TEMP TABLE linked_anew AS
             SELECT v.* REPLACE (r.obs_id AS obs_id, ? AS since_run) FROM file_version v
@@ -339,7 +361,7 @@ def _linked(connection: duckdb.DuckDBPyConnection, search: str) -> int:
     return _count(
         connection,
         """SELECT count(*) FROM files SEMI JOIN (SELECT filename FROM search_files WHERE search = ?) USING (filename)
-           WHERE data_uri IN (SELECT data_uri FROM products)""",
+           WHERE obs_id IS NOT NULL""",
         search,
     )
 

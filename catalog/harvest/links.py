@@ -31,6 +31,8 @@ from catalog.store.spool import Spool
 OBSERVATIONS_IN = "observations_in"
 
 IDS_AT_ONCE = 1000
+FILES_OF_IDS = 10 * IDS_AT_ONCE
+"""So many files hardly ever give fewer ids than one question can hold."""
 PROGRAMS_AT_ONCE = 20
 
 OnDone = Callable[[str, int, int], None]
@@ -78,9 +80,9 @@ class Walk:
         """Spool the observations and products that the spooled files lead to."""
         with self._known() as connection:
             ids = [row[0] for row in connection.execute(f"{_IDS} ORDER BY id").fetchall()]
-            wider = self._all_ids(connection) if not self.full and ids else ids
-        if not self.full and len(wider) <= IDS_AT_ONCE:  # one question for all costs no more than one for some
-            ids = wider
+            if ids and not self.full and self.spool.rows(PRESENT_IN) <= FILES_OF_IDS:
+                wider = self._all_ids(connection)
+                ids = wider if len(wider) <= IDS_AT_ONCE else ids  # one question for all costs no more than for some
         if not ids:
             return
         self._observations(ids)

@@ -25,7 +25,9 @@ from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUn
 HEAD = "0001"
 """The newest schema revision that this code knows; `migrations/versions` ends with it."""
 
-_MEMORY = "400MB"
+_THREADS = os.cpu_count() or 1
+_MEMORY_READING, _MEMORY_WRITING = f"{max(512, 128 * _THREADS)}MB", f"{max(320, 100 * _THREADS)}MB"
+"""DuckDB's own; each of its threads needs some."""
 _ready: set[tuple[Path, int]] = set()
 """Catalogs, with their inode, whose schema this process has found or brought to `HEAD`."""
 _in_process: defaultdict[Path, threading.RLock] = defaultdict(threading.RLock)
@@ -184,7 +186,7 @@ class Database:
 
     def _connect(self, read_only: bool) -> duckdb.DuckDBPyConnection:
         settings: dict[str, Any] = {
-            "memory_limit": _MEMORY,
+            "memory_limit": _MEMORY_READING if read_only else _MEMORY_WRITING,
             "temp_directory": f"{self.path}.tmp",
             "default_block_size": "65536",  # tables of 200 columns would take 200 larger ones for a few rows
             "preserve_insertion_order": False,

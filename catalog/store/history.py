@@ -306,17 +306,21 @@ def _text(name: str) -> str:
     return "'" + name.replace("'", "''") + "'"
 
 
-def close_versions(connection: duckdb.DuckDBPyConnection, versions: Versions, run: int, reached: str) -> None:
+def close_versions(
+    connection: duckdb.DuckDBPyConnection, versions: Versions, run: int, doubtful: str, reached: str
+) -> None:
     """Close the open versions that nothing reaches any more.
 
     Parameters
     ----------
+    doubtful : str
+        A query of the keys that this run may have left unreached.
     reached : str
         A query of the keys that something reaches.
     """
     connection.execute(
-        f"""UPDATE {versions.table} SET until_run = ? WHERE until_run IS NULL
-            AND {versions.key} NOT IN (SELECT key FROM ({reached}) AS r(key) WHERE key IS NOT NULL)""",
+        f"""UPDATE {versions.table} SET until_run = ? WHERE until_run IS NULL AND {versions.key} IN (
+                SELECT key FROM ({doubtful}) AS d(key) EXCEPT SELECT key FROM ({reached}) AS r(key))""",
         [run],
     )
 
