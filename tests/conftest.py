@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from catalog.archive.client import MastArchive, Waiting
 from catalog.archive.retry import Patience
@@ -21,6 +22,10 @@ from catalog.store.database import Database
 
 SOSS = ("category=COM,ERS", "exp_type=NIS_SOSS", "tsovisit=T", "date_obs_mjd=2022-06-01..2022-08-04")
 QUICK = Patience(attempts=4, first_pause=0.01, longest_pause=0.05)
+
+# No time is asserted, that of making examples neither: the first text on a new machine waits for tables of Unicode.
+settings.register_profile("mastlake", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mastlake")
 
 
 @pytest.fixture
