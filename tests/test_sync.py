@@ -587,7 +587,7 @@ HEADER_VALUES = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     status=st.sampled_from([200, 206, 301, 302, 304, 307, 400, 401, 403, 404, 416, 429, 500, 503, 999]),
     headers=st.lists(st.tuples(st.sampled_from(HEADER_NAMES), HEADER_VALUES), max_size=6),
