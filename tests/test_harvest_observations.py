@@ -110,18 +110,30 @@ def test_a_full_harvest_reads_products_that_changed_without_a_trace(
     assert state(database) == state(fresh)
 
 
-def test_observations_that_leave_are_withdrawn_and_history_keeps_them(
+def test_observations_that_leave_are_withdrawn_and_those_that_come_back_are_returned(
     database: Database, own_sky: Simulator, connect: Connect
 ) -> None:
     search = Search.observations("soss", ["instrument_name=NIRISS*", "calib_level=3"])
     first = harvest(database, connect(own_sky.url), search, patience=QUICK).run
-    own_sky.withdraw(own_sky.filenames("niriss"))
+    left = column(database, "SELECT obs_id FROM observations ORDER BY obs_id LIMIT 2")
+
+    def let(gone: bool) -> None:
+        with own_sky.state.lock:
+            own_sky.state.con.execute("UPDATE observation SET _gone = ? WHERE list_contains(?, obs_id)", [gone, left])
+
+    let(gone=True)
     second = harvest(database, connect(own_sky.url), search, patience=QUICK).run
-    if second.withdrawn:
-        assert column(database, f"SELECT count(*) FROM observations_at({first.run})") == [first.observations]
-        what = "SELECT count(*) FROM changes WHERE run = 2 AND kind = 'withdrawn' AND what = 'observation'"
-        assert column(database, what) == [second.withdrawn]
-    assert column(database, "SELECT count(*) FROM observations") == [first.observations - second.withdrawn]
+    assert (second.withdrawn, second.observations) == (2, first.observations - 2)
+    assert column(database, "SELECT count(*) FROM observations") == [first.observations - 2]
+    assert column(database, "SELECT count(*) FROM observations_at(1)") == [first.observations]
+    told = "SELECT key FROM changes WHERE run = 2 AND kind = 'withdrawn' AND what = 'observation' ORDER BY key"
+    assert column(database, told) == left
+    orphans = "SELECT count(*) FROM observation_products ANTI JOIN observations USING (obs_id)"
+    assert column(database, orphans) == [0]
+    let(gone=False)
+    third = harvest(database, connect(own_sky.url), search, patience=QUICK).run
+    assert (third.returned, third.new, third.observations) == (2, 0, first.observations)
+    assert third.products == first.products
 
 
 def test_keyword_and_observation_searches_share_what_they_find(
