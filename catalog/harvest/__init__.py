@@ -103,15 +103,7 @@ def harvest(
             def on_done(stage: str, done: int, total: int) -> None:
                 tell(Progress(search.name, stage, done, total))
 
-            walk = Walk(
-                database=database,
-                archive=archive,
-                patience=patience,
-                spool=spool,
-                search=search,
-                full=full,
-                on_done=on_done,
-            )
+            walk = Walk(database, archive, patience, spool, search, full, on_done)
             if search.instrument is None:
                 walk.from_observations()
             else:
