@@ -6,8 +6,8 @@ import math
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,8 +87,16 @@ def _executed(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[
         try:
             return running.result()
         except KeyboardInterrupt:
-            connection.interrupt()
+            _interrupt(connection, running)
             raise
+
+
+def _interrupt(connection: duckdb.DuckDBPyConnection, running: Future[Any]) -> None:
+    """Interrupt until the statement ends: DuckDB forgets an interrupt that comes just before a statement starts."""
+    while not running.done():
+        with suppress(KeyboardInterrupt):  # a second Ctrl-C asks for what is being done
+            connection.interrupt()
+            wait([running], timeout=0.05)
 
 
 def rows(database: Database, sql: str, values: Sequence[object] = ()) -> pa.Table:
