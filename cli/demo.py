@@ -97,13 +97,18 @@ class _Stage:
         """Print a command and run it; one that fails ends the demo."""
         from .main import run
 
-        say(f"$ mastlake {shlex.join(words)}")
+        say(f"$ mastlake {' '.join(map(_typed, words))}")
         try:
             run(["--catalog", "mastlake.duckdb", "--server", self.server, *words])
         except SystemExit as left:
             if left.code:
                 raise
         sys.stdout.flush()
+
+
+def _typed(word: str) -> str:
+    """Write a word as people type it: SQL holds single quotes, so it stands in double ones."""
+    return f'"{word}"' if "'" in word and not set(word) & set('"$`\\\\!') else shlex.quote(word)
 
 
 def _fresh(folder: Path) -> None:

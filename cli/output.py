@@ -42,8 +42,7 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, wrap: Se
     values = [list(row) for row in rows]
     console = Console()
     if not console.is_terminal:
-        table = _table(columns, values)
-        Console(width=Console(width=100_000).measure(table).maximum).print(table)
+        sys.stdout.write(_whole(columns, values))
         return
     widths = _fitted(columns, values, wrap, console.width)
     console.print(_table(columns[: len(widths)], values, widths, wrap))
@@ -116,13 +115,18 @@ def _table(
 
 def page_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print a table in its full width, through the pager where it is larger than the terminal."""
+    page(_whole(columns, list(rows)))
+
+
+def _whole(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a table in its full width."""
     from rich.console import Console
 
     table = _table(columns, rows)
     console = Console(width=max(Console(width=100_000).measure(table).maximum, 1))
     with console.capture() as capture:
         console.print(table)
-    page("\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n")
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
 def page(text: str) -> None:

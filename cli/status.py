@@ -60,7 +60,8 @@ def _page(chosen: Settings, found: Overview, counts: dict[str, int]) -> None:
         )
     typer.echo(f"archive  {chosen.server}")
     rows: list[list[Any]] = [
-        [one.name, one.instrument or "observations", one.files, one.linked, one.run, shown(one.harvested_at)] for one in found.searches
+        [one.name, one.instrument or "observations", one.files, one.linked, one.run, shown(one.harvested_at)]
+        for one in found.searches
     ]
     columns = ["search", "of", "files", "linked", "last run", "harvested (UTC)"]
     if counts:
