@@ -84,11 +84,9 @@ _PRODUCT_COLUMNS: Mapping[str, str] = {
 
 def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:
     """Write the comments anew; views and macros lose theirs whenever they are made anew."""
-    for table, comment in TABLES.items():
-        connection.execute(f"COMMENT ON TABLE {table} IS {_literal(comment)}")
+    comments = [f"COMMENT ON TABLE {table} IS {_literal(comment)}" for table, comment in TABLES.items()]
     for kind, macros in (("MACRO", _MACROS), ("MACRO TABLE", _TABLE_MACROS)):
-        for macro, comment in macros.items():
-            connection.execute(f"COMMENT ON {kind} {macro} IS {_literal(comment)}")
+        comments += [f"COMMENT ON {kind} {macro} IS {_literal(comment)}" for macro, comment in macros.items()]
     fixed = {(table.name, one.name): one.comment for table in metadata.tables.values() for one in table.columns}
     elsewhere = {column: comment for (_, column), comment in fixed.items() if comment}
     bare = connection.execute(
@@ -101,7 +99,8 @@ def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:
         else:
             meaning = _meaning(str(relation), str(column)) or elsewhere.get(column)
         if meaning:
-            connection.execute(f"COMMENT ON COLUMN {relation}.{quoted(str(column))} IS {_literal(meaning)}")
+            comments.append(f"COMMENT ON COLUMN {relation}.{quoted(str(column))} IS {_literal(meaning)}")
+    connection.execute(";".join(comments))
 
 
 def _meaning(relation: str, column: str) -> str | None:
