@@ -37,22 +37,27 @@ class Cut:
         Every value lies between.
     step : float
         Values nearer than this count as one.
+    likely : tuple of float, optional
+        Where nearly all values lie; narrowing down to it by halves would take many questions.
     """
 
     column: str
     low: float
     high: float
     step: float
+    likely: tuple[float, float] | None = None
 
 
+_MISSION = (59_573.0, 63_000.0)
+"""From JWST's launch to the year 2031, MJD; what lies outside is found as well."""
 FILE_CUTS = (
-    Cut("date_obs_mjd", 0.0, 200_000.0, 1e-7),
-    Cut("ingestCompletionDate_mjd", 0.0, 200_000.0, 1e-7),
+    Cut("date_obs_mjd", 0.0, 200_000.0, 1e-7, _MISSION),
+    Cut("ingestCompletionDate_mjd", 0.0, 200_000.0, 1e-7, _MISSION),
     Cut("ArchiveFileID", 0, 1e12, 1),
 )
 """Of files, tried in order; MJD 200,000 is in the year 2406. The date of observation comes first: it stays when a
 file is processed again in the middle of a harvest, and rows that are asked about together come to lie together."""
-OBSERVATION_CUTS = (Cut("t_min", 0.0, 200_000.0, 1e-7), Cut("objID", 0, 1e12, 1))
+OBSERVATION_CUTS = (Cut("t_min", 0.0, 200_000.0, 1e-7, _MISSION), Cut("objID", 0, 1e12, 1))
 """Of observations; those that are only planned may have no time."""
 
 
@@ -156,7 +161,7 @@ class Whole:
         if covered != total and covered != (total := self.count(query)):  # nulls lie in no range
             yield from self._split(query, total, size, rest)
             return
-        stack = [(cut.low, cut.high, total)]
+        stack = self._stretches(query, cut, total)
         while stack:
             low, high, rows = stack.pop()
             part = _within(query, cut, low, high)
@@ -169,8 +174,19 @@ class Whole:
                 middle = low + (high - low) / 2
                 upper = math.nextafter(middle, math.inf)
                 left = self.count(_within(query, cut, low, middle))
-                right = self.count(_within(query, cut, upper, high))
+                right = rows - left  # proven with the rows; only a part that seems empty would never be asked for
+                if right <= 0:
+                    right = self.count(_within(query, cut, upper, high))
                 stack += [(upper, high, right), (low, middle, left)]
+
+    def _stretches(self, query: Query, cut: Cut, total: int) -> list[tuple[float, float, int]]:
+        """Return ranges that together are all of a cut, the last first, and how many rows each has."""
+        if cut.likely is None:
+            return [(cut.low, cut.high, total)]
+        first, last = cut.likely
+        before, after = math.nextafter(first, -math.inf), math.nextafter(last, math.inf)
+        ranges = ((after, cut.high), (first, last), (cut.low, before))
+        return [(low, high, self.count(_within(query, cut, low, high))) for low, high in ranges]
 
     def _prove(self, part: Part, columns: Sequence[str], size: int) -> pa.Table:
         """Ask until the rows are as many as the archive counts, and none stands twice."""
