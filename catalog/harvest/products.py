@@ -19,6 +19,7 @@ PRODUCTS_IN = "products_in"
 READ_IN = "read_in"
 
 FIRST_BATCH, LARGEST_BATCH = 16, 128
+STEADY = 8
 AT_ONCE = 2
 """Batches under way at the same time."""
 LOST_IN_A_ROW = 3
@@ -27,18 +28,29 @@ LOST_IN_A_ROW = 3
 
 @dataclass
 class Pace:
-    """How many observations one product query asks for: half after a failure, more after each success."""
+    """How many observations one product query asks for: half after a failure, more after each success.
+
+    A size that failed is not tried again soon: sizes first come back to midway between what succeeded and what
+    failed, and from there rise by one in every `STEADY` successes, or sooner while they are small.
+    """
 
     size: int = FIRST_BATCH
     ceiling: int = LARGEST_BATCH
+    _largest: int = 0  # that has succeeded
+    _steady: int = 0  # successes at the ceiling
 
     def slower(self, failed: int) -> None:
         """Ask for half as many, and for a while not for as many as failed."""
-        self.size, self.ceiling = max(1, min(self.size, failed // 2)), max(1, min(self.ceiling, failed - 1))
+        self._largest = min(self._largest, failed - 1)
+        self.ceiling = max(1, min(self.ceiling, (self._largest + failed) // 2))
+        self.size, self._steady = max(1, min(self.size, failed // 2, self.ceiling)), 0
 
-    def faster(self) -> None:
+    def faster(self, succeeded: int) -> None:
         """Ask for half as many again, up to a ceiling that rises slowly."""
-        self.ceiling = min(LARGEST_BATCH, self.ceiling + 1)
+        self._largest = max(self._largest, succeeded)
+        self._steady += succeeded >= self.ceiling
+        if self._steady >= min(STEADY, self.ceiling) and self.ceiling < LARGEST_BATCH:
+            self.ceiling, self._steady = self.ceiling + 1, 0
         self.size = min(self.ceiling, self.size + max(1, self.size // 2))
 
 
@@ -126,7 +138,7 @@ class ProductReader:
             return []
         keep(rows)
         self.spool.add(READ_IN, pa.table({"obs_id": batch}))
-        self._pace.faster()
+        self._pace.faster(len(batch))
         self._lost_in_a_row = 0
         return []
 
