@@ -122,6 +122,32 @@ def test_an_incremental_harvest_ends_where_a_full_one_does(
         own_sky.advance()
 
 
+def test_a_search_that_matched_nothing_at_first_links_the_files_it_finds_later(
+    database: Database, own_sky: Simulator, connect: Connect, tmp_path: Any
+) -> None:
+    search, names = Search.parse("n", "niriss", []), own_sky.filenames("niriss")
+    own_sky.withdraw(names)
+    assert harvest(database, connect(own_sky.url), search, patience=QUICK).run.files == 0
+    own_sky.restore(names)
+    run = harvest(database, connect(own_sky.url), search, patience=QUICK).run
+    assert (run.kind, run.new, run.linked) == ("incremental", len(names), len(names))
+    fresh = Database(tmp_path / "fresh.duckdb")
+    harvest(fresh, connect(own_sky.url), search, patience=QUICK)
+    assert state(database) == state(fresh)
+
+
+def test_a_search_that_matches_nothing_any_more_lets_go_of_all_it_had(
+    database: Database, own_sky: Simulator, connect: Connect
+) -> None:
+    search, names = Search.parse("n", "niriss", []), own_sky.filenames("niriss")
+    harvest(database, connect(own_sky.url), search, patience=QUICK)
+    own_sky.withdraw(names)
+    run = harvest(database, connect(own_sky.url), search, patience=QUICK).run
+    assert (run.files, run.withdrawn, run.products) == (0, len(names), 0)
+    with database.read() as connection:
+        assert connection.execute("SELECT count(*) FROM files").fetchone() == (0,)
+
+
 def test_a_file_that_leaves_and_comes_back_is_withdrawn_then_returned(
     database: Database, own_sky: Simulator, connect: Connect
 ) -> None:

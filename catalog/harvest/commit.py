@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from catalog.harvest.links import OBSERVATIONS_IN
 from catalog.harvest.products import PRODUCTS_IN, READ_IN
-from catalog.harvest.reconcile import FILES_IN, PRESENT_IN, TOUCHED_IN
+from catalog.harvest.reconcile import FILES_IN, MOVED_IN, TOUCHED_IN
 from catalog.search import Search
 from catalog.store.history import (
     FILES,
@@ -89,9 +89,9 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
     run = next_run(connection)
     offered = {
         name: spool.offer(connection, name)
-        for name in (FILES_IN, PRESENT_IN, TOUCHED_IN, OBSERVATIONS_IN, PRODUCTS_IN, READ_IN)
+        for name in (FILES_IN, MOVED_IN, TOUCHED_IN, OBSERVATIONS_IN, PRODUCTS_IN, READ_IN)
     }
-    _merge_files(connection, spool, offered, search, run)
+    _merge_files(connection, spool, offered, harvested, run)
     _merge_observations(connection, offered, harvested, run)
     _merge_products(connection, spool, offered, run)
     _close_unreached(connection, run)
@@ -104,12 +104,11 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
 
 
 def _merge_files(
-    connection: duckdb.DuckDBPyConnection, spool: Spool, offered: dict[str, bool], search: Search, run: int
+    connection: duckdb.DuckDBPyConnection, spool: Spool, offered: dict[str, bool], harvested: Harvested, run: int
 ) -> None:
-    present = PRESENT_IN if offered[PRESENT_IN] else FILES_IN if offered[FILES_IN] else None
     if offered[FILES_IN]:
         parts = partial(spool.in_parts, connection, FILES_IN, FILES_AT_ONCE)
-        constants: dict[str, object] = {"instrument": search.instrument, "checked_run": run}
+        constants: dict[str, object] = {"instrument": harvested.search.instrument, "checked_run": run}
         merge_versions(connection, FILES, FILES_IN, run, constants, parts)
         connection.execute(
             """UPDATE file_version SET checked_run = ? WHERE until_run IS NULL
@@ -118,14 +117,18 @@ def _merge_files(
         )
     else:
         _nothing_merged(connection, FILES)
-    if offered[PRESENT_IN] and offered[FILES_IN]:  # a light row whose whole row was gone a moment later is no file
-        held = "SELECT filename FROM file_version WHERE until_run IS NULL"
-        now = f"SELECT {_text(search.name)}, filename FROM {present} WHERE filename IN ({held})"
-    elif present:
-        now = f"SELECT {_text(search.name)}, filename FROM {present}"
-    else:
-        now = "SELECT NULL, NULL WHERE false"
-    merge_links(connection, SEARCH_FILES, now, f"search = {_text(search.name)}", run)
+    name = _text(harvested.search.name)
+    now, scope = "SELECT NULL, NULL WHERE false", f"search = {name}"
+    if harvested.full and offered[FILES_IN]:
+        now = f"SELECT {name}, filename FROM {FILES_IN}"
+    elif offered[MOVED_IN]:  # a light row whose whole row was gone a moment later is no file
+        moved = f"SELECT filename FROM {MOVED_IN}"
+        held = f"SELECT filename FROM file_version WHERE until_run IS NULL AND filename IN ({moved})"
+        now = f"SELECT {name}, filename FROM {MOVED_IN} WHERE joined AND filename IN ({held})"
+        scope += f" AND filename IN ({moved})"
+    elif not harvested.full:
+        scope = "false"
+    merge_links(connection, SEARCH_FILES, now, scope, run)
 
 
 def _merge_observations(

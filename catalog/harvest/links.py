@@ -22,7 +22,7 @@ from catalog.archive.partition import OBSERVATION_CUTS, Whole
 from catalog.archive.retry import Patience
 from catalog.errors import Incomplete
 from catalog.harvest.products import PRODUCTS_IN, ProductReader
-from catalog.harvest.reconcile import FILES_IN, PRESENT_IN, TOUCHED_IN
+from catalog.harvest.reconcile import FILES_IN, PRESENT_IN, TOUCHED_IN, WALKED_IN
 from catalog.search import Search
 from catalog.store.database import Database
 from catalog.store.schema import columns_of
@@ -207,8 +207,10 @@ class Walk:
             connection.execute(f"CREATE TEMP VIEW present AS {present}")
             if not self.spool.offer(connection, TOUCHED_IN):
                 connection.execute("CREATE TEMP TABLE touched_in (touched VARCHAR)")
-            touched = "" if self.full else "WHERE apt_observation(filename) IN (SELECT touched FROM touched_in)"
-            connection.execute(f"CREATE TEMP VIEW walked AS SELECT filename FROM present {touched}")
+            walked = "present" if self.full else WALKED_IN
+            if not self.full and not self.spool.offer(connection, WALKED_IN):
+                connection.execute(f"CREATE TEMP TABLE {WALKED_IN} (filename VARCHAR)")
+            connection.execute(f"CREATE TEMP VIEW walked AS SELECT filename FROM {walked}")
             yield connection
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import duckdb
 import pyarrow as pa
 
 from catalog.archive.client import Query
@@ -24,7 +25,9 @@ from catalog.store.spool import Spool
 
 FILES_IN = "files_in"
 PRESENT_IN = "present_in"
+MOVED_IN = "moved_in"
 TOUCHED_IN = "touched_in"
+WALKED_IN = "walked_in"
 
 INGEST = "ingestCompletionDate_mjd"
 LIGHT = ("checksum", "isStale", INGEST)
@@ -60,8 +63,9 @@ def read_files(database: Database, whole: Whole, saved: SavedSearch, full: bool,
     full : bool
         Read all.
     spool : Spool
-        Gets the rows as `FILES_IN`; and where not all were read, the light list of all files as `PRESENT_IN`, and
-        the observations that they touch as `TOUCHED_IN`.
+        Gets the rows as `FILES_IN`; and where not all were read, the light list of all files as `PRESENT_IN`, what
+        joined and left the search as `MOVED_IN`, the observations that all changes touch as `TOUCHED_IN`, and the
+        files of these as `WALKED_IN`.
     on_rows : callable
         Called with rows so far, and rows in all.
     """
@@ -104,60 +108,69 @@ def _named(rows: pa.Table) -> pa.Table:
     return rows.rename_columns(["filename" if name == "fileName" else name for name in rows.column_names])
 
 
-_DIFFERING = """
-    CREATE OR REPLACE TEMP TABLE differing AS
-    SELECT p.filename, p.ingestCompletionDate_mjd AS ingest_mjd FROM present_in p
-    LEFT JOIN file_version v ON v.filename = p.filename AND v.until_run IS NULL
-    WHERE v.filename IS NULL OR v.checksum IS DISTINCT FROM p.checksum OR v.isStale IS DISTINCT FROM p.isStale
-       OR v.ingestCompletionDate_mjd IS DISTINCT FROM p.ingestCompletionDate_mjd
+_NO_VERSIONS = """
+    SELECT NULL::VARCHAR AS filename, NULL::VARCHAR AS checksum, NULL::BOOLEAN AS isStale,
+           NULL::DOUBLE AS ingestCompletionDate_mjd, NULL::INTEGER AS checked_run WHERE false
 """
+_COMPARED = """
+    CREATE TEMP TABLE compared AS
+    WITH member AS (SELECT filename FROM search_file_membership WHERE search = $search AND until_run IS NULL)
+    SELECT coalesce(p.filename, m.filename) AS filename, p.ingestCompletionDate_mjd AS ingest_mjd, v.checked_run,
+           m.filename IS NULL AS joined, p.filename IS NULL AS gone,
+           p.filename IS NOT NULL AND (
+               v.filename IS NULL OR v.checksum IS DISTINCT FROM p.checksum OR v.isStale IS DISTINCT FROM p.isStale
+               OR v.ingestCompletionDate_mjd IS DISTINCT FROM p.ingestCompletionDate_mjd) AS differs
+    FROM present_in p FULL JOIN member m ON m.filename = p.filename
+    LEFT JOIN ({versions}) v ON v.filename = p.filename
+"""
+_MOVED = "SELECT filename, joined FROM compared WHERE joined OR gone"
 _TOUCHED = """
-    WITH members AS (SELECT filename FROM search_file_membership WHERE search = $search AND until_run IS NULL),
-    joined_or_left AS (
-        SELECT filename FROM members ANTI JOIN present_in USING (filename)
-        UNION ALL SELECT filename FROM present_in ANTI JOIN members USING (filename)
-    )
     SELECT DISTINCT apt_observation(name) AS touched FROM (
-        SELECT filename AS name FROM differing UNION ALL SELECT filename FROM joined_or_left
+        SELECT filename AS name FROM compared WHERE differs OR joined OR gone
         UNION ALL SELECT key FROM pending WHERE what = 'products' AND search = $search
     )
 """
+_WALKED = """
+    SELECT DISTINCT filename FROM compared
+    WHERE NOT gone AND apt_observation(filename) IN (SELECT touched FROM touched_in)
+"""
 _CHECKED_LONGEST_AGO = """
-    SELECT p.filename FROM present_in p
-    JOIN file_version v ON v.filename = p.filename AND v.until_run IS NULL
-    ANTI JOIN differing d ON d.filename = p.filename
-    ORDER BY v.checked_run, hash(p.filename) LIMIT $share
+    SELECT filename FROM compared WHERE NOT gone AND NOT differs ORDER BY checked_run, hash(filename) LIMIT $share
+"""
+_RECENT = """
+    SELECT min(ingest_mjd), count(*),
+           (SELECT count(*) FROM compared WHERE NOT gone AND ingest_mjd >= min(d.ingest_mjd))
+    FROM compared d WHERE differs AND ingest_mjd >= $since
+"""
+_REST = """
+    SELECT filename FROM compared WHERE differs AND (NOT $by_range OR coalesce(ingest_mjd < $first, true))
+    ORDER BY filename
 """
 
 
 def _needed(database: Database, saved: SavedSearch, spool: Spool) -> Needed:
+    """Compare the light list with the catalog, once; spool what differs, and say which rows must be read."""
+    name = saved.search.name
     with database.read() as connection:
-        if not spool.offer(connection, PRESENT_IN):
-            connection.execute("CREATE TEMP TABLE present_in AS SELECT '' AS filename WHERE false")
-            rows = connection.execute(
-                "SELECT DISTINCT apt_observation(filename) AS touched FROM search_files WHERE search = ?",
-                [saved.search.name],
-            )
-            spool.add(TOUCHED_IN, rows.to_arrow_table())
-            return Needed([], None)
-        if "checksum" not in columns_of(connection, "file_version"):  # no search has ever matched a file
-            return Needed([], 0.0)
-        connection.execute(_DIFFERING)
-        spool.add(TOUCHED_IN, connection.execute(_TOUCHED, {"search": saved.search.name}).to_arrow_table())
-        share = max(_REREAD_FLOOR, min(NAMES_AT_ONCE, int(spool.rows(PRESENT_IN) * _REREAD_SHARE)))
-        reread = connection.execute(_CHECKED_LONGEST_AGO, {"share": share}).fetchall()
-        since = None if saved.cursor_mjd is None else saved.cursor_mjd - _OVERLAP
-        row = connection.execute(
-            """SELECT min(ingest_mjd), count(*),
-                      (SELECT count(*) FROM present_in WHERE ingestCompletionDate_mjd >= min(d.ingest_mjd))
-               FROM differing d WHERE ingest_mjd >= ?""",
-            [since],
-        ).fetchone()
-        assert row is not None
-        first, recent, in_range = row
-        by_range = recent > NAMES_AT_ONCE and in_range <= 1.5 * recent
-        rest = connection.execute(
-            "SELECT filename FROM differing WHERE NOT ? OR coalesce(ingest_mjd < ?, true) ORDER BY filename",
-            [by_range, first],
-        ).fetchall()
-        return Needed([name for (name,) in rest + reread], first if by_range else None)
+        if not spool.offer(connection, PRESENT_IN):  # the search matches nothing any more
+            connection.execute(f"CREATE TEMP TABLE present_in AS {_NO_VERSIONS}")
+        known = "checksum" in columns_of(connection, "file_version")  # a search has matched a file before
+        versions = "FROM file_version WHERE until_run IS NULL" if known else _NO_VERSIONS
+        connection.execute(_COMPARED.format(versions=versions), {"search": name})
+        spool.add(MOVED_IN, connection.execute(_MOVED).to_arrow_table())
+        spool.add(TOUCHED_IN, connection.execute(_TOUCHED, {"search": name}).to_arrow_table())
+        if spool.offer(connection, TOUCHED_IN):
+            spool.add(WALKED_IN, connection.execute(_WALKED).to_arrow_table())
+        return _rows_to_read(connection, saved, spool.rows(PRESENT_IN)) if known else Needed([], 0.0)
+
+
+def _rows_to_read(connection: duckdb.DuckDBPyConnection, saved: SavedSearch, files: int) -> Needed:
+    share = max(_REREAD_FLOOR, min(NAMES_AT_ONCE, int(files * _REREAD_SHARE)))
+    reread = connection.execute(_CHECKED_LONGEST_AGO, {"share": share}).fetchall()
+    since = None if saved.cursor_mjd is None else saved.cursor_mjd - _OVERLAP
+    row = connection.execute(_RECENT, {"since": since}).fetchone()
+    assert row is not None
+    first, recent, in_range = row
+    by_range = recent > NAMES_AT_ONCE and in_range <= 1.5 * recent
+    rest = connection.execute(_REST, {"by_range": by_range, "first": first}).fetchall()
+    return Needed([name for (name,) in rest + reread], first if by_range else None)
