@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from catalog.harvest.links import OBSERVATIONS_IN
 from catalog.harvest.products import PRODUCTS_IN, READ_IN
-from catalog.harvest.reconcile import FILES_IN, MOVED_IN, TOUCHED_IN
+from catalog.harvest.reconcile import FILES_IN, INGEST, MOVED_IN, TOUCHED_IN
 from catalog.search import Search
 from catalog.store.history import (
     FILES,
@@ -170,20 +170,22 @@ def _choose_products(connection: duckdb.DuckDBPyConnection) -> None:
     The row of the first owner (lowest ``obs_id``) counts, so that the choice does not depend on which observations
     were asked in this run: a row of a lower owner is kept as long as an observation that was not asked lists it.
     """
-    known = columns_of(connection, "product_version")
-    lower = (
-        """WHERE NOT EXISTS (
-               SELECT 1 FROM product_version v JOIN observation_product_link l
-               ON l.data_uri = v.data_uri AND l.until_run IS NULL AND v.until_run IS NULL
-               WHERE v.data_uri = c.data_uri AND v.obs_id < c.obs_id
-                 AND l.obs_id NOT IN (SELECT obs_id FROM read_in WHERE obs_id IS NOT NULL))"""
-        if "obs_id" in known
-        else ""
-    )
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE chosen_product AS
-            SELECT c.* FROM (SELECT data_uri, min(obs_id) AS obs_id FROM {PRODUCTS_IN} GROUP BY data_uri) c {lower}"""
+            SELECT data_uri, min(obs_id) AS obs_id FROM {PRODUCTS_IN} GROUP BY data_uri"""
     )
+    if "obs_id" in columns_of(connection, "product_version"):
+        connection.execute(
+            """CREATE OR REPLACE TEMP TABLE lower_owner AS
+                SELECT c.data_uri FROM product_version v JOIN chosen_product c ON c.data_uri = v.data_uri
+                WHERE v.until_run IS NULL AND v.obs_id < c.obs_id"""
+        )
+        connection.execute(
+            """DELETE FROM chosen_product WHERE data_uri IN (
+                SELECT data_uri FROM observation_product_link
+                WHERE until_run IS NULL AND data_uri IN (SELECT data_uri FROM lower_owner)
+                  AND obs_id NOT IN (SELECT obs_id FROM read_in WHERE obs_id IS NOT NULL))"""
+        )
     connection.execute(
         f"""CREATE OR REPLACE TEMP VIEW product_rows AS
             SELECT p.* EXCLUDE (parent, parent_obsid) FROM {PRODUCTS_IN} p
@@ -267,8 +269,9 @@ def _note_changes(connection: duckdb.DuckDBPyConnection, search: Search, run: in
                 WHERE m.fresh
                 UNION ALL SELECT $run, 'changed', '{what}', key, differing FROM {what}_merge WHERE differing IS NOT NULL
                 UNION ALL SELECT $run, 'withdrawn', '{what}', {key}, NULL FROM (
-                    SELECT {key} FROM {table} WHERE until_run = $run
-                    EXCEPT SELECT {key} FROM {table} WHERE until_run IS NULL)""",
+                    WITH closed AS MATERIALIZED (SELECT {key} FROM {table} WHERE until_run = $run)
+                    FROM closed EXCEPT SELECT {key} FROM {table}
+                    WHERE until_run IS NULL AND {key} IN (FROM closed))""",
             {"run": run},
         )
 
@@ -286,32 +289,38 @@ def _link_files(connection: duckdb.DuckDBPyConnection, run: int) -> None:
     if "dataURI" not in files or "obs_id" not in products:
         return
     connection.execute(
-        """CREATE OR REPLACE TEMP TABLE relinked AS
-            SELECT f.filename, p.obs_id FROM file_version f
-            LEFT JOIN product_version p ON p.data_uri = f.dataURI AND p.until_run IS NULL
-            WHERE f.until_run IS NULL AND f.obs_id IS DISTINCT FROM p.obs_id
-              AND (f.filename IN (SELECT key FROM file_merge)
-                   OR f.dataURI IN (SELECT key FROM product_merge
-                                    UNION ALL SELECT data_uri FROM product_version WHERE until_run = ?))""",
+        """CREATE OR REPLACE TEMP TABLE linkable AS
+            SELECT filename, dataURI, obs_id, since_run FROM file_version
+            WHERE until_run IS NULL AND (filename IN (SELECT key FROM file_merge) OR dataURI IN (
+                SELECT key FROM product_merge UNION ALL SELECT data_uri FROM product_version WHERE until_run = ?))""",
         [run],
     )
-    if not _count(connection, "SELECT count(*) FROM relinked"):
-        return
     connection.execute(
-        """CREATE OR REPLACE TEMP TABLE linked_anew AS
-            SELECT v.* REPLACE (r.obs_id AS obs_id, ? AS since_run) FROM file_version v
-            JOIN relinked r USING (filename) WHERE v.until_run IS NULL AND v.since_run < ?""",
-        [run, run],
+        """CREATE OR REPLACE TEMP TABLE relinked AS
+            SELECT f.filename, p.obs_id, f.since_run < ? AS anew FROM linkable f LEFT JOIN (
+                SELECT data_uri, obs_id FROM product_version
+                WHERE until_run IS NULL AND data_uri IN (SELECT dataURI FROM linkable)
+            ) p ON p.data_uri = f.dataURI
+            WHERE f.obs_id IS DISTINCT FROM p.obs_id""",
+        [run],
     )
     connection.execute(
         """UPDATE file_version SET obs_id = r.obs_id FROM relinked r
            WHERE file_version.filename = r.filename AND until_run IS NULL AND since_run = ?""",
         [run],
     )
+    if not _count(connection, "SELECT count(*) FROM relinked WHERE anew"):  # all columns of all rows would be read
+        return
+    connection.execute(
+        """CREATE OR REPLACE TEMP TABLE linked_anew AS
+            SELECT v.* REPLACE (r.obs_id AS obs_id, ? AS since_run) FROM file_version v
+            JOIN relinked r USING (filename) WHERE v.until_run IS NULL AND r.anew""",
+        [run],
+    )
     connection.execute(
         """UPDATE file_version SET until_run = ?
-           WHERE until_run IS NULL AND since_run < ? AND filename IN (SELECT filename FROM linked_anew)""",
-        [run, run],
+           WHERE until_run IS NULL AND filename IN (SELECT filename FROM relinked WHERE anew)""",
+        [run],
     )
     connection.execute("INSERT INTO file_version BY NAME SELECT * FROM linked_anew")
 
@@ -324,10 +333,11 @@ def _summary(connection: duckdb.DuckDBPyConnection, harvested: Harvested, run: i
             "SELECT kind, count(*) FROM changes WHERE run = ? AND what = ? GROUP BY kind", [run, own.what]
         ).fetchall()
     )
-    files = _count(connection, "SELECT count(*) FROM search_files WHERE search = ?", search)
+    files, linked, newest = _files_of_search(connection, search)
     observations = _count(connection, "SELECT count(*) FROM search_observations WHERE search = ?", search)
     matched = files if own is FILES else observations
     moved = {kind: int(kinds.get(kind, 0)) for kind in ("new", "changed", "withdrawn", "returned")}
+    cursors = [mjd for mjd in (harvested.cursor_mjd, newest) if mjd is not None]
     return Run(
         run=run,
         search=search,
@@ -335,50 +345,47 @@ def _summary(connection: duckdb.DuckDBPyConnection, harvested: Harvested, run: i
         server=harvested.server,
         started_at=harvested.started_at,
         ended_at=utc_now(),
-        cursor_mjd=_cursor(connection, harvested),
+        cursor_mjd=max(cursors, default=None),
         files=files,
         **moved,
         unchanged=matched - moved["new"] - moved["changed"] - moved["returned"],
         observations=observations,
-        products=_count(connection, _PRODUCTS_OF_SEARCH, search),
-        linked=_linked(connection, search),
+        products=_products_of_search(connection, search),
+        linked=linked,
         requests=harvested.requests,
     )
 
 
-_PRODUCTS_OF_SEARCH = """
-    SELECT count(DISTINCT data_uri) FROM observation_products
-    SEMI JOIN (SELECT obs_id FROM search_observations WHERE search = ?) USING (obs_id)
-"""
+def _files_of_search(connection: duckdb.DuckDBPyConnection, search: str) -> tuple[int, int, float | None]:
+    """Return how many files a search matches, how many of them are linked, and their newest ingest."""
+    known = columns_of(connection, "file_version")
+    newest = f"max({INGEST})" if INGEST in known else "NULL"
+    row = connection.execute(
+        f"""SELECT count(*), count(obs_id), {newest} FROM file_version
+            WHERE until_run IS NULL AND filename IN (SELECT filename FROM search_files WHERE search = ?)""",
+        [search],
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1], row[2]
+
+
+def _products_of_search(connection: duckdb.DuckDBPyConnection, search: str) -> int:
+    """Return how many products the observations of a search list; with no other search these are all that are open."""
+    others = "SELECT count(*) FROM search_observations WHERE search <> ?"
+    if not _count(connection, others, search):
+        return _count(connection, "SELECT count(*) FROM product_version WHERE until_run IS NULL")
+    return _count(
+        connection,
+        """SELECT count(DISTINCT data_uri) FROM observation_products
+           WHERE obs_id IN (SELECT obs_id FROM search_observations WHERE search = ?)""",
+        search,
+    )
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str, *values: Any) -> int:
     row = connection.execute(query, list(values)).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def _linked(connection: duckdb.DuckDBPyConnection, search: str) -> int:
-    if "dataURI" not in columns_of(connection, "file_version"):
-        return 0
-    return _count(
-        connection,
-        """SELECT count(*) FROM files SEMI JOIN (SELECT filename FROM search_files WHERE search = ?) USING (filename)
-           WHERE obs_id IS NOT NULL""",
-        search,
-    )
-
-
-def _cursor(connection: duckdb.DuckDBPyConnection, harvested: Harvested) -> float | None:
-    if "ingestCompletionDate_mjd" not in columns_of(connection, "file_version"):
-        return harvested.cursor_mjd
-    row = connection.execute(
-        """SELECT max(ingest_mjd) FROM files
-           SEMI JOIN (SELECT filename FROM search_files WHERE search = ?) USING (filename)""",
-        [harvested.search.name],
-    ).fetchone()
-    newest = [value for value in (harvested.cursor_mjd, row[0] if row else None) if value is not None]
-    return max(newest) if newest else None
 
 
 def _text(value: str) -> str:

@@ -318,9 +318,10 @@ def close_versions(
     reached : str
         A query of the keys that something reaches.
     """
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE doubtful AS SELECT DISTINCT key FROM ({doubtful}) AS d(key)")
     connection.execute(
         f"""UPDATE {versions.table} SET until_run = ? WHERE until_run IS NULL AND {versions.key} IN (
-                SELECT key FROM ({doubtful}) AS d(key) EXCEPT SELECT key FROM ({reached}) AS r(key))""",
+                FROM doubtful EXCEPT SELECT key FROM ({reached}) AS r(key) WHERE key IN (FROM doubtful))""",
         [run],
     )
 
