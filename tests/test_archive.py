@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from catalog.archive.answer import read_answer, read_count
 from catalog.archive.client import MastArchive, Query, Waiting
-from catalog.archive.partition import Whole
+from catalog.archive.partition import FILE_CUTS, Whole
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError, Garbled, Incomplete, OutOfTime, Overloaded, QueryTimeout, Refused, Unreachable
 from catalog.search import Search
@@ -266,6 +267,17 @@ class TestWhole:
             parts = list(whole.rows(query, ("filename", "checksum"), limit=limit))
             assert sorted(name for part in parts for name in part["filename"].to_pylist()) == expected
             assert all(part.num_rows <= limit for part in parts)
+
+    @pytest.mark.parametrize("likely", [(0.0, 1.0), (59_760.0, 59_800.0), (190_000.0, 200_000.0)])
+    def test_rows_beyond_the_likely_values_are_found_as_well(
+        self, sky: Simulator, connect: Connect, likely: tuple[float, float]
+    ) -> None:
+        archive = connect(sky.url)
+        whole = Whole(archive, QUICK, cuts=(replace(FILE_CUTS[0], likely=likely),))
+        parts = list(whole.rows(archive.query(Search.parse("all", "niriss", [])), ("filename",), limit=100))
+        assert sorted(name for part in parts for name in part["filename"].to_pylist()) == sorted(
+            sky.filenames("niriss")
+        )
 
     @pytest.mark.parametrize(
         "fault", ["lost_page", "doubled_rows", "count_moves", "invoke_error", "invoke_500", "invoke_cut"]

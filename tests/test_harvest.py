@@ -16,6 +16,7 @@ from catalog.archive.answer import Answer
 from catalog.archive.client import MastArchive
 from catalog.errors import ArchiveError, BadValue, QueryTimeout, Unreachable
 from catalog.harvest import Progress, harvest
+from catalog.harvest.products import Pace
 from catalog.search import Search
 from catalog.simulator import Simulator
 from catalog.store.database import Database
@@ -212,6 +213,25 @@ def test_batches_of_products_shrink_when_the_archive_runs_out_of_time(
     run = harvest(database, connect(own_sky.url), Search.parse("n", "niriss", []), patience=QUICK)
     assert run.failures == {}
     assert run.run.linked == run.run.files
+
+
+def test_a_size_that_the_archive_cannot_bear_is_seldom_tried_again() -> None:
+    pace, refused, sizes = Pace(), 0, []
+    for _ in range(200):
+        if pace.size > 50:
+            refused += 1
+            pace.slower(pace.size)
+        else:
+            sizes.append(pace.size)
+            pace.faster(pace.size)
+    assert refused <= 20
+    assert sum(sizes) > 200 * 40
+    for _ in range(10):
+        pace.slower(pace.size)
+    assert pace.size == 1
+    for _ in range(100):
+        pace.faster(pace.size)
+    assert pace.size > 10
 
 
 def test_a_harvest_tells_how_far_it_is(database: Database, sky: Simulator, connect: Connect, soss: Search) -> None:
