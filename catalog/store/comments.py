@@ -10,7 +10,6 @@ from catalog.caom import observation_columns
 from catalog.keywords import Keyword, dictionary
 from catalog.store.database import quoted
 from catalog.store.meanings import COLUMNS, TABLES
-from catalog.store.models import metadata
 
 _MACROS: Mapping[str, str] = {
     "apt_observation": "the observation's number in its program, from a file's name",
@@ -84,6 +83,8 @@ _PRODUCT_COLUMNS: Mapping[str, str] = {
 
 def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:
     """Write the comments anew; views and macros lose theirs whenever they are made anew."""
+    from catalog.store.models import metadata  # SQLAlchemy takes longer to import than most commands run
+
     comments = [f"COMMENT ON TABLE {table} IS {_literal(comment)}" for table, comment in TABLES.items()]
     for kind, macros in (("MACRO", _MACROS), ("MACRO TABLE", _TABLE_MACROS)):
         comments += [f"COMMENT ON {kind} {macro} IS {_literal(comment)}" for macro, comment in macros.items()]
