@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +23,8 @@ except ImportError:  # Windows: two syncs of one folder are then the user's care
 
 _OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _CHUNK = 1 << 20
+_WRITE_BACK = 32 << 20
+"""So many bytes at a time go to the disk while more come, so that the last fsync has little left to wait for."""
 QUARANTINE = ".mastlake-quarantine"
 
 
@@ -79,7 +82,7 @@ class Part:
         self.path = part_path(final)
         self._file = _open_locked(self.path)
         self.md5 = hashlib.md5(usedforsecurity=False)
-        self.size = 0
+        self.size = self._written_back = 0
         known = Identity.read(final)
         self.identity = wanted
         if known and known.continues(wanted):
@@ -94,13 +97,14 @@ class Part:
             self.md5.update(chunk)
             self.size += len(chunk)
         os.lseek(self._file, self.size, os.SEEK_SET)
+        self._written_back = self.size
 
     def start(self, identity: Identity) -> None:
         """Begin again from nothing, with bytes of this identity to come."""
         os.ftruncate(self._file, 0)
         os.lseek(self._file, 0, os.SEEK_SET)
         self.md5 = hashlib.md5(usedforsecurity=False)
-        self.size = 0
+        self.size = self._written_back = 0
         self.identity = identity
         kept = identity_path(self.final)
         note = os.open(kept, _OPEN | os.O_TRUNC, 0o666)
@@ -109,13 +113,27 @@ class Part:
         finally:
             os.close(note)
 
-    def write(self, chunk: bytes) -> None:
+    def write(self, chunk: bytes | memoryview) -> None:
         """Append bytes."""
         view = memoryview(chunk)
         while view:
             view = view[os.write(self._file, view) :]
         self.md5.update(chunk)
         self.size += len(chunk)
+        if self.size - self._written_back >= _WRITE_BACK:
+            self._write_back()
+
+    def _write_back(self) -> None:
+        """Let the kernel begin to write what came since the last time.
+
+        Python has no sync_file_range. On Linux, advice that pages are not needed begins to write those that are dirty,
+        and keeps them.
+        """
+        if hasattr(os, "posix_fadvise"):
+            since = self._written_back
+            with suppress(OSError):  # it is only advice
+                os.posix_fadvise(self._file, since, self.size - since, os.POSIX_FADV_DONTNEED)
+        self._written_back = self.size
 
     def head(self, count: int) -> bytes:
         """Return the first bytes."""
