@@ -21,6 +21,7 @@ from catalog._version import __version__
 from catalog.archive.retry import retry_after
 from catalog.errors import Garbled, Overloaded, Refused, Unreachable, UsageError
 from catalog.sync.plan import Item
+from catalog.sync.reuse import ReusingPools
 from catalog.sync.tokens import Token
 
 _DRAIN = 1 << 16
@@ -71,8 +72,8 @@ class Answer(Protocol):
     ) -> None:
         """Let go of the connection."""
 
-    def chunks(self, most: int) -> Iterator[bytes]:
-        """Iterate over the bytes as they come, at most so many at once."""
+    def chunks(self, most: int) -> Iterator[bytes | memoryview]:
+        """Iterate over the bytes as they come, at most so many at once; a view holds until the next."""
 
     def abort(self) -> None:
         """Make a read that waits in another thread end."""
@@ -122,7 +123,7 @@ class Mast:
             raise UsageError(f"--server {server} is not an http or https address")
         self.server = server.rstrip("/")
         self._token = token
-        self._pool = urllib3.PoolManager(
+        self._pool = ReusingPools(
             num_pools=4,
             maxsize=connections,
             timeout=Timeout(connect=min(timeout, 15.0), read=timeout),
@@ -216,7 +217,7 @@ class HttpAnswer:
     ) -> None:
         _let_go(self._response)
 
-    def chunks(self, most: int) -> Iterator[bytes]:
+    def chunks(self, most: int) -> Iterator[bytes | memoryview]:
         """Iterate over the bytes as they come; a connection that drops raises `Unreachable`."""
         try:
             while chunk := self._response.read1(most, decode_content=False):

@@ -327,5 +327,5 @@ def _may_be_page(item: Item) -> bool:
     return item.filename.lower().endswith((".html", ".htm"))
 
 
-def _is_page(chunk: bytes) -> bool:
-    return chunk[:256].lstrip().lower().startswith((b"<!doctype html", b"<html"))
+def _is_page(chunk: bytes | memoryview) -> bool:
+    return bytes(chunk[:256]).lstrip().lower().startswith((b"<!doctype html", b"<html"))
