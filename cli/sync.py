@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -98,6 +99,15 @@ def _show(plan: Plan, verbosity: int) -> None:
         say(f"and {len(shown) - _LISTED:,} more; all of them: mastlake -v sync ... --dry-run")
     free = f", {size(plan.free_bytes)} are free" if plan.free_bytes is not None else ""
     say(f"{plural(plan.selected, 'product')} selected; needs {size(plan.needed_bytes)} in {plan.dest}{free}")
+    for note in plan.notes:
+        say(note)
+    _advise(item.reason for item in shown)
+
+
+def _advise(reasons: Iterable[str]) -> None:
+    """Say once what to do about products that are out of reach for want of a token."""
+    if any(reason.endswith(("needs a token", "a token is needed")) for reason in reasons):
+        say("Exclusive products need a token: run mastlake login, or set MAST_API_TOKEN.")
 
 
 def _report(report: SyncReport, dest: Path, json: bool, verbosity: int) -> None:
@@ -110,6 +120,7 @@ def _report(report: SyncReport, dest: Path, json: bool, verbosity: int) -> None:
         told = ", ".join(f"{getattr(report, kind):,} {kind}" for kind in kinds if getattr(report, kind))
         say(f"{plural(report.selected, 'product')} in {dest}: {told or 'nothing to do'}")
         say(f"  {size(report.bytes)} received in {report.seconds:.1f} s")
+        _advise(failure.reason for failure in report.failures)
     if report.interrupted:
         raise KeyboardInterrupt
     if report.failed:

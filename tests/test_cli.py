@@ -284,6 +284,20 @@ class TestAnswers:
         assert mastlake("find", "-k", "exp_type=NIS_SOSS", "--json").json
         assert mastlake("searches", "--json").json[0]["name"] == "soss"
 
+    def test_what_needs_a_token_is_followed_by_what_to_do(self, mastlake: Command, served: Simulator) -> None:
+        mastlake("harvest", "all", "--instrument", "niriss", "-k", "exp_type=NIS_SOSS")
+        for words, code in ((["--dry-run"], 0), ([], 1)):
+            outcome = mastlake("sync", "all", "--subgroup", "X1DINTS", *words)
+            assert outcome.code == code
+            assert outcome.err.count("run mastlake login, or set MAST_API_TOKEN") == 1
+        public = mastlake("sync", "--sql", "SELECT filename FROM files WHERE publicReleaseDate < now() LIMIT 1")
+        assert "mastlake login" not in public.err
+
+    def test_a_plan_says_what_it_cannot_know_yet(self, mastlake: Command, served: Simulator) -> None:
+        mastlake(*SEARCH)
+        plan = mastlake("sync", "soss", "--level", "3", "--with-inputs", "--dry-run")
+        assert "association files are not here yet" in plan.err
+
     def test_a_dry_run_shows_the_request_and_changes_nothing(
         self, mastlake: Command, served: Simulator, tmp_path: Path
     ) -> None:

@@ -86,6 +86,8 @@ class Template:
             if "{" in bare or "}" in bare or refusal(bare):
                 raise UsageError(f"the template's folder {folder!r} cannot be used")
             for field in re.findall(r"\{([a-z_]+)\}", folder):
+                if field == "filename":
+                    raise UsageError(f"the template's {FLAT} can only be its last part")
                 if field not in _COLUMNS:
                     raise UsageError(f"the template's {{{field}}} is none of {', '.join(FIELDS)}")
 
