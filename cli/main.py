@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import typer.core
 
 from catalog._version import __version__
 from catalog.errors import MastlakeError
@@ -44,24 +43,8 @@ from .defaults import default_map
 from .examples import MAIN, as_written, give_examples
 from .options import MAST, Settings
 
-
-class _Interrupted(Exception):
-    """Ctrl-C, which Typer would end without a word."""
-
-
-class _Commands(typer.core.TyperGroup):
-    """The commands, from which Ctrl-C comes out as what `run` can speak of."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise _Interrupted from None
-
-
 app = typer.Typer(
     name="mastlake",
-    cls=_Commands,
     help="A local, queryable copy of what the JWST archive (MAST) knows, and of what lies on your disk.",
     no_args_is_help=True,
     epilog=as_written(MAIN),
@@ -171,7 +154,9 @@ def run(arguments: list[str] | None = None) -> None:
     except MastlakeError as error:
         sys.stderr.write(f"mastlake: {error}\n")
         sys.exit(error.exit_code)
-    except (_Interrupted, KeyboardInterrupt):
+    except (KeyboardInterrupt, SystemExit) as end:  # typer turns the first into the second
+        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
+            raise
         sys.stderr.write("mastlake: interrupted; what was finished is kept\n")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of stdout has seen enough

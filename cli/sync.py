@@ -122,6 +122,11 @@ def _report(report: SyncReport, dest: Path, json: bool, verbosity: int) -> None:
         say(f"  {size(report.bytes)} received in {report.seconds:.1f} s")
         _advise(failure.reason for failure in report.failures)
     if report.interrupted:
+        say(f"{plural(_left(report), 'product')} left; the same command goes on with them")
         raise KeyboardInterrupt
     if report.failed:
         raise typer.Exit(1)
+
+
+def _left(report: SyncReport) -> int:
+    return report.selected - report.present - report.fetched - report.resumed - report.replaced - report.failed

@@ -5,10 +5,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import resource
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -292,6 +295,24 @@ class TestAnswers:
             assert outcome.err.count("run mastlake login, or set MAST_API_TOKEN") == 1
         public = mastlake("sync", "--sql", "SELECT filename FROM files WHERE publicReleaseDate < now() LIMIT 1")
         assert "mastlake login" not in public.err
+
+    def test_ctrl_c_says_what_is_done_and_what_is_left(
+        self, mastlake: Command, served: Simulator, tmp_path: Path
+    ) -> None:
+        mastlake(*SEARCH)
+
+        def press() -> None:
+            while not list(tmp_path.glob("mast/.*.part")):
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        presser = threading.Thread(target=press)
+        presser.start()
+        outcome = mastlake("sync", "soss", "--limit-rate", "20K")
+        presser.join()
+        assert outcome.code == 130
+        assert re.search(r"\d products left; the same command goes on with them\n", outcome.err)
+        assert outcome.err.endswith("mastlake: interrupted; what was finished is kept\n")
 
     def test_a_plan_says_what_it_cannot_know_yet(self, mastlake: Command, served: Simulator) -> None:
         mastlake(*SEARCH)
