@@ -1,8 +1,9 @@
 """Downloads against the tools of the trade, over loopback, in one run: ``make bench-sync``.
 
 Two cases. Many small files, whose first byte takes 50 ms: against ``aria2c -j N``, ``curl --parallel`` and astroquery's
-``download_products``. A few large files: against curl. Everyone gets the same list, the same server and the same disk;
-tools take turns, and each figure is the median of its turns.
+``download_products``. A few large files: against curl, and against curl followed by ``sync``, since ours are on disk
+once they have their names; into a folder on disk, and into one in memory where there is enough of it. Everyone gets the
+same list, the same server and the same place; tools take turns, and each figure is the median of its turns.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -18,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from catalog.store.database import Database
@@ -26,6 +28,7 @@ from tests.sync_catalog import URI, catalog, insert
 
 BLOCK = 2880
 SMALL = 35 * BLOCK  # 100.8 kB
+_MEMORY = Path("/dev/shm")
 LARGE = -(-(1 << 30) // BLOCK) * BLOCK  # 1 GiB
 _ASTROQUERY = """
 import sys, warnings
@@ -49,6 +52,8 @@ class Job:
     database: Database
     jobs: int
     folder: Path
+    place: Path | None = None
+    """Where the files go, if not below the folder."""
 
 
 @dataclass
@@ -82,6 +87,12 @@ def curl(job: Job, dest: Path) -> list[str]:
     return ["curl", "--silent", "--no-progress-meter", "--fail", "--globoff", *parallel, "--config", str(listing)]
 
 
+def curl_synced(job: Job, dest: Path) -> list[str]:
+    """Return curl's command followed by one that waits until its files are on disk."""
+    files = [str(dest / name) for name in job.names]
+    return ["sh", "-c", f'"$@" && sync {shlex.join([*files, str(dest)])}', "sh", *curl(job, dest)]
+
+
 def aria2c(job: Job, dest: Path) -> list[str]:
     """Return aria2c's command."""
     listing = job.folder / "aria2.txt"
@@ -99,7 +110,7 @@ def astroquery(job: Job, dest: Path) -> list[str]:
 
 def run(job: Job, tool: Tool) -> tuple[float, float]:
     """Run one tool into an empty folder; return wall and CPU seconds."""
-    dest = job.folder / "dest"
+    dest = (job.place or job.folder) / "dest"
     shutil.rmtree(dest, ignore_errors=True)
     dest.mkdir()
     with job.database.write() as connection:
@@ -187,6 +198,16 @@ def measure(title: str, job: Job, tools: list[tuple[Tool, int]], size: int) -> N
         print(f"{name:12}{wall:9.2f}{rate:8.0f}{per_gib:11.2f}{wall / ours:11.2f}x", flush=True)
 
 
+@contextmanager
+def in_memory(size: int) -> Iterator[Path | None]:
+    """Give a folder in memory for so many bytes; None where that cannot be had."""
+    if not _MEMORY.is_dir() or shutil.disk_usage(_MEMORY).free < 2 * size:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(dir=_MEMORY) as name:
+        yield Path(name)
+
+
 def main() -> None:
     """Run both cases, or one."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -209,10 +230,15 @@ def main() -> None:
                 size, delay, title = SMALL, 0.05, f"{given.files} files of 100 kB, 50 ms to the first byte"
             else:
                 names, database = prepare(folder, 4, LARGE, 1)
-                tools, size, delay = chosen((mastlake, given.turns), (curl, given.turns)), LARGE, 0.0
-                title = "4 files of 1 GiB"
+                tools = chosen((mastlake, given.turns), (curl, given.turns), (curl_synced, given.turns))
+                size, delay, title = LARGE, 0.0, "4 files of 1 GiB"
             with serving(folder / "served", delay) as server:
-                measure(title, Job(server, names, database, given.jobs, folder), tools, size)
+                job = Job(server, names, database, given.jobs, folder)
+                measure(title, job, tools, size)
+                if case == "large":
+                    with in_memory(4 * LARGE) as place:
+                        if place:
+                            measure(f"{title}, in memory", replace(job, place=place), tools, size)
 
 
 if __name__ == "__main__":
