@@ -7,6 +7,7 @@ import pytest
 from catalog.drift import outdated
 from catalog.headers.write import ensure_columns
 from catalog.store.database import Database, quoted
+from catalog.store.differences import keep_differences
 from catalog.store.schema import columns_of, make_views
 
 THEN = datetime(2022, 8, 1)
@@ -31,6 +32,7 @@ def archive(database, *rows):
                           ? AS since_run, ? AS until_run, 'niriss' AS instrument, 0 AS row_hash, 1 AS checked_run""",
                 row,
             )
+        keep_differences(connection)
 
 
 def local(database, filename, *, checksum=None, data_uri=None, problem=None, until_at=None, header=None, file_id=None):
@@ -47,6 +49,7 @@ def local(database, filename, *, checksum=None, data_uri=None, problem=None, unt
                 "?::TIMESTAMP AS date",
                 [file_id, *header],
             )
+        keep_differences(connection)
 
 
 def reasons(database):
@@ -162,6 +165,7 @@ def test_every_keyword_that_differs_is_named_however_many_keywords_there_are(dat
             change = f"UPDATE local_header SET {quoted(word)} = CASE file_id WHEN 1 THEN ? WHEN 2 THEN ? END"
             connection.execute(change, [first, last if differs else first])  # the third has none of them
             expected |= {("b.fits", word)} if differs else set()
+        keep_differences(connection)
     with database.read() as connection:
         found = connection.execute("SELECT filename, keyword FROM keyword_drift").fetchall()
     assert len(expected) > 100

@@ -14,6 +14,7 @@ from catalog.harvest.links import OBSERVATIONS_IN
 from catalog.harvest.products import PRODUCTS_IN, READ_IN
 from catalog.harvest.reconcile import FILES_IN, INGEST, MOVED_IN, TOUCHED_IN
 from catalog.search import Search
+from catalog.store.differences import Pair, compared_columns, keep_differences
 from catalog.store.history import (
     FILES,
     OBSERVATION_PRODUCTS,
@@ -87,6 +88,7 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
     pa.default_memory_pool().release_unused()  # what reading took is not needed for merging
     save_search(connection, search)
     run = next_run(connection)
+    compared_before = compared_columns(connection)
     offered = {
         name: spool.offer(connection, name)
         for name in (FILES_IN, MOVED_IN, TOUCHED_IN, OBSERVATIONS_IN, PRODUCTS_IN, READ_IN)
@@ -98,6 +100,7 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
     _note_pending(connection, offered, harvested, run)
     _note_changes(connection, search, run)
     _link_files(connection, run)
+    _compare_headers(connection, compared_before, run)
     result = _summary(connection, harvested, run)
     record_run(connection, result)
     return result
@@ -323,6 +326,21 @@ def _link_files(connection: duckdb.DuckDBPyConnection, run: int) -> None:
         [run],
     )
     connection.execute("INSERT INTO file_version BY NAME SELECT * FROM linked_anew")
+
+
+def _compare_headers(connection: duckdb.DuckDBPyConnection, compared_before: list[Pair], run: int) -> None:
+    """Keep where headers differ from what this run changed; from everything, where a column is compared otherwise."""
+    if not set(compared_before) <= set(compared_columns(connection)):
+        keep_differences(connection)
+        return
+    connection.execute(
+        """CREATE OR REPLACE TEMP TABLE touched AS
+            SELECT file_id FROM local_files
+            WHERE filename IN (SELECT filename FROM file_version WHERE since_run = $run OR until_run = $run)""",
+        {"run": run},
+    )
+    keep_differences(connection, "SELECT file_id FROM touched")
+    connection.execute("DELETE FROM keyword_difference WHERE file_id NOT IN (SELECT file_id FROM local_files)")
 
 
 def _summary(connection: duckdb.DuckDBPyConnection, harvested: Harvested, run: int) -> Run:

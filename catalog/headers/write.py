@@ -18,6 +18,7 @@ from catalog.headers.extract import Extract
 from catalog.headers.numbers import CardNumbers
 from catalog.headers.walk import Moved
 from catalog.store.database import quoted
+from catalog.store.differences import keep_differences
 from catalog.store.schema import columns_of, make_views
 
 _FEW = 64
@@ -66,6 +67,7 @@ def write_extracts(
     file_ids, fresh = _write_files(connection, gathered.paths, gathered.files, now)
     _insert_by_file(connection, "header_finding", gathered.findings, file_ids, fresh)
     _write_keywords(connection, gathered.keywords, file_ids, fresh)
+    keep_differences(connection, "SELECT file_id FROM touched")
     lists = _write_cards(connection, [extract for _, extract in batches], numbers, fresh)
     hdus, _ = _of_fresh(gathered.hdus, file_ids, fresh)
     if hdus.num_rows:
@@ -136,6 +138,10 @@ def _write_files(
     )
     rows = connection.execute("SELECT file_id, unread IS NULL AND NOT (same AND indexed) FROM staged ORDER BY file")
     columns = rows.fetchnumpy()
+    connection.execute("""
+        CREATE OR REPLACE TEMP TABLE touched AS
+        SELECT file_id FROM staged UNION SELECT known FROM staged WHERE known IS NOT NULL
+    """)
     connection.execute("DROP TABLE staged")
     return np.asarray(columns["file_id"]), np.asarray(list(columns.values())[1], bool)
 
@@ -292,6 +298,7 @@ def write_moves(
     )
     connection.execute("INSERT INTO local_file_version SELECT * FROM arrived")
     connection.execute("DROP TABLE arrived")
+    keep_differences(connection, "SELECT file_id FROM moves UNION ALL SELECT file_id FROM gone")
     connection.unregister("moves")
     connection.unregister("gone")
 

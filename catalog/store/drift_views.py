@@ -5,82 +5,24 @@ from __future__ import annotations
 import duckdb
 
 from catalog.store.database import quoted
+from catalog.store.differences import named_columns
 
 _ARCHIVE = {"checksum": "VARCHAR", "cal_ver": "VARCHAR", "crds_ctx": "VARCHAR", "date": "TIMESTAMP"}
-_SAME_NUMBER = 1e-9  # of the number: beyond what either side writes
-_SAME_TIME_DAYS = 1e-8  # about a millisecond
-_GROUP = 40
-"""Keywords compared at a time; with far fewer there are too many joins at once, with far more too large ones."""
-
-Column = tuple[str, str]
-"""Name and type."""
-Pair = tuple[Column, Column]
-"""A keyword's column of `local_header`, and that of `file_version`."""
 
 
 def make_drift_views(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the views anew, over the columns that files and headers have now."""
-    files, headers = _columns(connection, "file_version"), _columns(connection, "local_header")
-    products = _columns(connection, "product_version")
+    files, products = named_columns(connection, "file_version"), named_columns(connection, "product_version")
     chosen = [
         f"{quoted(files[name][0]) if name in files else 'NULL'}::{kind} AS {quoted(name)}"
         for name, kind in _ARCHIVE.items()
     ]
     name = quoted(products["productfilename"][0]) if "productfilename" in products else "NULL"
     by_file = _BY_FILE.format(columns=", ".join(chosen), product=f"{name}::VARCHAR")
-    views = {"file_drift": by_file, "keyword_drift": _by_keyword(files, headers), "drift": _BOTH}
+    views = {"file_drift": by_file, "keyword_drift": _BY_KEYWORD, "drift": _BOTH}
     for view, query in views.items():
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
         connection.execute(f"COMMENT ON VIEW {view} IS '{_COMMENTS[view]}'")
-
-
-def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, tuple[str, str]]:
-    rows = connection.execute(
-        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND NOT internal", [table]
-    ).fetchall()
-    return {str(name).lower(): (str(name), str(kind)) for name, kind in rows}
-
-
-def _by_keyword(files: dict[str, tuple[str, str]], headers: dict[str, tuple[str, str]]) -> str:
-    """Compare every keyword that both have, as a list of those that differ."""
-    pairs = [
-        (headers[name], files[name])
-        for name in headers
-        if name in files and name != "file_id" and not (name.endswith("_mjd") and name.removesuffix("_mjd") in files)
-    ]
-    if not pairs:
-        return "SELECT ''::VARCHAR AS path, '' AS filename, '' AS keyword, '' AS header, '' AS archive WHERE false"
-    groups = [pairs[start : start + _GROUP] for start in range(0, len(pairs), _GROUP)]
-    return _BY_KEYWORD.format(differences=" UNION ALL ".join(map(_differences, groups)))
-
-
-def _differences(group: list[Pair]) -> str:
-    shown = ", ".join(_shown(*pair) for pair in group)
-    return f"""
-        SELECT file_id, unnest(list_filter([{shown}], lambda x: x IS NOT NULL)) AS d
-        FROM pair JOIN local_header h USING (file_id) JOIN file_version f ON f.rowid = pair.file_row
-        WHERE {" OR ".join(_differs(*pair) for pair in group)}
-    """
-
-
-def _shown(header: tuple[str, str], file: tuple[str, str]) -> str:
-    ours, theirs = f"h.{quoted(header[0])}", f"f.{quoted(file[0])}"
-    shown = f"{{'keyword': '{header[0]}', 'header': {ours}::VARCHAR, 'archive': {theirs}::VARCHAR}}"
-    return f"CASE WHEN {_differs(header, file)} THEN {shown} END"
-
-
-def _differs(header: tuple[str, str], file: tuple[str, str]) -> str:
-    ours, theirs = f"h.{quoted(header[0])}", f"f.{quoted(file[0])}"
-    if header[1] != file[1]:
-        return f"{ours}::VARCHAR <> {theirs}::VARCHAR"
-    if header[1] == "DOUBLE":
-        slack = f"greatest({_SAME_NUMBER} * greatest(abs({ours}), abs({theirs})), 1e-300)"
-        if header[0].endswith("_mjd"):
-            slack = str(_SAME_TIME_DAYS)
-        return f"abs({ours} - {theirs}) > {slack}"
-    if header[1] == "TIMESTAMP":
-        return f"abs(epoch_us({ours}) - epoch_us({theirs})) > 1000"
-    return f"{ours} <> {theirs}"
 
 
 _COMMENTS = {
@@ -89,15 +31,8 @@ _COMMENTS = {
     "drift": "file_drift and keyword_drift (state: differs) together",
 }
 
-# A million files cannot be joined by two hundred columns a side within the memory limit, so some dozens are compared at
-# a time; what the join by name finds is kept as numbers, and names are looked up for what differs alone.
 _BY_KEYWORD = """
-WITH pair AS MATERIALIZED (
-    SELECT l.file_id, f.rowid AS file_row
-    FROM local_files l JOIN file_version f ON f.filename = l.filename AND f.until_run IS NULL
-)
-SELECT path, filename, d.keyword AS keyword, d.header AS header, d.archive AS archive
-FROM ({differences}) JOIN local_files USING (file_id)
+SELECT path, filename, keyword, header, archive FROM keyword_difference JOIN local_files USING (file_id)
 """
 
 _BOTH = """

@@ -14,6 +14,7 @@ TABLES: Mapping[str, str] = {
     "footprints": "every footprint (s_region) that was harvested, with a circle about it; see footprints_overlapping()",
     "hdu_header": "HDUs of files on this disk; see the view hdus",
     "header_finding": "what is not as the FITS standard has it; see the view findings",
+    "keyword_difference": "keywords whose value in a file is not the archive's; see the view keyword_drift",
     "keywords": "the keyword dictionary: what the archive can be searched by",
     "local_file_version": "every state that files on this disk were in; see the view local_files",
     "local_header": "one row a file on this disk; see the view headers",

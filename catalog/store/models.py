@@ -178,6 +178,14 @@ local_header = Table(  # grows by the archive's keywords that headers have
     Column("date", TIMESTAMP),
     Column("asntable", String),
 )
+keyword_difference = Table(
+    "keyword_difference",
+    metadata,
+    Column("file_id", BigInteger, nullable=False),
+    Column("keyword", String, nullable=False, comment="the column's name in headers and files"),
+    Column("header", Text, nullable=False, comment="the value that the file has"),
+    Column("archive", Text, nullable=False, comment="the value that the archive has now"),
+)
 header_finding = Table(
     "header_finding",
     metadata,

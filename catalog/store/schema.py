@@ -12,6 +12,7 @@ import duckdb
 
 from catalog.store.comments import comment_on_everything
 from catalog.store.database import quoted
+from catalog.store.differences import keep_differences
 from catalog.store.local_views import make_local_views
 from catalog.store.sky_macros import make_sky_macros
 
@@ -82,6 +83,7 @@ def migrate(path: Path) -> None:
         duck = connection.connection.driver_connection  # the same connection, so the same transaction
         fill_keywords(duck)  # type: ignore[arg-type]
         make_views(duck)  # type: ignore[arg-type]
+        keep_differences(duck)  # type: ignore[arg-type]
 
 
 def _migrations() -> Path:

@@ -1,0 +1,105 @@
+"""Keywords whose value in a file is not the archive's, kept by whoever changes either side.
+
+A million files against two hundred columns a side cannot be compared while somebody waits. So index and harvest compare
+the files that they touch, in their own transaction, and the view `keyword_drift` only reads what they found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+
+from catalog.store.database import quoted
+
+_SAME_NUMBER = 1e-9  # of the number: beyond what either side writes
+_SAME_TIME_DAYS = 1e-8  # about a millisecond
+_GROUP = 40
+"""Keywords compared at a time; with far fewer there are too many joins, with far more too large ones."""
+_AT_ONCE = 100_000
+"""Files compared at a time, so that memory stays small."""
+
+Column = tuple[str, str]
+"""Name and type."""
+Pair = tuple[Column, Column]
+"""A keyword's column of `local_header`, and that of `file_version`."""
+
+
+def compared_columns(connection: duckdb.DuckDBPyConnection) -> list[Pair]:
+    """Return the columns of `local_header` and `file_version` that hold the same keyword."""
+    files, headers = named_columns(connection, "file_version"), named_columns(connection, "local_header")
+    return [
+        (headers[name], files[name])
+        for name in headers
+        if name in files and name != "file_id" and not (name.endswith("_mjd") and name.removesuffix("_mjd") in files)
+    ]
+
+
+def named_columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Column]:
+    """Return a table's columns by their names in lower case."""
+    rows = connection.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND NOT internal", [table]
+    ).fetchall()
+    return {str(name).lower(): (str(name), str(kind)) for name, kind in rows}
+
+
+def keep_differences(connection: duckdb.DuckDBPyConnection, touched: str | None = None) -> None:
+    """Compare local files with the archive, and put what differs in place of what was kept about them.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        In the transaction that changed either side.
+    touched : str, optional
+        A query of the ``file_id`` of files that it concerns; all unless given.
+    """
+    chosen = f"WHERE file_id IN ({touched})" if touched else ""
+    connection.execute(f"DELETE FROM keyword_difference {chosen}")
+    if connection.execute("SELECT 1 FROM file_version LIMIT 1").fetchone() is None:
+        return
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE pair AS
+            SELECT l.file_id, f.rowid AS file_row, row_number() OVER (ORDER BY f.rowid) AS number
+            FROM (SELECT file_id, filename FROM local_files {chosen}) l
+            JOIN file_version f ON f.filename = l.filename AND f.until_run IS NULL
+            SEMI JOIN local_header h ON h.file_id = l.file_id"""
+    )
+    row = connection.execute("SELECT count(*) FROM pair").fetchone()
+    columns = compared_columns(connection)
+    for start in range(0, int(row[0]) if row else 0, _AT_ONCE):
+        for first in range(0, len(columns), _GROUP):
+            _keep_group(connection, columns[first : first + _GROUP], start)
+    connection.execute("DROP TABLE pair")
+
+
+def _keep_group(connection: duckdb.DuckDBPyConnection, group: Sequence[Pair], start: int) -> None:
+    shown = ", ".join(_shown(*pair) for pair in group)
+    connection.execute(
+        f"""INSERT INTO keyword_difference
+            SELECT file_id, d.keyword, d.header, d.archive FROM (
+                SELECT file_id, unnest(list_filter([{shown}], lambda x: x IS NOT NULL)) AS d
+                FROM (SELECT file_id, file_row FROM pair WHERE number > ? AND number <= ?)
+                JOIN local_header h USING (file_id) JOIN file_version f ON f.rowid = file_row
+                WHERE {" OR ".join(_differs(*pair) for pair in group)})""",
+        [start, start + _AT_ONCE],
+    )
+
+
+def _shown(header: Column, file: Column) -> str:
+    ours, theirs = f"h.{quoted(header[0])}", f"f.{quoted(file[0])}"
+    shown = f"{{'keyword': '{header[0]}', 'header': {ours}::VARCHAR, 'archive': {theirs}::VARCHAR}}"
+    return f"CASE WHEN {_differs(header, file)} THEN {shown} END"
+
+
+def _differs(header: Column, file: Column) -> str:
+    ours, theirs = f"h.{quoted(header[0])}", f"f.{quoted(file[0])}"
+    if header[1] != file[1]:
+        return f"{ours}::VARCHAR <> {theirs}::VARCHAR"
+    if header[1] == "DOUBLE":
+        slack = f"greatest({_SAME_NUMBER} * greatest(abs({ours}), abs({theirs})), 1e-300)"
+        if header[0].endswith("_mjd"):
+            slack = str(_SAME_TIME_DAYS)
+        return f"abs({ours} - {theirs}) > {slack}"
+    if header[1] == "TIMESTAMP":
+        return f"abs(epoch_us({ours}) - epoch_us({theirs})) > 1000"
+    return f"{ours} <> {theirs}"

@@ -1,0 +1,120 @@
+"""A law of drift: what is kept of it as files and archive change is what comparing everything would find."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from catalog.archive.client import MastArchive
+from catalog.harvest import harvest
+from catalog.headers import index_folders
+from catalog.search import Search
+from catalog.simulator import Simulator
+from catalog.store.database import Database
+from catalog.store.differences import keep_differences
+
+from .conftest import QUICK
+from .fits_samples import sample
+
+SEARCHES = (Search.parse("all", "niriss", []), Search.parse("stage3", "niriss", ["productLevel=3"]))
+some = st.integers(0, 10**6)
+HEADERS = (
+    {},
+    {"FILTER": "'F277W'", "NINTS": "3", "EFFEXPTM": "1.5"},
+    {"FILTER": "'CLEAR'", "PROGRAM": "'09999'", "TSOVISIT": "T", "DATE_OBS": "'2001-01-01'"},
+    {"CAL_VER": "'0.0.1'", "EXPSTART": "50000.25", "NINTS": "1"},
+)
+
+
+class DiskAndArchive(RuleBasedStateMachine):
+    """Files come, change, move and go on disk, and so they do in the archive; now and then one of both is read."""
+
+    @initialize(seed=st.integers(1, 50))
+    def begin(self, seed: int) -> None:
+        self.scratch = tempfile.TemporaryDirectory()
+        self.disk = Path(self.scratch.name) / "disk"
+        self.disk.mkdir()
+        self.sky = Simulator(files=12, seed=seed, instruments=["niriss"], retry_after_s=0)
+        self.sky.start()
+        self.archive = MastArchive(self.sky.url)
+        self.database = Database(Path(self.scratch.name) / "c.duckdb", wait=5)
+        self.gone: list[str] = []
+        self.harvest(SEARCHES[0], full=True)
+        self.put_on_disk([*range(6)], HEADERS[1])
+        assert self.drift(self.database)  # there is something to keep
+
+    def teardown(self) -> None:
+        if hasattr(self, "scratch"):
+            self.archive.close()
+            self.sky.stop()
+            self.scratch.cleanup()
+
+    def name(self, pick: int) -> str:
+        names = [*self.sky.filenames("niriss"), "elsewhere.fits"]
+        return names[pick % len(names)]
+
+    @rule(picks=st.lists(some, min_size=1, max_size=6), header=st.sampled_from(HEADERS))
+    def put_on_disk(self, picks: list[int], header: dict[str, str]) -> None:
+        for name in map(self.name, picks):
+            (self.disk / name).write_bytes(sample(name, **header))
+        index_folders(self.database, [self.disk])
+
+    @rule(pick=some, where=some)
+    def move(self, pick: int, where: int) -> None:
+        there = sorted(self.disk.iterdir())
+        if there:
+            there[pick % len(there)].rename(self.disk / self.name(where))
+        index_folders(self.database, [self.disk])
+
+    @rule(pick=some)
+    def delete(self, pick: int) -> None:
+        for path in sorted(self.disk.iterdir())[pick % 3 :: 3]:
+            path.unlink()
+        index_folders(self.database, [self.disk], verify=True)
+
+    @rule(pick=some)
+    def reprocess(self, pick: int) -> None:
+        names = self.sky.filenames("niriss")[pick % 3 :]
+        self.sky.reprocess(names)
+        self.sky.edit(names[0], "effexptm", float(pick)) if names else None
+
+    @rule(pick=some)
+    def withdraw(self, pick: int) -> None:
+        left = self.sky.filenames("niriss")[pick % 3 :: 3]
+        self.sky.withdraw(left)
+        self.gone += left
+
+    @rule()
+    def restore(self) -> None:
+        self.sky.restore(self.gone)
+        self.gone = []
+
+    @rule(search=st.sampled_from(SEARCHES), full=st.booleans())
+    def harvest(self, search: Search, full: bool) -> None:
+        harvest(self.database, self.archive, search, full=full, patience=QUICK)
+
+    @invariant()
+    def what_is_kept_is_what_comparing_everything_finds(self) -> None:
+        if not hasattr(self, "database") or not self.database.exists():
+            return
+        again = shutil.copy(self.database.path, self.database.path.with_name("again.duckdb"))
+        with Database(again).write() as connection:
+            keep_differences(connection)
+        assert self.drift(self.database) == self.drift(Database(again))
+
+    def drift(self, database: Database) -> list[tuple[Any, ...]]:
+        question = "SELECT path, filename, keyword, header, archive FROM keyword_drift"
+        with database.read() as connection:
+            return sorted(connection.execute(question).fetchall())
+
+
+DiskAndArchive.TestCase.settings = settings(
+    max_examples=5, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestKeptDriftIsComputedDrift = DiskAndArchive.TestCase
