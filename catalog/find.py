@@ -206,18 +206,11 @@ def _release(word: str, have: Columns) -> Condition:
 
 
 def _footprint(region: str, connection: duckdb.DuckDBPyConnection | None, have: Columns) -> Condition:
-    """Ask of the file's own footprint, or else of its observation's: time series have none of their own."""
+    """Ask of the file's own footprint, or else of its observation's, which its number stands for."""
     own = not have or "s_region" in have
-    caom = connection is None or "s_region" in columns_of(connection, "observations")
-    if not own and not caom:
+    if not own and connection is not None and "s_region" not in columns_of(connection, "observations"):
         raise UnknownKeyword("--footprint: no harvested file or observation has s_region")
-    overlapping = "s_region IN (FROM footprints_overlapping(?))"
-    of_observation = f"obs_id IN (\n      SELECT obs_id FROM observations WHERE {overlapping})"
-    if not own:
-        return Condition(of_observation, (region,))
-    if not caom:
-        return Condition(overlapping, (region,))
-    return Condition(f"({overlapping}\n    OR s_region IS NULL AND {of_observation})", (region, region))
+    return Condition("footprint IN (FROM footprint_numbers(?))", (region,))
 
 
 def _time(sign: str, moment: float) -> Condition:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -22,7 +23,9 @@ from catalog.errors import BadValue, UnknownKeyword
 from catalog.find import Criteria, statement
 from catalog.places import read_cone, read_region
 from catalog.query import rows, written_out
+from catalog.store import database as store_database
 from catalog.store.database import Database
+from catalog.store.footprints import number_files
 from catalog.store.history import FILES, OBSERVATIONS, merge_versions
 from catalog.store.spool import Spool
 
@@ -82,6 +85,7 @@ def fill(database: Database, files: pa.Table, observations: pa.Table | None = No
             merge_versions(connection, OBSERVATIONS, "observation_rows", 1, {})
             connection.execute("UPDATE file_version SET obs_id = 'jw01366-soss' WHERE exp_type = 'NIS_SOSS'")
             connection.execute("UPDATE file_version SET instrument = 'nircam' WHERE exp_type = 'NRC_IMAGE'")
+        number_files(connection, 1)
     return database
 
 
@@ -103,6 +107,35 @@ def found(database: Database, *written: str, **criteria: str) -> set[str]:
     pasted = rows(database, written_out(sql, values)).column("filename").to_pylist()
     assert names == set(pasted)  # what --explain prints is the same question
     return names
+
+
+class TestFootprintsInTime:
+    """The number of a footprint, which stands with each file, goes with the archive."""
+
+    HERE, THERE = "217.33,-3.445,1s", "120.0,30.0,1s"
+
+    def test_a_file_moves_with_the_footprint_of_its_observation(self, lake: Database) -> None:
+        moved = [{**OBSERVED[0], "s_region": "POLYGON 119.9 29.9 120.1 29.9 120.1 30.1"}, OBSERVED[1]]
+        with Spool(lake.path) as spool, lake.write() as connection:
+            spool.add("observation_rows", pa.Table.from_pylist(moved))
+            spool.offer(connection, "observation_rows")
+            merge_versions(connection, OBSERVATIONS, "observation_rows", 2, {})
+            number_files(connection, 2)
+        assert (found(lake, footprint=self.HERE), found(lake, footprint=self.THERE)) == ({NRS}, {SOSS})
+
+    def test_a_file_whose_observation_is_gone_has_no_footprint(self, lake: Database) -> None:
+        with lake.write() as connection:
+            connection.execute("UPDATE observation_version SET until_run = 2 WHERE obs_id = 'jw01366-soss'")
+            number_files(connection, 2)
+        assert found(lake, footprint=self.HERE) == {NRS}
+
+    def test_a_catalog_of_the_first_schema_is_numbered_when_it_is_opened(self, lake: Database) -> None:
+        with duckdb.connect(str(lake.path)) as connection:
+            connection.execute("ALTER TABLE file_version DROP COLUMN footprint")
+            connection.execute("ALTER TABLE footprints DROP COLUMN number")
+            connection.execute("UPDATE alembic_version SET version_num = '0001'")
+        store_database._ready.clear()  # as in another process
+        assert found(lake, footprint=self.HERE) == {SOSS, NRS}
 
 
 class TestCriteria:

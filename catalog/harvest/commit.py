@@ -15,6 +15,7 @@ from catalog.harvest.products import PRODUCTS_IN, READ_IN
 from catalog.harvest.reconcile import FILES_IN, INGEST, MOVED_IN, TOUCHED_IN
 from catalog.search import Search
 from catalog.store.differences import Pair, compared_columns, keep_differences
+from catalog.store.footprints import number_files
 from catalog.store.history import (
     FILES,
     OBSERVATION_PRODUCTS,
@@ -101,6 +102,7 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
     _note_changes(connection, search, run)
     _link_files(connection, run)
     _compare_headers(connection, compared_before, run)
+    number_files(connection, run)
     result = _summary(connection, harvested, run)
     record_run(connection, result)
     return result

@@ -24,6 +24,7 @@ _TABLE_MACROS: Mapping[str, str] = {
     "observations_at": "observations as they stood after a run",
     "products_at": "products as they stood after a run",
     "footprints_overlapping": "every s_region that overlaps one: FROM footprints_overlapping('CIRCLE 1 2 3')",
+    "footprint_numbers": "files.footprint of each that overlaps one: FROM footprint_numbers('CIRCLE 1 2 3')",
     "header_value": "one keyword in every header on this disk: FROM header_value('CRDS_CTX')",
 }
 _PRODUCT_COLUMNS: Mapping[str, str] = {

@@ -15,8 +15,8 @@ import duckdb
 
 from catalog.keywords import all_archive_columns
 from catalog.store.database import quoted
+from catalog.store.footprints import note_footprints
 from catalog.store.schema import columns_of, make_views
-from catalog.store.sky_macros import note_footprints
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ FILES = Versions(
     "file_version",
     "filename",
     "file",
-    ("since_run", "until_run", "row_hash", "obs_id", "instrument", "checked_run"),
+    ("since_run", "until_run", "row_hash", "obs_id", "instrument", "checked_run", "footprint"),
     ("instrument", "checked_run"),
     "ingestCompletionDate_mjd",
     (("date_obs_mjd", 32), ("targ_dec", 10)),

@@ -14,9 +14,9 @@ import duckdb
 
 from catalog.keywords import SERVICES, ArchiveColumn, archive_columns
 from catalog.store.database import Database, quoted
+from catalog.store.footprints import note_footprints, number_files
 from catalog.store.history import FILES, storage_order
 from catalog.store.schema import make_views
-from catalog.store.sky_macros import note_footprints
 
 COLUMNS = 206
 _HARVESTS = tuple(SERVICES)
@@ -81,6 +81,7 @@ def make(path: Path, files: int) -> None:
         with database.write() as connection:
             _insert(connection, kept, instrument, run, ends[run - 1], ends[run])
             note_footprints(connection, FILES.table, run)
+            number_files(connection, run)
 
 
 def _name(column: ArchiveColumn) -> str:

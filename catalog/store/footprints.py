@@ -1,0 +1,83 @@
+"""Footprints: each that was harvested once, with a circle about it and a number; and the number that a file has.
+
+Few footprints need a closer look, thanks to the circle, and each is looked at once, however many files have it. Which
+files these are, their numbers say: small integers, in the order in which rows lie, so that DuckDB passes over most rows
+by the least and the greatest number of each stretch. The texts would all have to be read.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+
+def note_footprints(connection: duckdb.DuckDBPyConnection, table: str, run: int) -> None:
+    """Put the footprints that a run brought into `footprints`.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        In a transaction.
+    table : str
+        A table of versions that may have a column ``s_region``.
+    run : int
+        Whose rows are looked at.
+    """
+    if not _has_column(connection, table, "s_region"):
+        return
+    connection.execute(
+        f"""INSERT INTO footprints (number, s_region, ra, dec, radius)
+            SELECT row_number() OVER (ORDER BY first_row) + (SELECT coalesce(max(number), 0) FROM footprints),
+                   s_region, circle.ra, circle.dec, circle.radius
+            FROM (
+                SELECT s_region, first_row, region_circle(s_region) AS circle
+                FROM (SELECT s_region, min(rowid) AS first_row FROM {table}
+                      WHERE since_run = ? AND s_region IS NOT NULL GROUP BY s_region)
+                ANTI JOIN footprints USING (s_region)
+            )
+            WHERE circle IS NOT NULL
+            ORDER BY first_row""",
+        [run],
+    )
+
+
+def number_files(connection: duckdb.DuckDBPyConnection, run: int) -> None:
+    """Give the files that a run changed the number of their footprint, or else of their observation's.
+
+    Time series have no ``s_region`` of their own. Files that stay as they are, but whose observation changed, are
+    numbered as well.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        In a transaction, after `note_footprints` and after files were linked to observations.
+    run : int
+        Which; 0 for every run.
+    """
+    own = _has_column(connection, "file_version", "s_region")
+    if own:
+        connection.execute(
+            """UPDATE file_version SET footprint = f.number FROM footprints f
+               WHERE file_version.s_region = f.s_region AND (since_run = $run OR $run = 0)""",
+            {"run": run},
+        )
+    if _has_column(connection, "observation_version", "s_region"):
+        connection.execute(
+            f"""UPDATE file_version SET footprint = n.number FROM (
+                    SELECT v.filename, f.number FROM file_version v
+                    LEFT JOIN observation_version o ON o.obs_id = v.obs_id AND o.until_run IS NULL
+                    LEFT JOIN footprints f ON f.s_region = o.s_region
+                    WHERE v.until_run IS NULL {"AND v.s_region IS NULL" if own else ""}
+                      AND v.footprint IS DISTINCT FROM f.number
+                      AND ($run IN (0, v.since_run) OR v.obs_id IN (
+                          SELECT obs_id FROM observation_version WHERE since_run = $run OR until_run = $run))
+                ) n WHERE until_run IS NULL AND file_version.filename = n.filename""",
+            {"run": run},
+        )
+
+
+def _has_column(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:
+    """Say whether a table, which grows by the archive's columns, has this one by now."""
+    row = connection.execute(
+        "SELECT count(*) FROM duckdb_columns() WHERE table_name = ? AND column_name = ?", [table, column]
+    ).fetchone()
+    return row != (0,)
