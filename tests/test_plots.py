@@ -73,6 +73,12 @@ class TestImages:
         centre = axes.wcs.pixel_to_world(149, 149)
         assert centre.separation(SkyCoord(217.36, -3.44, unit="deg")).arcsec < 0.1
 
+    def test_a_single_pixel_of_the_sky_has_axes_with_labels(self, tmp_path: Path) -> None:
+        with fits.open(files.sky_image(tmp_path / "a.fits", side=60), mode="update") as hdus:
+            hdus["SCI"].data = hdus["SCI"].data[:1, :1]
+        axes = draw_file(tmp_path / "a.fits").figure.axes[0]
+        assert (axes.get_xlabel(), axes.get_ylabel()) == ("column (pixel)", "row (pixel)")
+
     def test_a_spectral_image_has_axes_of_the_detector_whatever_its_keywords_say(self, tmp_path: Path) -> None:
         axes = draw_file(files.soss_image(tmp_path / "a.fits")).figure.axes[0]
         assert axes.get_xlabel() == "column (pixel)"

@@ -159,7 +159,8 @@ def draw_image(figure: Any, hdu: Any, primary: Any, wavelengths: Pixels | None =
         What was drawn, in a line.
     """
     plane = plane_of(hdu, is_cube(primary, hdu.header))
-    wcs = sky_axes(primary, hdu, plane.step)
+    spans = min(plane.pixels.shape) > 1  # axes on the sky of a single pixel would have no tick and no label
+    wcs = sky_axes(primary, hdu, plane.step) if spans else None
     axes = figure.add_subplot(projection=wcs) if wcs is not None else figure.add_subplot()
     height, width = plane.pixels.shape
     figure.set_size_inches(min(11.0, max(6.0, 5.5 * width / height + 1.8)), 6.0 if width < 3 * height else 4.5)
