@@ -25,7 +25,6 @@ from .fits_samples import sample
 SEARCHES = (Search.parse("all", "niriss", []), Search.parse("stage3", "niriss", ["productLevel=3"]))
 some = st.integers(0, 10**6)
 HEADERS = (
-    {},
     {"FILTER": "'F277W'", "NINTS": "3", "EFFEXPTM": "1.5"},
     {"FILTER": "'CLEAR'", "PROGRAM": "'09999'", "TSOVISIT": "T", "DATE_OBS": "'2001-01-01'"},
     {"CAL_VER": "'0.0.1'", "EXPSTART": "50000.25", "NINTS": "1"},
@@ -46,7 +45,8 @@ class DiskAndArchive(RuleBasedStateMachine):
         self.database = Database(Path(self.scratch.name) / "c.duckdb", wait=5)
         self.gone: list[str] = []
         self.harvest(SEARCHES[0], full=True)
-        self.put_on_disk([*range(6)], HEADERS[1])
+        self.put_on_disk([0, 1, 2], HEADERS[0])
+        self.put_on_disk([3, 4, 5], HEADERS[2])
         assert self.drift(self.database)  # there is something to keep
 
     def teardown(self) -> None:
@@ -80,20 +80,23 @@ class DiskAndArchive(RuleBasedStateMachine):
 
     @rule(pick=some)
     def reprocess(self, pick: int) -> None:
-        names = self.sky.filenames("niriss")[pick % 3 :]
-        self.sky.reprocess(names)
-        self.sky.edit(names[0], "effexptm", float(pick)) if names else None
+        for name in self.sky.filenames("niriss"):
+            self.sky.edit(name, "nints", pick % 100)
+        self.sky.reprocess(self.sky.filenames("niriss")[pick % 3 :: 3])
+        self.harvest(SEARCHES[0], full=False)
 
     @rule(pick=some)
     def withdraw(self, pick: int) -> None:
         left = self.sky.filenames("niriss")[pick % 3 :: 3]
         self.sky.withdraw(left)
         self.gone += left
+        self.harvest(SEARCHES[0], full=False)
 
     @rule()
     def restore(self) -> None:
         self.sky.restore(self.gone)
         self.gone = []
+        self.harvest(SEARCHES[0], full=False)
 
     @rule(search=st.sampled_from(SEARCHES), full=st.booleans())
     def harvest(self, search: Search, full: bool) -> None:
@@ -115,6 +118,6 @@ class DiskAndArchive(RuleBasedStateMachine):
 
 
 DiskAndArchive.TestCase.settings = settings(
-    max_examples=5, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=4, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestKeptDriftIsComputedDrift = DiskAndArchive.TestCase

@@ -18,7 +18,7 @@ from catalog.headers.walk import ASSOCIATION_ENDING, Compared, Walked, compare, 
 from catalog.headers.write import ensure_columns, write_associations, write_extracts, write_moves
 from catalog.store.database import Database
 
-_TOGETHER = 3072
+_TOGETHER = 2048
 """Files that are committed together; a run that is cut off loses at most these."""
 
 _FRUGAL = (

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import duckdb
 
-from catalog.store.database import quoted
+from catalog.store.database import columns_of, quoted
 
 _SAME_NUMBER = 1e-9  # of the number: beyond what either side writes
 _SAME_TIME_DAYS = 1e-8  # about a millisecond
@@ -37,10 +37,7 @@ def compared_columns(connection: duckdb.DuckDBPyConnection) -> list[Pair]:
 
 def named_columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Column]:
     """Return a table's columns by their names in lower case."""
-    rows = connection.execute(
-        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND NOT internal", [table]
-    ).fetchall()
-    return {str(name).lower(): (str(name), str(kind)) for name, kind in rows}
+    return {name.lower(): (name, kind) for name, kind in columns_of(connection, table).items()}
 
 
 def keep_differences(connection: duckdb.DuckDBPyConnection, touched: str | None = None) -> None:

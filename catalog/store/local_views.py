@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-from catalog.store.database import quoted
+from catalog.store.database import columns_of, quoted
 from catalog.store.drift_views import make_drift_views
 
 _VIEWS = {
@@ -77,10 +77,7 @@ _TABLE_MACROS = {
 
 def make_local_views(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the views and macros of local files anew, over the columns that `local_header` has now."""
-    rows = connection.execute(
-        "SELECT column_name FROM duckdb_columns() WHERE table_name = 'local_header' ORDER BY column_index"
-    ).fetchall()
-    words = ", ".join(quoted(str(name)) for (name,) in rows if name != "file_id")
+    words = ", ".join(quoted(name) for name in columns_of(connection, "local_header") if name != "file_id")
     headers = f"SELECT path, filename, {words}, file_id FROM local_header JOIN local_files USING (file_id)"
     for view, query in {**_VIEWS, "headers": headers}.items():
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")

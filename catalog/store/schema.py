@@ -11,10 +11,12 @@ from pathlib import Path
 import duckdb
 
 from catalog.store.comments import comment_on_everything
-from catalog.store.database import quoted
+from catalog.store.database import columns_of, quoted
 from catalog.store.differences import keep_differences
 from catalog.store.local_views import make_local_views
 from catalog.store.sky_macros import make_sky_macros
+
+__all__ = ["columns_of", "fill_keywords", "make_views", "migrate"]
 
 _OWN_COLUMNS = {"since_run", "until_run", "row_hash", "checked_run"}
 
@@ -110,16 +112,6 @@ def fill_keywords(connection: duckdb.DuckDBPyConnection) -> None:
     connection.register("dictionary_rows", table)
     connection.execute("INSERT INTO keywords SELECT * FROM dictionary_rows")
     connection.unregister("dictionary_rows")
-
-
-def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
-    """Return a table's columns and their DuckDB types, in order."""
-    rows = connection.execute(
-        """SELECT column_name, data_type FROM duckdb_columns()
-           WHERE table_name = ? AND NOT internal ORDER BY column_index""",
-        [table],
-    ).fetchall()
-    return {str(name): str(kind) for name, kind in rows}
 
 
 def make_views(connection: duckdb.DuckDBPyConnection) -> None:
