@@ -27,6 +27,7 @@ from catalog.store import database as store_database
 from catalog.store.database import Database
 from catalog.store.footprints import number_files
 from catalog.store.history import FILES, OBSERVATIONS, merge_versions
+from catalog.store.schema import make_views
 from catalog.store.spool import Spool
 
 from .conftest import Command
@@ -85,6 +86,7 @@ def fill(database: Database, files: pa.Table, observations: pa.Table | None = No
             merge_versions(connection, OBSERVATIONS, "observation_rows", 1, {})
             connection.execute("UPDATE file_version SET obs_id = 'jw01366-soss' WHERE exp_type = 'NIS_SOSS'")
             connection.execute("UPDATE file_version SET instrument = 'nircam' WHERE exp_type = 'NRC_IMAGE'")
+        make_views(connection)
         number_files(connection, 1)
     return database
 

@@ -30,7 +30,7 @@ from catalog.store.history import (
     merge_versions,
 )
 from catalog.store.records import Run, next_run, record_run, save_search, utc_now
-from catalog.store.schema import columns_of
+from catalog.store.schema import columns_of, make_views
 from catalog.store.spool import Spool
 
 FILES_AT_ONCE, PRODUCTS_AT_ONCE = 30_000, 200_000
@@ -94,9 +94,13 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
         name: spool.offer(connection, name)
         for name in (FILES_IN, MOVED_IN, TOUCHED_IN, OBSERVATIONS_IN, PRODUCTS_IN, READ_IN)
     }
-    _merge_files(connection, spool, offered, harvested, run)
-    _merge_observations(connection, offered, harvested, run)
-    _merge_products(connection, spool, offered, run)
+    grown = [
+        _merge_files(connection, spool, offered, harvested, run),
+        _merge_observations(connection, offered, harvested, run),
+        _merge_products(connection, spool, offered, run),
+    ]
+    if any(grown):
+        make_views(connection)
     _close_unreached(connection, run)
     _note_pending(connection, offered, harvested, run)
     _note_changes(connection, search, run)
@@ -110,18 +114,18 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
 
 def _merge_files(
     connection: duckdb.DuckDBPyConnection, spool: Spool, offered: dict[str, bool], harvested: Harvested, run: int
-) -> None:
+) -> bool:
     if offered[FILES_IN]:
         parts = partial(spool.in_parts, connection, FILES_IN, FILES_AT_ONCE)
         constants: dict[str, object] = {"instrument": harvested.search.instrument, "checked_run": run}
-        merge_versions(connection, FILES, FILES_IN, run, constants, parts)
+        grown = merge_versions(connection, FILES, FILES_IN, run, constants, parts)
         connection.execute(
             """UPDATE file_version SET checked_run = ? WHERE until_run IS NULL
                AND filename IN (SELECT key FROM file_merge WHERE NOT fresh AND differing IS NULL)""",
             [run],
         )
     else:
-        _nothing_merged(connection, FILES)
+        grown = _nothing_merged(connection, FILES)
     name = _text(harvested.search.name)
     now, scope = "SELECT NULL, NULL WHERE false", f"search = {name}"
     if harvested.full and offered[FILES_IN]:
@@ -134,18 +138,19 @@ def _merge_files(
     elif not harvested.full:
         scope = "false"
     merge_links(connection, SEARCH_FILES, now, scope, run)
+    return grown
 
 
 def _merge_observations(
     connection: duckdb.DuckDBPyConnection, offered: dict[str, bool], harvested: Harvested, run: int
-) -> None:
+) -> bool:
     name = _text(harvested.search.name)
     scope, everything = f"search = {name}", harvested.full or harvested.search.instrument is None
     if offered[OBSERVATIONS_IN]:
-        merge_versions(connection, OBSERVATIONS, OBSERVATIONS_IN, run, {})
+        grown = merge_versions(connection, OBSERVATIONS, OBSERVATIONS_IN, run, {})
         now = f"SELECT {name}, obs_id FROM {OBSERVATIONS_IN}"
     else:
-        _nothing_merged(connection, OBSERVATIONS)
+        grown = _nothing_merged(connection, OBSERVATIONS)
         now = "SELECT NULL, NULL WHERE false"
     if not everything:
         touched = "SELECT touched FROM touched_in" if offered[TOUCHED_IN] else "SELECT NULL WHERE false"
@@ -154,19 +159,21 @@ def _merge_observations(
         now = f"""SELECT search, obs_id FROM ({now}) AS n(search, obs_id)
                   WHERE apt_observation(obs_id) IN ({touched}) OR (search, obs_id) NOT IN ({held})"""
     merge_links(connection, SEARCH_OBSERVATIONS, now, scope, run)
+    return grown
 
 
-def _merge_products(connection: duckdb.DuckDBPyConnection, spool: Spool, offered: dict[str, bool], run: int) -> None:
+def _merge_products(connection: duckdb.DuckDBPyConnection, spool: Spool, offered: dict[str, bool], run: int) -> bool:
     if offered[PRODUCTS_IN]:
         _choose_products(connection)
         parts = partial(spool.in_parts, connection, PRODUCTS_IN, PRODUCTS_AT_ONCE)
-        merge_versions(connection, PRODUCTS, "product_rows", run, {}, parts)
+        grown = merge_versions(connection, PRODUCTS, "product_rows", run, {}, parts)
         now = f"SELECT parent, data_uri FROM {PRODUCTS_IN}"
     else:
-        _nothing_merged(connection, PRODUCTS)
+        grown = _nothing_merged(connection, PRODUCTS)
         now = "SELECT NULL, NULL WHERE false"
     scope = "obs_id IN (SELECT obs_id FROM read_in)" if offered[READ_IN] else "false"
     merge_links(connection, OBSERVATION_PRODUCTS, now, scope, run)
+    return grown
 
 
 def _choose_products(connection: duckdb.DuckDBPyConnection) -> None:
@@ -229,10 +236,11 @@ def _close_unreached(connection: duckdb.DuckDBPyConnection, run: int) -> None:
     )
 
 
-def _nothing_merged(connection: duckdb.DuckDBPyConnection, versions: Versions) -> None:
+def _nothing_merged(connection: duckdb.DuckDBPyConnection, versions: Versions) -> bool:
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {versions.what}_merge (key VARCHAR, fresh BOOLEAN, differing VARCHAR[])"
     )
+    return False
 
 
 def _note_pending(

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import duckdb
 
 from catalog.keywords import all_archive_columns
-from catalog.store.database import quoted
+from catalog.store.database import columns_of, quoted
 from catalog.store.footprints import note_footprints
-from catalog.store.schema import columns_of, make_views
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def merge_versions(
     run: int,
     constants: dict[str, object],
     parts: Callable[[], Iterable[tuple[int, int]]] = lambda: ((0, 2**62),),
-) -> None:
+) -> bool:
     """Open a version for each staged row that is new or differs; close the one it replaces.
 
     Leaves the temporary table ``{what}_merge``: key, fresh (a row that had no open version), differing (columns
@@ -117,8 +116,13 @@ def merge_versions(
         Values of the table's extra columns.
     parts : callable
         Lets the relation be some of the rows at a time, as `Spool.in_parts` does; without it, all.
+
+    Returns
+    -------
+    bool
+        Whether the table's columns are others than before; then the views are to be made anew.
     """
-    columns = _ensure_columns(connection, versions, staged)
+    columns, grown = _ensure_columns(connection, versions, staged)
     _compare(connection, versions, staged, columns, parts)
     table, key = versions.table, versions.key
     connection.execute(
@@ -129,6 +133,7 @@ def merge_versions(
     for part in parts():
         _open_versions(connection, versions, staged, part, columns, run, constants)
     note_footprints(connection, table, run)
+    return grown
 
 
 def _open_versions(
@@ -178,8 +183,10 @@ def storage_order(versions: Versions, values: Mapping[str, str]) -> str:
     return f"ORDER BY {', '.join([*steps, versions.key])}" if steps else ""
 
 
-def _ensure_columns(connection: duckdb.DuckDBPyConnection, versions: Versions, staged: str) -> list[_Column]:
-    """Add the columns that were never seen, and widen those whose values no longer fit."""
+def _ensure_columns(
+    connection: duckdb.DuckDBPyConnection, versions: Versions, staged: str
+) -> tuple[list[_Column], bool]:
+    """Add the columns that were never seen, widen those whose values no longer fit, and say whether any were."""
     have = {name.lower(): (name, kind) for name, kind in columns_of(connection, versions.table).items()}
     described = connection.execute(f"DESCRIBE {staged}").fetchall()
     columns, grown = [], False
@@ -200,9 +207,7 @@ def _ensure_columns(connection: duckdb.DuckDBPyConnection, versions: Versions, s
             final = _widened(connection, versions, kept, known, kind)
             grown = grown or final != known
         columns.append(_Column(sent, kept, final))
-    if grown:
-        make_views(connection)
-    return columns
+    return columns, grown
 
 
 def _only_flags(connection: duckdb.DuckDBPyConnection, staged: str, unseen: list[str]) -> set[str]:
