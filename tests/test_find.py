@@ -125,6 +125,18 @@ class TestFootprintsInTime:
             number_files(connection, 2)
         assert (found(lake, footprint=self.HERE), found(lake, footprint=self.THERE)) == ({NRS}, {SOSS})
 
+    def test_a_footprint_has_one_number_whatever_came_before_it(self, lake: Database, tmp_path: Path) -> None:
+        there = "POLYGON 119.9 29.9 120.1 29.9 120.1 30.1"
+        moved = pa.Table.from_pylist([{**OBSERVED[0], "s_region": there}, OBSERVED[1]])
+        with Spool(lake.path) as spool, lake.write() as connection:
+            spool.add("observation_rows", moved)
+            spool.offer(connection, "observation_rows")
+            merge_versions(connection, OBSERVATIONS, "observation_rows", 2, {})
+            number_files(connection, 2)
+        anew = fill(Database(tmp_path / "anew.duckdb"), pa.Table.from_pylist(HARVESTED), moved)
+        numbered = "SELECT filename, footprint FROM files ORDER BY ALL"
+        assert rows(lake, numbered) == rows(anew, numbered)
+
     def test_a_file_whose_observation_is_gone_has_no_footprint(self, lake: Database) -> None:
         with lake.write() as connection:
             connection.execute("UPDATE observation_version SET until_run = 2 WHERE obs_id = 'jw01366-soss'")

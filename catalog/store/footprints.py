@@ -1,13 +1,24 @@
 """Footprints: each that was harvested once, with a circle about it and a number; and the number that a file has.
 
 Few footprints need a closer look, thanks to the circle, and each is looked at once, however many files have it. Which
-files these are, their numbers say: small integers, in the order in which rows lie, so that DuckDB passes over most rows
-by the least and the greatest number of each stretch. The texts would all have to be read.
+files these are, their numbers say: integers that begin with the place, as rows lie in bands of declination, so that
+DuckDB passes over most rows by the least and the greatest number of each stretch. The texts would all have to be read.
 """
 
 from __future__ import annotations
 
 import duckdb
+
+from catalog.store.database import columns_of
+
+NUMBER = """
+    (CAST(floor(("dec" + 90) / 180 * 32767) AS BIGINT) << 48) | (CAST(floor(ra / 360 * 65535) AS BIGINT) << 32)
+    | CAST(md5_number_lower(s_region) & 4294967295 AS BIGINT)
+"""
+"""The number of a footprint: 15 bits of declination, 16 of right ascension, and 32 of the text's MD5.
+
+It follows from the footprint alone, so that a catalog has the same numbers whatever its history.
+"""
 
 
 def note_footprints(connection: duckdb.DuckDBPyConnection, table: str, run: int) -> None:
@@ -22,20 +33,17 @@ def note_footprints(connection: duckdb.DuckDBPyConnection, table: str, run: int)
     run : int
         Whose rows are looked at.
     """
-    if not _has_column(connection, table, "s_region"):
+    if "s_region" not in columns_of(connection, table):
         return
     connection.execute(
         f"""INSERT INTO footprints (number, s_region, ra, dec, radius)
-            SELECT row_number() OVER (ORDER BY first_row) + (SELECT coalesce(max(number), 0) FROM footprints),
-                   s_region, circle.ra, circle.dec, circle.radius
-            FROM (
-                SELECT s_region, first_row, region_circle(s_region) AS circle
-                FROM (SELECT s_region, min(rowid) AS first_row FROM {table}
-                      WHERE since_run = ? AND s_region IS NOT NULL GROUP BY s_region)
+            SELECT {NUMBER}, s_region, ra, "dec", radius FROM (
+                SELECT s_region, unnest(region_circle(s_region))
+                FROM (SELECT DISTINCT s_region FROM {table} WHERE since_run = ? AND s_region IS NOT NULL)
                 ANTI JOIN footprints USING (s_region)
             )
-            WHERE circle IS NOT NULL
-            ORDER BY first_row""",
+            WHERE radius IS NOT NULL
+            ORDER BY ALL""",
         [run],
     )
 
@@ -53,14 +61,14 @@ def number_files(connection: duckdb.DuckDBPyConnection, run: int) -> None:
     run : int
         Which; 0 for every run.
     """
-    own = _has_column(connection, "file_version", "s_region")
+    own = "s_region" in columns_of(connection, "file_version")
     if own:
         connection.execute(
             """UPDATE file_version SET footprint = f.number FROM footprints f
                WHERE file_version.s_region = f.s_region AND (since_run = $run OR $run = 0)""",
             {"run": run},
         )
-    if _has_column(connection, "observation_version", "s_region"):
+    if "s_region" in columns_of(connection, "observation_version"):
         connection.execute(
             f"""UPDATE file_version SET footprint = n.number FROM (
                     SELECT v.filename, f.number FROM file_version v
@@ -73,11 +81,3 @@ def number_files(connection: duckdb.DuckDBPyConnection, run: int) -> None:
                 ) n WHERE until_run IS NULL AND file_version.filename = n.filename""",
             {"run": run},
         )
-
-
-def _has_column(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:
-    """Say whether a table, which grows by the archive's columns, has this one by now."""
-    row = connection.execute(
-        "SELECT count(*) FROM duckdb_columns() WHERE table_name = ? AND column_name = ?", [table, column]
-    ).fetchone()
-    return row != (0,)

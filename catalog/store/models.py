@@ -92,7 +92,7 @@ file_version = _versioned(
     Column("checked_run", Integer, nullable=False, comment="the last run that read the whole row"),
 )
 file_version.append_column(
-    Column("footprint", Integer, comment="footprints.number of its s_region, or else of its observation's")
+    Column("footprint", BigInteger, comment="footprints.number of its s_region, or else of its observation's")
 )
 observation_version = _versioned("observation_version", "obs_id", Column("row_hash", BigInteger, nullable=False))
 product_version = _versioned("product_version", "data_uri", Column("row_hash", BigInteger, nullable=False))
@@ -110,7 +110,7 @@ footprints = Table(  # made from the archive's s_region; see sky_macros
     Column("ra", Double, nullable=False, comment="of the circle about it, degrees"),
     Column("dec", Double, nullable=False, comment="of the circle about it, degrees"),
     Column("radius", Double, nullable=False, comment="of the circle about it, degrees"),
-    Column("number", Integer, comment="by which files.footprint refers to it"),
+    Column("number", BigInteger, comment="by which files.footprint refers to it"),
 )
 
 local_file_version = Table(

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from catalog.store.footprints import number_files
+from catalog.store.footprints import NUMBER, number_files
 
 revision = "0003"
 down_revision = "0002"
@@ -12,12 +12,14 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("footprints", sa.Column("number", sa.Integer(), comment="by which files.footprint refers to it"))
+    op.add_column("footprints", sa.Column("number", sa.BigInteger(), comment="by which files.footprint refers to it"))
     op.add_column(
         "file_version",
-        sa.Column("footprint", sa.Integer(), comment="footprints.number of its s_region, or else of its observation's"),
+        sa.Column(
+            "footprint", sa.BigInteger(), comment="footprints.number of its s_region, or else of its observation's"
+        ),
     )
-    op.execute("UPDATE footprints SET number = rowid + 1")
+    op.execute(f"UPDATE footprints SET number = {NUMBER}")
     duck = op.get_bind().connection.driver_connection
     assert duck is not None
     number_files(duck, 0)
