@@ -9,8 +9,9 @@ from functools import partial
 from catalog.archive.client import MastArchive
 from catalog.archive.partition import Whole
 from catalog.archive.retry import Patience
-from catalog.harvest.commit import Harvested, commit
+from catalog.harvest.commit import commit
 from catalog.harvest.links import Walk
+from catalog.harvest.outcome import Harvested
 from catalog.harvest.reconcile import read_files
 from catalog.search import Search
 from catalog.store.database import Database

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from catalog.harvest.links import OBSERVATIONS_IN
+from catalog.harvest.outcome import Harvested, note_changes, summary
 from catalog.harvest.products import PRODUCTS_IN, READ_IN
-from catalog.harvest.reconcile import FILES_IN, INGEST, MOVED_IN, TOUCHED_IN
-from catalog.search import Search
+from catalog.harvest.reconcile import FILES_IN, MOVED_IN, TOUCHED_IN
+from catalog.store.database import columns_of, literal
 from catalog.store.differences import Pair, compared_columns, keep_differences
 from catalog.store.footprints import number_files
 from catalog.store.history import (
@@ -23,49 +21,17 @@ from catalog.store.history import (
     PRODUCTS,
     SEARCH_FILES,
     SEARCH_OBSERVATIONS,
-    Links,
     Versions,
     close_versions,
     merge_links,
     merge_versions,
 )
-from catalog.store.records import Run, next_run, record_run, save_search, utc_now
-from catalog.store.schema import columns_of, make_views
+from catalog.store.records import Run, next_run, record_run, save_search
+from catalog.store.schema import make_views
 from catalog.store.spool import Spool
 
 FILES_AT_ONCE, PRODUCTS_AT_ONCE = 30_000, 200_000
 """Rows that one statement lays down, of some 2 kB and 300 bytes each, so that memory stays small."""
-
-
-@dataclass(frozen=True)
-class Harvested:
-    """What a harvest brought, beside the rows.
-
-    Attributes
-    ----------
-    search : Search
-        Whose rows these are.
-    full : bool
-        Whether every row was read.
-    server : str
-        Where from.
-    started_at : datetime
-        UTC.
-    cursor_mjd : float or None
-        Of the search before this run.
-    requests : int
-        Sent so far.
-    failures : dict
-        Observations whose products could not be had, and why.
-    """
-
-    search: Search
-    full: bool
-    server: str
-    started_at: datetime
-    cursor_mjd: float | None
-    requests: int
-    failures: dict[str, str]
 
 
 def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harvested) -> Run:
@@ -103,11 +69,11 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
         make_views(connection)
     _close_unreached(connection, run)
     _note_pending(connection, offered, harvested, run)
-    _note_changes(connection, search, run)
+    note_changes(connection, search, run)
     _link_files(connection, run)
     _compare_headers(connection, compared_before, run)
     number_files(connection, run)
-    result = _summary(connection, harvested, run)
+    result = summary(connection, harvested, run)
     record_run(connection, result)
     return result
 
@@ -126,7 +92,7 @@ def _merge_files(
         )
     else:
         grown = _nothing_merged(connection, FILES)
-    name = _text(harvested.search.name)
+    name = literal(harvested.search.name)
     now, scope = "SELECT NULL, NULL WHERE false", f"search = {name}"
     if harvested.full and offered[FILES_IN]:
         now = f"SELECT {name}, filename FROM {FILES_IN}"
@@ -144,7 +110,7 @@ def _merge_files(
 def _merge_observations(
     connection: duckdb.DuckDBPyConnection, offered: dict[str, bool], harvested: Harvested, run: int
 ) -> bool:
-    name = _text(harvested.search.name)
+    name = literal(harvested.search.name)
     scope, everything = f"search = {name}", harvested.full or harvested.search.instrument is None
     if offered[OBSERVATIONS_IN]:
         grown = merge_versions(connection, OBSERVATIONS, OBSERVATIONS_IN, run, {})
@@ -259,43 +225,6 @@ def _note_pending(
         )
 
 
-def _note_changes(connection: duckdb.DuckDBPyConnection, search: Search, run: int) -> None:
-    """Write what this run changed: what was searched for as the search saw it, all else as the catalog did."""
-    own, links, others = _searched_for(search)
-    connection.execute(
-        f"""INSERT INTO changes
-            SELECT $run, kind, '{own.what}', "right", NULL FROM {links.table}_merge
-            UNION ALL
-            SELECT $run, 'changed', '{own.what}', key, differing FROM {own.what}_merge m
-            WHERE differing IS NOT NULL AND key IN (
-                SELECT {links.right} FROM {links.table}
-                WHERE search = $search AND until_run IS NULL AND since_run < $run)""",
-        {"run": run, "search": search.name},
-    )
-    for versions in others:
-        table, key, what = versions.table, versions.key, versions.what
-        connection.execute(
-            f"""INSERT INTO changes
-                SELECT $run, CASE WHEN e.{key} IS NULL THEN 'new' ELSE 'returned' END, '{what}', m.key, NULL
-                FROM {what}_merge m
-                LEFT JOIN (SELECT DISTINCT {key} FROM {table} WHERE until_run < $run) e ON e.{key} = m.key
-                WHERE m.fresh
-                UNION ALL SELECT $run, 'changed', '{what}', key, differing FROM {what}_merge WHERE differing IS NOT NULL
-                UNION ALL SELECT $run, 'withdrawn', '{what}', {key}, NULL FROM (
-                    WITH closed AS MATERIALIZED (SELECT {key} FROM {table} WHERE until_run = $run)
-                    FROM closed EXCEPT SELECT {key} FROM {table}
-                    WHERE until_run IS NULL AND {key} IN (FROM closed))""",
-            {"run": run},
-        )
-
-
-def _searched_for(search: Search) -> tuple[Versions, Links, tuple[Versions, ...]]:
-    """Return what a search asks for, how it holds on to it, and what it leads to beside that."""
-    if search.instrument is None:
-        return OBSERVATIONS, SEARCH_OBSERVATIONS, (PRODUCTS,)
-    return FILES, SEARCH_FILES, (OBSERVATIONS, PRODUCTS)
-
-
 def _link_files(connection: duckdb.DuckDBPyConnection, run: int) -> None:
     """Keep the CAOM observation of each file; where it is another than before, a new version says so."""
     files, products = columns_of(connection, "file_version"), columns_of(connection, "product_version")
@@ -322,7 +251,9 @@ def _link_files(connection: duckdb.DuckDBPyConnection, run: int) -> None:
            WHERE file_version.filename = r.filename AND until_run IS NULL AND since_run = ?""",
         [run],
     )
-    if not _count(connection, "SELECT count(*) FROM relinked WHERE anew"):  # all columns of all rows would be read
+    if (
+        connection.execute("SELECT 1 FROM relinked WHERE anew LIMIT 1").fetchone() is None
+    ):  # read no columns for nothing
         return
     connection.execute(
         """CREATE OR REPLACE TEMP TABLE linked_anew AS
@@ -351,70 +282,3 @@ def _compare_headers(connection: duckdb.DuckDBPyConnection, compared_before: lis
     )
     keep_differences(connection, "SELECT file_id FROM touched")
     connection.execute("DELETE FROM keyword_difference WHERE file_id NOT IN (SELECT file_id FROM local_files)")
-
-
-def _summary(connection: duckdb.DuckDBPyConnection, harvested: Harvested, run: int) -> Run:
-    search = harvested.search.name
-    own, _, _ = _searched_for(harvested.search)
-    kinds = dict(
-        connection.execute(
-            "SELECT kind, count(*) FROM changes WHERE run = ? AND what = ? GROUP BY kind", [run, own.what]
-        ).fetchall()
-    )
-    files, linked, newest = _files_of_search(connection, search)
-    observations = _count(connection, "SELECT count(*) FROM search_observations WHERE search = ?", search)
-    matched = files if own is FILES else observations
-    moved = {kind: int(kinds.get(kind, 0)) for kind in ("new", "changed", "withdrawn", "returned")}
-    cursors = [mjd for mjd in (harvested.cursor_mjd, newest) if mjd is not None]
-    return Run(
-        run=run,
-        search=search,
-        kind="full" if harvested.full else "incremental",
-        server=harvested.server,
-        started_at=harvested.started_at,
-        ended_at=utc_now(),
-        cursor_mjd=max(cursors, default=None),
-        files=files,
-        **moved,
-        unchanged=matched - moved["new"] - moved["changed"] - moved["returned"],
-        observations=observations,
-        products=_products_of_search(connection, search),
-        linked=linked,
-        requests=harvested.requests,
-    )
-
-
-def _files_of_search(connection: duckdb.DuckDBPyConnection, search: str) -> tuple[int, int, float | None]:
-    """Return how many files a search matches, how many of them are linked, and their newest ingest."""
-    known = columns_of(connection, "file_version")
-    newest = f"max({INGEST})" if INGEST in known else "NULL"
-    row = connection.execute(
-        f"""SELECT count(*), count(obs_id), {newest} FROM file_version
-            WHERE until_run IS NULL AND filename IN (SELECT filename FROM search_files WHERE search = ?)""",
-        [search],
-    ).fetchone()
-    assert row is not None
-    return row[0], row[1], row[2]
-
-
-def _products_of_search(connection: duckdb.DuckDBPyConnection, search: str) -> int:
-    """Return how many products the observations of a search list; with no other search these are all that are open."""
-    others = "SELECT count(*) FROM search_observations WHERE search <> ?"
-    if not _count(connection, others, search):
-        return _count(connection, "SELECT count(*) FROM product_version WHERE until_run IS NULL")
-    return _count(
-        connection,
-        """SELECT count(DISTINCT data_uri) FROM observation_products
-           WHERE obs_id IN (SELECT obs_id FROM search_observations WHERE search = ?)""",
-        search,
-    )
-
-
-def _count(connection: duckdb.DuckDBPyConnection, query: str, *values: Any) -> int:
-    row = connection.execute(query, list(values)).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

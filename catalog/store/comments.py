@@ -8,7 +8,7 @@ import duckdb
 
 from catalog.caom import observation_columns
 from catalog.keywords import Keyword, dictionary
-from catalog.store.database import quoted
+from catalog.store.database import literal, quoted
 from catalog.store.meanings import COLUMNS, TABLES
 
 _MACROS: Mapping[str, str] = {
@@ -86,9 +86,9 @@ def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:
     """Write the comments anew; views and macros lose theirs whenever they are made anew."""
     from catalog.store.models import metadata  # SQLAlchemy takes longer to import than most commands run
 
-    comments = [f"COMMENT ON TABLE {table} IS {_literal(comment)}" for table, comment in TABLES.items()]
+    comments = [f"COMMENT ON TABLE {table} IS {literal(comment)}" for table, comment in TABLES.items()]
     for kind, macros in (("MACRO", _MACROS), ("MACRO TABLE", _TABLE_MACROS)):
-        comments += [f"COMMENT ON {kind} {macro} IS {_literal(comment)}" for macro, comment in macros.items()]
+        comments += [f"COMMENT ON {kind} {macro} IS {literal(comment)}" for macro, comment in macros.items()]
     fixed = {(table.name, one.name): one.comment for table in metadata.tables.values() for one in table.columns}
     elsewhere = {column: comment for (_, column), comment in fixed.items() if comment}
     bare = connection.execute(
@@ -101,7 +101,7 @@ def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:
         else:
             meaning = _meaning(str(relation), str(column)) or elsewhere.get(column)
         if meaning:
-            comments.append(f"COMMENT ON COLUMN {relation}.{quoted(str(column))} IS {_literal(meaning)}")
+            comments.append(f"COMMENT ON COLUMN {relation}.{quoted(str(column))} IS {literal(meaning)}")
     connection.execute(";".join(comments))
 
 
@@ -120,7 +120,3 @@ def _of(word: Keyword | None) -> str | None:
     if word is None or not word.meaning:
         return None
     return word.meaning + (f" [{word.unit}]" if word.unit else "")
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

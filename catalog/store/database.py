@@ -269,3 +269,8 @@ def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, s
 def quoted(name: str) -> str:
     """Quote a table or column name for SQL."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Write text as SQL, for statements that take no bound values."""
+    return "'" + text.replace("'", "''") + "'"

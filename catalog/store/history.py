@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import duckdb
 
 from catalog.keywords import all_archive_columns
-from catalog.store.database import columns_of, quoted
+from catalog.store.database import columns_of, literal, quoted
 from catalog.store.footprints import note_footprints
 
 
@@ -284,8 +284,8 @@ def _name_differences(
     what, key = versions.what, versions.key
     sent = {c.kept.lower() for c in columns}
     gone = [name for name in columns_of(connection, versions.table) if name.lower() not in sent | set(versions.own)]
-    tests = [f"CASE WHEN {c.value} IS DISTINCT FROM v.{quoted(c.kept)} THEN {_text(c.kept)} END" for c in columns]
-    tests += [f"CASE WHEN v.{quoted(name)} IS NOT NULL THEN {_text(name)} END" for name in gone]
+    tests = [f"CASE WHEN {c.value} IS DISTINCT FROM v.{quoted(c.kept)} THEN {literal(c.kept)} END" for c in columns]
+    tests += [f"CASE WHEN v.{quoted(name)} IS NOT NULL THEN {literal(name)} END" for name in gone]
     connection.execute(
         f"""UPDATE {what}_merge m SET differing = d.differing FROM (
                 SELECT s.staged_row, list_filter([{", ".join(tests)}], lambda c: c IS NOT NULL) AS differing
@@ -298,17 +298,13 @@ def _name_differences(
 def _hash(columns: list[_Column]) -> str:
     """Hash a row so that columns without a value do not count: one that appears later changes no hash."""
     parts = [
-        f"CASE WHEN s.{quoted(c.sent)} IS NULL THEN 0::UBIGINT ELSE hash({c.value}, {_text(c.kept)}) END"
+        f"CASE WHEN s.{quoted(c.sent)} IS NULL THEN 0::UBIGINT ELSE hash({c.value}, {literal(c.kept)}) END"
         for c in columns
     ]
     expression = parts[0]
     for part in parts[1:]:
         expression = f"xor({expression}, {part})"
     return f"CAST(({expression}) >> 1 AS BIGINT)"
-
-
-def _text(name: str) -> str:
-    return "'" + name.replace("'", "''") + "'"
 
 
 def close_versions(

@@ -86,7 +86,8 @@ def catalog(url: str, path: str, pages: str = "") -> None:
     """Mastlake's files, from the archive to a committed catalog; the pages it asked for are noted."""
     from catalog.archive.client import MastArchive
     from catalog.archive.partition import Whole
-    from catalog.harvest.commit import Harvested, commit
+    from catalog.harvest.commit import commit
+    from catalog.harvest.outcome import Harvested
     from catalog.harvest.reconcile import read_files
     from catalog.search import Search
     from catalog.store.database import Database

@@ -1,0 +1,175 @@
+"""What became of a harvest: what it changed, row by row, and what it comes to in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from catalog.harvest.reconcile import INGEST
+from catalog.search import Search
+from catalog.store.database import columns_of
+from catalog.store.history import (
+    FILES,
+    OBSERVATIONS,
+    PRODUCTS,
+    SEARCH_FILES,
+    SEARCH_OBSERVATIONS,
+    Links,
+    Versions,
+)
+from catalog.store.records import Run, utc_now
+
+
+@dataclass(frozen=True)
+class Harvested:
+    """What a harvest brought, beside the rows.
+
+    Attributes
+    ----------
+    search : Search
+        Whose rows these are.
+    full : bool
+        Whether every row was read.
+    server : str
+        Where from.
+    started_at : datetime
+        UTC.
+    cursor_mjd : float or None
+        Of the search before this run.
+    requests : int
+        Sent so far.
+    failures : dict
+        Observations whose products could not be had, and why.
+    """
+
+    search: Search
+    full: bool
+    server: str
+    started_at: datetime
+    cursor_mjd: float | None
+    requests: int
+    failures: dict[str, str]
+
+
+def note_changes(connection: duckdb.DuckDBPyConnection, search: Search, run: int) -> None:
+    """Write what a run changed: what was searched for as the search saw it, all else as the catalog did.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        In the transaction that merged the rows, with the temporary tables of that.
+    search : Search
+        Whose run.
+    run : int
+        Its number.
+    """
+    own, links, others = _searched_for(search)
+    connection.execute(
+        f"""INSERT INTO changes
+            SELECT $run, kind, '{own.what}', "right", NULL FROM {links.table}_merge
+            UNION ALL
+            SELECT $run, 'changed', '{own.what}', key, differing FROM {own.what}_merge m
+            WHERE differing IS NOT NULL AND key IN (
+                SELECT {links.right} FROM {links.table}
+                WHERE search = $search AND until_run IS NULL AND since_run < $run)""",
+        {"run": run, "search": search.name},
+    )
+    for versions in others:
+        table, key, what = versions.table, versions.key, versions.what
+        connection.execute(
+            f"""INSERT INTO changes
+                SELECT $run, CASE WHEN e.{key} IS NULL THEN 'new' ELSE 'returned' END, '{what}', m.key, NULL
+                FROM {what}_merge m
+                LEFT JOIN (SELECT DISTINCT {key} FROM {table} WHERE until_run < $run) e ON e.{key} = m.key
+                WHERE m.fresh
+                UNION ALL SELECT $run, 'changed', '{what}', key, differing FROM {what}_merge WHERE differing IS NOT NULL
+                UNION ALL SELECT $run, 'withdrawn', '{what}', {key}, NULL FROM (
+                    WITH closed AS MATERIALIZED (SELECT {key} FROM {table} WHERE until_run = $run)
+                    FROM closed EXCEPT SELECT {key} FROM {table}
+                    WHERE until_run IS NULL AND {key} IN (FROM closed))""",
+            {"run": run},
+        )
+
+
+def _searched_for(search: Search) -> tuple[Versions, Links, tuple[Versions, ...]]:
+    """Return what a search asks for, how it holds on to it, and what it leads to beside that."""
+    if search.instrument is None:
+        return OBSERVATIONS, SEARCH_OBSERVATIONS, (PRODUCTS,)
+    return FILES, SEARCH_FILES, (OBSERVATIONS, PRODUCTS)
+
+
+def summary(connection: duckdb.DuckDBPyConnection, harvested: Harvested, run: int) -> Run:
+    """Return what a run comes to.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        After `note_changes`.
+    harvested : Harvested
+        What was had.
+    run : int
+        Its number.
+    """
+    search = harvested.search.name
+    own, _, _ = _searched_for(harvested.search)
+    kinds = dict(
+        connection.execute(
+            "SELECT kind, count(*) FROM changes WHERE run = ? AND what = ? GROUP BY kind", [run, own.what]
+        ).fetchall()
+    )
+    files, linked, newest = _files_of_search(connection, search)
+    observations = _count(connection, "SELECT count(*) FROM search_observations WHERE search = ?", search)
+    matched = files if own is FILES else observations
+    moved = {kind: int(kinds.get(kind, 0)) for kind in ("new", "changed", "withdrawn", "returned")}
+    cursors = [mjd for mjd in (harvested.cursor_mjd, newest) if mjd is not None]
+    return Run(
+        run=run,
+        search=search,
+        kind="full" if harvested.full else "incremental",
+        server=harvested.server,
+        started_at=harvested.started_at,
+        ended_at=utc_now(),
+        cursor_mjd=max(cursors, default=None),
+        files=files,
+        **moved,
+        unchanged=matched - moved["new"] - moved["changed"] - moved["returned"],
+        observations=observations,
+        products=_products_of_search(connection, search),
+        linked=linked,
+        requests=harvested.requests,
+    )
+
+
+def _files_of_search(connection: duckdb.DuckDBPyConnection, search: str) -> tuple[int, int, float | None]:
+    """Return how many files a search matches, how many of them are linked, and their newest ingest."""
+    known = columns_of(connection, "file_version")
+    newest = f"max({INGEST})" if INGEST in known else "NULL"
+    row = connection.execute(
+        f"""SELECT count(*), count(obs_id), {newest} FROM file_version
+            WHERE until_run IS NULL AND filename IN (SELECT filename FROM search_files WHERE search = ?)""",
+        [search],
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1], row[2]
+
+
+def _products_of_search(connection: duckdb.DuckDBPyConnection, search: str) -> int:
+    """Return how many products the observations of a search list; with no other search these are all that are open."""
+    others = "SELECT count(*) FROM search_observations WHERE search <> ?"
+    if not _count(connection, others, search):
+        return _count(connection, "SELECT count(*) FROM product_version WHERE until_run IS NULL")
+    return _count(
+        connection,
+        """SELECT count(DISTINCT data_uri) FROM observation_products
+           WHERE obs_id IN (SELECT obs_id FROM search_observations WHERE search = ?)""",
+        search,
+    )
+
+
+def _count(connection: duckdb.DuckDBPyConnection, query: str, *values: Any) -> int:
+    row = connection.execute(query, list(values)).fetchone()
+    assert row is not None
+    return int(row[0])
