@@ -251,9 +251,7 @@ def _link_files(connection: duckdb.DuckDBPyConnection, run: int) -> None:
            WHERE file_version.filename = r.filename AND until_run IS NULL AND since_run = ?""",
         [run],
     )
-    if (
-        connection.execute("SELECT 1 FROM relinked WHERE anew LIMIT 1").fetchone() is None
-    ):  # read no columns for nothing
+    if connection.execute("FROM relinked WHERE anew LIMIT 1").fetchone() is None:  # else all columns would be read
         return
     connection.execute(
         """CREATE OR REPLACE TEMP TABLE linked_anew AS
