@@ -17,9 +17,9 @@ from catalog.headers.columns import header_columns, wanted_keywords
 from catalog.headers.extract import Extract
 from catalog.headers.numbers import CardNumbers
 from catalog.headers.walk import Moved
-from catalog.store.database import quoted
+from catalog.store.database import columns_of, quoted
 from catalog.store.differences import keep_differences
-from catalog.store.schema import columns_of, make_views
+from catalog.store.schema import make_views
 
 _FEW = 64
 """Of so few files every card is looked up; of more, those that several of them have."""
@@ -100,20 +100,7 @@ def _write_files(
     connection: duckdb.DuckDBPyConnection, paths: Sequence[str], files: pa.Table, now: datetime
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Store the rows of files; return each one's id, and whether its headers are to be stored with it."""
-    read = files.append_column("path", pa.array(paths, pa.string()))
-    connection.register("read", read.append_column("file", pa.array(np.arange(len(paths)))))
-    connection.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE staged AS
-        SELECT r.*, l.file_id AS known, l.data_uri, coalesce(l.indexed, false) AS indexed,
-               l.file_id IS NOT NULL
-                   AND (r.size IS NULL OR (r.size, r.mtime_ns, r.inode) = (l.size, l.mtime_ns, l.inode)) AS same,
-               CASE WHEN same THEN l.file_id
-                    ELSE (SELECT coalesce(max(file_id), 0) FROM local_file_version) + r.file + 1 END AS file_id
-        FROM read r LEFT JOIN local_files l USING (path)
-        """
-    )
-    connection.unregister("read")
+    _stage(connection, paths, files)
     connection.execute(
         """
         UPDATE local_file_version v SET until_at = ? FROM staged s
@@ -144,6 +131,24 @@ def _write_files(
     """)
     connection.execute("DROP TABLE staged")
     return np.asarray(columns["file_id"]), np.asarray(list(columns.values())[1], bool)
+
+
+def _stage(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], files: pa.Table) -> None:
+    """Make the temporary table ``staged``: the files that were read, beside what is known of them."""
+    read = files.append_column("path", pa.array(paths, pa.string()))
+    connection.register("read", read.append_column("file", pa.array(np.arange(len(paths)))))
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE staged AS
+        SELECT r.*, l.file_id AS known, l.data_uri, coalesce(l.indexed, false) AS indexed,
+               l.file_id IS NOT NULL
+                   AND (r.size IS NULL OR (r.size, r.mtime_ns, r.inode) = (l.size, l.mtime_ns, l.inode)) AS same,
+               CASE WHEN same THEN l.file_id
+                    ELSE (SELECT coalesce(max(file_id), 0) FROM local_file_version) + r.file + 1 END AS file_id
+        FROM read r LEFT JOIN local_files l USING (path)
+        """
+    )
+    connection.unregister("read")
 
 
 def _of_fresh(
