@@ -12,8 +12,7 @@ import duckdb
 from catalog.cone import Cone
 from catalog.errors import BadValue
 from catalog.keywords import nearest
-from catalog.store.database import quoted
-from catalog.store.schema import columns_of
+from catalog.store.database import columns_of, quoted
 
 _RADIUS = re.compile(
     r"""([0-9]+\.?[0-9]*(?:e-?[0-9]+)?|\.[0-9]+) \s* (d|deg|degrees?|°|m|arcmin|'|s|arcsec|"|)""",

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from catalog.errors import UnknownKeyword
 from catalog.keywords import lookup
-from catalog.store.database import Database, quoted
+from catalog.store.database import Database, columns_of, quoted
 from catalog.store.history import FILES, kept_name
-from catalog.store.schema import columns_of
 
 
 @dataclass(frozen=True)

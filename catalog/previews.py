@@ -9,8 +9,7 @@ from typing import Any
 
 from catalog.errors import UsageError
 from catalog.query import written_out
-from catalog.store.database import Database
-from catalog.store.schema import columns_of
+from catalog.store.database import Database, columns_of
 
 
 @dataclass(frozen=True)

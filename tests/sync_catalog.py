@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from catalog.store.database import Database
-from catalog.store.schema import columns_of, make_views
+from catalog.store.database import Database, columns_of
+from catalog.store.schema import make_views
 
 URI = "mast:JWST/product/"
 

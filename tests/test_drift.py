@@ -6,9 +6,9 @@ import pytest
 
 from catalog.drift import outdated
 from catalog.headers.write import ensure_columns
-from catalog.store.database import Database, quoted
+from catalog.store.database import Database, columns_of, quoted
 from catalog.store.differences import keep_differences
-from catalog.store.schema import columns_of, make_views
+from catalog.store.schema import make_views
 
 THEN = datetime(2022, 8, 1)
 

@@ -24,8 +24,7 @@ from catalog.errors import Incomplete
 from catalog.harvest.products import PRODUCTS_IN, ProductReader
 from catalog.harvest.reconcile import FILES_IN, PRESENT_IN, TOUCHED_IN, WALKED_IN
 from catalog.search import Search
-from catalog.store.database import Database
-from catalog.store.schema import columns_of
+from catalog.store.database import Database, columns_of
 from catalog.store.spool import Spool
 
 OBSERVATIONS_IN = "observations_in"

@@ -18,9 +18,8 @@ from catalog.archive.partition import Whole
 from catalog.criteria import UNBOUNDED
 from catalog.keywords import FILENAME_COLUMNS
 from catalog.search import Search
-from catalog.store.database import Database
+from catalog.store.database import Database, columns_of
 from catalog.store.records import SavedSearch
-from catalog.store.schema import columns_of
 from catalog.store.spool import Spool
 
 FILES_IN = "files_in"

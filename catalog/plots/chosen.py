@@ -9,9 +9,8 @@ import duckdb
 from catalog.errors import UsageError
 from catalog.find import Criteria, statement
 from catalog.query import Condition, rows
-from catalog.store.database import Database, quoted
+from catalog.store.database import Database, columns_of, quoted
 from catalog.store.records import saved_search
-from catalog.store.schema import columns_of
 
 
 @dataclass(frozen=True)

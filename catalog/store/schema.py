@@ -16,8 +16,6 @@ from catalog.store.differences import keep_differences
 from catalog.store.local_views import make_local_views
 from catalog.store.sky_macros import make_sky_macros
 
-__all__ = ["columns_of", "fill_keywords", "make_views", "migrate"]
-
 _OWN_COLUMNS = {"since_run", "until_run", "row_hash", "checked_run"}
 
 _ALIASES = {

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import duckdb
 
-from catalog.store.database import quoted
+from catalog.store.database import columns_of, quoted
 from catalog.store.history import FILES, OBSERVATIONS, PRODUCTS, Versions
-from catalog.store.schema import columns_of
 
 
 def differences(

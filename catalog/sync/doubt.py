@@ -11,8 +11,7 @@ import threading
 
 import duckdb
 
-from catalog.store.database import Database
-from catalog.store.schema import columns_of
+from catalog.store.database import Database, columns_of
 from catalog.sync.plan import Plan
 from catalog.sync.proof import Done
 from catalog.sync.transfer import Mismatch

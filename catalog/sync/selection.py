@@ -16,8 +16,7 @@ import pyarrow as pa
 
 from catalog.errors import NoSuchSearch, UsageError
 from catalog.query import rows
-from catalog.store.database import Database, quoted
-from catalog.store.schema import columns_of
+from catalog.store.database import Database, columns_of, quoted
 from catalog.sync.plan import Rows
 
 URI_PREFIX = "mast:JWST/product/"
