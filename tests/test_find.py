@@ -79,11 +79,11 @@ def fill(database: Database, files: pa.Table, observations: pa.Table | None = No
     with Spool(database.path) as spool, database.write() as connection:
         spool.add("file_rows", files)
         spool.offer(connection, "file_rows")
-        merge_versions(connection, FILES, "file_rows", 1, {"instrument": "niriss", "checked_run": 1})
+        merge_versions(connection, FILES, spool.staged("file_rows"), 1, {"instrument": "niriss", "checked_run": 1})
         if observations is not None:
             spool.add("observation_rows", observations)
             spool.offer(connection, "observation_rows")
-            merge_versions(connection, OBSERVATIONS, "observation_rows", 1, {})
+            merge_versions(connection, OBSERVATIONS, spool.staged("observation_rows"), 1, {})
             connection.execute("UPDATE file_version SET obs_id = 'jw01366-soss' WHERE exp_type = 'NIS_SOSS'")
             connection.execute("UPDATE file_version SET instrument = 'nircam' WHERE exp_type = 'NRC_IMAGE'")
         make_views(connection)
@@ -121,7 +121,7 @@ class TestFootprintsInTime:
         with Spool(lake.path) as spool, lake.write() as connection:
             spool.add("observation_rows", pa.Table.from_pylist(moved))
             spool.offer(connection, "observation_rows")
-            merge_versions(connection, OBSERVATIONS, "observation_rows", 2, {})
+            merge_versions(connection, OBSERVATIONS, spool.staged("observation_rows"), 2, {})
             number_files(connection, 2)
         assert (found(lake, footprint=self.HERE), found(lake, footprint=self.THERE)) == ({NRS}, {SOSS})
 
@@ -131,7 +131,7 @@ class TestFootprintsInTime:
         with Spool(lake.path) as spool, lake.write() as connection:
             spool.add("observation_rows", moved)
             spool.offer(connection, "observation_rows")
-            merge_versions(connection, OBSERVATIONS, "observation_rows", 2, {})
+            merge_versions(connection, OBSERVATIONS, spool.staged("observation_rows"), 2, {})
             number_files(connection, 2)
         anew = fill(Database(tmp_path / "anew.duckdb"), pa.Table.from_pylist(HARVESTED), moved)
         numbered = "SELECT filename, footprint FROM files ORDER BY ALL"

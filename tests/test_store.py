@@ -162,7 +162,7 @@ def merge(database: Database, run: int, *batches: pa.Table) -> dict[str, Any]:
         for batch in batches:
             spool.add("rows", batch)
         spool.offer(connection, "rows")
-        if merge_versions(connection, FILES, "rows", run, {"instrument": "niriss", "checked_run": run}):
+        if merge_versions(connection, FILES, spool.staged("rows"), run, {"instrument": "niriss", "checked_run": run}):
             make_views(connection)
         rows = connection.execute("SELECT key, fresh, differing FROM file_merge").fetchall()
         return {key: "new" if fresh else sorted(differing) if differing else "same" for key, fresh, differing in rows}

@@ -35,7 +35,7 @@ _TIMES_OUT = re.compile(r"time[d]?[ -]?out|timeout", re.IGNORECASE)
 _DATE = r"^/Date\((-?\d+)\)/$"
 _CONFLICT = re.compile(r"Column\(/(?:data/\[\]/)?(.+?)\) changed from (\w+) to (\w+)")
 _BETWEEN_ROWS = re.compile(rb"\}\s*,\s*\{")
-_BLOCK_SIZE = 4 << 20
+_BLOCK_SIZE = 16 << 20
 _SELECTED = "_selected_"  # the portal's own check box, not the archive's
 
 
@@ -107,15 +107,20 @@ def complete(envelope: Envelope) -> Envelope:
     raise Refused(f"the archive refused: {reason}")
 
 
-def read_answer(body: bytes) -> Answer:
+def read_answer(body: bytes | Envelope) -> Answer:
     """Read a completed answer's rows.
+
+    Parameters
+    ----------
+    body : bytes or Envelope
+        The answer, or its envelope where that was read already.
 
     Raises
     ------
     QueryTimeout, Refused, Garbled
         See `complete` and `read_envelope`.
     """
-    envelope = complete(read_envelope(body))
+    envelope = complete(body if isinstance(body, Envelope) else read_envelope(body))
     fields = _distinct([field for field in envelope.fields if field.name != _SELECTED])
     rows = _rows(envelope.data, {field.name: _WIRE_TYPES.get(field.type, pa.string()) for field in fields})
     dates = {field.name for field in fields if _is_date(field, {other.name for other in fields})}
@@ -124,7 +129,7 @@ def read_answer(body: bytes) -> Answer:
     return Answer(pa.table(dict(zip(rows.column_names, typed, strict=True))), total)
 
 
-def read_count(body: bytes) -> int:
+def read_count(body: bytes | Envelope) -> int:
     """Read the answer to ``COUNT_BIG(*)``.
 
     Raises
@@ -132,7 +137,7 @@ def read_count(body: bytes) -> int:
     QueryTimeout, Refused, Garbled
         See `complete`; and where there is no number.
     """
-    envelope = complete(read_envelope(body))
+    envelope = complete(body if isinstance(body, Envelope) else read_envelope(body))
     try:
         (row,) = msgspec.json.decode(envelope.data, type=list[dict[str, Any]])
         return int(next(iter(row.values())))
@@ -159,14 +164,9 @@ def _rows(raw: msgspec.Raw, types: dict[str, pa.DataType]) -> pa.Table:
 
 
 def _read_json(raw: msgspec.Raw, types: dict[str, pa.DataType]) -> pa.Table:
-    rows = bytes(memoryview(raw)[1:-1]).strip()
-    schema = pa.schema(list(types.items()))
-    if not types or not rows:
+    lines, schema = _lines(raw), pa.schema(list(types.items()))
+    if not types or not lines or lines.isspace():
         return schema.empty_table()
-    between = _BETWEEN_ROWS.search(rows)
-    # A text that holds this very separator is cut in two by it, which is no JSON any more, and so found out.
-    lines = rows.replace(between[0], b"}\n{") if between else rows
-    del rows
     return pa_json.read_json(
         pa.BufferReader(lines),
         read_options=pa_json.ReadOptions(block_size=max(_BLOCK_SIZE, _longest(lines)), use_threads=False),
@@ -174,7 +174,24 @@ def _read_json(raw: msgspec.Raw, types: dict[str, pa.DataType]) -> pa.Table:
     )
 
 
-def _longest(lines: bytes) -> int:
+def _lines(raw: msgspec.Raw) -> bytearray:
+    """Turn the list of row objects into lines, in one copy: the comma between two of them becomes the end of a line.
+
+    A text that holds this very separator is cut in two by it, which is no JSON any more, and so found out.
+    """
+    lines = bytearray(memoryview(raw)[1:-1])
+    between = _BETWEEN_ROWS.search(lines)
+    if between is None:
+        return lines
+    separator, comma = between[0], between[0].index(b",")
+    at = between.start()
+    while at >= 0:
+        lines[at + comma] = ord("\n")
+        at = lines.find(separator, at + len(separator))
+    return lines
+
+
+def _longest(lines: bytearray) -> int:
     """Return a size that holds any line: twice the first, or all of them where they are few."""
     first = lines.find(b"\n")
     return len(lines) + 1 if first < 0 or len(lines) < _BLOCK_SIZE else 16 * first

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import requests
 
@@ -25,7 +25,7 @@ with warnings.catch_warnings():  # astroquery's imports warn about other package
     from astroquery.mast import ObservationsClass
     from astroquery.mast.discovery_portal import PortalAPI
 
-from catalog.archive.answer import Answer, read_answer, read_count, read_envelope
+from catalog.archive.answer import Answer, Envelope, read_answer, read_count, read_envelope
 from catalog.archive.retry import retry_after
 from catalog.errors import BadValue, Garbled, Overloaded, Refused, Unreachable
 from catalog.keywords import SERVICES
@@ -145,7 +145,8 @@ class _Portal(PortalAPI):  # type: ignore[misc]
         pause = self.waiting.first_pause
         while True:
             response = self._send(method, url, params=params, data=data, headers=headers, files=files, auth=auth)
-            if read_envelope(response.content).status != "EXECUTING":
+            response.envelope = read_envelope(response.content)  # type: ignore[attr-defined]
+            if response.envelope.status != "EXECUTING":  # type: ignore[attr-defined]
                 return [response]
             if time.monotonic() + pause > end:
                 raise Unreachable("the archive is still working on an answer; try again later")
@@ -260,12 +261,12 @@ class MastArchive:
     def observations(self, **criteria: Any) -> Answer:
         """Return CAOM observations; criteria as of astroquery's ``Observations.query_criteria``."""
         (response,) = self._observations.query_criteria_async(page=1, **criteria)
-        return read_answer(response.content)
+        return read_answer(response.envelope)
 
     def products(self, obsids: Sequence[str]) -> Answer:
         """Return the products of the observations with these archive numbers (``obsid``)."""
         (response,) = self._observations.get_product_list_async(list(obsids))
-        return read_answer(response.content)
+        return read_answer(response.envelope)
 
     def login(self, token: str) -> str:
         """Check a token, and return whom MAST takes its bearer for.
@@ -295,10 +296,10 @@ class MastArchive:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _ask(self, query: Query, columns: Sequence[str], size: int) -> bytes:
+    def _ask(self, query: Query, columns: Sequence[str], size: int) -> Envelope:
         portal = self._observations._portal_api_connection
         (response,) = portal.service_request_async(query.service, query.params(columns), pagesize=size, page=1)
-        return bytes(response.content)
+        return cast("Envelope", response.envelope)
 
     @property
     def _observations(self) -> Any:

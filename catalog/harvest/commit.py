@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import duckdb
 import pyarrow as pa
 
@@ -29,9 +27,6 @@ from catalog.store.history import (
 from catalog.store.records import Run, next_run, record_run, save_search
 from catalog.store.schema import make_views
 from catalog.store.spool import Spool
-
-FILES_AT_ONCE, PRODUCTS_AT_ONCE = 30_000, 200_000
-"""Rows that one statement lays down, of some 2 kB and 300 bytes each, so that memory stays small."""
 
 
 def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harvested) -> Run:
@@ -62,7 +57,7 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
     }
     grown = [
         _merge_files(connection, spool, offered, harvested, run),
-        _merge_observations(connection, offered, harvested, run),
+        _merge_observations(connection, spool, offered, harvested, run),
         _merge_products(connection, spool, offered, run),
     ]
     if any(grown):
@@ -82,9 +77,8 @@ def _merge_files(
     connection: duckdb.DuckDBPyConnection, spool: Spool, offered: dict[str, bool], harvested: Harvested, run: int
 ) -> bool:
     if offered[FILES_IN]:
-        parts = partial(spool.in_parts, connection, FILES_IN, FILES_AT_ONCE)
         constants: dict[str, object] = {"instrument": harvested.search.instrument, "checked_run": run}
-        grown = merge_versions(connection, FILES, FILES_IN, run, constants, parts)
+        grown = merge_versions(connection, FILES, spool.staged(FILES_IN), run, constants)
         connection.execute(
             """UPDATE file_version SET checked_run = ? WHERE until_run IS NULL
                AND filename IN (SELECT key FROM file_merge WHERE NOT fresh AND differing IS NULL)""",
@@ -108,12 +102,12 @@ def _merge_files(
 
 
 def _merge_observations(
-    connection: duckdb.DuckDBPyConnection, offered: dict[str, bool], harvested: Harvested, run: int
+    connection: duckdb.DuckDBPyConnection, spool: Spool, offered: dict[str, bool], harvested: Harvested, run: int
 ) -> bool:
     name = literal(harvested.search.name)
     scope, everything = f"search = {name}", harvested.full or harvested.search.instrument is None
     if offered[OBSERVATIONS_IN]:
-        grown = merge_versions(connection, OBSERVATIONS, OBSERVATIONS_IN, run, {})
+        grown = merge_versions(connection, OBSERVATIONS, spool.staged(OBSERVATIONS_IN), run, {})
         now = f"SELECT {name}, obs_id FROM {OBSERVATIONS_IN}"
     else:
         grown = _nothing_merged(connection, OBSERVATIONS)
@@ -131,8 +125,7 @@ def _merge_observations(
 def _merge_products(connection: duckdb.DuckDBPyConnection, spool: Spool, offered: dict[str, bool], run: int) -> bool:
     if offered[PRODUCTS_IN]:
         _choose_products(connection)
-        parts = partial(spool.in_parts, connection, PRODUCTS_IN, PRODUCTS_AT_ONCE)
-        grown = merge_versions(connection, PRODUCTS, "product_rows", run, {}, parts)
+        grown = merge_versions(connection, PRODUCTS, spool.staged(PRODUCTS_IN, "product_rows"), run, {})
         now = f"SELECT parent, data_uri FROM {PRODUCTS_IN}"
     else:
         grown = _nothing_merged(connection, PRODUCTS)

@@ -25,6 +25,8 @@ from catalog.harvest.products import PRODUCTS_IN, ProductReader
 from catalog.harvest.reconcile import FILES_IN, PRESENT_IN, TOUCHED_IN, WALKED_IN
 from catalog.search import Search
 from catalog.store.database import Database, columns_of
+from catalog.store.history import OBSERVATIONS
+from catalog.store.layout import in_storage_order
 from catalog.store.spool import Spool
 
 OBSERVATIONS_IN = "observations_in"
@@ -124,7 +126,7 @@ class Walk:
     def _keep(self, observations: pa.Table) -> None:
         if observations.num_rows:
             rows = _identified(observations.select([c for c in observations.column_names if c != _DISTANCE]))
-            self.spool.add(OBSERVATIONS_IN, rows)
+            self.spool.add(OBSERVATIONS_IN, in_storage_order(rows, OBSERVATIONS))
             self.products.know(rows)
 
     def _worth_reading(self) -> list[str]:
@@ -190,7 +192,7 @@ class Walk:
         self.products.read(rows.column("obs_id").to_pylist(), keep)
         kept = rows.filter(pc.is_in(rows.column("obs_id"), pa.array(sorted(listing), pa.string())))
         if kept.num_rows:
-            self.spool.add(OBSERVATIONS_IN, kept)
+            self.spool.add(OBSERVATIONS_IN, in_storage_order(kept, OBSERVATIONS))
 
     @contextmanager
     def _known(self) -> Iterator[duckdb.DuckDBPyConnection]:

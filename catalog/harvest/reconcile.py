@@ -19,6 +19,8 @@ from catalog.criteria import UNBOUNDED
 from catalog.keywords import FILENAME_COLUMNS
 from catalog.search import Search
 from catalog.store.database import Database, columns_of
+from catalog.store.history import FILES
+from catalog.store.layout import in_storage_order
 from catalog.store.records import SavedSearch
 from catalog.store.spool import Spool
 
@@ -70,7 +72,7 @@ def read_files(database: Database, whole: Whole, saved: SavedSearch, full: bool,
     """
     if full:
         for rows in whole.rows(whole.archive.query(saved.search), on_part=on_rows):
-            spool.add(FILES_IN, _named(rows))
+            spool.add(FILES_IN, in_storage_order(_named(rows), FILES))
     else:
         _read_changed(database, whole, saved, spool, on_rows)
 
@@ -84,10 +86,11 @@ def _read_changed(database: Database, whole: Whole, saved: SavedSearch, spool: S
     if needed.since_mjd is not None:
         recent = query.having(INGEST, {"min": needed.since_mjd, "max": UNBOUNDED})
         for rows in whole.rows(recent, on_part=on_rows):
-            spool.add(FILES_IN, _named(rows))
+            spool.add(FILES_IN, in_storage_order(_named(rows), FILES))
     for start in range(0, len(needed.names), NAMES_AT_ONCE):
         names = needed.names[start : start + NAMES_AT_ONCE]
-        spool.add(FILES_IN, _named(_by_name(whole, query.having(name, *names), len(names))))
+        rows = _named(_by_name(whole, query.having(name, *names), len(names)))
+        spool.add(FILES_IN, in_storage_order(rows, FILES))
         on_rows(min(start + NAMES_AT_ONCE, len(needed.names)), len(needed.names))
 
 

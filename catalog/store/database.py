@@ -231,6 +231,21 @@ def seal(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 @contextmanager
+def one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let statements of the block run on one thread.
+
+    Rows of 200 columns are laid down so: each thread that inserts keeps a stretch of 122,880 rows of its own in memory,
+    some 260 MB, and writes it to disk and back where memory is short, which takes several times as long.
+    """
+    threads = connection.execute("SELECT current_setting('threads')").fetchone()
+    connection.execute("SET threads = 1")
+    try:
+        yield
+    finally:
+        connection.execute(f"SET threads = {threads[0] if threads else _THREADS}")
+
+
+@contextmanager
 def _disk_faults(path: Path) -> Iterator[None]:
     """Turn what a full or read-only disk does to a transaction into one clear line."""
     try:

@@ -36,15 +36,18 @@ def note_footprints(connection: duckdb.DuckDBPyConnection, table: str, run: int)
     if "s_region" not in columns_of(connection, table):
         return
     connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE footprints_in AS
+            SELECT DISTINCT s_region FROM {table} WHERE since_run = ? AND s_region IS NOT NULL""",
+        [run],
+    )
+    connection.execute(
         f"""INSERT INTO footprints (number, s_region, ra, dec, radius)
             SELECT {NUMBER}, s_region, ra, "dec", radius FROM (
                 SELECT s_region, unnest(region_circle(s_region))
-                FROM (SELECT DISTINCT s_region FROM {table} WHERE since_run = ? AND s_region IS NOT NULL)
-                ANTI JOIN footprints USING (s_region)
+                FROM footprints_in ANTI JOIN footprints USING (s_region)
             )
             WHERE radius IS NOT NULL
-            ORDER BY ALL""",
-        [run],
+            ORDER BY ALL"""
     )
 
 

@@ -3,19 +3,19 @@
 Three tables hold versions of rows that the archive sent (`Versions`), three hold links (`Links`). Both are
 merged the same way: what is there no longer closes, what is new opens, and nothing is deleted.
 
-Every function runs in the caller's transaction and expects the rows as a relation that `Spool.offer` made.
+Every function runs in the caller's transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import duckdb
 
 from catalog.keywords import all_archive_columns
-from catalog.store.database import columns_of, literal, quoted
+from catalog.store.database import columns_of, literal, one_thread, quoted
 from catalog.store.footprints import note_footprints
+from catalog.store.spool import Staged
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Versions:
     newest : str or None
         A number by which the newest of several rows with one key is known.
     laid : tuple of (str, int)
-        Columns in whose stretches of this width rows are laid down; see `storage_order`.
+        Columns in whose stretches of this width rows are laid down; see `in_storage_order`.
     """
 
     table: str
@@ -60,9 +60,6 @@ FILES = Versions(
 )
 OBSERVATIONS = Versions("observation_version", "obs_id", "observation", laid=(("t_min", 32), ("s_dec", 10)))
 PRODUCTS = Versions("product_version", "data_uri", "product")
-
-
-_NUMBERS = {"DOUBLE", "BIGINT"}
 
 
 def kept_name(versions: Versions, column: str) -> str:
@@ -92,10 +89,9 @@ class _Column:
 def merge_versions(
     connection: duckdb.DuckDBPyConnection,
     versions: Versions,
-    staged: str,
+    staged: Staged,
     run: int,
     constants: dict[str, object],
-    parts: Callable[[], Iterable[tuple[int, int]]] = lambda: ((0, 2**62),),
 ) -> bool:
     """Open a version for each staged row that is new or differs; close the one it replaces.
 
@@ -108,30 +104,27 @@ def merge_versions(
         In a transaction.
     versions : Versions
         The table to merge into.
-    staged : str
-        The relation of rows; one row a key is taken where several stand.
+    staged : Staged
+        The rows, in the order in which they are laid down; one row a key is taken where several stand.
     run : int
         From when on.
     constants : dict
         Values of the table's extra columns.
-    parts : callable
-        Lets the relation be some of the rows at a time, as `Spool.in_parts` does; without it, all.
 
     Returns
     -------
     bool
         Whether the table's columns are others than before; then the views are to be made anew.
     """
-    columns, grown = _ensure_columns(connection, versions, staged)
-    _compare(connection, versions, staged, columns, parts)
+    columns, grown = _ensure_columns(connection, versions, staged.relation)
+    _compare(connection, versions, staged, columns)
     table, key = versions.table, versions.key
     connection.execute(
         f"""UPDATE {table} SET until_run = ? WHERE until_run IS NULL
             AND {key} IN (SELECT key FROM {versions.what}_merge WHERE differing IS NOT NULL)""",
         [run],
     )
-    for part in parts():
-        _open_versions(connection, versions, staged, part, columns, run, constants)
+    _open_versions(connection, versions, staged, columns, run, constants)
     note_footprints(connection, table, run)
     return grown
 
@@ -139,48 +132,27 @@ def merge_versions(
 def _open_versions(
     connection: duckdb.DuckDBPyConnection,
     versions: Versions,
-    staged: str,
-    part: tuple[int, int],
+    staged: Staged,
     columns: list[_Column],
     run: int,
     constants: dict[str, object],
 ) -> None:
+    wanted = connection.execute(
+        f"""SELECT staged_row, row_hash FROM {versions.what}_merge
+            WHERE fresh OR differing IS NOT NULL ORDER BY staged_row"""
+    ).to_arrow_table()
     names = ", ".join(quoted(c.kept) for c in columns)
     values = ", ".join(c.value for c in columns)
     extra = "".join(f", {name}" for name in versions.extra)
     marks = "".join(", ?" for _ in versions.extra)
-    connection.execute(
-        f"""INSERT INTO {versions.table} ({names}{extra}, row_hash, since_run)
-            SELECT {values}{marks}, m.row_hash, ? FROM {staged} s
-            JOIN (SELECT staged_row, row_hash FROM {versions.what}_merge
-                  WHERE staged_row >= ? AND staged_row < ? AND (fresh OR differing IS NOT NULL)) m USING (staged_row)
-            {storage_order(versions, {c.kept: c.value for c in columns if c.kind in _NUMBERS})}""",
-        [*(constants[name] for name in versions.extra), run, *part],
-    )
-
-
-def storage_order(versions: Versions, values: Mapping[str, str]) -> str:
-    """Return the ORDER BY in which the rows of a merge are laid down, or nothing.
-
-    DuckDB knows the least and the greatest value of each column in every 122,880 rows, and passes over those that
-    hold no answer. In the archive's order, times and places are scattered over all of them. Here stretches of time
-    come first, bands of declination within them, and within these visits stay together, since names begin with
-    program and visit.
-
-    Parameters
-    ----------
-    versions : Versions
-        Whose rows.
-    values : mapping
-        Columns of numbers to their SQL.
-
-    Examples
-    --------
-    >>> storage_order(FILES, {"date_obs_mjd": "date_obs_mjd"})
-    'ORDER BY floor(date_obs_mjd / 32), filename'
-    """
-    steps = [f"floor({values[name]} / {width})" for name, width in versions.laid if name in values]
-    return f"ORDER BY {', '.join([*steps, versions.key])}" if steps else ""
+    connection.register("picked", staged.picked(wanted))
+    with one_thread(connection):
+        connection.execute(
+            f"""INSERT INTO {versions.table} ({names}{extra}, row_hash, since_run)
+                SELECT {values}{marks}, row_hash, ? FROM picked s""",
+            [*(constants[name] for name in versions.extra), run],
+        )
+    connection.unregister("picked")
 
 
 def _ensure_columns(
@@ -243,9 +215,8 @@ def _widened(connection: duckdb.DuckDBPyConnection, versions: Versions, column: 
 def _compare(
     connection: duckdb.DuckDBPyConnection,
     versions: Versions,
-    staged: str,
+    staged: Staged,
     columns: list[_Column],
-    parts: Callable[[], Iterable[tuple[int, int]]],
 ) -> None:
     """Make ``{what}_merge`` from the staged rows and the open versions."""
     what, key = versions.what, versions.key
@@ -254,11 +225,11 @@ def _compare(
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE hashed (key VARCHAR, staged_row BIGINT, row_hash BIGINT, newest DOUBLE)"
     )
-    for _ in parts():
+    with staged.in_passing(connection):
         connection.execute(
             f"""INSERT INTO hashed
                 SELECT {key_column.value}, staged_row, {_hash(columns)}, {newest.value if newest else 0}
-                FROM {staged} s"""
+                FROM {staged.relation} s"""
         )
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE {what}_merge AS
@@ -274,7 +245,7 @@ def _compare(
     connection.execute("DROP TABLE hashed")
     suspects = connection.execute(f"SELECT count(*) FROM {what}_merge WHERE suspect").fetchone()
     if suspects is not None and suspects[0]:
-        _name_differences(connection, versions, staged, columns)
+        _name_differences(connection, versions, staged.relation, columns)
 
 
 def _name_differences(

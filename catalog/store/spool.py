@@ -7,12 +7,13 @@ was killed.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -23,6 +24,7 @@ import pyarrow.dataset as ds
 from catalog.errors import CatalogUnwritable
 
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
+_LITTLE_AHEAD = {"batch_readahead": 4, "fragment_readahead": 1}
 
 
 class Spool:
@@ -69,7 +71,7 @@ class Spool:
         with _space(path):
             path.parent.mkdir(exist_ok=True)
             with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, numbered.schema, options=_LZ4) as writer:
-                writer.write_table(numbered, max_chunksize=1024)
+                writer.write_table(numbered, max_chunksize=2048)
         parts.append(numbered.schema)
         self._lengths.setdefault(name, []).append(rows.num_rows)
 
@@ -85,30 +87,6 @@ class Spool:
                 columns[field.name] = _common(columns.get(field.name), field.type)
         return pa.schema([(column, pa.string() if kind == pa.null() else kind) for column, kind in columns.items()])
 
-    def in_parts(
-        self, connection: duckdb.DuckDBPyConnection, name: str, rows_at_once: int
-    ) -> Iterator[tuple[int, int]]:
-        """Let the relation of a name be one part of its rows after the other.
-
-        Yields
-        ------
-        first, end : int
-            The part has the rows with ``staged_row`` from ``first`` up to, not including, ``end``.
-        """
-        schema, files, first, end = self.schema(name), list[str](), 0, 0
-        lengths = self._lengths.get(name, [])
-        for number, rows in enumerate(lengths):
-            files.append(str(self.folder / name / f"{number:06d}.arrow"))
-            end += rows
-            if end - first >= rows_at_once or number + 1 == len(lengths):
-                part = ds.dataset(files, format="ipc", schema=schema)
-                # All columns, and little read ahead: a dataset would have many batches decompressed and waiting.
-                connection.register(name, part.scanner(batch_readahead=4, fragment_readahead=1))
-                yield first, end
-                pa.default_memory_pool().release_unused()
-                files, first = [], end
-        self.offer(connection, name)
-
     def offer(self, connection: duckdb.DuckDBPyConnection, name: str) -> bool:
         """Make the rows a relation of that name on a connection; say whether there are any."""
         if not self.rows(name):
@@ -116,6 +94,75 @@ class Spool:
         dataset = ds.dataset(str(self.folder / name), format="ipc", schema=self.schema(name))
         connection.register(name, dataset)
         return True
+
+    def staged(self, name: str, relation: str | None = None) -> Staged:
+        """Return the rows of a name as `merge_versions` takes them."""
+        return Staged(self, name, relation or name)
+
+    def read(self, name: str) -> pa.RecordBatchReader:
+        """Read the rows in order, with few of them in memory."""
+        folder, schema = self.folder / name, self.schema(name)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for path in sorted(folder.iterdir()):
+                # Little is read ahead: a dataset would have many batches decompressed and waiting.
+                scanner = ds.dataset(str(path), format="ipc", schema=schema).scanner(**_LITTLE_AHEAD)
+                yield from scanner.to_batches()
+                pa.default_memory_pool().release_unused()
+
+        return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Rows of a spool, ready to be merged.
+
+    Attributes
+    ----------
+    spool : Spool
+        Where they lie.
+    name : str
+        Under which name.
+    relation : str
+        What SQL calls them: the name, or a view over it that has a column ``staged_row``.
+    """
+
+    spool: Spool
+    name: str
+    relation: str
+
+    @contextmanager
+    def in_passing(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Let the relation be read once, with all its columns and few of its rows in memory."""
+        connection.register(self.name, self.spool.read(self.name))
+        try:
+            yield
+        finally:
+            self.spool.offer(connection, self.name)
+
+    def picked(self, wanted: pa.Table) -> pa.RecordBatchReader:
+        """Read some rows in order, without a join: that would make a table in memory of all their columns.
+
+        Parameters
+        ----------
+        wanted : pyarrow.Table
+            Their ``staged_row``, ascending; the other columns are appended to the rows.
+        """
+        numbers, more = wanted.column("staged_row").to_numpy(), wanted.drop_columns(["staged_row"]).combine_chunks()
+        rows = self.spool.read(self.name)
+        schema = pa.schema([*rows.schema, *more.schema])
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for batch in rows:
+                own = batch.column("staged_row").to_numpy()
+                first, end = (int(i) for i in numbers.searchsorted([own[0], own[-1] + 1]))
+                if first == end:
+                    continue
+                taken = batch if end - first == len(own) else batch.take(pa.array(numbers[first:end] - own[0]))
+                beside = [column.chunk(0).slice(first, end - first) for column in more.columns]
+                yield pa.record_batch([*taken.columns, *beside], schema=schema)
+
+        return pa.RecordBatchReader.from_batches(schema, batches())
 
 
 def _common(known: pa.DataType | None, other: pa.DataType) -> pa.DataType:
@@ -148,7 +195,7 @@ def _alive(process: int) -> bool:
     return True
 
 
-@contextlib.contextmanager
+@contextmanager
 def _space(path: Path):  # type: ignore[no-untyped-def]
     try:
         yield

@@ -15,7 +15,7 @@ import duckdb
 from catalog.keywords import SERVICES, ArchiveColumn, archive_columns
 from catalog.store.database import Database, quoted
 from catalog.store.footprints import note_footprints, number_files
-from catalog.store.history import FILES, storage_order
+from catalog.store.history import FILES
 from catalog.store.schema import make_views
 
 COLUMNS = 206
@@ -103,7 +103,7 @@ def _insert(
             SELECT {values}, '{instrument}' AS instrument, printf('jw%08d', e) AS obs_id, i AS row_hash,
                    {run} AS checked_run, {run} AS since_run
             FROM ({_ROWS.format(start=start, stop=stop)})
-            {storage_order(FILES, {"date_obs_mjd": "date_obs_mjd", "targ_dec": "targ_dec"})}"""
+            ORDER BY {", ".join(f"floor({name} / {width})" for name, width in FILES.laid)}, filename"""
     )
 
 
