@@ -26,7 +26,7 @@ HEAD = "0003"
 """The newest schema revision that this code knows; `migrations/versions` ends with it."""
 
 _THREADS = os.cpu_count() or 1
-_MEMORY_READING, _MEMORY_WRITING = f"{max(512, 128 * _THREADS)}MB", f"{max(320, 100 * _THREADS)}MB"
+_MEMORY_READING, _MEMORY_WRITING = f"{max(512, 128 * _THREADS)}MB", f"{max(400, 100 * _THREADS)}MB"
 """DuckDB's own; each of its threads needs some."""
 _ready: set[tuple[Path, int]] = set()
 """Catalogs, with their inode, whose schema this process has found or brought to `HEAD`."""

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
 import uuid
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +26,6 @@ import pyarrow.dataset as ds
 from catalog.errors import CatalogUnwritable
 
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
-_LITTLE_AHEAD = {"batch_readahead": 4, "fragment_readahead": 1}
 
 
 class Spool:
@@ -99,18 +100,14 @@ class Spool:
         """Return the rows of a name as `merge_versions` takes them."""
         return Staged(self, name, relation or name)
 
-    def read(self, name: str) -> pa.RecordBatchReader:
-        """Read the rows in order, with few of them in memory."""
-        folder, schema = self.folder / name, self.schema(name)
-
-        def batches() -> Iterator[pa.RecordBatch]:
-            for path in sorted(folder.iterdir()):
-                # Little is read ahead: a dataset would have many batches decompressed and waiting.
-                scanner = ds.dataset(str(path), format="ipc", schema=schema).scanner(**_LITTLE_AHEAD)
-                yield from scanner.to_batches()
-                pa.default_memory_pool().release_unused()
-
-        return pa.RecordBatchReader.from_batches(schema, batches())
+    def read(self, name: str) -> Iterator[pa.RecordBatch]:
+        """Read the rows in order, a few at a time, each time with the one schema of all."""
+        schema = self.schema(name)
+        for path in sorted((self.folder / name).iterdir()):
+            with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+                for number in range(file.num_record_batches):
+                    yield _fitted(file.get_batch(number), schema)
+            pa.default_memory_pool().release_unused()
 
 
 @dataclass(frozen=True)
@@ -134,7 +131,9 @@ class Staged:
     @contextmanager
     def in_passing(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         """Let the relation be read once, with all its columns and few of its rows in memory."""
-        connection.register(self.name, self.spool.read(self.name))
+        rows = self.spool.read(self.name)
+        schema = self.spool.schema(self.name)
+        connection.register(self.name, few_at_a_time(rows, schema, "staged_row"))
         try:
             yield
         finally:
@@ -146,23 +145,68 @@ class Staged:
         Parameters
         ----------
         wanted : pyarrow.Table
-            Their ``staged_row``, ascending; the other columns are appended to the rows.
+            Their ``staged_row``, ascending, and their ``row_hash``, which is appended to the rows.
         """
-        numbers, more = wanted.column("staged_row").to_numpy(), wanted.drop_columns(["staged_row"]).combine_chunks()
-        rows = self.spool.read(self.name)
-        schema = pa.schema([*rows.schema, *more.schema])
+        numbers, hashes = (wanted.column(name).to_numpy() for name in ("staged_row", "row_hash"))
+        schema = self.spool.schema(self.name).append(pa.field("row_hash", pa.int64()))
 
-        def batches() -> Iterator[pa.RecordBatch]:
-            for batch in rows:
+        def rows() -> Iterator[pa.RecordBatch]:
+            for batch in self.spool.read(self.name):
                 own = batch.column("staged_row").to_numpy()
                 first, end = (int(i) for i in numbers.searchsorted([own[0], own[-1] + 1]))
-                if first == end:
-                    continue
-                taken = batch if end - first == len(own) else batch.take(pa.array(numbers[first:end] - own[0]))
-                beside = [column.chunk(0).slice(first, end - first) for column in more.columns]
-                yield pa.record_batch([*taken.columns, *beside], schema=schema)
+                if first < end:
+                    whole = end - first == len(own)
+                    taken = batch if whole else batch.take(pa.array(numbers[first:end] - own[0]))
+                    yield taken.append_column("row_hash", pa.array(hashes[first:end]))
 
-        return pa.RecordBatchReader.from_batches(schema, batches())
+        return few_at_a_time(rows(), schema, "row_hash")
+
+
+def few_at_a_time(
+    batches: Iterator[pa.RecordBatch], schema: pa.Schema, token: str, at_once: int = 8, patience: float = 5.0
+) -> pa.RecordBatchReader:
+    """Let a reader hold few batches at a time.
+
+    DuckDB reads through Arrow's scanner, which lets up to 1 GiB of batches wait, whatever read-ahead it is told. Here
+    the next batch comes when an earlier one is let go of.
+
+    Parameters
+    ----------
+    batches : iterator of pyarrow.RecordBatch
+        Rows.
+    schema : pyarrow.Schema
+        Of all of them.
+    token : str
+        A column of whole numbers, none of them null, that the reader looks at: a batch is known to be gone when its
+        values in this column are.
+    at_once : int
+        How many batches may be held.
+    patience : float
+        After so many seconds the next batch comes in any case, lest a reader that gives up be waited for.
+    """
+    room = threading.Semaphore(at_once)
+
+    def counted() -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            room.acquire(timeout=patience)
+            values = batch.column(token).to_numpy().copy()
+            weakref.finalize(values, room.release)
+            column = pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values)])
+            yield batch.set_column(batch.schema.get_field_index(token), token, column)
+
+    return pa.RecordBatchReader.from_batches(schema, counted())
+
+
+def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    if batch.schema.equals(schema):
+        return batch
+    columns = [
+        batch.column(field.name).cast(field.type)
+        if field.name in batch.schema.names
+        else pa.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.record_batch(columns, schema=schema)
 
 
 def _common(known: pa.DataType | None, other: pa.DataType) -> pa.DataType:

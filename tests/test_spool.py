@@ -1,0 +1,102 @@
+"""Rows that wait on disk: read back in order, picked by number, a few at a time; and laid down by time and place."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catalog.store.history import FILES
+from catalog.store.layout import in_storage_order
+from catalog.store.spool import Spool, few_at_a_time
+
+NUMBERS = pa.schema([("n", pa.int64()), ("text", pa.string())])
+
+
+def batch(n: int) -> pa.RecordBatch:
+    return pa.record_batch([pa.array([n] * 100), pa.array(["x" * 1000] * 100)], schema=NUMBERS)
+
+
+@given(
+    lengths=st.lists(st.integers(1, 5000), min_size=1, max_size=4),
+    share=st.sampled_from([1, 2, 7, 5000]),
+    start=st.integers(0, 5000),
+)
+def test_picked_rows_are_those_asked_for_in_order_each_with_its_hash(
+    tmp_path_factory: pytest.TempPathFactory, lengths: list[int], share: int, start: int
+) -> None:
+    with Spool(tmp_path_factory.mktemp("spool") / "c.duckdb") as spool:
+        for number, length in enumerate(lengths):
+            spool.add("rows", pa.table({"a": [f"{number}-{i}" for i in range(length)]}))
+        numbers = list(range(start, sum(lengths), share))
+        wanted = pa.table(
+            {"staged_row": pa.array(numbers, pa.int64()), "row_hash": pa.array([-n for n in numbers], pa.int64())}
+        )
+        picked = spool.staged("rows").picked(wanted).read_all()
+        everything = [f"{number}-{i}" for number, length in enumerate(lengths) for i in range(length)]
+        assert picked["a"].to_pylist() == [everything[n] for n in numbers]
+        assert picked["row_hash"].to_pylist() == [-n for n in numbers]
+
+
+def test_rows_of_answers_with_other_columns_are_read_with_all_of_them(tmp_path: Path) -> None:
+    with Spool(tmp_path / "c.duckdb") as spool:
+        spool.add("rows", pa.table({"a": [1], "b": ["x"]}))
+        spool.add("rows", pa.table({"c": [True], "a": [0.5]}))
+        read = pa.Table.from_batches(spool.read("rows"))
+    assert read.drop_columns(["staged_row"]).to_pylist() == [
+        {"a": 1.0, "b": "x", "c": None},
+        {"a": 0.5, "b": None, "c": True},
+    ]
+
+
+def test_a_reader_that_is_slow_holds_few_batches() -> None:
+    made = 0
+
+    def rows() -> object:
+        nonlocal made
+        for n in range(100):
+            made += 1
+            yield batch(n)
+
+    reader = few_at_a_time(rows(), NUMBERS, "n", at_once=4, patience=60)  # type: ignore[arg-type]
+    scanned = ds.Scanner.from_batches(reader).to_reader()  # as DuckDB reads
+    first = scanned.read_next_batch()
+    time.sleep(0.2)
+    assert made <= 10
+    del first
+    assert sum(rows.num_rows for rows in scanned) == 99 * 100
+    assert made == 100
+
+
+def test_a_reader_that_gives_up_is_not_waited_for() -> None:
+    reader = few_at_a_time((batch(n) for n in range(100)), NUMBERS, "n", at_once=2, patience=0.1)
+    start = time.monotonic()
+    with duckdb.connect() as connection:
+        connection.register("numbers", reader)
+        with pytest.raises(duckdb.Error):
+            connection.execute("SELECT text::INTEGER, n FROM numbers").fetchall()
+    assert time.monotonic() - start < 30
+
+
+class TestStorageOrder:
+    """Rows that are asked about together lie together."""
+
+    def test_stretches_of_time_come_first_then_bands_of_declination_then_names(self) -> None:
+        rows = pa.table(
+            {
+                "filename": ["d", "c", "b", "a", "e"],
+                "date_obs_mjd": [59_900.0, 59_780.0, 59_781.0, 59_782.0, None],
+                "targ_dec": [0.0, 55.0, 5.0, 6.0, 1.0],
+            }
+        )
+        assert in_storage_order(rows, FILES)["filename"].to_pylist() == ["a", "b", "c", "d", "e"]
+
+    def test_rows_without_numbers_to_go_by_stay_as_they_came(self) -> None:
+        rows = pa.table({"filename": ["b", "a"], "date_obs_mjd": pa.nulls(2), "targ_dec": ["x", "y"]})
+        assert in_storage_order(rows, FILES) == rows
