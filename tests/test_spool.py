@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -38,7 +39,8 @@ def test_picked_rows_are_those_asked_for_in_order_each_with_its_hash(
         wanted = pa.table(
             {"staged_row": pa.array(numbers, pa.int64()), "row_hash": pa.array([-n for n in numbers], pa.int64())}
         )
-        picked = spool.staged("rows").picked(wanted).read_all()
+        with duckdb.connect() as connection, spool.staged("rows").picked(connection, wanted):
+            picked = connection.execute("SELECT * FROM picked ORDER BY staged_row").to_arrow_table()
         everything = [f"{number}-{i}" for number, length in enumerate(lengths) for i in range(length)]
         assert picked["a"].to_pylist() == [everything[n] for n in numbers]
         assert picked["row_hash"].to_pylist() == [-n for n in numbers]
@@ -58,29 +60,32 @@ def test_rows_of_answers_with_other_columns_are_read_with_all_of_them(tmp_path: 
 def test_a_reader_that_is_slow_holds_few_batches() -> None:
     made = 0
 
-    def rows() -> object:
+    def rows() -> Iterator[pa.RecordBatch]:
         nonlocal made
         for n in range(100):
             made += 1
             yield batch(n)
 
-    reader = few_at_a_time(rows(), NUMBERS, "n", at_once=4, patience=60)  # type: ignore[arg-type]
-    scanned = ds.Scanner.from_batches(reader).to_reader()  # as DuckDB reads
-    first = scanned.read_next_batch()
-    time.sleep(0.2)
-    assert made <= 10
-    del first
-    assert sum(rows.num_rows for rows in scanned) == 99 * 100
+    with few_at_a_time(rows(), NUMBERS, "n", at_once=4, patience=60) as reader:
+        scanned = ds.Scanner.from_batches(reader).to_reader()  # as DuckDB reads
+        first = scanned.read_next_batch()
+        time.sleep(0.2)
+        assert made == 4
+        del first
+        assert sum(rows.num_rows for rows in scanned) == 99 * 100
     assert made == 100
 
 
-def test_a_reader_that_gives_up_is_not_waited_for() -> None:
-    reader = few_at_a_time((batch(n) for n in range(100)), NUMBERS, "n", at_once=2, patience=0.1)
+def test_a_reader_that_gives_up_leaves_no_thread_waiting() -> None:
     start = time.monotonic()
-    with duckdb.connect() as connection:
-        connection.register("numbers", reader)
-        with pytest.raises(duckdb.Error):
-            connection.execute("SELECT text::INTEGER, n FROM numbers").fetchall()
+    for _ in range(20):
+        with (
+            duckdb.connect() as connection,
+            few_at_a_time((batch(n) for n in range(100)), NUMBERS, "n", at_once=2, patience=0.1) as reader,
+        ):
+            connection.register("numbers", reader)
+            with pytest.raises(duckdb.Error):
+                connection.execute("SELECT text::INTEGER, n FROM numbers").fetchall()
     assert time.monotonic() - start < 30
 
 

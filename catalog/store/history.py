@@ -145,14 +145,12 @@ def _open_versions(
     values = ", ".join(c.value for c in columns)
     extra = "".join(f", {name}" for name in versions.extra)
     marks = "".join(", ?" for _ in versions.extra)
-    connection.register("picked", staged.picked(wanted))
-    with one_thread(connection):
+    with staged.picked(connection, wanted), one_thread(connection):
         connection.execute(
             f"""INSERT INTO {versions.table} ({names}{extra}, row_hash, since_run)
                 SELECT {values}{marks}, row_hash, ? FROM picked s""",
             [*(constants[name] for name in versions.extra), run],
         )
-    connection.unregister("picked")
 
 
 def _ensure_columns(

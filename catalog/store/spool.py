@@ -133,17 +133,23 @@ class Staged:
         """Let the relation be read once, with all its columns and few of its rows in memory."""
         rows = self.spool.read(self.name)
         schema = self.spool.schema(self.name)
-        connection.register(self.name, few_at_a_time(rows, schema, "staged_row"))
-        try:
-            yield
-        finally:
-            self.spool.offer(connection, self.name)
+        with few_at_a_time(rows, schema, "staged_row") as reader:
+            connection.register(self.name, reader)
+            try:
+                yield
+            finally:
+                self.spool.offer(connection, self.name)
 
-    def picked(self, wanted: pa.Table) -> pa.RecordBatchReader:
-        """Read some rows in order, without a join: that would make a table in memory of all their columns.
+    @contextmanager
+    def picked(self, connection: duckdb.DuckDBPyConnection, wanted: pa.Table) -> Iterator[None]:
+        """Let some rows be read once, in order, as the relation ``picked``.
+
+        A join would make a table in memory of all their columns.
 
         Parameters
         ----------
+        connection : duckdb.DuckDBPyConnection
+            Gets the relation.
         wanted : pyarrow.Table
             Their ``staged_row``, ascending, and their ``row_hash``, which is appended to the rows.
         """
@@ -159,12 +165,18 @@ class Staged:
                     taken = batch if whole else batch.take(pa.array(numbers[first:end] - own[0]))
                     yield taken.append_column("row_hash", pa.array(hashes[first:end]))
 
-        return few_at_a_time(rows(), schema, "row_hash")
+        with few_at_a_time(rows(), schema, "row_hash") as reader:
+            connection.register("picked", reader)
+            try:
+                yield
+            finally:
+                connection.unregister("picked")
 
 
+@contextmanager
 def few_at_a_time(
     batches: Iterator[pa.RecordBatch], schema: pa.Schema, token: str, at_once: int = 8, patience: float = 5.0
-) -> pa.RecordBatchReader:
+) -> Iterator[pa.RecordBatchReader]:
     """Let a reader hold few batches at a time.
 
     DuckDB reads through Arrow's scanner, which lets up to 1 GiB of batches wait, whatever read-ahead it is told. Here
@@ -182,19 +194,33 @@ def few_at_a_time(
     at_once : int
         How many batches may be held.
     patience : float
-        After so many seconds the next batch comes in any case, lest a reader that gives up be waited for.
-    """
-    room = threading.Semaphore(at_once)
+        After so many seconds the next batch comes in any case: a question that fails waits for it before it says so.
 
-    def counted() -> Iterator[pa.RecordBatch]:
-        for batch in batches:
+    Yields
+    ------
+    pyarrow.RecordBatchReader
+        To be read within the block; at its end no thread of Arrow's waits for a batch any more.
+    """
+    room, busy, over = threading.Semaphore(at_once), threading.Lock(), threading.Event()
+
+    def following() -> pa.RecordBatch | None:
+        with busy:
             room.acquire(timeout=patience)
+            batch = None if over.is_set() else next(batches, None)
+            if batch is None:
+                return None
             values = batch.column(token).to_numpy().copy()
             weakref.finalize(values, room.release)
             column = pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values)])
-            yield batch.set_column(batch.schema.get_field_index(token), token, column)
+            return batch.set_column(batch.schema.get_field_index(token), token, column)
 
-    return pa.RecordBatchReader.from_batches(schema, counted())
+    try:
+        yield pa.RecordBatchReader.from_batches(schema, iter(following, None))
+    finally:
+        over.set()
+        room.release()
+        with busy:
+            room.release()  # for a thread that comes late
 
 
 def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
