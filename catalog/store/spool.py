@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
@@ -66,7 +67,7 @@ class Spool:
             Where the disk is full.
         """
         start = self.rows(name)
-        numbered = rows.append_column("staged_row", pa.array(range(start, start + rows.num_rows), pa.int64()))
+        numbered = rows.append_column("staged_row", pa.array(np.arange(start, start + rows.num_rows, dtype=np.int64)))
         parts = self._schemas.setdefault(name, [])
         path = self.folder / name / f"{len(parts):06d}.arrow"
         with _space(path):
@@ -175,7 +176,7 @@ class Staged:
 
 @contextmanager
 def few_at_a_time(
-    batches: Iterator[pa.RecordBatch], schema: pa.Schema, token: str, at_once: int = 8, patience: float = 5.0
+    batches: Iterator[pa.RecordBatch], schema: pa.Schema, token: str, at_once: int = 4, patience: float = 5.0
 ) -> Iterator[pa.RecordBatchReader]:
     """Let a reader hold few batches at a time.
 
