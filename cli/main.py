@@ -14,6 +14,7 @@ import typer
 
 from catalog._version import __version__
 from catalog.errors import MastlakeError
+from catalog.imports import leave_out
 
 from . import (
     changes,
@@ -146,6 +147,8 @@ def globals_first(arguments: list[str]) -> list[str]:
 
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line; a fault that a user can mend is one line and an exit code."""
+    if arguments is None:  # the process is ours
+        leave_out("pandas")
     try:
         words = globals_first(sys.argv[1:] if arguments is None else arguments)
         if completing(os.environ):

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import IO
 
 from catalog.headers.extract import Extract, extract
+from catalog.imports import leave_out
 
 BATCH = 128
 """Files that are read together."""
@@ -141,6 +142,7 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
 def work() -> None:
     """Read batch after batch, from standard input to standard output, until there are no more."""
     tasks, results = sys.stdin.buffer, sys.stdout.buffer
+    leave_out("pandas")
     gc.disable()  # a batch is a million small objects in no circles
     try:
         while True:
