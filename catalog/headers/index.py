@@ -18,12 +18,13 @@ from catalog.headers.walk import ASSOCIATION_ENDING, Compared, Walked, compare, 
 from catalog.headers.write import ensure_columns, write_associations, write_extracts, write_moves
 from catalog.store.database import Database
 
-_TOGETHER = 2048
+_TOGETHER = 4096
 """Files that are committed together; a run that is cut off loses at most these."""
 
 _FRUGAL = (
     "SET threads = 1",  # rows come from one thread anyhow, and the others would only wait for it
     "SET memory_limit = '140MB'",
+    "SET checkpoint_threshold = '1KB'",  # at the commit, in place of a log that closing would turn into one
     "SET max_vacuum_tasks = 0",  # it would write the wide table of headers again and again, all of it in memory
 )
 
