@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 
-class _LeftOut(MetaPathFinder):
+class _LeftOut(MetaPathFinder, Loader):
+    """Finds packages, so that who only asks whether they are installed is told the truth, but does not load them."""
+
     def __init__(self, packages: Sequence[str]) -> None:
         self.packages = frozenset(packages)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname.partition(".")[0] in self.packages:
-            raise ModuleNotFoundError(f"{fullname} is not wanted in this process", name=fullname)
-        return None
+        return ModuleSpec(fullname, self) if fullname in self.packages else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        raise ModuleNotFoundError(f"{module.__name__} is not wanted in this process", name=module.__name__)
 
 
 def leave_out(*packages: str) -> None:
-    """Let packages count as not installed, for the rest of this process.
+    """Let packages fail to import, as if they were not installed, for the rest of this process.
 
     DuckDB and pyarrow import pandas when they first see a value, to ask whether it is one of its frames: a third of a
     second, and 50 MB.
