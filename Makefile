@@ -37,6 +37,7 @@ fuzz: $(READY)
 # The header index against astropy and a bare scan.
 bench-headers: $(READY)
 	$(BIN)/python -m tests.benchmarks.bench_headers
+	$(BIN)/python -m tests.benchmarks.bench_drift
 
 # Downloads against aria2c, curl and astroquery (aria2 must be installed), and a plan over a million products.
 bench-sync: $(READY)
