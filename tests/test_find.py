@@ -147,6 +147,7 @@ class TestFootprintsInTime:
         with duckdb.connect(str(lake.path)) as connection:
             connection.execute("ALTER TABLE file_version DROP COLUMN footprint")
             connection.execute("ALTER TABLE footprints DROP COLUMN number")
+            connection.execute("ALTER TABLE footprints DROP COLUMN shapes")
             connection.execute("DROP TABLE keyword_difference")
             connection.execute("UPDATE alembic_version SET version_num = '0001'")
         store_database._ready.clear()  # as in another process

@@ -20,6 +20,9 @@ NUMBER = """
 It follows from the footprint alone, so that a catalog has the same numbers whatever its history.
 """
 
+SHAPES = "STRUCT(corners DOUBLE[3][], radius DOUBLE)[]"
+"""The type of what the macro ``region_shapes`` reads from a footprint's text."""
+
 
 def note_footprints(connection: duckdb.DuckDBPyConnection, table: str, run: int) -> None:
     """Put the footprints that a run brought into `footprints`.
@@ -41,13 +44,13 @@ def note_footprints(connection: duckdb.DuckDBPyConnection, table: str, run: int)
         [run],
     )
     connection.execute(
-        f"""INSERT INTO footprints (number, s_region, ra, dec, radius)
-            SELECT {NUMBER}, s_region, ra, "dec", radius FROM (
+        f"""INSERT INTO footprints (number, s_region, ra, dec, radius, shapes)
+            SELECT {NUMBER}, s_region, ra, "dec", radius, region_shapes(s_region) FROM (
                 SELECT s_region, unnest(region_circle(s_region))
                 FROM footprints_in ANTI JOIN footprints USING (s_region)
             )
             WHERE radius IS NOT NULL
-            ORDER BY ALL"""
+            ORDER BY 1, 2"""
     )
 
 

@@ -10,11 +10,23 @@ DuckLake, which has none, and they cost more than they give in a column store. T
 from __future__ import annotations
 
 from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Double, Integer, MetaData, String, Table, Text
-from sqlalchemy.types import TIMESTAMP
+from sqlalchemy.types import TIMESTAMP, UserDefinedType
 
+from catalog.store.footprints import SHAPES
 from catalog.store.meanings import COLUMNS, TABLES
 
 metadata = MetaData()
+
+
+class Shapes(UserDefinedType[object]):
+    """What `footprints` keeps of a region's shapes."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **options: object) -> str:
+        """Return the type, as DuckDB writes it."""
+        return SHAPES
+
 
 searches = Table(
     "searches",
@@ -111,6 +123,7 @@ footprints = Table(  # made from the archive's s_region; see sky_macros
     Column("dec", Double, nullable=False, comment="of the circle about it, degrees"),
     Column("radius", Double, nullable=False, comment="of the circle about it, degrees"),
     Column("number", BigInteger, comment="by which files.footprint refers to it"),
+    Column("shapes", Shapes(), comment="what s_region says: corners as unit vectors, and a radius about them, radians"),
 )
 
 local_file_version = Table(
