@@ -43,7 +43,7 @@ def test_picked_rows_are_those_asked_for_in_order_each_with_its_hash(
             picked = connection.execute("SELECT * FROM picked ORDER BY staged_row").to_arrow_table()
         everything = [f"{number}-{i}" for number, length in enumerate(lengths) for i in range(length)]
         assert picked["a"].to_pylist() == [everything[n] for n in numbers]
-        assert picked["row_hash"].to_pylist() == [-n for n in numbers]
+        assert picked["staged_hash"].to_pylist() == [-n for n in numbers]
 
 
 def test_rows_of_answers_with_other_columns_are_read_with_all_of_them(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def _open_versions(
     with staged.picked(connection, wanted), one_thread(connection):
         connection.execute(
             f"""INSERT INTO {versions.table} ({names}{extra}, row_hash, since_run)
-                SELECT {values}{marks}, row_hash, ? FROM picked s""",
+                SELECT {values}{marks}, staged_hash, ? FROM picked s""",
             [*(constants[name] for name in versions.extra), run],
         )
 

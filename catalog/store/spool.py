@@ -152,10 +152,10 @@ class Staged:
         connection : duckdb.DuckDBPyConnection
             Gets the relation.
         wanted : pyarrow.Table
-            Their ``staged_row``, ascending, and their ``row_hash``, which is appended to the rows.
+            Their ``staged_row``, ascending, and their ``row_hash``, which the rows get as ``staged_hash``.
         """
         numbers, hashes = (wanted.column(name).to_numpy() for name in ("staged_row", "row_hash"))
-        schema = self.spool.schema(self.name).append(pa.field("row_hash", pa.int64()))
+        schema = self.spool.schema(self.name).append(pa.field("staged_hash", pa.int64()))
 
         def rows() -> Iterator[pa.RecordBatch]:
             for batch in self.spool.read(self.name):
@@ -164,9 +164,9 @@ class Staged:
                 if first < end:
                     whole = end - first == len(own)
                     taken = batch if whole else batch.take(pa.array(numbers[first:end] - own[0]))
-                    yield taken.append_column("row_hash", pa.array(hashes[first:end]))
+                    yield taken.append_column("staged_hash", pa.array(hashes[first:end]))
 
-        with few_at_a_time(rows(), schema, "row_hash") as reader:
+        with few_at_a_time(rows(), schema, "staged_hash") as reader:
             connection.register("picked", reader)
             try:
                 yield
