@@ -97,7 +97,9 @@ def _header(source: Source, at: int, blocks: _Blocks, found: Scan) -> Header:
     except _Broken as broken:
         found.findings.append(Finding(hdu, at, f"the size of its data is not known: {broken}", True))
         return Header(at, blocks.cards, blocks.stop, -1, ())
-    return Header(at, blocks.cards, blocks.stop, data_size, shape)
+    if data_size < 0:  # less than a block of nothing is nothing: the next header follows at once
+        found.findings.append(Finding(hdu, at, "the size of its data would be negative", True))
+    return Header(at, blocks.cards, blocks.stop, max(data_size, 0), shape)
 
 
 def _why_not_quick(source: Source, at: int, blocks: _Blocks) -> str:
@@ -183,7 +185,7 @@ def _data_size(values: dict[str, Value], shape: tuple[int, ...], source: Source,
         elements *= length
     groups, parameters = _whole(values, "GCOUNT", 1), _whole(values, "PCOUNT", 0)
     size = abs(_whole(values, "BITPIX")) * groups * (parameters + elements) // 8
-    if size < 0:
+    if padded(size) < 0:
         raise _Broken("it would be negative")
     return size
 
