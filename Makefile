@@ -15,7 +15,7 @@ demo: $(READY)
 	$(BIN)/mastlake demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Two hundred and fifty harvests, most of them killed before they end; a hundred of syncs of 500 files, each followed by another sync.
 kills: $(READY)
