@@ -61,8 +61,8 @@ _MACROS = {
         ]], lambda s_: list_transform([sqrt(s_[1] * s_[1] + s_[2] * s_[2] + s_[3] * s_[3])], lambda n_:
             array_value(s_[1] / n_, s_[2] / n_, s_[3] / n_))[1])[1]
     """,
-    "region_circle(region)": """
-        list_transform(list_filter([region_shapes(region)], lambda shapes_: len(shapes_) > 0), lambda shapes_:
+    "shapes_circle(shapes)": """
+        list_transform(list_filter([shapes], lambda shapes_: len(shapes_) > 0), lambda shapes_:
             list_transform([corners_centre(flatten(list_transform(shapes_, lambda s_: s_.corners)))], lambda c_: {
                 'ra': (degrees(atan2(c_[2], c_[1])) + 360) % 360,
                 'dec': degrees(atan2(c_[3], sqrt(c_[1] * c_[1] + c_[2] * c_[2]))),
@@ -70,6 +70,7 @@ _MACROS = {
                     s_.radius + list_max(list_transform(s_.corners, lambda p_: angle_between(c_, p_))))))
             })[1])[1]
     """,
+    "region_circle(region)": "shapes_circle(region_shapes(region))",
     "arc_distance(p, a, b)": """
         list_transform([array_cross_product(a, b)], lambda n_:
             CASE WHEN array_inner_product(array_cross_product(n_, a), p) > 0
@@ -102,10 +103,10 @@ _MACROS = {
                 arcs_cross(corners[i_], corners[i_ % len(corners) + 1], others[j_], others[j_ % len(others) + 1])))))
     """,
     "shapes_overlap(a, b)": """
-        corners_hold(a.corners, b.corners[1]) OR corners_hold(b.corners, a.corners[1])
+        list_bool_or(list_transform([{'one': a, 'other': b}, {'one': b, 'other': a}], lambda s_:
+            corners_hold(s_.one.corners, s_.other.corners[1])
+            OR corners_reach(s_.one.corners, s_.other.corners, s_.one.radius + s_.other.radius + 1e-12)))
         OR corners_cross(a.corners, b.corners)
-        OR corners_reach(a.corners, b.corners, a.radius + b.radius + 1e-12)
-        OR corners_reach(b.corners, a.corners, a.radius + b.radius + 1e-12)
     """,
     "any_overlap(shapes, others)": """
         coalesce(list_bool_or(list_transform(shapes, lambda a_:
@@ -122,7 +123,9 @@ as near to a side of the other as the radii reach."""
 # A CASE, not ANDs: DuckDB puts those in any order, and the last test costs a thousand times what the first does. Circle
 # and shapes stand in a row of their own: each place where a macro is named is planned anew, and the first takes 4 ms.
 _OVERLAPPING = """
-    FROM footprints, (SELECT region_circle(region) AS circle, region_shapes(region) AS asked_shapes) asked
+    FROM footprints, (
+        SELECT shapes_circle(asked_shapes) AS circle, asked_shapes FROM (SELECT region_shapes(region) AS asked_shapes)
+    ) asked
     WHERE CASE
         WHEN abs("dec" - circle.dec) > radius + circle.radius + 1e-9 THEN false
         WHEN separation(ra, "dec", circle.ra, circle.dec) > radius + circle.radius + 1e-9 THEN false
