@@ -218,7 +218,9 @@ BROKEN = {
     "missing axis": (block(["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 2", "NAXIS1  = 3"]), 1, "NAXIS2 is missing"),
     "negative size": (block(["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 1", "NAXIS1  = -3000"]), 1, "negative"),
     "less than a block of negative size": (
-        block(["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 1", "NAXIS1  = -1"]) + extension("EXTNAME = 'A'"), 2, "negative"
+        block(["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 1", "NAXIS1  = -1"]) + extension("EXTNAME = 'A'"),
+        2,
+        "negative",
     ),
     "endless axes": (block(["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 99999999999"]), 1, "NAXIS is 99999999999"),
     "text as size": (block(["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 'two'"]), 1, "not a whole number"),
