@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalog.store.database import one_thread
 from catalog.store.history import FILES
 from catalog.store.layout import in_storage_order
 from catalog.store.spool import Spool, few_at_a_time
@@ -87,6 +88,19 @@ def test_a_reader_that_gives_up_leaves_no_thread_waiting() -> None:
             with pytest.raises(duckdb.Error):
                 connection.execute("SELECT text::INTEGER, n FROM numbers").fetchall()
     assert time.monotonic() - start < 30
+
+
+@pytest.mark.parametrize("way", ["passing", "picked"])
+def test_the_error_of_a_statement_that_fails_is_the_one_that_is_told(tmp_path: Path, way: str) -> None:
+    wanted = pa.table({"staged_row": pa.array([0], pa.int64()), "row_hash": pa.array([1], pa.int64())})
+    with Spool(tmp_path / "c.duckdb") as spool, duckdb.connect() as connection:
+        spool.add("rows", pa.table({"a": ["no number"]}))
+        staged = spool.staged("rows")
+        connection.execute("BEGIN TRANSACTION")
+        reading = staged.in_passing(connection) if way == "passing" else staged.picked(connection, wanted)
+        table = "rows" if way == "passing" else "picked"
+        with pytest.raises(duckdb.ConversionException, match="no number"), reading, one_thread(connection):
+            connection.execute(f"CREATE TABLE t AS SELECT a::INTEGER, * FROM {table}")
 
 
 class TestStorageOrder:

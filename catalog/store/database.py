@@ -236,13 +236,13 @@ def one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
     Rows of 200 columns are laid down so: each thread that inserts keeps a stretch of 122,880 rows of its own in memory,
     some 260 MB, and writes it to disk and back where memory is short, which takes several times as long.
+
+    A statement that fails leaves it at that: its transaction takes no other, whose error would be told in its place.
     """
     threads = connection.execute("SELECT current_setting('threads')").fetchone()
     connection.execute("SET threads = 1")
-    try:
-        yield
-    finally:
-        connection.execute(f"SET threads = {threads[0] if threads else _THREADS}")
+    yield
+    connection.execute(f"SET threads = {threads[0] if threads else _THREADS}")
 
 
 @contextmanager

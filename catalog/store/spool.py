@@ -136,10 +136,8 @@ class Staged:
         schema = self.spool.schema(self.name)
         with few_at_a_time(rows, schema, "staged_row") as reader:
             connection.register(self.name, reader)
-            try:
-                yield
-            finally:
-                self.spool.offer(connection, self.name)
+            yield
+            self.spool.offer(connection, self.name)
 
     @contextmanager
     def picked(self, connection: duckdb.DuckDBPyConnection, wanted: pa.Table) -> Iterator[None]:
@@ -168,10 +166,8 @@ class Staged:
 
         with few_at_a_time(rows(), schema, "staged_hash") as reader:
             connection.register("picked", reader)
-            try:
-                yield
-            finally:
-                connection.unregister("picked")
+            yield
+            connection.unregister("picked")
 
 
 @contextmanager
