@@ -89,8 +89,13 @@ def read_envelope(body: bytes) -> Envelope:
         raise Garbled(f"the archive's answer is not whole JSON ({len(body):,} bytes)") from None
 
 
-def complete(envelope: Envelope) -> Envelope:
-    """Return the envelope if the archive completed the question.
+def complete(body: bytes | Envelope) -> Envelope:
+    """Return an answer's envelope if the archive completed the question.
+
+    Parameters
+    ----------
+    body : bytes or Envelope
+        The answer, or its envelope where that was read already.
 
     Raises
     ------
@@ -98,7 +103,10 @@ def complete(envelope: Envelope) -> Envelope:
         If the archive says that it ran out of time.
     Refused
         If it says no for another reason.
+    Garbled
+        See `read_envelope`.
     """
+    envelope = body if isinstance(body, Envelope) else read_envelope(body)
     if envelope.status == "COMPLETE":
         return envelope
     reason = " ".join((envelope.msg or "no reason given").split())
@@ -113,14 +121,14 @@ def read_answer(body: bytes | Envelope) -> Answer:
     Parameters
     ----------
     body : bytes or Envelope
-        The answer, or its envelope where that was read already.
+        As of `complete`.
 
     Raises
     ------
     QueryTimeout, Refused, Garbled
-        See `complete` and `read_envelope`.
+        See `complete`.
     """
-    envelope = complete(body if isinstance(body, Envelope) else read_envelope(body))
+    envelope = complete(body)
     fields = _distinct([field for field in envelope.fields if field.name != _SELECTED])
     rows = _rows(envelope.data, {field.name: _WIRE_TYPES.get(field.type, pa.string()) for field in fields})
     dates = {field.name for field in fields if _is_date(field, {other.name for other in fields})}
@@ -137,7 +145,7 @@ def read_count(body: bytes | Envelope) -> int:
     QueryTimeout, Refused, Garbled
         See `complete`; and where there is no number.
     """
-    envelope = complete(body if isinstance(body, Envelope) else read_envelope(body))
+    envelope = complete(body)
     try:
         (row,) = msgspec.json.decode(envelope.data, type=list[dict[str, Any]])
         return int(next(iter(row.values())))

@@ -72,7 +72,7 @@ def read_files(database: Database, whole: Whole, saved: SavedSearch, full: bool,
     """
     if full:
         for rows in whole.rows(whole.archive.query(saved.search), on_part=on_rows):
-            spool.add(FILES_IN, in_storage_order(_named(rows), FILES))
+            _keep(spool, rows)
     else:
         _read_changed(database, whole, saved, spool, on_rows)
 
@@ -86,12 +86,15 @@ def _read_changed(database: Database, whole: Whole, saved: SavedSearch, spool: S
     if needed.since_mjd is not None:
         recent = query.having(INGEST, {"min": needed.since_mjd, "max": UNBOUNDED})
         for rows in whole.rows(recent, on_part=on_rows):
-            spool.add(FILES_IN, in_storage_order(_named(rows), FILES))
+            _keep(spool, rows)
     for start in range(0, len(needed.names), NAMES_AT_ONCE):
         names = needed.names[start : start + NAMES_AT_ONCE]
-        rows = _named(_by_name(whole, query.having(name, *names), len(names)))
-        spool.add(FILES_IN, in_storage_order(rows, FILES))
+        _keep(spool, _by_name(whole, query.having(name, *names), len(names)))
         on_rows(min(start + NAMES_AT_ONCE, len(needed.names)), len(needed.names))
+
+
+def _keep(spool: Spool, rows: pa.Table) -> None:
+    spool.add(FILES_IN, in_storage_order(_named(rows), FILES))
 
 
 def _by_name(whole: Whole, query: Query, files: int) -> pa.Table:

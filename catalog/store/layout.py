@@ -33,11 +33,10 @@ def in_storage_order(rows: pa.Table, versions: Versions) -> pa.Table:
     >>> in_storage_order(rows, FILES)["filename"].to_pylist()
     ['a', 'c', 'b']
     """
-    steps = {name: rows.column(name) for name, _ in versions.laid if name in rows.column_names}
     keys = {
-        name: pc.floor(pc.divide(steps[name].cast(pa.float64()), width))
+        name: pc.floor(pc.divide(rows.column(name).cast(pa.float64()), width))
         for name, width in versions.laid
-        if name in steps and _is_number(steps[name].type)
+        if name in rows.column_names and _is_number(rows.schema.field(name).type)
     }
     if not keys:
         return rows
