@@ -25,7 +25,7 @@ from catalog.places import read_cone, read_region
 from catalog.query import rows, written_out
 from catalog.store import database as store_database
 from catalog.store.database import Database
-from catalog.store.footprints import number_files
+from catalog.store.footprints import note_footprints, number_files
 from catalog.store.history import FILES, OBSERVATIONS, merge_versions
 from catalog.store.schema import make_views
 from catalog.store.spool import Spool
@@ -379,6 +379,23 @@ class TestSky:
         table = pa.table(dict(zip(("n", "ra", "dec", "a"), map(list, zip(*corners, strict=True)), strict=True)))
         outside = "separation(ra, dec, region_circle(a).ra, region_circle(a).dec) > region_circle(a).radius + 1e-9"
         assert macros(table, outside) == set()
+
+    def test_no_footprint_that_overlaps_is_passed_over(self, tmp_path: Path) -> None:
+        chance = np.random.default_rng(12)
+        harvested = [one.region for _ in range(150) for one in pair(chance)]
+        asked = [other.region for _ in range(15) for other in pair(chance)]
+        asked += [f"CIRCLE 0 {dec} {radius}" for dec in (-90, -1.0, 45.5) for radius in (0, 1, 90, 180)]
+        with Database(tmp_path / "catalog.duckdb").write() as connection:
+            connection.execute("CREATE TEMP TABLE harvested (s_region VARCHAR, since_run INTEGER)")
+            connection.executemany("INSERT INTO harvested VALUES (?, 1)", [[region] for region in harvested])
+            note_footprints(connection, "harvested", 1)
+            found = 0
+            for region in asked:
+                quickly = connection.execute("FROM footprints_overlapping(?) ORDER BY ALL", [region]).fetchall()
+                one_by_one = "SELECT s_region FROM footprints WHERE footprints_overlap(s_region, ?) ORDER BY ALL"
+                assert quickly == connection.execute(one_by_one, [region]).fetchall(), region
+                found += len(quickly)
+        assert found > 500
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_d
 
 from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest schema revision that this code knows; `migrations/versions` ends with it."""
 
 _THREADS = os.cpu_count() or 1

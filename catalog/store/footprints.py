@@ -20,6 +20,13 @@ NUMBER = """
 It follows from the footprint alone, so that a catalog has the same numbers whatever its history.
 """
 
+WIDE = -100
+BAND = f'CASE WHEN radius <= 1 THEN CAST(floor("dec") AS SMALLINT) ELSE {WIDE} END'
+"""The degree of declination that a footprint stands in, or one outside of the sky where it is wider than two degrees.
+
+A question looks into the few bands that it may touch, and DuckDB passes over the others.
+"""
+
 SHAPES = "STRUCT(corners DOUBLE[3][], radius DOUBLE)[]"
 """The type of what the macro ``region_shapes`` reads from a footprint's text."""
 
@@ -44,8 +51,8 @@ def note_footprints(connection: duckdb.DuckDBPyConnection, table: str, run: int)
         [run],
     )
     connection.execute(
-        f"""INSERT INTO footprints (number, s_region, ra, dec, radius, shapes)
-            SELECT {NUMBER}, s_region, ra, "dec", radius, region_shapes(s_region) FROM (
+        f"""INSERT INTO footprints (number, s_region, ra, dec, radius, shapes, band)
+            SELECT {NUMBER}, s_region, ra, "dec", radius, region_shapes(s_region), {BAND} FROM (
                 SELECT s_region, unnest(region_circle(s_region))
                 FROM footprints_in ANTI JOIN footprints USING (s_region)
             )

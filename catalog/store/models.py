@@ -9,7 +9,7 @@ DuckLake, which has none, and they cost more than they give in a column store. T
 
 from __future__ import annotations
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Double, Integer, MetaData, String, Table, Text
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Double, Integer, MetaData, SmallInteger, String, Table, Text
 from sqlalchemy.types import TIMESTAMP, UserDefinedType
 
 from catalog.store.footprints import SHAPES
@@ -124,6 +124,7 @@ footprints = Table(  # made from the archive's s_region; see sky_macros
     Column("radius", Double, nullable=False, comment="of the circle about it, degrees"),
     Column("number", BigInteger, comment="by which files.footprint refers to it"),
     Column("shapes", Shapes(), comment="what s_region says: corners as unit vectors, and a radius about them, radians"),
+    Column("band", SmallInteger, comment="the degree of declination of the circle's centre; -100 of wide circles"),
 )
 
 local_file_version = Table(

@@ -71,46 +71,46 @@ _MACROS = {
             })[1])[1]
     """,
     "region_circle(region)": "shapes_circle(region_shapes(region))",
-    "arc_distance(p, a, b)": """
-        list_transform([array_cross_product(a, b)], lambda n_:
-            CASE WHEN array_inner_product(array_cross_product(n_, a), p) > 0
-                  AND array_inner_product(array_cross_product(b, n_), p) > 0
-                 THEN asin(least(1.0, abs(array_inner_product(n_, p)) / sqrt(array_inner_product(n_, n_))))
-                 ELSE least(angle_between(p, a), angle_between(p, b)) END)[1]
+    "region_sides(corners)": """
+        list_transform(list_zip(corners, list_append(corners[2:], corners[1])), lambda s_:
+            {'start': s_[1], 'stop': s_[2], 'pole': array_cross_product(s_[1], s_[2])})
     """,
-    "corners_reach(corners, others, reach)": """
-        list_bool_or(list_transform(corners, lambda p_:
-            list_bool_or(list_transform(range(1, len(others) + 1), lambda i_:
-                arc_distance(p_, others[i_], others[i_ % len(others) + 1]) <= reach))))
+    "pairs_of(ones, others)": """
+        flatten(list_transform(ones, lambda one_: list_transform(others, lambda other_:
+            {'one': one_, 'other': other_})))
     """,
-    "corners_hold(corners, p)": """
-        list_sum(list_transform(corners, lambda c_: array_inner_product(c_, p))) > 0
-        AND abs(list_sum(list_transform(range(1, len(corners) + 1), lambda i_:
-            atan2(array_inner_product(p, array_cross_product(corners[i_], corners[i_ % len(corners) + 1])),
-                  array_inner_product(corners[i_], corners[i_ % len(corners) + 1])
-                  - array_inner_product(p, corners[i_]) * array_inner_product(p, corners[i_ % len(corners) + 1]))
-        ))) > pi()
+    "side_distance(p, side)": """
+        CASE WHEN array_inner_product(array_cross_product(side.pole, side.start), p) > 0
+              AND array_inner_product(array_cross_product(side.stop, side.pole), p) > 0
+             THEN asin(least(1.0, abs(array_inner_product(side.pole, p))
+                                  / sqrt(array_inner_product(side.pole, side.pole))))
+             ELSE least(angle_between(p, side.start), angle_between(p, side.stop)) END
     """,
-    "arcs_cross(a, b, c, d)": """
-        list_transform([{'ab': array_cross_product(a, b), 'cd': array_cross_product(c, d)}], lambda n_:
-            array_inner_product(n_.ab, c) * array_inner_product(n_.ab, d) < 0
-            AND array_inner_product(n_.ab, c) * array_inner_product(n_.cd, b) > 0
-            AND array_inner_product(n_.ab, c) * array_inner_product(n_.cd, a) < 0)[1]
+    "sides_cross(one, other)": """
+        array_inner_product(one.pole, other.start) * array_inner_product(one.pole, other.stop) < 0
+        AND array_inner_product(one.pole, other.start) * array_inner_product(other.pole, one.stop) > 0
+        AND array_inner_product(one.pole, other.start) * array_inner_product(other.pole, one.start) < 0
     """,
-    "corners_cross(corners, others)": """
-        list_bool_or(list_transform(range(1, len(corners) + 1), lambda i_:
-            list_bool_or(list_transform(range(1, len(others) + 1), lambda j_:
-                arcs_cross(corners[i_], corners[i_ % len(corners) + 1], others[j_], others[j_ % len(others) + 1])))))
+    "sides_hold(sides, p)": """
+        list_sum(list_transform(sides, lambda s_: array_inner_product(s_.start, p))) > 0
+        AND abs(list_sum(list_transform(sides, lambda s_:
+            atan2(array_inner_product(p, s_.pole),
+                  array_inner_product(s_.start, s_.stop)
+                  - array_inner_product(p, s_.start) * array_inner_product(p, s_.stop))))) > pi()
     """,
-    "shapes_overlap(a, b)": """
-        list_bool_or(list_transform([{'one': a, 'other': b}, {'one': b, 'other': a}], lambda s_:
-            corners_hold(s_.one.corners, s_.other.corners[1])
-            OR corners_reach(s_.one.corners, s_.other.corners, s_.one.radius + s_.other.radius + 1e-12)))
-        OR corners_cross(a.corners, b.corners)
+    "sided_shapes(shapes)": """
+        list_transform(shapes, lambda shape_: {'sides': region_sides(shape_.corners), 'radius': shape_.radius})
+    """,
+    "sides_overlap(a, b)": """
+        sides_hold(a.sides, b.sides[1].start) OR sides_hold(b.sides, a.sides[1].start)
+        OR list_bool_or(list_transform(pairs_of(a.sides, b.sides), lambda y_:
+            sides_cross(y_.one, y_.other)
+            OR least(side_distance(y_.one.start, y_.other), side_distance(y_.other.start, y_.one))
+               <= a.radius + b.radius + 1e-12))
     """,
     "any_overlap(shapes, others)": """
-        coalesce(list_bool_or(list_transform(shapes, lambda a_:
-            list_bool_or(list_transform(others, lambda b_: shapes_overlap(a_, b_))))), false)
+        coalesce(list_bool_or(list_transform(pairs_of(sided_shapes(shapes), sided_shapes(others)), lambda x_:
+            sides_overlap(x_.one, x_.other))), false)
     """,
     "footprints_overlap(region, other)": "any_overlap(region_shapes(region), region_shapes(other))",
 }
@@ -120,19 +120,25 @@ angles under which its sides are seen. Crossing of arcs: the signs of triple pro
 as near to a side of the other as the radii reach."""
 
 
-# CASEs, not ANDs: DuckDB puts those in any order, and the last test costs a thousand times what the first does. What is
-# asked stands in a row of its own: each place where a macro is named is planned anew, and the circle takes 2 ms. Shapes
-# are read only for the few footprints whose circle is near; the second CASE looks at both sides of the join, so that it
-# cannot be tested before that.
+# Only the bands are looked into that the circle may touch. CASEs, not ANDs: DuckDB puts those in any order, and the
+# last test costs a thousand times what the first does. What is asked stands in a row of its own: each place where a
+# macro is named is planned anew, and the circle takes 2 ms. Shapes are read only for the few footprints whose circle is
+# near; the second CASE looks at both sides of the join, so that it cannot be tested before that.
 _OVERLAPPING = """
     WITH near AS MATERIALIZED (
-        SELECT footprints.rowid AS place, asked_shapes FROM footprints, (
-            SELECT circle.ra AS asked_ra, circle.dec AS asked_dec, circle.radius + 1e-9 AS asked_radius, asked_shapes
+        SELECT footprints.rowid AS place, asked_shapes FROM footprints JOIN (
+            SELECT *, CAST(unnest(list_append(
+                range(floor(greatest(asked_dec - asked_radius - 1, -90))::BIGINT,
+                      floor(least(asked_dec + asked_radius + 1, 90))::BIGINT + 1), -100)) AS SMALLINT) AS band
             FROM (
-                SELECT shapes_circle(asked_shapes) AS circle, asked_shapes
-                FROM (SELECT region_shapes(region) AS asked_shapes)
+                SELECT circle.ra AS asked_ra, circle.dec AS asked_dec, circle.radius + 1e-9 AS asked_radius,
+                       asked_shapes
+                FROM (
+                    SELECT shapes_circle(asked_shapes) AS circle, asked_shapes
+                    FROM (SELECT region_shapes(region) AS asked_shapes)
+                )
             )
-        )
+        ) USING (band)
         WHERE CASE WHEN abs("dec" - asked_dec) <= radius + asked_radius
                    THEN separation(ra, "dec", asked_ra, asked_dec) <= radius + asked_radius ELSE false END
     )
@@ -146,8 +152,13 @@ _TABLE_MACROS = {
 
 
 def make_sky_macros(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the macros anew."""
-    for macro, expression in _MACROS.items():
-        connection.execute(f"CREATE OR REPLACE MACRO {macro} AS ({expression})")
+    """Make the macros anew; `footprints` has all its columns."""
+    make_region_macros(connection)
     for macro, query in _TABLE_MACROS.items():
         connection.execute(f"CREATE OR REPLACE MACRO {macro} AS TABLE {query}")
+
+
+def make_region_macros(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make those anew that look at their arguments only."""
+    for macro, expression in _MACROS.items():
+        connection.execute(f"CREATE OR REPLACE MACRO {macro} AS ({expression})")

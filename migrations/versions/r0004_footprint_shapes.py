@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from catalog.store.models import Shapes
-from catalog.store.sky_macros import make_sky_macros
+from catalog.store.sky_macros import make_region_macros
 
 revision = "0004"
 down_revision = "0003"
@@ -40,5 +40,5 @@ def upgrade() -> None:
     op.rename_table("footprints_with_shapes", "footprints")
     duck = op.get_bind().connection.driver_connection
     assert duck is not None
-    make_sky_macros(duck)
+    make_region_macros(duck)
     duck.execute("UPDATE footprints SET shapes = region_shapes(s_region)")
