@@ -112,17 +112,18 @@ def _typed(word: str) -> str:
 
 
 def _fresh(folder: Path) -> None:
-    """Make an empty folder, but never in place of one that the demo did not make."""
+    """Empty a folder that the demo made before, or make one; someone may stand in it."""
     from catalog.errors import DiskError
 
-    if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).exists():
-        raise DiskError(f"{folder} holds other things; choose another --dir")
-    shutil.rmtree(folder, ignore_errors=True)
     try:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()) and not (folder / _MARK).exists():
+            raise DiskError(f"{folder} holds other things; choose another --dir")
+        for entry in folder.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        (folder / _MARK).touch()
     except OSError as error:
         raise DiskError(f"cannot make {folder}: {error.strerror}") from error
-    (folder / _MARK).touch()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import chdir
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -378,7 +379,12 @@ class TestAnswers:
         assert mastlake("plot", "nothing.fits").code == 2
 
     def test_the_demo_runs_and_shows_its_commands(self, mastlake: Command, tmp_path: Path) -> None:
-        outcome = mastlake("demo", "--dir", tmp_path / "demo")
+        folder = tmp_path / "demo"
+        folder.mkdir()
+        for name in (".mastlake-demo", "mastlake.duckdb"):  # of an earlier demo, in whose folder one stands
+            (folder / name).touch()
+        with chdir(folder):
+            outcome = mastlake("demo", "--dir", folder)
         assert outcome.code == 0, outcome.err
         assert "$ mastlake harvest soss --instrument niriss" in outcome.err
         assert (tmp_path / "demo" / "spectrum.png").exists()
@@ -389,3 +395,4 @@ class TestAnswers:
         (tmp_path / "mine" / "thesis.tex").touch()
         assert mastlake("demo", "--dir", tmp_path / "mine").code == 1
         assert (tmp_path / "mine" / "thesis.tex").exists()
+        assert mastlake("demo", "--dir", tmp_path / "mine" / "thesis.tex").code == 1
