@@ -12,12 +12,16 @@ import pyarrow as pa
 
 from catalog.errors import UsageError
 from catalog.export import astropy_table, checked_format, format_of, write_file
+from catalog.readable import plural, shown
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
 _SHOWN = 20
+_HTML_CLASS = "mastlake-rows"
+_STYLE = f".{_HTML_CLASS} th, .{_HTML_CLASS} td {{text-align: left !important; white-space: nowrap}}"
+"""File names would be broken at their hyphens, and notebooks put every text to the right."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -154,16 +158,25 @@ class Result:
         return f"{self._counted()}\n" + "\n".join(self._shown().pformat(max_lines=-1, max_width=None))
 
     def _repr_html_(self) -> str:
-        lines = self._shown().pformat(max_lines=-1, max_width=-1, html=True, tableclass="dataframe")
-        return f"<p>{self._counted()}</p>" + "\n".join(lines)
+        lines = self._shown().pformat(max_lines=-1, max_width=-1, html=True, tableclass=f"dataframe {_HTML_CLASS}")
+        return f"<style>{_STYLE}</style><p>{self._counted()}</p>" + "\n".join(lines)
 
     def _shown(self) -> Any:
-        return astropy_table(self.rows.slice(0, _SHOWN))
+        """The first rows as texts, with the units of their columns."""
+        from astropy.table import Column, Table
+
+        first = self.rows.slice(0, _SHOWN)
+        typed = astropy_table(first)
+        texts = [[shown(value) for value in column.to_pylist()] for column in first.columns]
+        return Table([
+            Column(text, name=name, unit=typed[name].unit, dtype=str)
+            for name, text in zip(typed.colnames, texts, strict=True)
+        ])  # fmt: skip
 
     def _counted(self) -> str:
         count = len(self)
         first = f", the first {_SHOWN}" if count > _SHOWN else ""
-        return f"{count:,} {'row' if count == 1 else 'rows'}{first}"
+        return f"{plural(count, 'row')}{first}"
 
 
 def _times(column: Any, time: Any) -> Any:

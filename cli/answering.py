@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .output import plural, put_table, say
+from catalog.readable import plural
+
+from .output import put_table, say
 
 if TYPE_CHECKING:
     from catalog.store.database import Database

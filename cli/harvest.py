@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from catalog.readable import plural
+
 from .completion import instruments
 from .completion import searches as saved_names
 from .options import Criteria, Json, Settings, settings
-from .output import plural, put_json, say
+from .output import put_json, say
 
 if TYPE_CHECKING:
     from catalog.harvest import Harvest
@@ -190,23 +192,7 @@ def _harvest_one(chosen: Settings, search: Search, full: bool, json: bool, until
 
 def _tell(result: Harvest, seconds: float) -> None:
     run = result.run
-    kinds = ", ".join(
-        f"{count:,} {kind}"
-        for kind, count in (
-            ("new", run.new),
-            ("changed", run.changed),
-            ("withdrawn", run.withdrawn),
-            ("returned", run.returned),
-            ("unchanged", run.unchanged),
-        )
-        if count
-    )
-    moved = f" ({kinds})" if kinds else ""
-    observations, products = plural(run.observations, "observation"), plural(run.products, "product")
-    if result.of_observations:
-        say(f"{run.search}: {observations}{moved}")
-        say(f"  {products}")
-    else:
-        say(f"{run.search}: {plural(run.files, 'file')}{moved}")
-        say(f"  {observations}, {products}; {run.linked:,} files linked")
+    matched, led_to = result.summary()
+    say(f"{run.search}: {matched}")
+    say(f"  {led_to}")
     say(f"  run {run.run}, {plural(run.requests, 'request')}, {seconds:.1f} s")

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from catalog.readable import plural
+
 from .options import Json, settings
-from .output import plural, put_json, say
+from .output import put_json, say
 from .progress import index_progress
 
 if TYPE_CHECKING:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from catalog.readable import plural, shown
+
 from .completion import keywords as names
 from .options import Json, settings
-from .output import plural, put_json, put_table, shown
+from .output import put_json, put_table
 
 if TYPE_CHECKING:
     from catalog.keywords import Keyword

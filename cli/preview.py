@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from catalog.readable import plural
+
 from .completion import previewed
 from .options import Json, Settings, settings
-from .output import plural, put_json, say
+from .output import put_json, say
 from .picture import Show, put_picture, wants_show
 
 if TYPE_CHECKING:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from catalog.readable import plural, size
+
 from .options import Dataproducts, Extensions, Json, Levels, SearchName, Subgroups, Types, settings
-from .output import plural, put_json, put_table, say, size
+from .output import put_json, put_table, say
 from .selecting import selection
 
 

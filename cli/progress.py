@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .output import say, size
+from catalog.readable import size
+
+from .output import say
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -19,9 +19,10 @@ from prompt_toolkit.lexers import PygmentsLexer
 from pygments.lexers.sql import SqlLexer
 
 from catalog.errors import MastlakeError
+from catalog.readable import plural
 
 from .answering import SHOWN, first_rows, put_answer
-from .output import page, page_table, plural, say
+from .output import page, page_table, say
 
 if TYPE_CHECKING:
     from catalog.store.database import Database

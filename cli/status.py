@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from catalog.readable import plural, shown, size
+
 from .options import Json, Settings, settings
-from .output import plural, put_json, put_table, shown, size
+from .output import put_json, put_table
 
 if TYPE_CHECKING:
     from catalog.overview import Overview

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from catalog.readable import plural, size
+
 from .options import Dataproducts, Extensions, Json, Levels, SearchName, Subgroups, Types, destination, settings
-from .output import plural, put_json, put_table, say, size
+from .output import put_json, put_table, say
 from .progress import sync_progress
 from .selecting import GuideStars, MaxSize, Sql, Template, bytes_of, selection
 

@@ -96,6 +96,7 @@ def test_a_notebook_walks_from_a_search_to_proven_files(tmp_path: Path) -> None:
     dest = tmp_path / "data"
     with Simulator(files=600) as archive, Catalog.open(tmp_path / "c.duckdb", server=archive.url) as lake:
         harvest = lake.harvest(Search.parse("soss", "niriss", SOSS))
+        assert repr(harvest).startswith(f"<Run 1 of soss: {harvest.run.files} files ({harvest.run.files} new); ")
         assert harvest.run.files == len(lake.find()) > 0
         assert [search.name for search in lake.searches()] == ["soss"]
         spectra = lake.products("soss", types="SCIENCE", levels=2, subgroups=["X1DINTS"])
@@ -215,6 +216,9 @@ def test_a_result_shows_itself_in_a_terminal_and_in_a_notebook(lake: Catalog, mo
     assert "<b>" not in html
     assert "<th>s</th>" in html
     assert html.count("<tr>") == 22
+    assert "nowrap" in html
+    moments = lake.sql("SELECT TIMESTAMP '2022-07-26 20:45:18.72' AS date_obs, 0.1 + 0.2 AS sum, NULL AS nothing")
+    assert "<td>2022-07-26 20:45:18</td><td>0.3</td><td></td>" in moments._repr_html_()
     assert repr(lake.sql("SELECT 1 AS one WHERE false")).startswith("0 rows")
 
 

@@ -13,12 +13,15 @@ from catalog.harvest.commit import commit
 from catalog.harvest.links import Walk
 from catalog.harvest.outcome import Harvested
 from catalog.harvest.reconcile import read_files
+from catalog.readable import plural
 from catalog.search import Search
 from catalog.store.database import Database
 from catalog.store.records import Run, SavedSearch, save_search, saved_search, utc_now
 from catalog.store.spool import Spool
 
 __all__ = ["Harvest", "Progress", "harvest"]
+
+_KINDS = ("new", "changed", "withdrawn", "returned", "unchanged")
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Progress:
     total: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Harvest:
     """What came of one harvest.
 
@@ -58,6 +61,21 @@ class Harvest:
     run: Run
     failures: dict[str, str]
     of_observations: bool = False
+
+    def summary(self) -> tuple[str, str]:
+        """Say what the search matches and what became of it, and what that leads to."""
+        run = self.run
+        moved = ", ".join(f"{count:,} {kind}" for kind in _KINDS if (count := getattr(run, kind)))
+        moved = f" ({moved})" if moved else ""
+        observations, products = plural(run.observations, "observation"), plural(run.products, "product")
+        if self.of_observations:
+            return f"{observations}{moved}", products
+        return f"{plural(run.files, 'file')}{moved}", f"{observations}, {products}; {run.linked:,} files linked"
+
+    def __repr__(self) -> str:
+        run, failed = self.run, f"; {len(self.failures):,} failed" if self.failures else ""
+        matched, led_to = self.summary()
+        return f"<Run {run.run} of {run.search}: {matched}; {led_to}; {plural(run.requests, 'request')}{failed}>"
 
 
 def harvest(

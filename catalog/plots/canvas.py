@@ -111,14 +111,3 @@ def sheet(width: float = 9.0, height: float = 5.5) -> Any:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
-
-
-def plural(count: int, one: str, many: str | None = None) -> str:
-    """Return a count with its word.
-
-    Examples
-    --------
-    >>> plural(1, "spectrum", "spectra"), plural(2, "spectrum", "spectra"), plural(3, "file")
-    ('1 spectrum', '2 spectra', '3 files')
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from catalog.errors import DiskError, UsageError
-from catalog.plots.canvas import COLOURS, plural
+from catalog.plots.canvas import COLOURS
 from catalog.plots.series import Values
+from catalog.readable import plural
 
 _TIME = ("int_mid_mjd_utc", "mjd_utc", "mjd", "int_start_mjd_utc", "int_mid_bjd_tdb", "bjd_tdb")
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import DiskError, UsageError
-from catalog.plots.canvas import Drawing, look, plural, sheet
+from catalog.plots.canvas import Drawing, look, sheet
+from catalog.readable import plural
 
 
 def draw_pictures(pictures: Sequence[Path]) -> Drawing:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from catalog.plots.canvas import GREY, Drawing, instrument_colours, look, plural, sheet
+from catalog.plots.canvas import GREY, Drawing, instrument_colours, look, sheet
 from catalog.plots.chosen import Chosen, column, condition, nothing
 from catalog.plots.regions import Values, corners, degrees, directions, distances, middle
 from catalog.query import Condition
+from catalog.readable import plural
 from catalog.store.database import Database
 
 WIDE_DEGREES = 15.0

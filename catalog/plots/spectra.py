@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from catalog.plots.canvas import COLOURS, GREY, plural
+from catalog.plots.canvas import COLOURS, GREY
 from catalog.plots.series import Series, Spectrum, Values, series
+from catalog.readable import plural
 
 _NAMED = 8
 """More lines than this go without a legend."""

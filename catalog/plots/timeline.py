@@ -6,9 +6,10 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.plots.canvas import GREY, Drawing, instrument_colours, look, plural, sheet
+from catalog.plots.canvas import GREY, Drawing, instrument_colours, look, sheet
 from catalog.plots.chosen import Chosen, column, condition, nothing
 from catalog.query import Condition
+from catalog.readable import plural
 from catalog.store.database import Database
 
 _MOST_TARGETS = 24

@@ -87,7 +87,7 @@ def products(database: Database, selection: Selection) -> pa.Table:
     wanted = run_sql(database, selection.sql) if selection.sql else None
     with database.read() as connection:
         chosen = prepare(connection, selection, wanted)
-        query = f"SELECT * EXCLUDE (listed) FROM {chosen.sql} WHERE listed ORDER BY data_uri"
+        query = f"SELECT filename, * EXCLUDE (filename, listed) FROM {chosen.sql} WHERE listed ORDER BY data_uri"
         return connection.execute(query, dict(chosen.values)).to_arrow_table()
 
 
