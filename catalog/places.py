@@ -9,29 +9,23 @@ from collections.abc import Sequence
 
 import duckdb
 
-from catalog.cone import Cone
+from catalog.cone import Cone, is_place, radius_of
 from catalog.errors import BadValue
 from catalog.keywords import nearest
 from catalog.store.database import columns_of, quoted
 
-_RADIUS = re.compile(
-    r"""([0-9]+\.?[0-9]*(?:e-?[0-9]+)?|\.[0-9]+) \s* (d|deg|degrees?|°|m|arcmin|'|s|arcsec|"|)""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_DEGREES = {"d": 1.0, "°": 1.0, "": 1.0, "m": 1 / 60, "'": 1 / 60, "s": 1 / 3600, '"': 1 / 3600}
 _SHAPE = re.compile(r"(POLYGON|CIRCLE)\s+(?:ICRS\s+)?([-+0-9.eE,\s]+)", re.IGNORECASE)
 _ONE_PLACE = 1 / 60
 """Degrees; positions of one name that lie further apart are several places."""
 
 
 def read_cone(text: str, connection: duckdb.DuckDBPyConnection | None = None, option: str = "--cone") -> Cone:
-    """Read ``RA,DEC,RADIUS`` or ``NAME,RADIUS``.
+    """Read what `Cone.parse` reads, or ``NAME,RADIUS``.
 
     Parameters
     ----------
     text : str
-        RA and Dec in degrees, or sexagesimal: RA in hours, Dec in degrees. The radius in degrees, or with d, m or s for
-        degrees, minutes and seconds of arc.
+        A place or a target's name, and a radius.
     connection : duckdb.DuckDBPyConnection, optional
         To a catalog, whose targets give names a place.
     option : str
@@ -46,63 +40,16 @@ def read_cone(text: str, connection: duckdb.DuckDBPyConnection | None = None, op
     --------
     >>> read_cone("1.046,-47.361,30m")
     Cone(ra=1.046, dec=-47.361, radius=0.5)
-    >>> read_cone("00:04:11.04,-47:21:39.6,6'")
-    Cone(ra=1.046, dec=-47.361, radius=0.1)
     """
-    parts = [part.strip() for part in text.split(",")]
-    if len(parts) not in (2, 3) or not all(parts):
-        raise BadValue(_unreadable(option, text))
-    radius = _radius(parts[-1])
-    if radius is None:
-        raise BadValue(f"{option}: {parts[-1]!r} is not a radius like 0.01, 30s, 2m or 0.5d")
-    if len(parts) == 2:
-        ra, dec = _place_of(connection, parts[0], option)
-        return Cone(ra, dec, radius)
-    place = _coordinates(parts[0], parts[1])
-    if place is None:
-        raise BadValue(_unreadable(option, text))
-    return Cone(*place, radius)
-
-
-def _unreadable(option: str, text: str) -> str:
-    return (
-        f"{option} {text!r} is not RA,DEC,RADIUS like 1.046,-47.361,30s or 00:04:11.0,-47:21:40,30s, "
-        "nor TARGET,RADIUS like WASP-39,30s"
-    )
-
-
-def _radius(text: str) -> float | None:
-    """Return degrees; None for what is no radius, or one of nothing or beyond the sky."""
-    match = _RADIUS.fullmatch(text)
-    if match is None:
-        return None
-    unit = match[2].lower()
-    degrees = float(match[1]) * _DEGREES[unit[3:4] if unit.startswith("arc") else unit[:1]]
-    return degrees if 0 < degrees <= 180 else None
-
-
-def _coordinates(ra: str, dec: str) -> tuple[float, float] | None:
-    """Return degrees; what is no plain number is left to astropy."""
-    place: tuple[float, float] | None
-    try:
-        place = float(ra), float(dec)
-    except ValueError:
-        place = _sexagesimal(ra, dec)
-    if place is None or not (0 <= place[0] <= 360 and -90 <= place[1] <= 90):
-        return None
-    return place
-
-
-def _sexagesimal(ra: str, dec: str) -> tuple[float, float] | None:
-    from astropy import units
-    from astropy.coordinates import Angle
-
-    try:
-        hours = None if re.search("[d°]", ra) else units.hourangle
-        lon, lat = (float(Angle(text, unit).to_value(units.deg)) for text, unit in ((ra, hours), (dec, units.deg)))
-    except (ValueError, TypeError, units.UnitsError):
-        return None
-    return round(lon, 10), round(lat, 10)
+    name, *others = [part.strip() for part in text.split(",")]
+    if not others or not name or not others[-1]:
+        raise BadValue(
+            f"{option} {text!r} is not RA,DEC,RADIUS like 1.046,-47.361,30s, nor TARGET,RADIUS like WASP-39,30s"
+        )
+    if len(others) > 1 or is_place(name):
+        return Cone.parse(text, option)
+    radius = radius_of(others[0], option)
+    return Cone(*_place_of(connection, name, option), radius)
 
 
 def read_region(text: str, connection: duckdb.DuckDBPyConnection | None = None, option: str = "--footprint") -> str:

@@ -48,7 +48,10 @@ def harvest(
     criteria: Criteria = None,
     cone: Annotated[
         str | None,
-        typer.Option(metavar="RA,DEC,RADIUS", help="With --observations: degrees; a radius like 30s or 2m is of arc."),
+        typer.Option(
+            metavar="RA,DEC,RADIUS",
+            help="With --observations: degrees or sexagesimal; a radius like 30s or 2m is of arc.",
+        ),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Read every row anew, not only what changed.")] = False,
     dry_run: Annotated[

@@ -185,6 +185,8 @@ class TestCriteria:
             ([], {"since": "2022-07-27T12:00:00", "until": "2022-07-30"}, {SOSS}),
             ([], {"cone": "217.3266,-3.4445,30s"}, {SOSS, NRS}),
             ([], {"cone": "14:29:18.39 , -3d26m40.2s , 0.5'"}, {SOSS, NRS}),
+            ([], {"cone": "14h29m18.39s -3d26m40.2s,30s"}, {SOSS, NRS}),
+            ([], {"cone": "14 29 18.39 -3 26 40.2,30s"}, {SOSS, NRS}),
             ([], {"cone": "WASP-39,30s"}, {SOSS, NRS}),
             ([], {"cone": "cats-eye,1m"}, {NGC}),
             ([], {"footprint": "217.33,-3.445,1s"}, {SOSS, NRS}),
@@ -223,7 +225,10 @@ class TestWrong:
     @pytest.mark.parametrize(
         ("criteria", "says"),
         [
-            ({"cone": "1,2"}, "no harvested target is called '1'"),
+            ({"cone": "1,2"}, "RA,DEC,RADIUS"),
+            ({"cone": "1 2 3,4"}, "RA,DEC,RADIUS"),
+            ({"cone": "WASP-39"}, "TARGET,RADIUS"),
+            ({"cone": "47 Tuc,1m"}, "no harvested target is called '47 Tuc'"),
             ({"cone": "1,2,0"}, "not a radius"),
             ({"cone": "1,2,-3s"}, "not a radius"),
             ({"cone": "1,2,3 parsec"}, "not a radius"),

@@ -12,6 +12,7 @@ from astroquery.mast import ObservationsClass
 
 from catalog.archive.client import MastArchive
 from catalog.archive.partition import OBSERVATION_CUTS, Whole
+from catalog.cone import Cone
 from catalog.errors import BadValue, UnknownKeyword
 from catalog.harvest import harvest
 from catalog.search import Search
@@ -50,6 +51,17 @@ def test_it_finds_what_astroquery_finds(database: Database, sky: Simulator, conn
     mine = set(column(database, "SELECT data_uri FROM products"))
     assert set(products["dataURI"]) <= mine
     assert run.products == len(mine)
+
+
+def test_a_place_is_written_as_people_write_it() -> None:
+    written = (
+        "1.046,-47.361,30s",
+        "1.046 -47.361,0.5m",
+        "0h4m11.04s -47d21m39.6s,30s",
+        "00:04:11.04,-47:21:39.6,30 arcsec",
+    )
+    for text in written:
+        assert Search.observations("w", [], text).cone == Cone(1.046, -47.361, 1 / 120), text
 
 
 def test_a_cone_finds_what_astroquery_finds_in_it(database: Database, sky: Simulator, connect: Connect) -> None:
