@@ -150,8 +150,6 @@ class Result:
         """
         target = Path(path)
         chosen = checked_format(form) if form else format_of(target)
-        if chosen is None:
-            raise UsageError(f"{target.name} names no format; end it in .csv, .parquet, .ecsv ..., or give one")
         return write_file(self.rows.to_reader(), chosen, target)
 
     def __repr__(self) -> str:

@@ -26,7 +26,7 @@ def form_of(form: str | None, output: Path | None) -> str:
         return "table"
     from catalog.export import format_of
 
-    return format_of(output) or "csv"
+    return format_of(output)
 
 
 def put_answer(

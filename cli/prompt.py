@@ -235,12 +235,11 @@ def _save(database: Database, last: str, name: str) -> None:
     from catalog.errors import UsageError
     from catalog.export import format_of
 
-    form = format_of(Path(name)) if name else None
     if not last:
         raise UsageError("there is no question yet whose answer could be saved")
-    if form is None:
+    if not name:
         raise UsageError(".save takes a file name that ends in .csv, .json, .jsonl, .parquet, .vot or .ecsv")
-    put_answer(database, last, (), form, Path(name).expanduser())
+    put_answer(database, last, (), format_of(Path(name)), Path(name).expanduser())
 
 
 def _show(database: Database, sql: str, values: tuple[Any, ...]) -> None:

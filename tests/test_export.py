@@ -202,7 +202,8 @@ def test_a_result_is_an_astropy_table_with_units_and_masks() -> None:
 
 def test_a_format_is_known_by_the_files_ending() -> None:
     assert format_of(Path("a.VOT")) == "votable"
-    assert format_of(Path("a.txt")) is None
+    with pytest.raises(UsageError, match=r"a.txt names no format; end it in .csv, "):
+        format_of(Path("a.txt"))
     with pytest.raises(UsageError, match="parquet"):
         checked_format("xlsx")
 
@@ -262,6 +263,17 @@ class TestCommand:
             back = Table.read(tmp_path / "x", format={"votable": "votable", "ecsv": "ascii.ecsv"}[form])
             assert (back["targ_ra"].unit, back["date_obs_mjd"].unit) == ("deg", "d")
             assert sorted(back["program"]) == [1366, 1366, 1373, 1373, 2000]
+
+    def test_a_column_of_any_name_is_written_without_a_word(self, mastlake: Command, lake: None) -> None:
+        outcome = mastlake("sql", "SELECT count(*), 1 AS 'π/2' FROM files", "--format", "votable")
+        assert (outcome.code, outcome.err) == (0, "")
+        table = Table.read(io.BytesIO(outcome.out.encode()), format="votable", use_names_over_ids=True)
+        assert table.colnames == ["count_star()", "π/2"]
+
+    def test_an_ending_that_names_no_format_is_refused(self, mastlake: Command, lake: None, tmp_path: Path) -> None:
+        outcome = mastlake("sql", "SELECT 1", "-o", "x.xls")
+        assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+        assert not (tmp_path / "x.xls").exists()
 
     def test_an_error_in_the_rows_is_one_line_and_no_file(self, mastlake: Command, lake: None, tmp_path: Path) -> None:
         question = "SELECT CAST(CASE WHEN x < 50000 THEN '1' ELSE 'no' END AS INTEGER) FROM range(60000) t(x)"

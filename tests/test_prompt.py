@@ -109,7 +109,7 @@ class TestConversation:
         assert "footprints_overlapping(region)" in out
         assert "no command .nonsense" in err
         assert "5 rows in names.csv" in err
-        assert ".save takes a file name" in err
+        assert "names.txt names no format; end it in .csv" in err
         assert "DUMMY_SCAN" in out
         assert len((tmp_path / "names.csv").read_text().splitlines()) == 6
 
