@@ -16,7 +16,7 @@ from catalog.mjd import iso, mjd
 from catalog.places import plain_name, read_cone, read_region
 from catalog.query import Condition, condition, cone
 from catalog.store.database import Database, columns_of
-from catalog.store.history import FILES, kept_name
+from catalog.store.versions import FILES, kept_name
 
 _SHOWN = ("filename", "targname", "exp_type", "filter", "pupil", "date_obs", "program", "productLevel", "file_size")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from catalog.errors import UnknownKeyword
 from catalog.keywords import lookup
 from catalog.store.database import Database, columns_of, quoted
-from catalog.store.history import FILES, kept_name
+from catalog.store.versions import FILES, kept_name
 
 
 @dataclass(frozen=True)

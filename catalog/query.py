@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import msgspec
-import pyarrow as pa
 
 from catalog.criteria import Criterion, Range
 from catalog.errors import CatalogError, UsageError
 from catalog.mjd import iso
 from catalog.store.database import Database, quoted
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # which takes a third of the time of a short question's process, and a table needs none
 
 ROWS_AT_ONCE = 10_000
 
@@ -47,7 +50,9 @@ class BadQuery(UsageError):
 
 
 @contextmanager
-def answering(database: Database, sql: str, values: Sequence[object] = ()) -> Iterator[pa.RecordBatchReader]:
+def answering(
+    database: Database, sql: str, values: Sequence[object] = (), *, ours: bool = False
+) -> Iterator[pa.RecordBatchReader]:
     """Run one read-only statement, and stream its rows.
 
     Parameters
@@ -58,6 +63,8 @@ def answering(database: Database, sql: str, values: Sequence[object] = ()) -> It
         One SELECT (or FROM, WITH, DESCRIBE, SHOW, SUMMARIZE, EXPLAIN).
     values : sequence
         For the ``?`` marks in it.
+    ours : bool
+        Whether it was written by this program, which need not be proven to read only.
 
     Yields
     ------
@@ -71,11 +78,16 @@ def answering(database: Database, sql: str, values: Sequence[object] = ()) -> It
     CatalogError
         If the catalog cannot be read.
     """
+    with _asked(database, sql, values, ours) as result:
+        yield result.to_arrow_reader(ROWS_AT_ONCE)
+
+
+@contextmanager
+def _asked(database: Database, sql: str, values: Sequence[object], ours: bool) -> Iterator[duckdb.DuckDBPyConnection]:
     with database.read(sealed=True) as connection:
-        sql = checked(connection, sql)
+        sql = sql if ours else checked(connection, sql)
         with explained():
-            result = _executed(connection, sql, values)
-            yield result.to_arrow_reader(ROWS_AT_ONCE)
+            yield _executed(connection, sql, values)
 
 
 def _executed(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object]) -> duckdb.DuckDBPyConnection:
@@ -99,7 +111,7 @@ def _interrupt(connection: duckdb.DuckDBPyConnection, running: Future[Any]) -> N
             wait([running], timeout=0.05)
 
 
-def rows(database: Database, sql: str, values: Sequence[object] = ()) -> pa.Table:
+def rows(database: Database, sql: str, values: Sequence[object] = (), *, ours: bool = False) -> pa.Table:
     """Run one read-only statement, and return all its rows.
 
     Raises
@@ -107,8 +119,24 @@ def rows(database: Database, sql: str, values: Sequence[object] = ()) -> pa.Tabl
     BadQuery, CatalogError
         See `answering`.
     """
-    with answering(database, sql, values) as reader:
+    with answering(database, sql, values, ours=ours) as reader:
         return reader.read_all()
+
+
+def first_rows(
+    database: Database, sql: str, values: Sequence[object], most: int
+) -> tuple[list[str], list[tuple[Any, ...]], bool]:
+    """Run one read-only statement, and return its columns, its first rows as Python values, and whether there are more.
+
+    Raises
+    ------
+    BadQuery, CatalogError
+        See `answering`.
+    """
+    with _asked(database, sql, values, False) as result:
+        columns = [str(name) for name, *_ in result.description or ()]
+        found = result.fetchmany(most + 1)
+    return columns, found[:most], len(found) > most
 
 
 def checked(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
@@ -213,10 +241,17 @@ def explained() -> Iterator[None]:
         raise CatalogError("the question needs more memory than it may use; ask for less, or in steps") from error
     except duckdb.IOException as error:
         raise CatalogError(f"the answer cannot be worked out: {str(error).splitlines()[0]}") from error
-    except (duckdb.Error, pa.ArrowException) as error:
+    except Exception as error:
+        if not isinstance(error, (duckdb.Error, *_arrow_errors())):
+            raise
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         kept = [line for line in lines if not line.startswith(("LINE ", "^", "CREATE "))]
         raise BadQuery(" ".join(kept[:3])) from error
+
+
+def _arrow_errors() -> tuple[type[Exception], ...]:
+    """What Arrow raises, where it is in use."""
+    return (sys.modules["pyarrow"].ArrowException,) if "pyarrow" in sys.modules else ()
 
 
 @dataclass(frozen=True)

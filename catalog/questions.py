@@ -14,7 +14,7 @@ from catalog.criteria import Wanted, criteria
 from catalog.drift import Outdated, outdated
 from catalog.errors import UsageError
 from catalog.find import Criteria, statement
-from catalog.query import answering, explained, rows, written_out
+from catalog.query import answering, rows, written_out
 from catalog.result import Result
 from catalog.search import Search
 from catalog.store.kept import KeptOpen
@@ -139,9 +139,7 @@ class Questions:
             release=release,
         )
         sql, values = statement(wanted, everything=everything, limit=limit, database=self._database)
-        with self._database.read(sealed=True) as connection, explained():
-            found = connection.execute(sql, values).to_arrow_table()
-        return Result(found, written_out(sql, values))
+        return Result(rows(self._database, sql, values, ours=True), written_out(sql, values))
 
     def sql(self, statement: str, values: Sequence[object] = ()) -> Result:
         """Ask the catalog in SQL (DuckDB's); nothing can be written, and nothing else be read.

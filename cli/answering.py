@@ -70,6 +70,8 @@ def put_answer(
 
 def _put_table(database: Database, sql: str, values: Sequence[object], noun: str) -> int:
     """Print the first rows; the catalog is let go of before, since a reader of stdout may take its time."""
+    from catalog.query import first_rows
+
     columns, rows, more = first_rows(database, sql, values, SHOWN)
     if columns == ["explain_key", "explain_value"]:
         sys.stdout.write("".join(str(plan) for _, plan in rows))
@@ -80,19 +82,3 @@ def _put_table(database: Database, sql: str, values: Sequence[object], noun: str
     elif noun != "row":
         say(plural(len(rows), noun))
     return len(rows)
-
-
-def first_rows(
-    database: Database, sql: str, values: Sequence[object], most: int
-) -> tuple[list[str], list[list[object]], bool]:
-    """Return the columns, the first rows, and whether there are more."""
-    from catalog.query import answering
-
-    rows: list[list[object]] = []
-    with answering(database, sql, values) as reader:
-        columns = list(reader.schema.names)
-        for batch in reader:
-            rows += [list(row) for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)]
-            if len(rows) > most:
-                break
-    return columns, rows[:most], len(rows) > most

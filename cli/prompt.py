@@ -21,7 +21,7 @@ from pygments.lexers.sql import SqlLexer
 from catalog.errors import MastlakeError
 from catalog.readable import plural
 
-from .answering import SHOWN, first_rows, put_answer
+from .answering import SHOWN, put_answer
 from .output import page, page_table, say
 
 if TYPE_CHECKING:
@@ -243,6 +243,8 @@ def _save(database: Database, last: str, name: str) -> None:
 
 
 def _show(database: Database, sql: str, values: tuple[Any, ...]) -> None:
+    from catalog.query import first_rows
+
     columns, rows, more = first_rows(database, sql, values, SHOWN)
     if columns == ["explain_key", "explain_value"]:
         page("".join(str(plan) for _, plan in rows))

@@ -26,9 +26,10 @@ from catalog.query import rows, written_out
 from catalog.store import database as store_database
 from catalog.store.database import Database
 from catalog.store.footprints import note_footprints, number_files
-from catalog.store.history import FILES, OBSERVATIONS, merge_versions
+from catalog.store.history import merge_versions
 from catalog.store.schema import make_views
 from catalog.store.spool import Spool
+from catalog.store.versions import FILES, OBSERVATIONS
 
 from .conftest import Command
 

@@ -13,13 +13,9 @@ from catalog.store.database import columns_of, literal
 from catalog.store.differences import Pair, compared_columns, keep_differences
 from catalog.store.footprints import number_files
 from catalog.store.history import (
-    FILES,
     OBSERVATION_PRODUCTS,
-    OBSERVATIONS,
-    PRODUCTS,
     SEARCH_FILES,
     SEARCH_OBSERVATIONS,
-    Versions,
     close_versions,
     merge_links,
     merge_versions,
@@ -27,6 +23,7 @@ from catalog.store.history import (
 from catalog.store.records import Run, next_run, record_run, save_search
 from catalog.store.schema import make_views
 from catalog.store.spool import Spool
+from catalog.store.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
 
 
 def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harvested) -> Run:

@@ -25,9 +25,9 @@ from catalog.harvest.products import PRODUCTS_IN, ProductReader
 from catalog.harvest.reconcile import FILES_IN, PRESENT_IN, TOUCHED_IN, WALKED_IN
 from catalog.search import Search
 from catalog.store.database import Database, columns_of
-from catalog.store.history import OBSERVATIONS
 from catalog.store.layout import in_storage_order
 from catalog.store.spool import Spool
+from catalog.store.versions import OBSERVATIONS
 
 OBSERVATIONS_IN = "observations_in"
 

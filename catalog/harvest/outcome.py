@@ -11,16 +11,9 @@ import duckdb
 from catalog.harvest.reconcile import INGEST
 from catalog.search import Search
 from catalog.store.database import columns_of
-from catalog.store.history import (
-    FILES,
-    OBSERVATIONS,
-    PRODUCTS,
-    SEARCH_FILES,
-    SEARCH_OBSERVATIONS,
-    Links,
-    Versions,
-)
+from catalog.store.history import SEARCH_FILES, SEARCH_OBSERVATIONS, Links
 from catalog.store.records import Run, utc_now
+from catalog.store.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
 
 
 @dataclass(frozen=True)

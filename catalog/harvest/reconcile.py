@@ -19,10 +19,10 @@ from catalog.criteria import UNBOUNDED
 from catalog.keywords import FILENAME_COLUMNS
 from catalog.search import Search
 from catalog.store.database import Database, columns_of
-from catalog.store.history import FILES
 from catalog.store.layout import in_storage_order
 from catalog.store.records import SavedSearch
 from catalog.store.spool import Spool
+from catalog.store.versions import FILES
 
 FILES_IN = "files_in"
 PRESENT_IN = "present_in"

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from catalog.keywords import all_archive_columns, dictionary
 from catalog.store.database import quoted
-from catalog.store.history import FILES, kept_name
+from catalog.store.versions import FILES, kept_name
 
 TIME_OF_DAY = {"DATE-OBS": "TIME-OBS"}
 """A date whose time stands in a keyword of its own; the archive joins the two."""

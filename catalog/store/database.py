@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog
 
@@ -173,6 +172,13 @@ class Database:
             connection.close()
 
     def _open(self, read_only: bool) -> duckdb.DuckDBPyConnection:
+        with suppress(_Locked):
+            return self._connect(read_only)
+        return self._open_when_free(read_only)
+
+    def _open_when_free(self, read_only: bool) -> duckdb.DuckDBPyConnection:
+        from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
         attempts = Retrying(
             retry=retry_if_exception_type(_Locked),
             wait=wait_random_exponential(multiplier=0.02, max=0.5),

@@ -16,61 +16,7 @@ from catalog.keywords import all_archive_columns
 from catalog.store.database import columns_of, literal, one_thread, quoted
 from catalog.store.footprints import note_footprints
 from catalog.store.spool import Staged
-
-
-@dataclass(frozen=True)
-class Versions:
-    """A table of versions of the archive's rows.
-
-    Attributes
-    ----------
-    table : str
-        Its name.
-    key : str
-        The column that names a row.
-    what : str
-        What `changes` calls it.
-    own : tuple of str
-        Columns that are the catalog's, not the archive's; an archive column of such a name gets a prefix.
-    extra : tuple of str
-        Those of them that are the same for all rows of a merge.
-    newest : str or None
-        A number by which the newest of several rows with one key is known.
-    laid : tuple of (str, int)
-        Columns in whose stretches of this width rows are laid down; see `in_storage_order`.
-    """
-
-    table: str
-    key: str
-    what: str
-    own: tuple[str, ...] = ("since_run", "until_run", "row_hash")
-    extra: tuple[str, ...] = ()
-    newest: str | None = None
-    laid: tuple[tuple[str, int], ...] = ()
-
-
-FILES = Versions(
-    "file_version",
-    "filename",
-    "file",
-    ("since_run", "until_run", "row_hash", "obs_id", "instrument", "checked_run", "footprint"),
-    ("instrument", "checked_run"),
-    "ingestCompletionDate_mjd",
-    (("date_obs_mjd", 32), ("targ_dec", 10)),
-)
-OBSERVATIONS = Versions("observation_version", "obs_id", "observation", laid=(("t_min", 32), ("s_dec", 10)))
-PRODUCTS = Versions("product_version", "data_uri", "product")
-
-
-def kept_name(versions: Versions, column: str) -> str:
-    """Return the name under which a column of the archive is kept.
-
-    Examples
-    --------
-    >>> kept_name(FILES, "obs_id")
-    'si_obs_id'
-    """
-    return f"si_{column}" if column.lower() in versions.own else column
+from catalog.store.versions import FILES, Versions, kept_name
 
 
 @dataclass(frozen=True)

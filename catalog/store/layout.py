@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.store.history import Versions
+from catalog.store.versions import Versions
 
 
 def in_storage_order(rows: pa.Table, versions: Versions) -> pa.Table:
@@ -28,7 +28,7 @@ def in_storage_order(rows: pa.Table, versions: Versions) -> pa.Table:
 
     Examples
     --------
-    >>> from catalog.store.history import FILES
+    >>> from catalog.store.versions import FILES
     >>> rows = pa.table({"filename": ["c", "b", "a"], "date_obs_mjd": [59_780.0, 59_950.0, 59_781.0]})
     >>> in_storage_order(rows, FILES)["filename"].to_pylist()
     ['a', 'c', 'b']

@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 
 from catalog.store.database import columns_of, quoted
-from catalog.store.history import FILES, OBSERVATIONS, PRODUCTS, Versions
+from catalog.store.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
 
 
 def differences(

@@ -15,8 +15,8 @@ import duckdb
 from catalog.keywords import SERVICES, ArchiveColumn, archive_columns
 from catalog.store.database import Database, quoted
 from catalog.store.footprints import note_footprints, number_files
-from catalog.store.history import FILES
 from catalog.store.schema import make_views
+from catalog.store.versions import FILES
 
 COLUMNS = 206
 _HARVESTS = tuple(SERVICES)
