@@ -266,8 +266,7 @@ def astropy_table(rows: pa.Table) -> Any:
         word = dictionary().get(name)
         if word is not None:
             column.description = word.meaning or ""
-            if word.unit and column.dtype.kind in "if":
-                column.unit = _unit(word.unit)
+        column.unit = unit_of(name, rows.schema.field(name).type)
         table[name] = column
     return table
 
@@ -288,11 +287,22 @@ def _masked(column: Any) -> Any:
     return MaskedColumn(values, mask=mask)
 
 
-def _unit(text: str) -> str | None:
+def unit_of(name: str, kind: pa.DataType) -> str | None:
+    """Return the unit of a column of numbers, as astropy writes it, where the keyword dictionary gives one.
+
+    Examples
+    --------
+    >>> unit_of("effexptm", pa.float64()), unit_of("effexptm", pa.string())
+    ('s', None)
+    """
     from astropy import units
 
+    word = dictionary().get(name)
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    if word is None or not word.unit or not is_number:
+        return None
     try:
-        return cast("str", units.Unit(text).to_string())
+        return cast("str", units.Unit(word.unit).to_string())
     except ValueError:
         return None
 

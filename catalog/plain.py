@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -124,15 +125,16 @@ def text(value: Any) -> str:
 
     Examples
     --------
-    >>> text(b"\x01\xff"), text([1, None]), text({"a": 1.5})
-    ('01ff', '[1,null]', '{"a":1.5}')
+    >>> text(b"\x01\xff"), text([1, None]), text({"a": 1.5}), text(pa.MonthDayNano((0, 1, 5 * 10**9)))
+    ('01ff', '[1,null]', '{"a":1.5}', '1 day, 0:00:05')
     """
     if isinstance(value, str):
         return value
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, pa.MonthDayNano):
-        return f"{value.months} months {value.days} days {value.nanoseconds / 1e9:g} seconds"
+        months = f"{value.months} months " if value.months else ""
+        return f"{months}{timedelta(value.days, microseconds=value.nanoseconds // 1000)}"
     if hasattr(value, "isoformat"):
         return str(value.isoformat())
     return _JSON.encode(jsonable(value)).decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, time
 from typing import Any
 
 
@@ -12,6 +13,9 @@ def shown(value: Any) -> str:
     --------
     >>> shown(None), shown(True), shown(1.5), shown(["a", "b"])
     ('', 'true', '1.5', 'a, b')
+    >>> from datetime import date, datetime, time
+    >>> shown(datetime(2022, 6, 1, 12, 30, 0, 500)), shown(date(2022, 6, 1)), shown(time(12, 30))
+    ('2022-06-01 12:30:00', '2022-06-01', '12:30:00')
     """
     if value is None:
         return ""
@@ -19,10 +23,10 @@ def shown(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:.10g}"
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return ", ".join(shown(item) for item in value)
-    if hasattr(value, "isoformat"):
-        return str(value.isoformat(sep=" ", timespec="seconds"))
+    if isinstance(value, datetime | time):
+        value = value.replace(microsecond=0)
     return str(value)
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from catalog.errors import UsageError
-from catalog.export import astropy_table, checked_format, format_of, write_file
+from catalog.export import astropy_table, checked_format, format_of, unit_of, write_file
+from catalog.plain import plain
 from catalog.readable import plural, shown
 
 if TYPE_CHECKING:
@@ -163,18 +164,24 @@ class Result:
         """The first rows as texts, with the units of their columns."""
         from astropy.table import Column, Table
 
-        first = self.rows.slice(0, _SHOWN)
-        typed = astropy_table(first)
-        texts = [[shown(value) for value in column.to_pylist()] for column in first.columns]
+        first = plain(self.rows.slice(0, _SHOWN).to_reader(), "arrow").read_all()
         return Table([
-            Column(text, name=name, unit=typed[name].unit, dtype=str)
-            for name, text in zip(typed.colnames, texts, strict=True)
+            Column([shown(_python(one)) for one in column], name=name, unit=unit_of(name, column.type), dtype=str)
+            for name, column in zip(first.column_names, first.columns, strict=True)
         ])  # fmt: skip
 
     def _counted(self) -> str:
         count = len(self)
         first = f", the first {_SHOWN}" if count > _SHOWN else ""
         return f"{plural(count, 'row')}{first}"
+
+
+def _python(scalar: pa.Scalar) -> Any:
+    """Return a value of Python's, whose dates end with the year 9999."""
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError):
+        return "beyond the years 1 to 9999"
 
 
 def _times(column: Any, time: Any) -> Any:

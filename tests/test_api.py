@@ -222,6 +222,14 @@ def test_a_result_shows_itself_in_a_terminal_and_in_a_notebook(lake: Catalog, mo
     assert repr(lake.sql("SELECT 1 AS one WHERE false")).startswith("0 rows")
 
 
+def test_a_result_of_any_type_shows_itself(lake: Catalog) -> None:
+    every = lake.sql("FROM test_all_types()")
+    assert repr(every).startswith("3 rows\n")
+    assert every._repr_html_().count("<tr>") == 4
+    parts = lake.sql("SELECT DATE '2022-06-01' AS day, TIME '12:30:00.5' AS time, INTERVAL 36 HOUR AS span")
+    assert "<td>2022-06-01</td><td>12:30:00</td><td>1 day, 12:00:00</td>" in parts._repr_html_()
+
+
 def test_a_result_is_written_by_the_ending_of_its_file(lake: Catalog, tmp_path: Path) -> None:
     result = lake.find(limit=7)
     assert result.write(tmp_path / "found.parquet") == 7

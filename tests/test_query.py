@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from catalog.query import BadQuery, answering, condition, rows, written_out
 from catalog.search import parse_criterion
 from catalog.store.database import Database
 
+from .conftest import Command
 from .test_find import HARVESTED, OBSERVED, fill
 
 
@@ -185,3 +187,11 @@ with duckdb.connect(sys.argv[1], read_only=True) as connection:
             ).fetchone()
         assert bare == []
         assert units == ("Target RA at mid time of exposure [deg]",)
+
+
+def test_a_table_shows_values_of_any_type(mastlake: Command, lake: Database) -> None:
+    every = mastlake("sql", "FROM test_all_types()")
+    assert (every.code, every.err) == (0, "")
+    question = "SELECT DATE '2022-06-01', TIME '12:30:00.5', INTERVAL 36 HOUR, TIMESTAMPTZ '2022-06-01 00:00:00+02'"
+    shown = re.split(" {2,}", mastlake("sql", question).out.splitlines()[1])
+    assert shown == ["2022-06-01", "12:30:00", "1 day, 12:00:00", "2022-05-31 22:00:00+00:00"]
