@@ -199,7 +199,7 @@ def _release(word: str, have: Columns) -> Condition:
     known = [name for name in ("isrestricted", "publicreleasedate") if not have or name in have]
     if not known:
         raise UnknownKeyword("--release: no harvested file has isRestricted or publicReleaseDate")
-    restricted = {"isrestricted": "isRestricted", "publicreleasedate": "publicReleaseDate > now()::TIMESTAMP"}
+    restricted = {"isrestricted": "isRestricted", "publicreleasedate": "publicReleaseDate > now() AT TIME ZONE 'UTC'"}
     test = ", ".join(restricted[name] for name in known)
     return Condition(f"{'NOT ' if word == 'public' else ''}coalesce({test}, false)")
 

@@ -189,6 +189,21 @@ with duckdb.connect(sys.argv[1], read_only=True) as connection:
         assert units == ("Target RA at mid time of exposure [deg]",)
 
 
+def test_times_are_utc_wherever_one_is(lake: Database, tmp_path: Path) -> None:
+    code = """if True:
+        from catalog import Catalog
+        question = '''SELECT current_setting('TimeZone') AS zone, now() = now()::TIMESTAMP AS same,
+                              TIMESTAMP '2022-06-01' = TIMESTAMPTZ '2022-06-01 00:00:00Z' AS also'''
+        with Catalog.open("catalog.duckdb") as lake:
+            for _ in range(2):
+                print(*next(iter(lake.sql(question))).values())
+    """
+    environment = {"PATH": "", "HOME": str(tmp_path), "TZ": "America/New_York"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=True)
+    assert done.stdout == "UTC True True\n" * 2
+
+
 def test_a_table_shows_values_of_any_type(mastlake: Command, lake: Database) -> None:
     every = mastlake("sql", "FROM test_all_types()")
     assert (every.code, every.err) == (0, "")
