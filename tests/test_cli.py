@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import re
@@ -287,6 +288,16 @@ class TestAnswers:
         assert mastlake("products", "soss", "--json").json
         assert mastlake("find", "-k", "exp_type=NIS_SOSS", "--json").json
         assert mastlake("searches", "--json").json[0]["name"] == "soss"
+
+    def test_a_token_can_come_through_a_pipe(
+        self, mastlake: Command, served: Simulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(f"{served.token}\n"))
+        assert mastlake("login", "--no-store", "--json").json["kept"] is False
+        monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+        nobody = mastlake("login", "--no-store")
+        assert (nobody.code, nobody.err.count("\n")) == (2, 1)
+        assert "MAST_API_TOKEN" in nobody.err
 
     def test_what_needs_a_token_is_followed_by_what_to_do(self, mastlake: Command, served: Simulator) -> None:
         mastlake("harvest", "all", "--instrument", "niriss", "-k", "exp_type=NIS_SOSS")

@@ -21,6 +21,7 @@ import requests
 
 with warnings.catch_warnings():  # astroquery's imports warn about other packages
     warnings.simplefilter("ignore")
+    from astroquery import log
     from astroquery.exceptions import InvalidQueryError, LoginError
     from astroquery.mast import ObservationsClass
     from astroquery.mast.discovery_portal import PortalAPI
@@ -279,7 +280,7 @@ class MastArchive:
         auth = self._observations._auth_obj
         auth.SESSION_INFO_URL = f"{self.server}/whoami"
         try:
-            with _faults_told_apart(auth.SESSION_INFO_URL):
+            with _faults_told_apart(auth.SESSION_INFO_URL), _unheard():
                 auth.login(token)
                 return str(auth.session_info().get("attrib", {}).get("display_name", "unknown"))
         except LoginError:
@@ -312,3 +313,14 @@ class MastArchive:
             self._threads.observations = observations
             self._portals.append(portal)
         return self._threads.observations
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Keep astroquery from telling how it goes: it does so on stdout, among the data."""
+    level = log.level
+    log.setLevel("WARNING")
+    try:
+        yield
+    finally:
+        log.setLevel(level)
