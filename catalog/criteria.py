@@ -144,7 +144,7 @@ def _levels(column: Keyword, part: str) -> Iterator[int]:
 
 def _halves(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
-    if not separator or not value.strip():
+    if not separator or not name.strip() or not value.strip():
         raise BadValue(f"{text!r} is not KEYWORD=VALUE")
     return name, value
 

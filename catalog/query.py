@@ -199,6 +199,8 @@ def _only_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         tree = msgspec.json.decode(row[0] if row else b"")
     except RecursionError:
         raise BadQuery("the statement is nested too deeply") from None
+    except msgspec.DecodeError:  # DuckDB writes inf, which is no JSON
+        raise BadQuery("a number of the statement is beyond those of 64 bits; infinity is 'inf'::DOUBLE") from None
     if tree["error"]:
         raise BadQuery(f"this kind of statement is not answered here; write it as a SELECT ({tree['error_message']})")
     for name in _table_functions(tree):

@@ -68,6 +68,7 @@ class TestAnswers:
             ("SELECT CAST(CASE WHEN x < 50000 THEN '1' ELSE 'x' END AS INTEGER) FROM range(60000) t(x)", "'x'"),
             ("SELECT ?", "parameter"),
             ("SELECT error('mine')", "mine"),
+            ("SELECT 1e400", "'inf'::DOUBLE"),
         ],
     )
     def test_an_error_is_one_line(self, lake: Database, sql: str, says: str) -> None:

@@ -79,6 +79,7 @@ def test_the_archives_own_booleans_travel_as_json_booleans() -> None:
         ("exp_type=NIS_SOS", "NIS_SOSS"),
         ("exp_type", "KEYWORD=VALUE"),
         ("exp_type=", "KEYWORD=VALUE"),
+        ("=NIS_SOSS", "KEYWORD=VALUE"),
         ("category=COM,,ERS", "empty"),
         ("nints=a..b", "whole number"),
         ("nints=1.5", "whole number"),

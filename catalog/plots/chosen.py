@@ -85,7 +85,9 @@ def nothing(chosen: Chosen, what: str) -> UsageError:
     """Return what to say where there is nothing to draw."""
     if chosen == Chosen():
         return UsageError(f"the catalog has no {what} yet: mastlake harvest NAME --instrument ...")
-    return UsageError(f"nothing with {what} matches ({chosen.told()}); mastlake find shows what there is")
+    return UsageError(
+        f"nothing with {what} matches ({chosen.told().replace('  ', ', ')}); mastlake find shows what there is"
+    )
 
 
 def column(connection: duckdb.DuckDBPyConnection, view: str, name: str, kind: str, alias: str) -> str:
