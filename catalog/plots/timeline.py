@@ -249,6 +249,7 @@ def _draw_processed(axes: Any, found: Timeline) -> None:
     axes.set_xlim(edges[0], edges[-1])
     _draw_harvested(axes, found, edges)
     axes.set_ylabel("files processed")
+    axes.yaxis.get_major_locator().set_params(integer=True)
     locator = dates.AutoDateLocator()
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
