@@ -279,9 +279,9 @@ def criterion(keyword: str, wanted: Wanted) -> str:
     return f"{keyword}=" + ",".join(f'"{text}"' if "," in text else text for text in texts)
 
 
-def criteria(wanted: dict[str, Wanted]) -> tuple[str, ...]:
-    """Write several."""
-    return tuple(criterion(keyword, value) for keyword, value in wanted.items())
+def criteria(wanted: Mapping[str, Wanted | None]) -> tuple[str, ...]:
+    """Write several; what is None was not asked for."""
+    return tuple(criterion(keyword, value) for keyword, value in wanted.items() if value is not None)
 
 
 def _text(value: One) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import pyarrow as pa
 
@@ -14,6 +15,7 @@ from catalog.criteria import Wanted, criteria
 from catalog.drift import Outdated, outdated
 from catalog.errors import UsageError
 from catalog.find import Criteria, statement
+from catalog.keywords import nearest
 from catalog.query import answering, rows, written_out
 from catalog.result import Result
 from catalog.search import Search
@@ -70,13 +72,13 @@ class Questions:
         footprint: str | None = None,
         since: str | None = None,
         until: str | None = None,
-        program: int | str | None = None,
+        program: int | str | Sequence[int] | None = None,
         pi: str | None = None,
         instrument: str | None = None,
         release: str | None = None,
         everything: bool = False,
         limit: int | None = None,
-        **keywords: Wanted,
+        **keywords: Wanted | None,
     ) -> Result:
         """Find files by keyword, in the catalog only.
 
@@ -93,8 +95,8 @@ class Questions:
             A region that the file's footprint overlaps: ``POLYGON RA DEC ...``, ``CIRCLE RA DEC RADIUS``, or a cone.
         since, until : str, optional
             Observed on this ISO date or later; before this moment.
-        program : int or str, optional
-            Its number; as text several, with commas, or a range.
+        program : int, str or list, optional
+            Its number, or several; as text with commas, or a range.
         pi : str, optional
             A piece of the principal investigator's name.
         instrument : str, optional
@@ -126,18 +128,10 @@ class Questions:
         >>> len(found), found.columns[:3]
         (5, ['filename', 'targname', 'exp_type'])
         """
-        wanted = Criteria(
-            written=(*written, *criteria(keywords)),
-            target=target,
-            cone=",".join(map(str, cone)) if isinstance(cone, tuple) else cone,
-            since=since,
-            until=until,
-            footprint=footprint,
-            program=None if program is None else str(program),
-            pi=pi,
-            instrument=instrument,
-            release=release,
-        )
+        wanted = _wanted(
+            written, keywords, target=target, cone=cone, footprint=footprint, since=since, until=until,
+            program=program, pi=pi, instrument=instrument, release=release,
+        )  # fmt: skip
         sql, values = statement(wanted, everything=everything, limit=limit, database=self._database)
         return Result(rows(self._database, sql, values, ours=True), written_out(sql, values))
 
@@ -300,11 +294,75 @@ class Questions:
             path = found[0]
         return draw_file(path, hdu)
 
+    def sky(self, search: str | None = None, *written: str, sql: str | None = None, **wanted: Wanted | None) -> Drawing:
+        """Draw where on the sky files lie, by their footprints.
+
+        Parameters
+        ----------
+        search : str, optional
+            The name of a saved search.
+        *written, **wanted
+            As `find` takes them: criteria, ``target``, ``cone``, ``since`` and the others, and keywords.
+        sql : str, optional
+            A question whose answer has a column ``filename``.
+
+        Returns
+        -------
+        catalog.plots.Drawing
+            A notebook shows it; ``write`` saves it.
+
+        Raises
+        ------
+        UsageError
+            For what is not understood, and where nothing matches.
+
+        Examples
+        --------
+        >>> catalog.sky("soss", target="WASP*").write(folder / "sky.png")
+        """
+        from catalog.plots import Chosen, draw_sky
+
+        return draw_sky(self._database, Chosen(search, _wanted(written, wanted), sql))
+
+    def timeline(
+        self, search: str | None = None, *written: str, sql: str | None = None, **wanted: Wanted | None
+    ) -> Drawing:
+        """Draw what was observed when, and what was processed again since.
+
+        Parameters, results and errors are those of `sky`.
+
+        Examples
+        --------
+        >>> catalog.timeline("soss").write(folder / "timeline.svg")
+        """
+        from catalog.plots import Chosen, draw_timeline
+
+        return draw_timeline(self._database, Chosen(search, _wanted(written, wanted), sql))
+
+
+_NAMED = tuple(one.name for one in fields(Criteria) if one.name != "written")
+
+
+def _wanted(written: Sequence[str], keywords: Mapping[str, Any], **named: Any) -> Criteria:
+    """Tell what `Criteria` names from keywords, and write both as on the command line."""
+    given = {name: keywords.get(name) for name in _NAMED} | named
+    plain = {name: _written(value) for name, value in given.items() if value is not None}
+    others = {name: value for name, value in keywords.items() if name not in _NAMED}
+    return Criteria((*written, *criteria(others)), **plain)
+
+
+def _written(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
 
 def selection(search: str | None, filters: Filters) -> Selection:
     """Say which products are meant."""
     from catalog.sync import Selection
 
+    for name in filters:
+        if name not in Filters.__annotations__:
+            near = nearest(name, list(Filters.__annotations__))
+            raise TypeError(f"there is no filter {name!r}" + (f"; did you mean {near!r}?" if near else ""))
     return Selection(
         search=search,
         types=_texts(filters.get("types", ())),

@@ -222,6 +222,25 @@ def test_a_result_shows_itself_in_a_terminal_and_in_a_notebook(lake: Catalog, mo
     assert repr(lake.sql("SELECT 1 AS one WHERE false")).startswith("0 rows")
 
 
+def test_what_is_none_is_not_asked_for_and_a_list_is_any_of_it(lake: Catalog) -> None:
+    assert len(lake.find(exp_type=None, target=None)) == len(lake.find()) > 0
+    (program, *_) = lake.sql("SELECT DISTINCT program FROM files ORDER BY 1")["program"]
+    assert len(lake.find(program=[program])) == len(lake.find(program=program)) > 0
+
+
+def test_a_filter_that_there_is_not_is_refused(lake: Catalog) -> None:
+    with pytest.raises(TypeError, match="did you mean 'levels'"):
+        lake.products("soss", level=3)  # type: ignore[call-arg]
+
+
+def test_pictures_of_a_choice_are_drawn(lake: Catalog, tmp_path: Path) -> None:
+    for draw in (lake.sky, lake.timeline):
+        draw("soss", target="WASP*", since="2022-06-01").write(tmp_path / "x.png")
+        assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+        with pytest.raises(UsageError, match="matches"):
+            draw(exp_type="NIS_WFSS", program=1)
+
+
 def test_a_result_of_any_type_shows_itself(lake: Catalog) -> None:
     every = lake.sql("FROM test_all_types()")
     assert repr(every).startswith("3 rows\n")

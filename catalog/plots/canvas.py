@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,12 +44,12 @@ class Drawing:
     figure: Any
     told: str
 
-    def write(self, picture: Path) -> None:
+    def write(self, picture: str | os.PathLike[str]) -> None:
         """Write a file, of the kind that its ending says.
 
         Parameters
         ----------
-        picture : Path
+        picture : path-like
             PNG, SVG or PDF by its ending.
 
         Raises
@@ -58,13 +59,13 @@ class Drawing:
         DiskError
             If it cannot be written.
         """
-        checked_ending(picture)
-        metadata = {"Date": None} if picture.suffix.lower() == ".svg" else None
+        path = checked_ending(Path(picture))
+        metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
         try:
             with look():
-                self.figure.savefig(picture, dpi=_DPI, metadata=metadata)
+                self.figure.savefig(path, dpi=_DPI, metadata=metadata)
         except OSError as error:
-            raise DiskError(f"cannot write {picture}: {error.strerror or error}") from error
+            raise DiskError(f"cannot write {path}: {error.strerror or error}") from error
 
     def png(self) -> bytes:
         """Return the bytes of a PNG."""
