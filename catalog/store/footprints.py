@@ -20,8 +20,8 @@ NUMBER = """
 It follows from the footprint alone, so that a catalog has the same numbers whatever its history.
 """
 
-WIDE = -100
-BAND = f'CASE WHEN radius <= 1 THEN CAST(floor("dec") AS SMALLINT) ELSE {WIDE} END'
+BAND_REACH, WIDE = 1, -100
+BAND = f'CASE WHEN radius <= {BAND_REACH} THEN CAST(floor("dec") AS SMALLINT) ELSE {WIDE} END'
 """The degree of declination that a footprint stands in, or one outside of the sky where it is wider than two degrees.
 
 A question looks into the few bands that it may touch, and DuckDB passes over the others.

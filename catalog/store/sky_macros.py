@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import duckdb
 
+from catalog.store.footprints import BAND_REACH, WIDE
+
 _MACROS = {
     "separation(ra1, dec1, ra2, dec2)": """
         degrees(2 * asin(least(1.0, sqrt(
@@ -128,8 +130,8 @@ _OVERLAPPING = """
     WITH near AS MATERIALIZED (
         SELECT footprints.rowid AS place, asked_shapes FROM footprints JOIN (
             SELECT *, CAST(unnest(list_append(
-                range(floor(greatest(asked_dec - asked_radius - 1, -90))::BIGINT,
-                      floor(least(asked_dec + asked_radius + 1, 90))::BIGINT + 1), -100)) AS SMALLINT) AS band
+                range(floor(greatest(asked_dec - asked_radius - {reach}, -90))::BIGINT,
+                      floor(least(asked_dec + asked_radius + {reach}, 90))::BIGINT + 1), {wide})) AS SMALLINT) AS band
             FROM (
                 SELECT circle.ra AS asked_ra, circle.dec AS asked_dec, circle.radius + 1e-9 AS asked_radius,
                        asked_shapes
@@ -146,8 +148,8 @@ _OVERLAPPING = """
     WHERE CASE WHEN place IS NULL THEN false ELSE any_overlap(shapes, asked_shapes) END
 """
 _TABLE_MACROS = {
-    "footprints_overlapping(region)": _OVERLAPPING.format(column="s_region"),
-    "footprint_numbers(region)": _OVERLAPPING.format(column="number"),
+    macro: _OVERLAPPING.format(column=column, reach=BAND_REACH, wide=WIDE)
+    for macro, column in (("footprints_overlapping(region)", "s_region"), ("footprint_numbers(region)", "number"))
 }
 
 
