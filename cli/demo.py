@@ -119,9 +119,12 @@ def _fresh(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()) and not (folder / _MARK).exists():
             raise DiskError(f"{folder} holds other things; choose another --dir")
+        (folder / _MARK).touch()  # and stays, so that a demo that is cut off can be done again
         for entry in folder.iterdir():
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-        (folder / _MARK).touch()
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name != _MARK:
+                entry.unlink()
     except OSError as error:
         raise DiskError(f"cannot make {folder}: {error.strerror}") from error
 
