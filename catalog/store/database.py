@@ -208,10 +208,8 @@ class Database:
         except duckdb.Error as error:
             raise self._explain(error) from error
         quiet(connection)
-        with suppress(duckdb.InvalidInputException):  # sealed already, and so set
-            connection.execute(
-                "SET GLOBAL TimeZone = 'UTC'"
-            )  # the archive's times are UTC, and now() is compared with them
+        with suppress(duckdb.InvalidInputException):  # sealed already, and so set: the archive's times are UTC
+            connection.execute("SET GLOBAL TimeZone = 'UTC'")
         return connection
 
     def _explain(self, error: duckdb.Error) -> Exception:
