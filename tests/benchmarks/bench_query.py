@@ -302,7 +302,7 @@ def cold_starts(path: Path) -> None:
     with Catalog.open(path) as lake:
         start = time.perf_counter()
         Lake(lake).tutorial()
-        print(f"| the first question of a process that has imported `catalog` | {time.perf_counter() - start:.2f} |")
+        print(f"| the first question of a catalog that was just opened | {time.perf_counter() - start:.2f} |")
 
 
 def main() -> None:
