@@ -151,6 +151,8 @@ def _halves(text: str) -> tuple[str, str]:
 
 def _split(value: str) -> list[str]:
     """Cut at commas that stand outside double quotes."""
+    if len(value.strip().splitlines()) > 1 or "\0" in value:
+        raise BadValue(f"{value!r} has a line break in it; a value is one line")
     parts = [part.strip() for part in next(csv.reader([value.strip()], skipinitialspace=True))]
     if not all(parts):
         raise BadValue(f"{value!r} has an empty value in its list")

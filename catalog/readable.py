@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, time
 from typing import Any
 
+_CONTROLS = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # C0 and C1: line breaks, escape sequences
+    "\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"  # not to be seen, or turning a line around
+    "\ufff9-\ufffb\U000e0000-\U000e007f"
+    "\ud800-\udfff]"  # what stands for bytes of a file's name that are not UTF-8
+)
+_SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+
+
+def harmless(text: str) -> str:
+    r"""Return text so that a terminal or a notebook only shows it, in one line.
+
+    Names come from the archive, from headers and from file systems. A line break or an escape sequence in one could
+    forge a line, move the cursor or change the terminal's title, and a bidirectional control could turn a line around.
+    All of these, and characters that cannot be seen, are shown as Python writes them in a string.
+
+    Examples
+    --------
+    >>> print(harmless("two\nlines"), harmless("\x1b[31mred"), harmless("\u202efits.exe"))
+    two\nlines \x1b[31mred \u202efits.exe
+    """
+    return _CONTROLS.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    character = match[0]
+    number = ord(character)
+    form = f"x{number:02x}" if number < 0x100 else f"u{number:04x}" if number < 0x10000 else f"U{number:08x}"
+    return _SHORT.get(character, f"\\{form}")
+
 
 def shown(value: Any) -> str:
-    """Return a value as a person reads it.
+    """Return a value as a person reads it, harmless to what shows it.
 
     Examples
     --------
@@ -27,7 +58,7 @@ def shown(value: Any) -> str:
         return ", ".join(shown(item) for item in value)
     if isinstance(value, datetime | time):
         value = value.replace(microsecond=0)
-    return str(value)
+    return harmless(str(value))
 
 
 def size(count: float) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from catalog.readable import plural
 
-from .output import put_table, say
+from .output import put_lines, put_table, say
 
 if TYPE_CHECKING:
     from catalog.store.database import Database
@@ -74,7 +74,7 @@ def _put_table(database: Database, sql: str, values: Sequence[object], noun: str
 
     columns, rows, more = first_rows(database, sql, values, SHOWN)
     if columns == ["explain_key", "explain_value"]:
-        sys.stdout.write("".join(str(plan) for _, plan in rows))
+        put_lines("".join(str(plan) for _, plan in rows).removesuffix("\n"))
         return len(rows)
     put_table(columns, rows)
     if more:

@@ -52,7 +52,8 @@ def demo(
     _fresh(folder)
     with Simulator() as archive, _inside(folder):
         say(f"The built-in archive answers at {archive.url}; everything lies in {folder}/.")
-        say(f"To follow along elsewhere: mastlake simulate, then export MASTLAKE_SERVER={archive.url}\n")
+        say(f"To follow along elsewhere: mastlake simulate, then export MASTLAKE_SERVER={archive.url}")
+        say("")
         show = _Stage(archive.url)
         show.tell("What would be asked? MAST's own words, and how many files match:")
         show.run(*_SEARCH, "--dry-run")
@@ -77,7 +78,8 @@ def demo(
         show.tell("The next sync renews exactly these:")
         show.run("-q", *wanted)
         show.run("status")
-    say(f"\nThe picture is {folder / 'spectrum.png'}, the catalog {folder / 'mastlake.duckdb'}.")
+    say("")
+    say(f"The picture is {folder / 'spectrum.png'}, the catalog {folder / 'mastlake.duckdb'}.")
 
 
 class _Stage:
@@ -89,7 +91,8 @@ class _Stage:
     def tell(self, text: str, act: object = None) -> None:
         """Say what comes next, and let it happen."""
         sys.stdout.flush()
-        say(f"\n# {text}")
+        say("")
+        say(f"# {text}")
         if callable(act):
             act()
 

@@ -10,7 +10,7 @@ import typer
 from . import completion
 from .answering import form_of, put_answer
 from .options import Criteria, Json, settings
-from .output import say
+from .output import put_lines, say
 
 
 def register(app: typer.Typer) -> None:
@@ -90,7 +90,7 @@ def find(
         database=database if database.exists() else None,
     )
     if explain:
-        typer.echo(written_out(sql, values))
+        put_lines(written_out(sql, values))
         return
     count = put_answer(database, sql, values, form, output, noun="file")
     if count == limit:

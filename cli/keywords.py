@@ -10,7 +10,7 @@ from catalog.readable import plural, shown
 
 from .completion import keywords as names
 from .options import Json, settings
-from .output import put_json, put_table
+from .output import put_json, put_lines, put_table
 
 if TYPE_CHECKING:
     from catalog.keywords import Keyword
@@ -54,7 +54,7 @@ def keywords(
         ])  # fmt: skip
         return
     for word in exact:
-        typer.echo("\n".join(_described(word, counts[word.name])) + "\n")
+        put_lines("\n".join(_described(word, counts[word.name])) + "\n")
     others = [word for word in found if word not in exact]
     if others:
         put_table(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -43,6 +43,7 @@ from .completion import complete_in_bash, completing
 from .defaults import default_map
 from .examples import MAIN, as_written, give_examples
 from .options import MAST, Settings
+from .output import say
 
 app = typer.Typer(
     name="mastlake",
@@ -145,6 +146,22 @@ def globals_first(arguments: list[str]) -> list[str]:
     return front + rest
 
 
+_WRONG_USAGE: Any = typer.BadParameter.__mro__[2]
+"""What typer raises for all that is wrong on the command line; it has no public name for it."""
+
+
+def _tell_usage(error: Any) -> None:
+    """Say in one line what is wrong, and where help is; without any words, print the help itself."""
+    text = str(error.format_message())
+    if text.startswith("Usage:"):
+        sys.stderr.write(f"{text}\n")
+        return
+    where = getattr(getattr(error, "ctx", None), "command_path", "mastlake")
+    parts = [part.strip().rstrip(".") for part in text.splitlines() if part.strip()]
+    line = "; ".join([parts[0][:1].lower() + parts[0][1:], *parts[1:]]) if parts else "wrong usage"
+    say(f"mastlake: {line}; see {where} --help")
+
+
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line; a fault that a user can mend is one line and an exit code."""
     if arguments is None:  # the process is ours
@@ -153,14 +170,22 @@ def run(arguments: list[str] | None = None) -> None:
         words = globals_first(sys.argv[1:] if arguments is None else arguments)
         if completing(os.environ):
             complete_in_bash(lambda: app(words, prog_name="mastlake"), os.environ)
-        app(words, prog_name="mastlake")
+        code = app(words, prog_name="mastlake", standalone_mode=False)
+        if isinstance(code, int) and code:  # how typer hands over an exit code
+            sys.exit(code)
     except MastlakeError as error:
-        sys.stderr.write(f"mastlake: {error}\n")
+        say(f"mastlake: {error}")
         sys.exit(error.exit_code)
+    except _WRONG_USAGE as error:
+        _tell_usage(error)
+        sys.exit(error.exit_code)
+    except typer.Abort:  # the end of the input, where a person was asked
+        say("mastlake: nothing was answered")
+        sys.exit(1)
     except (KeyboardInterrupt, SystemExit) as end:  # typer turns the first into the second
         if isinstance(end, SystemExit) and end.code != INTERRUPTED:
             raise
-        sys.stderr.write("mastlake: interrupted; what was finished is kept\n")
+        say("mastlake: interrupted; what was finished is kept")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of stdout has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 
-from catalog.readable import shown
+from catalog.readable import harmless
+
+from .tables import fitted, on_terminal, whole
 
 
 def put_json(value: Any) -> None:
@@ -20,15 +22,30 @@ def put_json(value: Any) -> None:
 
 
 def say(text: str) -> None:
-    """Tell the user something that is not data."""
-    sys.stderr.write(text + "\n")
+    """Tell the user something that is not data, in one line, whatever names stand in it."""
+    sys.stderr.write(harmless(text) + "\n")
+
+
+def put(text: str) -> None:
+    """Print a line for people on stdout, whatever names stand in it."""
+    sys.stdout.write(harmless(text) + "\n")
+
+
+def put_lines(text: str) -> None:
+    """Print text of several lines on stdout, like SQL; all but its line breaks is made harmless."""
+    sys.stdout.write(harmless_lines(text) + "\n")
+
+
+def harmless_lines(text: str) -> str:
+    """Return text of several lines, harmless but for its line breaks."""
+    return "\n".join(map(harmless, text.split("\n")))
 
 
 def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, wrap: Sequence[str] = ()) -> None:
     """Print a table for people: as wide as the terminal, or in full where stdout is no terminal.
 
-    Where the terminal has no room for all, prose is folded, texts are cut, the last column's first, and then the last
-    columns are left out, and named on stderr. Numbers, times and what names a row are kept whole.
+    Where the terminal has no room for all, prose is folded, texts are cut at their end and names of rows in their
+    middle, and then the last columns are left out, and named on stderr. Numbers and times are kept whole.
 
     Parameters
     ----------
@@ -39,106 +56,45 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, wrap: Se
     wrap : sequence of str
         Columns of prose, which give way first.
     """
+    values = [list(row) for row in rows]
+    if not _may_be_terminal():
+        sys.stdout.write(whole(columns, values))
+        return
     from rich.console import Console
 
-    values = [list(row) for row in rows]
     console = Console()
     if not console.is_terminal:
-        sys.stdout.write(_whole(columns, values))
+        sys.stdout.write(whole(columns, values))
         return
-    widths = _fitted(columns, values, wrap, console.width)
-    console.print(_table(columns[: len(widths)], values, widths, wrap))
+    widths = fitted(columns, values, wrap, console.width)
+    console.print(on_terminal(columns, values, widths, wrap))
     if left_out := columns[len(widths) :]:
         more = f" and {len(left_out) - _NAMED} columns more" if len(left_out) > _NAMED else ""
         say(f"no room for {', '.join(left_out[:_NAMED])}{more}; through a pipe, as to less -S, the table is whole")
 
 
-_LEAST, _LEAST_PROSE = 16, 24
-"""Characters that a text, or a line of prose, keeps where there is too little room."""
-_GAP = 2
 _NAMED = 6
 """Columns without room that are named."""
-_KEYS = frozenset({"filename", "obs_id", "data_uri", "path", "key"})
-"""Columns that name a row."""
 
 
-def _fitted(columns: Sequence[str], rows: Sequence[Sequence[Any]], wrap: Sequence[str], room: int) -> list[int]:
-    """Return the widths of the columns that fit, which are the first ones.
-
-    Examples
-    --------
-    >>> _fitted(("key", "title"), [["a" * 30, "b" * 30]], (), 50)
-    [30, 18]
-    >>> _fitted(("key", "size", "title"), [["a" * 30, 1234567, "b" * 30]], (), 50)
-    [30, 7]
-    """
-    from rich.cells import cell_len
-
-    widths, least = [], []
-    for number, column in enumerate(columns):
-        values = [row[number] for row in rows]
-        widths.append(max([cell_len(column), *(cell_len(shown(value)) for value in values)]))
-        text = column not in _KEYS and any(isinstance(value, str | list) for value in values)
-        keeps = _LEAST_PROSE if column in wrap else _LEAST if text else widths[-1]
-        least.append(min(widths[-1], max(keeps, cell_len(column))))
-    while len(least) > 1 and sum(least) + _GAP * (len(least) - 1) > room:
-        widths.pop()
-        least.pop()
-    give = sorted(range(len(widths)), key=lambda number: (columns[number] not in wrap, -number))
-    for number in give:
-        over = sum(widths) + _GAP * (len(widths) - 1) - room
-        if over > 0:
-            widths[number] = max(least[number], widths[number] - over)
-    return widths
-
-
-def _table(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[Any]],
-    widths: Sequence[int] | None = None,
-    wrap: Sequence[str] = (),
-) -> Any:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
-    for number, column in enumerate(columns):
-        prose = column in wrap
-        table.add_column(
-            Text(column),
-            no_wrap=not prose,
-            overflow="fold" if prose else "ellipsis",
-            width=widths[number] if widths else None,
-        )
-    for row in rows:
-        table.add_row(*(Text(shown(value)) for value in row[: len(columns)]))
-    return table
+def _may_be_terminal() -> bool:
+    """Say whether to ask rich, whose import takes longer than most answers."""
+    return sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR") or os.environ.get("TTY_COMPATIBLE"))
 
 
 def page_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print a table in its full width, through the pager where it is larger than the terminal."""
-    page(_whole(columns, list(rows)))
-
-
-def _whole(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return a table in its full width."""
-    from rich.console import Console
-
-    table = _table(columns, rows)
-    console = Console(width=max(Console(width=100_000).measure(table).maximum, 1))
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+    page(whole(columns, rows))
 
 
 def page(text: str) -> None:
     """Print text, through the pager (``PAGER``, or less) where it is larger than the terminal."""
-    import click
-
     lines = text.splitlines()
     width, height = shutil.get_terminal_size()
     if sys.stdout.isatty() and (len(lines) > height - 2 or max(map(len, lines), default=0) > width):
+        import pydoc
+
         os.environ.setdefault("LESS", "-FRSX")  # leave at once what fits, and keep long lines long
-        click.echo_via_pager(text)
+        pydoc.pager(text)
     else:
         sys.stdout.write(text)

@@ -11,7 +11,7 @@ from catalog.readable import plural
 
 from .completion import previewed
 from .options import Json, Settings, settings
-from .output import put_json, say
+from .output import put, put_json, say
 from .picture import Show, put_picture, wants_show
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def preview(
         put_json([{**asdict(one), "path": str(path)} for one, path in here])
     elif not sheet_written:
         for _, path in here:
-            typer.echo(path)
+            put(str(path))
     if failed:
         raise typer.Exit(1)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from catalog.readable import size
+from catalog.readable import harmless, size
 
 from .output import say
 
@@ -30,14 +30,14 @@ def harvest_progress(quiet: bool) -> Iterator[Callable[[Progress], None]]:
     if quiet or not console.is_terminal:
         yield lambda progress: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Bars(*columns, console=console, transient=True) as bars:
         tasks: dict[tuple[str, str], TaskID] = {}
 
         def show(progress: Progress) -> None:
             key = (progress.search, progress.stage)
             if key not in tasks:
-                tasks[key] = bars.add_task(f"{progress.search}: {progress.stage}", total=progress.total)
+                tasks[key] = bars.add_task(harmless(f"{progress.search}: {progress.stage}"), total=progress.total)
             bars.update(tasks[key], completed=progress.done, total=progress.total)
 
         yield show
@@ -75,7 +75,7 @@ def _bars(console: Console) -> Iterator[Callable[[Event], None]]:
     from rich.progress import Progress as Bars
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
@@ -101,7 +101,9 @@ class _Drawing:
         if isinstance(event, Planned):
             self.all = self.bars.add_task(f"{event.items:,} files", total=event.bytes)
         elif isinstance(event, Started):
-            self.files[event.path] = self.bars.add_task(event.filename, total=event.size, completed=event.have)
+            self.files[event.path] = self.bars.add_task(
+                harmless(event.filename), total=event.size, completed=event.have
+            )
             self._advance(event.path, event.have)
         elif isinstance(event, Received):
             self._advance(event.path, event.have)
@@ -110,9 +112,13 @@ class _Drawing:
             if (task := self.files.pop(event.path, None)) is not None:
                 self.bars.remove_task(task)
         elif isinstance(event, Note):
-            self.bars.console.print(event.text)
+            self._print(event.text)
         elif isinstance(event, Paused) and not event.filename:
-            self.bars.console.print(f"waiting {event.seconds:.0f} s: {event.reason}")
+            self._print(f"waiting {event.seconds:.0f} s: {event.reason}")
+
+    def _print(self, text: str) -> None:
+        """Print a line above the bars; what stands in brackets in it is no markup."""
+        self.bars.console.print(harmless(text), markup=False, highlight=False)
 
     def _advance(self, path: str, have: int) -> None:
         if path in self.files:

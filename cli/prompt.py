@@ -22,7 +22,7 @@ from catalog.errors import MastlakeError
 from catalog.readable import plural
 
 from .answering import SHOWN, put_answer
-from .output import page, page_table, say
+from .output import harmless_lines, page, page_table, say
 
 if TYPE_CHECKING:
     from catalog.store.database import Database
@@ -247,7 +247,7 @@ def _show(database: Database, sql: str, values: tuple[Any, ...]) -> None:
 
     columns, rows, more = first_rows(database, sql, values, SHOWN)
     if columns == ["explain_key", "explain_value"]:
-        page("".join(str(plan) for _, plan in rows))
+        page(harmless_lines("".join(str(plan) for _, plan in rows)))
         return
     page_table(columns, rows)
     say(plural(len(rows), "row") + (" shown of more; .save FILE writes them all" if more else ""))

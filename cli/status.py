@@ -10,7 +10,7 @@ import typer
 from catalog.readable import plural, shown, size
 
 from .options import Json, Settings, settings
-from .output import put_json, put_table
+from .output import put, put_json, put_table
 
 if TYPE_CHECKING:
     from catalog.overview import Overview
@@ -51,16 +51,14 @@ def _ask(chosen: Settings) -> dict[str, int]:
 
 
 def _page(chosen: Settings, found: Overview, counts: dict[str, int]) -> None:
-    typer.echo(f"catalog  {found.path} ({size(found.size)})")
-    typer.echo(
+    put(f"catalog  {found.path} ({size(found.size)})")
+    put(
         f"         {plural(found.files, 'file')}, {plural(found.observations, 'observation')}, "
         f"{plural(found.products, 'product')}; {plural(found.runs, 'run')}"
     )
     if found.pending:
-        typer.echo(
-            f"         products of {plural(found.pending, 'observation')} are still to be asked for: mastlake harvest"
-        )
-    typer.echo(f"archive  {chosen.server}")
+        put(f"         products of {plural(found.pending, 'observation')} are still to be asked for: mastlake harvest")
+    put(f"archive  {chosen.server}")
     rows: list[list[Any]] = [
         [one.name, one.instrument or "observations", one.files, one.linked, one.run, shown(one.harvested_at)]
         for one in found.searches
@@ -71,7 +69,7 @@ def _page(chosen: Settings, found: Overview, counts: dict[str, int]) -> None:
         rows = [[*row, counts.get(row[0])] for row in rows]
     put_table(columns, rows)
     local = f"{plural(found.local_files, 'file')}, {size(found.local_bytes)}"
-    typer.echo(f"disk     {local}; headers of {found.indexed:,} are indexed")
+    put(f"disk     {local}; headers of {found.indexed:,} are indexed")
     wrong = {kind: getattr(found, kind) for kind in ("stale", "missing", "corrupt", "unknown")}
     told = ", ".join(f"{count:,} {kind}" for kind, count in wrong.items())
-    typer.echo(f"         {told}" + (": mastlake outdated --why" if any(wrong.values()) else ""))
+    put(f"         {told}" + (": mastlake outdated --why" if any(wrong.values()) else ""))

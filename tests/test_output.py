@@ -43,12 +43,45 @@ def test_texts_give_way_before_numbers_and_names(
 
 
 def test_columns_without_room_are_named(terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.setenv("COLUMNS", "90")
+    terminal.setenv("COLUMNS", "50")
     put_table(COLUMNS, ROWS)
     out, err = capsys.readouterr()
-    assert NAME in out
     assert "requests" not in out
     assert err.startswith("no room for file_size, requests;")
+
+
+def test_long_names_give_way_in_the_middle_so_that_eighty_columns_show_more_than_two(
+    terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal.setenv("COLUMNS", "80")
+    put_table(COLUMNS, ROWS)
+    out, err = capsys.readouterr()
+    assert re.search(r"jw01366-o001_\S*…\S*_x1dints\.fits", out)
+    assert "requests" in out
+    assert "1234567890" in out
+    assert err == ""
+
+
+def test_prose_is_whole_at_eighty_columns(terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.setenv("COLUMNS", "80")
+    why = "the archive's version is of 2023-04-01T10:00:00, this file's of 2022-07-14T08:00:00; its checksum differs"
+    put_table(("state", "filename", "why"), [("stale", NAME, why)], wrap=("why",))
+    out, err = capsys.readouterr()
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", out)
+    assert set(why.split()) <= set(plain.replace(";", "; ").split()) | set(plain.split())
+    assert err == ""
+
+
+def test_states_and_numbers_are_in_colour_where_the_terminal_has_it(
+    terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [("stale", "a.fits", 17)]
+    terminal.setenv("COLUMNS", "80")
+    put_table(("state", "filename", "size"), rows)
+    assert re.search(r"\x1b\[33mstale", capsys.readouterr().out)
+    terminal.setenv("NO_COLOR", "1")
+    put_table(("state", "filename", "size"), rows)
+    assert "[33m" not in capsys.readouterr().out
 
 
 def test_a_pipe_gets_the_whole_table(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
