@@ -185,7 +185,7 @@ class Catalog(Questions):
                 dest=dest,
                 template=template,
                 jobs=jobs,
-                token=find_token(),
+                token=find_token(self.server),
                 current=current,
                 on_event=on_event,
             )

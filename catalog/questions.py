@@ -50,6 +50,8 @@ class Questions:
         The catalog file.
     """
 
+    server = "https://mast.stsci.edu"
+
     def __init__(self, database: KeptOpen) -> None:
         self._database = database
 
@@ -237,7 +239,8 @@ class Questions:
         from catalog.sync import find_token, make_plan
 
         chosen = selection(search, filters)
-        return make_plan(self._database, chosen, dest=dest, template=template, has_token=find_token() is not None)
+        has_token = find_token(self.server) is not None
+        return make_plan(self._database, chosen, dest=dest, template=template, has_token=has_token)
 
     def outdated(self) -> Outdated:
         """Compare the local files with what the archive listed at the last harvest.

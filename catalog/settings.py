@@ -1,4 +1,4 @@
-"""``mastlake.toml``: searches, destinations and defaults, beside the catalog.
+"""``mastlake.toml``: searches, destinations and defaults, beside the catalog and in the user's configuration folder.
 
 ::
 
@@ -14,24 +14,28 @@
     criteria = ["category=COM,ERS", "exp_type=NIS_SOSS", "tsovisit=T", "date_obs_mjd=2022-06-01..2022-08-04"]
     dest = "data/soss"
 
-What is given on the command line counts before all this, and so do ``MASTLAKE_...`` variables.
+What is given on the command line counts before all this, and so do ``MASTLAKE_...`` variables. The file beside the
+catalog counts before the user's, but may say less: see `catalog.trust`.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from catalog.errors import UsageError
 from catalog.search import Search
+from catalog.trust import is_within, user_folder
 
 FILENAME = "mastlake.toml"
 _OF_SEARCH = ("instrument", "observations", "criteria", "cone", "dest")
 _NONE: Mapping[str, Any] = MappingProxyType({})
+_MOST_BYTES = 1 << 20
+"""A settings file is written by a person; one that is longer is something else."""
 
 
 class BadSettings(UsageError):
@@ -70,6 +74,10 @@ class Defaults:
         By name, in the file's order.
     commands : mapping of str to mapping
         Options by command, with underscores in their names.
+    users : bool
+        Whether it is the user's own file, and not one that came with a folder.
+    outside : frozenset of Path
+        Destinations among these that lie outside of the file's folder, and are not the user's own words.
     """
 
     path: Path
@@ -77,6 +85,29 @@ class Defaults:
     dest: Path | None = None
     searches: Mapping[str, DeclaredSearch] = field(default_factory=dict)
     commands: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    users: bool = False
+    outside: frozenset[Path] = frozenset()
+
+    def before(self, other: Defaults) -> Defaults:
+        """Return what both say, where this one counts before the other; options of commands are left to `cli`."""
+        return replace(
+            self,
+            server=self.server or other.server,
+            dest=self.dest or other.dest,
+            searches={**other.searches, **self.searches},
+            outside=self.outside | other.outside,
+        )
+
+
+def read_user_defaults() -> Defaults:
+    """Read the user's own file.
+
+    Raises
+    ------
+    BadSettings, UnknownKeyword, BadValue
+        As `read_defaults`.
+    """
+    return _read(user_folder() / FILENAME, users=True)
 
 
 def read_defaults(catalog: Path) -> Defaults:
@@ -94,18 +125,39 @@ def read_defaults(catalog: Path) -> Defaults:
     UnknownKeyword, BadValue
         For a search's criteria, as on the command line.
     """
-    path = catalog.parent / FILENAME
+    return _read(catalog.parent / FILENAME, users=False)
+
+
+def _read(path: Path, users: bool) -> Defaults:
     try:
-        text = path.read_text(encoding="utf-8")
+        if path.exists() and not path.is_file():
+            raise BadSettings(f"{path} is no file of text; move it away")
+        with path.open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)
+        text = raw.decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        return Defaults(path)
+        return Defaults(path, users=users)
     except (OSError, UnicodeDecodeError) as error:
         raise BadSettings(f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from error
+    if len(raw) > _MOST_BYTES:
+        raise BadSettings(f"{path} is longer than {_MOST_BYTES:,} bytes, so it is no file of settings; move it away")
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadSettings(f"{path} is not TOML: {error}") from error
-    return _defaults(path, table)
+    found = _defaults(path, table)
+    if users:
+        return replace(found, users=True)
+    named = {found.dest, *(one.dest for one in found.searches.values())} - {None}
+    return replace(found, outside=frozenset(one for one in named if one and not is_within(path.parent, one)))
+
+
+def outside_refused(path: Path, dest: Path) -> BadSettings:
+    """Return the error for a folder that a folder's file may not name."""
+    return BadSettings(
+        f"{path} names the folder {dest}, which is not within its own; a file that comes with a folder cannot do that. "
+        f"Say it on the command line, or in {user_folder() / FILENAME}"
+    )
 
 
 def _defaults(path: Path, table: dict[str, Any]) -> Defaults:

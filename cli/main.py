@@ -40,7 +40,7 @@ from . import (
     timeline,
 )
 from .completion import complete_in_bash, completing
-from .defaults import default_map
+from .defaults import find_defaults
 from .examples import MAIN, as_written, give_examples
 from .options import MAST, Settings
 from .output import say
@@ -80,20 +80,22 @@ def main(
     ] = False,
 ) -> None:
     """The options that every command takes."""
-    if not (catalog.parent / "mastlake.toml").exists():
-        context.obj = Settings(catalog, server.rstrip("/"), verbose - quiet)
-        return
-    from catalog.settings import read_defaults
-
+    said = str(getattr(context.get_parameter_source("server"), "name", "")) != "DEFAULT"
     try:
-        defaults = read_defaults(catalog)
-        context.default_map = default_map(defaults, context)
+        found = find_defaults(catalog, context)
     except MastlakeError as error:
         context.obj = error
         return
-    if defaults.server and str(getattr(context.get_parameter_source("server"), "name", "")) == "DEFAULT":
-        server = defaults.server
-    context.obj = Settings(catalog, server.rstrip("/"), verbose - quiet, defaults)
+    if found is None:
+        context.obj = Settings(catalog, server.rstrip("/"), verbose - quiet)
+        return
+    for line in found.ignored:
+        sys.stderr.write(f"{line}\n")
+    context.default_map = found.options
+    defaults = found.defaults
+    chosen = said or defaults.server is None or defaults.server == found.server
+    server = server if said else defaults.server or server
+    context.obj = Settings(catalog, server.rstrip("/"), verbose - quiet, defaults, chosen)
 
 
 for module in (

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from catalog.search import Search
     from catalog.settings import Defaults
     from catalog.store.database import Database
+    from catalog.sync.tokens import Token
 
 MAST = "https://mast.stsci.edu"
 
@@ -32,12 +33,15 @@ class Settings:
         Negative: only errors; 0: what was done; positive: more.
     defaults : Defaults or None
         What mastlake.toml says; None where there is no such file.
+    server_is_chosen : bool
+        Whether the user named the server, and not only a file that came with a folder.
     """
 
     catalog: Path
     server: str
     verbosity: int
     defaults: Defaults | None = None
+    server_is_chosen: bool = True
 
     @property
     def declared(self) -> dict[str, Search]:
@@ -58,7 +62,19 @@ def settings(context: typer.Context) -> Settings:
     if isinstance(found, Exception):  # mastlake.toml is wrong, which --help does not mind
         raise found
     assert isinstance(found, Settings)
+    dest = context.params.get("dest")
+    source = context.get_parameter_source("dest")
+    if source is not None and source.name == "DEFAULT_MAP" and dest is not None:
+        _not_outside(found, dest)
     return found
+
+
+def _not_outside(chosen: Settings, dest: Path) -> None:
+    """Refuse a destination that a folder's file may not give."""
+    if chosen.defaults is not None and dest in chosen.defaults.outside:
+        from catalog.settings import outside_refused
+
+        raise outside_refused(chosen.defaults.path, dest)
 
 
 def destination(context: typer.Context, dest: Path) -> Path:
@@ -68,9 +84,25 @@ def destination(context: typer.Context, dest: Path) -> Path:
     if source is None or source.name == "COMMANDLINE" or not isinstance(chosen, Settings) or chosen.defaults is None:
         return dest
     own = chosen.defaults.searches.get(str(context.params.get("name")))
-    if own is not None and own.dest is not None:
-        return own.dest
-    return dest if source.name == "DEFAULT_MAP" else chosen.defaults.dest or dest
+    found = own.dest if own is not None and own.dest is not None else None
+    if found is None:
+        found = dest if source.name == "DEFAULT_MAP" else chosen.defaults.dest or dest
+    _not_outside(chosen, found)
+    return found
+
+
+def token_for(chosen: Settings) -> Token | None:
+    """Return the token that the server gets; say so where there is one that it does not get."""
+    from catalog.sync.tokens import find_token, withheld
+
+    if withheld(chosen.server, chosen.server_is_chosen) and chosen.defaults is not None:
+        from .output import say
+
+        say(
+            f"mastlake: {chosen.defaults.path} names the server {chosen.server}, so your token is not sent; "
+            f"if it is for that server, name it yourself: --server {chosen.server}"
+        )
+    return find_token(chosen.server, chosen.server_is_chosen)
 
 
 def listed(texts: list[str] | None) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import typer
 from catalog.readable import plural
 
 from .completion import previewed
-from .options import Json, Settings, settings
+from .options import Json, Settings, settings, token_for
 from .output import put, put_json, say
 from .picture import Show, put_picture, wants_show
 
@@ -67,7 +67,7 @@ def preview(
 def _fetch(chosen: Settings, found: list[Preview], dest: Path, json: bool) -> set[str]:
     """Fetch what is not here yet; say and return what could not be had."""
     from catalog.previews import selecting
-    from catalog.sync import find_token, sync
+    from catalog.sync import sync
     from catalog.sync.selection import Selection
 
     from .progress import sync_progress
@@ -75,7 +75,7 @@ def _fetch(chosen: Settings, found: list[Preview], dest: Path, json: bool) -> se
     with sync_progress(chosen.verbosity < 0 or json) as shown:
         report = sync(
             chosen.database, Selection(sql=selecting(found)), server=chosen.server, dest=dest,
-            token=find_token(), on_event=shown,
+            token=token_for(chosen), on_event=shown,
         )  # fmt: skip
     for failure in report.failures:
         say(f"mastlake: {failure.filename or 'not tried'}: {failure.reason}")

@@ -34,13 +34,19 @@ def script(
     json: Json = False,
 ) -> None:
     """Write a bash script that fetches the same files with curl, for a machine without mastlake."""
-    from catalog.errors import DiskError
+    from catalog.errors import DiskError, UsageError
     from catalog.sync import script as written
+    from catalog.sync.tokens import MAST, origin
 
     chosen = settings(context)
     wanted = selection(
         name, types, levels, subgroups, dataproducts, extensions, sql=sql, guide_stars=guide_stars, max_size=max_size
     )
+    if not chosen.server_is_chosen and origin(chosen.server) != MAST:
+        raise UsageError(
+            f"mastlake.toml names the server {chosen.server}, to which the script would send your token; "
+            f"name it yourself: mastlake --server {chosen.server} script ..."
+        )
     text = written(chosen.database, wanted, server=chosen.server, template=template)
     if output is None:
         put_json({"script": text}) if json else typer.echo(text, nl=False)

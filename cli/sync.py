@@ -10,7 +10,18 @@ import typer
 
 from catalog.readable import plural, size
 
-from .options import Dataproducts, Extensions, Json, Levels, SearchName, Subgroups, Types, destination, settings
+from .options import (
+    Dataproducts,
+    Extensions,
+    Json,
+    Levels,
+    SearchName,
+    Subgroups,
+    Types,
+    destination,
+    settings,
+    token_for,
+)
 from .output import put_json, put_table, say
 from .progress import sync_progress
 from .selecting import GuideStars, MaxSize, Sql, Template, bytes_of, selection
@@ -50,7 +61,7 @@ def sync(
     json: Json = False,
 ) -> None:
     """Fetch what is selected and not on disk yet, or no longer the archive's version; prove every byte."""
-    from catalog.sync import find_token, make_plan
+    from catalog.sync import make_plan
     from catalog.sync import sync as run_sync
 
     chosen = settings(context)
@@ -58,7 +69,7 @@ def sync(
         name, types, levels, subgroups, dataproducts, extensions,
         sql=sql, guide_stars=guide_stars, max_size=max_size, with_inputs=with_inputs,
     )  # fmt: skip
-    token = find_token()
+    token = token_for(chosen)
     if dry_run:
         plan = make_plan(chosen.database, wanted, dest=dest, template=template, has_token=token is not None)
         put_json(plan.as_dict()) if json else _show(plan, chosen.verbosity)

@@ -21,8 +21,7 @@ import requests
 
 with warnings.catch_warnings():  # astroquery's imports warn about other packages
     warnings.simplefilter("ignore")
-    from astroquery import log
-    from astroquery.exceptions import InvalidQueryError, LoginError
+    from astroquery.exceptions import InvalidQueryError
     from astroquery.mast import ObservationsClass
     from astroquery.mast.discovery_portal import PortalAPI
 
@@ -275,16 +274,14 @@ class MastArchive:
         Raises
         ------
         Refused
-            If MAST does not accept it.
+            If MAST does not accept it, or sends us elsewhere.
+        Garbled
+            If the answer says neither.
         """
-        auth = self._observations._auth_obj
-        auth.SESSION_INFO_URL = f"{self.server}/whoami"
-        try:
-            with _faults_told_apart(auth.SESSION_INFO_URL), _unheard():
-                auth.login(token)
-                return str(auth.session_info().get("attrib", {}).get("display_name", "unknown"))
-        except LoginError:
-            raise Refused("MAST does not accept this token; make a new one at https://auth.mast.stsci.edu") from None
+        from catalog.archive.whoami import whoami
+
+        with _faults_told_apart(f"{self.server}/whoami"):
+            return whoami(self.server, token, self.waiting.timeouts())
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -313,14 +310,3 @@ class MastArchive:
             self._threads.observations = observations
             self._portals.append(portal)
         return self._threads.observations
-
-
-@contextmanager
-def _unheard() -> Iterator[None]:
-    """Keep astroquery from telling how it goes: it does so on stdout, among the data."""
-    level = log.level
-    log.setLevel("WARNING")
-    try:
-        yield
-    finally:
-        log.setLevel(level)

@@ -1,12 +1,28 @@
-"""The MAST token: where it is found. It is handed to the download client and to nothing else."""
+"""The MAST token: where it is found and kept, and which server it is for.
+
+A token is found in the environment, or where ``login`` kept it for one server: in a file that its owner alone can read,
+or in the system's keyring. It is handed to the download client, and to nothing else. A server that the user did not
+name gets none but the one that ``login`` kept for it; see `find_token`.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+import stat
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from catalog.errors import DiskError, UsageError
 
 VARIABLE = "MAST_API_TOKEN"
+MAST = "https://mast.stsci.edu"
 SERVICE = "astroquery:mast.stsci.edu.token"
 USER = "masttoken"
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+"""What can stand behind a scheme in an Authorization header (token68 of RFC 9110, section 11.2)."""
+_SCHEME = re.compile(r"(?:token|bearer)\s+", re.IGNORECASE)
 
 
 class Token:
@@ -27,42 +43,171 @@ class Token:
         raise TypeError("a token is not written anywhere")
 
 
-def find_token() -> Token | None:
-    """Look in the environment, then in the system's keyring, where astroquery keeps it as well.
+def origin(server: str) -> str:
+    """Return a server's scheme, host and port, in one spelling.
+
+    Examples
+    --------
+    >>> origin("https://MAST.stsci.edu:443/"), origin("http://127.0.0.1:8080/x")
+    ('https://mast.stsci.edu', 'http://127.0.0.1:8080')
+    """
+    try:
+        parts = urlsplit(server)
+        port = parts.port
+    except ValueError as error:
+        raise UsageError(f"{server!r} is no address of a server; write it like {MAST}") from error
+    usual = {"https": 443, "http": 80}.get(parts.scheme)
+    host = parts.hostname or ""
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None and port != usual else "")
+
+
+def cleaned(secret: str, where: str) -> str:
+    r"""Return a token as it is sent: without spaces around it, and without the scheme that it was copied with.
+
+    Parameters
+    ----------
+    secret : str
+        As it was given.
+    where : str
+        Where it comes from, for the message.
+
+    Raises
+    ------
+    UsageError
+        If no header can carry it; the message does not show it.
+
+    Examples
+    --------
+    >>> cleaned(" token abc123\n", "the pipe")
+    'abc123'
+    """
+    text = _SCHEME.sub("", secret.strip(), count=1).strip()
+    if not _TOKEN.fullmatch(text):
+        odd = next((at for at, one in enumerate(text) if not _TOKEN.match(one)), len(text))
+        raise UsageError(
+            f"the token from {where} cannot be sent: its character {odd + 1} is none that a token has; copy it again"
+        )
+    return text
+
+
+def find_token(server: str = MAST, chosen: bool = True) -> Token | None:
+    """Look for the token that a server is to get.
+
+    Parameters
+    ----------
+    server : str
+        The archive's address.
+    chosen : bool
+        Whether the user named it, on the command line, in the environment or in settings of their own. Another server
+        than MAST, which only a file that came with a folder names, gets no token but one that was kept for it.
 
     Returns
     -------
     Token or None
-        None where there is none, or where the keyring cannot be asked.
+        None where there is none for this server.
+
+    Raises
+    ------
+    UsageError
+        If the token cannot be sent.
+    DiskError
+        If others can read the file that keeps it.
     """
-    secret = os.environ.get(VARIABLE) or _from_keyring()
-    return Token(secret) if secret and usable(secret) else None
+    theirs = origin(server)
+    chosen = chosen or theirs == MAST
+    if chosen and (given := os.environ.get(VARIABLE, "").strip()):
+        return Token(cleaned(given, VARIABLE))
+    for kept_for in dict.fromkeys((theirs, MAST) if chosen else (theirs,)):
+        if secret := _from_file(kept_for) or _from_keyring(kept_for):
+            return Token(cleaned(secret, "login"))
+    return None
 
 
-def usable(secret: str) -> bool:
-    """Whether a text can be sent as a token at all."""
-    return bool(secret.strip()) and secret.strip().isascii() and secret.strip().isprintable()
+def withheld(server: str, chosen: bool) -> bool:
+    """Say whether there is a token that a server does not get because the user did not name the server."""
+    return not chosen and find_token(server, chosen) is None and find_token(server) is not None
 
 
-def _from_keyring() -> str | None:
+def _entry(kept_for: str) -> str:
+    """Return the keyring's name of a server; MAST's is astroquery's, so that either finds the other's token."""
+    return SERVICE if kept_for == MAST else f"mastlake:{kept_for}"
+
+
+def _from_keyring(kept_for: str) -> str | None:
     import keyring
     import keyring.errors
 
     try:
-        secret = keyring.get_password(SERVICE, USER)
+        secret = keyring.get_password(_entry(kept_for), USER)
     except (keyring.errors.KeyringError, RuntimeError, OSError):
         return None
     return str(secret) if secret else None
 
 
-def keep_token(secret: str) -> None:
-    """Store a token in the system's keyring, for this tool and for astroquery.
+def keep_token(secret: str, server: str = MAST) -> bool:
+    """Store a token in the system's keyring, for one server; that of MAST also serves astroquery.
+
+    Returns
+    -------
+    bool
+        False where there is no keyring that keeps it.
+    """
+    import keyring
+    import keyring.errors
+
+    kept_for = origin(server)
+    try:
+        keyring.set_password(_entry(kept_for), USER, secret)
+        if keyring.get_password(_entry(kept_for), USER) != secret:  # the null backend keeps nothing
+            return False
+    except (keyring.errors.KeyringError, RuntimeError, OSError):
+        return False
+    token_file(kept_for).unlink(missing_ok=True)
+    return True
+
+
+def token_file(server: str) -> Path:
+    """Return the file that keeps the token of one server; it need not be there."""
+    from catalog.trust import user_folder
+
+    return user_folder() / "tokens" / quote(origin(server), safe="")
+
+
+def keep_in_file(secret: str, server: str = MAST) -> Path:
+    """Write a token to a file that its owner alone can read, and return the file.
 
     Raises
     ------
-    keyring.errors.KeyringError
-        Where there is no keyring.
+    DiskError
+        If it cannot be written.
     """
-    import keyring
+    path = token_file(server)
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        partial.unlink(missing_ok=True)
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(f"{secret}\n")
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise DiskError(f"cannot write {path}: {error.strerror}") from error
+    return path
 
-    keyring.set_password(SERVICE, USER, secret.strip())
+
+def _from_file(kept_for: str) -> str | None:
+    path = token_file(kept_for)
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DiskError(f"cannot read {path}: {error.strerror}") from error
+    with os.fdopen(handle, encoding="ascii", errors="replace") as file:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & 0o077:
+            raise DiskError(f"others can read {path}, so its token is not used; run: chmod 600 '{path}'")
+        return file.read(10_000)

@@ -1,0 +1,92 @@
+"""Ask the archive whom it takes the bearer of a token for.
+
+The token is sent to one address and nowhere else: a redirect is not followed, whatever it leads to.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+import requests
+
+from catalog.errors import Garbled, Refused
+
+_MOST_BYTES = 1 << 20
+_NO = (401, 403)
+
+
+def whoami(server: str, token: str, timeouts: tuple[float, float]) -> str:
+    """Check a token, and return the name of its bearer.
+
+    Parameters
+    ----------
+    server : str
+        The archive's address.
+    token : str
+        Text that a header can carry; see `catalog.sync.tokens.cleaned`.
+    timeouts : tuple of float
+        Seconds until a connection stands, and between two pieces of the answer.
+
+    Raises
+    ------
+    Refused
+        If the archive does not accept the token, or sends us elsewhere.
+    Garbled
+        If the answer says neither yes nor no.
+    requests.RequestException
+        If there is no answer.
+    """
+    address = f"{server}/whoami"
+    with requests.get(
+        address,
+        headers={"Accept": "application/json", "Cookie": f"mast_token={token}"},
+        auth=_unchanged,
+        allow_redirects=False,
+        stream=True,
+        timeout=timeouts,
+    ) as response:
+        if response.is_redirect or response.is_permanent_redirect:
+            raise Refused(_sent_elsewhere(address, response.headers.get("Location", "")))
+        if response.status_code in _NO:
+            raise Refused("MAST does not accept this token; make a new one at https://auth.mast.stsci.edu")
+        response.raise_for_status()
+        return _bearer(_beginning(response), urlsplit(server).hostname or server)
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Take the place of the user's ~/.netrc, whose passwords are not meant for the archive."""
+    return request
+
+
+def _beginning(response: requests.Response) -> bytes:
+    found = b""
+    for piece in response.iter_content(1 << 16):
+        found += piece
+        if len(found) > _MOST_BYTES:
+            break
+    return found
+
+
+def _sent_elsewhere(address: str, location: str) -> str:
+    target = urlsplit(urljoin(address, location))
+    where = "".join(one if one.isprintable() else "?" for one in f"{target.scheme}://{target.hostname or ''}")
+    return (
+        f"{urlsplit(address).hostname} sends a login on to {where}; the token was not sent there. "
+        "If that is where you mean to log in, name it with --server"
+    )
+
+
+def _bearer(body: bytes, host: str) -> str:
+    try:
+        told = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        told = None
+    if not isinstance(told, dict) or not isinstance(told.get("anon"), bool):
+        raise Garbled(f"{host} does not answer a login as MAST does; check --server")
+    if told["anon"]:
+        raise Refused("MAST does not accept this token; make a new one at https://auth.mast.stsci.edu")
+    attributes = told.get("attrib")
+    name = attributes.get("display_name") if isinstance(attributes, dict) else None
+    shown = name if isinstance(name, str) and name.strip() else "an unnamed bearer"
+    return "".join(one if one.isprintable() else "?" for one in shown)[:200]
