@@ -9,8 +9,8 @@ from typing import Any
 from astropy.io import fits
 from astropy.io.fits.card import Undefined
 
+from catalog.fits.blocks import Header
 from catalog.headers.batch import Cards, read_cards
-from catalog.headers.scan import Header
 
 BLOCK = 2880
 UNREADABLE = object()

@@ -23,8 +23,8 @@ from types import FrameType
 
 from astropy.io import fits
 
+from catalog.fits.scan import scan_file
 from catalog.headers.extract import extract
-from catalog.headers.scan import scan_file
 from tests.fits_samples import FORMS, assert_same, extension, mutated, padded, primary, read_ours, read_reference
 
 _FORMS = [form.encode("latin1") for form in FORMS]

@@ -18,11 +18,11 @@ from astropy.io import fits
 from hypothesis import example, given, settings
 
 from catalog.errors import DiskError
+from catalog.fits.blocks import padded as whole_blocks
+from catalog.fits.scan import scan_file
 from catalog.headers import FileMoved, IndexReport, index_folders
 from catalog.headers.extract import extract
 from catalog.headers.pool import extract_all
-from catalog.headers.scan import padded as whole_blocks
-from catalog.headers.scan import scan_file
 from catalog.store.database import Database
 from catalog.store.schema import make_views
 from tests.fits_samples import FORMS, assert_same, block, extension, padded, primary, read_ours, read_reference, sample
@@ -436,7 +436,7 @@ def test_a_slow_disk_is_asked_for_many_files_at_once(folder, monkeypatch):
         waiting[0] -= 1
         return quick(*arguments)
 
-    monkeypatch.setattr("catalog.headers.scan.os.pread", slow)
+    monkeypatch.setattr("catalog.fits.scan.os.pread", slow)
     read = extract([str(path) for path in paths], ["NINTS"])
     assert most[0] > 4
     assert read.keywords.texts.to_pylist() == [str(n) for n in range(40)]
@@ -449,7 +449,7 @@ def test_a_file_that_cannot_be_opened_fails_and_is_tried_again(folder, database,
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr("catalog.headers.scan.os.open", refuse)
+        patch.setattr("catalog.fits.scan.os.open", refuse)
         report = index_folders(database, [folder])
     assert counts(report) == (1, 0, 0, 0, 1)
     assert report.failures[0].reason == "Permission denied"

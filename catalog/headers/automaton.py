@@ -2,7 +2,7 @@
 
 A small automaton steps over the 70 columns behind the keyword, through all cards at once: one table look-up a
 column tells strings from numbers, booleans and undefined values, and where value and comment begin and end. What
-it does not accept with certainty is left to `catalog.headers.cards`.
+it does not accept with certainty is left to `catalog.fits.cards`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from catalog.headers.cards import CARD_SIZE, Kind
+from catalog.fits.blocks import CARD_SIZE
+from catalog.fits.cards import Kind
 
 _FIRST = 10  # the column after the value indicator
 _DIGITS = "0123456789"
@@ -91,7 +92,7 @@ class Readings:
     Attributes
     ----------
     kind : ndarray of uint8, shape (cards,)
-        Index into `KINDS`; 255 where the card is left to `catalog.headers.cards`.
+        Index into `KINDS`; 255 where the card is left to `catalog.fits.cards`.
     text : pyarrow.StringArray, length cards
         The value; null where undefined or not read.
     comment_at : ndarray of uint8, shape (cards,)

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from catalog.fits.blocks import CARD_SIZE, Finding, Header, Scan
+from catalog.fits.cards import CONTINUE, Card, read_card
 from catalog.headers import automaton
-from catalog.headers.cards import CARD_SIZE, CONTINUE, Card, read_card
-from catalog.headers.scan import Finding, Header, Scan
 
 Label = tuple[str, str, str]
 """What stands around a value: keyword, kind, comment."""

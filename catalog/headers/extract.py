@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from catalog.fits.blocks import CARD_SIZE, Finding, Header, Scan
+from catalog.fits.cards import read_card
+from catalog.fits.scan import scan_file
 from catalog.headers.batch import Cards, read_cards, repeated_mandatory, scans_of, unreadable_findings
-from catalog.headers.cards import CARD_SIZE, read_card
-from catalog.headers.scan import Finding, Header, Scan, scan_file
 
 _OF_HDU = ("XTENSION", "EXTNAME", "EXTVER", "BITPIX", "ZIMAGE", "GROUPS")
 _SCIENCE = "SCI"

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from astropy.io import fits
 
+from catalog.fits.scan import scan_file
 from catalog.headers.pool import available_processes
-from catalog.headers.scan import scan_file
 from tests.benchmarks.exposures import make_templates, write_exposures
 
 ROUNDS = 3

@@ -15,7 +15,8 @@ import warnings
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-CARD_SIZE = 80
+from catalog.fits.blocks import CARD_SIZE
+
 CONTINUE = b"CONTINUE"
 
 Kind = Literal["text", "boolean", "integer", "number", "complex", "undefined", "commentary", "unreadable"]

@@ -1,5 +1,7 @@
 """Read headers that are not as the standard wants them, by the rules that astropy follows.
 
+What is wrong with their mandatory keywords is said by `catalog.fits.mandatory`.
+
 astropy first tries a quick reading: whole blocks of ASCII up to an exact END card, where the last of several
 equal keywords counts. If that fails it reads again: bytes that are not ASCII become question marks, anything that
 begins with END and cannot be a longer keyword ends the header, and the first of equal keywords counts.
@@ -10,15 +12,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from catalog.headers.cards import CARD_SIZE, CONTINUE, Card, read_card
-from catalog.headers.scan import BLOCK, HEADER_LIMIT, Finding, Header, Scan, Source, as_ascii, find_end, padded
+from catalog.fits.blocks import (
+    BLOCK,
+    CARD_SIZE,
+    HEADER_LIMIT,
+    LARGEST,
+    Finding,
+    Header,
+    Scan,
+    Source,
+    as_ascii,
+    find_end,
+    padded,
+)  # fmt: skip
+from catalog.fits.cards import CONTINUE
+from catalog.fits.mandatory import MOST_AXES, Row, Value, faults
 
 _KEYWORD_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 _SIGNATURE = b"SIMPLE"
 _INDICATOR = b"= "
-_MOST_AXES = 999
-
-Value = bool | int | float | str | None
+_MANDATORY = ("SIMPLE", "XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "GROUPS", "TFIELDS", "TFORM")
 
 
 class _Blocks(NamedTuple):
@@ -88,18 +101,18 @@ def _header(source: Source, at: int, blocks: _Blocks, found: Scan) -> Header:
     hdu = len(found.headers)
     if not blocks.quick:
         found.findings.append(Finding(hdu, at, _why_not_quick(source, at, blocks), source.ends_by(blocks.stop - 1)))
-    if at and not blocks.cards.startswith(b"XTENSION"):
-        found.findings.append(Finding(hdu, at, "the extension does not begin with XTENSION", False))
-    values = _mandatory(blocks)
+    rows = _rows(blocks)
+    told = [Finding(hdu, at + CARD_SIZE * one.row, one.reason, one.harm) for one in faults(rows, primary=not at)]
+    found.findings += told
+    values = _values(rows, last=blocks.quick)
     try:
         shape = _shape(values)
         data_size = _data_size(values, shape, source, blocks.stop)
     except _Broken as broken:
-        found.findings.append(Finding(hdu, at, f"the size of its data is not known: {broken}", True))
+        if not any(one.harm for one in told):
+            found.findings.append(Finding(hdu, at, f"the size of its data is not known: {broken}", True))
         return Header(at, blocks.cards, blocks.stop, -1, ())
-    if data_size < 0:  # less than a block of nothing is nothing: the next header follows at once
-        found.findings.append(Finding(hdu, at, "the size of its data would be negative", True))
-    return Header(at, blocks.cards, blocks.stop, max(data_size, 0), shape)
+    return Header(at, blocks.cards, blocks.stop, max(data_size, 0), shape)  # a negative size rounds to no blocks
 
 
 def _why_not_quick(source: Source, at: int, blocks: _Blocks) -> str:
@@ -110,15 +123,19 @@ def _why_not_quick(source: Source, at: int, blocks: _Blocks) -> str:
     return "the END card is not blank behind END"
 
 
-def _mandatory(blocks: _Blocks) -> dict[str, Value]:
-    """Values of the keywords that say how large the data are; of equal ones the one that astropy takes."""
-    values: dict[str, Value] = {}
-    for keyword, image in _images(blocks):
-        if keyword.startswith(("SIMPLE", "XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "GROUPS")) and (
-            blocks.quick or keyword not in values
-        ):
-            values[keyword] = value_of(read_card(image))
-    return values
+def _rows(blocks: _Blocks) -> list[Row]:
+    """Return the cards that may be mandatory, and which rows of the header they are."""
+    return [
+        Row(number, keyword, image)
+        for number, (keyword, image) in enumerate(_images(blocks))
+        if keyword.startswith(_MANDATORY) or not number
+    ]
+
+
+def _values(rows: list[Row], last: bool) -> dict[str, Value]:
+    """Return the values by keyword; of equal keywords that of the one that astropy takes, the last or the first."""
+    ordered = rows if last else rows[::-1]
+    return {one.keyword: one.value for one in ordered}
 
 
 def _images(blocks: _Blocks) -> Iterator[tuple[str, bytes]]:
@@ -143,33 +160,18 @@ def _patient_keyword(image: bytes) -> str:
     return first[: max(image.find(_INDICATOR, 0, 10), 0)].strip()
 
 
-def value_of(card: Card) -> Value:
-    """Return the value of a card as Python has it; None where it is undefined or cannot be read.
-
-    Examples
-    --------
-    >>> value_of(Card("NAXIS", "integer", "2", ""))
-    2
-    """
-    if card.text is None or card.kind in ("unreadable", "complex"):
-        return None
-    if card.kind == "boolean":
-        return card.text == "T"
-    return int(card.text) if card.kind == "integer" else float(card.text) if card.kind == "number" else card.text
-
-
 def _whole(values: dict[str, Value], keyword: str, default: int | None = None) -> int:
     value = values.get(keyword, default)
-    if keyword not in values and default is None:
-        raise _Broken(f"{keyword} is missing")
     if not isinstance(value, int):
         raise _Broken(f"{keyword} is not a whole number")
+    if abs(value) > LARGEST:
+        raise _Broken(f"{keyword} is beyond 64 bits")
     return int(value)
 
 
 def _shape(values: dict[str, Value]) -> tuple[int, ...]:
     naxis = _whole(values, "NAXIS", 0)
-    if naxis > _MOST_AXES:
+    if naxis > MOST_AXES:
         raise _Broken(f"NAXIS is {naxis}")
     return tuple(_whole(values, f"NAXIS{number}") for number in range(naxis, 0, -1))
 
@@ -187,6 +189,8 @@ def _data_size(values: dict[str, Value], shape: tuple[int, ...], source: Source,
     size = abs(_whole(values, "BITPIX")) * groups * (parameters + elements) // 8
     if padded(size) < 0:
         raise _Broken("it would be negative")
+    if data_at + padded(size) > LARGEST:
+        raise _Broken("it is beyond 64 bits")
     return size
 
 

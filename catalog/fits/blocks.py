@@ -1,0 +1,143 @@
+"""Blocks of FITS files, whatever is in them: what a scan finds, and where its bytes come from.
+
+FITS standard 4.0, section 3 (blocks) and section 4.1 (cards).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+BLOCK = 2880
+CARD_SIZE = 80
+END = b"END".ljust(CARD_SIZE)
+HEADER_LIMIT = 1 << 26
+"""No header is longer; what looks like one is broken."""
+LARGEST = (1 << 63) - 1
+"""The largest size, length or offset that a file, or a row of the catalog, can have."""
+
+_FIRST_READ = 16 * BLOCK
+_NEXT_READ = 4 * BLOCK
+_QUESTION = bytes.maketrans(bytes(range(128, 256)), b"?" * 128)  # as astropy replaces what is not ASCII
+
+
+class Finding(NamedTuple):
+    """Something in a file that is not as the standard has it.
+
+    Attributes
+    ----------
+    hdu : int
+        Counted from 0.
+    byte : int
+        Where in the (uncompressed) file.
+    reason : str
+        One line.
+    harm : bool
+        The file's bytes are incomplete or no FITS structure.
+    """
+
+    hdu: int
+    byte: int
+    reason: str
+    harm: bool
+
+
+class Header(NamedTuple):
+    """The header of one HDU.
+
+    Attributes
+    ----------
+    at : int
+        Its first byte.
+    cards : bytes
+        Its cards, 80 bytes each, without END.
+    data_at : int
+        First byte of the data.
+    data_size : int
+        Bytes of data, without padding; -1 where it is not known.
+    shape : tuple of int
+        Length of the axes, the fastest last.
+    """
+
+    at: int
+    cards: bytes
+    data_at: int
+    data_size: int
+    shape: tuple[int, ...]
+
+
+@dataclass
+class Scan:
+    """What was read of one file: headers as far as they go, and findings."""
+
+    headers: list[Header] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Source(Protocol):
+    """Bytes that are read from front to back, with leaps."""
+
+    def read(self, at: int, size: int) -> bytes:
+        """Return ``size`` bytes from ``at`` on, or as many as there are."""
+
+    def ahead(self, at: int) -> tuple[bytes, int]:
+        """Return bytes, and where in them ``at`` is; a block from there on, and whatever more is at hand."""
+
+    def ends_by(self, at: int) -> bool:
+        """Tell whether there is nothing at ``at``."""
+
+    def length(self) -> int:
+        """Return how many bytes there are, reading to the end if it must be."""
+
+
+class Plain:
+    """An open file; one read brings in the blocks around the place asked for."""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self._descriptor = descriptor
+        self._size = size
+        self._at = 0
+        self._window = os.pread(descriptor, _FIRST_READ, 0)
+
+    def read(self, at: int, size: int) -> bytes:
+        """Return ``size`` bytes from ``at`` on, or as many as there are."""
+        begin = at - self._at
+        if begin < 0 or begin + size > len(self._window):
+            self._at, begin = at, 0
+            self._window = os.pread(self._descriptor, max(size, _NEXT_READ), at)
+        return self._window[begin : begin + size]
+
+    def ahead(self, at: int) -> tuple[bytes, int]:
+        """Return bytes, and where in them ``at`` is; a block from there on, and whatever more is at hand."""
+        begin = at - self._at
+        if begin < 0 or begin + BLOCK > len(self._window):
+            self._at, begin = at, 0
+            self._window = os.pread(self._descriptor, _NEXT_READ, at)
+        return self._window, begin
+
+    def ends_by(self, at: int) -> bool:
+        """Tell whether there is nothing at ``at``."""
+        return at >= self._size
+
+    def length(self) -> int:
+        """Return how many bytes there are."""
+        return self._size
+
+
+def padded(size: int) -> int:
+    """Round up to whole blocks."""
+    return (size + BLOCK - 1) // BLOCK * BLOCK
+
+
+def find_end(ahead: bytes, begin: int = 0) -> int:
+    """Return where the END card of a header stands that begins at ``begin``, or -1."""
+    end = ahead.find(END, begin)
+    while end >= 0 and (end - begin) % 80:
+        end = ahead.find(END, end + 1)
+    return end
+
+
+def as_ascii(block: bytes) -> bytes:
+    """Return the block with a question mark for every byte that is not ASCII, as astropy reads it."""
+    return block if block.isascii() else block.translate(_QUESTION)

@@ -1,0 +1,216 @@
+"""Judge the mandatory keywords of a header by the standard.
+
+A fault does harm where the header does not tell what the data are and where they end, or where two of its cards say
+so differently. Other faults are sloppy: the file is read the same way by everybody.
+
+References
+----------
+FITS standard 4.0, section 4.4.1 (primary header), 4.4.1.2 (conforming extensions), 6 (random groups), and 7.1 to 7.3
+(IMAGE, TABLE and BINTABLE).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from catalog.fits.blocks import LARGEST
+from catalog.fits.cards import Card, read_card
+
+MOST_AXES = 999
+_BITPIX = (8, 16, 32, 64, -32, -64)
+_TABLES = ("TABLE", "BINTABLE", "A3DTABLE")
+_FIXED_NUMBER = re.compile(rb"[A-Z0-9 ]{8}= +[+-]?[0-9]+")
+_FIXED_TEXT = re.compile(rb"[A-Z0-9 ]{8}= '[ -&(-~]{8,}' *(/|$)")
+
+Value = bool | int | float | str | None
+
+
+class Row(NamedTuple):
+    """One card of a header: which row it is, its keyword as astropy has it, and its 80 bytes."""
+
+    number: int
+    keyword: str
+    image: bytes
+
+    @property
+    def value(self) -> Value:
+        """What it says; None where it is undefined or cannot be read."""
+        return value_of(read_card(self.image))
+
+
+class Fault(NamedTuple):
+    """Something wrong with a header, and the row where it is."""
+
+    row: int
+    reason: str
+    harm: bool
+
+
+def value_of(card: Card) -> Value:
+    """Return the value of a card as Python has it; None where it is undefined or cannot be read.
+
+    Examples
+    --------
+    >>> value_of(Card("NAXIS", "integer", "2", ""))
+    2
+    """
+    if card.text is None or card.kind in ("unreadable", "complex"):
+        return None
+    if card.kind == "boolean":
+        return card.text == "T"
+    return int(card.text) if card.kind == "integer" else float(card.text) if card.kind == "number" else card.text
+
+
+def faults(rows: list[Row], primary: bool) -> list[Fault]:
+    """Return what is wrong with the mandatory keywords of a header.
+
+    Parameters
+    ----------
+    rows : list of Row
+        At least its first card, and all whose keyword may be mandatory.
+    primary : bool
+        Whether it is the first header of its file.
+    """
+    first = {one.keyword: one for one in reversed(rows)}
+    told = list(_start(rows[0] if rows else None, first, primary))
+    told += _sizes(first)
+    kind = _kind(first)
+    naxis = _whole(first, "NAXIS")
+    groups = primary and bool(naxis) and ("PCOUNT" in first or "GCOUNT" in first)
+    if not primary or groups:
+        told += _counts(first, kind, primary)
+    if kind in _TABLES:
+        told += _table(first, kind)
+    expected = _expected(naxis or 0, kind, primary)
+    told += _order(first, expected)
+    told += _form(first, expected)
+    told += _repeats(rows, {*expected, "PCOUNT", "GCOUNT", "GROUPS"} if groups else set(expected))
+    return sorted(told)
+
+
+def _kind(first: dict[str, Row]) -> str:
+    value = first["XTENSION"].value if "XTENSION" in first and "SIMPLE" not in first else ""
+    return value.rstrip() if isinstance(value, str) else ""
+
+
+def _whole(first: dict[str, Row], keyword: str) -> int | None:
+    """Return the whole number that a keyword has, None where it is missing or has another value."""
+    value = first[keyword].value if keyword in first else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _start(start: Row | None, first: dict[str, Row], primary: bool) -> Iterator[Fault]:
+    word = "SIMPLE" if primary else "XTENSION"
+    if start is None or start.keyword != word:
+        if not primary:
+            yield Fault(0, "the extension does not begin with XTENSION", True)
+        return
+    value = start.value
+    if primary and value is not True:
+        said = "by its own word, the file does not conform to the standard" if value is False else "it must be T"
+        yield Fault(0, f"SIMPLE is {'F' if value is False else 'neither T nor F'}: {said}", True)
+    if not primary and not (isinstance(value, str) and value.strip()):
+        yield Fault(0, "XTENSION does not say what the extension is", True)
+
+
+def _sizes(first: dict[str, Row]) -> Iterator[Fault]:
+    """Check the keywords that tell the size and the type of the data."""
+    yield from _number(first, "BITPIX")
+    bitpix = _whole(first, "BITPIX")
+    if bitpix is not None and bitpix not in _BITPIX:
+        yield Fault(first["BITPIX"].number, f"BITPIX is {bitpix}, which is none of 8, 16, 32, 64, -32, -64", True)
+    yield from _number(first, "NAXIS", least=0, most=MOST_AXES)
+    naxis = _whole(first, "NAXIS") or 0
+    for number in range(1, naxis + 1 if naxis <= MOST_AXES else 1):
+        yield from _number(first, f"NAXIS{number}", least=0)
+
+
+def _number(first: dict[str, Row], keyword: str, least: int | None = None, most: int = LARGEST) -> Iterator[Fault]:
+    """Check that a keyword is there, and has a whole number within limits."""
+    if keyword not in first:
+        yield Fault(0, f"{keyword} is missing", True)
+        return
+    row, value = first[keyword].number, _whole(first, keyword)
+    if value is None:
+        yield Fault(row, f"{keyword} is not a whole number", True)
+    elif least is not None and value < least:
+        yield Fault(row, f"{keyword} is negative", True)
+    elif abs(value) > most:
+        yield Fault(
+            row, f"{keyword} is {value}, " + (f"more than {most}" if most < LARGEST else "beyond 64 bits"), True
+        )
+
+
+def _counts(first: dict[str, Row], kind: str, primary: bool) -> Iterator[Fault]:
+    """Check PCOUNT and GCOUNT, which extensions and random groups must have."""
+    for keyword, usual in (("PCOUNT", 0), ("GCOUNT", 1)):
+        if keyword not in first:
+            yield Fault(0, f"{keyword} is missing; it is taken to be {usual}", False)
+            continue
+        yield from _number(first, keyword, least=0)
+        value = _whole(first, keyword)
+        fixed = not primary and (kind in ("IMAGE", "TABLE") or (kind == "BINTABLE" and keyword == "GCOUNT"))
+        if fixed and value is not None and 0 <= value != usual:
+            yield Fault(first[keyword].number, f"{keyword} is {value}; in {kind} it must be {usual}", False)
+
+
+def _table(first: dict[str, Row], kind: str) -> Iterator[Fault]:
+    """Check what only tables have."""
+    for keyword, must in (("BITPIX", 8), ("NAXIS", 2)):
+        value = _whole(first, keyword)
+        if value is not None and value != must:
+            yield Fault(first[keyword].number, f"{keyword} is {value}; in {kind} it must be {must}", True)
+    yield from _number(first, "TFIELDS", least=0, most=MOST_AXES)
+    fields = _whole(first, "TFIELDS") or 0
+    missing = [number for number in range(1, fields + 1 if fields <= MOST_AXES else 1) if f"TFORM{number}" not in first]
+    if missing:
+        more = f" and {len(missing) - 1} more are" if len(missing) > 1 else " is"
+        yield Fault(first["TFIELDS"].number, f"TFORM{missing[0]}{more} missing", True)
+
+
+def _expected(naxis: int, kind: str, primary: bool) -> list[str]:
+    """Return the mandatory keywords in their order."""
+    axes = [f"NAXIS{number}" for number in range(1, naxis + 1 if naxis <= MOST_AXES else 1)]
+    behind = [] if primary else ["PCOUNT", "GCOUNT", *(["TFIELDS"] if kind in _TABLES else [])]
+    return ["SIMPLE" if primary else "XTENSION", "BITPIX", "NAXIS", *axes, *behind]
+
+
+def _order(first: dict[str, Row], expected: list[str]) -> Iterator[Fault]:
+    rows = [first[keyword].number for keyword in expected if keyword in first]
+    whole = len(rows) == len(expected)
+    if rows != sorted(rows) or (whole and rows[-1] >= len(rows)):
+        yield Fault(0, "the mandatory keywords do not stand first, in their order", False)
+
+
+def _form(first: dict[str, Row], expected: list[str]) -> Iterator[Fault]:
+    for keyword in expected:
+        if keyword in first and not _is_fixed(first[keyword]):
+            yield Fault(first[keyword].number, f"{keyword} is not in fixed format", False)
+
+
+def _is_fixed(row: Row) -> bool:
+    """Tell whether a mandatory card has its value where section 4.2 wants it."""
+    if row.image[:8] != row.keyword.encode("latin1").ljust(8):
+        return False
+    if row.keyword == "XTENSION":
+        return bool(_FIXED_TEXT.match(row.image))
+    if row.image[30:31] not in (b" ", b"/", b""):
+        return False
+    if row.keyword == "SIMPLE":
+        return row.image[8:30].rstrip(b"TF") == b"=".ljust(21)
+    return bool(_FIXED_NUMBER.fullmatch(row.image[:30]))
+
+
+def _repeats(rows: list[Row], mandatory: set[str]) -> Iterator[Fault]:
+    seen: dict[str, Row] = {}
+    for one in rows:
+        if one.keyword not in mandatory:
+            continue
+        before = seen.setdefault(one.keyword, one)
+        if before is not one:
+            differ = before.value != one.value
+            yield Fault(
+                one.number, f"{one.keyword} stands twice" + (", with different values" if differ else ""), differ
+            )

@@ -1,0 +1,52 @@
+"""Is an open file whole FITS: the question of a transfer, answered by the same judge as the header index."""
+
+from __future__ import annotations
+
+import re
+
+from catalog.fits.blocks import Plain
+from catalog.fits.scan import scan, scan_descriptor
+
+_PLAIN_NAME = re.compile(r"\.(fits?|fts)(\.fz)?\Z", re.IGNORECASE)
+_PACKED_NAME = re.compile(r"\.(fits?|fts)\.(gz|bz2|xz|z|zip)\Z", re.IGNORECASE)
+
+
+def is_fits_name(filename: str) -> bool:
+    """Whether a name promises an uncompressed FITS file.
+
+    Examples
+    --------
+    >>> is_fits_name("a.FITS"), is_fits_name("a.fits.fz"), is_fits_name("a.fits.gz")
+    (True, True, False)
+    """
+    return _PLAIN_NAME.search(filename) is not None
+
+
+def is_packed_fits_name(filename: str) -> bool:
+    """Whether a name promises a compressed FITS file.
+
+    Examples
+    --------
+    >>> is_packed_fits_name("a.fits.gz"), is_packed_fits_name("a.FITS.Z"), is_packed_fits_name("a.fits")
+    (True, True, False)
+    """
+    return _PACKED_NAME.search(filename) is not None
+
+
+def fits_problem(file: int, size: int, packed: bool = False) -> str | None:
+    """Read the headers of an open file and say what harm its structure has; None: nothing.
+
+    What is merely sloppy (`catalog.fits.mandatory`) is no problem.
+
+    Parameters
+    ----------
+    file : int
+        A file descriptor that can be read at offsets.
+    size : int
+        How many bytes it has.
+    packed : bool
+        Whether the file is to be compressed; then its stream is read to the end, and proven by its own checksum.
+    """
+    found = scan_descriptor(file, size, careful=True) if packed else scan(Plain(file, size), careful=True)
+    harm = next((one for one in found.findings if one.harm), None)
+    return f"HDU {harm.hdu}, byte {harm.byte}: {harm.reason}" if harm else None
