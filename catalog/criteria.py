@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import csv
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from catalog.caom import observation_column
+from catalog.cone import plain_signs
 from catalog.errors import BadValue, UnknownKeyword
 from catalog.keywords import Keyword, lookup, nearest
-from catalog.mjd import mjd
+from catalog.mjd import iso, mjd, period
 
 UNBOUNDED = 1e15
 """Stands for the open end of a range: MAST ranges have two ends. Larger than any keyword's value."""
@@ -130,7 +130,14 @@ def parse_observation_criterion(text: str) -> Criterion:
         return Criterion(column.name, (), (_range(column, parts[0]),))
     if column.kind == "integer":
         return Criterion(column.name, tuple(level for part in parts for level in _levels(column, part)))
+    if column.name == "proposal_id":
+        parts = [_without_zeros(part) for part in parts]
     return _discrete(column, parts)
+
+
+def _without_zeros(part: str) -> str:
+    """Return a program's number as CAOM has it, which file names fill up with zeros."""
+    return part.lstrip("0") if part.isdigit() and int(part) else part
 
 
 def _levels(column: Keyword, part: str) -> Iterator[int]:
@@ -213,22 +220,32 @@ def _range(keyword: Keyword, part: str) -> Range:
     if not low.strip() and not high.strip():
         raise BadValue(f"{keyword.name}={part}: a range needs at least one end, like 1..5, ..5 or 1..")
     start = _number(keyword, low) if low.strip() else -math.inf
-    end = _number(keyword, high) if high.strip() else math.inf
+    end = _end(keyword, high) if high.strip() else math.inf
     if start > end:
         raise BadValue(f"{keyword.name}={part}: the range ends before it starts")
     return Range(start, end)
 
 
 def _point(keyword: Keyword, part: str) -> Range:
-    """One value is a range of no width; a calendar day is the whole day."""
+    """One value is a range of no width; a calendar day, month or year is the whole of it."""
+    if keyword.kind == "time" and (whole := period(part)) is not None:
+        return Range(whole[0], whole[1] - 1e-8)
     value = _number(keyword, part)
-    is_day = keyword.kind == "time" and re.fullmatch(r"\d{4}-\d{2}-\d{2}", part.strip()) is not None
-    return Range(value, value + 1 - 1e-8 if is_day else value)
+    return Range(value, value)
+
+
+def _end(keyword: Keyword, text: str) -> float:
+    """Read the end of a range; a month or a year is refused, as one cannot see whether it is in the range."""
+    whole = period(text) if keyword.kind == "time" else None
+    if whole is not None and whole[1] - whole[0] > 1:
+        last = iso(whole[1] - 1)[:10]
+        raise BadValue(f"{keyword.name}: a range ends with a day or a time; write ..{iso(whole[0])[:10]} or ..{last}")
+    return _number(keyword, text)
 
 
 def _number(keyword: Keyword, text: str) -> float:
-    word = text.strip()
-    if keyword.kind == "time" and re.match(r"\d{4}-\d", word):
+    word = plain_signs(text).strip()
+    if keyword.kind == "time":
         return mjd(word, keyword.name)
     try:
         value = float(word)
@@ -242,7 +259,6 @@ def _number(keyword: Keyword, text: str) -> float:
 def _wanted(keyword: Keyword) -> str:
     wanted: Mapping[str, str] = {
         "integer": "a whole number or a range like 1..5",
-        "time": "a date like 2022-06-01, a time like 2022-06-01T12:00:00, or an MJD",
     }
     return wanted.get(keyword.kind, "a number or a range like 1.5..2")
 

@@ -9,10 +9,11 @@ from typing import Literal
 import duckdb
 
 from catalog.cone import Cone
-from catalog.criteria import parse_criterion
+from catalog.criteria import Criterion, parse_criterion
 from catalog.errors import BadValue, UnknownKeyword
 from catalog.keywords import SERVICES, nearest
-from catalog.mjd import iso, mjd
+from catalog.mistakes import refuse_contradictions
+from catalog.mjd import iso, moment
 from catalog.places import plain_name, read_cone, read_region
 from catalog.query import Condition, condition, cone
 from catalog.store.database import Database, columns_of
@@ -129,7 +130,9 @@ Columns = Mapping[str, tuple[str, str]]
 
 def _conditions(criteria: Criteria, connection: duckdb.DuckDBPyConnection | None, have: Columns) -> Iterator[Condition]:
     written = [*criteria.written, *([f"program={criteria.program}"] if criteria.program else [])]
-    yield from (_keyword(text, have) for text in written)
+    parsed = [parse_criterion(text) for text in written]
+    refuse_contradictions(parsed)
+    yield from (_keyword(criterion, have) for criterion in parsed)
     if criteria.instrument:
         yield _instrument(criteria.instrument)
     if criteria.target:
@@ -144,14 +147,10 @@ def _conditions(criteria: Criteria, connection: duckdb.DuckDBPyConnection | None
         yield cone(place.ra, place.dec, place.radius)
     if criteria.footprint:
         yield _footprint(read_region(criteria.footprint, connection), connection, have)
-    for option, sign, moment in (("--since", ">=", criteria.since), ("--until", "<", criteria.until)):
-        if moment:
-            _needed(have, option, "date_obs_mjd")
-            yield _time(sign, mjd(moment, option))
+    yield from _times(criteria, have)
 
 
-def _keyword(text: str, have: Columns) -> Condition:
-    criterion = parse_criterion(text)
+def _keyword(criterion: Criterion, have: Columns) -> Condition:
     column = kept_name(FILES, criterion.keyword) if criterion.keyword == "obs_id" else criterion.keyword
     if not have:
         return condition(criterion, column)
@@ -212,5 +211,12 @@ def _footprint(region: str, connection: duckdb.DuckDBPyConnection | None, have: 
     return Condition("footprint IN (FROM footprint_numbers(?))", (region,))
 
 
-def _time(sign: str, moment: float) -> Condition:
-    return Condition(f"date_obs_mjd {sign} ? /* {iso(moment)} */", (moment,))
+def _times(criteria: Criteria, have: Columns) -> Iterator[Condition]:
+    since = moment(criteria.since, "--since") if criteria.since else None
+    until = moment(criteria.until, "--until") if criteria.until else None
+    if since is not None and until is not None and since >= until:
+        raise BadValue(f"--until {criteria.until} is not after --since {criteria.since}")
+    for option, sign, when in (("--since", ">=", since), ("--until", "<", until)):
+        if when is not None:
+            _needed(have, option, "date_obs_mjd")
+            yield Condition(f"date_obs_mjd {sign} ? /* {iso(when)} */", (when,))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import duckdb
 
-from catalog.cone import Cone, is_place, radius_of
+from catalog.cone import DASHES, Cone, is_place, plain_signs, radius_of
 from catalog.errors import BadValue
 from catalog.keywords import nearest
 from catalog.store.database import columns_of, quoted
@@ -41,7 +41,7 @@ def read_cone(text: str, connection: duckdb.DuckDBPyConnection | None = None, op
     >>> read_cone("1.046,-47.361,30m")
     Cone(ra=1.046, dec=-47.361, radius=0.5)
     """
-    name, *others = [part.strip() for part in text.split(",")]
+    name, *others = [part.strip() for part in plain_signs(text).split(",")]
     if not others or not name or not others[-1]:
         raise BadValue(
             f"{option} {text!r} is not RA,DEC,RADIUS like 1.046,-47.361,30s, nor TARGET,RADIUS like WASP-39,30s"
@@ -76,7 +76,7 @@ def read_region(text: str, connection: duckdb.DuckDBPyConnection | None = None, 
     >>> read_region("1.046,-47.361,30m")
     'CIRCLE ICRS 1.046 -47.361 0.5'
     """
-    shape = _SHAPE.fullmatch(text.strip())
+    shape = _SHAPE.fullmatch(plain_signs(text).strip())
     if shape is None:
         cone = read_cone(text, connection, option)
         return f"CIRCLE ICRS {cone.ra:.10g} {cone.dec:.10g} {cone.radius:.10g}"
@@ -111,15 +111,15 @@ def _vector(ra: float, dec: float) -> tuple[float, float, float]:
 
 
 def plain_name(name: str) -> str:
-    """Return a name as names are compared: without spaces, underscores, hyphens and accents, in small letters.
+    """Return a name as names are compared: without spaces, underscores, dashes and accents, in small letters.
 
     Examples
     --------
-    >>> plain_name("WASP-39 b")
-    'wasp39b'
+    >>> plain_name("WASP-39 b"), plain_name("WASP\u201339")
+    ('wasp39b', 'wasp39')
     """
     letters = "".join(c for c in unicodedata.normalize("NFD", name) if not unicodedata.combining(c))
-    return re.sub(r"[\s_-]+", "", letters).lower()
+    return re.sub(rf"[\s_{DASHES}-]+", "", letters).lower()
 
 
 _NAMED = (("files", "targname", "targ_ra", "targ_dec"), ("files", "targprop", "targ_ra", "targ_dec"),

@@ -350,6 +350,8 @@ def _wanted(written: Sequence[str], keywords: Mapping[str, Any], **named: Any) -
     """Tell what `Criteria` names from keywords, and write both as on the command line."""
     given = {name: keywords.get(name) for name in _NAMED} | named
     plain = {name: _written(value) for name, value in given.items() if value is not None}
+    if isinstance(given["cone"], tuple | list):
+        plain["cone"] += "d"
     others = {name: value for name, value in keywords.items() if name not in _NAMED}
     return Criteria((*written, *criteria(others)), **plain)
 

@@ -11,6 +11,7 @@ from catalog.cone import Cone
 from catalog.criteria import Criterion, parse_criterion, parse_observation_criterion
 from catalog.errors import BadValue
 from catalog.keywords import SERVICES, nearest
+from catalog.mistakes import refuse_contradictions, refuse_modeless
 
 CAOM = "Mast.Caom.Filtered"
 CAOM_IN_CONE = "Mast.Caom.Filtered.Position"
@@ -44,7 +45,7 @@ class Search:
     cone: Cone | None = None
 
     @classmethod
-    def parse(cls, name: str, instrument: str, written: Iterable[str]) -> Search:
+    def parse(cls, name: str, instrument: str, written: Iterable[str], *, typed: bool = True) -> Search:
         """Read the criteria of a keyword search, and refuse what the archive would not understand.
 
         Parameters
@@ -54,7 +55,9 @@ class Search:
         instrument : str
             In any case.
         written : iterable of str
-            ``keyword=value``, each keyword once or more (all must hold).
+            ``keyword=value``, all of which must hold.
+        typed : bool
+            Whether a person wrote them just now, so that what can only be a mistake is refused.
 
         Raises
         ------
@@ -72,10 +75,13 @@ class Search:
         if known not in SERVICES:
             raise BadValue(_not_an_instrument(instrument))
         kept = tuple(written)
-        return cls(_checked(name), known, kept, tuple(parse_criterion(text, known) for text in kept))
+        criteria = tuple(parse_criterion(text, known) for text in kept)
+        if typed:
+            refuse_contradictions(criteria)
+        return cls(_checked(name), known, kept, criteria)
 
     @classmethod
-    def observations(cls, name: str, written: Iterable[str], cone: str | None = None) -> Search:
+    def observations(cls, name: str, written: Iterable[str], cone: str | None = None, *, typed: bool = True) -> Search:
         """Read the criteria of an advanced search for observations.
 
         Parameters
@@ -86,6 +92,8 @@ class Search:
             ``column=value``, each column once; without one for ``obs_collection``, JWST's are meant.
         cone : str, optional
             ``RA,DEC,RADIUS``.
+        typed : bool
+            Whether a person wrote them just now, so that what can only be a mistake is refused.
 
         Raises
         ------
@@ -107,6 +115,8 @@ class Search:
         for keyword in names:
             if names.count(keyword) > 1:
                 raise BadValue(f"give {keyword} once, with all its values: {keyword}=A,B")
+        if typed:
+            refuse_modeless(criteria)
         if "obs_collection" not in names:
             criteria += (Criterion("obs_collection", ("JWST",)),)
         return cls(_checked(name), None, kept, criteria, Cone.parse(cone) if cone else None)

@@ -11,8 +11,11 @@ from . import completion
 if TYPE_CHECKING:
     from catalog.plots import Chosen
 
-Since = Annotated[str | None, typer.Option(metavar="DATE", help="Observed on this day or later.")]
-Until = Annotated[str | None, typer.Option(metavar="DATE", help="Observed before this moment.")]
+Since = Annotated[
+    str | None,
+    typer.Option(metavar="DATE", help="Observed then or later: 2022-07-01, 2022-07, an MJD, or 7d for days ago."),
+]
+Until = Annotated[str | None, typer.Option(metavar="DATE", help="Observed before this moment, written as for --since.")]
 Program = Annotated[str | None, typer.Option(metavar="1366,2734", help="Numbers of programs.")]
 Investigator = Annotated[str | None, typer.Option("--pi", metavar="NAME", help="A piece of the investigator's name.")]
 Instrument = Annotated[

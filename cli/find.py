@@ -9,6 +9,7 @@ import typer
 
 from . import completion
 from .answering import form_of, put_answer
+from .choosing import Since, Until
 from .options import Criteria, Json, settings
 from .output import put_lines, say
 
@@ -27,7 +28,7 @@ Cone = Annotated[
     str | None,
     typer.Option(
         metavar="RA,DEC,RADIUS",
-        help="The target lies there: degrees or 00:04:11.0,-47:21:40; or TARGET,RADIUS. Radius: 0.5, 30s, 2m, 1d.",
+        help="The target lies there: degrees or 00:04:11.0,-47:21:40; or TARGET,RADIUS. Radius: 30s, 2m, 0.5d.",
     ),
 ]
 Footprint = Annotated[
@@ -48,8 +49,8 @@ def find(
     target: Target = None,
     cone: Cone = None,
     footprint: Footprint = None,
-    since: Annotated[str | None, typer.Option(metavar="DATE", help="Observed on this day or later.")] = None,
-    until: Annotated[str | None, typer.Option(metavar="DATE", help="Observed before this moment.")] = None,
+    since: Since = None,
+    until: Until = None,
     program: Annotated[str | None, typer.Option(metavar="1366,2734", help="Numbers of programs.")] = None,
     pi: Annotated[str | None, typer.Option("--pi", metavar="NAME", help="A piece of the investigator's name.")] = None,
     instrument: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,7 +48,7 @@ def selection(
         dataproducts=listed(dataproducts),
         extensions=listed(extensions),
         guide_stars=guide_stars,
-        max_size=bytes_of(max_size) if max_size else None,
+        max_size=bytes_of(max_size) if max_size is not None else None,
         sql=sql,
         with_inputs=with_inputs,
     )
@@ -62,14 +63,24 @@ def _levels(words: tuple[str, ...]) -> tuple[int, ...]:
         raise BadValue(f"--level takes numbers like 2,3, not {','.join(words)!r}") from None
 
 
-def bytes_of(text: str) -> int:
-    """Read a size like 500M or 2G, in bytes."""
+def bytes_of(text: str, option: str = "--max-size") -> int:
+    """Read a size like 500M or 2G, in bytes.
+
+    Raises
+    ------
+    BadValue
+        For anything else, and for nothing or less.
+
+    Examples
+    --------
+    >>> bytes_of("500M"), bytes_of("1.5 kB")
+    (500000000, 1500)
+    """
     from catalog.errors import BadValue
 
-    word = text.strip().upper().removesuffix("B")
-    factors = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-    factor = factors.get(word[-1:], 1)
-    try:
-        return int(float(word.rstrip("KMGT")) * factor)
-    except ValueError:
-        raise BadValue(f"{text!r} is not a size like 500M or 2G") from None
+    match = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)\s*([KMGT]?)i?B?(/s)?", text.strip(), re.IGNORECASE)
+    factors = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+    count = int(float(match[1]) * factors[match[2].upper()]) if match else 0
+    if count <= 0:
+        raise BadValue(f"{option}: {text!r} is not a size like 500M or 2G")
+    return count

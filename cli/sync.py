@@ -84,7 +84,7 @@ def sync(
             dest=dest,
             template=template,
             jobs=jobs,
-            limit_rate=bytes_of(limit_rate) if limit_rate else None,
+            limit_rate=bytes_of(limit_rate, "--limit-rate") if limit_rate is not None else None,
             token=token,
             source=source,
             current=current,

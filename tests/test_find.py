@@ -213,7 +213,7 @@ class TestCriteria:
     def test_a_catalog_without_sky_says_so(self, database: Database) -> None:
         bare = fill(database, pa.table({"filename": ["a.fits"], "exp_type": ["NIS_SOSS"]}))
         assert found(bare, "exp_type=NIS_SOSS") == {"a.fits"}
-        for criteria in ({"cone": "1,2,3"}, {"footprint": "1,2,3"}, {"since": "2022-01-01"}, {"release": "public"}):
+        for criteria in ({"cone": "1,2,3d"}, {"footprint": "1,2,3d"}, {"since": "2022-01-01"}, {"release": "public"}):
             with pytest.raises(UnknownKeyword, match="no harvested file"):
                 found(bare, **criteria)
         with pytest.raises(UnknownKeyword, match="no harvested file has detector"):
@@ -230,11 +230,12 @@ class TestWrong:
             ({"cone": "1 2 3,4"}, "RA,DEC,RADIUS"),
             ({"cone": "WASP-39"}, "TARGET,RADIUS"),
             ({"cone": "47 Tuc,1m"}, "no harvested target is called '47 Tuc'"),
-            ({"cone": "1,2,0"}, "not a radius"),
+            ({"cone": "1,2,0s"}, "not a radius"),
+            ({"cone": "1,2,0.01"}, "needs a unit: 0.01s, 0.01m or 0.01d"),
             ({"cone": "1,2,-3s"}, "not a radius"),
             ({"cone": "1,2,3 parsec"}, "not a radius"),
-            ({"cone": "1,95,3s"}, "RA,DEC,RADIUS"),
-            ({"cone": "361,5,3s"}, "RA,DEC,RADIUS"),
+            ({"cone": "1,95,3s"}, "from -90 to 90"),
+            ({"cone": "361,5,3s"}, "from 0 to 360"),
             ({"cone": "nan,5,3s"}, "RA,DEC,RADIUS"),
             ({"cone": "north,5,3s"}, "RA,DEC,RADIUS"),
             ({"cone": ",,"}, "RA,DEC,RADIUS"),

@@ -95,8 +95,8 @@ def saved_searches(connection: duckdb.DuckDBPyConnection) -> list[SavedSearch]:
 
 def _search(name: str, instrument: str | None, criteria: list[str], cone: str | None) -> Search:
     if instrument is None:
-        return Search.observations(name, criteria, cone)
-    return Search.parse(name, instrument, criteria)
+        return Search.observations(name, criteria, cone and f"{cone}d", typed=False)
+    return Search.parse(name, instrument, criteria, typed=False)
 
 
 def saved_search(connection: duckdb.DuckDBPyConnection, name: str) -> SavedSearch:
@@ -133,7 +133,7 @@ def save_search(connection: duckdb.DuckDBPyConnection, search: Search) -> None:
                 kind,
                 search.instrument,
                 list(search.written),
-                str(search.cone) if search.cone else None,
+                search.cone.stored if search.cone else None,
                 utc_now(),
             ],
         )
