@@ -19,8 +19,8 @@ _SEARCH = (
     "-k", "tsovisit=T", "-k", "date_obs_mjd=2022-06-01..2022-08-04",
 )  # fmt: skip
 _QUESTION = (
-    "SELECT targname, program, pi_name, count(*) AS files, round(sum(effexptm) / 3600, 1) AS hours, "
-    "min(date_obs) AS first FROM files GROUP BY ALL ORDER BY first"
+    "SELECT targname, program, pi_name, count(*) AS exposures, sum(files)::INT AS files, "
+    "round(sum(effexptm) / 3600, 1) AS hours, min(date_obs) AS first FROM exposures GROUP BY ALL ORDER BY first"
 )
 _CARDS = (
     "SELECT keyword, count(*) AS files, count(DISTINCT text) AS distinct_values, min(text) AS first, "

@@ -28,13 +28,13 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "sql": (
         (
             "Hours on each target",
-            'mastlake sql "SELECT targname, sum(effexptm) / 3600 AS hours FROM files GROUP BY ALL"',
+            'mastlake sql "SELECT targname, sum(effexptm) / 3600 AS hours FROM exposures GROUP BY ALL"',
         ),
         ("To a file that astropy reads, with units", 'mastlake sql "FROM files" --format ecsv -o files.ecsv'),
         ("The columns that there are", 'mastlake sql "DESCRIBE files"'),
     ),
     "find": (
-        ("By keyword, target and time", "mastlake find -k exp_type=NIS_SOSS --target WASP* --since 2022-07-01"),
+        ("By keyword, target and time", "mastlake find -k exp_type=NIS_SOSS --target 'WASP*' --since 2022-07-01"),
         ("Near a place: right ascension, declination, radius", "mastlake find --cone 217.3267,-3.4445,30s"),
         ("Near a harvested target, and public", "mastlake find --cone WASP-39,30s --release public"),
         ("The same question in SQL, to go on from", "mastlake find -k tsovisit=T --explain"),
@@ -82,7 +82,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "timeline": (
         ("Everything in the catalog", "mastlake timeline"),
-        ("One target", "mastlake timeline --target WASP* -o wasp.pdf"),
+        ("One target", "mastlake timeline --target 'WASP*' -o wasp.pdf"),
     ),
     "login": (("Keep a token for files that are not public yet", "mastlake login"),),
     "simulate": (("To try things on: set MASTLAKE_SERVER to what it prints", "mastlake simulate --port 8765"),),

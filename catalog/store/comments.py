@@ -13,6 +13,7 @@ from catalog.store.meanings import COLUMNS, TABLES
 
 _MACROS: Mapping[str, str] = {
     "apt_observation": "the observation's number in its program, from a file's name",
+    "exposure_of": "the exposure, from a file's name; null for what was made from several",
     "file_id": "the id of a file's CAOM observation, from its name",
     "footprints_overlap": "do two footprints overlap? POLYGON or CIRCLE, ICRS, degrees",
     "program_of": "the program, from a file's name",
@@ -111,7 +112,7 @@ def _meaning(relation: str, column: str) -> str | None:
         return _of(observation_columns().get(column)) or COLUMNS.get(column)
     if relation in ("products", "product_version"):
         return _PRODUCT_COLUMNS.get(column) or COLUMNS.get(column)
-    if relation in ("files", "file_version", "headers", "local_header"):
+    if relation in ("files", "file_version", "headers", "local_header", "exposures"):
         return COLUMNS.get(column) or _of(dictionary().get(column.removeprefix("si_")))
     return COLUMNS.get(column)
 

@@ -39,6 +39,8 @@ COLUMNS: Mapping[str, str] = {
     "crds_ctx": "context of the reference files",
     "created_at": "UTC",
     "file_id": "one state of one file on this disk",
+    "exposure": "program, observation, visit and number, as file names begin",
+    "files": "how many files",
     "data_at": "byte where the data begin",
     "date": "when the file was made, UTC",
     "ended_at": "UTC",

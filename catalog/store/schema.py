@@ -31,6 +31,7 @@ _ALIASES = {
 _VERSIONS = {"files": "file_version", "observations": "observation_version", "products": "product_version"}
 
 _COMMENTS = {
+    "exposures": "one row an exposure: its segments, detectors and products counted once, for sums of times",
     "files": "one row a FITS file that a search matches now; every keyword the archive returned",
     "observations": "one row a CAOM observation, as it is now",
     "products": "one row a thing that can be downloaded, as it is now",
@@ -46,11 +47,24 @@ _MACROS = {
         CASE WHEN regexp_matches(split_part(name, '_', 1), '^jw[0-9]{11}$')
              THEN name[1:7] || '-o' || name[8:10] ELSE split_part(name, '_', 1) END
     """,
+    "exposure_of(name)": "nullif(regexp_extract(name, '^jw[0-9]{11}_[0-9a-z]{5}_[0-9]{5}'), '')",
     "program_of(name)": "CAST(TRY_CAST(regexp_extract(name, '^jw([0-9]{5})', 1) AS INTEGER) AS VARCHAR)",
 }
 """From names, in the scheme jwPPPPPOOOVVV_GGSAA_EEEEE_DETECTOR_SUFFIX and jwPPPPP-oOOO_TTTT_..._SUFFIX
 (https://jwst-pipeline.readthedocs.io/en/latest/jwst/data_products/file_naming.html): the id of a file's CAOM
-observation, the observation's number in its program, and the program."""
+observation, the observation's number in its program, the exposure, and the program."""
+
+_A_RUN = """
+    CASE WHEN run > (SELECT max(one.run) FROM runs AS one)
+         THEN error(format('there is no run {} yet; SELECT run, ended_at FROM runs lists them', run)) ELSE true END
+"""
+"""A date without quotes, like 2026-11-27, is a number as well, and the catalog as of a run to come is not known."""
+
+_EXPOSURE_COLUMNS = (
+    "instrument", "targname", "program", "pi_name", "category", "observtn", "exp_type", "filter", "pupil", "grating",
+    "subarray", "date_obs", "date_obs_mjd", "nints", "effexptm", "duration",
+)  # fmt: skip
+"""Columns of files that say the same of all files of an exposure."""
 
 _FIXED_VIEWS = {
     "observation_products": "SELECT obs_id, data_uri, since_run FROM observation_product_link WHERE until_run IS NULL",
@@ -124,13 +138,24 @@ def make_views(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT {chosen} FROM {table} WHERE until_run IS NULL")
         connection.execute(
             f"""CREATE OR REPLACE MACRO {view}_at(run) AS TABLE
-                SELECT {chosen} FROM {table} WHERE since_run <= run AND (until_run IS NULL OR until_run > run)"""
+                SELECT {chosen} FROM {table}
+                WHERE since_run <= run AND (until_run IS NULL OR until_run > run) AND {_A_RUN}"""
         )
     for view, query in _FIXED_VIEWS.items():
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
     make_local_views(connection)
     for macro, expression in _MACROS.items():
         connection.execute(f"CREATE OR REPLACE MACRO {macro} AS {expression}")
+    connection.execute(f"CREATE OR REPLACE VIEW exposures AS {_exposures(connection)}")
     for view, comment in _COMMENTS.items():
         connection.execute(f"COMMENT ON VIEW {view} IS '{comment}'")
     comment_on_everything(connection)
+
+
+def _exposures(connection: duckdb.DuckDBPyConnection) -> str:
+    """Return the query of exposures: each of their files repeats the exposure's whole time, also that of a segment."""
+    have = {name.lower() for name in columns_of(connection, "files")}
+    kept = [f"any_value({name}) AS {name}" for name in _EXPOSURE_COLUMNS if name in have]
+    return f"""
+        SELECT {", ".join(["exposure_of(filename) AS exposure", *kept, "count(*) AS files"])} FROM files
+        WHERE exposure_of(filename) IS NOT NULL GROUP BY ALL"""
