@@ -107,11 +107,12 @@ class TestAnswers:
         rows = read_answer(body({"mu_epoch": "date"}, [{"mu_epoch": "/Date(-86400000)/"}])).rows
         assert rows["mu_epoch"][0].as_py() == dt.datetime(1969, 12, 31)
 
-    def test_flags_become_booleans_and_an_unknown_letter_keeps_the_column_text(self) -> None:
+    def test_flags_become_booleans_and_an_unknown_letter_is_an_odd_cell(self) -> None:
         assert read_answer(body({"tsovisit": "string"}, [{"tsovisit": "t"}, {"tsovisit": "f"}])).rows[
             "tsovisit"
         ].to_pylist() == [True, False]
-        assert read_answer(body({"tsovisit": "string"}, [{"tsovisit": "x"}])).rows["tsovisit"].to_pylist() == ["x"]
+        odd = read_answer(body({"tsovisit": "string"}, [{"tsovisit": "x"}])).rows
+        assert odd.to_pylist() == [{"tsovisit": None, "odd_cells": r'{"tsovisit": "\"x\""}'}]
 
     def test_a_column_without_any_value_has_the_dictionarys_type(self) -> None:
         rows = read_answer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ from catalog.store.history import SEARCH_FILES, merge_links, merge_versions
 from catalog.store.models import metadata
 from catalog.store.schema import make_views
 from catalog.store.spool import Spool
-from catalog.store.versions import FILES
+from catalog.store.versions import FILES, kept_name
 
 HOLD = """
 import duckdb, sys, time
@@ -227,17 +228,59 @@ class TestMerge:
             assert columns_of(connection, "file_version")["x"] == "DOUBLE"
 
     @pytest.mark.parametrize(
-        ("first", "then", "kind", "kept"),
-        [(1, 1.5, "DOUBLE", "1.0"), (1, "p", "VARCHAR", "1"), (True, "p", "VARCHAR", "t"), ("p", 1, "VARCHAR", "p")],
+        ("first", "then", "kind", "kept", "odd"),
+        [
+            (1, 1.5, "DOUBLE", [1.0, 1.5], None),
+            (2**60, 1.5, "BIGINT", [2**60, None], "1.5"),
+            (1, "p", "BIGINT", [1, None], '"p"'),
+            (1.5, "2.5", "DOUBLE", [1.5, 2.5], None),
+            (1.5, "NaN", "DOUBLE", [1.5, None], '"NaN"'),
+            (1.5, True, "DOUBLE", [1.5, None], "true"),
+            (True, "p", "BOOLEAN", [True, None], '"p"'),
+            (True, "F", "BOOLEAN", [True, False], None),
+            (True, 2, "BOOLEAN", [True, None], "2"),
+            ("p", 1, "VARCHAR", ["p", "1"], None),
+        ],
     )
-    def test_a_column_widens_so_that_nothing_is_lost(
-        self, database: Database, first: Any, then: Any, kind: str, kept: str
+    def test_one_odd_value_does_not_change_its_column_and_is_kept(
+        self, database: Database, first: Any, then: Any, kind: str, kept: list[Any], odd: str | None
     ) -> None:
         merge(database, 1, row("a", x=first))
         merge(database, 2, row("b", x=then))
         with database.read() as connection:
             assert columns_of(connection, "file_version")["x"] == kind
-            assert connection.execute("SELECT CAST(x AS VARCHAR) FROM files WHERE filename = 'a'").fetchone() == (kept,)
+            rows = connection.execute("SELECT x, odd_cells FROM files ORDER BY filename").fetchall()
+        assert [x for x, _ in rows] == kept
+        assert [json.loads(cells)["x"] if cells else None for _, cells in rows] == [None, odd]
+
+    def test_a_column_becomes_text_when_most_of_what_comes_is_text(self, database: Database) -> None:
+        merge(database, 1, row("a", x=1))
+        names = [f"n{number:02}" for number in range(30)]
+        merge(database, 2, pa.table({"filename": names, "x": names}))
+        with database.read() as connection:
+            assert columns_of(connection, "file_version")["x"] == "VARCHAR"
+            assert connection.execute(
+                "SELECT x, odd_cells FROM files WHERE filename IN ('a', 'n07') ORDER BY ALL"
+            ).fetchall() == [("1", None), ("n07", None)]
+
+    def test_an_odd_value_that_is_mended_is_a_change_and_so_is_another(self, database: Database) -> None:
+        merge(database, 1, row("a", x=1))
+        merge(database, 2, row("a", x="p"))
+        merge(database, 3, row("a", x="q"))
+        merge(database, 4, row("a", x="q"))
+        merge(database, 5, row("a", x=2))
+        with database.read() as connection:
+            versions = connection.execute("SELECT since_run, x, odd_cells FROM file_version ORDER BY ALL").fetchall()
+        assert versions == [(1, 1, None), (2, None, r'{"x":"\"p\""}'), (3, None, r'{"x":"\"q\""}'), (5, 2, None)]
+
+    def test_a_wrong_hash_heals_and_makes_no_version(self, database: Database) -> None:
+        merge(database, 1, pa.table({"filename": ["a", "b"], "x": [1, 2]}))
+        with database.write() as connection:
+            right = connection.execute("SELECT filename, row_hash FROM file_version ORDER BY ALL").fetchall()
+            connection.execute("UPDATE file_version SET row_hash = 7 WHERE filename = 'a'")
+        merge(database, 2, pa.table({"filename": ["a", "b"], "x": [1, 2]}))
+        with database.read() as connection:
+            assert connection.execute("SELECT filename, row_hash FROM file_version ORDER BY ALL").fetchall() == right
 
     def test_text_that_is_only_ever_t_or_f_is_a_boolean(self, database: Database) -> None:
         merge(database, 1, pa.table({"filename": ["a", "b", "c"], "new_flag": ["t", "f", None]}))
@@ -245,7 +288,7 @@ class TestMerge:
             assert columns_of(connection, "file_version")["new_flag"] == "BOOLEAN"
 
     def test_the_archives_obs_id_stands_beside_the_one_of_caom(self, database: Database) -> None:
-        merge(database, 1, row("a", obs_id="V01366001001P0000000004101"))
+        merge(database, 1, row("a", **{kept_name(FILES, "obs_id"): "V01366001001P0000000004101"}))
         with database.read() as connection:
             assert connection.execute("SELECT si_obs_id, obs_id FROM files").fetchall() == [
                 ("V01366001001P0000000004101", None)

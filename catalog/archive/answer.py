@@ -1,59 +1,50 @@
-"""What MAST answers, as Arrow: no Python object per cell.
+"""What MAST answers, as Arrow: typed columns, and beside them every cell and row that is not as it should be.
 
-An answer is one JSON object: ``status``, ``msg``, ``data`` (a list of row objects), ``fields`` (name and type
-of each column) and ``paging``. The envelope is read first, with ``data`` left as bytes; then Arrow reads the
-rows with the types that ``fields`` names: as lines, one row each, which takes half the time of a list.
+Rows whose cells all fit are read by Arrow (`rows`), with no Python object per cell. Where one does not, all cells are
+read one by one (`cells`), so that it costs nothing but itself: an odd cell is null in its column and stands, exactly as
+it came, in the row's ``odd_cells``; a row that is no object, or has no key, is set aside.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json as pa_json
 
-from catalog.errors import Garbled, QueryTimeout, Refused
-from catalog.keywords import all_archive_columns
+from catalog.archive.cells import ARROW, NOTHING, Cells, read_cells
+from catalog.archive.columns import NEEDED, Column, columns_of_answer, empty_kind, key_of
+from catalog.archive.envelope import Envelope, complete, read_count, total_rows
+from catalog.archive.rows import Uneven, read_evenly, times
+from catalog.archive.scan import NotJson, decoded, elements, members, shown
+from catalog.errors import Garbled
+from catalog.spelling import ODD_CELLS, Kind
 
-_WIRE_TYPES = {
-    "int": pa.int64(),
-    "short": pa.int64(),
-    "long": pa.int64(),
-    "number": pa.int64(),
-    "float": pa.float64(),
-    "double": pa.float64(),
-    "decimal": pa.float64(),
-    "boolean": pa.bool_(),
-    "binary": pa.bool_(),
-}
-_TIMES_OUT = re.compile(r"time[d]?[ -]?out|timeout", re.IGNORECASE)
-_DATE = r"^/Date\((-?\d+)\)/$"
-_CONFLICT = re.compile(r"Column\(/(?:data/\[\]/)?(.+?)\) changed from (\w+) to (\w+)")
-_BETWEEN_ROWS = re.compile(rb"\}\s*,\s*\{")
-_BLOCK_SIZE = 16 << 20
-_SELECTED = "_selected_"  # the portal's own check box, not the archive's
+__all__ = ["Answer", "SetAside", "read_answer", "read_count"]
+
+_FIRST_ROW = 1 << 20  # bytes in which the first row ends
+_MOST_SHOWN = 10_000  # characters of a row that is set aside
 
 
-class Field(msgspec.Struct):
-    """Name and type of one column of an answer."""
+@dataclass(frozen=True)
+class SetAside:
+    """Something of an answer that is not kept: a row, or a column.
 
-    name: str
-    type: str = "string"
+    Attributes
+    ----------
+    what : str
+        ``file``, ``observation`` or ``product`` for a row; ``column`` for a column.
+    reason : str
+        Why, in words.
+    text : str
+        The row as it came, as far as it is not too long; the name of the column.
+    """
 
-
-class Envelope(msgspec.Struct):
-    """An answer with its rows still as bytes."""
-
-    status: str | None = None
-    msg: str | None = None
-    data: msgspec.Raw = msgspec.Raw(b"[]")
-    fields: list[Field] = []
-    paging: dict[str, Any] | None = None
+    what: str
+    reason: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -63,222 +54,189 @@ class Answer:
     Attributes
     ----------
     rows : pyarrow.Table
-        Typed: booleans as bool, dates as timestamps (UTC), numbers as int64 and float64, text as string.
+        Typed: booleans as bool, dates as timestamps (UTC), numbers as int64 and float64, text as string. Columns have
+        the catalog's spelling (`catalog.spelling`). Where some cell is odd, the column ``odd_cells`` has the text of
+        each odd cell of a row, as a JSON object of texts by column.
     total : int
         How many rows the question has in all, by the answer's own paging.
+    aside : tuple of SetAside
+        Rows and columns that are not among them.
+    odd : mapping
+        By column, how many of its cells are odd.
     """
 
     rows: pa.Table
     total: int
+    aside: tuple[SetAside, ...] = ()
+    odd: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def rows_aside(self) -> int:
+        """How many rows were set aside."""
+        return sum(one.what != "column" for one in self.aside)
 
 
-def read_envelope(body: bytes) -> Envelope:
-    """Read an answer's envelope.
-
-    Raises
-    ------
-    Garbled
-        For anything but the JSON object of the protocol.
-    """
-    try:
-        return msgspec.json.decode(body, type=Envelope)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        start = body[:200].lstrip().lower()
-        if start.startswith((b"<!doctype", b"<html")):
-            raise Garbled("the archive answered with an HTML page; it may be under maintenance") from None
-        raise Garbled(f"the archive's answer is not whole JSON ({len(body):,} bytes)") from None
-
-
-def complete(body: bytes | Envelope) -> Envelope:
-    """Return an answer's envelope if the archive completed the question.
-
-    Parameters
-    ----------
-    body : bytes or Envelope
-        The answer, or its envelope where that was read already.
-
-    Raises
-    ------
-    QueryTimeout
-        If the archive says that it ran out of time.
-    Refused
-        If it says no for another reason.
-    Garbled
-        See `read_envelope`.
-    """
-    envelope = body if isinstance(body, Envelope) else read_envelope(body)
-    if envelope.status == "COMPLETE":
-        return envelope
-    reason = " ".join((envelope.msg or "no reason given").split())
-    if _TIMES_OUT.search(reason):
-        raise QueryTimeout(f"the archive ran out of time: {reason}")
-    raise Refused(f"the archive refused: {reason}")
-
-
-def read_answer(body: bytes | Envelope) -> Answer:
+def read_answer(body: bytes | Envelope, kind: Kind = "file", *, whole: bool = False) -> Answer:
     """Read a completed answer's rows.
 
     Parameters
     ----------
     body : bytes or Envelope
         As of `complete`.
+    kind : str
+        What the rows are: ``file``, ``observation`` or ``product``.
+    whole : bool
+        Whether all columns were asked for, so that those which the catalog cannot do without must be there.
 
     Raises
     ------
     QueryTimeout, Refused, Garbled
-        See `complete`.
+        See `complete`; and if the rows are no list, or have no key.
     """
     envelope = complete(body)
-    fields = _distinct([field for field in envelope.fields if field.name != _SELECTED])
-    rows = _rows(envelope.data, {field.name: _WIRE_TYPES.get(field.type, pa.string()) for field in fields})
-    dates = {field.name for field in fields if _is_date(field, {other.name for other in fields})}
-    typed = [_typed(name, rows.column(name), name in dates) for name in rows.column_names]
-    total = int((envelope.paging or {}).get("rowsFiltered", rows.num_rows))
-    return Answer(pa.table(dict(zip(rows.column_names, typed, strict=True))), total)
+    data = bytes(envelope.data) if not envelope.strict else memoryview(envelope.data)
+    if bytes(data[:1]) != b"[":
+        raise Garbled("the archive's answer has no list of rows")
+    read = _read_evenly(envelope, data, kind) or _read_by_cell(envelope, bytes(data), kind)
+    columns, cells, aside, sent = read
+    keyed = _without_keyless(columns, cells, aside, kind, whole and sent > 0)
+    rows = pa.table(dict(zip([c.kept for c in columns], [one.values for one in cells], strict=True)))
+    odd = {c.kept: len(one.odd) for c, one in zip(columns, cells, strict=True) if one.odd}
+    if odd:
+        rows = rows.append_column(ODD_CELLS, _odd_cells(columns, cells, rows.num_rows))
+    if keyed is not None:
+        rows = rows.filter(keyed)
+    if whole:
+        for name in NEEDED[kind]:
+            if name not in rows.column_names:
+                rows = rows.append_column(name, pa.nulls(rows.num_rows, pa.string()))
+    return Answer(rows, total_rows(envelope, sent), tuple(aside), odd)
 
 
-def read_count(body: bytes | Envelope) -> int:
-    """Read the answer to ``COUNT_BIG(*)``.
+_Read = tuple[list[Column], list[Cells], list[SetAside], int]
 
-    Raises
-    ------
-    QueryTimeout, Refused, Garbled
-        See `complete`; and where there is no number.
-    """
-    envelope = complete(body)
+
+def _read_evenly(envelope: Envelope, data: bytes | memoryview, kind: Kind) -> _Read | None:
+    """Read rows that are as they should be; None for others."""
+    if not envelope.strict:
+        return None
+    columns, refused = columns_of_answer(envelope.fields, _first_names(data), kind)
+    if refused:
+        return None
     try:
-        (row,) = msgspec.json.decode(envelope.data, type=list[dict[str, Any]])
-        return int(next(iter(row.values())))
-    except (ValueError, TypeError, StopIteration, msgspec.DecodeError):
-        raise Garbled("the archive's answer to a count holds no number") from None
+        rows = read_evenly(data, columns)
+    except Uneven:
+        return None
+    cells = [Cells(_of_empty(rows.column(column.sent), column, kind)) for column in columns]
+    return columns, cells, [], rows.num_rows
 
 
-def _distinct(fields: list[Field]) -> list[Field]:
-    return list({field.name.lower(): field for field in reversed(fields)}.values())[::-1]
+def _first_names(data: bytes | memoryview) -> list[str]:
+    """Return the names in the first row, which may have more of them than the fields."""
+    head = bytes(data[1:_FIRST_ROW])
+    try:
+        return [name for name, _ in members(decoded(head[: head.find(b"}") + 1]))]
+    except NotJson:
+        return []
 
 
-def _rows(raw: msgspec.Raw, types: dict[str, pa.DataType]) -> pa.Table:
-    """Read the row objects; a column whose values are not of the named type is read as what they are."""
-    named = dict(types)
-    for _ in range(len(types) + 1):
+def _of_empty(values: pa.ChunkedArray, column: Column, kind: Kind) -> pa.ChunkedArray:
+    """Give a column of text what it may be beside: one without a value says nothing of its own type."""
+    if values.null_count == len(values):
+        holds = empty_kind(column, kind)
+        return pa.chunked_array([pa.nulls(len(values), ARROW[holds] if holds else pa.null())])
+    if column.perhaps_time and pa.types.is_string(values.type):
         try:
-            return _as_named(_read_json(raw, types), named)
-        except pa.ArrowInvalid as error:
-            conflict = _CONFLICT.search(str(error))
-            if conflict is None or conflict[1] not in types:
-                break
-            types = {**types, conflict[1]: _other_type(types[conflict[1]], conflict[3])}
-    return _read_slowly(raw, named)
+            return times(values)
+        except Uneven:
+            return pa.chunked_array([_perhaps_times(values.to_pylist())])
+    return values
 
 
-def _read_json(raw: msgspec.Raw, types: dict[str, pa.DataType]) -> pa.Table:
-    lines, schema = _lines(raw), pa.schema(list(types.items()))
-    if not types or not lines or lines.isspace():
-        return schema.empty_table()
-    return pa_json.read_json(
-        pa.BufferReader(lines),
-        read_options=pa_json.ReadOptions(block_size=max(_BLOCK_SIZE, _longest(lines)), use_threads=False),
-        parse_options=pa_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
-    )
+def _perhaps_times(texts: Sequence[str | None]) -> pa.Array:
+    cells = read_cells([text if text is None else json.dumps(text) for text in texts], "time", strict=True)
+    return pa.array(texts, pa.string()) if cells.odd else cells.values
 
 
-def _lines(raw: msgspec.Raw) -> bytearray:
-    """Turn the list of row objects into lines, in one copy: the comma between two of them becomes the end of a line.
-
-    A text that holds this very separator is cut in two by it, which is no JSON any more, and so found out.
-    """
-    lines = bytearray(memoryview(raw)[1:-1])
-    between = _BETWEEN_ROWS.search(lines)
-    if between is None:
-        return lines
-    separator, comma = between[0], between[0].index(b",")
-    at = between.start()
-    while at >= 0:
-        lines[at + comma] = ord("\n")
-        at = lines.find(separator, at + len(separator))
-    return lines
-
-
-def _longest(lines: bytearray) -> int:
-    """Return a size that holds any line: twice the first, or all of them where they are few."""
-    first = lines.find(b"\n")
-    return len(lines) + 1 if first < 0 or len(lines) < _BLOCK_SIZE else 16 * first
-
-
-def _other_type(tried: pa.DataType, found: str) -> pa.DataType:
-    """Return the type to try after a column turned out not to be of the one tried."""
-    if found == "number":
-        return pa.float64() if tried == pa.int64() else pa.int64()
-    return {"string": pa.string(), "boolean": pa.bool_()}.get(found, pa.string())
-
-
-def _as_named(rows: pa.Table, named: dict[str, pa.DataType]) -> pa.Table:
-    """Give a column that was read as something else its named type, where every value allows it."""
-    for index, (name, wanted) in enumerate(named.items()):
-        if rows.schema.field(name).type != wanted:
-            try:
-                rows = rows.set_column(index, name, rows.column(name).cast(wanted))
-            except pa.ArrowInvalid:
-                continue
-    return rows
-
-
-def _read_slowly(raw: msgspec.Raw, types: dict[str, pa.DataType]) -> pa.Table:
-    """Read rows whose columns mix types, cell by cell; not met in the record."""
-    rows = msgspec.json.decode(raw, type=list[dict[str, Any]])
-    return pa.table({name: _mixed([row.get(name) for row in rows], kind) for name, kind in types.items()})
-
-
-def _mixed(values: list[Any], kind: pa.DataType) -> pa.Array:
+def _read_by_cell(envelope: Envelope, data: bytes, kind: Kind) -> _Read:
+    """Read rows of which some is not as it should be."""
+    aside: list[SetAside] = []
+    rows: list[dict[str, list[str]]] = []
     try:
-        return pa.array(values, kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        texts = [v if v is None or isinstance(v, str) else msgspec.json.encode(v).decode() for v in values]
-        return pa.array(texts, pa.string())
+        for text in elements(decoded(data)):
+            row = _row(text) if text.startswith("{") else None
+            if row is None:
+                aside.append(SetAside(kind, "the row is no object", shown(text)[:_MOST_SHOWN]))
+            else:
+                rows.append(row)
+    except NotJson:
+        raise Garbled("the archive's answer has no list of rows") from None
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns, refused = columns_of_answer(envelope.fields, names, kind)
+    aside += [SetAside("column", "its name is too long, or there are too many", shown(name)) for name in refused]
+    cells = [_column_of(rows, column, kind) for column in columns]
+    return columns, cells, aside, len(rows) + sum(one.what != "column" for one in aside)
 
 
-def _is_date(field: Field, names: set[str]) -> bool:
-    return field.type in ("date", "datetime") or f"{field.name}_mjd" in names
-
-
-@lru_cache(maxsize=1)
-def _dictionary_types() -> dict[str, str]:
-    return {column.name: "flag" if column.flag else column.type for column in all_archive_columns()}
-
-
-def _typed(name: str, column: pa.ChunkedArray, is_date: bool) -> pa.ChunkedArray:
-    """Turn text into what it stands for, if every value of the column does."""
-    if not pa.types.is_string(column.type):
-        return column
-    known = _dictionary_types().get(name)
-    if column.null_count == len(column):  # says nothing of its own type
-        return pa.chunked_array([pa.nulls(len(column), _empty_type(known, is_date))])
-    if is_date:
-        return _timestamps(column)
-    if known == "flag":
-        return _flags(column)
-    return column
-
-
-def _empty_type(known: str | None, is_date: bool) -> pa.DataType:
-    if is_date:
-        return pa.timestamp("us")
-    types = {"flag": pa.bool_(), "boolean": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "string": pa.string()}
-    return types.get(known or "", pa.null())
-
-
-def _timestamps(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pc.all(pc.match_substring_regex(column, _DATE)).as_py():
-        milliseconds = pc.utf8_slice_codeunits(column, 6, -2).cast(pa.int64())
-        return milliseconds.cast(pa.timestamp("ms")).cast(pa.timestamp("us"))
+def _row(text: str) -> dict[str, list[str]] | None:
+    row: dict[str, list[str]] = {}
     try:
-        return column.cast(pa.timestamp("us"))
-    except pa.ArrowInvalid:
-        return column
+        for name, token in members(text):
+            row.setdefault(name, []).append(token)
+    except NotJson:
+        return None
+    return row
 
 
-def _flags(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    lower = pc.utf8_lower(column)
-    if pc.all(pc.is_in(lower, pa.array(["t", "f", None]))).as_py():
-        return pc.equal(lower, "t")
-    return column
+def _column_of(rows: Sequence[dict[str, list[str]]], column: Column, kind: Kind) -> Cells:
+    found = [row.get(column.sent) for row in rows]
+    tokens = [values[-1] if values else None for values in found]
+    if all(token in NOTHING for token in tokens):
+        holds = empty_kind(column, kind)
+        return Cells(pa.nulls(len(tokens), ARROW[holds] if holds else pa.null()))
+    cells = read_cells(tokens, column.holds, column.strict)
+    if column.perhaps_time:
+        timed = read_cells(tokens, "time", strict=True)
+        cells = cells if 2 * len(timed.odd) > len(tokens) else timed
+    for row, values in enumerate(found):
+        if values and len(set(values)) > 1:  # a member that stands twice: the last counts, as in any reader of JSON
+            cells.odd[row] = ", ".join(shown(value) for value in values)
+    return cells
+
+
+def _without_keyless(
+    columns: Sequence[Column], cells: Sequence[Cells], aside: list[SetAside], kind: Kind, needed: bool
+) -> pa.Array | None:
+    """Set rows without a key aside; return which ones are left, or None for all."""
+    sent = key_of([column.sent for column in columns], kind)
+    if sent is None:
+        if needed:
+            raise Garbled(f"the archive's answer names no {kind}: it has no column {key_of_kind(kind)}")
+        return None
+    at = next(number for number, column in enumerate(columns) if column.sent == sent)
+    values = cells[at].values
+    keyed = pc.fill_null(pc.greater(pc.utf8_length(values.cast(pa.string())), 0), False)
+    if pc.all(keyed, min_count=0).as_py():
+        return None
+    for row in pc.indices_nonzero(pc.invert(keyed)).to_pylist():
+        shown_cells = {
+            column.kept: one.odd.get(row, one.values[row].as_py()) for column, one in zip(columns, cells, strict=True)
+        }
+        text = json.dumps({name: value for name, value in shown_cells.items() if value is not None}, default=str)
+        aside.append(SetAside(kind, f"the row has no {sent}", text[:_MOST_SHOWN]))
+    return keyed
+
+
+def key_of_kind(kind: Kind) -> str:
+    """Return the column that names a row of this kind."""
+    return {"file": "filename", "observation": "obs_id", "product": "dataURI"}[kind]
+
+
+def _odd_cells(columns: Sequence[Column], cells: Sequence[Cells], rows: int) -> pa.Array:
+    """Return the odd cells of each row, as a JSON object of their texts by column."""
+    by_row: dict[int, dict[str, str]] = {}
+    for column, one in zip(columns, cells, strict=True):
+        for row, text in one.odd.items():
+            by_row.setdefault(row, {})[column.kept] = text
+    texts = [json.dumps(by_row[row], ensure_ascii=False) if row in by_row else None for row in range(rows)]
+    return pa.array(texts, pa.string())

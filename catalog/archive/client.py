@@ -25,11 +25,13 @@ with warnings.catch_warnings():  # astroquery's imports warn about other package
     from astroquery.mast import ObservationsClass
     from astroquery.mast.discovery_portal import PortalAPI
 
-from catalog.archive.answer import Answer, Envelope, read_answer, read_count, read_envelope
+from catalog.archive.answer import Answer, read_answer, read_count
+from catalog.archive.envelope import Envelope, read_envelope
 from catalog.archive.retry import retry_after
 from catalog.errors import BadValue, Garbled, Overloaded, Refused, Unreachable
 from catalog.keywords import SERVICES
 from catalog.search import Search
+from catalog.spelling import Kind
 
 MAST = "https://mast.stsci.edu"
 _PRODUCTS = "Mast.Caom.Products"
@@ -58,6 +60,13 @@ class Query:
     def having(self, column: str, *values: Any) -> Query:
         """Return the part of this query where a column has one of the values, or lies in one of the ranges."""
         return replace(self, filters=(*self.filters, {"paramName": column, "values": list(values)}))
+
+    @property
+    def kind(self) -> Kind:
+        """What its rows are."""
+        if self.service in SERVICES.values():
+            return "file"
+        return "product" if self.service == _PRODUCTS else "observation"
 
     def params(self, columns: Sequence[str] = ("*",)) -> dict[str, Any]:
         """Return the parameters of a request for these columns."""
@@ -256,17 +265,17 @@ class MastArchive:
         size : int
             Rows of a page, 50,000 at most.
         """
-        return read_answer(self._ask(query, columns, size))
+        return read_answer(self._ask(query, columns, size), query.kind, whole="*" in columns)
 
     def observations(self, **criteria: Any) -> Answer:
         """Return CAOM observations; criteria as of astroquery's ``Observations.query_criteria``."""
         (response,) = self._observations.query_criteria_async(page=1, **criteria)
-        return read_answer(response.envelope)
+        return read_answer(response.envelope, "observation", whole=True)
 
     def products(self, obsids: Sequence[str]) -> Answer:
         """Return the products of the observations with these archive numbers (``obsid``)."""
         (response,) = self._observations.get_product_list_async(list(obsids))
-        return read_answer(response.envelope)
+        return read_answer(response.envelope, "product", whole=True)
 
     def login(self, token: str) -> str:
         """Check a token, and return whom MAST takes its bearer for.

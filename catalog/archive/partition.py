@@ -1,4 +1,4 @@
-"""Split a search so that every answer is whole, and prove it by counts.
+"""Split a search so that every answer is whole, and prove it by counts and keys.
 
 The archive promises no row order, so pages of one question can lose and repeat rows. A question is asked in one
 page or not at all: a larger one is split by ranges of a column, each part proven against ``COUNT_BIG(*)``.
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from catalog.archive.answer import Answer, SetAside
 from catalog.archive.client import Archive, Query
 from catalog.archive.retry import Patience
 from catalog.errors import Incomplete
@@ -23,6 +24,9 @@ FULL_ROWS = 10_000
 """Rows of one answer with all columns: some 40 MB of JSON, so that memory stays small."""
 LIGHT_ROWS = 50_000
 """Rows of one answer with few columns: MAST's own page."""
+
+KEYS_AT_ONCE = 500
+"""Keys of one count."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ class Whole:
         By what a query that is too large is split.
     at_once : int
         Answers under way at the same time.
+    on_aside : callable, optional
+        Called with what of an answer is set aside, once that answer is proven whole; from any thread.
     """
 
     archive: Archive
@@ -92,6 +98,7 @@ class Whole:
     key: str = "filename"
     cuts: Sequence[Cut] = FILE_CUTS
     at_once: int = 2
+    on_aside: Callable[[Sequence[SetAside]], None] | None = None
 
     def count(self, query: Query) -> int:
         """Return how many rows a query has."""
@@ -189,21 +196,35 @@ class Whole:
         return [(low, high, self.count(_within(query, cut, low, high))) for low, high in ranges]
 
     def _prove(self, part: Part, columns: Sequence[str], size: int) -> pa.Table:
-        """Ask until the rows are as many as the archive counts, and none stands twice."""
-        query, expected, seen = part.query, part.rows, set[tuple[int, int]]()
+        """Ask until the rows are as many as the archive counts, and each of them is known to be another."""
+        query, expected = part.query, part.rows
         for _ in range(self.patience.attempts):
             answer = self.patience.ask(lambda: self.archive.rows(query, columns, size))
-            rows = answer.rows.num_rows
-            distinct = pc.count_distinct(answer.rows.column(self._key(answer.rows))).as_py() if rows else 0
-            # Rows that repeat are the archive's own if a second answer, in another order, has the same ones.
-            if rows == expected == answer.total and (distinct == rows or (rows, distinct) in seen):
+            rows = answer.rows.num_rows + answer.rows_aside
+            if rows == expected == answer.total and self._are_distinct(query, answer):
+                if self.on_aside and answer.aside:
+                    self.on_aside(answer.aside)
                 return answer.rows
-            seen.add((rows, distinct))
             expected = self.count(query)
             if expected > size:
                 parts = self._split(query, expected, size, self.cuts)
                 return pa.concat_tables([self._prove(p, columns, size) for p in parts], promote_options="permissive")
         raise Incomplete(f"{query.service} gave {rows} rows where it counts {expected}; try again later")
+
+    def _are_distinct(self, query: Query, answer: Answer) -> bool:
+        """Say whether no key stands more often than the archive has rows of it.
+
+        An answer of the right length that repeats one row has lost another. Yet the archive itself may have several
+        rows of one key, so it is asked for the number of rows of just those keys.
+        """
+        keys = answer.rows.column(self._key(answer.rows)) if answer.rows.num_rows else pa.chunked_array([[]], pa.null())
+        counted = pc.value_counts(keys)
+        several = counted.filter(pc.greater(counted.field("counts"), 1))
+        rows = pc.sum(several.field("counts")).as_py() or 0
+        names = several.field("values").to_pylist()
+        groups = [names[at : at + KEYS_AT_ONCE] for at in range(0, len(names), KEYS_AT_ONCE)]
+        column = self._key(answer.rows) if names else ""
+        return rows == sum(self.count(query.having(column, *group)) for group in groups)
 
     def _key(self, table: pa.Table) -> str:
         """GuideStar rows spell it fileName."""

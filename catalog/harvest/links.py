@@ -24,7 +24,8 @@ from catalog.errors import Incomplete
 from catalog.harvest.products import PRODUCTS_IN, ProductReader
 from catalog.harvest.reconcile import FILES_IN, PRESENT_IN, TOUCHED_IN, WALKED_IN
 from catalog.search import Search
-from catalog.store.database import Database, columns_of
+from catalog.store.database import Database
+from catalog.store.history import differing_columns
 from catalog.store.layout import in_storage_order
 from catalog.store.spool import Spool
 from catalog.store.versions import OBSERVATIONS
@@ -135,9 +136,7 @@ class Walk:
             return self.products.known()
         with self._known() as connection:
             self.spool.offer(connection, OBSERVATIONS_IN)
-            known = {name.lower() for name in columns_of(connection, "observation_version")}
-            shared = [c for c in self.spool.schema(OBSERVATIONS_IN).names if c.lower() in known and c != "staged_row"]
-            differs = "".join(f' OR o."{c}" IS DISTINCT FROM v."{c}"' for c in shared)
+            differs = "".join(f" OR {test}" for test in differing_columns(connection, OBSERVATIONS_IN, OBSERVATIONS))
             rows = connection.execute(
                 f"""SELECT DISTINCT o.obs_id FROM observations_in o
                     LEFT JOIN observation_version v ON v.obs_id = o.obs_id AND v.until_run IS NULL

@@ -20,8 +20,11 @@ from typing import Any
 import duckdb
 
 from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog
+from catalog.store.sql import columns_of, literal, quoted
 
-HEAD = "0005"
+__all__ = ["HEAD", "Database", "columns_of", "literal", "one_thread", "quiet", "quoted", "seal"]
+
+HEAD = "0006"
 """The newest schema revision that this code knows; `migrations/versions` ends with it."""
 
 _THREADS = os.cpu_count() or 1
@@ -280,25 +283,3 @@ def _disk_faults(path: Path) -> Iterator[None]:
                 f"no space left for {path}; nothing was changed, free some and run again"
             ) from error
         raise
-
-
-def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
-    """Return the columns of a table or view and their DuckDB types, in order; none where it is absent.
-
-    `duckdb_columns` would first bind every view, which takes a new connection longer than most questions.
-    """
-    try:
-        rows = connection.execute(f"DESCRIBE {quoted(table)}").fetchall()
-    except duckdb.CatalogException:
-        return {}
-    return {str(name): str(kind) for name, kind, *_ in rows}
-
-
-def quoted(name: str) -> str:
-    """Quote a table or column name for SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Write text as SQL, for statements that take no bound values."""
-    return "'" + text.replace("'", "''") + "'"

@@ -13,23 +13,25 @@ from dataclasses import dataclass
 import duckdb
 
 from catalog.keywords import all_archive_columns
-from catalog.store.database import columns_of, literal, one_thread, quoted
+from catalog.spelling import MOST_COLUMNS, ODD_CELLS
+from catalog.store.database import one_thread
 from catalog.store.footprints import note_footprints
 from catalog.store.spool import Staged
-from catalog.store.versions import FILES, Versions, kept_name
+from catalog.store.sql import columns_of, literal, quoted
+from catalog.store.versions import FILES, Versions
+from catalog.store.widening import fitted, with_odd_cells
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of the archive: as it was sent, as it is kept, and its type in the catalog."""
+    """A column of the archive: its name, SQL for what came as the catalog keeps it, and whether nothing came.
 
-    sent: str
-    kept: str
-    kind: str
+    The archive's names are in the catalog's spelling already (`catalog.spelling`); none is one of its own.
+    """
 
-    @property
-    def value(self) -> str:
-        return f"CAST(s.{quoted(self.sent)} AS {self.kind})"
+    name: str
+    value: str
+    is_null: str
 
 
 def merge_versions(
@@ -87,7 +89,7 @@ def _open_versions(
         f"""SELECT staged_row, row_hash FROM {versions.what}_merge
             WHERE fresh OR differing IS NOT NULL ORDER BY staged_row"""
     ).to_arrow_table()
-    names = ", ".join(quoted(c.kept) for c in columns)
+    names = ", ".join(quoted(c.name) for c in columns)
     values = ", ".join(c.value for c in columns)
     extra = "".join(f", {name}" for name in versions.extra)
     marks = "".join(", ?" for _ in versions.extra)
@@ -104,26 +106,29 @@ def _ensure_columns(
 ) -> tuple[list[_Column], bool]:
     """Add the columns that were never seen, widen those whose values no longer fit, and say whether any were."""
     have = {name.lower(): (name, kind) for name, kind in columns_of(connection, versions.table).items()}
-    described = connection.execute(f"DESCRIBE {staged}").fetchall()
-    columns, grown = [], False
-    unseen = [
-        sent for sent, kind, *_ in described if kind == "VARCHAR" and kept_name(versions, sent).lower() not in have
-    ]
+    described = {
+        name: kind
+        for name, kind, *_ in connection.execute(f"DESCRIBE {quoted(staged)}").fetchall()
+        if name != "staged_row" and (name.lower() in have or len(have) < MOST_COLUMNS)
+    }
+    unseen = [name for name, kind in described.items() if kind == "VARCHAR" and name.lower() not in have]
     flags = _only_flags(connection, staged, unseen) if versions is FILES else set()
-    for sent, kind, *_ in described:
-        if sent == "staged_row":
-            continue
-        kept = kept_name(versions, sent)
-        if kept.lower() not in have:
-            final = "BOOLEAN" if sent in flags else kind
-            connection.execute(f"ALTER TABLE {versions.table} ADD COLUMN {quoted(kept)} {final}")
+    columns, grown = [], False
+    odd = f"s.{ODD_CELLS}" if ODD_CELLS in described else "CAST(NULL AS VARCHAR)"
+    for name, kind in described.items():
+        value = f"s.{quoted(name)}"
+        if name.lower() not in have:
+            final = "BOOLEAN" if name in flags else kind
+            connection.execute(f"ALTER TABLE {versions.table} ADD COLUMN {quoted(name)} {final}")
+            columns.append(_Column(name, f"CAST({value} AS {final})", f"{value} IS NULL"))
             grown = True
-        else:
-            kept, known = have[kept.lower()]
-            final = _widened(connection, versions, kept, known, kind)
-            grown = grown or final != known
-        columns.append(_Column(sent, kept, final))
-    return columns, grown
+        elif name != ODD_CELLS:
+            kept, known = have[name.lower()]
+            fit = fitted(connection, versions.table, kept, known, (staged, name, kind))
+            columns.append(_Column(kept, fit.value, f"{value if fit.misfit is None else fit.value} IS NULL"))
+            odd = odd if fit.misfit is None else with_odd_cells(odd, kept, fit)
+            grown = grown or fit.kind != known
+    return [*columns, _Column(ODD_CELLS, odd, f"({odd}) IS NULL")], grown
 
 
 def _only_flags(connection: duckdb.DuckDBPyConnection, staged: str, unseen: list[str]) -> set[str]:
@@ -136,26 +141,6 @@ def _only_flags(connection: duckdb.DuckDBPyConnection, staged: str, unseen: list
     return {column for column, is_flag in zip(asked, row, strict=True) if is_flag}
 
 
-def _widened(connection: duckdb.DuckDBPyConnection, versions: Versions, column: str, known: str, kind: str) -> str:
-    """Return a type that holds what is kept and what came, altering the column where it must be wider."""
-    if known == kind or ({known, kind} == {"DOUBLE", "BIGINT"} and known == "DOUBLE"):
-        return known
-    name = quoted(column)
-    empty = connection.execute(f"SELECT count({name}) = 0 FROM {versions.table}").fetchone()
-    if empty and empty[0]:
-        wider, using = kind, f"CAST(NULL AS {kind})"
-    elif known == "VARCHAR":
-        return known
-    elif {known, kind} == {"DOUBLE", "BIGINT"}:
-        wider, using = "DOUBLE", f"CAST({name} AS DOUBLE)"
-    elif known == "BOOLEAN":
-        wider, using = "VARCHAR", f"CASE WHEN {name} THEN 't' ELSE 'f' END"
-    else:
-        wider, using = "VARCHAR", f"CAST({name} AS VARCHAR)"
-    connection.execute(f"ALTER TABLE {versions.table} ALTER COLUMN {name} SET DATA TYPE {wider} USING {using}")
-    return wider
-
-
 def _compare(
     connection: duckdb.DuckDBPyConnection,
     versions: Versions,
@@ -164,8 +149,8 @@ def _compare(
 ) -> None:
     """Make ``{what}_merge`` from the staged rows and the open versions."""
     what, key = versions.what, versions.key
-    key_column = next(c for c in columns if c.kept.lower() == key)
-    newest = next((c for c in columns if c.kept == versions.newest), None)
+    key_column = next(c for c in columns if c.name.lower() == key)
+    newest = next((c for c in columns if c.name == versions.newest), None)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE hashed (key VARCHAR, staged_row BIGINT, row_hash BIGINT, newest DOUBLE)"
     )
@@ -190,6 +175,7 @@ def _compare(
     suspects = connection.execute(f"SELECT count(*) FROM {what}_merge WHERE suspect").fetchone()
     if suspects is not None and suspects[0]:
         _name_differences(connection, versions, staged.relation, columns)
+        _heal_hashes(connection, versions)
 
 
 def _name_differences(
@@ -197,9 +183,9 @@ def _name_differences(
 ) -> None:
     """Fill ``differing`` where the hashes of rows differ."""
     what, key = versions.what, versions.key
-    sent = {c.kept.lower() for c in columns}
+    sent = {c.name.lower() for c in columns}
     gone = [name for name in columns_of(connection, versions.table) if name.lower() not in sent | set(versions.own)]
-    tests = [f"CASE WHEN {c.value} IS DISTINCT FROM v.{quoted(c.kept)} THEN {literal(c.kept)} END" for c in columns]
+    tests = [f"CASE WHEN {c.value} IS DISTINCT FROM v.{quoted(c.name)} THEN {literal(c.name)} END" for c in columns]
     tests += [f"CASE WHEN v.{quoted(name)} IS NOT NULL THEN {literal(name)} END" for name in gone]
     connection.execute(
         f"""UPDATE {what}_merge m SET differing = d.differing FROM (
@@ -210,16 +196,49 @@ def _name_differences(
     )
 
 
+def differing_columns(connection: duckdb.DuckDBPyConnection, staged: str, versions: Versions) -> list[str]:
+    """Return conditions in SQL, one a column: a staged row ``o`` differs from a version ``v``.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        That has the relation of the staged rows.
+    staged : str
+        Its name.
+    versions : Versions
+        The table that they are compared with; columns that it does not have are left out.
+    """
+    known = {name.lower(): (name, kind) for name, kind in columns_of(connection, versions.table).items()}
+    shared = [(name, *known[name.lower()]) for name in columns_of(connection, staged) if name.lower() in known]
+    return [
+        f"TRY_CAST(o.{quoted(name)} AS {kind}) IS DISTINCT FROM v.{quoted(kept)}"
+        for name, kept, kind in shared
+        if name != "staged_row"
+    ]
+
+
+def _heal_hashes(connection: duckdb.DuckDBPyConnection, versions: Versions) -> None:
+    """Keep the right hash of rows whose hash was another though no column differs.
+
+    A newer DuckDB may hash otherwise, and a hash can be damaged. Else all columns of such a row would be compared again
+    in every full harvest.
+    """
+    table, what = versions.table, versions.what
+    connection.execute(
+        f"""UPDATE {table} SET row_hash = m.row_hash FROM {what}_merge m
+            WHERE {table}.{versions.key} = m.key AND until_run IS NULL AND m.suspect AND m.differing IS NULL"""
+    )
+
+
 def _hash(columns: list[_Column]) -> str:
     """Hash a row so that columns without a value do not count: one that appears later changes no hash."""
-    parts = [
-        f"CASE WHEN s.{quoted(c.sent)} IS NULL THEN 0::UBIGINT ELSE hash({c.value}, {literal(c.kept)}) END"
-        for c in columns
-    ]
-    expression = parts[0]
-    for part in parts[1:]:
-        expression = f"xor({expression}, {part})"
-    return f"CAST(({expression}) >> 1 AS BIGINT)"
+    parts = [f"CASE WHEN {c.is_null} THEN 0::UBIGINT ELSE hash({c.value}, {literal(c.name)}) END" for c in columns]
+    while len(parts) > 1:  # in pairs of pairs: DuckDB reads expressions within expressions only to a depth of 1,000
+        parts = [
+            f"xor({', '.join(pair)})" if len(pair := parts[at : at + 2]) == 2 else pair[0]
+            for at in range(0, len(parts), 2)
+        ]
+    return f"CAST(({parts[0]}) >> 1 AS BIGINT)"
 
 
 def close_versions(

@@ -83,6 +83,11 @@ pending = Table(
 )
 
 
+def _odd_cells() -> Column[object]:
+    comment = "values that their own column cannot hold, as the archive wrote them: a JSON object of texts by column"
+    return Column("odd_cells", String, comment=comment)
+
+
 def _versioned(name: str, key: str, *columns: Column[object]) -> Table:
     """A table of versions: each row is true from ``since_run`` until ``until_run`` (null: now)."""
     return Table(
@@ -106,8 +111,11 @@ file_version = _versioned(
 file_version.append_column(
     Column("footprint", BigInteger, comment="footprints.number of its s_region, or else of its observation's")
 )
+file_version.append_column(_odd_cells())
 observation_version = _versioned("observation_version", "obs_id", Column("row_hash", BigInteger, nullable=False))
+observation_version.append_column(_odd_cells())
 product_version = _versioned("product_version", "data_uri", Column("row_hash", BigInteger, nullable=False))
+product_version.append_column(_odd_cells())
 
 observation_product_link = _versioned("observation_product_link", "obs_id", Column("data_uri", String, nullable=False))
 search_file_membership = _versioned("search_file_membership", "search", Column("filename", String, nullable=False))

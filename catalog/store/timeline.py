@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-from catalog.store.database import columns_of, quoted
+from catalog.store.sql import columns_of, literal, quoted
 from catalog.store.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
 
 
@@ -36,14 +36,14 @@ def _of_one_table(
 ) -> list[tuple[str, str, str, list[str] | None]]:
     key = versions.key
     columns = [c for c in columns_of(connection, versions.table) if c.lower() not in (*versions.own, key)]
-    tests = ", ".join(f"CASE WHEN a.{quoted(c)} IS DISTINCT FROM b.{quoted(c)} THEN '{c}' END" for c in columns)
+    tests = ", ".join(f"CASE WHEN a.{quoted(c)} IS DISTINCT FROM b.{quoted(c)} THEN {literal(c)} END" for c in columns)
     differing = f"list_filter([{tests}], lambda c: c IS NOT NULL)" if columns else "[]::VARCHAR[]"
     at = "(SELECT * FROM {} WHERE since_run <= {} AND (until_run IS NULL OR until_run > {}))"
     before, after = (at.format(versions.table, run, run) for run in (int(first), int(second)))
     rows = connection.execute(
         f"""SELECT CASE WHEN a.{key} IS NULL THEN 'new' WHEN b.{key} IS NULL THEN 'withdrawn'
                         ELSE 'changed' END AS kind,
-                   '{versions.what}' AS what, coalesce(a.{key}, b.{key}) AS key,
+                   {literal(versions.what)} AS what, coalesce(a.{key}, b.{key}) AS key,
                    CASE WHEN a.{key} IS NOT NULL AND b.{key} IS NOT NULL THEN {differing} END AS columns
             FROM {before} a FULL JOIN {after} b ON a.{key} = b.{key}
             WHERE a.{key} IS NULL OR b.{key} IS NULL OR a.since_run <> b.since_run

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from catalog import spelling
+
 
 @dataclass(frozen=True)
 class Versions:
@@ -18,7 +20,8 @@ class Versions:
     what : str
         What `changes` calls it.
     own : tuple of str
-        Columns that are the catalog's, not the archive's; an archive column of such a name gets a prefix.
+        Columns that are the catalog's, not the archive's; `catalog.spelling` keeps the archive's columns from these
+        names.
     extra : tuple of str
         Those of them that are the same for all rows of a merge.
     newest : str or None
@@ -57,4 +60,4 @@ def kept_name(versions: Versions, column: str) -> str:
     >>> kept_name(FILES, "obs_id")
     'si_obs_id'
     """
-    return f"si_{column}" if column.lower() in versions.own else column
+    return spelling.kept_name(column, versions.what)

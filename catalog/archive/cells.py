@@ -1,0 +1,216 @@
+"""One column of an answer, from the texts of its cells to typed values; what does not fit is kept as it came.
+
+A single odd cell must not lose an answer, nor turn a column of numbers into text with all its history. So a cell whose
+value its column cannot hold is null there, and its text stands in the row's ``odd_cells``: a number beyond 64 bits,
+``NaN``, ``N/A`` among numbers, a text that is no Unicode. A cell that its column holds almost (a time with seven digits
+of a second) has both.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from catalog.archive.scan import NotJson, shown, text_of
+
+CellKind = Literal["text", "whole", "number", "truth", "time"]
+
+ARROW: Mapping[CellKind, pa.DataType] = {
+    "text": pa.string(),
+    "whole": pa.int64(),
+    "number": pa.float64(),
+    "truth": pa.bool_(),
+    "time": pa.timestamp("us"),
+}
+NOTHING = (None, "null")
+"""The text of a cell without a value."""
+MANY = 20
+"""Cells with a value from which on most of them tell what a column holds, whatever the archive calls it."""
+EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""The years 1 to 9999, in milliseconds since 1970: beyond them a time is no date of Python's, nor of most programs'."""
+
+_EXACT = 2**53  # up to here every whole number is a DOUBLE
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_WHOLE = re.compile(r"[+-]?\d{1,19}")
+_MILLISECONDS = re.compile(r"/Date\((-?\d{1,18})(?:[+-]\d{4})?\)/")
+_ISO = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?\s*(Z|[+-]\d\d:?\d\d)?", re.IGNORECASE
+)
+_TRUTHS = {"t": True, "true": True, "1": True, "f": False, "false": False, "0": False}
+_EPOCH = dt.datetime(1970, 1, 1)
+
+
+@dataclass
+class Cells:
+    """The cells of one column.
+
+    Attributes
+    ----------
+    values : pyarrow.Array
+        Typed; null where there is none, and mostly where a cell is odd.
+    odd : dict
+        By row, the text of a cell that the values do not say exactly.
+    """
+
+    values: pa.Array
+    odd: dict[int, str] = field(default_factory=dict)
+
+
+class _Odd(Exception):
+    """A cell that its column cannot hold; or only as `value`."""
+
+    def __init__(self, value: Any = None) -> None:
+        super().__init__()
+        self.value = value
+
+
+def read_cells(tokens: Sequence[str | None], kind: CellKind, strict: bool = False) -> Cells:
+    """Read one column.
+
+    Parameters
+    ----------
+    tokens : sequence of str or None
+        The JSON text of each cell; None where the row has none.
+    kind : str
+        What the column holds, by the archive's word.
+    strict : bool
+        Never take it for another kind: not for text if most cells are, nor for a number if some have a fraction.
+
+    Examples
+    --------
+    >>> cells = read_cells(["1", "NaN", '"5"', None], "whole")
+    >>> cells.values.to_pylist(), cells.odd
+    ([1, None, 5, None], {1: 'NaN'})
+    """
+    values, odd = _read(tokens, _READERS[kind])
+    if kind == "whole" and any(isinstance(value, float) for value in values):
+        fits = not strict and all(value is None or abs(value) <= _EXACT for value in values)
+        if fits:
+            return Cells(pa.array([value if value is None else float(value) for value in values], pa.float64()), odd)
+        values, more = _read(tokens, _whole_only)
+        odd |= more
+    filled = sum(value is not None for value in values) + len(odd)
+    if not strict and kind != "text" and filled >= MANY and 2 * len(odd) > filled:
+        return read_cells(tokens, "text", strict=True)
+    return Cells(pa.array(values, ARROW[kind]), odd)
+
+
+def _read(tokens: Sequence[str | None], reader: Callable[[str], Any]) -> tuple[list[Any], dict[int, str]]:
+    values: list[Any] = []
+    odd: dict[int, str] = {}
+    for row, token in enumerate(tokens):
+        if token in NOTHING:
+            values.append(None)
+            continue
+        try:
+            values.append(reader(str(token)))
+        except (_Odd, NotJson) as error:
+            odd[row] = shown(str(token))
+            values.append(getattr(error, "value", None))
+    return values, odd
+
+
+def _bare(token: str) -> str:
+    """Return the text of a number, of a string that may hold one, or of anything else."""
+    return text_of(token).strip() if token.startswith('"') else token
+
+
+def _text(token: str) -> str:
+    """Return a text; numbers and whatever else stands in its place stay as they are written."""
+    text = text_of(token) if token.startswith('"') else token
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise _Odd from None
+    return text
+
+
+def _number(token: str) -> float:
+    text = _bare(token)
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if not math.isfinite(value):
+        raise _Odd
+    return value
+
+
+def _whole(token: str) -> int | float:
+    """Return a whole number, or one with a fraction if its column may become one of numbers."""
+    text = _bare(token)
+    if _WHOLE.fullmatch(text):
+        number = int(text)
+        if not -(2**63) <= number < 2**63:
+            raise _Odd
+        return number
+    value = _number(token)
+    if abs(value) > _EXACT:
+        raise _Odd
+    return int(value) if value.is_integer() else value
+
+
+def _whole_only(token: str) -> int:
+    value = _whole(token)
+    if isinstance(value, float):
+        raise _Odd
+    return value
+
+
+def _truth(token: str) -> bool:
+    try:
+        return _TRUTHS[_bare(token).lower()]
+    except KeyError:
+        raise _Odd from None
+
+
+def _time(token: str) -> dt.datetime:
+    if not token.startswith('"'):
+        raise _Odd
+    text = text_of(token)
+    found = _MILLISECONDS.fullmatch(text)
+    if found:
+        milliseconds = int(found[1])
+        if not EARLIEST_MS <= milliseconds <= LATEST_MS:
+            raise _Odd
+        return _EPOCH + dt.timedelta(milliseconds=milliseconds)
+    return _iso_time(text.strip())
+
+
+def _iso_time(text: str) -> dt.datetime:
+    found = _ISO.fullmatch(text)
+    if found is None:
+        raise _Odd
+    year, month, day, hour, minute, second, fraction, zone = found.groups()
+    digits = fraction or ""
+    try:
+        time = dt.datetime(
+            int(year),
+            int(month),
+            int(day),
+            int(hour or 0),
+            int(minute or 0),
+            int(second or 0),
+            int(digits[:6].ljust(6, "0")),
+        )
+        if zone and zone.upper() != "Z":
+            ahead = dt.timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
+            time = time - ahead if zone[0] == "+" else time + ahead
+    except (ValueError, OverflowError):
+        raise _Odd from None
+    if digits[6:].strip("0"):
+        raise _Odd(time)
+    return time
+
+
+_READERS: Mapping[CellKind, Callable[[str], Any]] = {
+    "text": _text,
+    "whole": _whole,
+    "number": _number,
+    "truth": _truth,
+    "time": _time,
+}

@@ -1,0 +1,157 @@
+"""Which columns an answer has, what each holds, and how it is spelled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from catalog.archive.cells import CellKind
+from catalog.archive.envelope import Field
+from catalog.caom import observation_columns
+from catalog.keywords import all_archive_columns
+from catalog.spelling import Kind, kept_names, too_many
+
+_SELECTED = "_selected_"  # the portal's own check box, not the archive's
+_WIRE_KINDS: Mapping[str, CellKind] = {
+    "int": "whole",
+    "short": "whole",
+    "long": "whole",
+    "number": "whole",
+    "float": "number",
+    "double": "number",
+    "decimal": "number",
+    "boolean": "truth",
+    "binary": "truth",
+    "date": "time",
+    "datetime": "time",
+}
+_COMPUTED: Mapping[Kind, Mapping[CellKind, str]] = {
+    "file": {
+        "text": "filename fileName fileSetName dataURI checksum obs_id s_region",
+        "whole": "fileSize",
+        "number": "ingestCompletionDate_mjd date_obs_mjd targ_ra targ_dec publicReleaseDate_mjd",
+        "truth": "isStale isRestricted",
+    },
+    "observation": {
+        "text": "obs_id obsid obs_collection instrument_name proposal_id target_name s_region dataRights"
+        " dataproduct_type",
+        "whole": "calib_level",
+        "number": "t_min t_max s_ra s_dec t_obs_release",
+    },
+    "product": {
+        "text": "obs_id obsID parent_obsid dataURI productFilename productType productSubGroupDescription dataRights"
+        " dataproduct_type",
+        "whole": "size calib_level",
+    },
+}
+"""Columns that the catalog computes with: they hold this whatever an answer calls them."""
+KEYS: Mapping[Kind, tuple[str, ...]] = {
+    "file": ("filename", "fileName"),
+    "observation": ("obs_id",),
+    "product": ("dataURI",),
+}
+"""The column that names a row, in either of its spellings."""
+NEEDED: Mapping[Kind, tuple[str, ...]] = {
+    "file": (),
+    "observation": ("obsid",),
+    "product": ("obs_id", "parent_obsid", "productFilename"),
+}
+"""Columns that are there in every whole row, be it without a value."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of an answer.
+
+    Attributes
+    ----------
+    sent, kept : str
+        Its name as the archive sent it, and as the catalog spells it.
+    holds : str
+        What its cells are.
+    strict : bool
+        Whether it holds that whatever comes.
+    flag : bool
+        Whether it is a truth that travels as the text ``t`` or ``f``.
+    perhaps_time : bool
+        Whether it is a text that may be a time: a column of that name with ``_mjd`` stands beside it.
+    """
+
+    sent: str
+    kept: str
+    holds: CellKind
+    strict: bool = False
+    flag: bool = False
+    perhaps_time: bool = False
+
+
+def columns_of_answer(fields: Iterable[Field], others: Iterable[str], kind: Kind) -> tuple[list[Column], list[str]]:
+    """Return the columns of an answer, and the names of those that are not kept.
+
+    Parameters
+    ----------
+    fields : iterable of Field
+        What the answer says of its columns.
+    others : iterable of str
+        Names that stand in its rows; those that no field describes are taken for text.
+    kind : str
+        What the rows are.
+    """
+    types = {field.name: field.type for field in reversed(list(fields))}
+    ordered = dict.fromkeys([*reversed(types), *others])
+    ordered.pop(_SELECTED, None)
+    known = _known(kind)
+    refused = too_many(ordered, known)
+    names = [name for name in ordered if name not in set(refused)]
+    kept = kept_names(names, kind, known)
+    present = set(names)
+    return [
+        _column(name, spelled, types.get(name), kind, present) for name, spelled in zip(names, kept, strict=True)
+    ], refused
+
+
+def _column(name: str, kept: str, announced: str | None, kind: Kind, present: set[str]) -> Column:
+    if name in _computed(kind):
+        return Column(name, kept, _computed(kind)[name], strict=True)
+    holds = _WIRE_KINDS.get(announced or "", "text")
+    flag = holds == "text" and kind == "file" and name in _flags()
+    twin = holds == "text" and f"{name}_mjd" in present
+    return Column(name, kept, "truth" if flag else holds, flag, flag, twin)
+
+
+def empty_kind(column: Column, kind: Kind) -> CellKind | None:
+    """Return what a column without any value holds; None where nothing says so."""
+    if column.holds != "text" or column.strict:
+        return column.holds
+    if column.perhaps_time:
+        return "time"
+    return _dictionary().get(column.sent) if kind == "file" else None
+
+
+@lru_cache(maxsize=3)
+def _computed(kind: Kind) -> Mapping[str, CellKind]:
+    return {name: holds for holds, names in _COMPUTED[kind].items() for name in names.split()}
+
+
+@lru_cache(maxsize=3)
+def _known(kind: Kind) -> frozenset[str]:
+    """Return the names that win where several differ only in case: the ones that MAST is known to send."""
+    own = {"file": _dictionary(), "observation": observation_columns(), "product": {}}[kind]
+    return frozenset({*_computed(kind), *own} - {"fileName"})
+
+
+@lru_cache(maxsize=1)
+def _dictionary() -> Mapping[str, CellKind | None]:
+    types: Mapping[str, CellKind] = {**_WIRE_KINDS, "string": "text"}
+    return {column.name: "truth" if column.flag else types.get(column.type) for column in all_archive_columns()}
+
+
+@lru_cache(maxsize=1)
+def _flags() -> frozenset[str]:
+    return frozenset(column.name for column in all_archive_columns() if column.flag)
+
+
+def key_of(names: Sequence[str], kind: Kind) -> str | None:
+    """Return the name of the column that names a row, of those that an answer has."""
+    return next((name for name in KEYS[kind] if name in names), None)

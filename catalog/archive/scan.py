@@ -1,0 +1,161 @@
+r"""Cut JSON into the texts of its parts, where a strict reader gives up.
+
+An answer with one value that is no JSON (``NaN``, a text that is not UTF-8, a line break within a text) has thousands
+of rows that are right. So objects and lists are cut at their own brackets and commas, and each value stays the text
+that came. Nesting takes no stack: a value is passed over by counting its brackets.
+
+A body is decoded by `decoded`: bytes that are no UTF-8 become lone surrogates, which `shown` turns into ``\xff``; in
+JSON that is no escape sequence, so it cannot be mistaken for another text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_SCALAR = re.compile(r'[^ \t\r\n,:{}\[\]"]+')
+_MEMBER = re.compile(
+    r'[ \t\r\n]*("[^"\\]*(?:\\.[^"\\]*)*")[ \t\r\n]*:[ \t\r\n]*'
+    r'("[^"\\]*(?:\\.[^"\\]*)*"|[^ \t\r\n,:{}\[\]"]+)[ \t\r\n]*([,}])',
+    re.DOTALL,
+)
+_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
+
+
+class NotJson(Exception):
+    """The text has no end, or something else where a value, a comma or a bracket should be."""
+
+
+def decoded(body: bytes) -> str:
+    """Decode a body, without a byte order mark; no byte is lost."""
+    return body.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape")
+
+
+def shown(text: str) -> str:
+    r"""Return a text that is valid Unicode: bytes that were none as ``\xff``, other lone surrogates as ``\ud800``.
+
+    Examples
+    --------
+    >>> shown(decoded(b'"\xffa"'))
+    '"\\xffa"'
+    """
+    return text if text.isascii() else text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def members(text: str, start: int = 0) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each member of an object; what follows the object must be space.
+
+    Raises
+    ------
+    NotJson
+        Where the object is not whole.
+    """
+    at = _opened(text, start, "{")
+    if _after_space(text, at) == "}":
+        return _ended(text, _space(text, at) + 1)
+    while True:
+        simple = _MEMBER.match(text, at)
+        if simple:
+            token, value, ending = simple.groups()
+            at = simple.end()
+        else:
+            token, value, at = _member(text, at)
+            ending = text[at - 1]
+        yield text_of(token) if "\\" in token else token[1:-1], value
+        if ending == "}":
+            return _ended(text, at)
+
+
+def _member(text: str, at: int) -> tuple[str, str, int]:
+    """Return name and value of a member that is no simple one, and where its comma or closing bracket ends."""
+    at = _space(text, at)
+    name = _STRING.match(text, at)
+    if name is None:
+        raise NotJson("a member has no name")
+    at = _space(text, name.end())
+    if text[at : at + 1] != ":":
+        raise NotJson("a member has no value")
+    first, end = _value(text, at + 1)
+    at = _space(text, end)
+    if text[at : at + 1] not in (",", "}"):
+        raise NotJson("no comma where one should be")
+    return name[0], text[first:end], at + 1
+
+
+def elements(text: str, start: int = 0) -> Iterator[str]:
+    """Yield the text of each element of a list; what follows the list must be space.
+
+    Raises
+    ------
+    NotJson
+        Where the list is not whole.
+    """
+    at = _opened(text, start, "[")
+    if _after_space(text, at) == "]":
+        return _ended(text, _space(text, at) + 1)
+    while True:
+        first, end = _value(text, at)
+        yield text[first:end]
+        at = _space(text, end)
+        if text[at : at + 1] == "]":
+            return _ended(text, at + 1)
+        if text[at : at + 1] != ",":
+            raise NotJson("no comma where one should be")
+        at += 1
+
+
+def text_of(token: str) -> str:
+    """Return the text that a JSON string stands for; line breaks in it and bytes that are no UTF-8 are let be.
+
+    Raises
+    ------
+    NotJson
+        For an escape sequence that is none.
+    """
+    if "\\" not in token:
+        return token[1:-1]
+    try:
+        return str(json.loads(token, strict=False))
+    except ValueError as error:
+        raise NotJson("a text has an escape sequence that is none") from error
+
+
+def _space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
+
+
+def _after_space(text: str, at: int) -> str:
+    at = _space(text, at)
+    return text[at : at + 1]
+
+
+def _opened(text: str, start: int, bracket: str) -> int:
+    at = _space(text, start)
+    if text[at : at + 1] != bracket:
+        raise NotJson(f"no {bracket} where one should be")
+    return at + 1
+
+
+def _ended(text: str, at: int) -> None:
+    if _space(text, at) != len(text):
+        raise NotJson("something follows the end")
+
+
+def _value(text: str, at: int) -> tuple[int, int]:
+    """Return where the value that comes next begins and ends."""
+    at = _space(text, at)
+    found = _STRING.match(text, at) or _SCALAR.match(text, at)
+    if found:
+        return at, found.end()
+    if text[at : at + 1] not in ("{", "["):
+        raise NotJson("no value where one should be")
+    depth = 0
+    for bracket in _BRACKET.finditer(text, at):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(bracket[0], 0)
+        if not depth:
+            return at, bracket.end()
+    raise NotJson("a bracket is never closed")
