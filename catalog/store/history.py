@@ -300,7 +300,9 @@ def merge_links(connection: duckdb.DuckDBPyConnection, links: Links, now: str, s
     table, left, right = links.table, links.left, links.right
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE {table}_merge AS
-            WITH now AS (SELECT DISTINCT "left", "right" FROM ({now}) AS n("left", "right")),
+            WITH now AS (
+                SELECT DISTINCT CAST("left" AS VARCHAR) AS "left", CAST("right" AS VARCHAR) AS "right"
+                FROM ({now}) AS n("left", "right")),
             held AS (SELECT {left} AS "left", {right} AS "right" FROM {table} WHERE until_run IS NULL AND ({scope})),
             ever AS (SELECT DISTINCT {left} AS "left", {right} AS "right" FROM {table} WHERE until_run IS NOT NULL)
             SELECT "left", "right", CASE WHEN e."left" IS NULL THEN 'new' ELSE 'returned' END AS kind
