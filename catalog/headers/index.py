@@ -9,12 +9,24 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from catalog.headers.associations import file_rows, member_rows, read_association
+from catalog.headers.associations import AssociationFile, file_rows, member_rows, read_associations
 from catalog.headers.columns import wanted_keywords
-from catalog.headers.events import Event, Failure, FileMoved, FilesIndexed, FoldersWalked, IndexReport, OnEvent
+from catalog.headers.events import (
+    Event,
+    Failure,
+    FileMoved,
+    FilesFound,
+    FilesIndexed,
+    FilesRead,
+    FoldersWalked,
+    IndexReport,
+    LinksLeftOut,
+    OnEvent,
+)  # fmt: skip
+from catalog.headers.names import is_association
 from catalog.headers.numbers import CardNumbers
 from catalog.headers.pool import Batch, extract_all
-from catalog.headers.walk import ASSOCIATION_ENDING, Compared, Walked, compare, walk
+from catalog.headers.walk import Compared, Walked, compare, walk
 from catalog.headers.write import ensure_columns, write_associations, write_extracts, write_moves
 from catalog.store.database import Database
 
@@ -84,7 +96,10 @@ class _Run:
 
     def index(self, folders: Iterable[str | os.PathLike[str]]) -> IndexReport:
         began = time.monotonic()
-        walked = walk(folders)
+        self._tell(FilesFound(0))
+        walked = walk(folders, lambda files: self._tell(FilesFound(files)))
+        if walked.links:
+            self._tell(LinksLeftOut(tuple(walked.links)))
         for path, reason in walked.unread:
             self._fail(Failure(path, None, None, reason))
         compared = self._compare(walked)
@@ -114,7 +129,8 @@ class _Run:
                 pass
         with self._database.read() as connection:
             compared = compare(connection, walked, everything=self._verify)
-        self._tell(FoldersWalked(compared.files, compared.files - compared.unchanged))
+        associations = sum(map(is_association, compared.to_read))
+        self._tell(FoldersWalked(compared.files, len(compared.to_read) - associations, associations))
         return compared
 
     def _compare_checksums(self, walked: Walked) -> None:
@@ -130,15 +146,28 @@ class _Run:
             self._fail(Failure(path, None, None, reason))
 
     def _read(self, paths: Sequence[str]) -> int:
-        associations = [path for path in paths if path.endswith(ASSOCIATION_ENDING)]
-        fits = [path for path in paths if not path.endswith(ASSOCIATION_ENDING)]
-        for batches in _together(extract_all(fits, wanted_keywords(), self._verify, self._processes)):
-            self._done += sum(len(paths) for paths, _ in batches)
-            self._write(batches)
+        associations = [path for path in paths if is_association(path)]
+        fits = [path for path in paths if not is_association(path)]
+        batches = self._told(extract_all(fits, wanted_keywords(), self._verify, self._processes), len(paths))
+        for together in _together(batches):
+            self._done += sum(len(paths) for paths, _ in together)
+            self._write(together)
             self._tell(FilesIndexed(self._done, len(fits)))
-        for start in range(0, len(associations), _TOGETHER):
-            self._write_associations(associations[start : start + _TOGETHER])
+        done = len(fits)
+        for group in read_associations(associations):
+            self._write_associations(group)
+            done += len(group)
+            self._tell(FilesRead(done, len(paths)))
         return len(fits) - self._unread
+
+    def _told(self, batches: Iterator[Batch], total: int) -> Iterator[Batch]:
+        """Hand batches on, and tell how far the reading is."""
+        done = 0
+        self._tell(FilesRead(0, total))
+        for batch in batches:
+            done += len(batch[0])
+            yield batch
+            self._tell(FilesRead(done, total))
 
     def _write(self, batches: list[Batch]) -> None:
         """Store batches, and empty the list before the commit, which takes memory of its own."""
@@ -155,8 +184,8 @@ class _Run:
         for paths, unread, findings in noted:
             self._note_failures(paths, unread, findings)
 
-    def _write_associations(self, paths: Sequence[str]) -> None:
-        files = [read_association(path) for path in paths]
+    def _write_associations(self, files: list[AssociationFile]) -> None:
+        paths = [one.path for one in files]
         with self._database.write() as connection:
             write_associations(connection, paths, file_rows(files), member_rows(files), _now())
         for one in files:
