@@ -145,13 +145,15 @@ class Catalog(Questions):
         template: str = "{filename}",
         jobs: int = 8,
         on_event: OnSyncEvent | None = None,
+        overwrite_modified: bool = False,
+        keep_old: str | os.PathLike[str] | None = None,
         **filters: Unpack[Filters],
     ) -> SyncReport:
         """Fetch what is selected and not on disk, or no longer the archive's version, and prove every byte.
 
         Parameters
         ----------
-        search, dest, template, **filters
+        search, dest, template, overwrite_modified, keep_old, **filters
             As for `plan`.
         jobs : int
             Files at the same time.
@@ -174,7 +176,7 @@ class Catalog(Questions):
         >>> report.fetched == report.selected, report.failures
         (True, ())
         """
-        from catalog.sync import find_token, sync
+        from catalog.sync import OldBytes, find_token, sync
         from catalog.sync.asking import asking
 
         with asking(self._database, self.server) as current:
@@ -188,6 +190,7 @@ class Catalog(Questions):
                 token=find_token(self.server),
                 current=current,
                 on_event=on_event,
+                old_bytes=OldBytes(Path(keep_old).absolute() if keep_old else None, overwrite_modified),
             )
 
     def index(

@@ -14,6 +14,7 @@ from catalog.store.database import Database
 from catalog.store.records import utc_now
 from catalog.sync.doubt import Doubt
 from catalog.sync.events import Event, Finished, Note, OnEvent, Planned
+from catalog.sync.old import LEFT, Before, PersonsOwn, keep_old
 from catalog.sync.pace import Halted
 from catalog.sync.partial import put_aside
 from catalog.sync.plan import TO_DO, Item, Plan
@@ -114,8 +115,8 @@ class _Run:
         self.line = line
         self.counts: Counter[str] = Counter()
         self.failures: list[Failure] = []
-        self.recorder = Recorder(database)
-        self.doubt = Doubt(database, plan.doubt, put_aside(plan.dest))
+        self.recorder = Recorder(database, plan.run)
+        self.doubt = Doubt(database, earlier=put_aside(plan.dest))
         self._lock = threading.Lock()
         self._on_event = on_event
         line.on_event = self.tell
@@ -132,6 +133,8 @@ class _Run:
         self.tell(Planned(sum(t.items for t in todo), sum(t.bytes for t in todo)))
         for item in self.plan.items("out of reach"):
             self._fail(item, item.reason)
+        for item in self.plan.items("modified"):
+            self._fail(item, f"{item.reason.removeprefix('modified: ')}; {LEFT}")
         pool = Pool(self.line, max(1, min(jobs, sum(t.items for t in todo))))
         interrupted = bool(sum(t.items for t in todo)) and self._transfer(pool)
         self._settle()
@@ -160,6 +163,10 @@ class _Run:
             self.doubt.hold(result.error)
         elif isinstance(result.error, Halted):
             return
+        elif isinstance(result.error, PersonsOwn):
+            if result.error.done is not None:
+                self.recorder.add(result.error.done)
+            self._fail(result.item, str(result.error))
         elif isinstance(result.error, MastlakeError | OSError):
             self._fail(result.item, _explain(result.item, result.error))
         elif result.error is not None:
@@ -185,6 +192,7 @@ class _Run:
             done = mismatch.digest_only
             assert done is not None
             if accepted and mismatch.kept is not None:
+                keep_old(Path(done.item.path), Before(None, archived=False), self.line.old_bytes, self.plan.dest)
                 self._done(_put_in_place(mismatch.kept, done))
             else:
                 self._fail(done.item, str(mismatch))

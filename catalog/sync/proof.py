@@ -94,15 +94,53 @@ class _OnDisk:
         os.close(self._file)
 
 
-def prove(item: Item) -> Done | None:
-    """Read a file that is on disk already; None where it is not what the archive lists, or cannot be read."""
+@dataclass(frozen=True)
+class Found:
+    """What a file on disk is.
+
+    Parameters
+    ----------
+    done : Done or None
+        Its size, MD5 and time; None where it cannot be read.
+    problem : Problem or None
+        In what it differs from the item; None: it does not.
+    sound : bool
+        Whether its structure is whole: it may be a person's own.
+    """
+
+    done: Done | None
+    problem: Problem | None
+    sound: bool
+
+    @property
+    def reason(self) -> str:
+        """In what it differs, in words."""
+        return self.problem.text if self.problem else "it cannot be read"
+
+
+def examine(item: Item) -> Found:
+    """Read a file that is on disk already, and compare it with an item."""
     try:
         found = _OnDisk(Path(item.path))
     except OSError:
-        return None
+        return Found(None, None, sound=False)
     try:
-        if judge(item, found):
-            return None
-        return Done(item, "present", found.size, found.digest(), found.stat.st_mtime_ns, found.stat.st_ino)
+        problem = judge(item, found) or _changed(item, found)
+        structure = fits_problem(found.fileno(), found.size) if is_fits_name(item.filename) else None
+        done = Done(item, "present", found.size, found.digest(), found.stat.st_mtime_ns, found.stat.st_ino)
+        return Found(done, problem, sound=found.size > 0 and structure is None)
     finally:
         found.close()
+
+
+def _changed(item: Item, found: Bytes) -> Problem | None:
+    """Say whether bytes without a listed checksum differ from every version that a sync proved."""
+    if item.checksum is not None or not item.former or found.digest() in item.former:
+        return None
+    return Problem("digest", f"its MD5 is {found.digest()}, and it was fetched with {item.former[-1]}")
+
+
+def prove(item: Item) -> Done | None:
+    """Read a file that is on disk already; None where it is not what the archive lists, or cannot be read."""
+    found = examine(item)
+    return found.done if found.problem is None else None

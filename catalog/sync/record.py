@@ -9,7 +9,9 @@ import pyarrow as pa
 
 from catalog.errors import CatalogLocked
 from catalog.store.database import Database
+from catalog.store.local_files import signed_inode
 from catalog.store.records import utc_now
+from catalog.store.verdicts import keep_verdicts
 from catalog.sync.partial import fsync_folder
 from catalog.sync.proof import Done
 
@@ -18,10 +20,19 @@ SECONDS = 2.0
 
 
 class Recorder:
-    """Collects finished files and commits them when they are many, or some time has passed."""
+    """Collects finished files and commits them when they are many, or some time has passed.
 
-    def __init__(self, database: Database) -> None:
+    Parameters
+    ----------
+    database : Database
+        The catalog.
+    run : int
+        The newest run when the plan was made. It tells later which version of its row a file was fetched by.
+    """
+
+    def __init__(self, database: Database, run: int = 0) -> None:
         self._database = database
+        self._run = run
         self._waiting: list[Done] = []
         self._since = time.monotonic()
 
@@ -51,16 +62,20 @@ class Recorder:
                 "filename": done.item.filename,
                 "size": done.size,
                 "mtime_ns": done.mtime_ns,
-                "inode": done.inode,
+                "inode": signed_inode(done.inode),
                 "checksum": done.md5,
                 "data_uri": done.item.data_uri,
+                "proven": done.outcome != "present" or done.md5 == done.item.checksum,
+                "trusted": done.item.checksum is not None and done.md5 != done.item.checksum,
             }
             for done in self._waiting
         ]
         with self._database.write() as connection:
             connection.register("done_rows", pa.Table.from_pylist(rows, schema=_ROWS))
             for statement in (_SAME_BYTES, _CLOSE, _OPEN):
-                connection.execute(statement, {"now": now} if "$now" in statement else None)
+                values = {"now": now, "run": self._run}
+                connection.execute(statement, {name: values[name] for name in values if f"${name}" in statement})
+            keep_verdicts(connection, "SELECT file_id FROM local_files SEMI JOIN done_rows USING (path)")
             connection.unregister("done_rows")
         self._waiting.clear()
 
@@ -71,32 +86,48 @@ _ROWS = pa.schema(
         ("filename", pa.string()),
         ("size", pa.int64()),
         ("mtime_ns", pa.int64()),
-        ("inode", pa.uint64()),
+        ("inode", pa.int64()),
         ("checksum", pa.string()),
         ("data_uri", pa.string()),
+        ("proven", pa.bool_()),
+        ("trusted", pa.bool_()),
     ]
 )
 
 _SAME_BYTES = """
-    UPDATE local_file_version SET checksum = d.checksum, data_uri = d.data_uri, problem = NULL
+    UPDATE local_file_version AS l
+    SET checksum = d.checksum, data_uri = CASE WHEN d.proven THEN d.data_uri ELSE l.data_uri END,
+        problem = CASE WHEN d.proven THEN NULL ELSE l.problem END,
+        fetched_checksum = CASE WHEN d.proven THEN d.checksum ELSE l.fetched_checksum END,
+        fetched_size = CASE WHEN d.proven THEN d.size ELSE l.fetched_size END,
+        fetched_mtime_ns = CASE WHEN d.proven THEN d.mtime_ns ELSE l.fetched_mtime_ns END,
+        fetched_at = CASE WHEN d.proven THEN CAST($now AS TIMESTAMP) ELSE l.fetched_at END,
+        fetched_run = CASE WHEN d.proven THEN CAST($run AS INTEGER) ELSE l.fetched_run END,
+        trusted = CASE WHEN d.proven THEN d.trusted ELSE l.trusted END
     FROM done_rows d
-    WHERE local_file_version.until_at IS NULL AND local_file_version.path = d.path
-        AND local_file_version.size = d.size AND local_file_version.mtime_ns = d.mtime_ns
-        AND local_file_version.inode = d.inode
+    WHERE l.until_at IS NULL AND l.path = d.path AND l.size = d.size AND l.mtime_ns = d.mtime_ns AND l.inode = d.inode
 """
 
 _CLOSE = """
-    UPDATE local_file_version SET until_at = $now
+    UPDATE local_file_version AS l SET until_at = $now, ended = 'changed'
     FROM done_rows d
-    WHERE local_file_version.until_at IS NULL AND local_file_version.path = d.path
-        AND NOT (local_file_version.size = d.size AND local_file_version.mtime_ns = d.mtime_ns
-            AND local_file_version.inode = d.inode)
+    WHERE l.until_at IS NULL AND l.path = d.path
+        AND NOT (l.size = d.size AND l.mtime_ns = d.mtime_ns AND l.inode = d.inode)
 """
 
 _OPEN = """
-    INSERT INTO local_file_version (file_id, path, filename, size, mtime_ns, inode, checksum, data_uri, indexed,
-        since_at)
-    SELECT (SELECT coalesce(max(file_id), 0) FROM local_file_version) + row_number() OVER (), d.path, d.filename,
-        d.size, d.mtime_ns, d.inode, d.checksum, d.data_uri, false, $now
-    FROM done_rows d ANTI JOIN (SELECT path FROM local_file_version WHERE until_at IS NULL) l ON l.path = d.path
+    INSERT INTO local_file_version BY NAME
+    SELECT (SELECT coalesce(max(file_id), 0) FROM local_file_version) + row_number() OVER () AS file_id, d.path,
+        d.filename, d.size, d.mtime_ns, d.inode, d.checksum,
+        CASE WHEN d.proven THEN d.data_uri ELSE e.data_uri END AS data_uri, false AS indexed,
+        CAST($now AS TIMESTAMP) AS since_at,
+        CASE WHEN d.proven THEN d.checksum ELSE e.fetched_checksum END AS fetched_checksum,
+        CASE WHEN d.proven THEN d.size ELSE e.fetched_size END AS fetched_size,
+        CASE WHEN d.proven THEN d.mtime_ns ELSE e.fetched_mtime_ns END AS fetched_mtime_ns,
+        CASE WHEN d.proven THEN CAST($now AS TIMESTAMP) ELSE e.fetched_at END AS fetched_at,
+        CASE WHEN d.proven THEN CAST($run AS INTEGER) ELSE e.fetched_run END AS fetched_run,
+        CASE WHEN d.proven THEN d.trusted ELSE e.trusted END AS trusted
+    FROM done_rows d
+    LEFT JOIN (FROM local_file_version WHERE until_at = $now AND ended = 'changed') e ON e.path = d.path
+    ANTI JOIN (SELECT path FROM local_file_version WHERE until_at IS NULL) l ON l.path = d.path
 """

@@ -12,9 +12,11 @@ from urllib.parse import urlsplit
 
 from catalog.errors import UsageError
 from catalog.store.database import Database
+from catalog.store.local_files import offer_local_files
+from catalog.sync.decisions import decide
 from catalog.sync.disk import DISK, PARTS
 from catalog.sync.names import FLAT, Template
-from catalog.sync.plan import Aim, Item, Plan, decide
+from catalog.sync.plan import Aim, Item, Plan
 from catalog.sync.run import SERVER
 from catalog.sync.selection import Selection, prepare, run_sql
 from catalog.sync.source import download_path
@@ -64,7 +66,7 @@ def _everything(database: Database, selection: Selection, template: str) -> Plan
     wanted = run_sql(database, selection.sql) if selection.sql else None
     with database.read() as connection:
         selected = prepare(connection, selection, wanted)
-        connection.execute("CREATE TEMP VIEW local AS FROM local_files WHERE false")
+        offer_local_files(connection, "false")
         return decide(connection, selected, aim, lambda folders: (DISK.empty_table(), PARTS.empty_table()))
 
 

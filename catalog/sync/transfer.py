@@ -19,10 +19,11 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type
 from catalog.errors import ArchiveError, DiskError, Garbled, MastlakeError, Overloaded, Refused, Unreachable
 from catalog.sync.events import OnEvent, Paused, Received, Started
 from catalog.sync.names import refusal, within
+from catalog.sync.old import Before, OldBytes, keep_old, look
 from catalog.sync.pace import Pace
 from catalog.sync.partial import Identity, Part
 from catalog.sync.plan import Item
-from catalog.sync.proof import Done, Problem, judge, prove
+from catalog.sync.proof import Done, Problem, judge
 from catalog.sync.source import Answer, Ask, Source
 
 ATTEMPTS = 6
@@ -81,6 +82,8 @@ class Line:
         Is told what happens.
     doubtful : callable
         Whether the archive's checksums are in doubt, so that fetching again proves nothing.
+    old_bytes : OldBytes
+        What becomes of bytes that are replaced.
     slots : context manager
         Held while the archive is asked and sends; a file that is proven and synced to disk holds none.
     """
@@ -91,6 +94,7 @@ class Line:
     current: AskCurrent | None = None
     on_event: OnEvent = lambda event: None
     doubtful: Callable[[], bool] = lambda: False
+    old_bytes: OldBytes = field(default_factory=OldBytes)
     slots: AbstractContextManager[object] = field(default_factory=nullcontext)
     answers: dict[int, Answer] = field(default_factory=dict)
 
@@ -123,22 +127,25 @@ def transfer(line: Line, item: Item, on_bytes: Callable[[int], None] = lambda co
 
     Raises
     ------
+    PersonsOwn
+        Where the bytes on disk are a person's own and stay.
     Mismatch, ArchiveError, DiskError, OSError
         Where it could not be had; what had its final name is unchanged then.
     Stopped, Halted
         Where the sync was told to end.
     """
-    if item.action == "check" and (done := prove(item)):
-        return done
     final = Path(item.path)
     if reason := refusal(final.name):
         raise DiskError(f"its name cannot be that of a file here: {reason}")
     final.parent.mkdir(parents=True, exist_ok=True)
     if not within(final.parent, line.root) or final.is_dir():
         raise DiskError(f"{final} leads out of {line.root}, or is a folder")
+    before = look(item, line.old_bytes)
+    if isinstance(before, Done):
+        return before
     part = Part(final, Identity(item.data_uri, item.checksum, item.size))
     try:
-        return _Job(line, item, part, on_bytes).run()
+        return _Job(line, item, part, before, on_bytes).run()
     finally:
         part.close()
 
@@ -157,6 +164,7 @@ class _Job:
     line: Line
     item: Item
     part: Part
+    before: Before
     on_bytes: Callable[[int], None]
     fruitless: int = 0
     had: int = 0
@@ -318,6 +326,7 @@ class _Job:
         return "resumed" if resumed else "fetched"
 
     def _finish(self, resumed: bool) -> Done:
+        keep_old(self.part.final, self.before, self.line.old_bytes, self.line.root)
         stat = self.part.finish()
         outcome = self._outcome(resumed)
         return Done(self.item, outcome, self.part.size, self.part.digest(), stat.st_mtime_ns, stat.st_ino)
