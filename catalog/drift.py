@@ -1,4 +1,4 @@
-"""The archive against the disk: which local files are not known to be the archive's, and why.
+"""The archive against the disk: which local files are stale, missing, corrupt or unknown, and why.
 
 The same can be asked in SQL: the views `file_drift`, `keyword_drift` and `drift`.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from catalog.store.database import Database
-from catalog.store.verdicts import STATES
 
 
 @dataclass(frozen=True)
@@ -37,24 +36,18 @@ class Outdated:
     Attributes
     ----------
     stale : list of Drifted
-        The archive has a newer version.
+        Whose archive version moved on.
     missing : list of Drifted
-        A sync put the file here, and it is no longer on disk.
+        Fetched once, and no longer on disk.
     corrupt : list of Drifted
-        The bytes fail their structure, or changed without a new modification time.
-    modified : list of Drifted
-        The bytes are a person's own: they were changed after a sync fetched them, or never were the archive's.
-    unverified : list of Drifted
-        Nothing in the catalog can tell whether the bytes are the archive's.
+        Whose bytes fail their checksum or structure.
     unknown : list of Drifted
-        The archive does not list the file.
+        That the archive does not list.
     """
 
     stale: list[Drifted]
     missing: list[Drifted]
     corrupt: list[Drifted]
-    modified: list[Drifted]
-    unverified: list[Drifted]
     unknown: list[Drifted]
 
 
@@ -73,7 +66,7 @@ def outdated(database: Database) -> Outdated:
     """
     with database.read() as connection:
         rows = connection.execute("SELECT state, path, filename, reason FROM file_drift ORDER BY path").fetchall()
-    by_state: dict[str, list[Drifted]] = {state: [] for state in STATES}
+    by_state: dict[str, list[Drifted]] = {"stale": [], "missing": [], "corrupt": [], "unknown": []}
     for state, path, filename, reason in rows:
         by_state[state].append(Drifted(path, filename, reason))
     return Outdated(**by_state)
