@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from catalog.errors import UsageError
-from catalog.network.server import Server
 from catalog.questions import Filters, Questions, selection
 from catalog.search import Search
 from catalog.store.kept import KeptOpen
@@ -51,7 +50,7 @@ class Catalog(Questions):
 
     def __init__(self, database: KeptOpen, server: str) -> None:
         super().__init__(database)
-        self.server = Server(server)
+        self.server = server.rstrip("/")
 
     @classmethod
     def open(
@@ -145,21 +144,19 @@ class Catalog(Questions):
         dest: str | os.PathLike[str] = "mast",
         template: str = "{filename}",
         jobs: int = 8,
-        trust_length: bool = False,
         on_event: OnSyncEvent | None = None,
+        overwrite_modified: bool = False,
+        keep_old: str | os.PathLike[str] | None = None,
         **filters: Unpack[Filters],
     ) -> SyncReport:
         """Fetch what is selected and not on disk, or no longer the archive's version, and prove every byte.
 
         Parameters
         ----------
-        search, dest, template, **filters
+        search, dest, template, overwrite_modified, keep_old, **filters
             As for `plan`.
         jobs : int
             Files at the same time.
-        trust_length : bool
-            Accept bytes of the right length and structure although their MD5 is not the archive's; say so only if you
-            are sure that its checksums are wrong, and not the bytes.
         on_event : callable, optional
             Told what happens; see `catalog.sync.events`.
 
@@ -179,7 +176,7 @@ class Catalog(Questions):
         >>> report.fetched == report.selected, report.failures
         (True, ())
         """
-        from catalog.sync import find_token, sync
+        from catalog.sync import OldBytes, find_token, sync
         from catalog.sync.asking import asking
 
         with asking(self._database, self.server) as current:
@@ -193,7 +190,7 @@ class Catalog(Questions):
                 token=find_token(self.server),
                 current=current,
                 on_event=on_event,
-                trust_length=trust_length,
+                old_bytes=OldBytes(Path(keep_old).absolute() if keep_old else None, overwrite_modified),
             )
 
     def index(

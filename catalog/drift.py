@@ -1,4 +1,4 @@
-"""The archive against the disk: which local files are stale, missing, corrupt or unknown, and why.
+"""The archive against the disk: which local files are not known to be the archive's, and why.
 
 The same can be asked in SQL: the views `file_drift`, `keyword_drift` and `drift`.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from catalog.store.database import Database
+from catalog.store.verdicts import STATES
 
 
 @dataclass(frozen=True)
@@ -36,18 +37,24 @@ class Outdated:
     Attributes
     ----------
     stale : list of Drifted
-        Whose archive version moved on.
+        The archive has a newer version.
     missing : list of Drifted
-        Fetched once, and no longer on disk.
+        A sync put the file here, and it is no longer on disk.
     corrupt : list of Drifted
-        Whose bytes fail their checksum or structure.
+        The bytes fail their structure, or changed without a new modification time.
+    modified : list of Drifted
+        The bytes are a person's own: they were changed after a sync fetched them, or never were the archive's.
+    unverified : list of Drifted
+        Nothing in the catalog can tell whether the bytes are the archive's.
     unknown : list of Drifted
-        That the archive does not list.
+        The archive does not list the file.
     """
 
     stale: list[Drifted]
     missing: list[Drifted]
     corrupt: list[Drifted]
+    modified: list[Drifted]
+    unverified: list[Drifted]
     unknown: list[Drifted]
 
 
@@ -66,7 +73,7 @@ def outdated(database: Database) -> Outdated:
     """
     with database.read() as connection:
         rows = connection.execute("SELECT state, path, filename, reason FROM file_drift ORDER BY path").fetchall()
-    by_state: dict[str, list[Drifted]] = {"stale": [], "missing": [], "corrupt": [], "unknown": []}
+    by_state: dict[str, list[Drifted]] = {state: [] for state in STATES}
     for state, path, filename, reason in rows:
         by_state[state].append(Drifted(path, filename, reason))
     return Outdated(**by_state)

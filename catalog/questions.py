@@ -210,6 +210,8 @@ class Questions:
         *,
         dest: str | os.PathLike[str] = "mast",
         template: str = "{filename}",
+        overwrite_modified: bool = False,
+        keep_old: str | os.PathLike[str] | None = None,
         **filters: Unpack[Filters],
     ) -> Plan:
         """Say what `sync` would do, item by item and why; nothing is asked and nothing written.
@@ -222,6 +224,10 @@ class Questions:
             Where files go.
         template : str
             How they lie there, like ``{program}/{obs_id}/{filename}``.
+        overwrite_modified : bool
+            Replace also files that a person changed or made.
+        keep_old : path-like, optional
+            A folder to which everything that is replaced is moved, each version in a folder of its own.
         **filters
             As in `Filters`.
 
@@ -236,11 +242,12 @@ class Questions:
         >>> plan.tallies["fetch"].items == plan.selected
         True
         """
-        from catalog.sync import find_token, make_plan
+        from catalog.sync import OldBytes, find_token, make_plan
 
         chosen = selection(search, filters)
         has_token = find_token(self.server) is not None
-        return make_plan(self._database, chosen, dest=dest, template=template, has_token=has_token)
+        old_bytes = OldBytes(Path(keep_old).absolute() if keep_old else None, overwrite_modified)
+        return make_plan(self._database, chosen, dest=dest, template=template, has_token=has_token, old_bytes=old_bytes)
 
     def outdated(self) -> Outdated:
         """Compare the local files with what the archive listed at the last harvest.

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from catalog.network.server import Server
-
 from . import completion
 
 if TYPE_CHECKING:
@@ -29,7 +27,7 @@ class Settings:
     ----------
     catalog : Path
         The catalog file.
-    server : Server
+    server : str
         The archive's address.
     verbosity : int
         Negative: only errors; 0: what was done; positive: more.
@@ -40,7 +38,7 @@ class Settings:
     """
 
     catalog: Path
-    server: Server
+    server: str
     verbosity: int
     defaults: Defaults | None = None
     server_is_chosen: bool = True

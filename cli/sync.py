@@ -29,6 +29,15 @@ from .selecting import GuideStars, MaxSize, Sql, Template, bytes_of, selection
 if TYPE_CHECKING:
     from catalog.sync import Plan, SyncReport
 
+OverwriteModified = Annotated[
+    bool, typer.Option("--overwrite-modified", help="Replace also files that a person changed or made.")
+]
+KeepOld = Annotated[
+    Path | None,
+    typer.Option(
+        "--keep-old", metavar="DIR", help="Move what is replaced to DIR, each version in a folder of its own."
+    ),
+]
 _LISTED = 20
 
 
@@ -58,13 +67,12 @@ def sync(
     source: Annotated[
         str, typer.Option(metavar="mast|cloud", help="cloud: MAST's public bucket first, and MAST for the rest.")
     ] = "mast",
-    trust_length: Annotated[
-        bool, typer.Option("--trust-length", help="Keep files whose MD5 alone is not the archive's; be sure of it.")
-    ] = False,
+    overwrite_modified: OverwriteModified = False,
+    keep_old: KeepOld = None,
     json: Json = False,
 ) -> None:
     """Fetch what is selected and not on disk yet, or no longer the archive's version; prove every byte."""
-    from catalog.sync import make_plan
+    from catalog.sync import OldBytes, make_plan
     from catalog.sync import sync as run_sync
 
     chosen = settings(context)
@@ -73,8 +81,12 @@ def sync(
         sql=sql, guide_stars=guide_stars, max_size=max_size, with_inputs=with_inputs,
     )  # fmt: skip
     token = token_for(chosen)
+    old_bytes = OldBytes(keep_old and keep_old.absolute(), overwrite_modified)
     if dry_run:
-        plan = make_plan(chosen.database, wanted, dest=dest, template=template, has_token=token is not None)
+        has_token = token is not None
+        plan = make_plan(
+            chosen.database, wanted, dest=dest, template=template, has_token=has_token, old_bytes=old_bytes
+        )
         put_json(plan.as_dict()) if json else _show(plan, chosen.verbosity)
         return
     from catalog.sync.asking import asking
@@ -92,7 +104,7 @@ def sync(
             source=source,
             current=current,
             on_event=show,
-            trust_length=trust_length,
+            old_bytes=old_bytes,
         )
     _report(report, dest, json, chosen.verbosity)
 
@@ -128,8 +140,6 @@ def _advise(reasons: Iterable[str]) -> None:
 
 
 def _report(report: SyncReport, dest: Path, json: bool, verbosity: int) -> None:
-    for note in report.notes:
-        say(f"mastlake: {note}")
     for failure in report.failures:
         say(f"mastlake: {failure.filename or 'not tried'}: {failure.reason}")
     if json:

@@ -9,6 +9,7 @@ from catalog.headers.write import ensure_columns
 from catalog.store.database import Database, columns_of, quoted
 from catalog.store.differences import keep_differences
 from catalog.store.schema import make_views
+from catalog.store.verdicts import STATES, keep_verdicts
 
 THEN = datetime(2022, 8, 1)
 
@@ -33,6 +34,7 @@ def archive(database, *rows):
                 row,
             )
         keep_differences(connection)
+        keep_verdicts(connection)
 
 
 def local(database, filename, *, checksum=None, data_uri=None, problem=None, until_at=None, header=None, file_id=None):
@@ -40,7 +42,10 @@ def local(database, filename, *, checksum=None, data_uri=None, problem=None, unt
         (count,) = connection.execute("SELECT count(*) FROM local_file_version").fetchone()
         file_id = file_id or count + 1
         connection.execute(
-            "INSERT INTO local_file_version VALUES (?, ?, ?, 2880, 0, 0, ?, ?, true, ?, ?, ?)",
+            """INSERT INTO local_file_version BY NAME
+               SELECT ? AS file_id, ? AS path, ? AS filename, 2880 AS size, 0 AS mtime_ns, 0 AS inode, ? AS checksum,
+                      ? AS data_uri, true AS indexed, ? AS problem, ?::TIMESTAMP AS since_at,
+                      ?::TIMESTAMP AS until_at""",
             [file_id, f"/data/{filename}", filename, checksum, data_uri, problem, THEN, until_at],
         )
         if header:
@@ -50,14 +55,12 @@ def local(database, filename, *, checksum=None, data_uri=None, problem=None, unt
                 [file_id, *header],
             )
         keep_differences(connection)
+        keep_verdicts(connection)
 
 
 def reasons(database):
     found = outdated(database)
-    return {
-        state: {one.filename: one.reason for one in getattr(found, state)}
-        for state in ("stale", "missing", "corrupt", "unknown")
-    }
+    return {state: {one.filename: one.reason for one in getattr(found, state)} for state in STATES}
 
 
 def test_a_catalog_without_harvest_knows_no_local_file(database):
@@ -84,10 +87,12 @@ def test_a_checksum_that_the_archive_had_before_is_stale(database):
     }
 
 
-def test_a_checksum_that_the_archive_never_had_is_corrupt(database):
+def test_sound_bytes_that_the_archive_never_had_are_a_persons_own(database):
     archive(database, ("a.fits", "new", None, None, None, 1, None))
     local(database, "a.fits", checksum="odd")
-    assert reasons(database)["corrupt"] == {"a.fits": "its MD5 is odd, the archive never had that; it has new"}
+    assert reasons(database)["modified"] == {
+        "a.fits": "not the archive's: its MD5 is odd, the archive never had that; it has new"
+    }
 
 
 def test_an_older_header_is_stale_where_no_checksum_is_known(database):
@@ -96,10 +101,12 @@ def test_an_older_header_is_stale_where_no_checksum_is_known(database):
     assert reasons(database)["stale"] == {"a.fits": "CRDS_CTX jwst_0.pmap -> jwst_1.pmap"}
 
 
-def test_a_header_newer_than_the_archive_is_not_stale(database):
+def test_a_header_newer_than_the_archive_is_of_a_persons_own_making(database):
     archive(database, ("a.fits", "new", "1.9", "jwst_1.pmap", "2022-08-01", 1, None))
     local(database, "a.fits", header=("1.10", "jwst_2.pmap", "2022-09-01"))
-    assert not any(reasons(database).values())
+    assert reasons(database)["modified"] == {
+        "a.fits": "not the archive's: its DATE is 2022-09-01 00:00:00, the archive's 2022-08-01 00:00:00"
+    }
 
 
 def test_a_file_with_a_problem_is_corrupt(database):

@@ -376,8 +376,9 @@ def test_a_fetched_file_keeps_what_the_transfer_knew(folder, database):
     status = (folder / "a.fits").stat()
     with database.write() as connection:
         connection.execute(
-            """INSERT INTO local_file_version
-               VALUES (7, ?, 'a.fits', ?, ?, ?, 'md5', 'mast:a', false, NULL, now()::TIMESTAMP, NULL)""",
+            """INSERT INTO local_file_version BY NAME
+               SELECT 7 AS file_id, ? AS path, 'a.fits' AS filename, ? AS size, ? AS mtime_ns, ? AS inode,
+                      'md5' AS checksum, 'mast:a' AS data_uri, false AS indexed, now()::TIMESTAMP AS since_at""",
             [str(folder / "a.fits"), status.st_size, status.st_mtime_ns, status.st_ino],
         )
     assert counts(index_folders(database, [folder])) == (1, 1, 0, 0, 0)
@@ -517,6 +518,7 @@ def test_files_of_the_data_models_read_as_astropy_reads_them(instrument, folder,
 
 def test_the_report_counts_what_the_command_prints():
     names = ["files", "read", "unchanged", "removed", "failed", "hdus", "cards", "seconds", "failures"]
+    names += ["verified", "unverified"]
     assert list(IndexReport.__dataclass_fields__) == names
 
 

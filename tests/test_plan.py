@@ -31,7 +31,8 @@ SELECTED = pa.schema(
     + [("size", pa.int64()), ("release_at", pa.timestamp("us")), ("calib_level", pa.int64())]
 )
 LOCAL = pa.schema(
-    [(name, pa.string()) for name in ("path", "checksum", "problem")] + [("size", pa.int64()), ("mtime_ns", pa.int64())]
+    [(name, pa.string()) for name in ("path", "checksum", "state", "reason", "fetched_checksum")]
+    + [("size", pa.int64()), ("mtime_ns", pa.int64()), ("archived", pa.bool_())]
 )
 
 
@@ -62,10 +63,17 @@ def test_what_is_on_disk_as_the_archive_lists_it_is_present() -> None:
     assert only(decide(row(), local=[KNOWN], disk=[HERE])) == ("present", "")
 
 
-def test_another_checksum_is_replaced_though_the_size_is_the_same() -> None:
-    made = decide(row(checksum="c2"), local=[KNOWN], disk=[HERE])
-    assert only(made) == ("replace", "the archive version moved on: another checksum")
+def test_a_stale_file_is_replaced_though_the_size_is_the_same() -> None:
+    stale = {**KNOWN, "state": "stale", "reason": "checksum c1 -> c2", "archived": True}
+    made = decide(row(checksum="c2"), local=[stale], disk=[HERE])
+    assert only(made) == ("replace", "stale: checksum c1 -> c2")
     assert made.needed_bytes == 10
+
+
+def test_a_persons_own_file_is_left_unless_it_is_to_be_renewed() -> None:
+    own = {**KNOWN, "state": "modified", "reason": "changed here since it was fetched", "archived": False}
+    assert only(decide(row(), local=[own], disk=[HERE])) == ("modified", "modified: changed here since it was fetched")
+    assert only(decide(row(), local=[own], disk=[HERE], renew_modified=True))[0] == "replace"
 
 
 def test_what_is_not_on_disk_is_fetched_whatever_the_catalog_remembers() -> None:
@@ -78,21 +86,22 @@ def test_what_is_not_on_disk_is_fetched_whatever_the_catalog_remembers() -> None
         pytest.param(HERE, [], id="never recorded"),
         pytest.param({**HERE, "mtime_ns": 6}, [KNOWN], id="touched since"),
         pytest.param(HERE, [{**KNOWN, "checksum": None}], id="never hashed"),
-        pytest.param(HERE, [{**KNOWN, "problem": "cut"}], id="known to be bad"),
+        pytest.param(HERE, [{**KNOWN, "state": "unverified", "reason": "never compared"}], id="unverified"),
+        pytest.param({**HERE, "size": 9}, [KNOWN], id="of another size than it was"),
     ],
 )
 def test_bytes_that_nobody_vouches_for_are_checked(disk: dict[str, object], local: list[dict[str, object]]) -> None:
     assert only(decide(row(), local=local, disk=[disk]))[0] == "check"
 
 
-def test_another_size_on_disk_is_replaced() -> None:
-    action, reason = only(decide(row(), local=[KNOWN], disk=[{**HERE, "size": 9}]))
-    assert (action, reason) == ("replace", "another size: 9 here, 10 in the archive")
+def test_a_file_with_broken_bytes_is_replaced() -> None:
+    cut = {**KNOWN, "state": "corrupt", "reason": "HDU 0, byte 0: cut", "archived": False}
+    assert only(decide(row(), local=[cut], disk=[HERE])) == ("replace", "corrupt: HDU 0, byte 0: cut")
 
 
-def test_without_a_checksum_the_size_decides() -> None:
+def test_without_a_checksum_the_verdict_decides_and_not_the_listed_size() -> None:
     assert only(decide(row(checksum=None), local=[KNOWN], disk=[HERE]))[0] == "present"
-    assert only(decide(row(checksum=None, size=11), local=[KNOWN], disk=[HERE]))[0] == "replace"
+    assert only(decide(row(checksum=None, size=11), local=[KNOWN], disk=[HERE]))[0] == "present"
 
 
 def test_an_unfinished_file_of_the_same_version_is_resumed_and_of_another_is_not() -> None:

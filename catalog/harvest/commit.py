@@ -23,6 +23,7 @@ from catalog.store.history import (
 from catalog.store.records import Run, next_run, record_run, save_search
 from catalog.store.schema import make_views
 from catalog.store.spool import Spool
+from catalog.store.verdicts import keep_verdicts_of_run
 from catalog.store.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
 
 
@@ -64,6 +65,7 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
     note_changes(connection, search, run)
     _link_files(connection, run)
     _compare_headers(connection, compared_before, run)
+    keep_verdicts_of_run(connection, run)
     number_files(connection, run)
     result = summary(connection, harvested, run)
     record_run(connection, result)

@@ -3,17 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from catalog.headers.events import (
-    Event,
-    Failure,
-    FileMoved,
-    FilesFound,
-    FilesIndexed,
-    FilesRead,
-    FoldersWalked,
-    IndexReport,
-    LinksLeftOut,
-)  # fmt: skip
+from catalog.headers.events import Event, Failure, FileMoved, FilesIndexed, FoldersWalked, IndexReport
 
 if TYPE_CHECKING:
     from catalog.headers.index import index_folders
@@ -23,12 +13,9 @@ __all__ = [
     "Event",
     "Failure",
     "FileMoved",
-    "FilesFound",
     "FilesIndexed",
-    "FilesRead",
     "FoldersWalked",
     "IndexReport",
-    "LinksLeftOut",
     "index_folders",
     "watch_folders",
 ]

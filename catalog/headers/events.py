@@ -29,32 +29,6 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class FilesFound:
-    """The folders are being listed.
-
-    Attributes
-    ----------
-    files : int
-        FITS and association files found so far.
-    """
-
-    files: int
-
-
-@dataclass(frozen=True)
-class LinksLeftOut:
-    """Links to folders were met, and not followed.
-
-    Attributes
-    ----------
-    paths : tuple of str
-        Where they are.
-    """
-
-    paths: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class FoldersWalked:
     """The folders were listed and compared with the catalog.
 
@@ -64,27 +38,10 @@ class FoldersWalked:
         FITS files found.
     to_read : int
         Those that are new or changed.
-    associations : int
-        Association files that are to be read besides.
     """
 
     files: int
     to_read: int
-    associations: int = 0
-
-
-@dataclass(frozen=True)
-class FilesRead:
-    """Files were read, and will be in the catalog soon.
-
-    Attributes
-    ----------
-    done, total : int
-        FITS and association files so far, and in all.
-    """
-
-    done: int
-    total: int
 
 
 @dataclass(frozen=True)
@@ -109,7 +66,7 @@ class FileMoved:
     now: str
 
 
-Event = Failure | FilesFound | LinksLeftOut | FoldersWalked | FilesRead | FilesIndexed | FileMoved
+Event = Failure | FoldersWalked | FilesIndexed | FileMoved
 OnEvent = Callable[[Event], None]
 
 
@@ -135,6 +92,9 @@ class IndexReport:
         It took.
     failures : list of Failure
         What was wrong with the failed ones.
+    verified, unverified : int or None
+        Of the files whose bytes were read: those with a checksum to compare them with, and those without. None where
+        the bytes were not read.
     """
 
     files: int = 0
@@ -146,3 +106,5 @@ class IndexReport:
     cards: int = 0
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
+    verified: int | None = None
+    unverified: int | None = None

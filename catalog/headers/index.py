@@ -9,26 +9,19 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from catalog.headers.associations import AssociationFile, file_rows, member_rows, read_associations
+from catalog.errors import DiskError
+from catalog.headers.associations import file_rows, member_rows, read_association
 from catalog.headers.columns import wanted_keywords
-from catalog.headers.events import (
-    Event,
-    Failure,
-    FileMoved,
-    FilesFound,
-    FilesIndexed,
-    FilesRead,
-    FoldersWalked,
-    IndexReport,
-    LinksLeftOut,
-    OnEvent,
-)  # fmt: skip
-from catalog.headers.names import is_association
+from catalog.headers.events import Event, Failure, FileMoved, FilesIndexed, FoldersWalked, IndexReport, OnEvent
 from catalog.headers.numbers import CardNumbers
+from catalog.headers.others import look_at_others
 from catalog.headers.pool import Batch, extract_all
-from catalog.headers.walk import Compared, Walked, compare, walk
-from catalog.headers.write import ensure_columns, write_associations, write_extracts, write_moves
+from catalog.headers.walk import ASSOCIATION_ENDING, Compared, Walked, compare, walk
+from catalog.headers.write import ensure_columns, write_associations, write_extracts, write_moves, write_others
+from catalog.readable import plural
 from catalog.store.database import Database
+from catalog.store.local_files import count_below
+from catalog.store.verdicts import count_verified
 
 _TOGETHER = 4096
 """Files that are committed together; a run that is cut off loses at most these."""
@@ -96,21 +89,23 @@ class _Run:
 
     def index(self, folders: Iterable[str | os.PathLike[str]]) -> IndexReport:
         began = time.monotonic()
-        self._tell(FilesFound(0))
-        walked = walk(folders, lambda files: self._tell(FilesFound(files)))
-        if walked.links:
-            self._tell(LinksLeftOut(tuple(walked.links)))
+        folders = list(folders)
+        self._refuse_absent(folders)
+        walked = walk(folders)
         for path, reason in walked.unread:
             self._fail(Failure(path, None, None, reason))
+        if not self._database.exists():
+            with self._database.write():
+                pass
+        self._read_others(walked)
         compared = self._compare(walked)
         if compared.moved or compared.gone:
             with self._database.write() as connection:
                 write_moves(connection, compared.moved, compared.gone, _now())
         for move in compared.moved:
             self._tell(FileMoved(move.path, move.now))
-        read = self._read(compared.to_read)
-        if self._verify:
-            self._compare_checksums(walked)
+        read = self._read(compared)
+        compared_bytes = self._compare_checksums(walked) if self._verify else (None, None)
         return IndexReport(
             files=compared.files,
             read=read,
@@ -121,53 +116,70 @@ class _Run:
             cards=self._cards,
             seconds=round(time.monotonic() - began, 3),
             failures=self._failures,
+            verified=compared_bytes[0],
+            unverified=compared_bytes[1],
         )
 
+    def _refuse_absent(self, folders: Iterable[str | os.PathLike[str]]) -> None:
+        """Say what the catalog knows of a folder that is gone, and what to do about it."""
+        for folder in folders:
+            root = os.path.abspath(folder)  # noqa: PTH100 - links stay as the user named them
+            if os.path.lexists(root) or not self._database.exists():
+                continue
+            with self._database.read() as connection:
+                known = count_below(connection, root)
+            if known:
+                raise DiskError(
+                    f"no such folder: {root}; the catalog knows {plural(known, 'file')} in it: if they were moved, "
+                    f"index the folder where they are now; if they are gone for good: mastlake forget {root}"
+                )
+
     def _compare(self, walked: Walked) -> Compared:
-        if not self._database.exists():
-            with self._database.write():
-                pass
         with self._database.read() as connection:
             compared = compare(connection, walked, everything=self._verify)
-        associations = sum(map(is_association, compared.to_read))
-        self._tell(FoldersWalked(compared.files, len(compared.to_read) - associations, associations))
+        self._tell(FoldersWalked(compared.files, compared.files - compared.unchanged))
         return compared
 
-    def _compare_checksums(self, walked: Walked) -> None:
-        """Fail whole files whose bytes are none that the archive ever had."""
+    def _compare_checksums(self, walked: Walked) -> tuple[int, int]:
+        """Fail files whose bytes never were the archive's; count those with a checksum to compare with, and without."""
         with self._database.read() as connection:
             connection.register("walked", walked.table())
             rows = connection.execute(
                 """SELECT d.path, d.reason FROM file_drift d JOIN local_files l USING (path)
-                   SEMI JOIN walked USING (path) WHERE d.state = 'corrupt' AND l.problem IS NULL ORDER BY d.path"""
+                   SEMI JOIN walked USING (path)
+                   WHERE d.state IN ('corrupt', 'modified') AND l.problem IS NULL ORDER BY d.path"""
             ).fetchall()
+            counts = count_verified(connection, "walked")
             connection.unregister("walked")
         for path, reason in rows:
             self._fail(Failure(path, None, None, reason))
+        return counts
 
-    def _read(self, paths: Sequence[str]) -> int:
-        associations = [path for path in paths if is_association(path)]
-        fits = [path for path in paths if not is_association(path)]
-        batches = self._told(extract_all(fits, wanted_keywords(), self._verify, self._processes), len(paths))
-        for together in _together(batches):
-            self._done += sum(len(paths) for paths, _ in together)
-            self._write(together)
-            self._tell(FilesIndexed(self._done, len(fits)))
-        done = len(fits)
-        for group in read_associations(associations):
-            self._write_associations(group)
-            done += len(group)
-            self._tell(FilesRead(done, len(paths)))
+    def _read_others(self, walked: Walked) -> None:
+        """Look at files that a sync fetched and that have no headers: pictures, tables, logs."""
+        with self._database.read() as connection:
+            others = look_at_others(connection, walked.roots, everything=self._verify)
+        if others.paths or others.moved:
+            with self._database.write() as connection:
+                write_moves(connection, others.moved, [], _now())
+                write_others(connection, others.paths, others.files(), _now())
+        for move in others.moved:
+            self._tell(FileMoved(move.path, move.now))
+
+    def _read(self, compared: Compared) -> int:
+        paths = compared.to_read
+        associations = [path for path in paths if path.endswith(ASSOCIATION_ENDING)]
+        fits = [path for path in paths if not path.endswith(ASSOCIATION_ENDING)]
+        changed = [path for path in fits if path in compared.to_digest]
+        others = [path for path in fits if path not in compared.to_digest]
+        for some, digest in ((changed, True), (others, self._verify)):
+            for batches in _together(extract_all(some, wanted_keywords(), digest, self._processes)):
+                self._done += sum(len(paths) for paths, _ in batches)
+                self._write(batches)
+                self._tell(FilesIndexed(self._done, len(fits)))
+        for start in range(0, len(associations), _TOGETHER):
+            self._write_associations(associations[start : start + _TOGETHER])
         return len(fits) - self._unread
-
-    def _told(self, batches: Iterator[Batch], total: int) -> Iterator[Batch]:
-        """Hand batches on, and tell how far the reading is."""
-        done = 0
-        self._tell(FilesRead(0, total))
-        for batch in batches:
-            done += len(batch[0])
-            yield batch
-            self._tell(FilesRead(done, total))
 
     def _write(self, batches: list[Batch]) -> None:
         """Store batches, and empty the list before the commit, which takes memory of its own."""
@@ -184,8 +196,8 @@ class _Run:
         for paths, unread, findings in noted:
             self._note_failures(paths, unread, findings)
 
-    def _write_associations(self, files: list[AssociationFile]) -> None:
-        paths = [one.path for one in files]
+    def _write_associations(self, paths: Sequence[str]) -> None:
+        files = [read_association(path) for path in paths]
         with self._database.write() as connection:
             write_associations(connection, paths, file_rows(files), member_rows(files), _now())
         for one in files:

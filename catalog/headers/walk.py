@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
+from stat import S_ISREG
 
 import duckdb
 import pyarrow as pa
 
 from catalog.errors import DiskError
-from catalog.headers.names import INDEXED_ENDINGS, is_association, is_resource_fork
-from catalog.inodes import signed
 
+FITS_ENDINGS = (".fits", ".fits.gz", ".fit", ".fit.gz", ".fts", ".fts.gz")
+ASSOCIATION_ENDING = "_asn.json"
+INDEXED_ENDINGS = (*FITS_ENDINGS, ASSOCIATION_ENDING)
 _SIGN = 1 << 63  # inodes beyond are stored as negative numbers
 
 
@@ -28,8 +29,6 @@ class Walked:
         One entry a file.
     unread : list of tuple
         Folders and files that could not be looked at, and why.
-    links : list of str
-        Links to folders, which are not followed: they may lead round in a circle, or to the whole disk.
     roots : list of str
         The folders and files asked for, absolute.
     """
@@ -39,7 +38,6 @@ class Walked:
     mtime_ns: list[int] = field(default_factory=list)
     inode: list[int] = field(default_factory=list)
     unread: list[tuple[str, str]] = field(default_factory=list)
-    links: list[str] = field(default_factory=list)
     roots: list[str] = field(default_factory=list)
 
     def table(self) -> pa.Table:
@@ -81,6 +79,8 @@ class Compared:
         FITS files that need nothing.
     removed : int
         FITS files among the gone.
+    to_digest : frozenset of str
+        Those to read that a sync fetched and that are not as it left them: their MD5 tells whether they were changed.
     """
 
     to_read: list[str]
@@ -89,17 +89,11 @@ class Compared:
     files: int
     unchanged: int
     removed: int
+    to_digest: frozenset[str] = frozenset()
 
 
-def walk(folders: Iterable[str | os.PathLike[str]], tell: Callable[[int], None] | None = None) -> Walked:
+def walk(folders: Iterable[str | os.PathLike[str]]) -> Walked:
     """List the FITS and association files of folders, and of the folders in them.
-
-    Parameters
-    ----------
-    folders : iterable of path-like
-        Folders or files; one that is named twice, or lies in another, is listed once.
-    tell : callable, optional
-        Told how many files were found so far, after each folder.
 
     Raises
     ------
@@ -108,49 +102,19 @@ def walk(folders: Iterable[str | os.PathLike[str]], tell: Callable[[int], None] 
     """
     found = Walked()
     seen: set[str] = set()
-    files: dict[str, os.stat_result] = {}
-    for root in dict.fromkeys(absolute(folder) for folder in folders):
-        try:
-            status = os.stat(root)  # noqa: PTH116  # the walk is made of os calls, for speed
-        except FileNotFoundError as error:
-            raise DiskError(f"no such folder or file: {root}") from error
-        except OSError as error:
-            raise DiskError(f"cannot read {root}: {error.strerror}") from error
-        if not _is_text(root, found):
-            continue
-        found.roots.append(root)
-        if S_ISDIR(status.st_mode):
-            _walk(root, found, seen, tell)
+    for folder in folders:
+        root = str(Path(folder).absolute())
+        if not Path(root).exists():
+            raise DiskError(f"no such folder: {root}")
+        found.roots.append(os.path.normpath(root))
+        if Path(root).is_dir():
+            _walk(found.roots[-1], found, seen)
         else:
-            files[root] = status
-    for root, status in files.items():
-        folder, name = os.path.split(root)
-        if folder not in seen or not name.lower().endswith(INDEXED_ENDINGS) or is_resource_fork(name, root):
-            _add(root, status, found)
+            _add(root, os.stat(root), found)  # noqa: PTH116  # the walk is made of os calls, for speed
     return found
 
 
-def absolute(path: str | os.PathLike[str]) -> str:
-    """Return an absolute path without ``..``, and the same one for the same place.
-
-    A ``..`` behind a link leads to the folder that the link's target lies in, as it does for the operating system.
-    Other links stay in the path, as the user sees it.
-    """
-    whole = Path(path).absolute()
-    built = whole.anchor
-    for part in whole.parts[1:]:
-        if part != "..":
-            built = os.path.join(built, part)  # noqa: PTH118  # text throughout
-            continue
-        parent, meant = os.path.dirname(built), f"{built}/.."  # noqa: PTH120
-        try:
-            built = parent if os.path.samefile(parent, meant) else os.path.realpath(meant)  # noqa: PTH121
-        except OSError:
-            built = meant
-    return built
-
-
-def _walk(folder: str, found: Walked, seen: set[str], tell: Callable[[int], None] | None) -> None:
+def _walk(folder: str, found: Walked, seen: set[str]) -> None:
     pending = [folder]
     while pending:
         folder = pending.pop()
@@ -164,41 +128,33 @@ def _walk(folder: str, found: Walked, seen: set[str], tell: Callable[[int], None
             if folder in found.roots:
                 raise DiskError(f"cannot read {folder}: {error.strerror}") from error
             found.unread.append((folder, error.strerror or str(error)))
-        if tell is not None:
-            tell(len(found.path))
 
 
 def _look_at(entries: Iterable[os.DirEntry[str]], pending: list[str], found: Walked) -> None:
     path, size, mtime, inode = found.path.append, found.size.append, found.mtime_ns.append, found.inode.append
     for entry in entries:
         name = entry.name
-        if name.lower().endswith(INDEXED_ENDINGS):
+        if name.endswith(INDEXED_ENDINGS):
             try:
                 status = entry.stat()
             except OSError:  # deleted just now, or a link to nothing
                 continue
             where, number = entry.path, status.st_ino
-            if S_ISREG(status.st_mode):
-                if (where.isascii() or _is_text(where, found)) and not is_resource_fork(name, where):
-                    path(where)
-                    size(status.st_size)
-                    mtime(status.st_mtime_ns)
-                    inode(number if number < _SIGN else number - 2 * _SIGN)
-                continue
-        if entry.is_dir(follow_symlinks=False):
+            if S_ISREG(status.st_mode) and (where.isascii() or _is_text(where, found)):
+                path(where)
+                size(status.st_size)
+                mtime(status.st_mtime_ns)
+                inode(number if number < _SIGN else number - 2 * _SIGN)
+        elif entry.is_dir(follow_symlinks=False):
             pending.append(entry.path)
-        elif entry.is_symlink() and entry.is_dir():
-            found.links.append(entry.path)
 
 
 def _add(path: str, status: os.stat_result, found: Walked) -> None:
-    if not S_ISREG(status.st_mode):
-        found.unread.append((path, "it is not a regular file"))
-        return
-    found.path.append(path)
-    found.size.append(status.st_size)
-    found.mtime_ns.append(status.st_mtime_ns)
-    found.inode.append(signed(status.st_ino))
+    if _is_text(path, found):
+        found.path.append(path)
+        found.size.append(status.st_size)
+        found.mtime_ns.append(status.st_mtime_ns)
+        found.inode.append(status.st_ino if status.st_ino < _SIGN else status.st_ino - 2 * _SIGN)
 
 
 def _is_text(path: str, found: Walked) -> bool:
@@ -227,22 +183,30 @@ def compare(connection: duckdb.DuckDBPyConnection, walked: Walked, everything: b
     connection.register("walked", walked.table())
     connection.execute("""
         CREATE OR REPLACE TEMP TABLE to_read AS
-        SELECT w.path, w.size, w.mtime_ns, w.inode, l.path IS NULL AS new
+        SELECT w.path, w.size, w.mtime_ns, w.inode, l.path IS NULL AS new,
+               l.fetched_checksum IS NOT NULL
+                   AND (w.size, w.mtime_ns, w.inode) <> (l.size, l.mtime_ns, l.inode) AS digest
         FROM walked w LEFT JOIN local_files l USING (path)
         WHERE l.path IS NULL OR NOT (l.indexed AND (w.size, w.mtime_ns, w.inode) = (l.size, l.mtime_ns, l.inode))
     """)
     gone = _gone(connection, walked)
-    moved = _moved(connection, gone) if gone else []
-    moved_to = {move.now for move in moved}
-    paths = [str(path) for (path,) in connection.execute("SELECT path FROM to_read").fetchall()]
-    to_read = walked.path if everything else [path for path in paths if path not in moved_to]
+    elsewhere = _left_elsewhere(connection)
+    moved = _moved(connection, gone | elsewhere) if gone or elsewhere else []
+    known = {str(path) for (path,) in connection.execute(_INDEXED_ALREADY, [[m.file_id for m in moved]]).fetchall()}
+    moved_to = {move.now for move in moved if move.path in known}
+    paths = connection.execute("SELECT path, digest FROM to_read").fetchall()
+    to_digest = frozenset(str(path) for path, digest in paths if digest)
+    to_read = walked.path if everything else [str(path) for path, _ in paths if path not in moved_to]
     connection.unregister("walked")
-    files = len(walked.path) - sum(map(is_association, walked.path))
+    files = len(walked.path) - sum(path.endswith(ASSOCIATION_ENDING) for path in walked.path)
     moved_from = {move.file_id for move in moved}
     left = [file_id for file_id in gone if file_id not in moved_from]
-    read = len(to_read) - sum(map(is_association, to_read))
-    removed = sum(not is_association(gone[file_id]) for file_id in left)
-    return Compared(sorted(to_read), moved, left, files, files - read, removed)
+    read = sum(not path.endswith(ASSOCIATION_ENDING) for path in to_read)
+    removed = sum(gone[file_id].endswith(FITS_ENDINGS) for file_id in left)
+    return Compared(sorted(to_read), moved, left, files, files - read, removed, to_digest)
+
+
+_INDEXED_ALREADY = "SELECT path FROM local_files WHERE indexed AND file_id IN (SELECT unnest(?::BIGINT[]))"
 
 
 def _gone(connection: duckdb.DuckDBPyConnection, walked: Walked) -> dict[int, str]:
@@ -261,18 +225,28 @@ def _gone(connection: duckdb.DuckDBPyConnection, walked: Walked) -> dict[int, st
     }
 
 
+def _left_elsewhere(connection: duckdb.DuckDBPyConnection) -> dict[int, str]:
+    """Local files outside the roots that are no longer on disk, and that may be what is new under them."""
+    rows = connection.execute("""
+        SELECT DISTINCT l.file_id, l.path FROM local_files l
+        JOIN (SELECT size, mtime_ns, parse_filename(path) AS filename FROM to_read WHERE new) t ON t.size = l.size
+            AND (t.mtime_ns = l.mtime_ns OR t.filename = l.filename AND l.checksum IS NOT NULL)
+    """).fetchall()
+    return {int(file_id): str(path) for file_id, path in rows if not os.path.lexists(path)}
+
+
 def _moved(connection: duckdb.DuckDBPyConnection, gone: dict[int, str]) -> list[Moved]:
     """New paths whose bytes are those of a file that is gone: the same inode, or the same MD5."""
     connection.register("gone", pa.table({"file_id": pa.array(list(gone), pa.int64())}))
     by_inode = connection.execute("""
         SELECT min(l.file_id), t.path FROM to_read t
         JOIN local_files l USING (size, mtime_ns, inode) JOIN gone USING (file_id)
-        WHERE t.new AND l.indexed GROUP BY t.path
+        WHERE t.new GROUP BY t.path
     """).fetchall()
     suspects = connection.execute("""
         SELECT l.file_id, l.checksum, t.path FROM to_read t
         JOIN local_files l USING (size) JOIN gone USING (file_id)
-        WHERE t.new AND l.indexed AND l.checksum IS NOT NULL ORDER BY t.path, l.file_id
+        WHERE t.new AND l.checksum IS NOT NULL ORDER BY t.path, l.file_id
     """).fetchall()
     connection.unregister("gone")
     found = {int(file_id): str(path) for file_id, path in by_inode}

@@ -17,10 +17,10 @@ from catalog.headers.columns import header_columns, wanted_keywords
 from catalog.headers.extract import Extract
 from catalog.headers.numbers import CardNumbers
 from catalog.headers.walk import Moved
-from catalog.inodes import signed
 from catalog.store.database import columns_of, quoted
 from catalog.store.differences import keep_differences
 from catalog.store.schema import make_views
+from catalog.store.verdicts import keep_verdicts
 
 _FEW = 64
 """Of so few files every card is looked up; of more, those that several of them have."""
@@ -69,6 +69,7 @@ def write_extracts(
     _insert_by_file(connection, "header_finding", gathered.findings, file_ids, fresh)
     _write_keywords(connection, gathered.keywords, file_ids, fresh)
     keep_differences(connection, "SELECT file_id FROM touched")
+    keep_verdicts(connection, "SELECT file_id FROM touched")
     lists = _write_cards(connection, [extract for _, extract in batches], numbers, fresh)
     hdus, _ = _of_fresh(gathered.hdus, file_ids, fresh)
     if hdus.num_rows:
@@ -104,7 +105,7 @@ def _write_files(
     _stage(connection, paths, files)
     connection.execute(
         """
-        UPDATE local_file_version v SET until_at = ? FROM staged s
+        UPDATE local_file_version v SET until_at = ?, ended = 'changed' FROM staged s
         WHERE v.file_id = s.known AND v.until_at IS NULL AND NOT s.same AND v.path = s.path
         """,
         [now],
@@ -117,9 +118,11 @@ def _write_files(
     """)
     connection.execute(
         """
-        INSERT INTO local_file_version
-        SELECT file_id, path, parse_filename(path), coalesce(size, 0), coalesce(mtime_ns, 0), coalesce(inode, 0),
-               checksum, data_uri, unread IS NULL, coalesce(unread, problem), ?, NULL
+        INSERT INTO local_file_version BY NAME
+        SELECT file_id, path, parse_filename(path) AS filename, coalesce(size, 0) AS size,
+               coalesce(mtime_ns, 0) AS mtime_ns, coalesce(inode, 0) AS inode, checksum, data_uri,
+               unread IS NULL AS indexed, coalesce(unread, problem) AS problem, CAST(? AS TIMESTAMP) AS since_at,
+               fetched_checksum, fetched_size, fetched_mtime_ns, fetched_at, fetched_run, trusted
         FROM staged WHERE NOT same
         """,
         [now],
@@ -142,6 +145,7 @@ def _stage(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], files: p
         """
         CREATE OR REPLACE TEMP TABLE staged AS
         SELECT r.*, l.file_id AS known, l.data_uri, coalesce(l.indexed, false) AS indexed,
+               l.fetched_checksum, l.fetched_size, l.fetched_mtime_ns, l.fetched_at, l.fetched_run, l.trusted,
                l.file_id IS NOT NULL
                    AND (r.size IS NULL OR (r.size, r.mtime_ns, r.inode) = (l.size, l.mtime_ns, l.inode)) AS same,
                CASE WHEN same THEN l.file_id
@@ -254,6 +258,14 @@ def write_associations(
     """Store association files and their members."""
     file_ids, fresh = _write_files(connection, paths, files, now)
     _insert_by_file(connection, "association_member", members, file_ids, fresh)
+    keep_verdicts(connection, "SELECT file_id FROM touched")
+
+
+def write_others(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], files: pa.Table, now: datetime) -> None:
+    """Store what became of fetched files that have no headers."""
+    if paths:
+        _write_files(connection, paths, files, now)
+        keep_verdicts(connection, "SELECT file_id FROM touched")
 
 
 def ensure_columns(connection: duckdb.DuckDBPyConnection) -> None:
@@ -290,21 +302,26 @@ def write_moves(
         """
         CREATE OR REPLACE TEMP TABLE arrived AS
         SELECT v.* REPLACE (m.path AS path, parse_filename(m.path) AS filename, m.mtime_ns AS mtime_ns,
-                            m.inode AS inode, CAST(? AS TIMESTAMP) AS since_at)
+                            m.inode AS inode, CAST(? AS TIMESTAMP) AS since_at, CAST(NULL AS VARCHAR) AS ended)
         FROM local_file_version v JOIN moves m USING (file_id) WHERE v.until_at IS NULL
         """,
         [now],
     )
     connection.execute(
         """
-        UPDATE local_file_version SET until_at = ?
+        UPDATE local_file_version SET until_at = ?,
+            ended = CASE WHEN file_id IN (SELECT file_id FROM moves) THEN 'moved' ELSE 'gone' END
         WHERE until_at IS NULL AND file_id IN (SELECT file_id FROM moves UNION ALL SELECT file_id FROM gone)
         """,
         [now],
     )
     connection.execute("INSERT INTO local_file_version SELECT * FROM arrived")
     connection.execute("DROP TABLE arrived")
-    keep_differences(connection, "SELECT file_id FROM moves UNION ALL SELECT file_id FROM gone")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE touched AS SELECT file_id FROM moves UNION ALL SELECT file_id FROM gone"
+    )
+    keep_differences(connection, "SELECT file_id FROM touched")
+    keep_verdicts(connection, "SELECT file_id FROM touched")
     connection.unregister("moves")
     connection.unregister("gone")
 
@@ -313,4 +330,4 @@ def _status(path: str) -> tuple[int, int]:
     import os
 
     status = os.stat(path)  # noqa: PTH116  # as in the walk
-    return status.st_mtime_ns, signed(status.st_ino)
+    return status.st_mtime_ns, status.st_ino if status.st_ino < 1 << 63 else status.st_ino - (1 << 64)

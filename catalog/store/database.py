@@ -24,7 +24,7 @@ from catalog.store.sql import columns_of, literal, quoted
 
 __all__ = ["HEAD", "Database", "columns_of", "literal", "one_thread", "quiet", "quoted", "seal"]
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest schema revision that this code knows; `migrations/versions` ends with it."""
 
 _THREADS = os.cpu_count() or 1

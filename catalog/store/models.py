@@ -150,6 +150,30 @@ local_file_version = Table(
     Column("problem", Text, comment="what is wrong with its bytes or structure; null: nothing found"),
     Column("since_at", TIMESTAMP, nullable=False),
     Column("until_at", TIMESTAMP, comment="when it was seen changed, moved or gone; null: now"),
+    Column("fetched_checksum", String, comment="MD5 of the bytes that a sync proved and put here"),
+    Column("fetched_size", BigInteger, comment="bytes that a sync put here"),
+    Column("fetched_mtime_ns", BigInteger, comment="modification time when a sync had put the file here"),
+    Column("fetched_at", TIMESTAMP, comment="when a sync put the file here, UTC"),
+    Column("fetched_run", Integer, comment="newest run when it was fetched: the version of its row then"),
+    Column("trusted", Boolean, comment="a person accepted the bytes although their MD5 is not the archive's"),
+    Column("ended", String, comment="why this state ended: changed, moved, gone or forgotten; null: it is true"),
+)
+
+local_verdict = Table(  # a file without a row is current
+    "local_verdict",
+    metadata,
+    Column("file_id", BigInteger, nullable=False),
+    Column("state", String, nullable=False, comment="stale, corrupt, modified, unverified or unknown"),
+    Column("reason", Text, nullable=False),
+    Column("archived", Boolean, nullable=False, comment="the bytes are a version that the archive had"),
+)
+
+local_folder = Table(
+    "local_folder",
+    metadata,
+    Column("path", String, nullable=False, comment="absolute"),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("inode", BigInteger, nullable=False),
 )
 
 keywords = Table(

@@ -15,6 +15,7 @@ from catalog.store.database import columns_of, quoted
 from catalog.store.differences import keep_differences
 from catalog.store.local_views import make_local_views
 from catalog.store.sky_macros import make_sky_macros
+from catalog.store.verdicts import keep_verdicts
 
 _OWN_COLUMNS = {"since_run", "until_run", "row_hash", "checked_run"}
 
@@ -72,7 +73,7 @@ _FIXED_VIEWS = {
     "search_observations": """
         SELECT search, obs_id, since_run, until_run FROM search_observation_membership WHERE until_run IS NULL
     """,
-    "local_files": "SELECT * EXCLUDE (until_at) FROM local_file_version WHERE until_at IS NULL",
+    "local_files": "SELECT * EXCLUDE (until_at, ended) FROM local_file_version WHERE until_at IS NULL",
 }
 
 
@@ -98,6 +99,7 @@ def migrate(path: Path) -> None:
         fill_keywords(duck)  # type: ignore[arg-type]
         make_views(duck)  # type: ignore[arg-type]
         keep_differences(duck)  # type: ignore[arg-type]
+        keep_verdicts(duck)  # type: ignore[arg-type]
 
 
 def _migrations() -> Path:

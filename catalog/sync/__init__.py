@@ -1,7 +1,9 @@
 """From a plan to proven bytes on disk."""
 
 from catalog.sync.apply import Failure, SyncReport, apply
-from catalog.sync.plan import Item, Plan, Tally, plan
+from catalog.sync.decisions import plan
+from catalog.sync.old import OldBytes
+from catalog.sync.plan import Item, Plan, Tally
 from catalog.sync.run import DEST, JOBS, SERVER, make_plan, sync
 from catalog.sync.script import script
 from catalog.sync.selection import Selection, products
@@ -15,6 +17,7 @@ __all__ = [
     "Current",
     "Failure",
     "Item",
+    "OldBytes",
     "Plan",
     "Selection",
     "SyncReport",

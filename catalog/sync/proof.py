@@ -1,27 +1,22 @@
-"""Are these bytes the file: its length, its MD5, its structure.
-
-The archive's MD5 proves every byte, so a file that has it is right, however sloppy its FITS is. Without one, the
-listed length and the structure must do.
-"""
+"""Are these bytes the file: its length, its structure, its MD5."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from catalog.sync.plan import Item
-from catalog.sync.structure import harm_in, is_packed, look
+from catalog.sync.structure import fits_problem, is_fits_name
 
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with bytes: ``length``, ``structure``, ``digest``; ``untold`` where nobody told the length."""
+    """What is wrong with some bytes: their ``length``, ``structure`` or ``digest``."""
 
     kind: str
     text: str
@@ -39,10 +34,6 @@ class Done:
         ``present``, ``fetched``, ``resumed`` or ``replaced``.
     size, md5, mtime_ns, inode : int, str, int, int
         Of what is on disk.
-    findings : tuple of str
-        What is odd about it, though it was accepted.
-    source : str
-        Where its last bytes came from; empty where it was here.
     """
 
     item: Item
@@ -51,8 +42,6 @@ class Done:
     md5: str
     mtime_ns: int
     inode: int
-    findings: tuple[str, ...] = ()
-    source: str = ""
 
 
 class Bytes(Protocol):
@@ -67,55 +56,27 @@ class Bytes(Protocol):
         """Return the MD5 of its bytes."""
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """Whether bytes are the file, and what is odd about them.
-
-    Parameters
-    ----------
-    problem : Problem or None
-        Why they are not; None: they are.
-    findings : tuple of str
-        What is not as the standard of their format has it, and does no harm.
-    """
-
-    problem: Problem | None
-    findings: tuple[str, ...] = ()
-
-
-def judge(item: Item, found: Bytes) -> Judgement:
-    """Say whether bytes are an item."""
+def judge(item: Item, found: Bytes) -> Problem | None:
+    """Say what is wrong with bytes that should be an item; None: nothing."""
     if item.size is not None and found.size != item.size:
-        return Judgement(Problem("length", f"it has {found.size} bytes, the archive lists {item.size}"))
+        return Problem("length", f"it has {found.size} bytes, the archive lists {item.size}")
     if found.size == 0 and item.size != 0:
-        return Judgement(Problem("length", "it is empty"))
-    right = item.checksum is not None and found.digest() == item.checksum
-    name = item.filename.lower()
-    if not found.size or (right and is_packed(name)) or (item.size is not None and name.endswith(".json")):
-        odd = []  # nothing to see, or more work than what is known already is worth
-    else:
-        odd = look(item.filename, found.fileno(), found.size)
-    reasons = tuple(one.reason for one in odd)
-    if right:
-        return Judgement(None, reasons)
-    if reason := harm_in(odd):
-        return Judgement(Problem("structure", f"it is not a whole file: {reason}"))
-    if item.checksum is not None:
-        return Judgement(Problem("digest", f"its MD5 is {found.digest()}, the archive lists {item.checksum}"))
-    return Judgement(None, reasons)
+        return Problem("length", "it is empty")
+    if is_fits_name(item.filename) and (reason := fits_problem(found.fileno(), found.size)):
+        return Problem("structure", f"it is not a whole FITS file: {reason}")
+    if item.checksum is not None and found.digest() != item.checksum:
+        return Problem("digest", f"its MD5 is {found.digest()}, the archive lists {item.checksum}")
+    return None
 
 
 class _OnDisk:
-    """A finished file, opened for reading; also by a link, as of a shared store."""
+    """A finished file, opened for reading."""
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a named pipe would wait for a writer
+        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
         self.stat = os.fstat(self._file)
         self.size = self.stat.st_size
         self._digest = ""
-        if not stat.S_ISREG(self.stat.st_mode):
-            self.close()
-            raise OSError(f"{path} is no regular file")
 
     def fileno(self) -> int:
         return self._file
@@ -133,17 +94,53 @@ class _OnDisk:
         os.close(self._file)
 
 
-def prove(item: Item) -> Done | None:
-    """Read a file that is on disk already; None where it is not what the archive lists, or cannot be read."""
+@dataclass(frozen=True)
+class Found:
+    """What a file on disk is.
+
+    Parameters
+    ----------
+    done : Done or None
+        Its size, MD5 and time; None where it cannot be read.
+    problem : Problem or None
+        In what it differs from the item; None: it does not.
+    sound : bool
+        Whether its structure is whole: it may be a person's own.
+    """
+
+    done: Done | None
+    problem: Problem | None
+    sound: bool
+
+    @property
+    def reason(self) -> str:
+        """In what it differs, in words."""
+        return self.problem.text if self.problem else "it cannot be read"
+
+
+def examine(item: Item) -> Found:
+    """Read a file that is on disk already, and compare it with an item."""
     try:
         found = _OnDisk(Path(item.path))
     except OSError:
-        return None
+        return Found(None, None, sound=False)
     try:
-        judgement = judge(item, found)
-        if judgement.problem:
-            return None
-        status = found.stat
-        return Done(item, "present", found.size, found.digest(), status.st_mtime_ns, status.st_ino, judgement.findings)
+        problem = judge(item, found) or _changed(item, found)
+        structure = fits_problem(found.fileno(), found.size) if is_fits_name(item.filename) else None
+        done = Done(item, "present", found.size, found.digest(), found.stat.st_mtime_ns, found.stat.st_ino)
+        return Found(done, problem, sound=found.size > 0 and structure is None)
     finally:
         found.close()
+
+
+def _changed(item: Item, found: Bytes) -> Problem | None:
+    """Say whether bytes without a listed checksum differ from every version that a sync proved."""
+    if item.checksum is not None or not item.former or found.digest() in item.former:
+        return None
+    return Problem("digest", f"its MD5 is {found.digest()}, and it was fetched with {item.former[-1]}")
+
+
+def prove(item: Item) -> Done | None:
+    """Read a file that is on disk already; None where it is not what the archive lists, or cannot be read."""
+    found = examine(item)
+    return found.done if found.problem is None else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import os
 import time
-from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,14 +12,17 @@ import pyarrow as pa
 
 from catalog.errors import UsageError
 from catalog.store.database import Database
+from catalog.store.local_files import offer_local_files
 from catalog.sync.apply import SyncReport, apply
 from catalog.sync.cloud import Cloud, mast_lookup
+from catalog.sync.decisions import decide
 from catalog.sync.disk import free_bytes, looking
 from catalog.sync.events import OnEvent
 from catalog.sync.inputs import association_files, members
 from catalog.sync.names import FLAT, Template, refusal_of_path
+from catalog.sync.old import OldBytes
 from catalog.sync.pace import Pace
-from catalog.sync.plan import Aim, Plan, decide
+from catalog.sync.plan import Aim, Plan
 from catalog.sync.selection import Selection, prepare, run_sql
 from catalog.sync.source import Mast, Source
 from catalog.sync.tokens import Token
@@ -42,6 +44,7 @@ def make_plan(
     template: str = FLAT,
     has_token: bool = False,
     now: dt.datetime | None = None,
+    old_bytes: OldBytes | None = None,
 ) -> Plan:
     """Compare a selection with the catalog and the destination; no request is sent, nothing is written.
 
@@ -59,6 +62,8 @@ def make_plan(
         Whether exclusive products are within reach.
     now : datetime, optional
         UTC, naive; what release dates are compared with.
+    old_bytes : OldBytes, optional
+        What becomes of bytes that are a person's own; they stay unless given.
 
     Raises
     ------
@@ -68,24 +73,32 @@ def make_plan(
     inputs = notes = None
     if selection.with_inputs:
         inputs, notes = _inputs(database, selection, dest, template)
-    return _compare(database, selection, _aim(dest, template, has_token, now), inputs, notes)
+    return _compare(database, selection, _aim(dest, template, has_token, now, old_bytes), inputs, notes)
 
 
-def _aim(dest: str | os.PathLike[str], template: str, has_token: bool = False, now: dt.datetime | None = None) -> Aim:
+def _aim(
+    dest: str | os.PathLike[str],
+    template: str,
+    has_token: bool = False,
+    now: dt.datetime | None = None,
+    old_bytes: OldBytes | None = None,
+) -> Aim:
     root = Path(os.path.abspath(dest))  # noqa: PTH100 - links stay as the user named them
-    return Aim(root, Template(template), has_token, now, free_bytes(root))
+    renew = old_bytes is not None and old_bytes.renews_modified
+    return Aim(root, Template(template), has_token, now, free_bytes(root), renew)
 
 
 def _compare(
     database: Database, selection: Selection, aim: Aim, inputs: pa.Table | None = None, notes: str | None = None
 ) -> Plan:
-    """Make a plan."""
+    """Make a plan from the catalog and the destination."""
     wanted = run_sql(database, selection.sql) if selection.sql else None
     with database.read() as connection, looking(aim.dest, aim.template) as look:
         connection.execute(f"SET memory_limit = '{_MEMORY}'")
         selected = prepare(connection, selection, wanted, inputs)
-        connection.execute("CREATE TEMP VIEW local AS FROM local_files")
-        plan = decide(connection, selected, aim, look)
+        offer_local_files(connection)
+        row = connection.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()
+        plan = replace(decide(connection, selected, aim, look), run=int(row[0]) if row else 0)
     return replace(plan, notes=(notes,)) if notes else plan
 
 
@@ -121,7 +134,7 @@ def sync(
     current: AskCurrent | None = None,
     on_event: OnEvent | None = None,
     pace: Pace | None = None,
-    trust_length: bool = False,
+    old_bytes: OldBytes | None = None,
 ) -> SyncReport:
     """Make the destination hold what is selected, every byte proven.
 
@@ -147,9 +160,8 @@ def sync(
         Is told what happens, by one thread at a time.
     pace : Pace, optional
         Instead of one made from ``limit_rate``.
-    trust_length : bool
-        Accept bytes whose length and structure are right although their MD5 is not the archive's, if they come twice
-        the same. Something on the way may have spoiled them: a person must be sure that the checksums are wrong.
+    old_bytes : OldBytes, optional
+        What becomes of bytes that are replaced; see `OldBytes`.
 
     Returns
     -------
@@ -165,12 +177,10 @@ def sync(
         raise UsageError(f"--source {source} is neither mast nor cloud")
     began = time.monotonic()
     mast = Mast(server, token, jobs)
-    sources: tuple[Source, ...] = (mast,)
-    if source == "cloud":
-        sources = (Cloud(mast_lookup(mast.read), store), mast)
-    line = Line(Path(), sources, pace or Pace(limit_rate), current, trust_length=trust_length)
-    line.kept = (database.path, database.path.with_name("mastlake.toml"))
-    work = _Work(database, selection, _aim(dest, template, token is not None), line, jobs, on_event)
+    sources: tuple[Source, ...] = (Cloud(mast_lookup(mast.read), store), mast) if source == "cloud" else (mast,)
+    line = Line(Path(), sources, pace or Pace(limit_rate), current, old_bytes=old_bytes or OldBytes())
+    aim = _aim(dest, template, token is not None, old_bytes=old_bytes)
+    work = _Work(database, selection, aim, line, jobs, on_event)
     try:
         report = work.with_inputs(template) if selection.with_inputs else work.apply(selection)
     finally:
@@ -215,6 +225,4 @@ def _joined(first: SyncReport, second: SyncReport) -> SyncReport:
         resumed=second.resumed + first.resumed,
         replaced=second.replaced + first.replaced,
         bytes=second.bytes + first.bytes,
-        sources=dict(Counter(first.sources) + Counter(second.sources)),
-        notes=first.notes + second.notes,
     )

@@ -1,0 +1,100 @@
+"""Files that a sync fetched and that have no headers: previews, tables, logs. They change and move as well."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from catalog.headers.extract import md5_of
+from catalog.headers.walk import INDEXED_ENDINGS, Moved
+from catalog.store.local_files import signed_inode
+
+
+@dataclass
+class Others:
+    """What became of them.
+
+    Attributes
+    ----------
+    paths : list of str
+        Changed since they were last read.
+    moved : list of Moved
+        At a new path, with the same bytes.
+    """
+
+    paths: list[str] = field(default_factory=list)
+    moved: list[Moved] = field(default_factory=list)
+
+    def files(self) -> pa.Table:
+        """Return one row a changed file, as the catalog's writer takes them; their bytes are read."""
+        return pa.Table.from_pylist([_row(path) for path in self.paths], schema=_SCHEMA)
+
+
+_SCHEMA = pa.schema(
+    [
+        ("size", pa.int64()), ("mtime_ns", pa.int64()), ("inode", pa.int64()), ("checksum", pa.string()),
+        ("problem", pa.string()), ("unread", pa.string()),
+    ]
+)  # fmt: skip
+
+
+def _row(path: str) -> dict[str, object]:
+    try:
+        status, checksum, unread = Path(path).stat(), md5_of(path), None
+    except OSError as error:
+        return {"unread": error.strerror or str(error)}
+    return {
+        "size": status.st_size, "mtime_ns": status.st_mtime_ns, "inode": signed_inode(status.st_ino),
+        "checksum": checksum, "problem": None, "unread": unread,
+    }  # fmt: skip
+
+
+def look_at_others(connection: duckdb.DuckDBPyConnection, roots: Sequence[str], *, everything: bool) -> Others:
+    """Find which of these files changed or moved under some folders.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Of the catalog.
+    roots : sequence of str
+        Folders, absolute.
+    everything : bool
+        Count files that did not change as changed, so that their bytes are read.
+    """
+    endings = " OR ".join("ends_with(lower(filename), ?)" for _ in INDEXED_ENDINGS)
+    rows = connection.execute(
+        f"""SELECT file_id, path, filename, size, mtime_ns, inode FROM local_files
+            WHERE fetched_checksum IS NOT NULL AND NOT ({endings})""",
+        list(INDEXED_ENDINGS),
+    ).fetchall()
+    found, gone = Others(), {}
+    for file_id, path, filename, *seen in rows:
+        try:
+            status = os.stat(path)  # noqa: PTH116 - a stat of each, for speed
+        except OSError:
+            gone[filename, seen[0]] = (int(file_id), str(path), *seen)
+            continue
+        changed = [status.st_size, status.st_mtime_ns, signed_inode(status.st_ino)] != list(seen)
+        if (changed or everything) and any(path == root or path.startswith(root + os.sep) for root in roots):
+            found.paths.append(str(path))
+    if gone:
+        found.moved = list(_moved(gone, roots))
+    return found
+
+
+def _moved(gone: dict[tuple[str, int], tuple[int, str, int, int, int]], roots: Sequence[str]) -> Iterator[Moved]:
+    """Find files under the roots that have the name and size, and the time or inode, of one that is gone."""
+    wanted = {name for name, _ in gone}
+    for folder, _, names in (entry for root in roots for entry in os.walk(root)):
+        for name in wanted.intersection(names):
+            path = os.path.join(folder, name)  # noqa: PTH118 - as os.walk has it
+            status = os.lstat(path)
+            one = gone.get((name, status.st_size))
+            if one and (status.st_mtime_ns == one[3] or signed_inode(status.st_ino) == one[4]):
+                yield Moved(one[0], one[1], path)
+                del gone[name, status.st_size]
