@@ -18,6 +18,7 @@ from catalog._version import __version__
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
+    from catalog.changes import Changes
     from catalog.drift import Outdated
     from catalog.errors import MastlakeError
     from catalog.harvest import Harvest
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Catalog",
+    "Changes",
     "Harvest",
     "IndexReport",
     "MastlakeError",
@@ -42,6 +44,7 @@ __all__ = [
 
 _HOMES = {
     "Catalog": "catalog.catalog",
+    "Changes": "catalog.changes",
     "Harvest": "catalog.harvest",
     "IndexReport": "catalog.headers",
     "MastlakeError": "catalog.errors",

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -23,6 +24,7 @@ from catalog.store.kept import KeptOpen
 from catalog.store.records import saved_searches
 
 if TYPE_CHECKING:
+    from catalog.changes import Changes
     from catalog.plots import Drawing
     from catalog.sync import Plan, Selection
 
@@ -248,6 +250,52 @@ class Questions:
         has_token = find_token(self.server) is not None
         old_bytes = OldBytes(Path(keep_old).absolute() if keep_old else None, overwrite_modified)
         return make_plan(self._database, chosen, dest=dest, template=template, has_token=has_token, old_bytes=old_bytes)
+
+    def changes(
+        self,
+        *,
+        since: int | str | date | None = None,
+        run: int | None = None,
+        search: str | None = None,
+        what: str | None = None,
+        local: bool = False,
+    ) -> Changes:
+        """Tell what changed in the archive, as a net effect: what changed twice counts once, from the oldest value.
+
+        Parameters
+        ----------
+        since : int, str or datetime.date, optional
+            The run after which changes count, or a date; without it, since ``mastlake changes`` was last looked at.
+        run : int, optional
+            This run alone.
+        search : str, optional
+            Only what this search matches or leads to.
+        what : str, optional
+            ``file``, ``observation`` or ``product``.
+        local : bool
+            Only what is on this disk, and what is to be reduced again because its inputs are stale.
+
+        Returns
+        -------
+        catalog.changes.Changes
+            With ``groups`` of what changed alike, and ``rows`` with old and new values.
+
+        Raises
+        ------
+        NoSuchSearch, UsageError
+            For a search, run or date that there is not.
+
+        Examples
+        --------
+        >>> found = catalog.changes(since=0, search="soss")
+        >>> {group.change for group in found.groups}
+        {'new'}
+        """
+        from catalog.changes import changes, spanning
+
+        text = since.isoformat() if isinstance(since, date) else None if since is None else str(since)
+        span = spanning(self._database, since=text, run=run, search=search, what=what, local=local)
+        return changes(self._database, span)
 
     def outdated(self) -> Outdated:
         """Compare the local files with what the archive listed at the last harvest.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import completion
 from .options import Json, Settings, settings
 from .output import put_json, put_table, say
+
+if TYPE_CHECKING:
+    from catalog.changes import Changes
 
 
 def register(app: typer.Typer) -> None:
@@ -40,20 +45,80 @@ _NAMES = ("run", "kind", "what", "key", "columns")
 
 def changes(
     context: typer.Context,
-    run: Annotated[int | None, typer.Argument(help="The run; without it, the last one that changed something.")] = None,
+    run: Annotated[int | None, typer.Argument(help="This run alone.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="DATE|RUN", help="Since this day, or after this run; without it, since you last looked."),
+    ] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Only what this search matches or leads to.", autocompletion=completion.searches
+        ),
+    ] = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="Only what is on this disk, and what is to be reduced again.")
+    ] = False,
     what: What = None,
     json: Json = False,
 ) -> None:
-    """List what a run changed: new, changed, withdrawn and returned, with the columns that differ."""
-    found = _query(
-        settings(context),
-        [run] if run is not None else [],
-        """SELECT run, kind, what, key, columns FROM changes
-           WHERE run = coalesce(?, (SELECT max(run) FROM changes)) AND (what = ? OR ? IS NULL)
-           ORDER BY what, kind, key""",
-        [run, what, what],
-    )
-    _put(found, json)
+    """Tell what changed in the archive since you last looked, over all searches.
+
+    What changed alike is one line; -v lists every row with its old and new values. What changed twice counts once, from
+    the oldest value to the newest. Only a look without RUN, --since, --local and --what counts as one.
+    """
+    from catalog.changes import changes as tell
+    from catalog.changes import remember, spanning
+    from catalog.errors import UsageError
+
+    if run is not None and since is not None:
+        raise UsageError("give a RUN or --since, not both")
+    chosen = settings(context)
+    database = chosen.database
+    span = spanning(database, since=since, run=run, search=search, what=what, local=local)
+    found = tell(database, span, with_rows=json or chosen.verbosity > 0)
+    _put_object(found) if json else _put_lines(found, chosen)
+    sys.stdout.flush()
+    looked = run is None and since is None and not local and what is None
+    if looked and span.until > span.since:
+        remembered = remember(database, found)
+        if chosen.verbosity >= 0 and not json:
+            again = f"mastlake changes --since {span.since}"
+            say(f"seen; to see it again: {again}" if remembered else "cannot remember that you looked")
+
+
+def _put_object(found: Changes) -> None:
+    """Print the JSON object row by row, so that a hundred thousand rows take little memory."""
+    import msgspec
+
+    head = msgspec.json.encode(found.as_dict()).decode().removesuffix("}")
+    sys.stdout.write(f'{head},"rows":[')
+    for number, row in enumerate(found):
+        told = {"run": row.run, "search": row.search, "kind": row.kind, "what": row.what, "key": row.key}
+        line = msgspec.json.encode({**told, "columns": row.columns}).decode()
+        sys.stdout.write(f"{',' if number else ''}\n{line}")
+    sys.stdout.write("]}\n")
+
+
+def _put_lines(found: Changes, chosen: Settings) -> None:
+    from catalog.changes.report import sections, told_values, visible
+
+    if not found:
+        if chosen.verbosity >= 0:
+            say(f"nothing changed {visible(found.summary())}")
+        return
+    lines = [visible(found.summary())]
+    for section in sections(found):
+        lines += [f"{section.heading}:", *(f"  {visible(line)}" for line in section.lines)]
+    sys.stdout.write("\n".join(lines) + "\n")
+    if chosen.verbosity > 0:
+        sys.stdout.write("One by one:\n")
+        for row in found:
+            by = f"run {row.run}, {row.search}" if row.search else f"run {row.run}"
+            told = told_values(row, None)
+            sys.stdout.write(
+                visible(f"  {row.what} {row.kind} ({by}): {row.key}" + (f": {told}" if told else "")) + "\n"
+            )
 
 
 def diff(
@@ -64,27 +129,14 @@ def diff(
     json: Json = False,
 ) -> None:
     """List what became of files, observations and products between two runs, with the columns that differ."""
+    from catalog.changes.span import require_run
     from catalog.store.timeline import differences
 
     with settings(context).database.read() as connection:
-        _require_runs(connection, [first, second])
+        for run in (first, second):
+            require_run(connection, run)
         found = differences(connection, first, second)
     _put([(second, *row) for row in found if what in (None, row[1])], json)
-
-
-def _query(chosen: Settings, runs: list[int], sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
-    with chosen.database.read() as connection:
-        _require_runs(connection, runs)
-        return connection.execute(sql, values).fetchall()
-
-
-def _require_runs(connection: Any, wanted: list[int]) -> None:
-    from catalog.errors import UsageError
-
-    there_are = {row[0] for row in connection.execute("SELECT run FROM runs").fetchall()}
-    for run in wanted:
-        if run not in there_are:
-            raise UsageError(f"there is no run {run}; mastlake runs lists them")
 
 
 def _put(found: list[tuple[Any, ...]], json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -65,6 +66,12 @@ def harvest(
             help="Give up after so long, like 90s, 30m or 12h; nothing is changed then.",
         ),
     ] = "24h",
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write what changed as a page: its ending says text, Markdown (.md) or HTML."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Search the archive and bring the catalog up to date.
@@ -77,20 +84,50 @@ def harvest(
     if dry_run:
         _show_requests(chosen, searches, json)
         return
-    reports, failed = [], False
+    before = _newest_run(chosen, report)
+    outcomes, failures = [], []
     for search in searches:
         try:
-            report = _harvest_one(chosen, search, full, json, until)
+            outcome = _harvest_one(chosen, search, full, json, until)
         except _stoppers() as error:
-            say(f"mastlake: {search.name}: {error}")
-            failed = True
+            failures.append(f"{search.name}: {error}")
+            say(f"mastlake: {failures[-1]}")
         else:
-            reports.append(report)
-            failed = failed or bool(report["failures"])
+            outcomes.append(outcome)
+            failures += [f"products of {one['obs_id']}: {one['reason']}" for one in outcome["failures"]]
+    if report is not None:
+        _write_report(chosen, report, before, failures)
     if json:
-        put_json(reports[0] if len(searches) == 1 and reports else reports)
-    if failed:
+        put_json(outcomes[0] if len(searches) == 1 and outcomes else outcomes)
+    if failures:
         raise typer.Exit(1)
+
+
+def _newest_run(chosen: Settings, report: Path | None) -> int:
+    """Return the newest run, which a report begins after; refuse a report whose ending names no form."""
+    from catalog.changes.report import check_ending
+    from catalog.changes.span import newest_run
+
+    if report is None:
+        return 0
+    check_ending(report)
+    if not chosen.database.exists():
+        return 0
+    with chosen.database.read() as connection:
+        return newest_run(connection)
+
+
+def _write_report(chosen: Settings, path: Path, before: int, failures: list[str]) -> None:
+    """Write what the runs after one changed."""
+    from catalog.changes import changes, spanning
+    from catalog.changes.report import page, write_report
+
+    if not chosen.database.exists():
+        return
+    found = changes(chosen.database, spanning(chosen.database, since=str(before)), with_rows=True)
+    write_report(path, page(found, f"What changed in {chosen.catalog.name}", failures))
+    if chosen.verbosity >= 0:
+        say(f"the report is {path}")
 
 
 def _stoppers() -> type[Exception]:

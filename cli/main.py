@@ -56,6 +56,7 @@ app = typer.Typer(
 )
 INTERRUPTED = 130
 _WITH_VALUE = ("--catalog", "--server")
+_FLAGS = ("-v", "-vv", "--verbose", "-q", "-qq", "--quiet")
 
 
 def _version(wanted: bool) -> None:
@@ -126,12 +127,14 @@ give_examples(app)
 
 
 def globals_first(arguments: list[str]) -> list[str]:
-    """Move ``--catalog`` and ``--server`` to the front: they mean the same wherever they stand.
+    """Move ``--catalog``, ``--server``, ``-v`` and ``-q`` to the front: they mean the same wherever they stand.
 
     Examples
     --------
     >>> globals_first(["status", "--catalog", "my.duckdb"])
     ['--catalog', 'my.duckdb', 'status']
+    >>> globals_first(["changes", "-v"])
+    ['-v', 'changes']
     """
     front: list[str] = []
     rest: list[str] = []
@@ -141,7 +144,7 @@ def globals_first(arguments: list[str]) -> list[str]:
             rest += [word, *words]
         elif word in _WITH_VALUE:
             front += [word, *([value] if (value := next(words, None)) is not None else [])]
-        elif word.startswith(tuple(f"{name}=" for name in _WITH_VALUE)):
+        elif word in _FLAGS or word.startswith(tuple(f"{name}=" for name in _WITH_VALUE)):
             front.append(word)
         else:
             rest.append(word)

@@ -146,7 +146,6 @@ class TestJson:
         for words in (
             ["searches"],
             ["runs"],
-            ["changes"],
             ["diff", 1, 1],
             ["find"],
             ["products"],
@@ -159,6 +158,7 @@ class TestJson:
         for words in (
             ["status"],
             ["outdated"],
+            ["changes"],
             ["sync", "--dry-run"],
             ["index", "."],
             ["script"],

@@ -1,0 +1,185 @@
+"""What changed in the archive, told to a person: in groups, and row by row from the old to the new value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+
+from catalog.changes.again import Again, reduce_again
+from catalog.changes.groups import Group, Line, Move, lines, read_groups
+from catalog.changes.looked import Looked, read_looked, write_looked
+from catalog.changes.net import make_net
+from catalog.changes.rows import Row, iterate, read_rows
+from catalog.changes.span import Span, harvests, newest_run, require_run, require_search, run_before
+from catalog.readable import plural
+from catalog.store.database import Database
+
+__all__ = ["Again", "Changes", "Group", "Line", "Looked", "Move", "Row", "Span", "changes", "remember", "spanning"]
+
+
+@dataclass(frozen=True, repr=False)
+class Changes:
+    """What changed between two runs, as a net effect: what changed twice counts once, from the oldest to the newest.
+
+    Attributes
+    ----------
+    span : Span
+        Which runs, and what of them.
+    since_at, until_at : datetime or None
+        When the first and the last of these runs ended, UTC.
+    runs : int
+        How many runs are covered.
+    searches : tuple of str
+        Whose runs these were.
+    groups : list of Group
+        What changed alike, the largest groups first.
+    again : list of Again
+        With ``local``: what is to be reduced again.
+    """
+
+    span: Span
+    since_at: datetime | None
+    until_at: datetime | None
+    runs: int
+    searches: tuple[str, ...]
+    groups: list[Group]
+    again: list[Again] = field(default_factory=list)
+    _load: Callable[[], list[pa.Table]] = list
+
+    @cached_property
+    def _tables(self) -> list[pa.Table]:
+        return self._load()
+
+    @property
+    def since(self) -> int:
+        """The run after which changes count; 0 for all."""
+        return self.span.since
+
+    @property
+    def until(self) -> int:
+        """The newest run that is covered."""
+        return self.span.until
+
+    @property
+    def rows(self) -> list[Row]:
+        """Every change, with old and new values."""
+        return list(self)
+
+    def __iter__(self) -> Iterator[Row]:
+        yield from iterate(self._tables)
+        for one in self.again:
+            yield Row(self.until, None, "reduce again", "file", one.filename, {})
+
+    def lines(self) -> list[Line]:
+        """Tell the groups, one line for what changed alike."""
+        return list(lines(self.groups))
+
+    def summary(self) -> str:
+        """Say in one line what is covered."""
+        began = f"since run {self.since}" + (f" ({self.since_at:%Y-%m-%d %H:%M} UTC)" if self.since_at else "")
+        if not self.since:
+            began = "since the first harvest"
+        few = self.searches if len(self.searches) <= 4 else (*self.searches[:3], f"{len(self.searches) - 3} more")
+        return f"{began}: {plural(self.runs, 'run')} of {', '.join(few)}" if self.runs else f"{began}: no run"
+
+    def __bool__(self) -> bool:
+        return bool(self.groups or self.again)
+
+    def __repr__(self) -> str:
+        return "\n".join([f"<Changes {self.summary()}>", *(f"  {line.text}" for line in self.lines())])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all but the rows as JSON's types."""
+        groups = [group.as_dict() for group in self.groups]
+        if self.again:
+            count = len(self.again)
+            told = f"{plural(count, 'file')} to be reduced again, because inputs are stale"
+            groups.append({"what": "file", "kind": "reduce again", "count": count, "text": told})
+        return {"since": self.since, "until": self.until, "groups": groups}
+
+
+def spanning(
+    database: Database,
+    *,
+    since: str | None = None,
+    run: int | None = None,
+    search: str | None = None,
+    what: str | None = None,
+    local: bool = False,
+) -> Span:
+    """Say which runs are meant: one, those since a date or run, or those since one last looked.
+
+    Parameters
+    ----------
+    database : Database
+        The catalog.
+    since : str, optional
+        An ISO date, or the number of the run after which changes count.
+    run : int, optional
+        This run alone.
+    search, what, local
+        See `Span`.
+
+    Raises
+    ------
+    UsageError
+        For runs, searches and dates that there are not.
+    CatalogError
+        If there is no catalog, or it cannot be read.
+    """
+    with database.read() as connection:
+        if search is not None:
+            require_search(connection, search)
+        newest = newest_run(connection)
+        if run is not None:
+            require_run(connection, run)
+            return Span(run - 1, run, search, what, local)
+        if since is not None:
+            return Span(min(run_before(connection, since), newest), newest, search, what, local)
+        return Span(read_looked(connection, database.path).at(search), newest, search, what, local)
+
+
+def changes(database: Database, span: Span, *, with_rows: bool = False) -> Changes:
+    """Tell what changed between two runs.
+
+    Parameters
+    ----------
+    database : Database
+        The catalog.
+    span : Span
+        Which runs, and what of them; see `spanning`.
+    with_rows : bool
+        Read old and new values at once; else they are read when they are first asked for.
+
+    Raises
+    ------
+    CatalogError
+        If there is no catalog, or it cannot be read.
+    """
+    with database.read() as connection:
+        ran = harvests(connection, span)
+        make_net(connection, span)
+        groups = read_groups(connection)
+        again = reduce_again(connection) if span.local else []
+        tables = read_rows(connection, span) if with_rows else None
+
+    def load() -> list[pa.Table]:
+        if tables is not None:
+            return tables
+        with database.read() as connection:
+            make_net(connection, span)
+            return read_rows(connection, span)
+
+    return Changes(span, ran.since_at, ran.until_at, ran.runs, ran.searches, groups, again, load)
+
+
+def remember(database: Database, found: Changes) -> bool:
+    """Remember that a person has seen changes; return whether that was possible."""
+    with database.read() as connection:
+        looked = read_looked(connection, database.path)
+        return write_looked(connection, database.path, looked.seen(found.until, found.span.search))

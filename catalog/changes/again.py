@@ -1,0 +1,44 @@
+"""What is to be reduced again: files on this disk that were made from inputs which are stale now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+
+
+@dataclass(frozen=True)
+class Again:
+    """A file that was made from stale inputs.
+
+    Attributes
+    ----------
+    filename : str
+        The output.
+    inputs : tuple of str
+        The stale files that went into it, directly or through others.
+    listed : bool
+        Whether the archive lists the output, so that a sync renews it.
+    """
+
+    filename: str
+    inputs: tuple[str, ...]
+    listed: bool
+
+
+def reduce_again(connection: duckdb.DuckDBPyConnection) -> list[Again]:
+    """Return the local outputs of stale local inputs, by the view `lineage`, by name."""
+    rows = connection.execute(
+        """WITH RECURSIVE stale AS MATERIALIZED (SELECT DISTINCT filename FROM file_drift WHERE state = 'stale'),
+           graph AS MATERIALIZED (SELECT DISTINCT input, output FROM lineage),
+           reached AS (
+               SELECT g.output, g.input AS origin FROM graph g JOIN stale s ON s.filename = g.input
+               UNION
+               SELECT g.output, r.origin FROM reached r JOIN graph g ON g.input = r.output
+           )
+           SELECT output, list(DISTINCT origin ORDER BY origin),
+               output IN (SELECT filename FROM file_version WHERE until_run IS NULL)
+           FROM reached WHERE output IN (SELECT filename FROM local_files) AND output <> origin
+           GROUP BY output ORDER BY output"""
+    ).fetchall()
+    return [Again(output, tuple(inputs), listed) for output, inputs, listed in rows]

@@ -1,0 +1,270 @@
+"""Changes in groups, as a person wants to read them: one line for what moved alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+
+from catalog.store.database import columns_of, quoted
+
+_WHATS = ("file", "product", "observation")
+_TARGETS, _VALUES, _SUBGROUPS, _COLUMNS = 3, 2, 6, 6
+"""How many of each a line names before it counts the others."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """An old and a new value of one column, and how many rows of the group went from one to the other."""
+
+    column: str
+    old: str | None
+    new: str | None
+    count: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that changed alike.
+
+    Attributes
+    ----------
+    what, kind : str
+        As in the rows.
+    change : str
+        A person's word for it: reprocessed, made public, new, withdrawn and so on.
+    subgroup : str
+        The suffix of their file names, like x1dints; empty for observations.
+    count : int
+        How many files, observations or products these are.
+    told_as_files : int
+        How many of them are products whose file has a row of its own.
+    searches : tuple of str
+        Whose runs found them.
+    targets : tuple of str
+        The most frequent targets.
+    more_targets : int
+        How many targets there are beside those.
+    moved : tuple of Move
+        Old and new values that tell what the change means.
+    columns : dict
+        How many rows differ in each column.
+    """
+
+    what: str
+    kind: str
+    change: str
+    subgroup: str
+    count: int
+    told_as_files: int = 0
+    searches: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    more_targets: int = 0
+    moved: tuple[Move, ...] = ()
+    columns: dict[str, int] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the group as JSON's types, with the line that tells it."""
+        moved = [{"column": m.column, "from": m.old, "to": m.new, "count": m.count} for m in self.moved]
+        return {
+            "what": self.what,
+            "kind": self.kind,
+            "change": self.change,
+            "subgroup": self.subgroup,
+            "count": self.count,
+            "searches": list(self.searches),
+            "targets": list(self.targets),
+            "moved": moved,
+            "columns": self.columns,
+            "text": Line.of([self], self.count).text,
+        }
+
+
+def read_groups(connection: duckdb.DuckDBPyConnection) -> list[Group]:
+    """Gather the temporary table ``net`` into groups, the largest first; files before products and observations."""
+    connection.execute(_GROUPED)
+    targets, more = _targets(connection)
+    moved, columns = _moves(connection), _columns(connection)
+    found = [
+        Group(
+            what=what,
+            kind=kind,
+            change=change,
+            subgroup=subgroup,
+            count=count,
+            told_as_files=told,
+            searches=tuple(searches),
+            targets=targets.get(number, ()),
+            more_targets=more.get(number, 0),
+            moved=moved.get(number, ()),
+            columns=columns.get(number, {}),
+        )
+        for number, what, kind, change, subgroup, count, told, searches in connection.execute(_ROWS).fetchall()
+    ]
+    return sorted(found, key=lambda one: (_WHATS.index(one.what), -one.count, one.change, one.subgroup))
+
+
+_GROUPED = """
+    CREATE OR REPLACE TEMP TABLE grouped AS
+    SELECT dense_rank() OVER (ORDER BY what, kind, change, subgroup) AS number, what, kind, change, subgroup, key,
+        search, columns, moved, what = 'product'
+            AND regexp_extract(key, '[^/]*$') IN (SELECT key FROM net WHERE what = 'file') AS told
+    FROM net
+"""
+_ROWS = """
+    SELECT number, what, kind, change, subgroup, count(DISTINCT key), count(DISTINCT key) FILTER (told),
+        list(DISTINCT search ORDER BY search)
+    FROM grouped GROUP BY number, what, kind, change, subgroup
+"""
+
+
+def _targets(connection: duckdb.DuckDBPyConnection) -> tuple[dict[int, tuple[str, ...]], dict[int, int]]:
+    """Return the most frequent targets of each group, and how many more there are."""
+    parts = []
+    for what, table, key, column in (
+        ("file", "file_version", "filename", "targname"),
+        ("observation", "observation_version", "obs_id", "target_name"),
+    ):
+        name = next((one for one in columns_of(connection, table) if one.lower() == column), None)
+        if name is not None:
+            parts.append(
+                f"""SELECT g.number, g.key, v.target FROM grouped g JOIN (
+                        SELECT {key} AS key, arg_max({quoted(name)}, since_run)::VARCHAR AS target FROM {table}
+                        WHERE {key} IN (SELECT key FROM grouped WHERE what = '{what}') GROUP BY 1
+                    ) v ON v.key = g.key WHERE g.what = '{what}' AND v.target <> ''"""
+            )
+    if not parts:
+        return {}, {}
+    rows = connection.execute(
+        f"""WITH counted AS (
+                SELECT number, target, count(DISTINCT key) AS files FROM ({" UNION ALL ".join(parts)}) GROUP BY ALL
+            ), ranked AS (
+                SELECT *, row_number() OVER (PARTITION BY number ORDER BY files DESC, target) AS place,
+                    count(*) OVER (PARTITION BY number) AS targets FROM counted
+            )
+            SELECT number, list(target ORDER BY place), any_value(targets) FROM ranked WHERE place <= {_TARGETS}
+            GROUP BY number"""
+    ).fetchall()
+    return {n: tuple(names) for n, names, _ in rows}, {n: targets - len(names) for n, names, targets in rows}
+
+
+def _moves(connection: duckdb.DuckDBPyConnection) -> dict[int, tuple[Move, ...]]:
+    rows = connection.execute(
+        """SELECT number, move.name, move.old, move.new, count(DISTINCT key) AS n
+           FROM (SELECT number, key, unnest(moved) AS move FROM grouped)
+           GROUP BY ALL ORDER BY number, move.name, n DESC, move.old, move.new"""
+    ).fetchall()
+    found: dict[int, list[Move]] = {}
+    for number, *values in rows:
+        found.setdefault(number, []).append(Move(*values))
+    return {number: tuple(moves) for number, moves in found.items()}
+
+
+def _columns(connection: duckdb.DuckDBPyConnection) -> dict[int, dict[str, int]]:
+    rows = connection.execute(
+        """SELECT number, name, count(*) AS n FROM (SELECT number, unnest(columns) AS name FROM grouped)
+           GROUP BY ALL ORDER BY number, n DESC, name"""
+    ).fetchall()
+    found: dict[int, dict[str, int]] = {}
+    for number, name, count in rows:
+        found.setdefault(number, {})[name] = count
+    return found
+
+
+@dataclass(frozen=True)
+class Line:
+    """Groups that changed alike in all but their subgroup, as one line.
+
+    Attributes
+    ----------
+    what : str
+        file, product or observation.
+    count : int
+        How many.
+    text : str
+        The line, as plain text; it holds names from outside.
+    """
+
+    what: str
+    count: int
+    text: str
+
+    @classmethod
+    def of(cls, groups: Sequence[Group], count: int) -> Line:
+        """Tell groups that differ in their subgroup only."""
+        first = groups[0]
+        kinds = [group for group in groups if group.subgroup]
+        head = f"{count:,} "
+        if len(groups) == 1:
+            head += f"{first.subgroup} {first.change}" if first.subgroup else first.change
+        else:
+            head += first.change
+        parts = [head, *_moved(first.moved)]
+        if first.change == "changed" and first.columns:
+            parts.append(f"in {_few(list(first.columns), _COLUMNS, 'column')}")
+        text = ", ".join(parts)
+        if len(groups) > 1:
+            told = [f"{group.count - group.told_as_files:,} {group.subgroup or 'others'}" for group in kinds or groups]
+            text += f": {_few(told, _SUBGROUPS, 'kind')}"
+        targets = list(dict.fromkeys(target for group in groups for target in group.targets))
+        more = max(group.more_targets for group in groups) + max(0, len(targets) - _TARGETS)
+        if targets:
+            text += f" (of {_few(targets[:_TARGETS], _TARGETS, 'target', more)})"
+        return cls(first.what, count, text)
+
+
+def lines(groups: Iterable[Group]) -> Iterator[Line]:
+    """Tell groups, the largest first; a product is left out where its file is told already."""
+    alike: dict[object, list[Group]] = {}
+    for group in groups:
+        if group.count > group.told_as_files:
+            columns = tuple(group.columns) if group.change == "changed" else ()
+            alike.setdefault((group.what, group.kind, group.change, *_moved(group.moved), columns), []).append(group)
+    told = [Line.of(several, sum(one.count - one.told_as_files for one in several)) for several in alike.values()]
+    yield from sorted(told, key=lambda line: (_WHATS.index(line.what), -line.count))
+
+
+def _moved(moves: Sequence[Move]) -> list[str]:
+    """Write old and new values, column by column: ``CAL_VER 1.5.3 -> 1.8.2``."""
+    by_column: dict[str, list[Move]] = {}
+    for move in moves:
+        by_column.setdefault(move.column, []).append(move)
+    return [
+        f"{column.upper()} {_values(move.old for move in several)} -> {_values(move.new for move in several)}"
+        for column, several in by_column.items()
+    ]
+
+
+def _values(values: Iterable[str | None]) -> str:
+    """Write one or two values, or the lowest and the highest of more.
+
+    Examples
+    --------
+    >>> _values(["1.8.2"]), _values(["1.10.1", "1.5.3", "1.8.2"])
+    ('1.8.2', '1.5.3 to 1.10.1 (3 values)')
+    """
+    distinct = sorted({"nothing" if value is None else value for value in values}, key=_natural)
+    if len(distinct) <= _VALUES:
+        return " or ".join(distinct)
+    return f"{distinct[0]} to {distinct[-1]} ({len(distinct):,} values)"
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Return a key that puts 1.8.2 before 1.10.1."""
+    return [(int(part), "") if part.isascii() and part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
+
+
+def _few(names: Sequence[str], most: int, noun: str, more: int = 0) -> str:
+    """List the first names, and count the others.
+
+    Examples
+    --------
+    >>> _few(["a", "b", "c"], 2, "target")
+    'a, b and 1 more target'
+    """
+    left = len(names) - most + more if len(names) > most else more
+    tail = f" and {left:,} more {noun}{'' if left == 1 else 's'}" if left > 0 else ""
+    return ", ".join(names[:most]) + tail

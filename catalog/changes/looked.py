@@ -1,0 +1,84 @@
+"""When a person last looked at the changes: a small file beside the catalog, one for each person.
+
+It is no part of the catalog, because several people may read one catalog, and some of them may not write it. Where the
+catalog's folder cannot be written, the file lies in the person's own folder for state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from catalog.changes.span import ended_at
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Up to which run a person has seen the changes.
+
+    Attributes
+    ----------
+    run : int
+        Of all searches; 0: never.
+    searches : dict
+        Of one search alone, by name.
+    """
+
+    run: int = 0
+    searches: dict[str, int] = field(default_factory=dict)
+
+    def at(self, search: str | None) -> int:
+        """Return the run up to which the changes of a search, or of all, were seen."""
+        return self.run if search is None else max(self.run, self.searches.get(search, 0))
+
+    def seen(self, run: int, search: str | None) -> Looked:
+        """Return what holds after a look."""
+        if search is None:
+            return Looked(max(self.run, run))
+        return Looked(self.run, {**self.searches, search: run})
+
+
+def read_looked(connection: duckdb.DuckDBPyConnection, catalog: Path) -> Looked:
+    """Return when a person last looked at a catalog; a mark of another catalog of the same name does not count."""
+    for place in _places(catalog):
+        try:
+            said = json.loads(place.read_text(encoding="utf-8"))
+            runs = [int(said["run"]), *map(int, said["searches"].values())]
+            newest = max(runs)
+            if newest and str(ended_at(connection, newest)) == said["ended_at"]:
+                return Looked(runs[0], {str(name): int(run) for name, run in said["searches"].items()})
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            continue
+    return Looked()
+
+
+def write_looked(connection: duckdb.DuckDBPyConnection, catalog: Path, looked: Looked) -> bool:
+    """Remember a look; return whether that was possible."""
+    newest = max(looked.run, *looked.searches.values(), 0)
+    said = {"run": looked.run, "searches": looked.searches, "ended_at": str(ended_at(connection, newest))}
+    for place in _places(catalog):
+        beside = place.with_name(f"{place.name}.{os.getpid()}")
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_text(json.dumps(said), encoding="utf-8")
+            beside.replace(place)
+        except OSError:
+            continue
+        finally:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+        return True
+    return False
+
+
+def _places(catalog: Path) -> tuple[Path, Path]:
+    """Return where the file lies, and where it lies if that folder cannot be written."""
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    name = hashlib.sha256(str(catalog).encode()).hexdigest()[:16]
+    return catalog.with_name(f"{catalog.name}.looked-{os.getuid()}"), state / "mastlake" / f"looked-{name}.json"

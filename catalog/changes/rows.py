@@ -1,0 +1,97 @@
+"""Changes one by one, with the old and the new value of every column that differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from catalog.changes.net import COMPARED, Compared, compared_columns
+from catalog.changes.span import Span
+from catalog.store.database import quoted
+
+_PLAIN = frozenset({"VARCHAR", "BOOLEAN", "BIGINT", "INTEGER", "SMALLINT", "TINYINT", "DOUBLE", "FLOAT"})
+"""Types that Arrow and JSON take as they are; others, such as times, go as text."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One file, observation or product that is not as it was.
+
+    Attributes
+    ----------
+    run : int
+        The newest run that touched it.
+    search : str or None
+        Whose run that was.
+    kind : str
+        new, changed, withdrawn, returned, ``came and went`` or ``reduce again``.
+    what : str
+        file, observation or product.
+    key : str
+        Its filename, obs_id or data_uri.
+    columns : dict
+        The old and the new value of each column that differs.
+    """
+
+    run: int
+    search: str | None
+    kind: str
+    what: str
+    key: str
+    columns: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+
+def read_rows(connection: duckdb.DuckDBPyConnection, span: Span) -> list[pa.Table]:
+    """Read the rows of the temporary table ``net`` and their values, in compact form; `iterate` unfolds them."""
+    tables = [
+        connection.execute(
+            """SELECT run, search, kind, what, key, columns FROM net WHERE kind <> 'changed'
+               ORDER BY what, kind, key, search"""
+        ).to_arrow_table()
+    ]
+    return tables + [_values(connection, compared, span) for compared in COMPARED]
+
+
+def _values(connection: duckdb.DuckDBPyConnection, compared: Compared, span: Span) -> pa.Table:
+    table, what = compared.versions.table, compared.versions.what
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE pair AS SELECT key FROM net WHERE what = '{what}' AND kind = 'changed'"
+    )
+    columns = compared_columns(connection, compared.versions, {"since": span.since, "until": span.until})
+    chosen = "".join(
+        f", {_value('a', name, kind)} AS old_{number}, {_value('b', name, kind)} AS new_{number}"
+        for number, (name, kind) in enumerate(columns.items())
+    )
+    rows = connection.execute(
+        f"""SELECT n.run, n.search, n.kind, n.what, n.key, n.columns{chosen} FROM net n
+            JOIN {table} a ON a.rowid = n.old_row JOIN {table} b ON b.rowid = n.new_row
+            WHERE n.what = '{what}' AND n.kind = 'changed' ORDER BY n.key"""
+    ).to_arrow_table()
+    names = [name for column in columns for name in (f"old {column}", f"new {column}")]
+    return rows.rename_columns([*rows.column_names[:6], *names])
+
+
+def _value(side: str, name: str, kind: str) -> str:
+    column = f"{side}.{quoted(name)}"
+    if kind.startswith("TIMESTAMP"):
+        return f"replace(CAST({column} AS VARCHAR), ' ', 'T')"
+    return column if kind in _PLAIN else f"CAST({column} AS VARCHAR)"
+
+
+def iterate(tables: list[pa.Table]) -> Iterator[Row]:
+    """Unfold what `read_rows` returned, a few thousand rows at a time."""
+    for table in tables:
+        places = {name: number for number, name in enumerate(table.column_names)}
+        for batch in table.to_batches(max_chunksize=2000):
+            columns = [column.to_pylist() for column in batch.columns]
+            for run, search, kind, what, key, names, *values in zip(*columns, strict=True):
+                moved = {
+                    name: (values[places[f"old {name}"] - 6], values[places[f"new {name}"] - 6])
+                    for name in names
+                    if f"old {name}" in places
+                }
+                yield Row(run, search, kind, what, key, moved)

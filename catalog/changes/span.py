@@ -1,0 +1,141 @@
+"""Which runs a question about changes covers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+
+from catalog.errors import BadValue, NoSuchSearch, UsageError
+from catalog.keywords import nearest
+from catalog.mjd import mjd
+
+_WHATS = ("file", "observation", "product")
+
+
+@dataclass(frozen=True)
+class Span:
+    """The runs after one and up to another, and what of their changes is meant.
+
+    Attributes
+    ----------
+    since, until : int
+        Numbers of runs: the state after ``since`` is compared with the state after ``until``; 0 is the empty catalog.
+    search : str or None
+        Only what this search matches or leads to.
+    what : str or None
+        Only ``file``, ``observation`` or ``product``.
+    local : bool
+        Only what is on this disk.
+    """
+
+    since: int
+    until: int
+    search: str | None = None
+    what: str | None = None
+    local: bool = False
+
+    def __post_init__(self) -> None:
+        if self.what is not None and self.what not in _WHATS:
+            raise BadValue(f"--what is {', '.join(_WHATS[:-1])} or {_WHATS[-1]}, not {self.what!r}")
+
+
+@dataclass(frozen=True)
+class Harvests:
+    """The runs of a span.
+
+    Attributes
+    ----------
+    since_at, until_at : datetime or None
+        When the runs ``since`` and ``until`` ended, UTC; None where there is no such run.
+    runs : int
+        How many there are.
+    searches : tuple of str
+        Whose they are, by name.
+    """
+
+    since_at: datetime | None
+    until_at: datetime | None
+    runs: int
+    searches: tuple[str, ...]
+
+
+def newest_run(connection: duckdb.DuckDBPyConnection) -> int:
+    """Return the number of the newest run; 0 where nothing ran."""
+    row = connection.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()
+    return int(row[0]) if row else 0
+
+
+def ended_at(connection: duckdb.DuckDBPyConnection, run: int) -> datetime | None:
+    """Return when a run ended, UTC; None where there is no such run."""
+    row = connection.execute("SELECT ended_at FROM runs WHERE run = ?", [run]).fetchone()
+    return row[0] if row else None
+
+
+def require_run(connection: duckdb.DuckDBPyConnection, run: int) -> None:
+    """Refuse the number of a run that never was.
+
+    Raises
+    ------
+    UsageError
+        It says where the numbers are.
+    """
+    if ended_at(connection, run) is None:
+        raise UsageError(f"there is no run {run}; mastlake runs lists them")
+
+
+def require_search(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Refuse a search that is not saved and never ran.
+
+    Raises
+    ------
+    NoSuchSearch
+        It names the nearest that there is.
+    """
+    rows = connection.execute("SELECT name FROM searches UNION SELECT search FROM runs ORDER BY 1").fetchall()
+    known = [str(row[0]) for row in rows]
+    if name not in known:
+        near = nearest(name, known)
+        raise NoSuchSearch(f"no search {name!r}" + (f"; did you mean {near!r}?" if near else ""))
+
+
+def run_before(connection: duckdb.DuckDBPyConnection, text: str) -> int:
+    """Return the run after which changes count: the run that is named, or the last one before a date.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        For reading.
+    text : str
+        The number of a run, 0 for the time before the first, or an ISO date.
+
+    Raises
+    ------
+    UsageError
+        For a run that never was.
+    BadValue
+        For what is no number and no date.
+    """
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        if int(text):
+            require_run(connection, int(text))
+        return int(text)
+    moment = mjd(text, "--since")
+    row = connection.execute(
+        "SELECT coalesce(max(run), 0) FROM runs WHERE epoch_us(ended_at) / 86400e6 + 40587 < ?", [moment]
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def harvests(connection: duckdb.DuckDBPyConnection, span: Span) -> Harvests:
+    """Return the runs of a span."""
+    row = connection.execute(
+        """SELECT count(*), list(DISTINCT search ORDER BY search) FROM runs
+           WHERE run > $since AND run <= $until AND ($search IS NULL OR search = $search)""",
+        {"since": span.since, "until": span.until, "search": span.search},
+    ).fetchone()
+    count, searches = row or (0, None)
+    first, last = ended_at(connection, span.since), ended_at(connection, span.until)
+    return Harvests(first, last, int(count), tuple(searches or ()))
