@@ -101,15 +101,16 @@ def _put_object(found: Changes) -> None:
 
 
 def _put_lines(found: Changes, chosen: Settings) -> None:
-    from catalog.changes.report import sections, told_values, visible
+    from catalog.changes.report import sections, told_values
+    from catalog.readable import harmless
 
     if not found:
         if chosen.verbosity >= 0:
-            say(f"nothing changed {visible(found.summary())}")
+            say(f"nothing changed {harmless(found.summary())}")
         return
-    lines = [visible(found.summary())]
+    lines = [harmless(found.summary())]
     for section in sections(found):
-        lines += [f"{section.heading}:", *(f"  {visible(line)}" for line in section.lines)]
+        lines += [f"{section.heading}:", *(f"  {harmless(line)}" for line in section.lines)]
     sys.stdout.write("\n".join(lines) + "\n")
     if chosen.verbosity > 0:
         sys.stdout.write("One by one:\n")
@@ -117,7 +118,7 @@ def _put_lines(found: Changes, chosen: Settings) -> None:
             by = f"run {row.run}, {row.search}" if row.search else f"run {row.run}"
             told = told_values(row, None)
             sys.stdout.write(
-                visible(f"  {row.what} {row.kind} ({by}): {row.key}" + (f": {told}" if told else "")) + "\n"
+                harmless(f"  {row.what} {row.kind} ({by}): {row.key}" + (f": {told}" if told else "")) + "\n"
             )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +16,7 @@ from xml.etree import ElementTree
 
 from catalog.changes import Changes, Row
 from catalog.errors import DiskError, UsageError
-from catalog.readable import plural, shown
+from catalog.readable import harmless, plural, shown
 
 LINES = 15
 """Lines of one kind of thing; further groups are counted together."""
@@ -121,33 +120,15 @@ def _short(value: Any) -> str:
     return text if len(text) <= _CELL else f"{text[: _CELL - 3]}..."
 
 
-def visible(text: str) -> str:
-    r"""Show characters that steer a terminal, a line or the direction of text as escapes.
-
-    Examples
-    --------
-    >>> visible("WASP-39\x1b[2J\n")
-    'WASP-39\\x1b[2J\\n'
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        one.encode("unicode_escape").decode() if unicodedata.category(one) in _STEERING else one for one in text
-    )
-
-
-_STEERING = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-
-
 def as_text(made: Page) -> str:
     """Write a page as plain text."""
-    lines = [visible(made.title), visible(made.summary)]
+    lines = [harmless(made.title), harmless(made.summary)]
     for section in made.sections:
-        lines += ["", visible(section.heading), *(f"  {visible(line)}" for line in section.lines)]
+        lines += ["", harmless(section.heading), *(f"  {harmless(line)}" for line in section.lines)]
     if made.rows:
         lines += ["", "One by one"]
         lines += [
-            f"  {visible(done)}: {visible(name)}" + (f": {visible(v)}" if v else "") for done, name, v in made.rows
+            f"  {harmless(done)}: {harmless(name)}" + (f": {harmless(v)}" if v else "") for done, name, v in made.rows
         ]
     if made.more:
         lines += [f"  {made.more:,} more: {made.hint}"]
@@ -169,7 +150,7 @@ def as_markdown(made: Page) -> str:
 
 def _marked(text: str) -> str:
     """Escape text so that Markdown shows it as it is, HTML in it included."""
-    text = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace("->", "→").replace(">", "&gt;")
+    text = harmless(text).replace("&", "&amp;").replace("<", "&lt;").replace("->", "→").replace(">", "&gt;")
     text = re.sub(r"([\\`*\[\]|~#!])", r"\\\1", text)
     text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
     text = re.sub(r"(?i)\b(https?|ftp|mailto)(:)|(www)(\.)", r"\1\3&#8203;\2\4", text)  # no link that nobody meant
@@ -211,7 +192,7 @@ def as_html(made: Page) -> str:
 
 
 def _put(parent: ElementTree.Element, tag: str, text: str) -> None:
-    ElementTree.SubElement(parent, tag).text = visible(text).replace("->", "→")
+    ElementTree.SubElement(parent, tag).text = harmless(text).replace("->", "→")
 
 
 _FORMS = {

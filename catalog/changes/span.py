@@ -10,7 +10,7 @@ import duckdb
 
 from catalog.errors import BadValue, NoSuchSearch, UsageError
 from catalog.keywords import nearest
-from catalog.mjd import mjd
+from catalog.mjd import moment, period
 
 _WHATS = ("file", "observation", "product")
 
@@ -109,7 +109,7 @@ def run_before(connection: duckdb.DuckDBPyConnection, text: str) -> int:
     connection : duckdb.DuckDBPyConnection
         For reading.
     text : str
-        The number of a run, 0 for the time before the first, or an ISO date.
+        The number of a run, 0 for the time before the first, or a date, or how long ago, like 7d.
 
     Raises
     ------
@@ -118,13 +118,14 @@ def run_before(connection: duckdb.DuckDBPyConnection, text: str) -> int:
     BadValue
         For what is no number and no date.
     """
-    if re.fullmatch(r"[0-9]{1,9}", text):
-        if int(text):
-            require_run(connection, int(text))
-        return int(text)
-    moment = mjd(text, "--since")
+    number = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
+    if number is not None and (number == 0 or ended_at(connection, number) is not None or period(text) is None):
+        if number:
+            require_run(connection, number)
+        return number
     row = connection.execute(
-        "SELECT coalesce(max(run), 0) FROM runs WHERE epoch_us(ended_at) / 86400e6 + 40587 < ?", [moment]
+        "SELECT coalesce(max(run), 0) FROM runs WHERE epoch_us(ended_at) / 86400e6 + 40587 < ?",
+        [moment(text, "--since")],
     ).fetchone()
     return int(row[0]) if row else 0
 
