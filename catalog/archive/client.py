@@ -26,9 +26,10 @@ with warnings.catch_warnings():  # astroquery's imports warn about other package
     from astroquery.mast.discovery_portal import PortalAPI
 
 from catalog.archive.answer import Answer, read_answer, read_count
-from catalog.archive.envelope import Envelope, read_envelope
+from catalog.archive.body import Sockets, read_body
+from catalog.archive.envelope import Envelope, complete, read_envelope, total_rows
 from catalog.archive.retry import retry_after
-from catalog.errors import BadValue, Garbled, Overloaded, Refused, Unreachable
+from catalog.errors import ArchiveError, BadValue, Garbled, Overloaded, QueryTimeout, Refused, Unreachable
 from catalog.keywords import SERVICES
 from catalog.search import Search
 from catalog.spelling import Kind
@@ -36,6 +37,7 @@ from catalog.spelling import Kind
 MAST = "https://mast.stsci.edu"
 _PRODUCTS = "Mast.Caom.Products"
 _COLUMNS = "Mast.Caom.Cone"  # where astroquery looks up the columns of observations
+_ABOUT_THE_QUESTION = (400, 422)  # HTTP codes
 Filters = tuple[Mapping[str, Any], ...]
 
 
@@ -102,7 +104,7 @@ class Waiting:
     connect, read : float
         Seconds until a connection stands, and between two pieces of an answer.
     total : float
-        Seconds until an answer that stays EXECUTING is given up; MAST's own client waits as long.
+        Seconds until an answer that stays EXECUTING, or does not end, is given up; MAST's own client waits as long.
     first_pause, longest_pause : float
         Seconds between two looks at an answer that is EXECUTING.
     until : float
@@ -121,6 +123,10 @@ class Waiting:
         left = max(0.1, self.until - time.monotonic())
         return min(self.connect, left), min(self.read, left)
 
+    def longest(self) -> float:
+        """Return the seconds that one answer may take, from the first byte of the question to its own last."""
+        return max(0.1, min(self.total, self.until - time.monotonic()))
+
 
 class _Portal(PortalAPI):  # type: ignore[misc]
     """astroquery's portal, asked at another address and with other patience."""
@@ -136,6 +142,8 @@ class _Portal(PortalAPI):  # type: ignore[misc]
         self._column_configs = column_configs  # astroquery shares them between instances, whatever their server
         self.waiting = waiting
         self.requests = 0
+        self._sockets = Sockets()
+        self._sockets.watch(session)
 
     def _request(
         self,
@@ -164,12 +172,13 @@ class _Portal(PortalAPI):  # type: ignore[misc]
 
     def _send(self, method: str, url: str, **details: Any) -> requests.Response:
         self.requests += 1
-        with _faults_told_apart(url):
+        host = url.split("/")[2]
+        longest = self.waiting.longest()
+        with _faults_told_apart(url), self._sockets.no_longer_than(longest, host):
             response: requests.Response = super(PortalAPI, self)._request(
                 method, url, cache=False, timeout=self.waiting.timeouts(), stream=True, **details
             )
-            # In pieces of 1 MiB; those that requests takes by itself, 10 kB each, cost more than all the network does.
-            response._content = b"".join(response.iter_content(1 << 20))
+            response._content = read_body(response, host, time.monotonic() + longest)
             response.raise_for_status()
             return response
 
@@ -192,14 +201,19 @@ def _faults_told_apart(url: str) -> Iterator[None]:
         raise Refused(f"cannot ask {url}: {error}") from error
 
 
-def _http_fault(response: requests.Response | None, host: str) -> Exception:
+class _HttpRefused(Refused):
+    """A refusal by whoever stands before the archive's services; another question would be refused as well."""
+
+
+def _http_fault(response: requests.Response | None, host: str) -> ArchiveError:
     if response is None:
         return Unreachable(f"{host} gave no answer")
     code = response.status_code
     if code == 429 or code >= 500:
         pause = retry_after(response.headers.get("Retry-After"), response.headers.get("Date"))
         return Overloaded(f"{host} answered HTTP {code}", pause)
-    return Refused(f"{host} answered HTTP {code} {response.reason}")
+    refused = Refused if code in _ABOUT_THE_QUESTION else _HttpRefused
+    return refused(f"{host} answered HTTP {code} {response.reason}")
 
 
 class MastArchive:
@@ -223,6 +237,7 @@ class MastArchive:
         # Only the filters of observations are built from a column configuration; elsewhere it serves tables that
         # we do not make, and need not be asked for.
         self._column_configs: dict[str, Any] = {service: {} for service in (*SERVICES.values(), _PRODUCTS)}
+        self._not_counting: set[str] = set()  # services that refuse COUNT_BIG(*)
         self._threads = threading.local()
         self._portals: list[_Portal] = []
 
@@ -250,8 +265,30 @@ class MastArchive:
         return Query(search.service, tuple(filters), f"{cone.ra}, {cone.dec}, {cone.radius}" if cone else None)
 
     def count(self, query: Query) -> int:
-        """Return how many rows a query has, by the archive's COUNT_BIG(*)."""
-        return read_count(self._ask(query, ("COUNT_BIG(*)",), 50_000))
+        """Return how many rows a query has, by the archive's COUNT_BIG(*).
+
+        A service that refuses to count is asked for a page of one row instead, whose paging says how many there are; it
+        is not asked to count again.
+        """
+        if query.service in self._not_counting:
+            return self._rows_by_paging(query)
+        try:
+            return read_count(self._ask(query, ("COUNT_BIG(*)",), 50_000))
+        except Refused as refusal:
+            if isinstance(refusal, QueryTimeout | _HttpRefused):
+                raise
+            try:
+                rows = self._rows_by_paging(query)
+            except Refused:
+                raise refusal from None
+            self._not_counting.add(query.service)
+            return rows
+
+    def _rows_by_paging(self, query: Query) -> int:
+        envelope = complete(self._ask(query, ("*",), 1))
+        if "rowsFiltered" not in (envelope.paging or {}):
+            raise Garbled("the archive's answer does not say how many rows there are")
+        return total_rows(envelope, 0)
 
     def rows(self, query: Query, columns: Sequence[str] = ("*",), size: int = 50_000) -> Answer:
         """Return the first page of a query's rows.

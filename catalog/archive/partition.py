@@ -217,14 +217,21 @@ class Whole:
         An answer of the right length that repeats one row has lost another. Yet the archive itself may have several
         rows of one key, so it is asked for the number of rows of just those keys.
         """
-        keys = answer.rows.column(self._key(answer.rows)) if answer.rows.num_rows else pa.chunked_array([[]], pa.null())
-        counted = pc.value_counts(keys)
-        several = counted.filter(pc.greater(counted.field("counts"), 1))
-        rows = pc.sum(several.field("counts")).as_py() or 0
-        names = several.field("values").to_pylist()
-        groups = [names[at : at + KEYS_AT_ONCE] for at in range(0, len(names), KEYS_AT_ONCE)]
-        column = self._key(answer.rows) if names else ""
-        return rows == sum(self.count(query.having(column, *group)) for group in groups)
+        if not answer.rows.num_rows:
+            return True
+        key = self._key(answer.rows)
+        keys = answer.rows.column(key)
+        folded = pc.utf8_rtrim_whitespace(pc.utf8_lower(keys.cast(pa.string())))  # as the archive compares texts
+        counted = pc.value_counts(folded)
+        several = counted.filter(pc.greater(counted.field("counts"), 1)).field("values")
+        if not len(several):
+            return True
+        groups = [several[at : at + KEYS_AT_ONCE] for at in range(0, len(several), KEYS_AT_ONCE)]
+        return all(self._has_all(query, key, keys.filter(pc.is_in(folded, group))) for group in groups)
+
+    def _has_all(self, query: Query, key: str, keys: pa.ChunkedArray) -> bool:
+        """Say whether the archive counts as many rows of these keys as there are."""
+        return len(keys) == self.count(query.having(key, *pc.unique(keys).to_pylist()))
 
     def _key(self, table: pa.Table) -> str:
         """GuideStar rows spell it fileName."""
