@@ -13,28 +13,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-import msgspec
 
 from catalog.criteria import Criterion, Range
 from catalog.errors import CatalogError, UsageError
 from catalog.mjd import iso
 from catalog.store.database import Database, quoted
+from catalog.store.statements import NotProven, prove, tree_of
 
 if TYPE_CHECKING:
     import pyarrow as pa  # which takes a third of the time of a short question's process, and a table needs none
 
 ROWS_AT_ONCE = 10_000
-
-TABLE_FUNCTIONS = frozenset(
-    {
-        "duckdb_columns", "duckdb_constraints", "duckdb_databases", "duckdb_functions", "duckdb_keywords",
-        "duckdb_schemas", "duckdb_settings", "duckdb_tables", "duckdb_types", "duckdb_views", "generate_series",
-        "histogram", "histogram_values", "icu_calendar_names", "json_each", "json_tree", "pg_timezone_names",
-        "pragma_database_size", "pragma_show", "pragma_storage_info", "pragma_table_info", "pragma_version",
-        "query_table", "range", "repeat", "repeat_row", "test_all_types", "unnest",
-    }
-)  # fmt: skip
-"""DuckDB's table functions that reach nothing but the catalog; the catalog's own table macros come on top."""
 
 _YEAR_9999_MJD = 2_973_000
 
@@ -193,41 +182,22 @@ def _checked_explain(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
 
 def _only_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     """Look at every node of the statement's tree."""
-    with explained():
-        row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
     try:
-        tree = msgspec.json.decode(row[0] if row else b"")
-    except RecursionError:
-        raise BadQuery("the statement is nested too deeply") from None
-    except msgspec.DecodeError:  # DuckDB writes inf, which is no JSON
-        raise BadQuery("a number of the statement is beyond those of 64 bits; infinity is 'inf'::DOUBLE") from None
-    if tree["error"]:
-        raise BadQuery(f"this kind of statement is not answered here; write it as a SELECT ({tree['error_message']})")
-    for name in _table_functions(tree):
-        if name not in TABLE_FUNCTIONS and not _is_of_the_catalog(connection, name):
-            raise BadQuery(f"{name}() is not answered here: a statement reads the catalog and nothing else")
-
-
-def _table_functions(tree: Any) -> set[str]:
-    found, nodes = set(), [tree]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, dict):
-            if node.get("type") == "TABLE_FUNCTION":
-                found.add(str(node["function"]["function_name"]).lower())
-            nodes += node.values()
-        elif isinstance(node, list):
-            nodes += node
-    return found
+        with explained():
+            tree = tree_of(connection, sql)
+        prove(tree, lambda name: _is_of_the_catalog(connection, name))
+    except NotProven as error:
+        raise BadQuery(str(error)) from None
 
 
 def _is_of_the_catalog(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Say whether a name is that of a macro in the catalog, and of nothing of DuckDB's own."""
     row = connection.execute(
-        """SELECT count(*) FROM duckdb_functions()
-           WHERE function_name = ? AND function_type = 'table_macro' AND NOT internal""",
+        """SELECT count(*) FILTER (function_type = 'table_macro' AND NOT internal), count(*) FILTER (internal)
+           FROM duckdb_functions() WHERE lower(function_name) = ?""",
         [name],
     ).fetchone()
-    return row is not None and row[0] > 0
+    return row is not None and row[0] > 0 and row[1] == 0
 
 
 @contextmanager

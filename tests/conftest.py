@@ -18,12 +18,10 @@ from catalog.archive.retry import Patience
 from catalog.harvest import harvest
 from catalog.search import Search
 from catalog.simulator import Simulator
-from catalog.store import schema
+from catalog.store import database as store
 from catalog.store.database import Database
 
 SOSS = ("category=COM,ERS", "exp_type=NIS_SOSS", "tsovisit=T", "date_obs_mjd=2022-06-01..2022-08-04")
-BARE_BYTES = 3 * 4096
-"""A DuckDB file has three headers, and nothing else where it has no table."""
 QUICK = Patience(attempts=4, first_pause=0.01, longest_pause=0.05)
 
 # No time is asserted, that of making examples neither: the first text on a new machine waits for tables of Unicode.
@@ -34,19 +32,12 @@ settings.load_profile("mastlake")
 @pytest.fixture(scope="session", autouse=True)
 def _migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let a new catalog be a copy of one that the migrations made: they take a third of a second."""
-    migrate = schema.migrate
     empty = tmp_path_factory.mktemp("empty") / "catalog.duckdb"
-    with Database(empty).write():
-        pass
-
-    def copy_or_migrate(path: Path) -> None:
-        if path.stat().st_size > BARE_BYTES:
-            migrate(path)
-        else:
-            shutil.copyfile(empty, path)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(schema, "migrate", copy_or_migrate)
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        with Database(empty).write():
+            pass
+        patch.setattr(store, "make", lambda path: shutil.copyfile(empty, path))
         yield
 
 

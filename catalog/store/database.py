@@ -2,27 +2,33 @@
 
 DuckDB lets one process write and none read meanwhile. So no connection lives longer than one block of code:
 ``with database.read()`` and ``with database.write()``, the second of which is one transaction. Whoever meets
-another's lock waits and tries again.
+another's lock waits and tries again; who waits to write is let in before new readers, see `catalog.store.turns`.
+
+No connection reaches any file but the catalog, nor the network: what this program runs of its own also runs over views
+and macros that lie in the file.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
+import math
 import os
+import stat
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog
+from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog, UsageError
+from catalog.store.addresses import make_room, odd_logs, tidy
+from catalog.store.faults import Locked, explain, reading, writing
 from catalog.store.sql import columns_of, literal, quoted
+from catalog.store.turns import StillHeld, Waiting, held, is_held
 
-__all__ = ["HEAD", "Database", "columns_of", "literal", "one_thread", "quiet", "quoted", "seal"]
+__all__ = ["HEAD", "Database", "allow_memory", "columns_of", "literal", "one_thread", "quiet", "quoted", "seal"]
 
 HEAD = "0007"
 """The newest schema revision that this code knows; `migrations/versions` ends with it."""
@@ -36,10 +42,10 @@ these take 1.3 to 1.8 times as long with it, for sorting everything in nine tent
 _ready: set[tuple[Path, int]] = set()
 """Catalogs, with their inode, whose schema this process has found or brought to `HEAD`."""
 _in_process: defaultdict[Path, threading.RLock] = defaultdict(threading.RLock)
-
-
-class _Locked(Exception):
-    """Another connection holds the file; worth another try."""
+_open_here = threading.local()
+"""Catalogs that the thread at hand has open for reading, in ``paths``."""
+_WAIT = "MASTLAKE_WAIT"
+Tell = Callable[[str], None]
 
 
 class Database:
@@ -51,11 +57,14 @@ class Database:
         The file; `write` creates it where it is absent.
     wait : float, optional
         Seconds to wait for another process to let go of the file; ``MASTLAKE_WAIT``, or a minute.
+    tell : callable, optional
+        Called with a line to show once a wait for another process has taken a second.
     """
 
-    def __init__(self, path: str | os.PathLike[str], wait: float | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], wait: float | None = None, tell: Tell | None = None) -> None:
         self.path = Path(path).absolute()
-        self.wait = float(os.environ.get("MASTLAKE_WAIT", "60")) if wait is None else wait
+        self.wait = _seconds(os.environ.get(_WAIT, "60")) if wait is None else wait
+        self.tell = tell
 
     @contextmanager
     def read(self, sealed: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -64,22 +73,24 @@ class Database:
         Parameters
         ----------
         sealed : bool
-            Let queries reach nothing but the catalog: no files, no network, no extensions, no settings.
+            For questions that somebody else wrote: also settings stay as they are. A block within a sealed one of the
+            same catalog is sealed as well; see `allow_memory`.
 
         Raises
         ------
         CatalogError
             Where there is no catalog, it is not one, is too new, or stays locked.
         """
-        if not self.path.exists():
-            raise CatalogError(f"no catalog at {self.path}; make one with: mastlake harvest NAME --instrument ...")
+        self._must_exist()
         with _in_process[self.path]:
+            self._let_writers_in()
             self._bring_to_head()
             connection = self._open(read_only=True)
             try:
                 if sealed:
                     seal(connection)
-                yield connection
+                with self._within(), reading(self.path):
+                    yield connection
             finally:
                 connection.close()
 
@@ -94,14 +105,17 @@ class Database:
         """
         with _in_process[self.path]:
             self._bring_to_head()
-            connection = self._open(read_only=False)
+            with self._turn():
+                connection = self._open(read_only=False)
             try:
-                with _disk_faults(self.path):
+                with writing(self.path):
                     connection.execute("BEGIN TRANSACTION")
                     yield connection
                     connection.execute("COMMIT")
             finally:
                 connection.close()  # without a COMMIT this rolls back
+                tidy(self.path)
+                self._note_proven()
 
     @contextmanager
     def harvesting(self) -> Iterator[None]:
@@ -115,19 +129,9 @@ class Database:
             If the folder cannot be written.
         """
         path = self.path.with_name(f"{self.path.name}.harvest")
-        try:
-            handle = path.open("a")
-        except OSError as error:
-            raise CatalogUnwritable(f"cannot write {path.parent}: {error.strerror}") from error
-        with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise CatalogLocked(f"another harvest of {self.path} is under way; try again when it is done") from None
-            try:
-                yield
-            finally:
-                path.unlink(missing_ok=True)
+        busy = CatalogLocked(f"another harvest of {self.path} is under way; try again when it is done")
+        with self._lock_file(path, Waiting(0), busy):
+            yield
 
     def columns(self, connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
         """Return the columns of a table or view, and their types, through a connection that `read` gave."""
@@ -135,100 +139,211 @@ class Database:
 
     def exists(self) -> bool:
         """Say whether there is a file to read."""
-        return self.path.exists()
+        return self._size() > 0
+
+    def _size(self) -> int:
+        """Return the size of the file, 0 where it is absent or empty.
+
+        Raises
+        ------
+        NotACatalog
+            For a folder, a pipe or a device, which is never opened.
+        CatalogUnwritable
+            Where the folder may not be entered.
+        """
+        try:
+            about = self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+        except OSError as error:
+            raise CatalogUnwritable(f"cannot use {self.path}: {error.strerror}") from error
+        if not stat.S_ISREG(about.st_mode):
+            raise NotACatalog(f"{self.path} is no file; choose another --catalog")
+        return about.st_size
+
+    def _must_exist(self) -> None:
+        if not self.exists():
+            raise CatalogError(f"no catalog at {self.path}; make one with: mastlake harvest NAME --instrument ...")
+
+    @property
+    def _turns(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.writer")
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait for a turn to write, and let no new readers in until the catalog is open."""
+        busy = CatalogLocked(f"{self.path} is in use by others that write; try again when they are done")
+        with self._lock_file(self._turns, self._waiting(), busy):
+            yield
+
+    @contextmanager
+    def _lock_file(self, path: Path, waiting: Waiting, busy: CatalogLocked) -> Iterator[None]:
+        lock = held(path, waiting, "another mastlake")
+        try:
+            lock.__enter__()
+        except StillHeld:
+            raise busy from None
+        except OSError as error:
+            raise CatalogUnwritable(f"cannot write {path.parent}: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            lock.__exit__(None, None, None)
+
+    def _let_writers_in(self) -> None:
+        """Wait while another waits to write, unless this thread reads the catalog already, so that they wait for it."""
+        if self._is_within():
+            return
+        waiting = self._waiting()
+        while is_held(self._turns):
+            if not waiting.pause("another mastlake, which writes"):
+                raise CatalogLocked(f"{self.path} is in use by others that write; try again when they are done")
+
+    def _is_within(self) -> bool:
+        return self.path in _open_here.__dict__.get("paths", ())
+
+    @contextmanager
+    def _within(self) -> Iterator[None]:
+        """Note that this thread has the catalog open."""
+        paths: list[Path] = _open_here.__dict__.setdefault("paths", [])
+        paths.append(self.path)
+        try:
+            yield
+        finally:
+            paths.remove(self.path)
+
+    def _waiting(self) -> Waiting:
+        def told(holder: str) -> None:
+            if self.tell is not None:
+                self.tell(f"waiting for {self.path}, in use by {holder}; Ctrl-C gives up")
+
+        return Waiting(self.wait, told)
 
     def _bring_to_head(self) -> None:
-        """Make or migrate what is not at `HEAD`; a process looks once at each file."""
-        with suppress(FileNotFoundError):
-            if (self.path, self.path.stat().st_ino) in _ready:
-                return
+        """Make, migrate or prove what is not at `HEAD`; a process looks once at each file."""
+        if self._size() and (self.path, self.path.stat().st_ino) in _ready:
+            return
         self._migrate()
         _ready.add((self.path, self.path.stat().st_ino))
 
     def _migrate(self) -> None:
-        revision = self._revision() if self.path.exists() else None
-        if revision == HEAD:
+        if self._size() and self._revision() == HEAD:
             return
-        if revision is not None and revision > HEAD:
-            raise CatalogTooNew(
-                f"{self.path} was written by a newer mastlake (schema {revision}, this one knows {HEAD}); upgrade it"
-            )
-        self._open(read_only=False).close()  # waits for a lock, and tells faults apart
-        from catalog.store.schema import migrate
+        with self._turn(), writing(self.path):  # commands that start at once wait for the first
+            if not self._size():
+                make(Path(os.path.realpath(self.path)))
+            elif self._revision() != HEAD:
+                from catalog.store.schema import migrate
 
-        with _disk_faults(self.path):
-            migrate(self.path)
+                migrate(self._open(read_only=False))
+                tidy(self.path)
+        self._note_proven()
+
+    def _note_proven(self) -> None:
+        from catalog.store.proven import note
+
+        note(self.path)
 
     def _revision(self) -> str | None:
+        """Return the schema's revision, once the file is proven to be harmless; None where it has no tables."""
+        from catalog.store.proven import is_noted, note, prove_definitions
+
         connection = self._open(read_only=True)
         try:
-            tables = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-            if "alembic_version" in tables:
+            with reading(self.path):
+                tables = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+                if not tables:
+                    return None
+                if "alembic_version" not in tables:
+                    raise NotACatalog(
+                        f"{self.path} is a DuckDB database, but not a mastlake catalog; choose another --catalog"
+                    )
                 row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-                return str(row[0]) if row else None
-            if tables:
-                raise NotACatalog(
-                    f"{self.path} is a DuckDB database, but not a mastlake catalog; choose another --catalog"
-                )
-            return None
+                revision = str(row[0]) if row else None
+                if revision is not None and revision > HEAD:
+                    raise CatalogTooNew(
+                        f"{self.path} was written by a newer mastlake (schema {revision}, this one knows {HEAD}); "
+                        "upgrade it"
+                    )
+                if not is_noted(self.path):
+                    prove_definitions(connection, self.path)
+                    note(self.path)
+                return revision
         finally:
             connection.close()
 
     def _open(self, read_only: bool) -> duckdb.DuckDBPyConnection:
-        with suppress(_Locked):
-            return self._connect(read_only)
-        return self._open_when_free(read_only)
+        waiting = self._waiting()
+        while True:
+            try:
+                return connect(self.path, read_only)
+            except Locked as error:
+                if not waiting.pause(str(error)):
+                    raise CatalogLocked(f"{self.path} is in use by {error}; try again when it is done") from None
 
-    def _open_when_free(self, read_only: bool) -> duckdb.DuckDBPyConnection:
-        from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-        attempts = Retrying(
-            retry=retry_if_exception_type(_Locked),
-            wait=wait_random_exponential(multiplier=0.02, max=0.5),
-            stop=stop_after_delay(self.wait),
-        )
-        try:
-            return attempts(self._connect, read_only)
-        except RetryError as error:
-            raise CatalogLocked(
-                f"{self.path} is in use by {error.last_attempt.exception()}; try again when it is done"
-            ) from None
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise UsageError(f"{_WAIT} must be a number of seconds, not {text!r}")
+    return seconds
 
-    def _connect(self, read_only: bool) -> duckdb.DuckDBPyConnection:
-        settings: dict[str, Any] = {
-            "memory_limit": _MEMORY_READING if read_only else _MEMORY_WRITING,
-            "temp_directory": f"{self.path}.tmp",
-            "default_block_size": "65536",  # tables of 200 columns would take 200 larger ones for a few rows
-            "preserve_insertion_order": False,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "python_enable_replacements": False,  # a query sees tables, not the variables of the program
-        }
-        if read_only:
-            settings["disabled_optimizers"] = _SLOWER_THAN_NOT
-        try:
-            connection = duckdb.connect(str(self.path), read_only=read_only, config=settings)
-        except duckdb.Error as error:
-            raise self._explain(error) from error
-        quiet(connection)
-        with suppress(duckdb.InvalidInputException):  # sealed already, and so set: the archive's times are UTC
-            connection.execute("SET GLOBAL TimeZone = 'UTC'")
-        return connection
 
-    def _explain(self, error: duckdb.Error) -> Exception:
-        """Tell the reasons apart that DuckDB gives as text."""
-        text = str(error)
-        if "Could not set lock" in text or "different configuration" in text:
-            holder = text.partition("held in ")[2].partition(". See")[0]
-            return _Locked(holder or "another connection of this process")
-        if "not a valid DuckDB database" in text:
-            return NotACatalog(f"{self.path} is not a DuckDB database; choose another --catalog")
-        if "version number" in text or "newer version" in text.lower():
-            return CatalogTooNew(f"{self.path} was written by a newer DuckDB; upgrade the duckdb package")
-        if isinstance(error, duckdb.IOException):
-            reason = text.splitlines()[0].removeprefix("IO Error: ")
-            return CatalogUnwritable(f"cannot use {self.path}: {reason}")
-        return error
+def connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
+    """Open a catalog file once, without waiting.
+
+    Raises
+    ------
+    Locked
+        Where another connection has it.
+    CatalogError
+        Where it cannot be opened at all.
+    """
+    settings: dict[str, Any] = {
+        "memory_limit": _MEMORY_READING if read_only else _MEMORY_WRITING,
+        "temp_directory": f"{path}.tmp",
+        "default_block_size": "65536",  # tables of 200 columns would take 200 larger ones for a few rows
+        "preserve_insertion_order": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "python_enable_replacements": False,  # a query sees tables, not the variables of the program
+    }
+    if read_only:
+        settings["disabled_optimizers"] = _SLOWER_THAN_NOT
+    try:
+        if not read_only:
+            make_room(path)
+        connection = duckdb.connect(os.fspath(path), read_only=read_only, config=settings)
+    except duckdb.Error as error:
+        raise explain(error, path) from error
+    quiet(connection)
+    with suppress(duckdb.InvalidInputException):  # sealed already, and so set
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")  # the archive's times
+        if beside := odd_logs(path):
+            connection.execute(f"SET allowed_paths = [{', '.join(literal(os.fspath(one)) for one in beside)}]")
+        connection.execute("SET enable_external_access = false")  # as a setting above, it would forbid temp_directory
+    return connection
+
+
+def make(path: Path) -> None:
+    """Make a new catalog beside its place, and put it there when it is whole: a full disk leaves nothing behind."""
+    from catalog.store.schema import migrate
+
+    partial = path.with_name(f".{path.name}.new")
+    leftovers = (partial, partial.with_name(f"{partial.name}.wal"))
+    try:
+        for one in leftovers:
+            one.unlink(missing_ok=True)
+        migrate(connect(partial, read_only=False))
+        partial.replace(path)
+    finally:
+        tidy(partial)
+        for one in leftovers:
+            with suppress(OSError):
+                one.unlink(missing_ok=True)
 
 
 def quiet(connection: duckdb.DuckDBPyConnection) -> None:
@@ -238,12 +353,19 @@ def quiet(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def seal(connection: duckdb.DuckDBPyConnection) -> None:
-    """Shut a connection off from files, network, extensions and settings; it cannot be undone."""
-    row = connection.execute("SELECT current_setting('lock_configuration')").fetchone()
-    if row == (True,):  # a block within another block shares its sealed connection
-        return
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
+    """Let no statement change a setting from here on; it cannot be undone."""
+    if not _is_sealed(connection):  # a block within another block shares its sealed connection
+        connection.execute("SET lock_configuration = true")
+
+
+def allow_memory(connection: duckdb.DuckDBPyConnection, memory: str) -> None:
+    """Give the statements of a block more memory; within a sealed block, they go to the disk sooner instead."""
+    if not _is_sealed(connection):
+        connection.execute(f"SET memory_limit = {literal(memory)}")
+
+
+def _is_sealed(connection: duckdb.DuckDBPyConnection) -> bool:
+    return connection.execute("SELECT current_setting('lock_configuration')").fetchone() == (True,)
 
 
 @contextmanager
@@ -259,27 +381,3 @@ def one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.execute("SET threads = 1")
     yield
     connection.execute(f"SET threads = {threads[0] if threads else _THREADS}")
-
-
-@contextmanager
-def _disk_faults(path: Path) -> Iterator[None]:
-    """Turn what a full or read-only disk does to a transaction into one clear line."""
-    try:
-        yield
-    except (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException) as error:
-        text = str(error).splitlines()[0]
-        if "No space left" in text or "disk full" in text.lower():
-            raise CatalogUnwritable(
-                f"no space left for {path}; nothing was changed, free some and run again"
-            ) from error
-        if isinstance(error, duckdb.IOException) or any(
-            word in text for word in ("Could not write", "Permission denied")
-        ):
-            raise CatalogUnwritable(f"cannot write {path}: {text}; nothing was changed") from error
-        raise
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise CatalogUnwritable(
-                f"no space left for {path}; nothing was changed, free some and run again"
-            ) from error
-        raise

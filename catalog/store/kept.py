@@ -10,7 +10,9 @@ from contextlib import contextmanager
 
 import duckdb
 
-from catalog.store.database import Database, seal
+from catalog.store.database import Database, Tell, seal
+from catalog.store.faults import reading
+from catalog.store.turns import is_held
 
 _IDLE_SECONDS = 1.0
 _LONGEST_SECONDS = 5.0
@@ -21,9 +23,10 @@ class KeptOpen(Database):
     """A catalog file that stays open for sealed reading until nobody has asked for a second.
 
     Opening a file of many columns takes longer than most questions do, and what it has read is forgotten when it
-    closes. But as long as it is open no other process can write it. So it is closed when idle, before anything else
-    is done with it by this object, and every few seconds under steady use, for long enough that a process that waits
-    to write gets its turn.
+    closes. But as long as it is open no other process can write it. So it is closed when it is idle, before anything
+    else is done with it by this object, and when another process waits to write: then the questions under way are
+    answered, and new ones wait. Other DuckDB clients do not say that they wait; for them it is closed every few
+    seconds.
 
     Parameters
     ----------
@@ -31,10 +34,12 @@ class KeptOpen(Database):
         See `Database`.
     wait : float, optional
         See `Database`.
+    tell : callable, optional
+        See `Database`.
     """
 
-    def __init__(self, path: str | os.PathLike[str], wait: float | None = None) -> None:
-        super().__init__(path, wait)
+    def __init__(self, path: str | os.PathLike[str], wait: float | None = None, tell: Tell | None = None) -> None:
+        super().__init__(path, wait, tell)
         self._lock = threading.RLock()
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._inode = self._users = 0
@@ -50,16 +55,20 @@ class KeptOpen(Database):
             with super().read() as connection:
                 yield connection
             return
+        self._give_way()
         with self._lock:
             cursor = self._current().cursor()
             self._users += 1
         try:
-            yield cursor
+            with self._within(), reading(self.path):
+                yield cursor
         finally:
             cursor.close()
             with self._lock:
                 self._users -= 1
                 self._used_at = time.monotonic()
+                if is_held(self._turns):
+                    self.release()
                 if not self._watched:
                     self._watched = True
                     self._watch(_IDLE_SECONDS)
@@ -88,6 +97,12 @@ class KeptOpen(Database):
                 self._connection = None
                 self._columns = {}
 
+    def _give_way(self) -> None:
+        """Let go of the file where another waits to write it, and wait until that is done."""
+        if is_held(self._turns) and not self._is_within():
+            self.release()
+            self._let_writers_in()
+
     def _current(self) -> duckdb.DuckDBPyConnection:
         """Return a connection to the file that is there now."""
         if self._connection is not None and not self._users:
@@ -102,9 +117,8 @@ class KeptOpen(Database):
         return self._connection
 
     def _sealed(self) -> duckdb.DuckDBPyConnection:
-        if not self.path.exists() or self.path.stat().st_ino != self._inode:
-            with super().read():  # says what is wrong with a file, and migrates it
-                pass
+        self._must_exist()
+        self._bring_to_head()
         connection = self._open(read_only=True)
         seal(connection)
         return connection

@@ -77,29 +77,35 @@ _FIXED_VIEWS = {
 }
 
 
-def migrate(path: Path) -> None:
-    """Bring a catalog file to the newest revision, creating what is not there.
+def migrate(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring a catalog to the newest revision, creating what is not there, and close it.
 
     Parameters
     ----------
-    path : Path
-        A DuckDB file that nobody else has open.
+    connection : duckdb.DuckDBPyConnection
+        Open for writing. SQLAlchemy is given the connection and not the path, which it would read as an address.
     """
     import sqlalchemy
     from alembic import command
     from alembic.config import Config
+    from duckdb_sqlalchemy import ConnectionWrapper
 
-    engine = sqlalchemy.create_engine(f"duckdb:///{path}", poolclass=sqlalchemy.pool.NullPool)
-    with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(_migrations()))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        duck = connection.connection.driver_connection  # the same connection, so the same transaction
-        fill_keywords(duck)  # type: ignore[arg-type]
-        make_views(duck)  # type: ignore[arg-type]
-        keep_differences(duck)  # type: ignore[arg-type]
-        keep_verdicts(duck)  # type: ignore[arg-type]
+    engine = sqlalchemy.create_engine(
+        "duckdb://", creator=lambda: ConnectionWrapper(connection), poolclass=sqlalchemy.pool.StaticPool
+    )
+    try:
+        with engine.begin() as within:
+            config = Config()
+            config.set_main_option("script_location", str(_migrations()).replace("%", "%%"))
+            config.attributes["connection"] = within
+            command.upgrade(config, "head")
+            fill_keywords(connection)  # the same connection, so the same transaction
+            make_views(connection)
+            keep_differences(connection)
+            keep_verdicts(connection)
+    finally:
+        engine.dispose()
+        connection.close()
 
 
 def _migrations() -> Path:

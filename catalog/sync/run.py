@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from catalog.errors import UsageError
-from catalog.store.database import Database
+from catalog.store.database import Database, allow_memory
 from catalog.store.local_files import offer_local_files
 from catalog.sync.apply import SyncReport, apply
 from catalog.sync.cloud import Cloud, mast_lookup
@@ -94,7 +94,7 @@ def _compare(
     """Make a plan from the catalog and the destination."""
     wanted = run_sql(database, selection.sql) if selection.sql else None
     with database.read() as connection, looking(aim.dest, aim.template) as look:
-        connection.execute(f"SET memory_limit = '{_MEMORY}'")
+        allow_memory(connection, _MEMORY)
         selected = prepare(connection, selection, wanted, inputs)
         offer_local_files(connection)
         row = connection.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()

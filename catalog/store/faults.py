@@ -1,0 +1,104 @@
+"""What DuckDB and the disk say, in one clear line; and Ctrl-C as Python has it."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from catalog.errors import CatalogError, CatalogTooNew, CatalogUnwritable, NotACatalog
+
+_FULL = ("No space left", "disk full", "Disk quota exceeded")
+_UNWRITABLE = ("Could not write", "Permission denied", "Read-only file system", "Input/output error")
+_DAMAGED = ("Corrupt database file", "does not match stored checksum", "Serialization Error")
+
+
+class Locked(Exception):
+    """Another connection holds the file; worth another try. Its text says which."""
+
+
+def explain(error: duckdb.Error, path: Path) -> Exception:
+    """Return what a failure to open a catalog means; DuckDB gives the reason as text only."""
+    text = str(error)
+    if "Could not set lock" in text or "different configuration" in text:
+        found = re.search(r"held in (?:\S*/)?([^/\s]+) \(PID (\d+)\)", text)
+        return Locked(f"{found[1]} (PID {found[2]})" if found else "another connection of this process")
+    if "not a valid DuckDB database" in text:
+        return NotACatalog(f"{path} is not a DuckDB database; choose another --catalog")
+    if "version number" in text or "newer version" in text.lower():
+        return CatalogTooNew(f"{path} was written by a newer DuckDB; upgrade the duckdb package")
+    if any(word.lower() in text.lower() for word in _FULL):
+        return CatalogUnwritable(f"no space left for {path}; nothing was changed, free some and run again")
+    if not any(word in text for word in _DAMAGED) and isinstance(error, duckdb.IOException):
+        return CatalogUnwritable(f"cannot use {path}: {_reason(text)}")
+    return damaged(error, path) or error
+
+
+def _reason(text: str) -> str:
+    return re.sub(r"^\w+ Error: ", "", text.splitlines()[0])
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Say whether an error is what DuckDB makes of Ctrl-C in the middle of a statement."""
+    if isinstance(error, duckdb.InterruptException):
+        return True
+    return isinstance(error, RuntimeError) and str(error) == "Query interrupted"
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Tell what is wrong with a file that is being read."""
+    try:
+        yield
+    except Exception as error:
+        if is_interrupt(error):
+            raise KeyboardInterrupt from None
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise CatalogError(f"{path} cannot be read in the memory that there is ({_reason(str(error))})") from error
+        if isinstance(error, duckdb.Error) and (damage := damaged(error, path)):
+            raise damage from error
+        raise
+
+
+def damaged(error: duckdb.Error, path: Path | str) -> CatalogError | None:
+    """Return what to tell of an error that a damaged or vanished file causes; None for any other."""
+    text = str(error)
+    if any(word in text for word in _DAMAGED):
+        return CatalogError(f"{path} is damaged ({_reason(text)}); take it from a backup, or harvest into a new one")
+    if isinstance(error, duckdb.IOException):
+        return CatalogError(f"cannot read {path}: {_reason(text)}")
+    return None
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what a full or read-only disk does to a transaction into one clear line."""
+    try:
+        yield
+    except Exception as error:
+        cause = getattr(error, "orig", None) or error  # SQLAlchemy wraps DuckDB's
+        if is_interrupt(cause):
+            raise KeyboardInterrupt from None
+        if told := _of_writing(cause, path):
+            raise told from error
+        raise
+
+
+def _of_writing(error: BaseException, path: Path) -> CatalogError | None:
+    full = CatalogUnwritable(f"no space left for {path}; nothing was changed, free some and run again")
+    if isinstance(error, OSError):
+        return full if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
+    if not isinstance(error, duckdb.IOException | duckdb.FatalException | duckdb.TransactionException):
+        return None
+    text = str(error)
+    if any(word.lower() in text.lower() for word in _FULL):
+        return full
+    if any(word in text for word in _DAMAGED):
+        return damaged(error, path)
+    if isinstance(error, duckdb.IOException) or any(word in text for word in _UNWRITABLE):
+        return CatalogUnwritable(f"cannot write {path}: {_reason(text)}; nothing was changed")
+    return None

@@ -1,0 +1,91 @@
+"""What SQL names: the proof that a statement, a view or a macro reads the catalog and nothing else.
+
+DuckDB's own parser takes the text apart. Each function that stands where a table could is on the list of those that
+stay within the catalog, and no function is called that takes a text as a statement. This comes on top of connections
+that reach neither files nor network: a few of DuckDB's table functions take addresses in memory and crash the process
+when they are called from SQL, also when a statement that names them is only planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import duckdb
+import msgspec
+
+TABLE_FUNCTIONS = frozenset(
+    {
+        "duckdb_columns", "duckdb_constraints", "duckdb_databases", "duckdb_functions", "duckdb_keywords",
+        "duckdb_schemas", "duckdb_settings", "duckdb_tables", "duckdb_types", "duckdb_views", "generate_series",
+        "histogram", "histogram_values", "icu_calendar_names", "json_each", "json_tree", "pg_timezone_names",
+        "pragma_database_size", "pragma_show", "pragma_storage_info", "pragma_table_info", "pragma_version",
+        "query_table", "range", "repeat", "repeat_row", "test_all_types", "unnest",
+    }
+)  # fmt: skip
+"""DuckDB's table functions that reach nothing but the catalog; the catalog's own table macros come on top."""
+
+UNPROVEN_FUNCTIONS = frozenset({"json_serialize_plan", "json_execute_serialized_sql", "write_log", "sleep_ms"})
+"""Functions that plan or run a text as a statement, write to DuckDB's log, or wait."""
+
+
+class NotProven(Exception):
+    """A text that may do more than read the catalog; says what stands in the way."""
+
+
+def tree_of(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
+    """Return a statement's tree, as DuckDB's parser writes it.
+
+    Raises
+    ------
+    NotProven
+        Where it cannot be had, or is none of a SELECT.
+    duckdb.Error
+        For a text that does not parse.
+    """
+    row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
+    try:
+        tree = msgspec.json.decode(row[0] if row else b"")
+    except RecursionError:
+        raise NotProven("the statement is nested too deeply") from None
+    except msgspec.DecodeError:  # DuckDB writes inf, which is no JSON
+        raise NotProven("a number of the statement is beyond those of 64 bits; infinity is 'inf'::DOUBLE") from None
+    if tree["error"]:
+        raise NotProven(f"this kind of statement is not answered here; write it as a SELECT ({tree['error_message']})")
+    return tree
+
+
+def prove(tree: Any, is_of_the_catalog: Callable[[str], bool]) -> None:
+    """Look at every function that a statement names.
+
+    Parameters
+    ----------
+    tree : object
+        As `tree_of` returns it.
+    is_of_the_catalog : callable
+        Says whether a name, in lower case, is that of a table macro of the catalog, which is proven on its own.
+
+    Raises
+    ------
+    NotProven
+        For one that is not known to stay within the catalog.
+    """
+    for name, gives_table in _functions(tree):
+        known = not gives_table or name in TABLE_FUNCTIONS or is_of_the_catalog(name)
+        if name in UNPROVEN_FUNCTIONS or not known:
+            raise NotProven(f"{name}() is not answered here: a statement reads the catalog and nothing else")
+
+
+def _functions(tree: Any) -> Iterator[tuple[str, bool]]:
+    """Yield the name of each function, and whether it stands where a table could."""
+    nodes = [tree]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, dict):
+            if isinstance(name := node.get("function_name"), str):
+                yield name.lower(), False
+            if node.get("type") == "TABLE_FUNCTION":
+                yield str(node["function"]["function_name"]).lower(), True
+            nodes += node.values()
+        elif isinstance(node, list):
+            nodes += node
