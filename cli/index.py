@@ -11,9 +11,9 @@ import typer
 
 from catalog.readable import plural
 
+from .indexing import index_progress
 from .options import Json, settings
 from .output import put_json, say
-from .progress import index_progress
 
 if TYPE_CHECKING:
     from catalog.headers import Failure, IndexReport
@@ -42,7 +42,7 @@ def index(
     from catalog.headers import index_folders, watch_folders
 
     chosen = settings(context)
-    with index_progress(chosen.verbosity < 0 or json) as show:
+    with index_progress(chosen.verbosity < 0, bar=not json) as show:
         if watch:
             for report in watch_folders(chosen.database, folders, verify=verify, on_event=show):
                 _tell(report, chosen.verbosity, json)

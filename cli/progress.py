@@ -126,29 +126,3 @@ class _Drawing:
         if self.all is not None:
             self.bars.advance(self.all, have - self.had.get(path, 0))
         self.had[path] = have
-
-
-@contextmanager
-def index_progress(quiet: bool) -> Iterator[Callable[[object], None]]:
-    """Draw how many files are indexed."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    from catalog.headers import FilesIndexed, FoldersWalked
-
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield lambda event: None
-        return
-    columns = (TextColumn("headers"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=console, transient=True) as bars:
-        task = bars.add_task("headers", total=None)
-
-        def show(event: object) -> None:
-            if isinstance(event, FoldersWalked):
-                bars.update(task, total=event.to_read)
-            elif isinstance(event, FilesIndexed):
-                bars.update(task, completed=event.done, total=event.total)
-
-        yield show

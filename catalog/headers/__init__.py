@@ -3,7 +3,17 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from catalog.headers.events import Event, Failure, FileMoved, FilesIndexed, FoldersWalked, IndexReport
+from catalog.headers.events import (
+    Event,
+    Failure,
+    FileMoved,
+    FilesFound,
+    FilesIndexed,
+    FilesRead,
+    FoldersWalked,
+    IndexReport,
+    LinksLeftOut,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from catalog.headers.index import index_folders
@@ -13,9 +23,12 @@ __all__ = [
     "Event",
     "Failure",
     "FileMoved",
+    "FilesFound",
     "FilesIndexed",
+    "FilesRead",
     "FoldersWalked",
     "IndexReport",
+    "LinksLeftOut",
     "index_folders",
     "watch_folders",
 ]

@@ -17,7 +17,17 @@ from catalog.headers import automaton
 Label = tuple[str, str, str]
 """What stands around a value: keyword, kind, comment."""
 
-_MANDATORY = ("BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "GROUPS", *(f"NAXIS{n}" for n in range(1, 10)))
+_MANDATORY = (
+    "SIMPLE",
+    "XTENSION",
+    "BITPIX",
+    "NAXIS",
+    "PCOUNT",
+    "GCOUNT",
+    "GROUPS",
+    "TFIELDS",
+    *(f"NAXIS{n}" for n in range(1, 10)),
+)
 _CONTINUE = np.frombuffer(CONTINUE, np.uint64)[0]
 _LEFT = 255  # the automaton's mark for a card that it leaves to `read_card`
 

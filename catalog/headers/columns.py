@@ -43,9 +43,19 @@ class HeaderColumn:
             if clock in present:
                 text = f"CASE WHEN length({text}) = 10 THEN concat_ws('T', {text}, {quoted(clock)}) ELSE {text} END"
             if is_mjd:
-                days = f"epoch_us(TRY_CAST({text} AS TIMESTAMP)) / 86400e6 + 40587"
+                days = f"epoch_us({_moment(text)}) / 86400e6 + 40587"
                 return f"coalesce(TRY_CAST({quoted(self.fits_keyword)} AS DOUBLE), {days})"
+            return _moment(text)
         return text if self.type == "VARCHAR" else f"TRY_CAST({text} AS {self.type})"
+
+
+def _moment(text: str) -> str:
+    """Return the SQL that makes a TIMESTAMP of a date and time.
+
+    A TIMESTAMP has no leap second. One becomes the last microsecond before it, so that the day is kept.
+    """
+    before = f"regexp_replace({text}, ':60(\\.[0-9]*)?', ':59.999999')"
+    return f"coalesce(TRY_CAST({text} AS TIMESTAMP), TRY_CAST({before} AS TIMESTAMP))"
 
 
 @lru_cache(maxsize=1)

@@ -29,6 +29,32 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class FilesFound:
+    """The folders are being listed.
+
+    Attributes
+    ----------
+    files : int
+        FITS and association files found so far.
+    """
+
+    files: int
+
+
+@dataclass(frozen=True)
+class LinksLeftOut:
+    """Links to folders were met, and not followed.
+
+    Attributes
+    ----------
+    paths : tuple of str
+        Where they are.
+    """
+
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class FoldersWalked:
     """The folders were listed and compared with the catalog.
 
@@ -38,10 +64,27 @@ class FoldersWalked:
         FITS files found.
     to_read : int
         Those that are new or changed.
+    associations : int
+        Association files that are to be read besides.
     """
 
     files: int
     to_read: int
+    associations: int = 0
+
+
+@dataclass(frozen=True)
+class FilesRead:
+    """Files were read, and will be in the catalog soon.
+
+    Attributes
+    ----------
+    done, total : int
+        FITS and association files so far, and in all.
+    """
+
+    done: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -66,7 +109,7 @@ class FileMoved:
     now: str
 
 
-Event = Failure | FoldersWalked | FilesIndexed | FileMoved
+Event = Failure | FilesFound | LinksLeftOut | FoldersWalked | FilesRead | FilesIndexed | FileMoved
 OnEvent = Callable[[Event], None]
 
 

@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from catalog.fits.blocks import CARD_SIZE, Finding, Header, Scan
+from catalog.fits.blocks import CARD_SIZE, LARGEST, Finding, Header, Scan
 from catalog.fits.cards import read_card
 from catalog.fits.scan import scan_file
 from catalog.headers.batch import Cards, read_cards, repeated_mandatory, scans_of, unreadable_findings
+from catalog.inodes import signed
 
 _OF_HDU = ("XTENSION", "EXTNAME", "EXTVER", "BITPIX", "ZIMAGE", "GROUPS")
 _SCIENCE = "SCI"
@@ -148,16 +149,12 @@ def _file_rows(files: Sequence[_File]) -> pa.Table:
         {
             "size": pa.array([s and s.st_size for s in status], pa.int64()),
             "mtime_ns": pa.array([s and s.st_mtime_ns for s in status], pa.int64()),
-            "inode": pa.array([s and _signed(s.st_ino) for s in status], pa.int64()),
+            "inode": pa.array([s and signed(s.st_ino) for s in status], pa.int64()),
             "checksum": pa.array([one.checksum for one in files], pa.string()),
             "problem": pa.array([_problem(one) for one in files], pa.string()),
             "unread": pa.array([one.unread for one in files], pa.string()),
         }
     )
-
-
-def _signed(inode: int) -> int:
-    return inode if inode < 1 << 63 else inode - (1 << 64)
 
 
 def _problem(file: _File) -> str | None:
@@ -231,9 +228,10 @@ def _image_shape(cards: bytes) -> tuple[int, ...] | None:
         if image.startswith(b"ZNAXIS") and (card := read_card(image)).kind == "integer":
             lengths.setdefault(card.keyword, int(card.text or 0))
     try:
-        return tuple(lengths[f"ZNAXIS{n}"] for n in range(lengths["ZNAXIS"], 0, -1))
+        shape = tuple(lengths[f"ZNAXIS{n}"] for n in range(lengths["ZNAXIS"], 0, -1))
     except KeyError:
         return None
+    return shape if all(abs(length) <= LARGEST for length in shape) else None
 
 
 def _science(names: pa.StringArray, file: Sequence[int], hdu: Sequence[int]) -> NDArray[np.bool_]:

@@ -10,13 +10,25 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from catalog.errors import DiskError
-from catalog.headers.associations import file_rows, member_rows, read_association
+from catalog.headers.associations import AssociationFile, file_rows, member_rows, read_associations
 from catalog.headers.columns import wanted_keywords
-from catalog.headers.events import Event, Failure, FileMoved, FilesIndexed, FoldersWalked, IndexReport, OnEvent
+from catalog.headers.events import (
+    Event,
+    Failure,
+    FileMoved,
+    FilesFound,
+    FilesIndexed,
+    FilesRead,
+    FoldersWalked,
+    IndexReport,
+    LinksLeftOut,
+    OnEvent,
+)  # fmt: skip
+from catalog.headers.names import is_association
 from catalog.headers.numbers import CardNumbers
 from catalog.headers.others import look_at_others
 from catalog.headers.pool import Batch, extract_all
-from catalog.headers.walk import ASSOCIATION_ENDING, Compared, Walked, compare, walk
+from catalog.headers.walk import Compared, Walked, compare, walk
 from catalog.headers.write import ensure_columns, write_associations, write_extracts, write_moves, write_others
 from catalog.readable import plural
 from catalog.store.database import Database
@@ -91,7 +103,10 @@ class _Run:
         began = time.monotonic()
         folders = list(folders)
         self._refuse_absent(folders)
-        walked = walk(folders)
+        self._tell(FilesFound(0))
+        walked = walk(folders, lambda files: self._tell(FilesFound(files)))
+        if walked.links:
+            self._tell(LinksLeftOut(tuple(walked.links)))
         for path, reason in walked.unread:
             self._fail(Failure(path, None, None, reason))
         if not self._database.exists():
@@ -137,7 +152,8 @@ class _Run:
     def _compare(self, walked: Walked) -> Compared:
         with self._database.read() as connection:
             compared = compare(connection, walked, everything=self._verify)
-        self._tell(FoldersWalked(compared.files, compared.files - compared.unchanged))
+        associations = sum(map(is_association, compared.to_read))
+        self._tell(FoldersWalked(compared.files, len(compared.to_read) - associations, associations))
         return compared
 
     def _compare_checksums(self, walked: Walked) -> tuple[int, int]:
@@ -168,18 +184,35 @@ class _Run:
 
     def _read(self, compared: Compared) -> int:
         paths = compared.to_read
-        associations = [path for path in paths if path.endswith(ASSOCIATION_ENDING)]
-        fits = [path for path in paths if not path.endswith(ASSOCIATION_ENDING)]
-        changed = [path for path in fits if path in compared.to_digest]
-        others = [path for path in fits if path not in compared.to_digest]
-        for some, digest in ((changed, True), (others, self._verify)):
-            for batches in _together(extract_all(some, wanted_keywords(), digest, self._processes)):
-                self._done += sum(len(paths) for paths, _ in batches)
-                self._write(batches)
-                self._tell(FilesIndexed(self._done, len(fits)))
-        for start in range(0, len(associations), _TOGETHER):
-            self._write_associations(associations[start : start + _TOGETHER])
+        associations = [path for path in paths if is_association(path)]
+        fits = [path for path in paths if not is_association(path)]
+        for together in _together(self._told(self._extracted(fits, compared.to_digest), len(paths))):
+            self._done += sum(len(paths) for paths, _ in together)
+            self._write(together)
+            self._tell(FilesIndexed(self._done, len(fits)))
+        done = len(fits)
+        for group in read_associations(associations):
+            self._write_associations(group)
+            done += len(group)
+            self._tell(FilesRead(done, len(paths)))
         return len(fits) - self._unread
+
+    def _extracted(self, fits: Sequence[str], to_digest: frozenset[str]) -> Iterator[Batch]:
+        """Read headers; of fetched files that changed, also the MD5."""
+        changed = [path for path in fits if path in to_digest]
+        others = [path for path in fits if path not in to_digest]
+        for some, digest in ((changed, True), (others, self._verify)):
+            if some:
+                yield from extract_all(some, wanted_keywords(), digest, self._processes)
+
+    def _told(self, batches: Iterator[Batch], total: int) -> Iterator[Batch]:
+        """Hand batches on, and tell how far the reading is."""
+        done = 0
+        self._tell(FilesRead(0, total))
+        for batch in batches:
+            done += len(batch[0])
+            yield batch
+            self._tell(FilesRead(done, total))
 
     def _write(self, batches: list[Batch]) -> None:
         """Store batches, and empty the list before the commit, which takes memory of its own."""
@@ -196,8 +229,8 @@ class _Run:
         for paths, unread, findings in noted:
             self._note_failures(paths, unread, findings)
 
-    def _write_associations(self, paths: Sequence[str]) -> None:
-        files = [read_association(path) for path in paths]
+    def _write_associations(self, files: list[AssociationFile]) -> None:
+        paths = [one.path for one in files]
         with self._database.write() as connection:
             write_associations(connection, paths, file_rows(files), member_rows(files), _now())
         for one in files:

@@ -11,8 +11,9 @@ import duckdb
 import pyarrow as pa
 
 from catalog.headers.extract import md5_of
-from catalog.headers.walk import INDEXED_ENDINGS, Moved
-from catalog.store.local_files import signed_inode
+from catalog.headers.names import INDEXED_ENDINGS
+from catalog.headers.walk import Moved
+from catalog.inodes import signed
 
 
 @dataclass
@@ -49,7 +50,7 @@ def _row(path: str) -> dict[str, object]:
     except OSError as error:
         return {"unread": error.strerror or str(error)}
     return {
-        "size": status.st_size, "mtime_ns": status.st_mtime_ns, "inode": signed_inode(status.st_ino),
+        "size": status.st_size, "mtime_ns": status.st_mtime_ns, "inode": signed(status.st_ino),
         "checksum": checksum, "problem": None, "unread": unread,
     }  # fmt: skip
 
@@ -79,7 +80,7 @@ def look_at_others(connection: duckdb.DuckDBPyConnection, roots: Sequence[str], 
         except OSError:
             gone[filename, seen[0]] = (int(file_id), str(path), *seen)
             continue
-        changed = [status.st_size, status.st_mtime_ns, signed_inode(status.st_ino)] != list(seen)
+        changed = [status.st_size, status.st_mtime_ns, signed(status.st_ino)] != list(seen)
         if (changed or everything) and any(path == root or path.startswith(root + os.sep) for root in roots):
             found.paths.append(str(path))
     if gone:
@@ -95,6 +96,6 @@ def _moved(gone: dict[tuple[str, int], tuple[int, str, int, int, int]], roots: S
             path = os.path.join(folder, name)  # noqa: PTH118 - as os.walk has it
             status = os.lstat(path)
             one = gone.get((name, status.st_size))
-            if one and (status.st_mtime_ns == one[3] or signed_inode(status.st_ino) == one[4]):
+            if one and (status.st_mtime_ns == one[3] or signed(status.st_ino) == one[4]):
                 yield Moved(one[0], one[1], path)
                 del gone[name, status.st_size]

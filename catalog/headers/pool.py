@@ -23,6 +23,9 @@ from catalog.imports import leave_out
 BATCH = 128
 """Files that are read together."""
 
+_WHOLE_FILES = 16
+"""The same where all their bytes are read, which takes a hundred times as long."""
+
 _ALONE = 16 * BATCH
 """With fewer files, starting processes takes longer than reading."""
 
@@ -58,7 +61,8 @@ def extract_all(
     processes : int, optional
         How many to use; as many as there are processors unless given.
     """
-    batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
+    size = _WHOLE_FILES if digest else BATCH
+    batches = [paths[start : start + size] for start in range(0, len(paths), size)]
     processes = min(processes or available_processes(), len(batches))
     if processes < 2 or (len(paths) <= _ALONE and not digest):
         yield from ((batch, extract(batch, wanted, digest)) for batch in batches)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 
 import duckdb
 import pyarrow as pa
 
 from catalog.errors import DiskError
+from catalog.headers.names import FITS_ENDINGS, INDEXED_ENDINGS, is_association, is_resource_fork
+from catalog.inodes import signed
 
-FITS_ENDINGS = (".fits", ".fits.gz", ".fit", ".fit.gz", ".fts", ".fts.gz")
-ASSOCIATION_ENDING = "_asn.json"
-INDEXED_ENDINGS = (*FITS_ENDINGS, ASSOCIATION_ENDING)
 _SIGN = 1 << 63  # inodes beyond are stored as negative numbers
 
 
@@ -29,6 +28,8 @@ class Walked:
         One entry a file.
     unread : list of tuple
         Folders and files that could not be looked at, and why.
+    links : list of str
+        Links to folders, which are not followed: they may lead round in a circle, or to the whole disk.
     roots : list of str
         The folders and files asked for, absolute.
     """
@@ -38,6 +39,7 @@ class Walked:
     mtime_ns: list[int] = field(default_factory=list)
     inode: list[int] = field(default_factory=list)
     unread: list[tuple[str, str]] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
     roots: list[str] = field(default_factory=list)
 
     def table(self) -> pa.Table:
@@ -92,8 +94,15 @@ class Compared:
     to_digest: frozenset[str] = frozenset()
 
 
-def walk(folders: Iterable[str | os.PathLike[str]]) -> Walked:
+def walk(folders: Iterable[str | os.PathLike[str]], tell: Callable[[int], None] | None = None) -> Walked:
     """List the FITS and association files of folders, and of the folders in them.
+
+    Parameters
+    ----------
+    folders : iterable of path-like
+        Folders or files; one that is named twice, or lies in another, is listed once.
+    tell : callable, optional
+        Told how many files were found so far, after each folder.
 
     Raises
     ------
@@ -102,19 +111,49 @@ def walk(folders: Iterable[str | os.PathLike[str]]) -> Walked:
     """
     found = Walked()
     seen: set[str] = set()
-    for folder in folders:
-        root = str(Path(folder).absolute())
-        if not Path(root).exists():
-            raise DiskError(f"no such folder: {root}")
-        found.roots.append(os.path.normpath(root))
-        if Path(root).is_dir():
-            _walk(found.roots[-1], found, seen)
+    files: dict[str, os.stat_result] = {}
+    for root in dict.fromkeys(absolute(folder) for folder in folders):
+        try:
+            status = os.stat(root)  # noqa: PTH116  # the walk is made of os calls, for speed
+        except FileNotFoundError as error:
+            raise DiskError(f"no such folder or file: {root}") from error
+        except OSError as error:
+            raise DiskError(f"cannot read {root}: {error.strerror}") from error
+        if not _is_text(root, found):
+            continue
+        found.roots.append(root)
+        if S_ISDIR(status.st_mode):
+            _walk(root, found, seen, tell)
         else:
-            _add(root, os.stat(root), found)  # noqa: PTH116  # the walk is made of os calls, for speed
+            files[root] = status
+    for root, status in files.items():
+        folder, name = os.path.split(root)
+        if folder not in seen or not name.lower().endswith(INDEXED_ENDINGS) or is_resource_fork(name, root):
+            _add(root, status, found)
     return found
 
 
-def _walk(folder: str, found: Walked, seen: set[str]) -> None:
+def absolute(path: str | os.PathLike[str]) -> str:
+    """Return an absolute path without ``..``, and the same one for the same place.
+
+    A ``..`` behind a link leads to the folder that the link's target lies in, as it does for the operating system.
+    Other links stay in the path, as the user sees it.
+    """
+    whole = Path(path).absolute()
+    built = whole.anchor
+    for part in whole.parts[1:]:
+        if part != "..":
+            built = os.path.join(built, part)  # noqa: PTH118  # text throughout
+            continue
+        parent, meant = os.path.dirname(built), f"{built}/.."  # noqa: PTH120
+        try:
+            built = parent if os.path.samefile(parent, meant) else os.path.realpath(meant)  # noqa: PTH121
+        except OSError:
+            built = meant
+    return built
+
+
+def _walk(folder: str, found: Walked, seen: set[str], tell: Callable[[int], None] | None) -> None:
     pending = [folder]
     while pending:
         folder = pending.pop()
@@ -128,33 +167,41 @@ def _walk(folder: str, found: Walked, seen: set[str]) -> None:
             if folder in found.roots:
                 raise DiskError(f"cannot read {folder}: {error.strerror}") from error
             found.unread.append((folder, error.strerror or str(error)))
+        if tell is not None:
+            tell(len(found.path))
 
 
 def _look_at(entries: Iterable[os.DirEntry[str]], pending: list[str], found: Walked) -> None:
     path, size, mtime, inode = found.path.append, found.size.append, found.mtime_ns.append, found.inode.append
     for entry in entries:
         name = entry.name
-        if name.endswith(INDEXED_ENDINGS):
+        if name.lower().endswith(INDEXED_ENDINGS):
             try:
                 status = entry.stat()
             except OSError:  # deleted just now, or a link to nothing
                 continue
             where, number = entry.path, status.st_ino
-            if S_ISREG(status.st_mode) and (where.isascii() or _is_text(where, found)):
-                path(where)
-                size(status.st_size)
-                mtime(status.st_mtime_ns)
-                inode(number if number < _SIGN else number - 2 * _SIGN)
-        elif entry.is_dir(follow_symlinks=False):
+            if S_ISREG(status.st_mode):
+                if (where.isascii() or _is_text(where, found)) and not is_resource_fork(name, where):
+                    path(where)
+                    size(status.st_size)
+                    mtime(status.st_mtime_ns)
+                    inode(number if number < _SIGN else number - 2 * _SIGN)
+                continue
+        if entry.is_dir(follow_symlinks=False):
             pending.append(entry.path)
+        elif entry.is_symlink() and entry.is_dir():
+            found.links.append(entry.path)
 
 
 def _add(path: str, status: os.stat_result, found: Walked) -> None:
-    if _is_text(path, found):
-        found.path.append(path)
-        found.size.append(status.st_size)
-        found.mtime_ns.append(status.st_mtime_ns)
-        found.inode.append(status.st_ino if status.st_ino < _SIGN else status.st_ino - 2 * _SIGN)
+    if not S_ISREG(status.st_mode):
+        found.unread.append((path, "it is not a regular file"))
+        return
+    found.path.append(path)
+    found.size.append(status.st_size)
+    found.mtime_ns.append(status.st_mtime_ns)
+    found.inode.append(signed(status.st_ino))
 
 
 def _is_text(path: str, found: Walked) -> bool:
@@ -198,11 +245,11 @@ def compare(connection: duckdb.DuckDBPyConnection, walked: Walked, everything: b
     to_digest = frozenset(str(path) for path, digest in paths if digest)
     to_read = walked.path if everything else [str(path) for path, _ in paths if path not in moved_to]
     connection.unregister("walked")
-    files = len(walked.path) - sum(path.endswith(ASSOCIATION_ENDING) for path in walked.path)
+    files = len(walked.path) - sum(map(is_association, walked.path))
     moved_from = {move.file_id for move in moved}
     left = [file_id for file_id in gone if file_id not in moved_from]
-    read = sum(not path.endswith(ASSOCIATION_ENDING) for path in to_read)
-    removed = sum(gone[file_id].endswith(FITS_ENDINGS) for file_id in left)
+    read = len(to_read) - sum(map(is_association, to_read))
+    removed = sum(gone[file_id].lower().endswith(FITS_ENDINGS) for file_id in left)
     return Compared(sorted(to_read), moved, left, files, files - read, removed, to_digest)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from catalog.errors import CatalogLocked, DiskError
 from catalog.headers.events import IndexReport, OnEvent
 from catalog.headers.index import index_folders
-from catalog.headers.walk import INDEXED_ENDINGS
+from catalog.headers.names import INDEXED_ENDINGS
+from catalog.headers.walk import absolute
 from catalog.store.database import Database
 
 _LONGEST_WAIT = 10
@@ -50,7 +51,7 @@ def watch_folders(
     """
     from watchfiles import watch
 
-    roots = [Path(folder).absolute() for folder in folders]
+    roots = [Path(absolute(folder)) for folder in folders]
     for root in roots:
         if not root.exists():
             raise DiskError(f"no such folder: {root}")
@@ -86,7 +87,7 @@ def is_of_interest(path: str) -> bool:
     (True, True, False)
     """
     name = Path(path).name
-    return name.endswith(INDEXED_ENDINGS) or "." not in name
+    return name.lower().endswith(INDEXED_ENDINGS) or "." not in name
 
 
 def _nearest(path: Path, roots: list[Path]) -> Path:

@@ -17,6 +17,7 @@ from catalog.headers.columns import header_columns, wanted_keywords
 from catalog.headers.extract import Extract
 from catalog.headers.numbers import CardNumbers
 from catalog.headers.walk import Moved
+from catalog.inodes import signed
 from catalog.store.database import columns_of, quoted
 from catalog.store.differences import keep_differences
 from catalog.store.schema import make_views
@@ -330,4 +331,4 @@ def _status(path: str) -> tuple[int, int]:
     import os
 
     status = os.stat(path)  # noqa: PTH116  # as in the walk
-    return status.st_mtime_ns, status.st_ino if status.st_ino < 1 << 63 else status.st_ino - (1 << 64)
+    return status.st_mtime_ns, signed(status.st_ino)

@@ -8,21 +8,6 @@ import duckdb
 
 from catalog.store.sql import columns_of
 
-_SIGN = 1 << 63
-
-
-def signed_inode(inode: int) -> int:
-    """Return an inode's number as the catalog keeps it: 64 bits with a sign.
-
-    Network file systems use all 64 bits; numbers from 2^63 on are kept as negative ones.
-
-    Examples
-    --------
-    >>> signed_inode(12), signed_inode(2**64 - 1)
-    (12, -1)
-    """
-    return inode if inode < _SIGN else inode - 2 * _SIGN
-
 
 def offer_local_files(connection: duckdb.DuckDBPyConnection, where: str = "true") -> None:
     """Make the temporary views that a plan compares with the destination.

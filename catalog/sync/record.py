@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from catalog.errors import CatalogLocked
+from catalog.inodes import signed
 from catalog.store.database import Database
-from catalog.store.local_files import signed_inode
 from catalog.store.records import utc_now
 from catalog.store.verdicts import keep_verdicts
 from catalog.sync.partial import fsync_folder
@@ -62,7 +62,7 @@ class Recorder:
                 "filename": done.item.filename,
                 "size": done.size,
                 "mtime_ns": done.mtime_ns,
-                "inode": signed_inode(done.inode),
+                "inode": signed(done.inode),
                 "checksum": done.md5,
                 "data_uri": done.item.data_uri,
                 "proven": done.outcome != "present" or done.md5 == done.item.checksum,
