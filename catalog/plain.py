@@ -12,11 +12,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from catalog.as_text import iso_texts
 from catalog.errors import BadValue
 
-Need = Literal["arrow", "text", "objects", "numbers"]
+Need = Literal["arrow", "text", "objects", "numbers", "longs"]
 """What the writer understands: ``arrow`` nearly all; ``text`` no lists, but exact decimals; ``objects`` lists, but
-numbers of the machine's; ``numbers`` neither lists nor decimals."""
+numbers of the machine's; ``numbers`` neither lists nor decimals; ``longs`` no 64 bits without a sign either."""
 
 _PIECE_BYTES = 1_000_000
 
@@ -98,7 +99,9 @@ def _change(kind: pa.DataType, need: Need) -> _Change | None:
         return _Change(pa.string(), lambda column: column.cast(pa.string()))
     if _is_for_text(kind, need):
         return _Change(pa.string(), _texts)
-    if pa.types.is_decimal(kind) and need in ("objects", "numbers"):
+    if kind == pa.uint64() and need == "longs":
+        return _Change(pa.int64(), lambda column: pc.cast(column, pa.int64()))
+    if pa.types.is_decimal(kind) and need in ("objects", "numbers", "longs"):
         to = pa.int64() if kind.scale == 0 else pa.float64()
         return _Change(to, lambda column: pc.cast(column, to))
     return None
@@ -117,7 +120,31 @@ def _is_for_text(kind: pa.DataType, need: Need) -> bool:
 def _texts(column: pa.Array) -> pa.Array:
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
-    return pa.array([None if value is None else text(value) for value in column.to_pylist()], pa.string())
+    return pa.array([None if value is None else text(value) for value in python_values(column)], pa.string())
+
+
+def python_values(column: pa.Array, maps: Literal["lossy"] | None = None) -> list[Any]:
+    """Return values of Python's, dates and times as text: Python's end with the year 9999 and with microseconds."""
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        return list(iso_texts(column).to_pylist())
+    try:
+        return list(column.to_pylist(maps_as_pydicts=maps))
+    except (OverflowError, ValueError):  # within a list or a structure
+        return list(pc.cast(column, _times_as_text(column.type)).to_pylist(maps_as_pydicts=maps))
+
+
+def _times_as_text(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_temporal(kind):
+        return pa.string()
+    if pa.types.is_map(kind):
+        return pa.map_(_times_as_text(kind.key_type), _times_as_text(kind.item_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([one.with_type(_times_as_text(one.type)) for one in kind])
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_times_as_text(kind.value_type), kind.list_size)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_times_as_text(kind.value_type))
+    return kind
 
 
 def text(value: Any) -> str:

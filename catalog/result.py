@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from catalog.errors import UsageError
-from catalog.export import astropy_table, checked_format, format_of, unit_of, write_file
+from catalog.export import checked_format, format_of, write_file
 from catalog.plain import plain
 from catalog.readable import plural, shown
+from catalog.tables import astropy_table, unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
