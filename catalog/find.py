@@ -16,6 +16,7 @@ from catalog.mistakes import refuse_contradictions
 from catalog.mjd import iso, moment
 from catalog.places import plain_name, read_cone, read_region
 from catalog.query import Condition, condition, cone
+from catalog.store.access import checked_release
 from catalog.store.database import Database, columns_of
 from catalog.store.versions import FILES, kept_name
 
@@ -140,7 +141,7 @@ def _conditions(criteria: Criteria, connection: duckdb.DuckDBPyConnection | None
     if criteria.pi:
         yield _pi(criteria.pi, have)
     if criteria.release:
-        yield _release(criteria.release, have)
+        yield _release(criteria.release, connection, have)
     if criteria.cone:
         _needed(have, "--cone", "targ_ra", "targ_dec")
         place: Cone = read_cone(criteria.cone, connection)
@@ -191,16 +192,14 @@ def _pi(name: str, have: Columns) -> Condition:
     return Condition("strip_accents(pi_name) ILIKE strip_accents(?)", (f"%{name.strip().replace('*', '%')}%",))
 
 
-def _release(word: str, have: Columns) -> Condition:
-    """What the archive says of access, or else the date from which on a file is public."""
-    if word not in ("public", "exclusive"):
-        raise BadValue(f"--release is public or exclusive, not {word!r}")
-    known = [name for name in ("isrestricted", "publicreleasedate") if not have or name in have]
-    if not known:
-        raise UnknownKeyword("--release: no harvested file has isRestricted or publicReleaseDate")
-    restricted = {"isrestricted": "isRestricted", "publicreleasedate": "publicReleaseDate > now() AT TIME ZONE 'UTC'"}
-    test = ", ".join(restricted[name] for name in known)
-    return Condition(f"{'NOT ' if word == 'public' else ''}coalesce({test}, false)")
+def _release(word: str, connection: duckdb.DuckDBPyConnection | None, have: Columns) -> Condition:
+    """Who may fetch a file now, by the rule that products and syncs keep to."""
+    checked_release(word)
+    said = not have or connection is None or bool({"isrestricted", "publicreleasedate"} & set(have))
+    if not said and connection is not None and "dataRights" not in columns_of(connection, "products"):
+        raise UnknownKeyword("--release: no harvested file has isRestricted, publicReleaseDate or dataRights")
+    negated = "NOT " if word == "public" else ""
+    return Condition(f"filename IN (SELECT filename FROM file_access WHERE {negated}exclusive)")
 
 
 def _footprint(region: str, connection: duckdb.DuckDBPyConnection | None, have: Columns) -> Condition:

@@ -41,6 +41,7 @@ class Filters(TypedDict, total=False):
     max_size: int
     sql: str
     with_inputs: bool
+    release: str
 
 
 class Questions:
@@ -434,6 +435,7 @@ def selection(search: str | None, filters: Filters) -> Selection:
         max_size=filters.get("max_size"),
         sql=filters.get("sql"),
         with_inputs=filters.get("with_inputs", False),
+        release=filters.get("release"),
     )
 
 

@@ -45,6 +45,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "products": (
         ("What a search could download", "mastlake products soss --type SCIENCE,INFO --level 2,3"),
         ("Its extracted spectra, for a script", "mastlake products soss --subgroup X1DINTS --json"),
+        ("What only its observers may fetch now", "mastlake products soss --release exclusive"),
     ),
     "sync": (
         ("See what would be fetched, and why", "mastlake sync soss --subgroup X1DINTS --dest data --dry-run"),

@@ -10,7 +10,7 @@ import typer
 from . import completion
 from .answering import form_of, put_answer
 from .choosing import Since, Until
-from .options import Criteria, Json, settings
+from .options import Criteria, Json, Release, settings
 from .output import put_lines, say
 
 
@@ -34,12 +34,6 @@ Cone = Annotated[
 Footprint = Annotated[
     str | None,
     typer.Option(metavar="REGION", help="The footprint overlaps it: 'POLYGON RA DEC RA DEC RA DEC', or as --cone."),
-]
-Release = Annotated[
-    str | None,
-    typer.Option(
-        metavar="public|exclusive", help="Who may fetch it now.", autocompletion=lambda: ["public", "exclusive"]
-    ),
 ]
 
 

@@ -148,3 +148,9 @@ Dataproducts = Annotated[
     ),
 ]
 Extensions = Annotated[list[str] | None, typer.Option("--extension", metavar="fits,json", help="File name endings.")]
+Release = Annotated[
+    str | None,
+    typer.Option(
+        metavar="public|exclusive", help="Who may fetch it now.", autocompletion=lambda: ["public", "exclusive"]
+    ),
+]

@@ -6,7 +6,7 @@ import typer
 
 from catalog.readable import plural, size
 
-from .options import Dataproducts, Extensions, Json, Levels, SearchName, Subgroups, Types, settings
+from .options import Dataproducts, Extensions, Json, Levels, Release, SearchName, Subgroups, Types, settings
 from .output import put_json, put_table, say
 from .selecting import selection
 
@@ -23,13 +23,14 @@ def products(
     subgroups: Subgroups = None,
     dataproducts: Dataproducts = None,
     extensions: Extensions = None,
+    release: Release = None,
     json: Json = False,
 ) -> None:
     """List what can be downloaded: the products of a search's observations, each once."""
     from catalog.export import objects
     from catalog.sync.selection import products as listed_products
 
-    wanted = selection(name, types, levels, subgroups, dataproducts, extensions)
+    wanted = selection(name, types, levels, subgroups, dataproducts, extensions, release=release)
     found = listed_products(settings(context).database, wanted)
     if json:
         put_json(list(objects(found.to_reader())))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Dataproducts, Extensions, Json, Levels, SearchName, Subgroups, Types, settings
+from .options import Dataproducts, Extensions, Json, Levels, Release, SearchName, Subgroups, Types, settings
 from .output import put_json, say
 from .selecting import GuideStars, MaxSize, Sql, Template, selection
 
@@ -24,6 +24,7 @@ def script(
     subgroups: Subgroups = None,
     dataproducts: Dataproducts = None,
     extensions: Extensions = None,
+    release: Release = None,
     sql: Sql = None,
     guide_stars: GuideStars = None,
     max_size: MaxSize = None,
@@ -40,7 +41,16 @@ def script(
 
     chosen = settings(context)
     wanted = selection(
-        name, types, levels, subgroups, dataproducts, extensions, sql=sql, guide_stars=guide_stars, max_size=max_size
+        name,
+        types,
+        levels,
+        subgroups,
+        dataproducts,
+        extensions,
+        sql=sql,
+        guide_stars=guide_stars,
+        max_size=max_size,
+        release=release,
     )
     if not chosen.server_is_chosen and origin(chosen.server) != MAST:
         raise UsageError(

@@ -36,6 +36,7 @@ def selection(
     guide_stars: bool | None = None,
     max_size: str | None = None,
     with_inputs: bool = False,
+    release: str | None = None,
 ) -> Selection:
     """Read the options that say which products are meant."""
     from catalog.sync.selection import Selection
@@ -51,6 +52,7 @@ def selection(
         max_size=bytes_of(max_size) if max_size is not None else None,
         sql=sql,
         with_inputs=with_inputs,
+        release=release,
     )
 
 

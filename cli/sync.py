@@ -15,6 +15,7 @@ from .options import (
     Extensions,
     Json,
     Levels,
+    Release,
     SearchName,
     Subgroups,
     Types,
@@ -53,6 +54,7 @@ def sync(
     subgroups: Subgroups = None,
     dataproducts: Dataproducts = None,
     extensions: Extensions = None,
+    release: Release = None,
     sql: Sql = None,
     guide_stars: GuideStars = None,
     max_size: MaxSize = None,
@@ -78,7 +80,7 @@ def sync(
     chosen = settings(context)
     wanted = selection(
         name, types, levels, subgroups, dataproducts, extensions,
-        sql=sql, guide_stars=guide_stars, max_size=max_size, with_inputs=with_inputs,
+        sql=sql, guide_stars=guide_stars, max_size=max_size, with_inputs=with_inputs, release=release,
     )  # fmt: skip
     token = token_for(chosen)
     old_bytes = OldBytes(keep_old and keep_old.absolute(), overwrite_modified)

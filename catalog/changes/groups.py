@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from catalog.store.database import columns_of, quoted
+from catalog.store.sql import columns_of, quoted
 
 _WHATS = ("file", "product", "observation")
 _TARGETS, _VALUES, _SUBGROUPS, _COLUMNS = 3, 2, 6, 6

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import duckdb
 
 from catalog.changes.span import Span
-from catalog.store.database import columns_of, literal, quoted
+from catalog.store.sql import columns_of, literal, quoted
 from catalog.store.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
 
 
@@ -62,7 +62,7 @@ COMPARED = (
         ("dataproduct_type", "calib_level"),
         (),
         "datarights",
-        "upper(b.\"dataRights\") NOT IN ('PUBLIC', '')",
+        "upper(b.\"dataRights\") <> 'PUBLIC'",
         "t_obs_release",
         ("obsid", "objid"),
     ),
@@ -71,7 +71,7 @@ COMPARED = (
         ("prvversion",),
         ("prvversion",),
         "datarights",
-        "upper(b.\"dataRights\") NOT IN ('PUBLIC', '')",
+        "upper(b.\"dataRights\") <> 'PUBLIC'",
         "",
         ("obsid",),
     ),

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from catalog.changes.net import COMPARED, Compared, compared_columns
 from catalog.changes.span import Span
-from catalog.store.database import quoted
+from catalog.store.sql import quoted
 
 _PLAIN = frozenset({"VARCHAR", "BOOLEAN", "BIGINT", "INTEGER", "SMALLINT", "TINYINT", "DOUBLE", "FLOAT"})
 """Types that Arrow and JSON take as they are; others, such as times, go as text."""

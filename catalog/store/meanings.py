@@ -25,12 +25,15 @@ TABLES: Mapping[str, str] = {
     "pending": "what could not be asked of the archive, and is asked again by the next harvest",
     "product_version": "every state that products were in; see the view products",
     "runs": "one row a harvest of a search",
+    "search_cursor": "how far each search has seen what the archive took in, by instrument",
+    "search_edit": "what searches were before they were edited, renamed or removed",
     "search_file_membership": "which files searches matched when; see the view search_files",
     "search_observation_membership": "which observations searches led to when; see the view search_observations",
     "searches": "saved searches",
 }
 
 COLUMNS: Mapping[str, str] = {
+    "act": "edited, renamed or removed",
     "allowed": "all values it can have; null: any",
     "archive": "the value that the archive has",
     "asntable": "name of the association file that it was made with",
@@ -40,6 +43,7 @@ COLUMNS: Mapping[str, str] = {
     "comment": "what stands after the value",
     "crds_ctx": "context of the reference files",
     "created_at": "UTC",
+    "exclusive": "only its observers may fetch it now",
     "file_id": "one state of one file on this disk",
     "exposure": "program, observation, visit and number, as file names begin",
     "files": "how many files",
@@ -60,7 +64,9 @@ COLUMNS: Mapping[str, str] = {
     "output": "name of the file that was made",
     "products": "how many these list",
     "reason": "why, in words",
+    "release_at": "from when on everybody may fetch it, UTC",
     "returned": "how many the run found again after they had been withdrawn",
+    "rights": "PUBLIC or EXCLUSIVE_ACCESS, as the archive said when the row was read",
     "row_hash": "of all values, to see a change quickly",
     "run": "number of the harvest",
     "server": "address of the archive",

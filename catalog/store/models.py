@@ -33,11 +33,37 @@ searches = Table(
     metadata,
     Column("name", String, nullable=False),
     Column("kind", String, nullable=False, comment="files: a keyword search; observations: an advanced search"),
-    Column("instrument", String, comment="whose keyword search is asked; null for an observation search"),
+    Column(
+        "instrument",
+        String,
+        comment="whose keyword search is asked; several have commas between; null for an observation search",
+    ),
     Column("criteria", ARRAY(Text), comment="as the user wrote them, KEYWORD=VALUE"),
     Column("cone", String, comment="of an observation search: RA,DEC,RADIUS in degrees"),
     Column("cursor_mjd", Double, comment="newest ingest completion seen, MJD (UTC)"),
     Column("created_at", TIMESTAMP, nullable=False),
+    Column("edited_run", Integer, comment="newest run when its criteria were edited; null: never"),
+)
+
+search_cursor = Table(
+    "search_cursor",
+    metadata,
+    Column("search", String, nullable=False),
+    Column("instrument", String, nullable=False),
+    Column("cursor_mjd", Double, comment="newest ingest completion seen, MJD (UTC)"),
+)
+
+search_edit = Table(
+    "search_edit",
+    metadata,
+    Column("search", String, nullable=False, comment="its name afterwards, or before it was removed"),
+    Column("act", String, nullable=False, comment="edited, renamed or removed"),
+    Column("at", TIMESTAMP, nullable=False, comment="UTC"),
+    Column("run", Integer, nullable=False, comment="newest run then"),
+    Column("former_name", String, nullable=False),
+    Column("instrument", String, comment="as it was before; null for an observation search"),
+    Column("criteria", ARRAY(Text), comment="as they were before"),
+    Column("cone", String, comment="as it was before"),
 )
 
 runs = Table(

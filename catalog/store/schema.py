@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from catalog.store.access import make_access_view
 from catalog.store.comments import comment_on_everything
 from catalog.store.database import columns_of, quoted
 from catalog.store.differences import keep_differences
@@ -39,6 +40,7 @@ _COMMENTS = {
     "observation_products": "which products each observation lists, many to many",
     "search_files": "which files each search matches now",
     "search_observations": "which observations each search leads to now",
+    "file_access": "who may fetch each file now, and from when on everybody may",
     "local_files": "files on this disk that were fetched or indexed",
 }
 
@@ -151,6 +153,7 @@ def make_views(connection: duckdb.DuckDBPyConnection) -> None:
         )
     for view, query in _FIXED_VIEWS.items():
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
+    make_access_view(connection)
     make_local_views(connection)
     for macro, expression in _MACROS.items():
         connection.execute(f"CREATE OR REPLACE MACRO {macro} AS {expression}")

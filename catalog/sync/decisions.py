@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from catalog.errors import UsageError
+from catalog.store.access import exclusive
 from catalog.store.database import quiet
 from catalog.sync.names import FLAT, PLAIN, RESERVED, Template, refusal_of_path
 from catalog.sync.plan import ACTIONS, Aim, Plan, Rows, Tally
@@ -188,8 +189,9 @@ _DECISIONS = (
             h.reason AS verdict, h.archived, h.fetched_checksum,
             CASE WHEN p.uri = s.data_uri AND p.length IS NOT DISTINCT FROM s.size
                 AND p.checksum IS NOT DISTINCT FROM s.checksum THEN p.have ELSE 0 END AS have,
-            coalesce(upper(s."dataRights") NOT IN ('PUBLIC', ''), false)
-                AND (s.release_at IS NULL OR s.release_at > $now) AS exclusive
+            """
+    + exclusive('s."dataRights"', "s.release_at", now="$now")
+    + r""" AS exclusive
         FROM (FROM placed SEMI JOIN rest USING (path)) s
         LEFT JOIN here h ON h.path = s.path
         LEFT JOIN parts p ON p.path = s.path

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from catalog.errors import NoSuchSearch, UsageError
 from catalog.query import rows
+from catalog.store.access import checked_release, exclusive, moment, rights_of_file
 from catalog.store.database import Database, columns_of, quoted
 from catalog.sync.plan import Rows
 
@@ -40,6 +41,8 @@ class Selection:
         True: only guide-star files; False: none; None: whatever the other filters say.
     max_size : int, optional
         In bytes.
+    release : str, optional
+        ``public`` or ``exclusive``: who may fetch it now.
     sql : str, optional
         A query whose result has a column ``data_uri`` or ``filename``; the filters apply to it too.
     with_inputs : bool
@@ -56,8 +59,11 @@ class Selection:
     max_size: int | None = None
     sql: str | None = None
     with_inputs: bool = False
+    release: str | None = None
 
     def __post_init__(self) -> None:
+        if self.release is not None:
+            checked_release(self.release)
         if self.search is not None and self.sql is not None:
             raise UsageError("give a search or --sql, not both; the SQL can name the search in search_files")
 
@@ -135,15 +141,20 @@ def prepare(
     dated = f"""
         SELECT c.* EXCLUDE (release_at, searched_name, since_run), {_RELEASED} AS release_at
         FROM complete c
-        LEFT JOIN release r ON r.obs_id = CASE WHEN {_EXCLUSIVE} THEN c.obs_id END
-        LEFT JOIN runs ON runs.run = CASE WHEN {_EXCLUSIVE} THEN c.since_run END"""
-    return Rows(f"({complete}{dated})", values, undated=f"({complete} FROM complete)")
+        LEFT JOIN release r ON r.obs_id = CASE WHEN {_NOT_PUBLIC} THEN c.obs_id END
+        LEFT JOIN runs ON runs.run = CASE WHEN {_NOT_PUBLIC} THEN c.since_run END"""
+    if selection.release is None:
+        return Rows(f"({complete}{dated})", values, undated=f"({complete} FROM complete)")
+    negated = "NOT " if selection.release == "public" else ""
+    allowed = f"""({complete}, dated AS ({dated})
+        SELECT * FROM dated WHERE {negated}{exclusive('"dataRights"', "release_at")})"""
+    return Rows(allowed, values)
 
 
-_EXCLUSIVE = "upper(c.\"dataRights\") NOT IN ('PUBLIC', '')"
+_NOT_PUBLIC = "coalesce(upper(c.\"dataRights\"), '') <> 'PUBLIC'"
 
 _RELEASED = """
-    CASE WHEN runs.started_at > coalesce(c.release_at, r.release_at) THEN NULL
+    CASE WHEN runs.started_at > coalesce(c.release_at, r.release_at) AND c."dataRights" <> '' THEN NULL
         ELSE coalesce(c.release_at, r.release_at) END
 """
 """A date that was past when the archive still called the product exclusive is not the date it becomes public."""
@@ -254,7 +265,7 @@ def _file(connection: duckdb.DuckDBPyConnection) -> str:
             TRY_CAST(left({_column(have, "productLevel", "VARCHAR")}, 1) AS BIGINT) AS calib_level,
             {_column(have, "obs_id", "VARCHAR")} AS obs_id,
             {_column(have, "program", "VARCHAR")} AS program,
-            CASE {restricted} WHEN true THEN 'EXCLUSIVE_ACCESS' WHEN false THEN 'PUBLIC' END AS "dataRights",
+            {rights_of_file(restricted)} AS "dataRights",
             {_column(have, "publicReleaseDate", "TIMESTAMP")} AS release_at
         FROM files"""
 
@@ -263,8 +274,7 @@ def _release(connection: duckdb.DuckDBPyConnection) -> str:
     have = columns_of(connection, "observations")
     released = _column(have, "t_obs_release", "DOUBLE")
     return f"""
-        SELECT obs_id, TIMESTAMP '1858-11-17' + to_microseconds(CAST({released} * 86400e6 AS BIGINT)) AS release_at
-        FROM observations"""
+        SELECT obs_id, {moment(released)} AS release_at FROM observations"""
 
 
 def _condition(selection: Selection) -> tuple[str, dict[str, object]]:
