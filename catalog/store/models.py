@@ -36,13 +36,14 @@ searches = Table(
     Column(
         "instrument",
         String,
-        comment="whose keyword search is asked; several have commas between; null for an observation search",
+        comment="whose keyword search is asked; null for an observation search",
     ),
     Column("criteria", ARRAY(Text), comment="as the user wrote them, KEYWORD=VALUE"),
     Column("cone", String, comment="of an observation search: RA,DEC,RADIUS in degrees"),
     Column("cursor_mjd", Double, comment="newest ingest completion seen, MJD (UTC)"),
     Column("created_at", TIMESTAMP, nullable=False),
     Column("edited_run", Integer, comment="newest run when its criteria were edited; null: never"),
+    Column("declared", Boolean, comment="mastlake.toml described it at its last run"),
 )
 
 search_cursor = Table(

@@ -14,6 +14,7 @@ def upgrade() -> None:
         "searches",
         sa.Column("edited_run", sa.Integer(), comment="newest run when its criteria were edited; null: never"),
     )
+    op.add_column("searches", sa.Column("declared", sa.Boolean(), comment="mastlake.toml described it at its last run"))
     op.create_table(
         "search_cursor",
         sa.Column("search", sa.String(), nullable=False),
