@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from catalog.errors import UsageError
+from catalog.network.server import Server
 from catalog.questions import Filters, Questions, selection
 from catalog.search import Search
 from catalog.store.kept import KeptOpen
@@ -50,7 +51,7 @@ class Catalog(Questions):
 
     def __init__(self, database: KeptOpen, server: str) -> None:
         super().__init__(database)
-        self.server = server.rstrip("/")
+        self.server = Server(server)
 
     @classmethod
     def open(
@@ -144,6 +145,7 @@ class Catalog(Questions):
         dest: str | os.PathLike[str] = "mast",
         template: str = "{filename}",
         jobs: int = 8,
+        trust_length: bool = False,
         on_event: OnSyncEvent | None = None,
         overwrite_modified: bool = False,
         keep_old: str | os.PathLike[str] | None = None,
@@ -157,6 +159,9 @@ class Catalog(Questions):
             As for `plan`.
         jobs : int
             Files at the same time.
+        trust_length : bool
+            Accept bytes of the right length and structure although their MD5 is not the archive's; say so only if you
+            are sure that its checksums are wrong, and not the bytes.
         on_event : callable, optional
             Told what happens; see `catalog.sync.events`.
 
@@ -191,6 +196,7 @@ class Catalog(Questions):
                 current=current,
                 on_event=on_event,
                 old_bytes=OldBytes(Path(keep_old).absolute() if keep_old else None, overwrite_modified),
+                trust_length=trust_length,
             )
 
     def index(

@@ -9,6 +9,8 @@
     │   └── NoSuchSearch
     ├── ArchiveError             exit 1: the archive did not give an answer
     │   ├── Unreachable          no connection, or no answer in time
+    │   ├── Untrusted            TLS failed: a certificate, or no TLS at all
+    │   ├── ProxyFault           the proxy on the way does not answer, or refuses
     │   ├── Refused              an answer that says no: HTTP 4xx, status ERROR
     │   │   └── QueryTimeout     status ERROR that a smaller question may avoid
     │   ├── Overloaded           HTTP 429 and 5xx; may say when to come back
@@ -58,6 +60,14 @@ class ArchiveError(MastlakeError):
 
 class Unreachable(ArchiveError):
     """No connection, or no answer in time."""
+
+
+class Untrusted(ArchiveError):
+    """A TLS connection could not be made, and would not be the next time: its certificate is not trusted."""
+
+
+class ProxyFault(ArchiveError):
+    """The proxy that the environment names does not answer, or does not let the request pass."""
 
 
 class Refused(ArchiveError):

@@ -202,7 +202,7 @@ def _show_requests(chosen: Settings, searches: list[Search], json: bool) -> None
     shown = []
     for search, query, rows in zip(searches, queries, counts, strict=True):
         request = {"service": query.service, "params": query.params(), "format": "json"}
-        shown.append({"search": search.name, "server": chosen.server, "request": request, "rows": rows})
+        shown.append({"search": search.name, "server": str(chosen.server), "request": request, "rows": rows})
         if not json:
             say(f"{search.name}: {plural(rows, 'row')} at {chosen.server} for this request:")
             put_json(request)

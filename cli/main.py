@@ -15,6 +15,7 @@ import typer
 from catalog._version import __version__
 from catalog.errors import MastlakeError
 from catalog.imports import leave_out
+from catalog.network.server import Server
 
 from . import (
     changes,
@@ -83,20 +84,22 @@ def main(
     """The options that every command takes."""
     said = str(getattr(context.get_parameter_source("server"), "name", "")) != "DEFAULT"
     try:
+        address = Server(server)
         found = find_defaults(catalog, context)
+        if found is not None and not said and found.defaults.server is not None:
+            address = Server(found.defaults.server)
     except MastlakeError as error:
         context.obj = error
         return
     if found is None:
-        context.obj = Settings(catalog, server.rstrip("/"), verbose - quiet)
+        context.obj = Settings(catalog, address, verbose - quiet)
         return
     for line in found.ignored:
         sys.stderr.write(f"{line}\n")
     context.default_map = found.options
     defaults = found.defaults
     chosen = said or defaults.server is None or defaults.server == found.server
-    server = server if said else defaults.server or server
-    context.obj = Settings(catalog, server.rstrip("/"), verbose - quiet, defaults, chosen)
+    context.obj = Settings(catalog, address, verbose - quiet, defaults, chosen)
 
 
 for module in (

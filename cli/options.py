@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from catalog.network.server import Server
+
 from . import completion
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ class Settings:
     ----------
     catalog : Path
         The catalog file.
-    server : str
+    server : Server
         The archive's address.
     verbosity : int
         Negative: only errors; 0: what was done; positive: more.
@@ -38,7 +40,7 @@ class Settings:
     """
 
     catalog: Path
-    server: str
+    server: Server
     verbosity: int
     defaults: Defaults | None = None
     server_is_chosen: bool = True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from catalog.errors import ArchiveError
 from catalog.readable import plural, shown, size
 
 from .options import Json, Settings, settings
@@ -32,22 +33,31 @@ def status(
 
     chosen = settings(context)
     found = overview(chosen.database)
-    counts = _ask(chosen) if ask else {}
+    counts, fault = _ask(chosen) if ask else ({}, None)
     if json:
-        put_json({**asdict(found), "server": chosen.server, "archive_files": counts or None})
+        put_json({**asdict(found), "server": str(chosen.server), "archive_files": counts or None})
     else:
         _page(chosen, found, counts)
+    if fault is not None:
+        raise fault
 
 
-def _ask(chosen: Settings) -> dict[str, int]:
+def _ask(chosen: Settings) -> tuple[dict[str, int], ArchiveError | None]:
+    """Ask how many files each search matches now; an archive that does not answer leaves the page without these."""
     from catalog.archive.client import MastArchive
     from catalog.archive.partition import Whole
     from catalog.store.records import saved_searches
 
     with chosen.database.read() as connection:
         searches = [saved.search for saved in saved_searches(connection)]
-    with MastArchive(chosen.server) as archive:
-        return {search.name: Whole(archive).count(archive.query(search)) for search in searches}
+    counts: dict[str, int] = {}
+    try:
+        with MastArchive(chosen.server) as archive:
+            for search in searches:
+                counts[search.name] = Whole(archive).count(archive.query(search))
+    except ArchiveError as error:
+        return counts, error
+    return counts, None
 
 
 def _page(chosen: Settings, found: Overview, counts: dict[str, int]) -> None:

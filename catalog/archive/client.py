@@ -29,8 +29,21 @@ from catalog.archive.answer import Answer, read_answer, read_count
 from catalog.archive.body import Sockets, read_body
 from catalog.archive.envelope import Envelope, complete, read_envelope, total_rows
 from catalog.archive.retry import retry_after
-from catalog.errors import ArchiveError, BadValue, Garbled, Overloaded, QueryTimeout, Refused, Unreachable
+from catalog.errors import (
+    ArchiveError,
+    BadValue,
+    Garbled,
+    Overloaded,
+    ProxyFault,
+    QueryTimeout,
+    Refused,
+    Unreachable,
+)
 from catalog.keywords import SERVICES
+from catalog.network.faults import fault
+from catalog.network.routes import proxy_of
+from catalog.network.server import Server
+from catalog.network.session import prepare
 from catalog.search import Search
 from catalog.spelling import Kind
 
@@ -196,9 +209,9 @@ def _faults_told_apart(url: str) -> Iterator[None]:
     except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:
         raise Garbled(f"{host} dropped the connection in the middle of an answer") from error
     except requests.ConnectionError as error:
-        raise Unreachable(f"cannot reach {host}; check the network and --server") from error
+        raise fault(error, url, proxy_of(url)) from error
     except requests.RequestException as error:
-        raise Refused(f"cannot ask {url}: {error}") from error
+        raise Refused(f"cannot ask {host}: {error}") from error
 
 
 class _HttpRefused(Refused):
@@ -209,6 +222,8 @@ def _http_fault(response: requests.Response | None, host: str) -> ArchiveError:
     if response is None:
         return Unreachable(f"{host} gave no answer")
     code = response.status_code
+    if code == 407:
+        return ProxyFault("the proxy asks for a name and a password: HTTP_PROXY=http://NAME:PASSWORD@HOST:PORT")
     if code == 429 or code >= 500:
         pause = retry_after(response.headers.get("Retry-After"), response.headers.get("Date"))
         return Overloaded(f"{host} answered HTTP {code}", pause)
@@ -232,7 +247,7 @@ class MastArchive:
     """
 
     def __init__(self, server: str = MAST, waiting: Waiting | None = None) -> None:
-        self.server = server.rstrip("/")
+        self.server = Server(server)
         self.waiting = waiting or Waiting()
         # Only the filters of observations are built from a column configuration; elsewhere it serves tables that
         # we do not make, and need not be asked for.
@@ -351,6 +366,7 @@ class MastArchive:
         if not hasattr(self._threads, "observations"):
             observations = ObservationsClass()
             observations._session.hooks["response"].clear()  # it writes out every answer for a log that nobody reads
+            prepare(observations._session, self.server)
             portal = _Portal(observations._session, self.server, self.waiting, self._column_configs)
             observations._portal_api_connection = portal
             self._threads.observations = observations

@@ -11,6 +11,8 @@ import msgspec
 import requests
 
 from catalog.errors import Garbled, Refused
+from catalog.network.server import Server
+from catalog.network.session import session_for
 
 _MOST_BYTES = 1 << 20
 _NO = (401, 403)
@@ -38,25 +40,22 @@ def whoami(server: str, token: str, timeouts: tuple[float, float]) -> str:
         If there is no answer.
     """
     address = f"{server}/whoami"
-    with requests.get(
-        address,
-        headers={"Accept": "application/json", "Cookie": f"mast_token={token}"},
-        auth=_unchanged,
-        allow_redirects=False,
-        stream=True,
-        timeout=timeouts,
-    ) as response:
+    with (
+        session_for(Server(server)) as session,
+        session.get(
+            address,
+            headers={"Accept": "application/json", "Cookie": f"mast_token={token}"},
+            allow_redirects=False,
+            stream=True,
+            timeout=timeouts,
+        ) as response,
+    ):
         if response.is_redirect or response.is_permanent_redirect:
             raise Refused(_sent_elsewhere(address, response.headers.get("Location", "")))
         if response.status_code in _NO:
             raise Refused("MAST does not accept this token; make a new one at https://auth.mast.stsci.edu")
         response.raise_for_status()
         return _bearer(_beginning(response), urlsplit(server).hostname or server)
-
-
-def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Take the place of the user's ~/.netrc, whose passwords are not meant for the archive."""
-    return request
 
 
 def _beginning(response: requests.Response) -> bytes:

@@ -1,0 +1,108 @@
+"""What a request that failed means to the user: whichever client raised it, the same fault has the same words."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from catalog.errors import ArchiveError, ProxyFault, Unreachable, Untrusted
+from catalog.network.routes import without_credentials
+
+_HANDSHAKE = (
+    "WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE", "NO_SHARED_CIPHER",
+    "TLSV1_ALERT_PROTOCOL_VERSION", "SSLV3_ALERT_HANDSHAKE_FAILURE", "TLSV1_ALERT_UNKNOWN_CA", "DH_KEY_TOO_SMALL",
+    "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE",
+)  # fmt: skip
+"""OpenSSL's names of failures that the next attempt meets again; a handshake that was cut off is not among them."""
+
+
+def fault(error: BaseException, url: str, proxy: str | None = None) -> ArchiveError:
+    """Say in one line what an error of `urllib3`, `requests` or the system means.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was raised.
+    url : str
+        What was asked.
+    proxy : str, optional
+        Through which proxy.
+
+    Returns
+    -------
+    ArchiveError
+        `Untrusted` and `ProxyFault` are not worth another attempt; `Unreachable` is.
+    """
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    chain = list(_chain(error))
+    if proxy and any(type(one).__name__ == "ProxyError" for one in chain):
+        return ProxyFault(f"the proxy {_shown(proxy)} {_of_proxy(chain)}; see HTTP_PROXY, HTTPS_PROXY and NO_PROXY")
+    for one in chain:
+        if isinstance(one, ssl.SSLCertVerificationError):
+            return Untrusted(f"{host}: certificate verify failed: {_reason(one)}; {_BUNDLE}")
+        if isinstance(one, ssl.SSLError) and one.reason in _HANDSHAKE:
+            return Untrusted(f"{host} does not speak TLS as it should: {_reason(one)}; is it https?")
+    return Unreachable(_unreachable(host, chain))
+
+
+_BUNDLE = "where your network has a certificate authority of its own, name its bundle in REQUESTS_CA_BUNDLE"
+
+
+def _of_proxy(chain: list[BaseException]) -> str:
+    text = next((str(one) for one in chain if "Tunnel connection failed" in str(one)), "")
+    if "407" in text:
+        return "asks for a name and a password"
+    if text:
+        return f"refuses: {text.rpartition('failed: ')[2].split(chr(39))[0]}"
+    if any(isinstance(one, ssl.SSLError) for one in chain):
+        return f"cannot be trusted: {_reason(next(one for one in chain if isinstance(one, ssl.SSLError)))}"
+    return f"gave no answer: {_plain(chain)}"
+
+
+def _unreachable(host: str, chain: list[BaseException]) -> str:
+    if any(isinstance(one, socket.gaierror) for one in chain):
+        return f"there is no host {host.rpartition(':')[0] or host} here; check the network and --server"
+    if any(isinstance(one, TimeoutError) or "Timeout" in type(one).__name__ for one in chain):
+        return f"{host} did not answer in time"
+    return f"{host} gave no answer: {_plain(chain)}; check the network and --server"
+
+
+def _plain(chain: list[BaseException]) -> str:
+    """The innermost reason, without addresses and without Python's names."""
+    for one in chain:
+        if isinstance(one, socket.gaierror):
+            return "there is no such host"
+        if isinstance(one, OSError) and one.strerror:
+            return one.strerror.lower()
+    return brief(chain[-1])
+
+
+def brief(error: BaseException) -> str:
+    """An error's own text on one line, without the names of classes and objects in it."""
+    text = str(error.args[0]) if error.args and isinstance(error.args[0], str) else str(error)
+    text = re.sub(r"^.*?HTTPS?Connection\w*\(.*?\):\s*", "", text)
+    text = re.sub(r"<[^<>]*object at 0x[0-9a-f]+>:?\s*", "", text).partition(": IncompleteRead")[0]
+    return " ".join(text.split())[:160] or "the connection failed"
+
+
+def _reason(error: ssl.SSLError) -> str:
+    return str(getattr(error, "verify_message", "") or error.reason or "").replace("_", " ").lower() or brief(error)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, and every error that it was raised for."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            waiting += [getattr(one, "reason", None), one.__cause__, one.__context__, *one.args]
+
+
+def _shown(proxy: str) -> str:
+    return urlsplit(without_credentials(proxy)).netloc

@@ -1,0 +1,114 @@
+"""Which proxy a request goes through, and which certificates are trusted: decided here for every client.
+
+The variables are those of curl, of requests and of OpenSSL. `requests`, `urllib3`, the bash script and the object
+store all get what this module says, so that a network that lets one of them pass lets the others pass as well.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from catalog.errors import UsageError
+
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Environment variables that name certificates. Where several are set, all of them are trusted."""
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+
+def proxy_of(url: str) -> str | None:
+    """Return the proxy for an address, or None where it is asked directly.
+
+    ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` count in either case, and so do the proxies of the
+    system's settings on macOS and Windows.
+
+    Parameters
+    ----------
+    url : str
+        What is to be asked.
+
+    Raises
+    ------
+    UsageError
+        Where the proxy is no address.
+    """
+    if os.name == "posix" and not _named() and not _has_system_settings():
+        return None
+    from requests.utils import get_environ_proxies, select_proxy
+
+    proxy = select_proxy(url, get_environ_proxies(url))
+    if not proxy:
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    parts = urlsplit(proxy)
+    if not parts.hostname or parts.scheme not in ("http", "https", "socks4", "socks4a", "socks5", "socks5h"):
+        raise UsageError(f"the proxy for {urlsplit(url).netloc} is no address: {without_credentials(proxy)}")
+    return proxy
+
+
+def _named() -> bool:
+    """Whether the environment names a proxy; most do not, and need not wait for `requests` to be imported."""
+    return any(os.environ.get(name) or os.environ.get(name.upper()) for name in _PROXIES)
+
+
+def _has_system_settings() -> bool:
+    return os.uname().sysname == "Darwin"
+
+
+def without_credentials(address: str) -> str:
+    """Return an address as it may be shown: without name and password."""
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def credentials_of(address: str) -> str | None:
+    """Return ``NAME:PASSWORD`` of a proxy's address, decoded; None where it has none."""
+    parts = urlsplit(address)
+    if parts.username is None:
+        return None
+    return f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+
+
+def certificates() -> ssl.SSLContext:
+    """Return what TLS connections are checked with: the bundles that the user names, or else the system's.
+
+    Raises
+    ------
+    UsageError
+        Where a bundle that the environment names cannot be read.
+    """
+    return _context(tuple(_bundles()))
+
+
+def _bundles() -> Iterator[tuple[str, str]]:
+    for name in BUNDLES:
+        if path := os.environ.get(name):
+            yield name, path
+
+
+@cache
+def _context(bundles: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
+    from urllib3.util.ssl_ import create_urllib3_context
+
+    context = create_urllib3_context()
+    for name, path in bundles:
+        _trust(context, name, path)
+    if not bundles:
+        import certifi
+
+        context.load_default_certs()
+        context.load_verify_locations(certifi.where())  # some Pythons find none of the system's
+    return context
+
+
+def _trust(context: ssl.SSLContext, name: str, path: str) -> None:
+    folder = Path(path).is_dir()
+    try:
+        context.load_verify_locations(cafile=None if folder else path, capath=path if folder else None)
+    except (OSError, ssl.SSLError) as error:
+        reason = error.strerror if isinstance(error, FileNotFoundError | PermissionError) else "it holds no certificate"
+        raise UsageError(f"{name} names {path}, whose certificates cannot be read: {reason}") from None

@@ -1,0 +1,135 @@
+"""The archive's address, and which hosts may see credentials."""
+
+from __future__ import annotations
+
+import base64
+import os
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from catalog.errors import UsageError
+
+MAST_HOSTS = frozenset({"mast.stsci.edu", "archive.stsci.edu", "auth.mast.stsci.edu"})
+"""The hosts that MAST itself names. Among these, and only over https, a redirect keeps the token."""
+NETRC = "MASTLAKE_NETRC"
+"""The environment variable with which a user lets ``~/.netrc`` (or the file it names) be read."""
+_LOOPBACK = ("localhost", "127.", "[::1]")
+
+
+class Server(str):
+    """The address of an archive, without the name and the password that it may have been given with.
+
+    It is a text, so whatever shows or stores it shows the address alone. The credentials go into the header of
+    requests to this server and nowhere else.
+
+    Parameters
+    ----------
+    text : str
+        As a user writes it. Without a scheme, https is meant, and http for this machine itself.
+
+    Raises
+    ------
+    UsageError
+        Where it is no http or https address.
+
+    Examples
+    --------
+    >>> Server("mast.stsci.edu/"), Server("localhost:8000")
+    ('https://mast.stsci.edu', 'http://localhost:8000')
+    >>> server = Server("https://bob:secret@mirror.example.org")
+    >>> str(server), server.authorization is None
+    ('https://mirror.example.org', False)
+    """
+
+    _authorization: str | None
+
+    def __new__(cls, text: str) -> Server:
+        """Read an address."""
+        if isinstance(text, cls):
+            return text
+        parts = _parts(text.strip())
+        host = parts.netloc.rpartition("@")[2]
+        made = super().__new__(cls, f"{parts.scheme}://{host}{parts.path}".rstrip("/"))
+        made._authorization = None
+        if parts.username is not None:
+            made._authorization = _basic(unquote(parts.username), unquote(parts.password or ""))
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave the credentials behind wherever the address is copied to."""
+        return (Server, (str(self),))
+
+    @property
+    def authorization(self) -> str | None:
+        """The value of the Authorization header: of the address, or of ``~/.netrc`` where the user asks for it."""
+        return self._authorization or _from_netrc(urlsplit(self).hostname or "")
+
+    @property
+    def netloc(self) -> str:
+        """Host and port, for messages."""
+        return urlsplit(self).netloc
+
+
+def _parts(text: str) -> SplitResult:
+    named = text if "://" in text else f"{'http' if text.lower().startswith(_LOOPBACK) else 'https'}://{text}"
+    try:
+        parts = urlsplit(named)
+        well_formed = parts.port != 0 and bool(parts.hostname)
+    except ValueError:
+        raise UsageError(f"--server {_without_password(text)!r} is not an address") from None
+    if parts.scheme not in ("http", "https") or not well_formed or not _is_plain(parts):
+        raise UsageError(f"--server {_without_password(text)} is not an http or https address")
+    return parts
+
+
+def _is_plain(parts: SplitResult) -> bool:
+    text = parts.netloc.rpartition("@")[2] + parts.path
+    return text.isascii() and text.isprintable() and " " not in text and not parts.query and not parts.fragment
+
+
+def _without_password(text: str) -> str:
+    before, at, host = text.rpartition("@")
+    return f"{before.partition('://')[0]}://...@{host}" if at and "://" in before else f"...@{host}" if at else text
+
+
+def _basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _from_netrc(host: str) -> str | None:
+    """Look a host up in ``~/.netrc``, if the user asks for that."""
+    asked = os.environ.get(NETRC, "").strip()
+    if asked.lower() in ("", "0", "no", "false"):
+        return None
+    import netrc
+
+    path = None if asked.lower() in ("1", "yes", "true") else asked
+    try:
+        found = netrc.netrc(path).authenticators(host)
+    except (OSError, netrc.NetrcParseError) as error:
+        raise UsageError(f"{NETRC} is set, but the file cannot be read: {error}") from None
+    return _basic(found[0] or "", found[2] or "") if found else None
+
+
+def keeps_credentials(sender: str, receiver: str) -> bool:
+    """Whether credentials that one address was to get may follow a redirect to another.
+
+    They may on the same host, also from http to https, and between `MAST_HOSTS`; never from https to http.
+
+    Examples
+    --------
+    >>> keeps_credentials("https://mast.stsci.edu/a", "https://mast.stsci.edu/b")
+    True
+    >>> keeps_credentials("https://mast.stsci.edu/a", "https://stpubdata.s3.amazonaws.com/b")
+    False
+    """
+    one, other = urlsplit(sender), urlsplit(receiver)
+    if one.hostname == other.hostname:
+        upgraded = (one.scheme, other.scheme, _port(one), _port(other)) == ("http", "https", 80, 443)
+        return upgraded or (one.scheme, _port(one)) == (other.scheme, _port(other))
+    both = {one.hostname, other.hostname} <= MAST_HOSTS
+    return both and one.scheme == other.scheme == "https" and _port(one) == _port(other) == 443
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port or (443 if parts.scheme == "https" else 80)

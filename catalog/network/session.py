@@ -1,0 +1,79 @@
+"""`requests`, as it is to behave here: the proxies and certificates of `routes`, and nothing read from ``~/.netrc``."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from catalog.network.routes import certificates, proxy_of
+from catalog.network.server import Server, keeps_credentials
+
+
+def prepare(session: requests.Session, server: Server) -> None:
+    """Make a session ask the archive as every other client of this package does.
+
+    Parameters
+    ----------
+    session : requests.Session
+        Of astroquery.
+    server : Server
+        Its name and password, where it has them, go to this server alone.
+    """
+    session.trust_env = False
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Adapter(server))
+
+
+def session_for(server: Server) -> requests.Session:
+    """Make a session of its own that asks the archive as `prepare` says."""
+    session = requests.Session()
+    prepare(session, server)
+    return session
+
+
+class _Adapter(HTTPAdapter):
+    """Sends a request through the proxy that is meant, and checks certificates as every client here does."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__()
+        self._server = server
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+        url = request.url or ""
+        proxy = proxy_of(url)
+        options["proxies"] = {urlsplit(url).scheme: proxy} if proxy else {}
+        self._authorize(request, url)
+        response = super().send(request, *args, **options)
+        response.proxy = proxy  # type: ignore[attr-defined]
+        _keep_post(request, response)
+        return response
+
+    def _authorize(self, request: requests.PreparedRequest, url: str) -> None:
+        value = self._server.authorization
+        if value and "Authorization" not in request.headers and keeps_credentials(self._server, url):
+            request.headers["Authorization"] = value
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        if host["scheme"] == "https" and verify:
+            pool["ssl_context"] = certificates()
+        return host, pool
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Leave the certificates to the context that the connection has."""
+
+
+def _keep_post(request: requests.PreparedRequest, response: requests.Response) -> None:
+    """Follow a server's redirect from http to https with the same question.
+
+    `requests` would ask again by GET, without the question, as browsers do after 301 and 302; after 308 it does not.
+    """
+    if request.method != "POST" or response.status_code not in (301, 302):
+        return
+    asked = urlsplit(request.url or "")
+    told = urlsplit(urljoin(request.url or "", response.headers.get("Location", "")))
+    if told.hostname == asked.hostname and (asked.scheme, told.scheme) in (("http", "https"), ("https", "https")):
+        response.status_code = 308
