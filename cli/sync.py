@@ -71,6 +71,9 @@ def sync(
     ] = "mast",
     overwrite_modified: OverwriteModified = False,
     keep_old: KeepOld = None,
+    trust_length: Annotated[
+        bool, typer.Option("--trust-length", help="Keep files whose MD5 alone is not the archive's; be sure of it.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Fetch what is selected and not on disk yet, or no longer the archive's version; prove every byte."""
@@ -107,6 +110,7 @@ def sync(
             current=current,
             on_event=show,
             old_bytes=old_bytes,
+            trust_length=trust_length,
         )
     _report(report, dest, json, chosen.verbosity)
 
@@ -142,6 +146,8 @@ def _advise(reasons: Iterable[str]) -> None:
 
 
 def _report(report: SyncReport, dest: Path, json: bool, verbosity: int) -> None:
+    for note in report.notes:
+        say(f"mastlake: {note}")
     for failure in report.failures:
         say(f"mastlake: {failure.filename or 'not tried'}: {failure.reason}")
     if json:

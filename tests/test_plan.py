@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import NoSuchSearch, UsageError
+from catalog.fits.whole import fits_problem
 from catalog.store.database import Database
 from catalog.sync import Plan, Selection, make_plan, plan, products
 from catalog.sync.disk import DISK, PARTS, listing
 from catalog.sync.names import Template, refusal
 from catalog.sync.partial import Identity, Part
-from catalog.sync.structure import fits_problem
 from tests.files_server import fits
 from tests.sync_catalog import URI, add_files, add_products, add_search, catalog
 

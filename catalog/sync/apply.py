@@ -5,18 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from catalog.errors import DiskError, MastlakeError
+from catalog.errors import CatalogError, DiskError, MastlakeError
 from catalog.store.database import Database
 from catalog.store.records import utc_now
 from catalog.sync.doubt import Doubt
 from catalog.sync.events import Event, Finished, Note, OnEvent, Planned
 from catalog.sync.old import LEFT, Before, PersonsOwn, keep_old
 from catalog.sync.pace import Halted
-from catalog.sync.partial import put_aside
 from catalog.sync.plan import TO_DO, Item, Plan
 from catalog.sync.pool import Pool, Result
 from catalog.sync.proof import Done
@@ -57,6 +56,10 @@ class SyncReport:
         Why, one each.
     interrupted : bool
         Ended by Ctrl-C; what was finished is kept.
+    sources : dict
+        How many of the files that were received came from where.
+    notes : tuple of str
+        What a person should know besides.
     """
 
     selected: int
@@ -69,6 +72,8 @@ class SyncReport:
     seconds: float
     failures: tuple[Failure, ...] = ()
     interrupted: bool = False
+    sources: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON's types."""
@@ -116,11 +121,15 @@ class _Run:
         self.counts: Counter[str] = Counter()
         self.failures: list[Failure] = []
         self.recorder = Recorder(database, plan.run)
-        self.doubt = Doubt(database, earlier=put_aside(plan.dest))
+        self.doubt = Doubt(database, line.trust_length)
+        self.sources: Counter[str] = Counter()
+        self.detours: list[str] = []
+        self.notes: list[str] = []
         self._lock = threading.Lock()
         self._on_event = on_event
         line.on_event = self.tell
         line.doubtful = self.doubt.doubtful
+        line.on_detour = self.detours.append
 
     def tell(self, event: Event) -> None:
         with self._lock:
@@ -138,15 +147,38 @@ class _Run:
         pool = Pool(self.line, max(1, min(jobs, sum(t.items for t in todo))))
         interrupted = bool(sum(t.items for t in todo)) and self._transfer(pool)
         self._settle()
-        self.recorder.flush()
+        self._write_down()
         self._count_untried(interrupted)
+        self._tell_sources()
         present = tallies["present"].items + self.counts["present"]
         outcomes = {word: self.counts[word] for word in ("fetched", "resumed", "replaced", "failed")}
         seconds = round(time.monotonic() - began, 3)
         return SyncReport(
             self.plan.selected, present, **outcomes, bytes=pool.bytes, seconds=seconds,
             failures=tuple(self.failures), interrupted=interrupted,
+            sources=dict(self.sources), notes=tuple(self.notes),
         )  # fmt: skip
+
+    def _write_down(self) -> None:
+        """Commit what waits; where the catalog cannot be had, the report is given all the same."""
+        try:
+            self.recorder.flush()
+        except CatalogError as error:
+            count = self.recorder.waiting
+            self.notes.append(
+                f"{count} fetched files are not noted in the catalog ({error}); the next sync notes them, from the disk"
+            )
+
+    def _tell_sources(self) -> None:
+        """Say how many files came from where, where there is a choice."""
+        if len(self.line.sources) < 2:
+            return
+        told = [f"{self.sources[source.name]:,} files from {source.name}" for source in self.line.sources]
+        self.tell(Note(", ".join(told)))
+        reasons = [*(source.failed for source in self.line.sources if source.failed), *self.detours]
+        if reasons:
+            name = self.line.sources[0].name
+            self.tell(Note(f"{len(reasons):,} times {name} failed, and MAST was asked instead; first: {reasons[0]}"))
 
     def _transfer(self, pool: Pool) -> bool:
         try:
@@ -176,6 +208,8 @@ class _Run:
         self.doubt.learn(done)
         self.recorder.add(done)
         self.counts[done.outcome] += 1
+        if done.outcome != "present":
+            self.sources[done.source] += 1
         self.tell(Finished(done.item.path, done.item.filename, done.outcome, done.size))
 
     def _fail(self, item: Item, reason: str) -> None:
@@ -187,13 +221,14 @@ class _Run:
         """Decide about files whose MD5 alone is not as listed: they are wrong, or the checksums are no MD5."""
         if text := self.doubt.text():
             self.tell(Note(text))
-        accepted = self.doubt.accepts()
+        accepted = self.doubt.accepts
         for mismatch in self.doubt.held:
             done = mismatch.digest_only
             assert done is not None
             if accepted and mismatch.kept is not None:
                 keep_old(Path(done.item.path), Before(None, archived=False), self.line.old_bytes, self.plan.dest)
-                self._done(_put_in_place(mismatch.kept, done))
+                said = f"its MD5 is {done.md5}, the archive lists {done.item.checksum}; accepted by its length"
+                self._done(replace(_put_in_place(mismatch.kept, done), findings=(*done.findings, said)))
             else:
                 self._fail(done.item, str(mismatch))
 
@@ -218,11 +253,10 @@ def _put_in_place(kept: Path, done: Done) -> Done:
 
 def _explain(item: Item, error: Exception) -> str:
     """One line that says why an item failed."""
-    if isinstance(error, Denied):
+    if isinstance(error, Denied) and (item.exclusive or (item.release_at and item.release_at > utc_now())):
         until = ""
         if item.release_at:
-            passed = item.release_at < utc_now()
-            until = f"{', though listed as public since' if passed else ' until'} {item.release_at:%Y-%m-%d}"
+            until = f" until {item.release_at:%Y-%m-%d}"
         return f"exclusive to program {item.program or 'unknown'}{until}: {error}"
     if isinstance(error, OSError):
         return error.strerror or str(error)

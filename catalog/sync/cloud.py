@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from catalog.errors import ArchiveError, Garbled, Refused, Unreachable, UsageError
+from catalog.errors import ArchiveError, Garbled, Unreachable, UsageError
+from catalog.network.routes import proxy_of
 from catalog.sync.names import refusal_of_path
 from catalog.sync.plan import Item
-from catalog.sync.source import Ask
+from catalog.sync.source import Ask, NotThere
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig
 
 BUCKET = "stpubdata"
 REGION = "us-east-1"
-AT_ONCE = 50
-"""Products asked for in one look-up; more make an address too long for the server."""
+AT_ONCE = 40
+"""Products asked for in one look-up; the archive answers no more."""
 
 Lookup = Callable[[Iterable[str]], Mapping[str, str | None]]
 
@@ -38,7 +41,10 @@ def public_bucket() -> Any:
         from obstore.store import S3Store
     except ImportError as error:
         raise UsageError("--source cloud needs one more package: pip install 'mastlake[cloud]'") from error
-    return S3Store(BUCKET, region=REGION, skip_signature=True, client_options={"connect_timeout": "15s"})
+    options: ClientConfig = {"connect_timeout": "15s"}
+    if proxy := proxy_of(f"https://{BUCKET}.s3.{REGION}.amazonaws.com/"):
+        options["proxy_url"] = proxy
+    return S3Store(BUCKET, region=REGION, skip_signature=True, client_options=options)
 
 
 class Cloud:
@@ -50,11 +56,17 @@ class Cloud:
         Tells where in the store products are; null for those that are not.
     store : obstore store, optional
         Instead of the public bucket.
+
+    Attributes
+    ----------
+    failed : str
+        Why the last look-up that failed did; its products come from the archive.
     """
 
     name = "cloud"
 
     def __init__(self, lookup: Lookup, store: Any = None) -> None:
+        self.failed = ""
         self._lookup = lookup
         self._store = store if store is not None else public_bucket()
         self._paths: dict[str, str | None] = {}
@@ -63,15 +75,17 @@ class Cloud:
         """Pass items on, having looked up where they are, many in one request."""
         while batch := list(islice(items, AT_ONCE)):
             uris = [item.data_uri for item in batch if not item.exclusive]
-            with suppress(ArchiveError):
+            try:
                 self._paths.update(self._lookup(uris) if uris else {})
+            except ArchiveError as error:
+                self.failed = f"the look-up of cloud paths failed: {error}"
             yield from batch
 
     def open(self, ask: Ask) -> StoreAnswer:
         """Ask the store; see `catalog.sync.source.Source`."""
         path = self._paths.pop(ask.uri, None)
         if not path or refusal_of_path(path):
-            raise Refused("it is not in the public bucket")
+            raise NotThere("it is not in the public bucket")
         try:
             if ask.offset and ask.etag:
                 return self._continue(path, ask)
@@ -95,6 +109,7 @@ class StoreAnswer:
     """An object whose bytes are still to come."""
 
     html = False
+    ends = True
 
     def __init__(self, result: Any) -> None:
         self._result = result
@@ -132,7 +147,7 @@ def _translated(error: Exception) -> Exception:
     from obstore.exceptions import BaseError
 
     if isinstance(error, FileNotFoundError):
-        return Refused("it is not in the public bucket")
+        return NotThere("it is not in the public bucket")
     if isinstance(error, BaseError | OSError):
         return Unreachable(f"the cloud copy: {str(error).splitlines()[0][:160]}")
     return error
@@ -150,7 +165,7 @@ def mast_lookup(read: Callable[[str], bytes]) -> Lookup:
 
     def lookup(uris: Iterable[str]) -> dict[str, str | None]:
         wanted = list(uris)
-        query = urlencode([("uri", uri) for uri in wanted])
+        query = urlencode([*(("uri", uri) for uri in wanted), ("use_cloud_path", "True")])
         try:
             found = json.loads(read(f"/api/v0.1/path_lookup/?{query}"))
             return {uri: _key((found.get(uri) or {}).get("path")) for uri in wanted}

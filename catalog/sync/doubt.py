@@ -1,8 +1,9 @@
-"""Are the archive's checksums MD5 at all? It is assumed, since they have 32 hex digits.
+"""Files whose MD5 alone is not the one that the archive lists, and what a person says to that.
 
-Where no checksum of any file ever agreed, though length and structure are right and a later sync receives the
-same bytes again, it is the assumption that is wrong, not every file. One sync alone proves nothing: something on
-the way may spoil all that passes for a night. So its bytes are only put aside, and the next one decides.
+The archive's checksums have 32 hex digits, so they are taken for the MD5 of the file. If none of many agrees, though
+lengths and structures are right, either that is wrong, or something on the way spoils every file alike. No program
+can tell these apart: the bytes are put aside, and a person decides. With ``--trust-length`` such bytes are accepted by
+length and structure, if the archive sends the very same twice. The next sync finds again that their MD5 is another.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ import threading
 import duckdb
 
 from catalog.store.database import Database, columns_of
-from catalog.sync.plan import Plan
 from catalog.sync.proof import Done
 from catalog.sync.transfer import Mismatch
 
 ENOUGH = 5
-"""So many files must disagree, and none agree, before the assumption is in doubt."""
+"""So many files must disagree, and none agree, before fetching each of them again is given up."""
 
 
 class Doubt:
@@ -27,18 +27,14 @@ class Doubt:
     ----------
     database : Database
         Where an earlier agreement is looked up, once it matters.
-    known : bool
-        Whether the plan found already that no checksum ever agreed.
-    earlier : frozenset of str
-        The names of what earlier syncs put aside; the bytes' MD5 is part of them.
+    trust_length : bool
+        Whether a person said that length and structure are to do.
     """
 
-    def __init__(self, database: Database, known: bool = False, earlier: frozenset[str] = frozenset()) -> None:
+    def __init__(self, database: Database, trust_length: bool = False) -> None:
         self.held: list[Mismatch] = []
+        self.accepts = trust_length
         self._database = database
-        self._known = known
-        self._earlier = earlier
-        self._confirmed = 0
         self._agreed = False
         self._before: bool | None = None
         self._lock = threading.Lock()
@@ -51,15 +47,10 @@ class Doubt:
     def hold(self, mismatch: Mismatch) -> None:
         """Keep a file in mind whose bytes came twice the same, and are not as listed only in MD5."""
         self.held.append(mismatch)
-        self._confirmed += mismatch.kept is not None and mismatch.kept.name in self._earlier
 
     def doubtful(self) -> bool:
         """Whether fetching again would prove nothing."""
-        return len(self.held) >= (1 if self._known else ENOUGH) and self._never_agreed()
-
-    def accepts(self) -> bool:
-        """Whether length and structure must do."""
-        return bool(self.held) and (self._known or self._confirmed >= ENOUGH) and self._never_agreed()
+        return not self.accepts and len(self.held) >= ENOUGH and self._never_agreed()
 
     def _never_agreed(self) -> bool:
         with self._lock:
@@ -69,29 +60,24 @@ class Doubt:
 
     def text(self) -> str:
         """Say it, for the user; nothing where there is no doubt."""
-        if not self.doubtful() and not self.accepts():
+        if self.held and self.accepts:
+            return (
+                f"--trust-length: {len(self.held)} files are kept by length and structure alone; "
+                "their MD5 is not the one that the archive lists"
+            )
+        if not self.doubtful():
             return ""
-        found = f"none of {len(self.held)} checksums is the MD5 of its file, though length and structure are right: "
-        if self.accepts():
-            return found + "the archive means something else by it; files are verified by length and structure only"
-        return found + "something spoils what is sent, or they are no MD5; the next sync will tell which"
+        return (
+            f"none of {len(self.held)} checksums is the MD5 of its file, though length and structure are right: either "
+            "something on the way spoils what is sent, or the archive means something else by its checksums; "
+            "if you are sure of that, --trust-length keeps such files"
+        )
 
 
 def agreed_before(database: Database) -> bool:
     """Whether any file on this disk ever had the MD5 that the archive listed for it."""
     with database.read() as connection:
         return _agreed(connection)
-
-
-def never_agreed(connection: duckdb.DuckDBPyConnection, plan: Plan) -> bool:
-    """Whether a plan would replace files because of their checksums, though none ever agreed.
-
-    Looked up only where so many are to be replaced, so that it costs the usual plan nothing.
-    """
-    if plan.tallies["replace"].items < ENOUGH:
-        return False
-    row = connection.execute("SELECT count(*) FROM held ANTI JOIN rest USING (path) WHERE held.has_checksum").fetchone()
-    return row is not None and row[0] == 0 and not _agreed(connection)
 
 
 def _agreed(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -102,15 +88,3 @@ def _agreed(connection: duckdb.DuckDBPyConnection) -> bool:
            WHERE l.checksum = lower(f.checksum) LIMIT 1"""
     ).fetchone()
     return row is not None
-
-
-LOCAL_BY_DATE = """
-    SELECT l.* REPLACE (CASE WHEN l.since_at >= f.listed_at THEN f.checksum ELSE l.checksum END AS checksum)
-    FROM local_files l LEFT JOIN (
-        SELECT v.filename, lower(v.checksum) AS checksum, min(r.started_at) AS listed_at
-        FROM file_version v JOIN runs r ON r.run = v.since_run
-        SEMI JOIN files f ON f.filename = v.filename AND f.checksum = v.checksum
-        GROUP BY ALL
-    ) f USING (filename)
-"""
-"""What was fetched since the archive listed its present checksum is of that version."""

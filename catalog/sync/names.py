@@ -11,13 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog.errors import UsageError
+from catalog.errors import DiskError, UsageError
 
 FLAT = "{filename}"
 FIELDS = ("program", "obs_id", "filename", "level", "type", "subgroup", "dataproduct")
 PLAIN = r"[A-Za-z0-9_][A-Za-z0-9._+=@,~-]{0,199}"
 """Parts that need no second look, unless `RESERVED` matches."""
-RESERVED = r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?"
+RESERVED = (
+    r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|mastlake\.toml|.*\.(duckdb|ducklake)([.-].*)?|.*\.part(\.json)?"
+)
+"""Names that Windows gives another meaning, and those of mastlake itself: its settings, catalogs with what lies beside
+them (write-ahead log, spool), and unfinished files."""
 
 _PLAIN = re.compile(PLAIN)
 _RESERVED = re.compile(RESERVED)
@@ -49,7 +53,7 @@ def refusal(part: str) -> str | None:
         "it starts with a dash": part.startswith("-"),
         "it holds control or unprintable characters": not part.isprintable(),
         "it ends with a dot": part.endswith("."),
-        "it is a reserved name": _RESERVED.fullmatch(part) is not None,
+        "it is a reserved name, of the system or of mastlake itself": _RESERVED.fullmatch(part) is not None,
         "it is too long": len(part) > 200,
     }
     return next((reason for reason, broken in rules.items() if broken), "it holds characters that are refused")
@@ -116,6 +120,22 @@ class Template:
 def within(folder: Path, root: Path) -> bool:
     """Whether a folder, with every link followed, is the root or below it."""
     return folder.resolve().is_relative_to(root.resolve())
+
+
+def make_folder(folder: Path, root: Path) -> None:
+    """Make a folder below the root, unless a link on the way leads out of it.
+
+    Raises
+    ------
+    DiskError
+        Where it does; nothing is made then.
+    """
+    there = folder
+    while not there.exists() and there != root and not there.is_symlink():
+        there = there.parent
+    if not within(there, root):
+        raise DiskError(f"{folder} leads out of {root} by a link")
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def part_path(final: Path) -> Path:

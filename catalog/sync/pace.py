@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from catalog.errors import Unreachable
+
 LONGEST_PAUSE = 60.0
 LONGEST_RETRY_AFTER = 600.0
 TRIALS_ONCE_UP = 7
@@ -19,6 +21,43 @@ class Stopped(Exception):
 
 class Halted(Exception):
     """The sync cannot go on: the archive is down, or the disk is full. Its text says which."""
+
+
+class TooSlow(Unreachable):
+    """Bytes come so slowly that the connection is given up; the file goes on over another one."""
+
+
+class Floor:
+    """The speed below which an answer is given up: a byte a second would hold a connection for ever.
+
+    Parameters
+    ----------
+    least : float
+        Bytes a second.
+    seconds : float
+        Over how long.
+    """
+
+    def __init__(self, least: float, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._least = least
+        self._seconds = seconds
+        self._clock = clock
+        self._since = clock()
+        self._bytes = 0
+
+    def passed(self, size: int) -> None:
+        """Count bytes that came; raise `TooSlow` where they were too few."""
+        self._bytes += size
+        now = self._clock()
+        if now - self._since < self._seconds:
+            return
+        if self._bytes < self._least * self._seconds:
+            raise TooSlow(f"only {self._bytes} bytes came in {now - self._since:.0f} s")
+        self._since, self._bytes = now, 0
+
+    def rested(self) -> None:
+        """Begin to measure anew, after a pause of our own."""
+        self._since, self._bytes = self._clock(), 0
 
 
 class Rate:
@@ -61,9 +100,20 @@ class Pace:
         sent bytes earlier in this sync gets `TRIALS_ONCE_UP`.
     unit : float
         Seconds that pauses are multiples of.
+    least, window : float
+        An answer that brings fewer bytes a second, over a window of so many seconds, is given up.
     """
 
-    def __init__(self, limit_rate: int | None = None, patience: int = 12, trials: int = 3, unit: float = 0.5) -> None:
+    def __init__(
+        self,
+        limit_rate: int | None = None,
+        patience: int = 12,
+        trials: int = 3,
+        unit: float = 0.5,
+        least: float = 256.0,
+        window: float = 30.0,
+    ) -> None:
+        self._floor = (least, window)
         self.rate = Rate(limit_rate)
         self.stop = threading.Event()
         self.halted = ""
@@ -76,6 +126,15 @@ class Pace:
         self._opened = 0
         self._open_until = 0.0
         self._probe: int | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether bytes have come in this sync."""
+        return self._answered
+
+    def floor(self) -> Floor:
+        """Return the measure of one answer's speed."""
+        return Floor(*self._floor)
 
     def wait(self, seconds: float) -> None:
         """Sleep, unless told to stop."""

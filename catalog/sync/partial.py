@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +22,10 @@ try:
 except ImportError:  # Windows: two syncs of one folder are then the user's care
     fcntl = None  # type: ignore[assignment]
 
-_OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | _NO_LINK
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK
+_LARGEST_NOTE = 1 << 16
 _CHUNK = 1 << 20
 _WRITE_BACK = 32 << 20
 """So many bytes at a time go to the disk while more come, so that the last fsync has little left to wait for."""
@@ -53,17 +57,25 @@ class Identity:
     def read(cls, final: Path) -> Identity | None:
         """What the unfinished bytes for a final path are of; None where that cannot be read."""
         try:
-            with identity_path(final).open(encoding="utf-8") as file:
-                kept = json.loads(file.read(1 << 16))
-            return cls(str(kept["uri"]), kept["checksum"], kept["length"], kept["etag"])
-        except (OSError, ValueError, KeyError, TypeError):
+            kept = json.loads(read_own(identity_path(final), _LARGEST_NOTE))
+            texts, length = (kept["uri"], kept["checksum"], kept["etag"]), kept["length"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
+        whole = length is None or (type(length) is int and 0 <= length < 1 << 63)
+        if not whole or texts[0] is None or not all(text is None or _is_plain(text) for text in texts):
+            return None
+        return cls(texts[0], texts[1], length, texts[2])
 
     def continues(self, wanted: Identity) -> bool:
         """Whether bytes of this version may be the start of the wanted one."""
         if self.uri != wanted.uri or self.length != wanted.length:
             return False
         return self.checksum == wanted.checksum and bool(wanted.checksum or self.etag)
+
+
+def _is_plain(text: object) -> bool:
+    """Whether something is a text that a header and a table can hold."""
+    return isinstance(text, str) and text.isprintable()
 
 
 class Part:
@@ -106,12 +118,7 @@ class Part:
         self.md5 = hashlib.md5(usedforsecurity=False)
         self.size = self._written_back = 0
         self.identity = identity
-        kept = identity_path(self.final)
-        note = os.open(kept, _OPEN | os.O_TRUNC, 0o666)
-        try:
-            os.write(note, json.dumps(asdict(identity)).encode())
-        finally:
-            os.close(note)
+        write_own(identity_path(self.final), json.dumps(asdict(identity)).encode())
 
     def write(self, chunk: bytes | memoryview) -> None:
         """Append bytes."""
@@ -163,12 +170,14 @@ class Part:
             return None
         folder = root / QUARANTINE
         folder.mkdir(exist_ok=True)
+        if folder.is_symlink():
+            raise DiskError(f"{folder} is a link; remove it, wrong bytes are put aside there")
         os.fsync(self._file)
         kept = folder / f"{self.final.name}.{self.digest()[:8]}"
         self.path.replace(kept)
         identity_path(self.final).unlink(missing_ok=True)
         note = {**asdict(self.identity), "md5": self.digest(), "bytes": self.size, "reason": reason}
-        kept.with_name(kept.name + ".json").write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+        write_own(kept.with_name(kept.name + ".json"), (json.dumps(note, indent=1) + "\n").encode())
         return kept
 
     def discard(self) -> None:
@@ -192,23 +201,57 @@ def put_aside(root: Path) -> frozenset[str]:
     return frozenset(path.name for path in folder.iterdir()) if folder.is_dir() else frozenset()
 
 
+def write_own(path: Path, content: bytes) -> None:
+    """Write a small file of our own, whatever has its name: a link there is removed and not written through."""
+    path.unlink(missing_ok=True)
+    file = os.open(path, _NEW, 0o666)
+    try:
+        os.write(file, content)
+    finally:
+        os.close(file)
+
+
+def read_own(path: Path, most: int) -> bytes:
+    """Read a small file of our own; what is no regular file, such as a link or a named pipe, is not read.
+
+    Raises
+    ------
+    OSError
+        Where it cannot be read.
+    """
+    file = os.open(path, os.O_RDONLY | _NO_LINK | getattr(os, "O_NONBLOCK", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError(f"{path} is no regular file")
+        return os.read(file, most)
+    finally:
+        os.close(file)
+
+
 def _open_locked(path: Path) -> int:
     """Open an unfinished file for this process alone.
 
-    Who waited for another sync's lock may hold a file that has its final name by now, so the name is read again.
+    Another sync may have renamed the file while we waited for its lock. So the path is looked at again: it must still
+    be the file that is locked, and must have no other name, under which its bytes would change as well.
     """
     while True:
         try:
             file = os.open(path, _OPEN, 0o666)
         except OSError as error:
-            if path.is_symlink():
-                raise DiskError(f"{path} is a link; remove it") from error
+            if path.is_symlink() or path.is_dir() or path.exists():
+                raise DiskError(f"{path} is a link, a folder or unreadable; remove it") from error
             raise
         try:
+            status = os.fstat(file)
+            if not stat.S_ISREG(status.st_mode):
+                os.close(file)
+                raise DiskError(f"{path} is no regular file; remove it")
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.exists() and os.fstat(file).st_ino == path.lstat().st_ino:
-                return file
+            if path.exists() and status.st_ino == path.lstat().st_ino:
+                if status.st_nlink == 1:
+                    return file
+                path.unlink()
         except BlockingIOError:
             os.close(file)
             raise DiskError(f"another sync is fetching {path.name[1:-5]}; leave it to that one") from None

@@ -1,22 +1,27 @@
-"""Are these bytes the file: its length, its structure, its MD5."""
+"""Are these bytes the file: its length, its MD5, its structure.
+
+The archive's MD5 proves every byte, so a file that has it is right, however sloppy its FITS is. Without one, the
+listed length and the structure must do.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from catalog.sync.plan import Item
-from catalog.sync.structure import fits_problem, is_fits_name
+from catalog.sync.structure import harm_in, is_packed, look
 
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with some bytes: their ``length``, ``structure`` or ``digest``."""
+    """What is wrong with bytes: ``length``, ``structure``, ``digest``; ``untold`` where nobody told the length."""
 
     kind: str
     text: str
@@ -34,6 +39,10 @@ class Done:
         ``present``, ``fetched``, ``resumed`` or ``replaced``.
     size, md5, mtime_ns, inode : int, str, int, int
         Of what is on disk.
+    findings : tuple of str
+        What is odd about it, though it was accepted.
+    source : str
+        Where its last bytes came from; empty where it was here.
     """
 
     item: Item
@@ -42,6 +51,8 @@ class Done:
     md5: str
     mtime_ns: int
     inode: int
+    findings: tuple[str, ...] = ()
+    source: str = ""
 
 
 class Bytes(Protocol):
@@ -56,27 +67,65 @@ class Bytes(Protocol):
         """Return the MD5 of its bytes."""
 
 
-def judge(item: Item, found: Bytes) -> Problem | None:
-    """Say what is wrong with bytes that should be an item; None: nothing."""
+@dataclass(frozen=True)
+class Judgement:
+    """Whether bytes are the file, and what is odd about them.
+
+    Parameters
+    ----------
+    problem : Problem or None
+        Why they are not; None: they are.
+    sound : bool
+        Whether they are a whole file of what the name says.
+    findings : tuple of str
+        What is not as the standard of their format has it.
+    """
+
+    problem: Problem | None
+    sound: bool = True
+    findings: tuple[str, ...] = ()
+
+
+def judge(item: Item, found: Bytes) -> Judgement:
+    """Say whether bytes are an item."""
+    right = item.checksum is not None and item.size in (None, found.size) and found.digest() == item.checksum
+    odd = [] if _need_not_look(item, found, right) else look(item.filename, found.fileno(), found.size)
+    harm = harm_in(odd)
+    return Judgement(_problem(item, found, right, harm), harm is None, tuple(one.reason for one in odd))
+
+
+def _need_not_look(item: Item, found: Bytes, right: bool) -> bool:
+    """Whether there is nothing to see, or it costs more than what is known already is worth."""
+    name = item.filename.lower()
+    told = item.size is not None and item.size == found.size
+    return found.size == 0 or (right and is_packed(name)) or (told and name.endswith(".json"))
+
+
+def _problem(item: Item, found: Bytes, right: bool, harm: str | None) -> Problem | None:
     if item.size is not None and found.size != item.size:
         return Problem("length", f"it has {found.size} bytes, the archive lists {item.size}")
     if found.size == 0 and item.size != 0:
         return Problem("length", "it is empty")
-    if is_fits_name(item.filename) and (reason := fits_problem(found.fileno(), found.size)):
-        return Problem("structure", f"it is not a whole FITS file: {reason}")
-    if item.checksum is not None and found.digest() != item.checksum:
+    if right:
+        return None
+    if harm is not None:
+        return Problem("structure", f"it is not a whole file: {harm}")
+    if item.checksum is not None:
         return Problem("digest", f"its MD5 is {found.digest()}, the archive lists {item.checksum}")
     return None
 
 
 class _OnDisk:
-    """A finished file, opened for reading."""
+    """A finished file, opened for reading; also by a link, as of a shared store."""
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a named pipe would wait for a writer
         self.stat = os.fstat(self._file)
         self.size = self.stat.st_size
         self._digest = ""
+        if not stat.S_ISREG(self.stat.st_mode):
+            self.close()
+            raise OSError(f"{path} is no regular file")
 
     def fileno(self) -> int:
         return self._file
@@ -125,10 +174,10 @@ def examine(item: Item) -> Found:
     except OSError:
         return Found(None, None, sound=False)
     try:
-        problem = judge(item, found) or _changed(item, found)
-        structure = fits_problem(found.fileno(), found.size) if is_fits_name(item.filename) else None
-        done = Done(item, "present", found.size, found.digest(), found.stat.st_mtime_ns, found.stat.st_ino)
-        return Found(done, problem, sound=found.size > 0 and structure is None)
+        judgement, status = judge(item, found), found.stat
+        problem = judgement.problem or _changed(item, found)
+        done = Done(item, "present", found.size, found.digest(), status.st_mtime_ns, status.st_ino, judgement.findings)
+        return Found(done, problem, sound=found.size > 0 and judgement.sound)
     finally:
         found.close()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 
 from catalog.errors import CatalogLocked
@@ -36,6 +38,11 @@ class Recorder:
         self._waiting: list[Done] = []
         self._since = time.monotonic()
 
+    @property
+    def waiting(self) -> int:
+        """How many finished files are not committed."""
+        return len(self._waiting)
+
     def add(self, done: Done) -> None:
         """Remember a finished file."""
         self._waiting.append(done)
@@ -54,7 +61,8 @@ class Recorder:
         if not self._waiting:
             return
         for folder in {Path(done.item.path).parent for done in self._waiting}:
-            fsync_folder(folder)
+            with suppress(FileNotFoundError, NotADirectoryError):  # moved away meanwhile; the index finds it
+                fsync_folder(folder)
         now = utc_now()
         rows = [
             {
@@ -77,8 +85,27 @@ class Recorder:
                 connection.execute(statement, {name: values[name] for name in values if f"${name}" in statement})
             keep_verdicts(connection, "SELECT file_id FROM local_files SEMI JOIN done_rows USING (path)")
             connection.unregister("done_rows")
+            self._write_findings(connection)
         self._waiting.clear()
 
+    def _write_findings(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Note what is odd about files that were accepted; their index adds its own findings later."""
+        rows = [{"path": done.item.path, "reason": reason} for done in self._waiting for reason in done.findings]
+        if not rows:
+            return
+        connection.register("odd_rows", pa.Table.from_pylist(rows, schema=_ODD))
+        connection.execute(_FINDINGS)
+        connection.unregister("odd_rows")
+
+
+_ODD = pa.schema([("path", pa.string()), ("reason", pa.string())])
+
+_FINDINGS = """
+    INSERT INTO header_finding BY NAME
+    SELECT l.file_id, 0 AS hdu, 0 AS byte, o.reason, false AS harm
+    FROM odd_rows o JOIN local_file_version l ON l.path = o.path AND l.until_at IS NULL
+    WHERE NOT EXISTS (FROM header_finding h WHERE h.file_id = l.file_id AND h.reason = o.reason)
+"""
 
 _ROWS = pa.schema(
     [

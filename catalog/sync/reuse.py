@@ -23,6 +23,8 @@ class _Response(HTTPResponse):
         if n < 0 or self.chunked or self.fp is None or self.length is None:
             return super().read1(n)
         most = min(n, self.length)
+        if most == 0:
+            return super().read1(n)
         if most > len(self._room):
             self._room = memoryview(bytearray(most))
         count = self.fp.readinto1(self._room[:most])
@@ -48,9 +50,20 @@ class _SafePool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _SafeConnection
 
 
+_CLASSES = {"http": _Pool, "https": _SafePool}
+
+
 class ReusingPools(urllib3.PoolManager):
     """urllib3's pools of connections, where ``read1(..., decode_content=False)`` gives views of a reused buffer."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.pool_classes_by_scheme = {"http": _Pool, "https": _SafePool}
+        self.pool_classes_by_scheme = _CLASSES
+
+
+class ReusingProxies(urllib3.ProxyManager):
+    """The same through a proxy."""
+
+    def __init__(self, proxy: str, **options: Any) -> None:
+        super().__init__(proxy, **options)
+        self.pool_classes_by_scheme = _CLASSES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -135,6 +136,7 @@ def sync(
     on_event: OnEvent | None = None,
     pace: Pace | None = None,
     old_bytes: OldBytes | None = None,
+    trust_length: bool = False,
 ) -> SyncReport:
     """Make the destination hold what is selected, every byte proven.
 
@@ -162,6 +164,9 @@ def sync(
         Instead of one made from ``limit_rate``.
     old_bytes : OldBytes, optional
         What becomes of bytes that are replaced; see `OldBytes`.
+    trust_length : bool
+        Accept bytes whose length and structure are right although their MD5 is not the archive's, if they come twice
+        the same. Something on the way may have spoiled them: a person must be sure that the checksums are wrong.
 
     Returns
     -------
@@ -177,8 +182,12 @@ def sync(
         raise UsageError(f"--source {source} is neither mast nor cloud")
     began = time.monotonic()
     mast = Mast(server, token, jobs)
-    sources: tuple[Source, ...] = (Cloud(mast_lookup(mast.read), store), mast) if source == "cloud" else (mast,)
+    sources: tuple[Source, ...] = (mast,)
+    if source == "cloud":
+        sources = (Cloud(mast_lookup(mast.read), store), mast)
     line = Line(Path(), sources, pace or Pace(limit_rate), current, old_bytes=old_bytes or OldBytes())
+    line.trust_length = trust_length
+    line.kept = (database.path, database.path.with_name("mastlake.toml"))
     aim = _aim(dest, template, token is not None, old_bytes=old_bytes)
     work = _Work(database, selection, aim, line, jobs, on_event)
     try:
@@ -225,4 +234,6 @@ def _joined(first: SyncReport, second: SyncReport) -> SyncReport:
         resumed=second.resumed + first.resumed,
         replaced=second.replaced + first.replaced,
         bytes=second.bytes + first.bytes,
+        sources=dict(Counter(first.sources) + Counter(second.sources)),
+        notes=first.notes + second.notes,
     )

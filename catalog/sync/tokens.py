@@ -36,6 +36,11 @@ class Token:
         """The value of the Authorization header."""
         return f"token {self._secret}"
 
+    @property
+    def cookie(self) -> str:
+        """The value of the Cookie header, for a server that wants another Authorization."""
+        return f"mast_token={self._secret}"
+
     def __repr__(self) -> str:
         return "Token('***')"
 

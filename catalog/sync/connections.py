@@ -1,0 +1,160 @@
+"""GET over urllib3, with the user's proxies and certificates, and redirects that hand no secret to another host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError
+from urllib3.util import Timeout, make_headers
+
+from catalog.errors import Garbled, ProxyFault, UsageError
+from catalog.network.faults import fault
+from catalog.network.routes import certificates, credentials_of, proxy_of, without_credentials
+from catalog.network.server import keeps_credentials
+from catalog.sync.reuse import ReusingPools, ReusingProxies
+
+_REDIRECTS = 5
+_NUM_POOLS = 4
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer whose body is still to come, and which way it came.
+
+    Parameters
+    ----------
+    response : urllib3.BaseHTTPResponse
+        As urllib3 gives it.
+    url : str
+        What was asked last, after redirects.
+    proxy : str or None
+        Through which proxy, as it may be shown.
+    """
+
+    response: urllib3.BaseHTTPResponse
+    url: str
+    proxy: str | None
+
+    @property
+    def host(self) -> str:
+        """Host and port that answered."""
+        return urlsplit(self.url).netloc
+
+
+class Connections:
+    """Connections to the archive, and to where it redirects.
+
+    Parameters
+    ----------
+    most : int
+        How many are kept open to one host.
+    timeout : float
+        Seconds without a byte.
+    """
+
+    def __init__(self, most: int = 8, timeout: float = 60.0) -> None:
+        self._options: dict[str, Any] = {
+            "num_pools": _NUM_POOLS,
+            "maxsize": most,
+            "timeout": Timeout(connect=min(timeout, 15.0), read=timeout),
+            "retries": False,
+        }
+        self._managers: dict[tuple[str | None, bool], urllib3.PoolManager] = {}
+
+    def get(self, url: str, headers: Mapping[str, str], secrets: Mapping[str, str]) -> Reply:
+        """Ask for an address, and for what it redirects to.
+
+        Parameters
+        ----------
+        url : str
+            The address.
+        headers : mapping
+            Sent with every request.
+        secrets : mapping
+            More headers, sent to this server alone; see `catalog.network.server.keeps_credentials`.
+
+        Raises
+        ------
+        Unreachable, Untrusted, ProxyFault, Garbled
+            Where there is no answer.
+        """
+        kept = dict(secrets)
+        for _ in range(_REDIRECTS + 1):
+            reply = self._one(url, {**headers, **kept})
+            where = reply.response.headers.get("Location")
+            if reply.response.status not in (301, 302, 303, 307, 308) or not where:
+                return reply
+            let_go(reply.response)
+            target = _target(url, where)
+            kept = kept if keeps_credentials(url, target) else {}
+            url = target
+        raise Garbled("the archive redirects without end")
+
+    def _one(self, url: str, headers: Mapping[str, str]) -> Reply:
+        proxy = proxy_of(url)
+        try:
+            response = self._manager(proxy, url).request(
+                "GET", url, headers=headers, preload_content=False, redirect=False
+            )
+        except (HTTPError, ValueError, OSError) as error:
+            raise fault(error, url, proxy) from error
+        if response.status == 407:
+            let_go(response)
+            raise ProxyFault("the proxy asks for a name and a password: HTTP_PROXY=http://NAME:PASSWORD@HOST:PORT")
+        return Reply(response, url, without_credentials(proxy) if proxy else None)
+
+    def _manager(self, proxy: str | None, url: str) -> urllib3.PoolManager:
+        key = (proxy, url.startswith("https:"))
+        if key not in self._managers:  # two threads may make it at once; one of them is then garbage
+            options = {**self._options, **({"ssl_context": certificates()} if key[1] else {})}
+            self._managers[key] = _through(proxy, options) if proxy else ReusingPools(**options)
+        return self._managers[key]
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        for manager in self._managers.values():
+            manager.clear()
+
+
+def _through(proxy: str, options: dict[str, Any]) -> urllib3.PoolManager:
+    if proxy.startswith("socks"):
+        try:
+            from urllib3.contrib.socks import SOCKSProxyManager
+        except ImportError:
+            raise UsageError("a SOCKS proxy needs one more package: pip install pysocks") from None
+        return SOCKSProxyManager(proxy, **options)
+    credentials = credentials_of(proxy)
+    headers = make_headers(proxy_basic_auth=credentials) if credentials else None
+    tls = {"proxy_ssl_context": certificates()} if proxy.startswith("https:") else {}
+    return ReusingProxies(without_credentials(proxy), proxy_headers=headers, **tls, **options)
+
+
+def _target(url: str, where: str) -> str:
+    try:
+        target = urlsplit(urljoin(url, where))
+        if target.scheme in ("http", "https") and target.hostname and target.port != 0:
+            return urlunsplit(target._replace(netloc=target.netloc.rpartition("@")[2], fragment=""))
+    except ValueError:
+        pass
+    raise Garbled("the archive redirects to something that is no address")
+
+
+_DRAIN = 1 << 16
+
+
+def let_go(response: urllib3.BaseHTTPResponse) -> None:
+    """Give the connection back where little is left to read; close it otherwise."""
+    left = response.headers.get("Content-Length", "")
+    if response.status >= 300 and left.isdecimal() and int(left) <= _DRAIN:
+        response.drain_conn()
+        response.release_conn()
+        return
+    response.close() if _unread(response) else response.release_conn()
+
+
+def _unread(response: urllib3.BaseHTTPResponse) -> bool:
+    return bool(getattr(response, "length_remaining", 1)) or not getattr(response, "closed", False)
