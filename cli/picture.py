@@ -24,6 +24,8 @@ Show = Annotated[
     typer.Option("--show/--no-show", help="Also show it in the terminal; by default where stdout is one."),
 ]
 
+_TOLD = 3
+"""Parts that were left out, and are told with their reasons."""
 _CELL = 2.0
 """How many times a character is as high as it is wide."""
 
@@ -33,6 +35,8 @@ def deliver(
 ) -> None:
     """Write a picture to its file, show it where that is possible, and say what was drawn."""
     drawing.write(picture)
+    if drawing.left_out and chosen.verbosity >= 0:
+        say(f"mastlake: left out: {'; '.join(drawing.left_out[:_TOLD])}{_more(len(drawing.left_out) - _TOLD)}")
     if json:
         put_json({"picture": str(picture), "drawn": drawing.told, **facts})
         return
@@ -40,6 +44,10 @@ def deliver(
         put_picture(drawing.png())
     if chosen.verbosity >= 0:
         say(f"{picture}: {drawing.told}")
+
+
+def _more(count: int) -> str:
+    return f"; and {count:,} more" if count > 0 else ""
 
 
 def wants_show(show: bool | None, chosen: Settings) -> bool:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from catalog.headers.names import FITS_ENDINGS
+
 from .completion import fits_files
 from .options import Json, settings
 from .picture import Output, Show, deliver
@@ -40,11 +42,19 @@ def plot(
     """
     from catalog.plots import draw_file
     from catalog.plots.canvas import checked_ending
+    from catalog.plots.opened import check_regular
 
     source = _located(context, file)
-    picture = checked_ending(output or Path(source.name).with_suffix(".png"))
+    check_regular(source)
+    picture = checked_ending(output or _beside(source))
     drawing = draw_file(source, hdu)
     deliver(drawing, picture, settings(context), show, json, {"file": str(source)})
+
+
+def _beside(source: Path) -> Path:
+    """Return the name of a picture: that of its file, without the endings of FITS and of compressions."""
+    ending = next((one for one in FITS_ENDINGS if source.name.lower().endswith(one)), source.suffix)
+    return Path(f"{source.name.removesuffix(source.name[len(source.name) - len(ending) :]) or 'picture'}.png")
 
 
 def _located(context: typer.Context, file: str) -> Path:

@@ -28,6 +28,7 @@ from catalog.find import Criteria
 from catalog.harvest import harvest
 from catalog.plots import Chosen, draw_file, draw_sky, draw_timeline, plot_file
 from catalog.plots.images import is_cube, plane_of, sky_axes, stretch
+from catalog.plots.opened import opened
 from catalog.plots.previews import draw_pictures
 from catalog.plots.regions import corners, directions, distances, middle
 from catalog.plots.series import is_time_series, series, spectra
@@ -117,7 +118,7 @@ class TestImages:
         source = files.sky_image(tmp_path / "a.fits", side=2500)
         with fits.open(source, memmap=False) as hdus:
             plane = plane_of(hdus["SCI"])
-            assert plane.step == 2
+            assert plane.step == (2, 2)
             assert plane.pixels.shape == (1250, 1250)
             assert np.nanmean(plane.pixels) == pytest.approx(np.nanmean(hdus["SCI"].data), rel=1e-3)
             whole, reduced = WCS(hdus["SCI"].header), sky_axes(hdus[0].header, hdus["SCI"], plane.step)
@@ -165,8 +166,8 @@ class TestSpectra:
     def test_both_forms_of_a_time_series_are_read_alike(
         self, tmp_path: Path, make: Callable[[Path], Path], integrations: int
     ) -> None:
-        with fits.open(make(tmp_path / "a.fits")) as hdus:
-            found = spectra(hdus)
+        with opened(make(tmp_path / "a.fits")) as file:
+            found = spectra(file)
         assert is_time_series(found)
         groups = series(found)
         assert [one.label for one in groups] == ["order 1", "order 2"]
@@ -189,8 +190,8 @@ class TestSpectra:
         assert drawing.told == "time series of 30 integrations of 2 spectra each, as time against wavelength"
 
     def test_flagged_points_are_left_out(self, tmp_path: Path) -> None:
-        with fits.open(files.new_x1dints(tmp_path / "a.fits")) as hdus:
-            found = spectra(hdus)
+        with opened(files.new_x1dints(tmp_path / "a.fits")) as file:
+            found = spectra(file)
         assert np.nanmax(found[0].flux) < 1
         assert np.isnan(found[0].flux).sum() == 1
 

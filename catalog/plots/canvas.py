@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ _LOOK = {
     "legend.frameon": False,
     "svg.fonttype": "none",  # text stays text: it can be searched and edited
     "svg.hashsalt": "mastlake",  # the same picture is the same bytes
+    "text.usetex": False,  # names from outside are text, whatever the user's own pictures are set in
+    "text.parse_math": True,  # which is what `words.literal` writes for
 }
 
 
@@ -39,10 +42,13 @@ class Drawing:
         To add to, where wanted.
     told : str
         What was drawn, in a line.
+    left_out : tuple of str
+        What was not drawn, and why; a line each.
     """
 
     figure: Any
     told: str
+    left_out: tuple[str, ...] = ()
 
     def write(self, picture: str | os.PathLike[str]) -> None:
         """Write a file, of the kind that its ending says.
@@ -62,7 +68,7 @@ class Drawing:
         path = checked_ending(Path(picture))
         metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
         try:
-            with look():
+            with look(), _any_script():
                 self.figure.savefig(path, dpi=_DPI, metadata=metadata)
         except OSError as error:
             raise DiskError(f"cannot write {path}: {error.strerror or error}") from error
@@ -70,7 +76,7 @@ class Drawing:
     def png(self) -> bytes:
         """Return the bytes of a PNG."""
         buffer = io.BytesIO()
-        with look():
+        with look(), _any_script():
             self.figure.savefig(buffer, format="png", dpi=_DPI)
         return buffer.getvalue()
 
@@ -104,6 +110,14 @@ def look() -> Iterator[None]:
     import matplotlib as mpl
 
     with mpl.rc_context(_LOOK):
+        yield
+
+
+@contextmanager
+def _any_script() -> Iterator[None]:
+    """Let names have characters that the font does not have: a box stands for each."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
 
 

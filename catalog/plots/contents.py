@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
-from catalog.errors import DiskError, UsageError
+from catalog.errors import UsageError
 from catalog.plots.canvas import Drawing, checked_ending, look, sheet
 from catalog.plots.curves import draw_curves
-from catalog.plots.images import draw_image
+from catalog.plots.images import Plane, draw_plane, is_cube, plane_of
+from catalog.plots.opened import Opened, Unreadable, check_regular, name_of, opened, reading, shape_of
 from catalog.plots.series import is_time_series, spectra
 from catalog.plots.spectra import draw_lines, draw_time_series
+from catalog.plots.words import card_text, literal
+from catalog.readable import harmless
 
 _CAPTION = ("TARGNAME", "INSTRUME", "EXP_TYPE", "FILTER", "PUPIL", "GRATING", "BAND", "DATE-OBS")
 
@@ -45,7 +47,7 @@ def plot_file(source: Path, picture: Path) -> str:
 
 
 def draw_file(source: Path, hdu: str | None = None) -> Drawing:
-    """Draw a file's science data.
+    """Draw a file's science data, as far as it can be read.
 
     Parameters
     ----------
@@ -58,6 +60,7 @@ def draw_file(source: Path, hdu: str | None = None) -> Drawing:
     Returns
     -------
     Drawing
+        With a line in `Drawing.left_out` for each part of the file that could not be drawn.
 
     Raises
     ------
@@ -66,62 +69,61 @@ def draw_file(source: Path, hdu: str | None = None) -> Drawing:
     UsageError
         If it holds nothing to draw.
     """
-    from astropy.io import fits
-
     if source.suffix.lower() == ".ecsv":
         return _light_curve(source)
-    with warnings.catch_warnings(record=True) as warned:  # breaking the standard a little is not in the way
-        warnings.simplefilter("always")
-        try:
-            with fits.open(source, memmap=False) as hdus, look():
-                figure = sheet()
-                axes, told = _draw(figure, hdus, hdu)
-                axes.set_title(f"{source.name}\n{_caption(hdus[0].header)}", fontsize=10, loc="left")
-        except (OSError, TypeError, ValueError) as error:
-            cut = any("truncated" in str(one.message) for one in warned)
-            if not isinstance(error, OSError) and not cut:
-                raise
-            reason = (
-                "it is cut short" if cut else (error.strerror if isinstance(error, OSError) else None) or str(error)
-            )
-            raise DiskError(
-                f"cannot read {source} as FITS: {reason.splitlines()[0].partition('. ')[0].rstrip('.')}"
-            ) from error
-    return Drawing(figure, told)
+    with opened(source) as file, look():
+        figure = sheet()
+        axes, told = _draw(figure, file, hdu)
+        title = f"{literal(source.name)}\n{literal(_caption(file.hdus[0].header), 110)}"
+        axes.set_title(title, fontsize=10, loc="left")
+        return Drawing(figure, harmless(told), tuple(map(harmless, file.left_out)))
 
 
 def _light_curve(source: Path) -> Drawing:
+    check_regular(source)
     with look():
         figure = sheet()
-        axes, told = draw_curves(figure, source)
-        axes.set_title(source.name, fontsize=10, loc="left")
-    return Drawing(figure, told)
+        axes, told, left_out = draw_curves(figure, source)
+        axes.set_title(literal(source.name), fontsize=10, loc="left")
+    return Drawing(figure, told, tuple(map(harmless, left_out)))
 
 
-def _draw(figure: Any, hdus: Any, wanted: str | None) -> tuple[Any, str]:
+def _draw(figure: Any, file: Opened, wanted: str | None) -> tuple[Any, str]:
     if wanted is not None:
-        return draw_image(figure, _image_named(hdus, wanted), hdus[0].header)
-    found = spectra(hdus)
+        return _draw_image(figure, file, [_image_named(file, wanted)])
+    found = spectra(file)
     if found:
         return draw_time_series(figure, found) if is_time_series(found) else draw_lines(figure, found)
-    for one in hdus:
-        if one.name in ("SCI", "PRIMARY") and _is_picture(one):
-            return draw_image(figure, one, hdus[0].header, _wavelengths(hdus, one))
-    for one in hdus:
-        if _is_picture(one):
-            return draw_image(figure, one, hdus[0].header)
-    held = ", ".join(one.name or "unnamed" for one in hdus)
-    raise UsageError(f"it holds neither an image nor extracted spectra, only {held}")
+    pictures = [one for one in file.hdus if _is_picture(one)]
+    if pictures:
+        return _draw_image(figure, file, sorted(pictures, key=lambda one: name_of(one) not in ("SCI", "PRIMARY")))
+    held = ", ".join(harmless(name_of(one)) or "unnamed" for one in file.hdus)
+    raise file.nothing(f"it holds neither an image nor extracted spectra, only {held}")
 
 
-def _image_named(hdus: Any, wanted: str) -> Any:
-    key: str | int = int(wanted) if wanted.isdigit() else wanted
+def _draw_image(figure: Any, file: Opened, pictures: list[Any]) -> tuple[Any, str]:
+    """Draw the first of some images that can be read."""
+    primary = file.hdus[0].header
+    for one in pictures:
+        plane = _plane(file, one)
+        if plane is not None:
+            return draw_plane(figure, plane, one, primary, _wavelengths(file, one))
+    raise file.nothing("it holds no image that can be read")
+
+
+def _plane(file: Opened, image: Any) -> Plane | None:
     try:
-        found = hdus[key]
-    except (KeyError, IndexError):
-        found = None
+        with reading():
+            return plane_of(image, is_cube(file.hdus[0].header, image.header))
+    except Unreadable as error:
+        file.leave_out(image, error)
+        return None
+
+
+def _image_named(file: Opened, wanted: str) -> Any:
+    found = file.named(wanted)
     if found is None or not _is_picture(found):
-        images = ", ".join(one.name for one in hdus if _is_picture(one))
+        images = ", ".join(harmless(name_of(one)) for one in file.hdus if _is_picture(one))
         raise UsageError(
             f"there is no image in HDU {wanted}; " + (f"there is in {images}" if images else "in no other either")
         )
@@ -129,17 +131,22 @@ def _image_named(hdus: Any, wanted: str) -> Any:
 
 
 def _is_picture(hdu: Any) -> bool:
-    return bool(hdu.is_image and len(hdu.shape) >= 2 and min(hdu.shape) > 0)
+    shape = shape_of(hdu)
+    return len(shape) >= 2 and min(shape) > 0
 
 
-def _wavelengths(hdus: Any, image: Any) -> Any:
+def _wavelengths(file: Opened, image: Any) -> Any:
     """The wavelength of every pixel of a rectified spectrum; its HDU stands beside the image's."""
-    for one in hdus:
-        if one.name == "WAVELENGTH" and one.is_image and one.shape[-1:] == image.shape[-1:] and one.ver == image.ver:
-            return one.data
+    shape = shape_of(image)
+    for one in file.hdus:
+        if name_of(one) == "WAVELENGTH" and shape_of(one)[-1:] == shape[-1:] and one.ver == image.ver:
+            try:
+                with reading():
+                    return one.data
+            except Unreadable as error:
+                file.leave_out(one, error)
     return None
 
 
 def _caption(header: Any) -> str:
-    parts = [header.get(key) for key in _CAPTION]
-    return "  ".join(str(part) for part in parts if part)
+    return "  ".join(filter(None, (card_text(header, key) for key in _CAPTION)))

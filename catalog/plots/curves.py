@@ -10,13 +10,14 @@ import numpy as np
 
 from catalog.errors import DiskError, UsageError
 from catalog.plots.canvas import COLOURS
-from catalog.plots.series import Values
-from catalog.readable import plural
+from catalog.plots.opened import Unreadable, reading
+from catalog.plots.words import Values, drawable, literal
+from catalog.readable import harmless, plural
 
 _TIME = ("int_mid_mjd_utc", "mjd_utc", "mjd", "int_start_mjd_utc", "int_mid_bjd_tdb", "bjd_tdb")
 
 
-def draw_curves(figure: Any, source: Path) -> tuple[Any, str]:
+def draw_curves(figure: Any, source: Path) -> tuple[Any, str, list[str]]:
     """Draw every flux of a table against its time.
 
     Parameters
@@ -31,43 +32,65 @@ def draw_curves(figure: Any, source: Path) -> tuple[Any, str]:
     axes : Axes
     told : str
         What was drawn, in a line.
+    left_out : list of str
+        What was not, a line each.
 
     Raises
     ------
     DiskError
         If it is no ECSV table.
     UsageError
-        If it has no such columns.
+        If it has no such columns, or no time in them.
     """
     table = _read(source)
     by_lower = {name.lower(): name for name in table.colnames}
     time = next((by_lower[name] for name in _TIME if name in by_lower), None)
     fluxes = [name for name in table.colnames if "flux" in name.lower() and "err" not in name.lower()]
     if time is None or not fluxes:
-        raise UsageError(f"it has no time and flux to draw, only {', '.join(table.colnames)}")
-    when = np.asarray(table[time], dtype=float)
-    day = float(np.floor(np.nanmin(when)))
+        raise UsageError(f"it has no time and flux to draw, only {harmless(', '.join(table.colnames))}")
+    left_out: list[str] = []
+    when = _numbers(table, time, left_out)
+    known = np.isfinite(when) if when is not None else np.zeros(0, bool)
+    curves = {name: flux for name in fluxes if (flux := _numbers(table, name, left_out)) is not None}
+    if when is None or not known.any() or not curves:
+        why = left_out or [f"column {harmless(time)} has no time" if len(table) else "it has no rows"]
+        raise UsageError(f"{source} has nothing to draw: {why[0]}")
+    if not known.all():
+        left_out.append(f"{plural(int((~known).sum()), 'point')} without a time")
+    day = float(np.floor(when[known].min()))
     axes = figure.add_subplot()
-    for place, name in enumerate(fluxes):
-        flux: Values = np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan)
-        label = re.sub(r"[_ ]+", " ", name).strip()
-        axes.plot((when - day) * 24, flux, ".", markersize=4, color=COLOURS[place % len(COLOURS)], label=label)
+    for place, (name, flux) in enumerate(curves.items()):
+        label = literal(re.sub(r"[_ ]+", " ", name).strip())
+        hours = (when[known] - day) * 24
+        axes.plot(hours, flux[known], ".", markersize=4, color=COLOURS[place % len(COLOURS)], label=label)
     scale = "BJD (TDB)" if "bjd" in time.lower() else "MJD (UTC)"
     axes.set_xlabel(f"hours since {scale} {day:.0f}")
-    unit = table[fluxes[0]].unit
-    axes.set_ylabel("flux" + (f" ({unit.to_string('unicode')})" if unit else ""))
-    if len(fluxes) > 1:
+    unit = table[next(iter(curves))].unit
+    axes.set_ylabel("flux" + (f" ({literal(unit.to_string('unicode'))})" if unit else ""))
+    if len(curves) > 1:
         axes.legend(loc="best")
-    return axes, f"{plural(len(fluxes), 'light curve')} of {plural(len(table), 'point')}"
+    return axes, f"{plural(len(curves), 'light curve')} of {plural(int(known.sum()), 'point')}", left_out
+
+
+def _numbers(table: Any, name: str, left_out: list[str]) -> Values | None:
+    """Return a column as numbers, one a row; None, and a note, where it has others."""
+    given = table[name]
+    given = getattr(given, "mjd", given)  # astropy's own column of times
+    try:
+        numbers = drawable(given)
+    except (TypeError, ValueError):
+        numbers = None
+    if numbers is None or numbers.shape != (len(table),):
+        left_out.append(f"column {harmless(name)} has no numbers")
+        return None
+    return numbers
 
 
 def _read(source: Path) -> Any:
-    from astropy.io.ascii import InconsistentTableError
     from astropy.table import Table
 
     try:
-        return Table.read(source, format="ascii.ecsv")
-    except OSError as error:
-        raise DiskError(f"cannot read {source}: {error.strerror or error}") from error
-    except (InconsistentTableError, ValueError) as error:
-        raise DiskError(f"cannot read {source} as ECSV: {str(error).splitlines()[0]}") from error
+        with reading():
+            return Table.read(source, format="ascii.ecsv")
+    except Unreadable as error:
+        raise DiskError(f"cannot read {source} as ECSV: {harmless(str(error))}") from error

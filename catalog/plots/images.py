@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.plots.canvas import GREY
+from catalog.plots.words import card_number, card_text, drawable, literal
 
 Pixels = npt.NDArray[np.float64]
 
@@ -19,6 +20,10 @@ _DISPERSED = (
 _MOST_PIXELS = 2400
 """A side longer than this is averaged down: no screen and no page shows more."""
 _CUBE_PLANES = 64
+_AT_ONCE = 1 << 24
+"""Pixels that are in memory at once."""
+_MOST_READ = 1 << 28
+"""Pixels of a plane that are read; of a larger one, each block gives some of its rows."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,14 @@ class Plane:
     ----------
     pixels : ndarray
         Rows by columns; not-a-number where there is no value.
-    step : int
-        Pixels of the file that were averaged into one, a side.
+    step : tuple of int
+        Rows and columns of the file that were averaged into one pixel.
     told : str
         Which part of the file it is; empty for all of it.
     """
 
     pixels: Pixels
-    step: int = 1
+    step: tuple[int, int] = (1, 1)
     told: str = ""
 
 
@@ -80,9 +85,9 @@ def _of_ramp(shape: tuple[int, ...]) -> str:
 
 def is_cube(primary: Any, header: Any) -> bool:
     """Say whether an image's third axis is wavelength; a detector's nominal keywords can claim so of two axes."""
-    model, name = str(primary.get("DATAMODL", "")), str(primary.get("FILENAME", ""))
-    wave = str(header.get("CTYPE3", "")).startswith("WAVE")
-    return header.get("NAXIS") == 3 and ("IFUCube" in model or name.endswith("_s3d.fits") or wave)
+    model, name = card_text(primary, "DATAMODL"), card_text(primary, "FILENAME")
+    wave = card_text(header, "CTYPE3").startswith("WAVE")
+    return card_number(header, "NAXIS") == 3 and ("IFUCube" in model or name.endswith("_s3d.fits") or wave)
 
 
 def _collapsed(hdu: Any) -> Plane:
@@ -96,35 +101,37 @@ def _collapsed(hdu: Any) -> Plane:
     return Plane(pixels, stack[0][1], f"median of {planes:,} wavelengths")
 
 
-def _reduced(section: Any, index: tuple[int, ...]) -> tuple[Pixels, int]:
+def _reduced(section: Any, index: tuple[int, ...]) -> tuple[Pixels, tuple[int, int]]:
     """Read one plane, strip by strip, averaged down to what can be seen."""
     height, width = section.shape[-2:]
-    step = max(1, -(-max(height, width) // _MOST_PIXELS))
-    if step == 1:
-        return np.asarray(section[(*index, slice(None), slice(None))], dtype=float), 1
-    rows, columns = height // step, width // step
-    strips = max(1, _MOST_PIXELS // 8)
+    down, across = (max(1, -(-length // _MOST_PIXELS)) for length in (height, width))
+    if width > _AT_ONCE:
+        raise ValueError(f"a row of {width:,} pixels is too long to be drawn")
+    rows, columns = height // down, width // across
+    taken = min(down, max(1, _MOST_READ // (rows * width)))
+    strip = max(1, _AT_ONCE // (down * width)) if taken == down else 1
     pixels = np.empty((rows, columns))
-    for start in range(0, rows, strips):
-        stop = min(rows, start + strips)
-        raw = np.asarray(section[(*index, slice(start * step, stop * step), slice(None))], dtype=float)
-        blocks = raw[:, : columns * step].reshape(stop - start, step, columns, step)
+    for start in range(0, rows, strip):
+        stop = min(rows, start + strip)
+        last = stop * down if taken == down else start * down + taken
+        raw = drawable(section[(*index, slice(start * down, last), slice(0, columns * across))])
+        blocks = raw.reshape(stop - start, -1, columns, across)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a block without any value has no mean
             pixels[start:stop] = np.nanmean(blocks, axis=(1, 3))
-    return pixels, step
+    return pixels, (down, across)
 
 
-def sky_axes(primary: Any, hdu: Any, step: int = 1) -> Any:
+def sky_axes(primary: Any, hdu: Any, step: tuple[int, int] = (1, 1)) -> Any:
     """Return the celestial WCS of an image whose axes are on the sky, for its reduced pixels; None for any other.
 
     On a dispersed detector one axis is wavelength, whatever the nominal keywords say.
     """
-    from astropy.wcs import WCS, WcsError
+    from astropy.wcs import WCS
 
     header = hdu.header
-    dispersed = any(word in str(primary.get("EXP_TYPE", "")) for word in _DISPERSED)
-    if (dispersed and not is_cube(primary, header)) or "CTYPE1" not in header:
+    dispersed = any(word in card_text(primary, "EXP_TYPE") for word in _DISPERSED)
+    if (dispersed and not is_cube(primary, header)) or not card_text(header, "CTYPE1"):
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # repairs of sloppy keywords, which the picture does not depend on
@@ -133,18 +140,33 @@ def sky_axes(primary: Any, hdu: Any, step: int = 1) -> Any:
             if not (wcs.has_celestial and {wcs.wcs.lng, wcs.wcs.lat} == {0, 1}):
                 return None
             plane = wcs.celestial
-            return plane if step == 1 else plane.slice((slice(None, None, step), slice(None, None, step)))
-        except (WcsError, ValueError, TypeError, KeyError, AttributeError):
+            if not _covers(plane, hdu.shape[-2:]):
+                return None
+            return plane if step == (1, 1) else plane.slice([slice(None, None, one) for one in step])
+        except Exception:  # its errors are of many classes; without a WCS the axes are those of the detector
             return None
 
 
-def draw_image(figure: Any, hdu: Any, primary: Any, wavelengths: Pixels | None = None) -> tuple[Any, str]:
+def _covers(wcs: Any, shape: tuple[int, int]) -> bool:
+    """Tell whether a WCS gives places on the sky all over an image, different ones for different pixels."""
+    rows, columns = np.meshgrid(*(np.linspace(0, length - 1, 5) for length in shape), indexing="ij")
+    ra, dec = wcs.wcs_pix2world(columns.ravel(), rows.ravel(), 0)
+    if not (np.all(np.isfinite(ra)) and np.all(np.abs(dec) <= 90)):
+        return False
+    back = np.array(wcs.wcs_world2pix(ra, dec, 0))
+    spread = max(1.0, 0.01 * max(shape))
+    return bool(np.all(np.abs(back - (columns.ravel(), rows.ravel())) < spread))
+
+
+def draw_plane(figure: Any, plane: Plane, hdu: Any, primary: Any, wavelengths: Pixels | None = None) -> tuple[Any, str]:
     """Draw an image with a colour bar.
 
     Parameters
     ----------
     figure : Figure
         An empty one.
+    plane : Plane
+        What was read of the image; see `plane_of`.
     hdu : ImageHDU
         The image.
     primary : Header
@@ -158,20 +180,21 @@ def draw_image(figure: Any, hdu: Any, primary: Any, wavelengths: Pixels | None =
     told : str
         What was drawn, in a line.
     """
-    plane = plane_of(hdu, is_cube(primary, hdu.header))
     spans = min(plane.pixels.shape) > 1  # axes on the sky of a single pixel would have no tick and no label
     wcs = sky_axes(primary, hdu, plane.step) if spans else None
     axes = figure.add_subplot(projection=wcs) if wcs is not None else figure.add_subplot()
-    height, width = plane.pixels.shape
-    figure.set_size_inches(min(11.0, max(6.0, 5.5 * width / height + 1.8)), 6.0 if width < 3 * height else 4.5)
-    long = max(width / height, height / width) > 3
-    extent = None if wcs is not None else (-0.5, width * plane.step - 0.5, -0.5, height * plane.step - 0.5)
+    (height, width), (down, across) = plane.pixels.shape, plane.step
+    ratio = (width * across) / (height * down)
+    figure.set_size_inches(min(11.0, max(6.0, 5.5 * ratio + 1.8)), 6.0 if ratio < 3 else 4.5)
+    extent = None if wcs is not None else (-0.5, width * across - 0.5, -0.5, height * down - 0.5)
+    aspect = "auto" if max(ratio, 1 / ratio) > 3 else down / across if wcs is not None else "equal"
     shown = axes.imshow(
-        plane.pixels, origin="lower", aspect="auto" if long else "equal", norm=stretch(plane.pixels),
-        cmap=_colours(), interpolation="nearest" if plane.step == 1 else "antialiased", extent=extent,
+        plane.pixels, origin="lower", aspect=aspect,
+        norm=stretch(plane.pixels), cmap=_colours(), extent=extent,
+        interpolation="nearest" if plane.step == (1, 1) else "antialiased",
     )  # fmt: skip
-    bar = {"location": "bottom", "aspect": 60, "pad": 0.03} if width > 3 * height else {"shrink": 0.9}
-    figure.colorbar(shown, ax=axes, label=str(hdu.header.get("BUNIT") or "counts"), **bar)
+    bar = {"location": "bottom", "aspect": 60, "pad": 0.03} if ratio > 3 else {"shrink": 0.9}
+    figure.colorbar(shown, ax=axes, label=literal(card_text(hdu.header, "BUNIT") or "counts"), **bar)
     _label(axes, wcs, wavelengths)
     size = f"{hdu.shape[-1]:,} x {hdu.shape[-2]:,} pixels"
     return axes, f"image of {size} from HDU {hdu.name}" + (f", {plane.told}" if plane.told else "")
@@ -197,7 +220,9 @@ def stretch(pixels: Pixels) -> Any:
     high = min(max(bright, middle + 25 * deviation), float(finite.max()))
     if not high > low:
         low, high = float(finite.min()), float(finite.max())
-    return ImageNormalize(vmin=low, vmax=high, stretch=AsinhStretch(0.1), clip=False) if high > low else None
+    if not high - low > 1e-9 * max(abs(low), abs(high), 1e-90):
+        return None  # no contrast that an axis could tell apart
+    return ImageNormalize(vmin=low, vmax=high, stretch=AsinhStretch(0.1), clip=False)
 
 
 def _colours() -> Any:
@@ -225,6 +250,9 @@ def _label(axes: Any, wcs: Any, wavelengths: Pixels | None) -> None:
 
 def _wavelength_axis(axes: Any, wavelengths: Pixels) -> None:
     """Write wavelengths along the upper edge, where they rise or fall steadily along a row."""
+    wavelengths = drawable(wavelengths)
+    if wavelengths.ndim not in (1, 2):
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # columns outside the spectrum have no wavelength
         row = np.nanmedian(wavelengths, axis=0) if wavelengths.ndim == 2 else wavelengths

@@ -9,6 +9,7 @@ from typing import Any
 
 from catalog.errors import DiskError, UsageError
 from catalog.plots.canvas import Drawing, look, sheet
+from catalog.plots.words import literal
 from catalog.readable import plural
 
 
@@ -39,7 +40,7 @@ def draw_pictures(pictures: Sequence[Path]) -> Drawing:
             one.set_axis_off()
         for one, path in zip(axes, pictures, strict=False):
             _put(one, path)
-            one.set_title(path.stem, fontsize=min(9.0, 110 * side / max(len(path.stem), 1)))
+            one.set_title(literal(path.stem), fontsize=min(9.0, 110 * side / max(len(path.stem), 1)))
     return Drawing(figure, plural(len(pictures), "preview"))
 
 

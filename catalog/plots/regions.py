@@ -38,11 +38,23 @@ def corners(region: str) -> list[Values]:
             numbers = np.array(text.split(), dtype=float)
         except ValueError:
             continue
-        if kind.upper() == "CIRCLE" and numbers.size == 3:
+        if kind.upper() == "CIRCLE" and numbers.size == 3 and on_sky(numbers[None, :2]) and 0 < numbers[2] <= 180:
             found.append(_circle(*numbers))
         elif kind.upper() == "POLYGON" and numbers.size >= 6 and numbers.size % 2 == 0:
-            found.append(numbers.reshape(-1, 2))
+            shape = numbers.reshape(-1, 2)
+            found += [shape] if on_sky(shape) else []
     return found
+
+
+def on_sky(places: Values) -> bool:
+    """Tell whether places, shape (n, 2), are right ascensions and declinations in degrees.
+
+    Examples
+    --------
+    >>> on_sky(np.array([[217.3, -3.4]])), on_sky(np.array([[np.inf, 0.0]])), on_sky(np.array([[1e300, 0.0]]))
+    (True, False, False)
+    """
+    return bool(np.all(np.isfinite(places)) and np.all(np.abs(places) <= (360.0, 90.0)))
 
 
 def _circle(ra: float, dec: float, radius: float) -> Values:

@@ -8,15 +8,21 @@ spectra (``c1d``). The layouts are those of ``stdatamodels``: spec, tso_spec, wf
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from catalog.plots.opened import Opened, Unreadable, name_of, reading
+from catalog.plots.words import card_number, card_text, drawable, is_date, literal
+from catalog.readable import size
+
 Values = npt.NDArray[np.float64]
 
+_LARGEST_TABLE = 4_000_000_000
+"""Bytes of a table that is read at once."""
 _DO_NOT_USE = 1
 """The bit of a DQ value that says so."""
 _TIMES = ("MJD-AVG", "TDB-MID", "MJD-BEG")
@@ -76,24 +82,48 @@ class Series:
     label: str
 
 
-def spectra(hdus: Iterable[Any]) -> list[Spectrum]:
-    """Read every spectrum of a file, in its order.
+def spectra(file: Opened) -> list[Spectrum]:
+    """Read every spectrum of a file, in its order; what cannot be read is left out, and noted.
 
     Parameters
     ----------
-    hdus : iterable of HDU
-        Of one file.
+    file : Opened
+        See `catalog.plots.opened.opened`.
     """
-    opened = list(hdus)
-    tables = [hdu for hdu in opened if hdu.name in ("EXTRACT1D", "COMBINE1D") and hdu.data is not None]
-    times = _integration_times(opened)
+    tables = [hdu for hdu in file.hdus if name_of(hdu) in ("EXTRACT1D", "COMBINE1D") and _is_table(file, hdu)]
+    times = _integration_times(file)
     labels = _labels(tables)
     several, seen = Counter(labels), Counter[str]()
     found: list[Spectrum] = []
     for hdu, label in zip(tables, labels, strict=True):
         seen[label] += 1
-        found += _of_table(hdu, label, seen[label] if several[label] > 1 else None, times)
+        found += _all_of(file, hdu, label, seen[label] if several[label] > 1 else None, times)
     return found
+
+
+def _is_table(file: Opened, hdu: Any) -> bool:
+    try:
+        with reading():
+            if hdu.size > _LARGEST_TABLE:
+                raise Unreadable(f"a table of {size(hdu.size)} is too large to be drawn")
+            return not hdu.is_image and hdu.data is not None and hdu.columns is not None
+    except Unreadable as error:
+        file.leave_out(hdu, error)
+        return False
+
+
+def _all_of(file: Opened, hdu: Any, label: str, number: int | None, times: dict[int, float]) -> list[Spectrum]:
+    """Read the spectra of one table that have wavelengths."""
+    try:
+        with reading():
+            read = list(_of_table(hdu, label, number, times))
+    except Unreadable as error:
+        file.leave_out(hdu, error)
+        return []
+    drawn = [one for one in read if len(one.wavelength)]
+    if read and not drawn:
+        file.leave_out(hdu, f"{label or 'its spectrum'} has no wavelengths")
+    return drawn
 
 
 def is_time_series(found: list[Spectrum]) -> bool:
@@ -126,19 +156,30 @@ def _together(group: list[Spectrum]) -> Series:
 def _labels(tables: list[Any]) -> list[str]:
     """Name each table by the header keywords in which the tables differ."""
     words = (("SPORDER", "order"), ("SLTNAME", "slit"), ("SOURCEID", "source"))
-    differing = [(key, word) for key, word in words if len({hdu.header.get(key) for hdu in tables}) > 1]
-    return [", ".join(f"{word} {hdu.header[key]}" for key, word in differing if key in hdu.header) for hdu in tables]
+    differing = [(key, word) for key, word in words if len({card_text(hdu.header, key) for hdu in tables}) > 1]
+    named = [[(word, card_text(hdu.header, key)) for key, word in differing] for hdu in tables]
+    return [", ".join(f"{word} {value}" for word, value in one if value) for one in named]
 
 
-def _integration_times(hdus: list[Any]) -> dict[int, float]:
+def _integration_times(file: Opened) -> dict[int, float]:
     """Integration number to the middle of the integration, from the table INT_TIMES."""
-    for hdu in hdus:
-        if hdu.name == "INT_TIMES" and hdu.data is not None and len(hdu.data):
-            column = {name.lower(): name for name in hdu.columns.names}
-            number, middle = column.get("integration_number"), column.get("int_mid_mjd_utc")
-            if number and middle:
-                return {int(n): float(t) for n, t in zip(hdu.data[number], hdu.data[middle], strict=True)}
+    for hdu in file.hdus:
+        if name_of(hdu) == "INT_TIMES":
+            try:
+                with reading():
+                    return _times_of(hdu)
+            except Unreadable as error:
+                file.leave_out(hdu, error)
     return {}
+
+
+def _times_of(hdu: Any) -> dict[int, float]:
+    column = {name.lower(): name for name in hdu.columns.names} if hdu.data is not None else {}
+    number, middle = column.get("integration_number"), column.get("int_mid_mjd_utc")
+    if not (number and middle):
+        return {}
+    pairs = zip(hdu.data[number].tolist(), hdu.data[middle].tolist(), strict=True)
+    return {int(n): float(t) for n, t in pairs if is_date(float(t))}
 
 
 def _of_table(hdu: Any, label: str, number: int | None, times: dict[int, float]) -> Iterator[Spectrum]:
@@ -146,9 +187,11 @@ def _of_table(hdu: Any, label: str, number: int | None, times: dict[int, float])
     if "WAVELENGTH" not in column:
         return
     wavelength = np.asarray(hdu.data[column["WAVELENGTH"]], dtype=float)
+    if wavelength.ndim > 2:
+        raise ValueError(f"its wavelengths have {wavelength.ndim} axes")
     if wavelength.ndim == 1:
-        integration = int(hdu.header.get("INT_NUM", number)) if number is not None else None
-        mjd = next((float(hdu.header[key]) for key in _TIMES if key in hdu.header), None)
+        integration = None if number is None else int(card_number(hdu.header, "INT_NUM") or number)
+        mjd = next((one for key in _TIMES if is_date(one := card_number(hdu.header, key))), None)
         if mjd is None and integration is not None:
             mjd = times.get(integration)
         yield _spectrum(hdu, column, slice(None), label, integration, mjd)
@@ -159,6 +202,7 @@ def _of_table(hdu: Any, label: str, number: int | None, times: dict[int, float])
     for row in range(len(wavelength)):
         integration = int(numbers[row]) if numbers is not None else None
         mjd = float(hdu.data[middle][row]) if middle is not None else times.get(integration or 0)
+        mjd = mjd if is_date(mjd) else None
         source = f"source {names[row]}" if names is not None else ""
         yield _spectrum(hdu, column, row, ", ".join(filter(None, (label, source))), integration, mjd)
 
@@ -168,7 +212,7 @@ def _spectrum(
 ) -> Spectrum:
     def values(*names: str) -> Values | None:
         name = next((column[name] for name in names if name in column), None)
-        return None if name is None else np.asarray(hdu.data[name][row], dtype=float)
+        return None if name is None else drawable(hdu.data[name][row])
 
     wavelength = values("WAVELENGTH")
     assert wavelength is not None
@@ -180,7 +224,8 @@ def _spectrum(
     flux = np.full_like(wavelength, np.nan) if flux is None else flux.copy()
     quality = values("DQ")
     if quality is not None:
-        flux[quality.astype(np.int64) & _DO_NOT_USE != 0] = np.nan
+        flags = np.nan_to_num(np.clip(quality, 0, 2**62)).astype(np.int64)
+        flux[flags & _DO_NOT_USE != 0] = np.nan
     order = np.argsort(wavelength)
     order = order[np.isfinite(wavelength[order]) & (wavelength[order] > 0)]
     unit = {c.name.upper(): c.unit for c in hdu.columns}
@@ -200,6 +245,6 @@ def readable(unit: str) -> str:
     from astropy import units
 
     try:
-        return str(units.Unit(unit).to_string("unicode")).replace("μ", "µ") if unit else ""
-    except ValueError:
-        return unit
+        return literal(str(units.Unit(unit).to_string("unicode")).replace("μ", "µ")) if unit else ""
+    except (ValueError, TypeError):
+        return literal(unit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,9 @@ import numpy as np
 
 from catalog.plots.canvas import GREY, Drawing, instrument_colours, look, sheet
 from catalog.plots.chosen import Chosen, column, condition, nothing
-from catalog.plots.regions import Values, corners, degrees, directions, distances, middle
+from catalog.plots.labels import name_places
+from catalog.plots.regions import Values, corners, degrees, directions, distances, middle, on_sky
+from catalog.plots.words import literal
 from catalog.query import Condition
 from catalog.readable import plural
 from catalog.store.database import Database
@@ -52,8 +55,14 @@ class Footprint:
         """Corners by shape; one single place where there is no region."""
         shapes = corners(self.region or "")
         if not shapes and self.ra is not None and self.dec is not None:
-            return [np.array([[self.ra, self.dec]])]
+            place = np.array([[self.ra, self.dec]])
+            return [place] if on_sky(place) else []
         return shapes
+
+    @property
+    def is_misplaced(self) -> bool:
+        """Whether it has a place that is none on the sky, or is not understood."""
+        return not self.places and bool(self.region or (self.ra is not None and self.dec is not None))
 
 
 @dataclass(frozen=True)
@@ -70,12 +79,15 @@ class Sky:
         Of the circle around it that holds them all, degrees.
     unplaced : int
         Files without any place.
+    misplaced : int
+        Footprints that are none on the sky, or not understood.
     """
 
     footprints: tuple[Footprint, ...]
     centre: tuple[float, float]
     radius: float
     unplaced: int
+    misplaced: int = 0
 
     @property
     def files(self) -> int:
@@ -109,7 +121,7 @@ def footprints(database: Database, chosen: Chosen) -> Sky:
     centre = middle(everywhere)
     return Sky(
         tuple(placed), (float(centre[0]), float(centre[1])), float(distances(everywhere, centre).max()),
-        sum(one.files for one in found) - sum(one.files for one in placed),
+        sum(one.files for one in found) - sum(one.files for one in placed), sum(one.is_misplaced for one in found),
     )  # fmt: skip
 
 
@@ -121,7 +133,8 @@ def _footprints_sql(connection: Any, chosen: Chosen, wanted: Condition) -> tuple
     sql = f"""
         SELECT region, any_value(ra), any_value(dec), instrument, any_value(target) AS target, count(*) AS files
         FROM (SELECT coalesce(nullif({region}, ''), {seen}) AS region, {of("targ_ra", "DOUBLE")} AS ra,
-                     {of("targ_dec", "DOUBLE")} AS dec, f.instrument, {of("targname", "VARCHAR")} AS target
+                     {of("targ_dec", "DOUBLE")} AS dec, coalesce(f.instrument, 'other') AS instrument,
+                     {of("targname", "VARCHAR")} AS target
               FROM files f LEFT JOIN observations o ON o.obs_id = f.obs_id
               WHERE {wanted.sql})
         GROUP BY region, instrument, CASE WHEN region IS NULL THEN target END"""
@@ -169,8 +182,11 @@ def picture_of(sky: Sky, title: str) -> Drawing:
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)
         told = f"{plural(len(sky.footprints), 'footprint')} of {plural(sky.files, 'file')}"
-        figure.suptitle(f"{title}\n{told}", x=0.01, ha="left", fontsize=10)
-    return Drawing(figure, told + (f"; {sky.unplaced:,} files have no place" if sky.unplaced else ""))
+        figure.suptitle(f"{literal(title, 110)}\n{told}", x=0.01, ha="left", fontsize=10)
+        name_places(axes, _named(axes, sky, wide))
+    told += f"; {sky.unplaced:,} files have no place" if sky.unplaced else ""
+    left_out = (f"{plural(sky.misplaced, 'footprint')} that cannot be on the sky",) if sky.misplaced else ()
+    return Drawing(figure, told, left_out)
 
 
 def _by_instrument(sky: Sky) -> dict[str, list[Footprint]]:
@@ -181,7 +197,7 @@ def _by_instrument(sky: Sky) -> dict[str, list[Footprint]]:
 
 
 def _label(instrument: str, group: list[Footprint]) -> str:
-    return f"{instrument.upper()} ({plural(sum(one.files for one in group), 'file')})"
+    return f"{literal(instrument.upper())} ({plural(sum(one.files for one in group), 'file')})"
 
 
 def _whole_sky(figure: Any, sky: Sky) -> Any:
@@ -193,7 +209,6 @@ def _whole_sky(figure: Any, sky: Sky) -> Any:
         centres = _midsts(group)
         ring = {"s": 120.0 * 0.55**place, "facecolors": "none", "edgecolors": colour, "linewidths": 1.6}
         axes.scatter(*_on_map(centres), **ring, label=_label(instrument, group), zorder=3)  # one inside another
-    _name_targets(axes, sky)
     axes.set_xticks(np.radians(np.arange(-150, 151, 30)))
     axes.set_xticklabels([f"{int(-x / 15) % 24}h" for x in range(-150, 151, 30)], color=GREY, fontsize=8)
     axes.tick_params(axis="y", labelsize=8)
@@ -213,8 +228,8 @@ def _on_map(places: Values) -> tuple[Values, Values]:
     return -np.radians(ra), np.radians(places[:, 1])
 
 
-def _name_targets(axes: Any, sky: Sky) -> None:
-    """Write the names of the targets with most files beside them."""
+def _named(axes: Any, sky: Sky, wide: bool) -> list[tuple[str, float, float]]:
+    """Return the targets with most files, and where they are on the map; of two spellings of one name the first."""
     files: dict[str, int] = {}
     where: dict[str, Values] = {}
     for one in sky.footprints:
@@ -222,9 +237,16 @@ def _name_targets(axes: Any, sky: Sky) -> None:
             files[one.target] = files.get(one.target, 0) + one.files
             if one.target not in where:
                 where[one.target] = middle(np.concatenate(one.places))
-    for name in sorted(files, key=lambda name: (-files[name], name))[:_NAMED]:
-        (x,), (y,) = _on_map(where[name][None])
-        axes.annotate(name, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=7)
+    spelled: dict[str, str] = {}
+    for name in sorted(files, key=lambda name: (-files[name], name)):
+        spelled.setdefault(re.sub(r"[\W_]", "", name).upper() or name, name)
+    named = []
+    for name in list(spelled.values())[:_NAMED]:
+        place = where[name][None]
+        x, y = _on_map(place) if wide else axes.wcs.wcs_world2pix(place, 0).T
+        if np.isfinite(x[0]) and np.isfinite(y[0]):
+            named.append((name, float(x[0]), float(y[0])))
+    return named
 
 
 def _near(figure: Any, sky: Sky) -> Any:

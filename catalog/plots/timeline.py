@@ -6,8 +6,10 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
+from catalog.errors import UsageError
 from catalog.plots.canvas import GREY, Drawing, instrument_colours, look, sheet
 from catalog.plots.chosen import Chosen, column, condition, nothing
+from catalog.plots.words import DATES, literal
 from catalog.query import Condition
 from catalog.readable import plural
 from catalog.store.database import Database
@@ -66,17 +68,26 @@ class Harvested:
     """A run, and how many of the chosen files it found changed."""
 
     run: int
-    at: dt.datetime
+    at: dt.datetime | None
     changed: int
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """What happened when, in order of time."""
+    """What happened when, in order of time.
+
+    Attributes
+    ----------
+    observed, processed, harvested : tuple
+        In order of time.
+    undated : int
+        Files whose date of observation cannot be one: before 1950, after 2100, or no number.
+    """
 
     observed: tuple[Observed, ...]
     processed: tuple[Processed, ...]
     harvested: tuple[Harvested, ...]
+    undated: int = 0
 
 
 def timeline(database: Database, chosen: Chosen) -> Timeline:
@@ -99,27 +110,44 @@ def timeline(database: Database, chosen: Chosen) -> Timeline:
         observed = [Observed(*row) for row in _observed(connection, wanted)]
         processed = [Processed(*row) for row in _processed(connection, wanted)]
         harvested = [Harvested(*row) for row in _harvested(connection, wanted)]
+        undated = _undated(connection, wanted)
     if not observed and not processed:
+        if undated:
+            raise UsageError(f"no date of the {plural(undated, 'file')} can be one: all are before 1950 or after 2100")
         raise nothing(chosen, "dates")
-    return Timeline(tuple(observed), tuple(processed), tuple(harvested))
+    return Timeline(tuple(observed), tuple(processed), tuple(harvested), undated)
 
 
 def _observed(connection: Any, wanted: Condition) -> list[tuple[Any, ...]]:
-    start, end = (column(connection, "files", name, "DOUBLE", "f") for name in ("expstart", "expend"))
-    day = column(connection, "files", "date_obs_mjd", "DOUBLE", "f")
+    start, end = _start_and_end(connection)
     target = column(connection, "files", "targname", "VARCHAR", "f")
     return list(
         connection.execute(
             f"""SELECT target, instrument, {_moment("min(start)")} AS first, {_moment("max(finish)")} AS last, count(*)
-                FROM (SELECT coalesce(nullif({target}, ''), 'no target') AS target, f.instrument,
-                             coalesce({start}, {day}) AS start,
-                             greatest({end}, coalesce({start}, {day})) AS finish
+                FROM (SELECT coalesce(nullif({target}, ''), 'no target') AS target,
+                             coalesce(f.instrument, 'other') AS instrument, {start} AS start,
+                             CASE WHEN {end} {DATES} THEN greatest({end}, {start}) ELSE {start} END AS finish
                       FROM files f WHERE {wanted.sql})
-                WHERE start IS NOT NULL
+                WHERE start {DATES}
                 GROUP BY target, instrument, floor(start) ORDER BY first, target, instrument""",
             list(wanted.values),
         ).fetchall()
     )
+
+
+def _start_and_end(connection: Any) -> tuple[str, str]:
+    """Return the SQL of when a file's exposure began and ended."""
+    start, end = (column(connection, "files", name, "DOUBLE", "f") for name in ("expstart", "expend"))
+    day = column(connection, "files", "date_obs_mjd", "DOUBLE", "f")
+    return f"coalesce(CASE WHEN {start} {DATES} THEN {start} END, {day})", end
+
+
+def _undated(connection: Any, wanted: Condition) -> int:
+    start, _ = _start_and_end(connection)
+    row = connection.execute(
+        f"SELECT count(*) FROM files f WHERE {wanted.sql} AND NOT ({start} {DATES})", list(wanted.values)
+    ).fetchone()
+    return int(row[0])
 
 
 def _moment(mjd: str) -> str:
@@ -136,7 +164,7 @@ def _processed(connection: Any, wanted: Condition) -> list[tuple[Any, ...]]:
                 FROM (SELECT {ingest} AS ingest, coalesce(nullif({pipeline}, ''), 'not calibrated') AS cal_ver,
                              v.until_run IS NULL AS current
                       FROM file_version v WHERE v.filename IN (SELECT f.filename FROM files f WHERE {wanted.sql}))
-                WHERE ingest IS NOT NULL GROUP BY day, cal_ver ORDER BY day, cal_ver""",
+                WHERE ingest {DATES} GROUP BY day, cal_ver ORDER BY day, cal_ver""",
             list(wanted.values),
         ).fetchall()
     )
@@ -187,8 +215,9 @@ def picture_of(found: Timeline, title: str) -> Drawing:
         told += f", {plural(versions, 'version')} of them processed"
         changed = sum(one.changed for one in found.harvested)
         told += f", {changed:,} found changed by later harvests" if changed else ""
-        above.set_title(f"{title}\n{told}", loc="left")
-    return Drawing(figure, told)
+        above.set_title(f"{literal(title, 110)}\n{told}", loc="left")
+    left_out = (f"{plural(found.undated, 'file')} with a date before 1950 or after 2100",) if found.undated else ()
+    return Drawing(figure, told, left_out)
 
 
 def _targets(found: Timeline) -> list[str]:
@@ -214,8 +243,8 @@ def _draw_observed(axes: Any, found: Timeline, targets: list[str]) -> None:
         rows = [place for place, _ in mine]
         starts, ends = [one.start for _, one in mine], [one.end for _, one in mine]
         axes.hlines(rows, starts, ends, color=colour, linewidth=5)
-        axes.scatter(starts, rows, marker="|", s=70, color=colour, linewidths=1.6, label=instrument.upper())
-    axes.set_yticks(range(len(targets)), targets, fontsize=8)
+        axes.scatter(starts, rows, marker="|", s=70, color=colour, linewidths=1.6, label=literal(instrument.upper()))
+    axes.set_yticks(range(len(targets)), [literal(name, 32) for name in targets], fontsize=8)
     axes.set_ylim(len(targets) - 0.4, -0.6)
     axes.set_ylabel("observed")
     axes.grid(axis="x", color=GREY, alpha=0.25, linewidth=0.5)
@@ -244,8 +273,9 @@ def _draw_processed(axes: Any, found: Timeline) -> None:
     edges = _edges(found)
     columns = [[dates.date2num(one.day) for one in found.processed if one.cal_ver == name] for name in versions]
     weights = [[one.files for one in found.processed if one.cal_ver == name] for name in versions]
+    names = [literal(name, 24) for name in versions]
     if columns:
-        axes.hist(columns, bins=edges, weights=weights, stacked=True, color=_shades(len(versions)), label=versions)
+        axes.hist(columns, bins=edges, weights=weights, stacked=True, color=_shades(len(versions)), label=names)
     axes.set_xlim(edges[0], edges[-1])
     _draw_harvested(axes, found, edges)
     axes.set_ylabel("files processed")
@@ -253,7 +283,8 @@ def _draw_processed(axes: Any, found: Timeline) -> None:
     locator = dates.AutoDateLocator()
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
-    axes.set_xlabel("UTC")
+    first, last = (dates.num2date(edge).strftime("%Y-%m-%d") for edge in (edges[0], edges[-1]))
+    axes.set_xlabel(f"UTC, {first} to {last}")
     size = {"fontsize": 8 if len(versions) < 9 else 6, "title_fontsize": 8, "ncols": 1 + len(versions) // 12}
     if versions:
         axes.legend(loc="lower left", bbox_to_anchor=(1.0, 0.0), title="pipeline", **size)
@@ -265,7 +296,7 @@ def _draw_harvested(axes: Any, found: Timeline, edges: list[float]) -> None:
 
     by_day: dict[dt.date, list[Harvested]] = {}
     for one in found.harvested:
-        if edges[0] <= dates.date2num(one.at) <= edges[-1]:
+        if one.at is not None and edges[0] <= dates.date2num(one.at) <= edges[-1]:
             by_day.setdefault(one.at.date(), []).append(one)
     for day, group in by_day.items():
         axes.axvline(day, color="black", linewidth=0.8, linestyle=":")

@@ -1,0 +1,66 @@
+"""Names beside places, so that none lies on another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from catalog.plots.words import literal
+
+_DIRECTIONS = ((1, 1), (1, -1), (-1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))
+_REACHES = (4, 12, 24, 40, 60, 90)
+"""Points from a place to its name, the nearest first."""
+_ALIGNED = {1: "left", 0: "center", -1: "right"}
+_UPRIGHT = {1: "bottom", 0: "center", -1: "top"}
+_FAR = 12
+
+
+def name_places(
+    axes: Any, names: Sequence[tuple[str, float, float]], size: float = 7, avoid: Sequence[tuple[float, float]] = ()
+) -> None:
+    """Write names beside places, the most important ones first; one that finds no room is not written.
+
+    Parameters
+    ----------
+    axes : Axes
+        On which everything else has been drawn; its layout is settled by this.
+    names : sequence of tuple
+        Name, and where in the axes' data.
+    size : float
+        Of the letters, points.
+    avoid : sequence of tuple
+        Other places, in the axes' data, that no name may hide.
+    """
+    figure = axes.figure
+    figure.draw_without_rendering()  # the layout moves the axes, and with them all places
+    figure.set_layout_engine("none")
+    taken = [_dot(axes, x, y, figure.dpi / 72) for x, y in [*((x, y) for _, x, y in names), *avoid]]
+    taken += [one.get_window_extent() for one in (*axes.get_xticklabels(), *axes.get_yticklabels()) if one.get_text()]
+    room = axes.get_window_extent()
+    for name, x, y in names:
+        taken += _written(axes, literal(name, 28), (x, y), size, taken, room)
+
+
+def _dot(axes: Any, x: float, y: float, half: float) -> Any:
+    from matplotlib.transforms import Bbox
+
+    (left, low) = axes.transData.transform((x, y))
+    return Bbox.from_extents(left - 2 * half, low - 2 * half, left + 2 * half, low + 2 * half)
+
+
+def _written(axes: Any, text: str, place: tuple[float, float], size: float, taken: list[Any], room: Any) -> list[Any]:
+    """Write a name at the first spot that is free, and return the room that it takes."""
+    for reach in _REACHES:
+        for across, up in _DIRECTIONS:
+            shift = (across * reach, up * reach)
+            thread = {"arrowstyle": "-", "linewidth": 0.5, "color": "#808080", "shrinkA": 0, "shrinkB": 2}
+            written = axes.annotate(
+                text, place, xytext=shift, textcoords="offset points", fontsize=size,
+                ha=_ALIGNED[across], va=_UPRIGHT[up], arrowprops=thread if reach >= _FAR else None, zorder=4,
+            )  # fmt: skip
+            box = written.get_window_extent()
+            outside = box.x0 < room.x0 or box.x1 > room.x1 or box.y0 < room.y0 or box.y1 > room.y1
+            if not outside and not any(box.overlaps(other) for other in taken):
+                return [box]
+            written.remove()
+    return []
