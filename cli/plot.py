@@ -54,7 +54,7 @@ def plot(
 def _beside(source: Path) -> Path:
     """Return the name of a picture: that of its file, without the endings of FITS and of compressions."""
     ending = next((one for one in FITS_ENDINGS if source.name.lower().endswith(one)), source.suffix)
-    return Path(f"{source.name.removesuffix(source.name[len(source.name) - len(ending) :]) or 'picture'}.png")
+    return Path(f"{source.name[: len(source.name) - len(ending)] or 'picture'}.png")
 
 
 def _located(context: typer.Context, file: str) -> Path:
