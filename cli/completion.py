@@ -193,7 +193,9 @@ def levels(incomplete: str) -> Offer:
 
 def _listed(context: typer.Context, column: str, known: tuple[str, ...], incomplete: str) -> Offer:
     before, comma, last = incomplete.rpartition(",")
-    sql = f"""SELECT "{column}", count(*) FROM products WHERE "{column}" IS NOT NULL
+    from catalog.store.sql import quoted
+
+    sql = f"""SELECT {quoted(column)}, count(*) FROM products WHERE {quoted(column)} IS NOT NULL
               GROUP BY ALL ORDER BY 1 LIMIT {_MOST}"""
     present = {str(value): f"{count:,} products" for value, count in _ask(context, sql)}
     taken = before.split(",")

@@ -11,8 +11,8 @@ import pytest
 from catalog.errors import BadValue
 from catalog.find import Criteria, statement
 from catalog.query import rows
-from catalog.store.access import moment
 from catalog.store.database import Database
+from catalog.store.times import moment
 from catalog.sync import Selection, make_plan, products
 from tests.sync_catalog import URI, add_files, add_products, add_run, catalog, insert
 

@@ -273,6 +273,15 @@ class TestMerge:
             versions = connection.execute("SELECT since_run, x, odd_cells FROM file_version ORDER BY ALL").fetchall()
         assert versions == [(1, 1, None), (2, None, r'{"x":"\"p\""}'), (3, None, r'{"x":"\"q\""}'), (5, 2, None)]
 
+    @pytest.mark.parametrize("then", [("q", "q"), ("q", "p")])
+    def test_columns_that_change_alike_or_swap_their_values_are_a_change(
+        self, database: Database, then: tuple[str, str]
+    ) -> None:
+        merge(database, 1, row("a", x="p", y="p" if then == ("q", "q") else "q"))
+        merge(database, 2, row("a", x=then[0], y=then[1]))
+        with database.read() as connection:
+            assert connection.execute("SELECT x, y FROM files").fetchall() == [then]
+
     def test_a_wrong_hash_heals_and_makes_no_version(self, database: Database) -> None:
         merge(database, 1, pa.table({"filename": ["a", "b"], "x": [1, 2]}))
         with database.write() as connection:

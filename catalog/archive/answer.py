@@ -194,7 +194,7 @@ def _column_of(rows: Sequence[dict[str, list[str]]], column: Column, kind: Kind)
     if all(token in NOTHING for token in tokens):
         holds = empty_kind(column, kind)
         return Cells(pa.nulls(len(tokens), ARROW[holds] if holds else pa.null()))
-    cells = read_cells(tokens, column.holds, column.strict)
+    cells = read_cells(tokens, column.holds, column.strict, column.bounds)
     if column.perhaps_time:
         timed = read_cells(tokens, "time", strict=True)
         cells = cells if 2 * len(timed.odd) > len(tokens) else timed

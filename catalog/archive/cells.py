@@ -32,6 +32,8 @@ NOTHING = (None, "null")
 """The text of a cell without a value."""
 MANY = 20
 """Cells with a value from which on most of them tell what a column holds, whatever the archive calls it."""
+EARLIEST_MJD, LATEST_MJD = -678_575.0, 2_973_484.0
+"""The years 1 to 9999."""
 EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
 """The years 1 to 9999, in milliseconds since 1970: beyond them a time is no date of Python's, nor of most programs'."""
 
@@ -70,7 +72,12 @@ class _Odd(Exception):
         self.value = value
 
 
-def read_cells(tokens: Sequence[str | None], kind: CellKind, strict: bool = False) -> Cells:
+Bounds = tuple[float, float]
+
+
+def read_cells(
+    tokens: Sequence[str | None], kind: CellKind, strict: bool = False, bounds: Bounds | None = None
+) -> Cells:
     """Read one column.
 
     Parameters
@@ -81,6 +88,8 @@ def read_cells(tokens: Sequence[str | None], kind: CellKind, strict: bool = Fals
         What the column holds, by the archive's word.
     strict : bool
         Never take it for another kind: not for text if most cells are, nor for a number if some have a fraction.
+    bounds : (float, float), optional
+        Between which a number means something; beyond them it is odd.
 
     Examples
     --------
@@ -89,6 +98,10 @@ def read_cells(tokens: Sequence[str | None], kind: CellKind, strict: bool = Fals
     ([1, None, 5, None], {1: 'NaN'})
     """
     values, odd = _read(tokens, _READERS[kind])
+    if bounds:
+        for row, value in enumerate(values):
+            if value is not None and not bounds[0] <= value <= bounds[1]:
+                values[row], odd[row] = None, shown(str(tokens[row]))
     if kind == "whole" and any(isinstance(value, float) for value in values):
         fits = not strict and all(value is None or abs(value) <= _EXACT for value in values)
         if fits:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from catalog.archive.cells import CellKind
+from catalog.archive.cells import EARLIEST_MJD, LATEST_MJD, Bounds, CellKind
 from catalog.archive.envelope import Field
 from catalog.caom import observation_columns
 from catalog.keywords import all_archive_columns
@@ -74,6 +74,8 @@ class Column:
         Whether it holds that whatever comes.
     flag : bool
         Whether it is a truth that travels as the text ``t`` or ``f``.
+    bounds : (float, float) or None
+        Between which its numbers mean something: no file has a negative size, and no date a year of six digits.
     perhaps_time : bool
         Whether it is a text that may be a time: a column of that name with ``_mjd`` stands beside it.
     """
@@ -83,6 +85,7 @@ class Column:
     holds: CellKind
     strict: bool = False
     flag: bool = False
+    bounds: Bounds | None = None
     perhaps_time: bool = False
 
 
@@ -113,11 +116,18 @@ def columns_of_answer(fields: Iterable[Field], others: Iterable[str], kind: Kind
 
 def _column(name: str, kept: str, announced: str | None, kind: Kind, present: set[str]) -> Column:
     if name in _computed(kind):
-        return Column(name, kept, _computed(kind)[name], strict=True)
+        return Column(name, kept, _computed(kind)[name], strict=True, bounds=_bounds(name))
     holds = _WIRE_KINDS.get(announced or "", "text")
     flag = holds == "text" and kind == "file" and name in _flags()
     twin = holds == "text" and f"{name}_mjd" in present
-    return Column(name, kept, "truth" if flag else holds, flag, flag, twin)
+    bounds = _bounds(name) if holds == "number" else None
+    return Column(name, kept, "truth" if flag else holds, flag, flag, bounds, twin)
+
+
+def _bounds(name: str) -> Bounds | None:
+    if name.endswith("_mjd") or name in ("t_min", "t_max", "t_obs_release"):
+        return EARLIEST_MJD, LATEST_MJD
+    return (0, 2**53) if name in ("size", "fileSize") else None
 
 
 def empty_kind(column: Column, kind: Kind) -> CellKind | None:

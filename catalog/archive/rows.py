@@ -129,6 +129,10 @@ def _typed(read: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
     typed = read.cast(_SENT_AS[wanted])
     if wanted == "number" and not pc.all(pc.is_finite(typed), min_count=0).as_py():
         raise Uneven("a number is beyond all bounds")
+    if column.bounds:
+        ends = pc.min_max(typed).as_py()
+        if ends["min"] is not None and not column.bounds[0] <= ends["min"] <= ends["max"] <= column.bounds[1]:
+            raise Uneven("a number means nothing")
     return typed
 
 

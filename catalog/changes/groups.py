@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from catalog.store.sql import columns_of, quoted
+from catalog.store.sql import columns_of, literal, quoted
 
 _WHATS = ("file", "product", "observation")
 _TARGETS, _VALUES, _SUBGROUPS, _COLUMNS = 3, 2, 6, 6
@@ -133,8 +133,8 @@ def _targets(connection: duckdb.DuckDBPyConnection) -> tuple[dict[int, tuple[str
             parts.append(
                 f"""SELECT g.number, g.key, v.target FROM grouped g JOIN (
                         SELECT {key} AS key, arg_max({quoted(name)}, since_run)::VARCHAR AS target FROM {table}
-                        WHERE {key} IN (SELECT key FROM grouped WHERE what = '{what}') GROUP BY 1
-                    ) v ON v.key = g.key WHERE g.what = '{what}' AND v.target <> ''"""
+                        WHERE {key} IN (SELECT key FROM grouped WHERE what = {literal(what)}) GROUP BY 1
+                    ) v ON v.key = g.key WHERE g.what = {literal(what)} AND v.target <> ''"""
             )
     if not parts:
         return {}, {}

@@ -158,13 +158,13 @@ def _note_presence(connection: duckdb.DuckDBPyConnection, span: Span) -> None:
         table, key, what = compared.versions.table, compared.versions.key, compared.versions.what
         connection.execute(
             f"""INSERT INTO net
-                WITH here AS (SELECT * FROM presence WHERE what = '{what}'),
+                WITH here AS (SELECT * FROM presence WHERE what = {literal(what)}),
                 known AS (
                     SELECT {key} AS key, bool_or(since_run <= $since AND coalesce(until_run > $since, true)) AS before,
                         bool_or(since_run <= $until AND coalesce(until_run > $until, true)) AS after
                     FROM {table} WHERE {key} IN (SELECT key FROM here WHERE scope IS NOT NULL) GROUP BY 1
                 )
-                SELECT '{what}', h.key, h.kind, h.run, h.search,
+                SELECT {literal(what)}, h.key, h.kind, h.run, h.search,
                     CASE WHEN h.kind IN ('new', 'returned') AND k.before THEN 'new to ' || h.scope || ', known before'
                          WHEN h.kind = 'withdrawn' AND k.after
                             THEN 'no longer in ' || h.scope || ', still in the catalog'
@@ -178,7 +178,7 @@ def _note_presence(connection: duckdb.DuckDBPyConnection, span: Span) -> None:
 def _note_differences(connection: duckdb.DuckDBPyConnection, compared: Compared, span: Span) -> None:
     """Note what was there at both ends of the span, and differs."""
     table, key, what = compared.versions.table, compared.versions.key, compared.versions.what
-    only = f"AND {key} IN (SELECT key FROM member WHERE what = '{what}')" if span.search is not None else ""
+    only = f"AND {key} IN (SELECT key FROM member WHERE what = {literal(what)})" if span.search is not None else ""
     bounds = {"since": span.since, "until": span.until}
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE pair AS
@@ -205,14 +205,14 @@ def _note_differences(connection: duckdb.DuckDBPyConnection, compared: Compared,
                     {_word(compared, by_name)} AS access
                 FROM pair p JOIN {table} a ON a.rowid = p.old_row JOIN {table} b ON b.rowid = p.new_row
             ), named AS (SELECT *, list_transform(columns, lambda c: lower(c)) AS lower_names FROM differing)
-            SELECT '{what}', d.key, 'changed', d.run, coalesce($search, r.search),
+            SELECT {literal(what)}, d.key, 'changed', d.run, coalesce($search, r.search),
                 concat_ws(', ', {_processing(compared)}, access,
                     CASE WHEN access IS NULL AND NOT list_has_any(lower_names, {list(compared.reprocessed)}::VARCHAR[])
                     THEN CASE WHEN list_has_all({list(compared.numbers)}::VARCHAR[], lower_names) THEN 'renumbered'
                               ELSE 'changed' END END),
                 {_SUBGROUP.format("d.key")}, d.columns, d.moved, d.old_row, d.new_row
             FROM named d JOIN runs r ON r.run = d.run
-            ANTI JOIN (SELECT key, search FROM net WHERE what = '{what}' AND kind IN ('new', 'returned')) n
+            ANTI JOIN (SELECT key, search FROM net WHERE what = {literal(what)} AND kind IN ('new', 'returned')) n
                 ON n.key = d.key AND n.search = $search
             WHERE len(d.columns) > 0""",
         {"search": span.search},
@@ -235,7 +235,7 @@ def compared_columns(
     row = connection.execute(
         f"""WITH noted AS (
                 SELECT key, columns FROM changes
-                WHERE run > $since AND run <= $until AND kind = 'changed' AND what = '{versions.what}')
+                WHERE run > $since AND run <= $until AND kind = 'changed' AND what = {literal(versions.what)})
             SELECT (SELECT list(DISTINCT name) FROM (SELECT unnest(columns) AS name FROM noted)),
                    EXISTS (FROM pair WHERE key NOT IN (SELECT key FROM noted))""",
         bounds,

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from catalog.changes.net import COMPARED, Compared, compared_columns
 from catalog.changes.span import Span
-from catalog.store.sql import quoted
+from catalog.store.sql import literal, quoted
 
 _PLAIN = frozenset({"VARCHAR", "BOOLEAN", "BIGINT", "INTEGER", "SMALLINT", "TINYINT", "DOUBLE", "FLOAT"})
 """Types that Arrow and JSON take as they are; others, such as times, go as text."""
@@ -59,7 +59,7 @@ def read_rows(connection: duckdb.DuckDBPyConnection, span: Span) -> list[pa.Tabl
 def _values(connection: duckdb.DuckDBPyConnection, compared: Compared, span: Span) -> pa.Table:
     table, what = compared.versions.table, compared.versions.what
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE pair AS SELECT key FROM net WHERE what = '{what}' AND kind = 'changed'"
+        f"CREATE OR REPLACE TEMP TABLE pair AS SELECT key FROM net WHERE what = {literal(what)} AND kind = 'changed'"
     )
     columns = compared_columns(connection, compared.versions, {"since": span.since, "until": span.until})
     chosen = "".join(
@@ -69,7 +69,7 @@ def _values(connection: duckdb.DuckDBPyConnection, compared: Compared, span: Spa
     rows = connection.execute(
         f"""SELECT n.run, n.search, n.kind, n.what, n.key, n.columns{chosen} FROM net n
             JOIN {table} a ON a.rowid = n.old_row JOIN {table} b ON b.rowid = n.new_row
-            WHERE n.what = '{what}' AND n.kind = 'changed' ORDER BY n.key"""
+            WHERE n.what = {literal(what)} AND n.kind = 'changed' ORDER BY n.key"""
     ).to_arrow_table()
     names = [name for column in columns for name in (f"old {column}", f"new {column}")]
     return rows.rename_columns([*rows.column_names[:6], *names])

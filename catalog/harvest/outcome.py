@@ -13,6 +13,7 @@ from catalog.search import Search
 from catalog.store.database import columns_of
 from catalog.store.history import SEARCH_FILES, SEARCH_OBSERVATIONS, Links
 from catalog.store.records import Run, utc_now
+from catalog.store.sql import literal
 from catalog.store.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
 
 
@@ -62,9 +63,9 @@ def note_changes(connection: duckdb.DuckDBPyConnection, search: Search, run: int
     own, links, others = _searched_for(search)
     connection.execute(
         f"""INSERT INTO changes
-            SELECT $run, kind, '{own.what}', "right", NULL FROM {links.table}_merge
+            SELECT $run, kind, {literal(own.what)}, "right", NULL FROM {links.table}_merge
             UNION ALL
-            SELECT $run, 'changed', '{own.what}', key, differing FROM {own.what}_merge m
+            SELECT $run, 'changed', {literal(own.what)}, key, differing FROM {own.what}_merge m
             WHERE differing IS NOT NULL AND key IN (
                 SELECT {links.right} FROM {links.table}
                 WHERE search = $search AND until_run IS NULL AND since_run < $run)""",
@@ -74,12 +75,13 @@ def note_changes(connection: duckdb.DuckDBPyConnection, search: Search, run: int
         table, key, what = versions.table, versions.key, versions.what
         connection.execute(
             f"""INSERT INTO changes
-                SELECT $run, CASE WHEN e.{key} IS NULL THEN 'new' ELSE 'returned' END, '{what}', m.key, NULL
+                SELECT $run, CASE WHEN e.{key} IS NULL THEN 'new' ELSE 'returned' END, {literal(what)}, m.key, NULL
                 FROM {what}_merge m
                 LEFT JOIN (SELECT DISTINCT {key} FROM {table} WHERE until_run < $run) e ON e.{key} = m.key
                 WHERE m.fresh
-                UNION ALL SELECT $run, 'changed', '{what}', key, differing FROM {what}_merge WHERE differing IS NOT NULL
-                UNION ALL SELECT $run, 'withdrawn', '{what}', {key}, NULL FROM (
+                UNION ALL SELECT $run, 'changed', {literal(what)}, key, differing FROM {what}_merge
+                WHERE differing IS NOT NULL
+                UNION ALL SELECT $run, 'withdrawn', {literal(what)}, {key}, NULL FROM (
                     WITH closed AS MATERIALIZED (SELECT {key} FROM {table} WHERE until_run = $run)
                     FROM closed EXCEPT SELECT {key} FROM {table}
                     WHERE until_run IS NULL AND {key} IN (FROM closed))""",

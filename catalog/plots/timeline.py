@@ -13,6 +13,7 @@ from catalog.plots.words import DATES, literal
 from catalog.query import Condition
 from catalog.readable import plural
 from catalog.store.database import Database
+from catalog.store.times import moment
 
 _MOST_TARGETS = 24
 _BINS = 60
@@ -123,7 +124,7 @@ def _observed(connection: Any, wanted: Condition) -> list[tuple[Any, ...]]:
     target = column(connection, "files", "targname", "VARCHAR", "f")
     return list(
         connection.execute(
-            f"""SELECT target, instrument, {_moment("min(start)")} AS first, {_moment("max(finish)")} AS last, count(*)
+            f"""SELECT target, instrument, {moment("min(start)")} AS first, {moment("max(finish)")} AS last, count(*)
                 FROM (SELECT coalesce(nullif({target}, ''), 'no target') AS target,
                              coalesce(f.instrument, 'other') AS instrument, {start} AS start,
                              CASE WHEN {end} {DATES} THEN greatest({end}, {start}) ELSE {start} END AS finish
@@ -150,17 +151,13 @@ def _undated(connection: Any, wanted: Condition) -> int:
     return int(row[0])
 
 
-def _moment(mjd: str) -> str:
-    return f"TIMESTAMP '1858-11-17' + to_microseconds(CAST({mjd} * 86400e6 AS BIGINT))"
-
-
 def _processed(connection: Any, wanted: Condition) -> list[tuple[Any, ...]]:
     """Every version that the catalog has seen, by the day that the archive took it in."""
     ingest = column(connection, "file_version", "ingestCompletionDate_mjd", "DOUBLE", "v")
     pipeline = column(connection, "file_version", "cal_ver", "VARCHAR", "v")
     return list(
         connection.execute(
-            f"""SELECT CAST({_moment("ingest")} AS DATE) AS day, cal_ver, count(*), count(*) FILTER (current)
+            f"""SELECT CAST({moment("ingest")} AS DATE) AS day, cal_ver, count(*), count(*) FILTER (current)
                 FROM (SELECT {ingest} AS ingest, coalesce(nullif({pipeline}, ''), 'not calibrated') AS cal_ver,
                              v.until_run IS NULL AS current
                       FROM file_version v WHERE v.filename IN (SELECT f.filename FROM files f WHERE {wanted.sql}))

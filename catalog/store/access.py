@@ -10,6 +10,7 @@ import duckdb
 
 from catalog.errors import BadValue
 from catalog.store.sql import columns_of, quoted
+from catalog.store.times import moment
 
 NOW = "(now() AT TIME ZONE 'UTC')"
 
@@ -53,12 +54,6 @@ def exclusive(rights: str, release_at: str, read_at: str = "NULL::TIMESTAMP", no
 def rights_of_file(restricted: str) -> str:
     """Write ``dataRights`` of a file from an expression of its ``isRestricted``."""
     return f"CASE {restricted} WHEN true THEN 'EXCLUSIVE_ACCESS' WHEN false THEN 'PUBLIC' END"
-
-
-def moment(mjd: str) -> str:
-    """Write the timestamp of an expression in MJD; null beyond the years 1 to 9999, of which dates can be nonsense."""
-    return f"""CASE WHEN {mjd} BETWEEN -678575 AND 2973483
-        THEN TIMESTAMP '1858-11-17' + to_microseconds(CAST({mjd} * 86400e6 AS BIGINT)) END"""
 
 
 def column(connection: duckdb.DuckDBPyConnection, view: str, name: str, kind: str, prefix: str = "") -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import duckdb
 
 from catalog.caom import observation_columns
 from catalog.keywords import Keyword, dictionary
+from catalog.spelling import sent_name
 from catalog.store.database import literal, quoted
 from catalog.store.meanings import COLUMNS, TABLES
 
@@ -101,9 +103,30 @@ def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:
             meaning = fixed[relation, column]
         else:
             meaning = _meaning(str(relation), str(column)) or elsewhere.get(column)
+            meaning = _with_sent_name(str(relation), str(column), meaning)
         if meaning:
             comments.append(f"COMMENT ON COLUMN {relation}.{quoted(str(column))} IS {literal(meaning)}")
     connection.execute(";".join(comments))
+
+
+_KINDS: Mapping[str, str] = {
+    "files": "file",
+    "file_version": "file",
+    "observations": "observation",
+    "observation_version": "observation",
+    "products": "product",
+    "product_version": "product",
+}
+
+
+def _with_sent_name(relation: str, column: str, meaning: str | None) -> str | None:
+    """Add the archive's own name of a column, where the catalog spells it otherwise."""
+    kind = _KINDS.get(relation)
+    sent = sent_name(column, kind) if kind else column
+    if sent == column:
+        return meaning
+    told = f"the archive's column {json.dumps(sent)}"
+    return f"{meaning}; {told}" if meaning else told
 
 
 def _meaning(relation: str, column: str) -> str | None:

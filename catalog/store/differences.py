@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import duckdb
 
-from catalog.store.database import columns_of, quoted
+from catalog.store.sql import columns_of, literal, quoted
 
 _SAME_NUMBER = 1e-9  # of the number: beyond what either side writes
 _SAME_TIME_DAYS = 1e-8  # about a millisecond
@@ -84,7 +84,7 @@ def _keep_group(connection: duckdb.DuckDBPyConnection, group: Sequence[Pair], st
 
 def _shown(header: Column, file: Column) -> str:
     ours, theirs = f"h.{quoted(header[0])}", f"f.{quoted(file[0])}"
-    shown = f"{{'keyword': '{header[0]}', 'header': {ours}::VARCHAR, 'archive': {theirs}::VARCHAR}}"
+    shown = f"{{'keyword': {literal(header[0])}, 'header': {ours}::VARCHAR, 'archive': {theirs}::VARCHAR}}"
     return f"CASE WHEN {_differs(header, file)} THEN {shown} END"
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import duckdb
 
+from catalog.store.sql import literal
+
 
 def make_drift_views(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the views anew."""
     views = {"file_drift": _BY_FILE, "keyword_drift": _BY_KEYWORD, "drift": _BOTH}
     for view, query in views.items():
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
-        connection.execute(f"COMMENT ON VIEW {view} IS '{_COMMENTS[view]}'")
+        connection.execute(f"COMMENT ON VIEW {view} IS {literal(_COMMENTS[view])}")
 
 
 _COMMENTS = {

@@ -109,8 +109,11 @@ def _ensure_columns(
     described = {
         name: kind
         for name, kind, *_ in connection.execute(f"DESCRIBE {quoted(staged)}").fetchall()
-        if name != "staged_row" and (name.lower() in have or len(have) < MOST_COLUMNS)
+        if name != "staged_row"
     }
+    room = max(0, MOST_COLUMNS + len(versions.own) - len(have))
+    beyond = [name for name in described if name.lower() not in have][room:]
+    described = {name: kind for name, kind in described.items() if name not in beyond}
     unseen = [name for name, kind in described.items() if kind == "VARCHAR" and name.lower() not in have]
     flags = _only_flags(connection, staged, unseen) if versions is FILES else set()
     columns, grown = [], False
@@ -231,8 +234,14 @@ def _heal_hashes(connection: duckdb.DuckDBPyConnection, versions: Versions) -> N
 
 
 def _hash(columns: list[_Column]) -> str:
-    """Hash a row so that columns without a value do not count: one that appears later changes no hash."""
-    parts = [f"CASE WHEN {c.is_null} THEN 0::UBIGINT ELSE hash({c.value}, {literal(c.name)}) END" for c in columns]
+    """Hash a row so that columns without a value do not count: one that appears later changes no hash.
+
+    DuckDB's hash of several values is the exclusive or of theirs. Two columns that change from one value to one other
+    would undo each other in that, so the hash of a cell is hashed once more.
+    """
+    parts = [
+        f"CASE WHEN {c.is_null} THEN 0::UBIGINT ELSE hash(hash({c.value}, {literal(c.name)})) END" for c in columns
+    ]
     while len(parts) > 1:  # in pairs of pairs: DuckDB reads expressions within expressions only to a depth of 1,000
         parts = [
             f"xor({', '.join(pair)})" if len(pair := parts[at : at + 2]) == 2 else pair[0]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import duckdb
 
-from catalog.store.database import columns_of, quoted
 from catalog.store.drift_views import make_drift_views
+from catalog.store.sql import columns_of, literal, quoted
 
 _VIEWS = {
     "hdus": """
@@ -81,7 +81,7 @@ def make_local_views(connection: duckdb.DuckDBPyConnection) -> None:
     headers = f"SELECT path, filename, {words}, file_id FROM local_header JOIN local_files USING (file_id)"
     for view, query in {**_VIEWS, "headers": headers}.items():
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
-        connection.execute(f"COMMENT ON VIEW {view} IS '{_COMMENTS[view]}'")
+        connection.execute(f"COMMENT ON VIEW {view} IS {literal(_COMMENTS[view])}")
     make_drift_views(connection)
     for macro, query in _TABLE_MACROS.items():
         connection.execute(f"CREATE OR REPLACE MACRO {macro} AS TABLE {query}")

@@ -12,10 +12,10 @@ import duckdb
 
 from catalog.store.access import make_access_view
 from catalog.store.comments import comment_on_everything
-from catalog.store.database import columns_of, quoted
 from catalog.store.differences import keep_differences
 from catalog.store.local_views import make_local_views
 from catalog.store.sky_macros import make_sky_macros
+from catalog.store.sql import columns_of, literal, quoted
 from catalog.store.verdicts import keep_verdicts
 
 _OWN_COLUMNS = {"since_run", "until_run", "row_hash", "checked_run"}
@@ -159,7 +159,7 @@ def make_views(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"CREATE OR REPLACE MACRO {macro} AS {expression}")
     connection.execute(f"CREATE OR REPLACE VIEW exposures AS {_exposures(connection)}")
     for view, comment in _COMMENTS.items():
-        connection.execute(f"COMMENT ON VIEW {view} IS '{comment}'")
+        connection.execute(f"COMMENT ON VIEW {view} IS {literal(comment)}")
     comment_on_everything(connection)
 
 

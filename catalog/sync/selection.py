@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from catalog.errors import NoSuchSearch, UsageError
 from catalog.query import rows
-from catalog.store.access import checked_release, exclusive, moment, rights_of_file
+from catalog.store.access import checked_release, exclusive, rights_of_file
 from catalog.store.database import Database, columns_of, quoted
+from catalog.store.times import moment
 from catalog.sync.plan import Rows
 
 URI_PREFIX = "mast:JWST/product/"
