@@ -11,7 +11,7 @@ from . import completion
 from .answering import form_of, put_answer
 from .choosing import Since, Until
 from .options import Criteria, Json, Release, settings
-from .output import put_lines, say
+from .output import note, put_lines, say
 
 
 def register(app: typer.Typer) -> None:
@@ -77,7 +77,7 @@ def find(
     wanted = Wanted(
         tuple(criteria or ()), target, cone, since, until, footprint, program, pi, instrument, release
     )  # fmt: skip
-    form = "json" if json else form_of(form, output)
+    form = form_of(form, output, json, context)
     sql, values = statement(
         wanted,
         everything=form != "table" and not explain,
@@ -89,4 +89,8 @@ def find(
         return
     count = put_answer(database, sql, values, form, output, noun="file")
     if count == limit:
-        say(f"there may be more than {limit:,}: --limit")
+        note(f"there may be more than {limit:,}: --limit")
+    elif count == 0:
+        from catalog.hints import why_nothing
+
+        say(why_nothing(database, wanted))

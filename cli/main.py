@@ -6,6 +6,7 @@ Nothing heavy is imported here, nor at the top of a command's file: ``mastlake -
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,7 +45,7 @@ from .completion import complete_in_bash, completing
 from .defaults import find_defaults
 from .examples import MAIN, as_written, give_examples
 from .options import MAST, Settings
-from .output import say
+from .output import hush, say
 
 app = typer.Typer(
     name="mastlake",
@@ -57,6 +58,7 @@ app = typer.Typer(
 )
 INTERRUPTED = 130
 _WITH_VALUE = ("--catalog", "--server")
+_HOW_MUCH = re.compile(r"-v+|-q+|--verbose|--quiet")
 _FLAGS = ("-v", "-vv", "--verbose", "-q", "-qq", "--quiet")
 
 
@@ -82,6 +84,7 @@ def main(
     ] = False,
 ) -> None:
     """The options that every command takes."""
+    hush(verbose - quiet < 0)
     said = str(getattr(context.get_parameter_source("server"), "name", "")) != "DEFAULT"
     try:
         address = Server(server)

@@ -26,6 +26,21 @@ def say(text: str) -> None:
     sys.stderr.write(harmless(text) + "\n")
 
 
+_hushed = False
+
+
+def hush(quiet: bool) -> None:
+    """Leave out notes from here on, as -q asks for; errors are said all the same."""
+    global _hushed  # noqa: PLW0603
+    _hushed = quiet
+
+
+def note(text: str) -> None:
+    """Say what a person may want to know, but for -q."""
+    if not _hushed:
+        say(text)
+
+
 def put(text: str) -> None:
     """Print a line for people on stdout, whatever names stand in it."""
     sys.stdout.write(harmless(text) + "\n")
@@ -70,7 +85,7 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, wrap: Se
     console.print(on_terminal(columns, values, widths, wrap))
     if left_out := columns[len(widths) :]:
         more = f" and {len(left_out) - _NAMED} columns more" if len(left_out) > _NAMED else ""
-        say(f"no room for {', '.join(left_out[:_NAMED])}{more}; through a pipe, as to less -S, the table is whole")
+        note(f"no room for {', '.join(left_out[:_NAMED])}{more}; through a pipe, as to less -S, the table is whole")
 
 
 _NAMED = 6

@@ -7,7 +7,7 @@ import typer
 from catalog.readable import plural, size
 
 from .options import Dataproducts, Extensions, Json, Levels, Release, SearchName, Subgroups, Types, settings
-from .output import put_json, put_table, say
+from .output import note, put_json, put_table, say
 from .selecting import selection
 
 
@@ -32,6 +32,10 @@ def products(
 
     wanted = selection(name, types, levels, subgroups, dataproducts, extensions, release=release)
     found = listed_products(settings(context).database, wanted)
+    if found.num_rows == 0:
+        from catalog.hints import nothing_selected
+
+        say(nothing_selected(settings(context).database, name))
     if json:
         put_json(list(objects(found.to_reader())))
         return
@@ -41,4 +45,4 @@ def products(
         row[4] = size(row[4]) if row[4] is not None else None
     put_table(("filename", "type", "subgroup", "level", "size", "rights"), rows)
     total = sum(value or 0 for value in found.column("size").to_pylist())
-    say(f"{plural(found.num_rows, 'product')}, {size(total)}")
+    note(f"{plural(found.num_rows, 'product')}, {size(total)}")

@@ -37,6 +37,7 @@ def sql(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there; its ending gives the format.")
     ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Rows at most.")] = None,
     json: Json = False,
 ) -> None:
     """Ask the catalog in SQL (DuckDB's), read-only.
@@ -44,11 +45,17 @@ def sql(
     Without a statement, on a terminal, a prompt opens.
     """
     database = settings(context).database
-    form = "json" if json else form
-    if statement is None and form is None and output is None and sys.stdin.isatty() and sys.stdout.isatty():
+    if (
+        statement is None
+        and form is None
+        and output is None
+        and not json
+        and sys.stdin.isatty()
+        and sys.stdout.isatty()
+    ):
         from .prompt import converse
 
         converse(database)
         return
     text = sys.stdin.read() if statement in (None, "-") else statement
-    put_answer(database, str(text), (), form_of(form, output), output)
+    put_answer(database, str(text), (), form_of(form, output, json, context), output, limit=limit)

@@ -20,6 +20,7 @@ from catalog.store.access import checked_release, exclusive, rights_of_file
 from catalog.store.database import Database, columns_of, quoted
 from catalog.store.times import moment
 from catalog.sync.plan import Rows
+from catalog.sync.vocabulary import refuse_unknown
 
 URI_PREFIX = "mast:JWST/product/"
 
@@ -128,6 +129,7 @@ def prepare(
     """
     if selection.search is not None:
         _require_search(connection, selection.search)
+    refuse_unknown(connection, selection)
     for name, table in (("wanted_rows", wanted), ("input_rows", inputs)):
         if table is not None:
             connection.register(name, table)

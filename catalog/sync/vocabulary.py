@@ -1,0 +1,87 @@
+"""Words of a selection that no product in the catalog has: refused, with the nearest that there is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from catalog.caom import observation_columns
+from catalog.errors import BadValue
+from catalog.keywords import nearest
+from catalog.store.database import columns_of, quoted
+
+if TYPE_CHECKING:
+    from catalog.sync.selection import Selection
+
+_SUFFIX = "upper(regexp_extract(filename, '_([A-Za-z0-9-]+)\\.[A-Za-z.]+$', 1))"
+_OPTIONS = (
+    ("types", "--type", "productType"),
+    ("subgroups", "--subgroup", "productSubGroupDescription"),
+    ("dataproducts", "--dataproduct", "dataproduct_type"),
+    ("levels", "--level", "calib_level"),
+)
+_TYPES = ("SCIENCE", "INFO", "AUXILIARY", "PREVIEW", "THUMBNAIL")
+_LISTED = 12
+
+
+def refuse_unknown(connection: duckdb.DuckDBPyConnection, selection: Selection) -> None:
+    """Refuse a product type, subgroup, kind of data or level that there is not, which would select nothing.
+
+    A word that MAST has, though no product in the catalog does, is no mistake.
+
+    Raises
+    ------
+    BadValue
+        With the nearest word, or those that there are.
+    """
+    for field, option, column in _OPTIONS:
+        for word in getattr(selection, field):
+            text = str(word).strip()
+            if text.lower() not in _always(field) and not _is_there(connection, column, text):
+                raise BadValue(f"{option}: no product in the catalog has {text!r}{_hint(connection, column, text)}")
+
+
+def _always(field: str) -> set[str]:
+    columns = observation_columns()
+    known = {
+        "types": _TYPES,
+        "dataproducts": columns["dataproduct_type"].allowed,
+        "levels": columns["calib_level"].allowed,
+    }
+    return {word.lower() for word in known.get(field, ())}
+
+
+def _sources(connection: duckdb.DuckDBPyConnection, column: str) -> list[tuple[str, str]]:
+    """Return where words of a column stand: views, and what to ask of them."""
+    found = [("products", f"CAST({quoted(column)} AS VARCHAR)")] if _has(connection, "products", column) else []
+    return found + ([("files", _SUFFIX)] if column == "productSubGroupDescription" else [])
+
+
+def _has(connection: duckdb.DuckDBPyConnection, view: str, column: str) -> bool:
+    return column.lower() in {name.lower() for name in columns_of(connection, view)}
+
+
+def _is_there(connection: duckdb.DuckDBPyConnection, column: str, word: str) -> bool:
+    sources = _sources(connection, column)
+    return any(
+        connection.execute(f"SELECT 1 FROM {view} WHERE lower({value}) = ? LIMIT 1", [word.lower()]).fetchone()
+        for view, value in sources
+    ) or not any(connection.execute(f"SELECT 1 FROM {view} LIMIT 1").fetchone() for view, _ in sources)
+
+
+def _hint(connection: duckdb.DuckDBPyConnection, column: str, word: str) -> str:
+    words: set[str] = set()
+    for view, value in _sources(connection, column):
+        words |= {
+            str(one)
+            for (one,) in connection.execute(
+                f"SELECT DISTINCT {value} AS word FROM {view} WHERE word IS NOT NULL AND word <> ''"
+            ).fetchall()
+        }
+    known = sorted(words)
+    near = nearest(word, known)
+    if near:
+        return f"; did you mean {near}?"
+    more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
+    return f"; there are {', '.join(known[:_LISTED])}{more}"
