@@ -9,7 +9,8 @@ from typing import IO, Any, Literal
 import msgspec
 import pyarrow as pa
 
-from catalog.errors import DiskError, UsageError
+from catalog.beside import put_in_place
+from catalog.errors import UsageError
 from catalog.keywords import dictionary
 from catalog.plain import jsonable, plain, python_values, small
 
@@ -88,16 +89,8 @@ def write_file(rows: pa.RecordBatchReader, form: Format, path: Path) -> int:
     DiskError
         If the file cannot be written.
     """
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        with partial.open("wb") as sink:
-            count = write(rows, form, sink)
-        partial.replace(path)
-        return count
-    except OSError as error:
-        raise DiskError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with put_in_place(path) as sink:
+        return write(rows, form, sink)
 
 
 def objects(rows: pa.RecordBatchReader) -> Iterator[dict[str, Any]]:

@@ -5,25 +5,29 @@ from __future__ import annotations
 import math
 import re
 import sys
-import threading
+import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from catalog.criteria import Criterion, Range
-from catalog.errors import CatalogError, UsageError
+from catalog.errors import CatalogError, DiskError, UsageError
 from catalog.mjd import iso
-from catalog.store.database import Database, quoted
+from catalog.store.database import Database
+from catalog.store.faults import damaged, is_interrupt
+from catalog.store.sql import quoted
 from catalog.store.statements import NotProven, prove, tree_of
+from catalog.store.work import Work, at_work
 
 if TYPE_CHECKING:
     import pyarrow as pa  # which takes a third of the time of a short question's process, and a table needs none
 
 ROWS_AT_ONCE = 10_000
+_IN_MEMORY = 32 << 20
+"""Bytes of an answer that need no file."""
 
 _YEAR_9999_MJD = 2_973_000
 
@@ -67,37 +71,112 @@ def answering(
     CatalogError
         If the catalog cannot be read.
     """
-    with _asked(database, sql, values, ours) as result:
-        yield result.to_arrow_reader(ROWS_AT_ONCE)
+    with _asked(database, sql, values, ours) as (result, work):
+        with explained():
+            reader = work(result.to_arrow_reader, ROWS_AT_ONCE)
+        try:
+            yield _told(reader, work)
+        finally:
+            reader.close()  # a reader that was left early would keep the file open
 
 
 @contextmanager
-def _asked(database: Database, sql: str, values: Sequence[object], ours: bool) -> Iterator[duckdb.DuckDBPyConnection]:
-    with database.read(sealed=True) as connection:
+def kept_aside(
+    database: Database, sql: str, values: Sequence[object] = (), most: int | None = None
+) -> Iterator[pa.RecordBatchReader]:
+    """Run one read-only statement, let go of the catalog, and stream its rows from a temporary file.
+
+    So whoever takes the rows may take their time, and may harvest and sync meanwhile.
+
+    Parameters
+    ----------
+    database, sql, values
+        See `answering`.
+    most : int, optional
+        Rows at most.
+
+    Yields
+    ------
+    pyarrow.RecordBatchReader
+        Valid inside the block.
+
+    Raises
+    ------
+    BadQuery, CatalogError
+        See `answering`.
+    DiskError
+        If there is no room for the rows.
+    """
+    import pyarrow as pa
+
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
+        with answering(database, sql, values) as reader:
+            try:
+                with pa.ipc.new_stream(file, reader.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as sink:
+                    left = most
+                    while left != 0 and (batch := next(reader, None)) is not None:
+                        sink.write_batch(batch.slice(0, left))
+                        left = None if left is None else max(0, left - batch.num_rows)
+            except OSError as error:
+                raise DiskError(
+                    f"no room for the answer in {tempfile.gettempdir()}: {error.strerror or error}; "
+                    "set TMPDIR to a folder with more, or ask for less"
+                ) from error
+        file.seek(0)
+        with pa.ipc.open_stream(file) as stored:
+            yield stored
+
+
+def _told(reader: pa.RecordBatchReader, work: Work) -> pa.RecordBatchReader:
+    """Return a reader that tells DuckDB's errors in our words; those of who takes the rows are none of ours."""
+    import pyarrow as pa
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        while True:
+            with explained():
+                batch = work(next, reader, None)
+            if batch is None:
+                return
+            yield batch
+
+    return pa.RecordBatchReader.from_batches(reader.schema, batches())
+
+
+@contextmanager
+def _asked(
+    database: Database, sql: str, values: Sequence[object], ours: bool
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, Work]]:
+    with database.read(sealed=True) as connection, at_work(connection) as work:
         sql = sql if ours else checked(connection, sql)
         with explained():
-            yield _executed(connection, sql, values)
+            result = work(connection.execute, sql, list(values))
+            if not ours and (shown := _with_texts(sql, result.description or ())):
+                result = work(connection.execute, shown, list(values))
+        yield result, work
 
 
-def _executed(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object]) -> duckdb.DuckDBPyConnection:
-    """Run a statement so that Ctrl-C ends it: where DuckDB waits for its own threads, it does not see the signal."""
-    if threading.current_thread() is not threading.main_thread():
-        return connection.execute(sql, list(values))
-    with ThreadPoolExecutor(1) as beside:
-        running = beside.submit(connection.execute, sql, list(values))
-        try:
-            return running.result()
-        except KeyboardInterrupt:
-            _interrupt(connection, running)
-            raise
+_WITHOUT_FORM = re.compile(r"\b(VARIANT|BIT|GEOMETRY|TYPE|BIGNUM|AGGREGATE_STATE)\b")
+"""DuckDB's types that Arrow or Python have no form for, also within lists and structures."""
 
 
-def _interrupt(connection: duckdb.DuckDBPyConnection, running: Future[Any]) -> None:
-    """Interrupt until the statement ends: DuckDB forgets an interrupt that comes just before a statement starts."""
-    while not running.done():
-        with suppress(KeyboardInterrupt):  # a second Ctrl-C asks for what is being done
-            connection.interrupt()
-            wait([running], timeout=0.05)
+def _with_texts(sql: str, description: Sequence[Sequence[Any]]) -> str | None:
+    """Return the statement that gives columns without a form elsewhere as DuckDB's own text; None if there are none."""
+    kinds = [re.sub(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"", "", str(kind)) for _, kind, *_ in description]
+    odd = [_WITHOUT_FORM.search(kind) is not None for kind in kinds]
+    if not any(odd):
+        return None
+    names = [f"c{number}" for number in range(len(kinds))]
+    shown = ", ".join(
+        f"{f'CAST({name} AS VARCHAR)' if is_odd else name} AS {quoted(str(column[0]))}"
+        for name, is_odd, column in zip(names, odd, description, strict=True)
+    )
+    return f"SELECT {shown} FROM (\n{_without_semicolon(sql)}\n) AS t({', '.join(names)})"
+
+
+def _without_semicolon(sql: str) -> str:
+    raw = sql.encode()
+    ends = [at for at, kind in duckdb.tokenize(sql) if kind == duckdb.token_type.operator and raw[at : at + 1] == b";"]
+    return raw[: ends[-1]].decode() if ends else sql
 
 
 def rows(database: Database, sql: str, values: Sequence[object] = (), *, ours: bool = False) -> pa.Table:
@@ -122,9 +201,9 @@ def first_rows(
     BadQuery, CatalogError
         See `answering`.
     """
-    with _asked(database, sql, values, False) as result:
+    with _asked(database, sql, values, False) as (result, work), explained():
         columns = [str(name) for name, *_ in result.description or ()]
-        found = result.fetchmany(most + 1)
+        found = work(result.fetchmany, most + 1)
     return columns, found[:most], len(found) > most
 
 
@@ -206,13 +285,14 @@ def explained() -> Iterator[None]:
     try:
         yield
     except (duckdb.InterruptException, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and str(error) != "Query interrupted":
+        if not is_interrupt(error):
             raise
         raise KeyboardInterrupt from None  # what DuckDB made of it
     except duckdb.OutOfMemoryException as error:
         raise CatalogError("the question needs more memory than it may use; ask for less, or in steps") from error
     except duckdb.IOException as error:
-        raise CatalogError(f"the answer cannot be worked out: {str(error).splitlines()[0]}") from error
+        lost = damaged(error, "the catalog")
+        raise lost or CatalogError(f"the answer cannot be worked out: {str(error).splitlines()[0]}") from error
     except Exception as error:
         if not isinstance(error, (duckdb.Error, *_arrow_errors())):
             raise

@@ -17,7 +17,7 @@ from catalog.drift import Outdated, outdated
 from catalog.errors import UsageError
 from catalog.find import Criteria, statement
 from catalog.keywords import nearest
-from catalog.query import answering, rows, written_out
+from catalog.query import kept_aside, rows, written_out
 from catalog.result import Result
 from catalog.search import Search
 from catalog.store.kept import KeptOpen
@@ -171,7 +171,7 @@ class Questions:
         Yields
         ------
         pyarrow.RecordBatchReader
-            Valid inside the block; other processes cannot write the catalog meanwhile.
+            Valid inside the block. The rows lie in a temporary file, so the catalog is free for all else meanwhile.
 
         Examples
         --------
@@ -179,7 +179,7 @@ class Questions:
         ...     sum(batch.num_rows for batch in batches) == len(catalog.find())
         True
         """
-        with answering(self._database, statement, values) as reader:
+        with kept_aside(self._database, statement, values) as reader:
             yield reader
 
     def products(self, search: str | None = None, **filters: Unpack[Filters]) -> Result:

@@ -79,19 +79,19 @@ def put_answer(
         return _put_table(database, sql, values, noun, limit)
     from catalog.errors import UsageError
     from catalog.export import checked_format, write, write_file
-    from catalog.query import answering
+    from catalog.query import answering, kept_aside
 
     if form == "table":
         raise UsageError("a table is for the terminal; choose --format csv, json, jsonl, parquet, votable or ecsv")
     known = checked_format(form)
-    with answering(database, sql, values) as reader:
-        rows = reader if limit is None else _first(reader, limit)
-        if output is None:
-            count = write(rows, known, sys.stdout.buffer)
+    if output is None:  # a reader of stdout may take its time, and keeps nobody from the catalog
+        with kept_aside(database, sql, values, limit) as reader:
+            count = write(reader, known, sys.stdout.buffer)
             sys.stdout.buffer.flush()
-        else:
-            count = write_file(rows, known, output)
-            note(f"{plural(count, noun)} in {output}")
+    else:
+        with answering(database, sql, values) as reader:
+            count = write_file(reader if limit is None else _first(reader, limit), known, output)
+        note(f"{plural(count, noun)} in {output}")
     return count
 
 

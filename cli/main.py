@@ -5,14 +5,16 @@ Nothing heavy is imported here, nor at the top of a command's file: ``mastlake -
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
+from catalog import leaving
 from catalog._version import __version__
 from catalog.errors import MastlakeError
 from catalog.imports import leave_out
@@ -177,11 +179,13 @@ def run(arguments: list[str] | None = None) -> None:
     """Run the command line; a fault that a user can mend is one line and an exit code."""
     if arguments is None:  # the process is ours
         leave_out("pandas")
+        leaving.at_once = _leave_at_once
     try:
         words = globals_first(sys.argv[1:] if arguments is None else arguments)
         if completing(os.environ):
             complete_in_bash(lambda: app(words, prog_name="mastlake"), os.environ)
         code = app(words, prog_name="mastlake", standalone_mode=False)
+        sys.stdout.flush()
         if isinstance(code, int) and code:  # how typer hands over an exit code
             sys.exit(code)
     except MastlakeError as error:
@@ -193,10 +197,32 @@ def run(arguments: list[str] | None = None) -> None:
     except typer.Abort:  # the end of the input, where a person was asked
         say("mastlake: nothing was answered")
         sys.exit(1)
+    except BrokenPipeError:  # the reader of stdout has seen enough
+        _forget_stdout()
+    except OSError as error:
+        if error.errno not in _UNWRITTEN or error.filename is not None:
+            raise
+        _forget_stdout()
+        say(f"mastlake: cannot write the answer: {error.strerror}")
+        sys.exit(1)
     except (KeyboardInterrupt, SystemExit) as end:  # typer turns the first into the second
         if isinstance(end, SystemExit) and end.code != INTERRUPTED:
             raise
         say("mastlake: interrupted; what was finished is kept")
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # the reader of stdout has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+_UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
+"""What a file or a device says under stdout that takes no more."""
+
+
+def _forget_stdout() -> None:
+    """Let what is still to be written to stdout go nowhere, so that the end of the process does not fail by it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _leave_at_once(code: int, told: str) -> NoReturn:
+    """End the process, whatever its other threads are doing."""
+    sys.stderr.write(f"mastlake: {told}\n")
+    sys.stderr.flush()
+    os._exit(code)

@@ -35,7 +35,8 @@ def script(
     json: Json = False,
 ) -> None:
     """Write a bash script that fetches the same files with curl, for a machine without mastlake."""
-    from catalog.errors import DiskError, UsageError
+    from catalog.beside import EXECUTABLE, put_in_place
+    from catalog.errors import UsageError
     from catalog.sync import script as written
     from catalog.sync.tokens import MAST, origin
 
@@ -61,9 +62,6 @@ def script(
     if output is None:
         put_json({"script": text}) if json else typer.echo(text, nl=False)
         return
-    try:
-        output.write_text(text)
-        output.chmod(0o755)
-    except OSError as error:
-        raise DiskError(f"cannot write {output}: {error.strerror}") from error
+    with put_in_place(output, EXECUTABLE) as sink:
+        sink.write(text.encode())
     put_json({"file": str(output)}) if json else say(f"{output}: run it with bash {output}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Annotated
 
@@ -23,10 +24,16 @@ def simulate(
 
     It prints READY and its address. Then, in another terminal: mastlake --server ADDRESS harvest ...
     """
+    from catalog.errors import MastlakeError
     from catalog.simulator import serve_forever
 
     def ready(address: str) -> None:
         typer.echo(f"READY {address}")
         sys.stdout.flush()
 
-    serve_forever(port, files=files, seed=seed, ready=ready)
+    try:
+        serve_forever(port, files=files, seed=seed, ready=ready)
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        raise MastlakeError(f"port {port} cannot be had: {error.strerror}; give another, or none") from error

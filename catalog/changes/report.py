@@ -5,7 +5,6 @@ Names of targets, files and values come from outside, so each form escapes them 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from catalog.beside import put_in_place
 from catalog.changes import Changes, Row
-from catalog.errors import DiskError, UsageError
+from catalog.errors import UsageError
 from catalog.readable import harmless, plural, shown
 
 LINES = 15
@@ -229,11 +229,5 @@ def write_report(path: Path, made: Page) -> None:
     """
     check_ending(path)
     text = _FORMS[path.suffix.lower()](made)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise DiskError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with put_in_place(path) as sink:
+        sink.write(text.encode())

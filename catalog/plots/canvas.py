@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from catalog.errors import DiskError, UsageError
+from catalog.beside import put_in_place
+from catalog.errors import UsageError
 
 ENDINGS = (".png", ".svg", ".pdf")
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000", "#b8a800")
@@ -66,12 +67,12 @@ class Drawing:
             If it cannot be written.
         """
         path = checked_ending(Path(picture))
-        metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
-        try:
-            with look(), _any_script():
-                self.figure.savefig(path, dpi=_DPI, metadata=metadata)
-        except OSError as error:
-            raise DiskError(f"cannot write {path}: {error.strerror or error}") from error
+        kind = path.suffix.lower().removeprefix(".")
+        drawn = io.BytesIO()
+        with look(), _any_script():
+            self.figure.savefig(drawn, format=kind, dpi=_DPI, metadata={"Date": None} if kind == "svg" else None)
+        with put_in_place(path) as sink:
+            sink.write(drawn.getbuffer())
 
     def png(self) -> bytes:
         """Return the bytes of a PNG."""

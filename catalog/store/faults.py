@@ -61,16 +61,16 @@ def reading(path: Path) -> Iterator[None]:
             raise CatalogError(f"{path} cannot be read in the memory that there is ({_reason(str(error))})") from error
         if isinstance(error, duckdb.Error) and (damage := damaged(error, path)):
             raise damage from error
+        if isinstance(error, duckdb.IOException):
+            raise CatalogError(f"cannot read {path}: {_reason(str(error))}") from error
         raise
 
 
 def damaged(error: duckdb.Error, path: Path | str) -> CatalogError | None:
-    """Return what to tell of an error that a damaged or vanished file causes; None for any other."""
+    """Return what to tell of an error that a damaged file causes; None for any other."""
     text = str(error)
     if any(word in text for word in _DAMAGED):
         return CatalogError(f"{path} is damaged ({_reason(text)}); take it from a backup, or harvest into a new one")
-    if isinstance(error, duckdb.IOException):
-        return CatalogError(f"cannot read {path}: {_reason(text)}")
     return None
 
 

@@ -1,0 +1,80 @@
+"""Write a file beside its place and put it there when it is whole: a full disk leaves the older one as it was."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from catalog.errors import DiskError
+
+READABLE, EXECUTABLE = 0o666, 0o777
+"""What a new file may be, as far as the user's umask lets it."""
+
+
+@contextmanager
+def put_in_place(path: Path, mode: int = READABLE) -> Iterator[IO[bytes]]:
+    """Open a file for writing, which takes the place of what is at a path when the block ends well.
+
+    Nothing is written through a link: the new file takes the link's place. What is no file, like a pipe or
+    ``/dev/stdout``, is written as it is.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file is wanted.
+    mode : int
+        `READABLE`, or `EXECUTABLE` for scripts; an older file's permissions are kept.
+
+    Yields
+    ------
+    binary file
+        Closed by the block's end.
+
+    Raises
+    ------
+    DiskError
+        If the file cannot be written; what was there is as it was.
+    """
+    with _told(path):
+        older = _permissions(path)
+        if older is None:
+            with path.open("wb", buffering=1 << 16) as sink:
+                yield sink
+            return
+        partial = path.with_name(f".mastlake-{secrets.token_hex(6)}.part")
+        handle = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        try:
+            with os.fdopen(handle, "w+b") as sink:
+                yield sink
+            if older:
+                partial.chmod(older | (mode & 0o111 & older >> 2))
+            partial.replace(path)
+        finally:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+
+
+def _permissions(path: Path) -> int | None:
+    """Return the permissions of the file at a path, 0 where there is none, and None for what is no file."""
+    try:
+        about = path.lstat()
+        if stat.S_ISLNK(about.st_mode):
+            return None if path.exists() and not path.is_file() and not path.is_dir() else 0
+    except FileNotFoundError:
+        return 0
+    if stat.S_ISREG(about.st_mode):
+        return stat.S_IMODE(about.st_mode) & 0o777
+    return 0 if stat.S_ISDIR(about.st_mode) else None
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(f"cannot write {path}: {error.strerror or error}") from error
