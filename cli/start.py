@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import sys
 
+from catalog.interrupts import wait_for_imports
+
 _INTERRUPTED = 130
 
 
 def run(arguments: list[str] | None = None) -> None:
     """Import the commands, and run the one that was typed, or that the arguments say."""
     try:
+        if arguments is None:  # the process is ours
+            wait_for_imports()
         from .main import run as run_commands
 
         run_commands(arguments)

@@ -1,0 +1,51 @@
+"""Ctrl-C while a library is being imported.
+
+Python raises KeyboardInterrupt wherever it is, also in the Python parts of a library that is written in C and is
+setting itself up. Such a library then gives up half way, in words of its own or by a crash. So a Ctrl-C waits until the
+library is set up.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.machinery import ExtensionFileLoader
+from types import ModuleType
+from typing import Any
+
+
+def wait_for_imports() -> None:
+    """Let Ctrl-C wait for libraries written in C, for the rest of this process."""
+    load = ExtensionFileLoader.exec_module
+
+    def load_whole(loader: ExtensionFileLoader, module: ModuleType) -> None:
+        with _later():
+            load(loader, module)
+
+    make: Callable[..., Any] = ExtensionFileLoader.create_module
+
+    def make_whole(loader: ExtensionFileLoader, spec: Any) -> Any:
+        with _later():
+            return make(loader, spec)
+
+    ExtensionFileLoader.exec_module = load_whole  # type: ignore[method-assign]
+    ExtensionFileLoader.create_module = make_whole  # type: ignore[method-assign, assignment]
+
+
+@contextmanager
+def _later() -> Iterator[None]:
+    """Hold a Ctrl-C back until the end of the block."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
+        yield  # another block holds it back, or somebody else hears it
+        return
+    heard: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if heard:
+        raise KeyboardInterrupt
