@@ -30,7 +30,7 @@ def wait_for_imports() -> None:
         with _later():
             return make(loader, spec)
 
-    ExtensionFileLoader.exec_module = load_whole  # type: ignore[method-assign]
+    ExtensionFileLoader.exec_module = load_whole  # type: ignore[method-assign, assignment]
     ExtensionFileLoader.create_module = make_whole  # type: ignore[method-assign, assignment]
 
 
