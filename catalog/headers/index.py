@@ -151,7 +151,8 @@ class _Run:
 
     def _compare(self, walked: Walked) -> Compared:
         with self._database.read() as connection:
-            compared = compare(connection, walked, everything=self._verify)
+            comparison = compare(connection, walked, everything=self._verify)
+        compared = comparison.settled()  # reads files, for which the catalog need not stay open
         associations = sum(map(is_association, compared.to_read))
         self._tell(FoldersWalked(compared.files, len(compared.to_read) - associations, associations))
         return compared
@@ -176,9 +177,10 @@ class _Run:
         with self._database.read() as connection:
             others = look_at_others(connection, walked.roots, everything=self._verify)
         if others.paths or others.moved:
+            files = others.files()
             with self._database.write() as connection:
                 write_moves(connection, others.moved, [], _now())
-                write_others(connection, others.paths, others.files(), _now())
+                write_others(connection, others.paths, files, _now())
         for move in others.moved:
             self._tell(FileMoved(move.path, move.now))
 

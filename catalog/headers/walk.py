@@ -215,7 +215,7 @@ def _is_text(path: str, found: Walked) -> bool:
     return True
 
 
-def compare(connection: duckdb.DuckDBPyConnection, walked: Walked, everything: bool = False) -> Compared:
+def compare(connection: duckdb.DuckDBPyConnection, walked: Walked, everything: bool = False) -> Comparison:
     """Compare a walk with the catalog.
 
     Parameters
@@ -237,23 +237,66 @@ def compare(connection: duckdb.DuckDBPyConnection, walked: Walked, everything: b
         WHERE l.path IS NULL OR NOT (l.indexed AND (w.size, w.mtime_ns, w.inode) = (l.size, l.mtime_ns, l.inode))
     """)
     gone = _gone(connection, walked)
-    elsewhere = _left_elsewhere(connection)
-    moved = _moved(connection, gone | elsewhere) if gone or elsewhere else []
-    known = {str(path) for (path,) in connection.execute(_INDEXED_ALREADY, [[m.file_id for m in moved]]).fetchall()}
-    moved_to = {move.now for move in moved if move.path in known}
-    paths = connection.execute("SELECT path, digest FROM to_read").fetchall()
-    to_digest = frozenset(str(path) for path, digest in paths if digest)
-    to_read = walked.path if everything else [str(path) for path, _ in paths if path not in moved_to]
+    candidates = gone | _left_elsewhere(connection)
+    found, suspects = _moved(connection, candidates) if candidates else ({}, [])
+    known = connection.execute(_INDEXED_ALREADY, [list(candidates)]).fetchall()
+    to_read = connection.execute("SELECT path, digest FROM to_read").fetchall()
     connection.unregister("walked")
-    files = len(walked.path) - sum(map(is_association, walked.path))
-    moved_from = {move.file_id for move in moved}
-    left = [file_id for file_id in gone if file_id not in moved_from]
-    read = len(to_read) - sum(map(is_association, to_read))
-    removed = sum(gone[file_id].lower().endswith(FITS_ENDINGS) for file_id in left)
-    return Compared(sorted(to_read), moved, left, files, files - read, removed, to_digest)
+    return Comparison(
+        walked, everything, gone, candidates, found, suspects, frozenset(str(path) for (path,) in known), to_read
+    )
 
 
 _INDEXED_ALREADY = "SELECT path FROM local_files WHERE indexed AND file_id IN (SELECT unnest(?::BIGINT[]))"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the catalog says of a walk; the bytes of files that may have moved are still to be read.
+
+    Attributes
+    ----------
+    walked : Walked
+        What is on disk.
+    everything : bool
+        Read unchanged files as well.
+    gone : dict
+        Path by ``file_id``, of local files under the roots that are no longer there.
+    candidates : dict
+        The same, of all local files that may be what is new.
+    found : dict
+        New path by ``file_id``, of those that have kept their inode.
+    suspects : list of tuple
+        ``file_id``, MD5 and new path, of those that may have the same bytes.
+    indexed : frozenset of str
+        Former paths of candidates whose headers are in the catalog.
+    to_read : list of tuple
+        Path of new and changed files, and whether their MD5 tells something.
+    """
+
+    walked: Walked
+    everything: bool
+    gone: dict[int, str]
+    candidates: dict[int, str]
+    found: dict[int, str]
+    suspects: list[tuple[int, str, str]]
+    indexed: frozenset[str]
+    to_read: list[tuple[str, bool]]
+
+    def settled(self) -> Compared:
+        """Read the files that may have moved, and say what is to be done with all of them."""
+        found = dict(self.found)
+        _match_digests(self.suspects, found)
+        moved = [Moved(file_id, self.candidates[file_id], path) for file_id, path in found.items()]
+        moved_to = {move.now for move in moved if move.path in self.indexed}
+        to_read = self.walked.path if self.everything else [p for p, _ in self.to_read if p not in moved_to]
+        files = len(self.walked.path) - sum(map(is_association, self.walked.path))
+        moved_from = {move.file_id for move in moved}
+        left = [file_id for file_id in self.gone if file_id not in moved_from]
+        read = len(to_read) - sum(map(is_association, to_read))
+        removed = sum(self.gone[file_id].lower().endswith(FITS_ENDINGS) for file_id in left)
+        to_digest = frozenset(path for path, digest in self.to_read if digest)
+        return Compared(sorted(to_read), moved, left, files, files - read, removed, to_digest)
 
 
 def _gone(connection: duckdb.DuckDBPyConnection, walked: Walked) -> dict[int, str]:
@@ -282,8 +325,10 @@ def _left_elsewhere(connection: duckdb.DuckDBPyConnection) -> dict[int, str]:
     return {int(file_id): str(path) for file_id, path in rows if not os.path.lexists(path)}
 
 
-def _moved(connection: duckdb.DuckDBPyConnection, gone: dict[int, str]) -> list[Moved]:
-    """New paths whose bytes are those of a file that is gone: the same inode, or the same MD5."""
+def _moved(
+    connection: duckdb.DuckDBPyConnection, gone: dict[int, str]
+) -> tuple[dict[int, str], list[tuple[int, str, str]]]:
+    """New paths with the inode of a file that is gone, and those that may have its bytes, which MD5s will tell."""
     connection.register("gone", pa.table({"file_id": pa.array(list(gone), pa.int64())}))
     by_inode = connection.execute("""
         SELECT min(l.file_id), t.path FROM to_read t
@@ -296,9 +341,7 @@ def _moved(connection: duckdb.DuckDBPyConnection, gone: dict[int, str]) -> list[
         WHERE t.new AND l.checksum IS NOT NULL ORDER BY t.path, l.file_id
     """).fetchall()
     connection.unregister("gone")
-    found = {int(file_id): str(path) for file_id, path in by_inode}
-    _match_digests(suspects, found)
-    return [Moved(file_id, gone[file_id], path) for file_id, path in found.items()]
+    return {int(file_id): str(path) for file_id, path in by_inode}, suspects
 
 
 def _match_digests(suspects: Sequence[tuple[int, str, str]], found: dict[int, str]) -> None:
