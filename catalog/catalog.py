@@ -99,7 +99,13 @@ class Catalog(Questions):
         return f"<Catalog {self.path}, a copy of {self.server}>"
 
     def harvest(
-        self, search: Search | str, *, full: bool = False, on_progress: Callable[[Progress], None] | None = None
+        self,
+        search: Search | str,
+        *,
+        full: bool = False,
+        server_moved: bool = False,
+        allow_empty: bool = False,
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> Harvest:
         """Bring the catalog to what the archive has for a search: its files, their observations and products.
 
@@ -108,7 +114,11 @@ class Catalog(Questions):
         search : Search or str
             One that is saved under its name by this; or the name of a saved one.
         full : bool
-            Read every row anew; the first harvest always does.
+            Read every row and product list anew; the first harvest always does.
+        server_moved : bool
+            The archive is the one that the search was harvested from before, at another address.
+        allow_empty : bool
+            Believe that a search which matched something matches nothing any more.
         on_progress : callable, optional
             Called with `catalog.harvest.Progress`.
 
@@ -118,6 +128,10 @@ class Catalog(Questions):
             For a name under which none is saved.
         BadValue
             If the name means another search already.
+        OtherArchive
+            If the search was harvested from another archive before, unless ``server_moved``; nothing was asked.
+        Emptied
+            If it matched something and matches nothing now, unless ``allow_empty``; the catalog is as it was.
         ArchiveError
             If the archive does not answer; the catalog is as it was.
         CatalogError
@@ -136,7 +150,15 @@ class Catalog(Questions):
             with self._database.read() as connection:
                 search = saved_search(connection, search).search
         with MastArchive(self.server) as archive:
-            return harvest(self._database, archive, search, full=full, on_progress=on_progress)
+            return harvest(
+                self._database,
+                archive,
+                search,
+                full=full,
+                server_moved=server_moved,
+                allow_empty=allow_empty,
+                on_progress=on_progress,
+            )
 
     def sync(
         self,

@@ -6,7 +6,8 @@
     ├── UsageError               exit 2: the question is wrong
     │   ├── UnknownKeyword
     │   ├── BadValue
-    │   └── NoSuchSearch
+    │   ├── NoSuchSearch
+    │   └── OtherArchive         a search of one archive, asked of another
     ├── ArchiveError             exit 1: the archive did not give an answer
     │   ├── Unreachable          no connection, or no answer in time
     │   ├── Untrusted            TLS failed: a certificate, or no TLS at all
@@ -16,6 +17,7 @@
     │   ├── Overloaded           HTTP 429 and 5xx; may say when to come back
     │   ├── Garbled              an answer that is not in the protocol
     │   ├── Incomplete           answers that do not add up to the archive's own count
+    │   ├── Emptied              a search that matched something matches nothing
     │   └── OutOfTime            the limit that the user set for the whole run
     ├── CatalogError             exit 1: the catalog file
     │   ├── NotACatalog
@@ -52,6 +54,10 @@ class BadValue(UsageError):
 
 class NoSuchSearch(UsageError):
     """A search of that name was never saved."""
+
+
+class OtherArchive(UsageError):
+    """A saved search was harvested from another archive; nothing was asked."""
 
 
 class ArchiveError(MastlakeError):
@@ -100,6 +106,10 @@ class Garbled(ArchiveError):
 
 class Incomplete(ArchiveError):
     """The answers do not add up to the archive's own count."""
+
+
+class Emptied(ArchiveError):
+    """A search that matched something matches nothing now; nothing was changed until a person says that it is so."""
 
 
 class OutOfTime(ArchiveError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,7 +55,17 @@ def harvest(
             help="With --observations: degrees or sexagesimal; a radius like 30s or 2m is of arc.",
         ),
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Read every row anew, not only what changed.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Read every row and every product list anew, not only what changed.")
+    ] = False,
+    server_moved: Annotated[
+        bool,
+        typer.Option("--server-moved", help="This server is the archive that was harvested before, at a new address."),
+    ] = False,
+    allow_empty: Annotated[
+        bool,
+        typer.Option("--allow-empty", help="Believe that a search which matched something matches nothing any more."),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Show the request as MAST sees it and how many rows it has; change nothing."),
@@ -79,8 +90,10 @@ def harvest(
     The first time, name the search and its criteria; from then on its name is enough.
     """
     chosen = settings(context)
-    until = time.monotonic() + _seconds(time_limit)
+    how = How(full, server_moved, allow_empty, time.monotonic() + _seconds(time_limit))
     searches = _searches(chosen, names or [], _defined(names or [], instrument, observations, criteria or [], cone))
+    if not server_moved:
+        _refuse_other_archives(chosen, searches)
     if dry_run:
         _show_requests(chosen, searches, json)
         return
@@ -88,13 +101,13 @@ def harvest(
     outcomes, failures = [], []
     for search in searches:
         try:
-            outcome = _harvest_one(chosen, search, full, json, until)
+            outcome = _harvest_one(chosen, search, how, json)
         except _stoppers() as error:
             failures.append(f"{search.name}: {error}")
             say(f"mastlake: {failures[-1]}")
         else:
             outcomes.append(outcome)
-            failures += [f"products of {one['obs_id']}: {one['reason']}" for one in outcome["failures"]]
+            failures += [f"{one['name']}: {one['reason']}" for one in outcome["failures"]]
     if report is not None:
         _write_report(chosen, report, before, failures)
     if json:
@@ -128,6 +141,23 @@ def _write_report(chosen: Settings, path: Path, before: int, failures: list[str]
     write_report(path, page(found, f"What changed in {chosen.catalog.name}", failures))
     if chosen.verbosity >= 0:
         say(f"the report is {path}")
+
+
+@dataclass(frozen=True)
+class How:
+    """How searches are to be harvested: what the options say, and until when, by `time.monotonic`."""
+
+    full: bool
+    server_moved: bool
+    allow_empty: bool
+    until: float
+
+
+def _refuse_other_archives(chosen: Settings, searches: list[Search]) -> None:
+    """Refuse before the first request, not when the turn of a search comes."""
+    from catalog.harvest.origin import refuse_other_archives
+
+    refuse_other_archives(chosen.database, [search.name for search in searches], chosen.server)
 
 
 def _stoppers() -> type[Exception]:
@@ -195,22 +225,23 @@ def _searches(chosen: Settings, names: list[str], defined: Search | None) -> lis
 def _show_requests(chosen: Settings, searches: list[Search], json: bool) -> None:
     from catalog.archive.client import MastArchive
     from catalog.archive.partition import Whole
+    from catalog.harvest.origin import without_credentials
 
     with MastArchive(chosen.server) as archive:
         queries = [archive.query(search) for search in searches]
         counts = [Whole(archive).count(query) for query in queries]
-    shown = []
+    shown, server = [], without_credentials(chosen.server)
     for search, query, rows in zip(searches, queries, counts, strict=True):
         request = {"service": query.service, "params": query.params(), "format": "json"}
-        shown.append({"search": search.name, "server": str(chosen.server), "request": request, "rows": rows})
+        shown.append({"search": search.name, "server": server, "request": request, "rows": rows})
         if not json:
-            say(f"{search.name}: {plural(rows, 'row')} at {chosen.server} for this request:")
+            say(f"{search.name}: {plural(rows, 'row')} at {server} for this request:")
             put_json(request)
     if json:
         put_json(shown[0] if len(shown) == 1 else shown)
 
 
-def _harvest_one(chosen: Settings, search: Search, full: bool, json: bool, until: float) -> dict[str, Any]:
+def _harvest_one(chosen: Settings, search: Search, how: How, json: bool) -> dict[str, Any]:
     from catalog.archive.client import MastArchive, Waiting
     from catalog.archive.retry import Patience
     from catalog.harvest import harvest as run_harvest
@@ -218,16 +249,38 @@ def _harvest_one(chosen: Settings, search: Search, full: bool, json: bool, until
     from .progress import harvest_progress
 
     start = time.perf_counter()
-    with harvest_progress(chosen.verbosity < 0) as show, MastArchive(chosen.server, Waiting(until=until)) as archive:
-        patience = Patience(until=until)
-        result = run_harvest(chosen.database, archive, search, full=full, patience=patience, on_progress=show)
+    waiting, patience = Waiting(until=how.until), Patience(until=how.until)
+    with harvest_progress(chosen.verbosity < 0) as show, MastArchive(chosen.server, waiting) as archive:
+        result = run_harvest(
+            chosen.database,
+            archive,
+            search,
+            full=how.full,
+            server_moved=how.server_moved,
+            allow_empty=how.allow_empty,
+            patience=patience,
+            on_progress=show,
+        )
     seconds = round(time.perf_counter() - start, 3)
-    for obs_id, reason in result.failures.items():
-        say(f"mastlake: products of {obs_id}: {reason}")
+    for failure in result.unanswered:
+        say(f"mastlake: {search.name}: {failure.name}: {failure.reason}; it is asked again by the next harvest")
+    for aside in result.set_aside:
+        say(f"mastlake: {search.name}: {plural(aside.rows, 'row')} set aside: {aside.what} {aside.reason}")
     if not json and chosen.verbosity >= 0:
         _tell(result, seconds)
     report = {name: getattr(result.run, name) for name in _REPORTED}
-    return {**report, "seconds": seconds, "failures": [{"obs_id": k, "reason": v} for k, v in result.failures.items()]}
+    return {**report, "seconds": seconds, "failures": _failures(result), "set_aside": _set_aside(result)}
+
+
+def _failures(result: Harvest) -> list[dict[str, str]]:
+    return [
+        {"program" if one.what == "program" else "obs_id": one.key, "name": one.name, "reason": one.reason}
+        for one in result.unanswered
+    ]
+
+
+def _set_aside(result: Harvest) -> list[dict[str, Any]]:
+    return [{"what": one.what, "reason": one.reason, "rows": one.rows} for one in result.set_aside]
 
 
 def _tell(result: Harvest, seconds: float) -> None:

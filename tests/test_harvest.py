@@ -14,7 +14,7 @@ import pytest
 
 from catalog.archive.answer import Answer
 from catalog.archive.client import MastArchive
-from catalog.errors import ArchiveError, BadValue, QueryTimeout, Unreachable
+from catalog.errors import ArchiveError, BadValue, Emptied, QueryTimeout, Unreachable
 from catalog.harvest import Progress, harvest
 from catalog.harvest.products import Pace
 from catalog.search import Search
@@ -98,7 +98,7 @@ def test_products_stand_once_and_all_files_are_linked(
     assert run.linked == run.files > 0
 
 
-def test_a_harvest_that_finds_nothing_new_asks_three_times(
+def test_a_harvest_that_finds_nothing_new_asks_six_times(
     database: Database, sky: Simulator, connect: Connect, soss: Search
 ) -> None:
     harvest(database, connect(sky.url), soss, patience=QUICK)
@@ -106,7 +106,8 @@ def test_a_harvest_that_finds_nothing_new_asks_three_times(
     again = harvest(database, connect(sky.url), soss, patience=QUICK).run
     assert (again.new, again.changed, again.withdrawn, again.returned) == (0, 0, 0, 0)
     assert again.unchanged == again.files
-    assert again.requests <= 3
+    # A count and a list of the files, the observations, two lists of ingests, and some products in turn.
+    assert again.requests <= 6
     assert state(database) == before
 
 
@@ -143,10 +144,19 @@ def test_a_search_that_matches_nothing_any_more_lets_go_of_all_it_had(
     search, names = Search.parse("n", "niriss", []), own_sky.filenames("niriss")
     harvest(database, connect(own_sky.url), search, patience=QUICK)
     own_sky.withdraw(names)
-    run = harvest(database, connect(own_sky.url), search, patience=QUICK).run
+    before = state(database)
+    for full in (False, True):
+        with pytest.raises(Emptied, match="--allow-empty"):
+            harvest(database, connect(own_sky.url), search, full=full, patience=QUICK)
+        assert state(database) == before
+    run = harvest(database, connect(own_sky.url), search, allow_empty=True, patience=QUICK).run
     assert (run.files, run.withdrawn, run.products) == (0, len(names), 0)
     with database.read() as connection:
         assert connection.execute("SELECT count(*) FROM files").fetchone() == (0,)
+    for full in (False, True):  # it matched nothing before, so nothing is lost
+        assert harvest(database, connect(own_sky.url), search, full=full, patience=QUICK).run.withdrawn == 0
+    own_sky.restore(names)
+    assert harvest(database, connect(own_sky.url), search, patience=QUICK).run.returned == len(names)
 
 
 def test_a_file_that_leaves_and_comes_back_is_withdrawn_then_returned(
@@ -265,7 +275,7 @@ def test_an_archive_that_goes_away_leaves_the_catalog_as_it_was(
         harvest(database, connect(own_sky.url), soss, patience=QUICK)
     assert state(database) == before
     with pytest.raises(Unreachable):
-        harvest(database, connect("http://127.0.0.1:9"), soss, patience=QUICK)
+        harvest(database, connect("http://127.0.0.1:9"), soss, server_moved=True, patience=QUICK)
     assert state(database) == before
 
 

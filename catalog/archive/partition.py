@@ -129,7 +129,7 @@ class Whole:
             If answers and counts do not agree, however often they are asked.
         """
         size = limit or (FULL_ROWS if "*" in columns else LIGHT_ROWS)
-        total = self.count(query)
+        total = self.count(query) or self._proven_count(query, columns, size)
         done = 0
         parts = self._split(query, total, size, self.cuts)
         for table in self._ahead(parts, lambda part: self._prove(part, columns, size)):
@@ -137,6 +137,12 @@ class Whole:
             if on_part:
                 on_part(done, max(total, done))
             yield table
+
+    def _proven_count(self, query: Query, columns: Sequence[str], size: int) -> int:
+        """Return how many rows a query has that seems to have none, by a page of its rows and another count."""
+        answer = self.patience.ask(lambda: self.archive.rows(query, columns, size))
+        shown = int(answer.rows.num_rows) + answer.rows_aside
+        return max(self.count(query), answer.total, shown)
 
     def _ahead(self, parts: Iterator[Part], ask: Callable[[Part], pa.Table]) -> Iterator[pa.Table]:
         """Ask for a few parts ahead of whoever takes the answers, in order."""

@@ -9,17 +9,21 @@ from functools import partial
 from catalog.archive.client import MastArchive
 from catalog.archive.partition import Whole
 from catalog.archive.retry import Patience
+from catalog.errors import Emptied
 from catalog.harvest.commit import commit
 from catalog.harvest.links import Walk
+from catalog.harvest.origin import identity, refuse_other_archives, without_credentials
 from catalog.harvest.outcome import Harvested
-from catalog.harvest.reconcile import read_files
+from catalog.harvest.reconcile import FileReader
+from catalog.harvest.shortfall import Failure, SetAside, Shortfall
+from catalog.harvest.stale import OBSERVATIONS_IN
 from catalog.readable import plural
 from catalog.search import Search
 from catalog.store.database import Database
 from catalog.store.records import Run, SavedSearch, save_search, saved_search, utc_now
 from catalog.store.spool import Spool
 
-__all__ = ["Harvest", "Progress", "harvest"]
+__all__ = ["Failure", "Harvest", "Progress", "SetAside", "harvest", "identity", "refuse_other_archives"]
 
 _KINDS = ("new", "changed", "withdrawn", "returned", "unchanged")
 
@@ -52,15 +56,23 @@ class Harvest:
     ----------
     run : Run
         As the catalog recorded it.
-    failures : dict
-        Observations whose products could not be had, and why; they are asked again in the next run.
+    unanswered : tuple of Failure
+        Questions that the archive did not answer; they are asked again in the next run.
+    set_aside : tuple of SetAside
+        Rows of the archive that cannot be kept, counted by what is wrong with them.
     of_observations : bool
         Whether the search was for observations, which the run then counts in place of files.
     """
 
     run: Run
-    failures: dict[str, str]
+    unanswered: tuple[Failure, ...] = ()
+    set_aside: tuple[SetAside, ...] = ()
     of_observations: bool = False
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Observations and programs about which the archive did not answer, and why."""
+        return {failure.key: failure.reason for failure in self.unanswered}
 
     def summary(self) -> tuple[str, str]:
         """Say what the search matches and what became of it, and what that leads to."""
@@ -73,7 +85,7 @@ class Harvest:
         return f"{plural(run.files, 'file')}{moved}", f"{observations}, {products}; {run.linked:,} files linked"
 
     def __repr__(self) -> str:
-        run, failed = self.run, f"; {len(self.failures):,} failed" if self.failures else ""
+        run, failed = self.run, f"; {len(self.unanswered):,} failed" if self.unanswered else ""
         matched, led_to = self.summary()
         return f"<Run {run.run} of {run.search}: {matched}; {led_to}; {plural(run.requests, 'request')}{failed}>"
 
@@ -84,6 +96,8 @@ def harvest(
     search: Search,
     *,
     full: bool = False,
+    server_moved: bool = False,
+    allow_empty: bool = False,
     patience: Patience | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Harvest:
@@ -99,6 +113,10 @@ def harvest(
         Saved under its name, if it is not yet.
     full : bool
         Read every row and every product list anew; the first harvest always does.
+    server_moved : bool
+        The archive is the one that the search was harvested from before, at another address.
+    allow_empty : bool
+        Believe that a search which matched something matches nothing any more.
     patience : Patience, optional
         How long to go on asking after a fault.
     on_progress : callable, optional
@@ -106,6 +124,10 @@ def harvest(
 
     Raises
     ------
+    OtherArchive
+        If the search was harvested from another archive before, unless ``server_moved``; nothing was asked.
+    Emptied
+        If the search matched something and matches nothing now, unless ``allow_empty``; the catalog is as it was.
     ArchiveError
         If the archive does not answer; the catalog is as it was.
     CatalogError
@@ -113,7 +135,9 @@ def harvest(
     """
     tell = on_progress or (lambda progress: None)
     patience = patience or Patience()
-    started, asked_before = utc_now(), archive.requests
+    started, asked_before, shortfall = utc_now(), archive.requests, Shortfall()
+    if not server_moved:
+        refuse_other_archives(database, [search.name], archive.server)
     with database.harvesting():
         saved = _saved(database, search)
         full = full or not saved.has_run
@@ -122,24 +146,47 @@ def harvest(
             def on_done(stage: str, done: int, total: int) -> None:
                 tell(Progress(search.name, stage, done, total))
 
-            walk = Walk(database, archive, patience, spool, search, full, on_done)
-            if search.instrument is None:
-                walk.from_observations()
-            else:
-                read_files(database, Whole(archive, patience), saved, full, spool, partial(on_done, "files"))
-                walk.from_files()
+            walk = Walk(database, archive, patience, spool, search, full, shortfall, on_done)
+            matched = _read(walk, saved)
+            if not matched and not allow_empty:
+                _refuse_to_empty(database, search)
             harvested = Harvested(
                 search=search,
                 full=full,
-                server=archive.server,
+                server=without_credentials(archive.server),
                 started_at=started,
                 cursor_mjd=saved.cursor_mjd,
                 requests=archive.requests - asked_before,
-                failures=walk.failures,
+                failures=shortfall.failures,
+                aside=shortfall.aside,
             )
             with database.write() as connection:
                 run = commit(connection, spool, harvested)
-    return Harvest(run, walk.failures, search.instrument is None)
+    return Harvest(run, shortfall.failures, shortfall.aside, search.instrument is None)
+
+
+def _read(walk: Walk, saved: SavedSearch) -> int:
+    """Spool everything that the search leads to; return how many files or observations it matches itself."""
+    if walk.search.instrument is None:
+        walk.from_observations(walk.matches())
+        return walk.spool.rows(OBSERVATIONS_IN)
+    whole = Whole(walk.archive, walk.patience, on_aside=walk.shortfall.note)
+    matched = FileReader(walk.database, whole, walk.spool, partial(walk.on_done, "files")).read(saved, walk.full)
+    walk.from_files()
+    return matched
+
+
+def _refuse_to_empty(database: Database, search: Search) -> None:
+    """Keep what a search had matched, if it matches nothing now."""
+    kind, view = ("observation", "search_observations") if search.instrument is None else ("file", "search_files")
+    with database.read() as connection:
+        row = connection.execute(f"SELECT count(*) FROM {view} WHERE search = ?", [search.name]).fetchone()
+    before = int(row[0]) if row else 0
+    if before:
+        raise Emptied(
+            f"search {search.name!r} matched {plural(before, kind)} before and matches nothing now; everything was "
+            f"kept. If that is right: mastlake harvest {search.name} --allow-empty"
+        )
 
 
 def _saved(database: Database, search: Search) -> SavedSearch:

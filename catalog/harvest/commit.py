@@ -5,10 +5,11 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from catalog.harvest.links import OBSERVATIONS_IN
+from catalog.harvest.ingests import keep_marks, offer_ingests
 from catalog.harvest.outcome import Harvested, note_changes, summary
 from catalog.harvest.products import PRODUCTS_IN, READ_IN
-from catalog.harvest.reconcile import FILES_IN, MOVED_IN, TOUCHED_IN
+from catalog.harvest.reconcile import FILES_IN, MOVED_IN
+from catalog.harvest.stale import OBSERVATIONS_IN
 from catalog.store.database import columns_of, literal
 from catalog.store.differences import Pair, compared_columns, keep_differences
 from catalog.store.footprints import number_files
@@ -50,9 +51,9 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
     run = next_run(connection)
     compared_before = compared_columns(connection)
     offered = {
-        name: spool.offer(connection, name)
-        for name in (FILES_IN, MOVED_IN, TOUCHED_IN, OBSERVATIONS_IN, PRODUCTS_IN, READ_IN)
+        name: spool.offer(connection, name) for name in (FILES_IN, MOVED_IN, OBSERVATIONS_IN, PRODUCTS_IN, READ_IN)
     }
+    offer_ingests(connection, spool)
     grown = [
         _merge_files(connection, spool, offered, harvested, run),
         _merge_observations(connection, spool, offered, harvested, run),
@@ -61,6 +62,9 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
     if any(grown):
         make_views(connection)
     _close_unreached(connection, run)
+    keep_marks(connection, run)
+    _note_readings(connection, offered, run)
+    _note_set_aside(connection, harvested, run)
     _note_pending(connection, offered, harvested, run)
     note_changes(connection, search, run)
     _link_files(connection, run)
@@ -104,19 +108,19 @@ def _merge_observations(
     connection: duckdb.DuckDBPyConnection, spool: Spool, offered: dict[str, bool], harvested: Harvested, run: int
 ) -> bool:
     name = literal(harvested.search.name)
-    scope, everything = f"search = {name}", harvested.full or harvested.search.instrument is None
     if offered[OBSERVATIONS_IN]:
         grown = merge_versions(connection, OBSERVATIONS, spool.staged(OBSERVATIONS_IN), run, {})
         now = f"SELECT {name}, obs_id FROM {OBSERVATIONS_IN}"
     else:
         grown = _nothing_merged(connection, OBSERVATIONS)
         now = "SELECT NULL, NULL WHERE false"
-    if not everything:
-        touched = "SELECT touched FROM touched_in" if offered[TOUCHED_IN] else "SELECT NULL WHERE false"
-        scope += f" AND apt_observation(obs_id) IN ({touched})"
-        held = f"SELECT search, obs_id FROM search_observation_membership WHERE until_run IS NULL AND search = {name}"
-        now = f"""SELECT search, obs_id FROM ({now}) AS n(search, obs_id)
-                  WHERE apt_observation(obs_id) IN ({touched}) OR (search, obs_id) NOT IN ({held})"""
+    unanswered = pa.table({"key": pa.array([failure.key for failure in harvested.failures], pa.string())})
+    connection.register("unanswered", unanswered)
+    held = f"SELECT obs_id FROM {OBSERVATIONS_IN}" if offered[OBSERVATIONS_IN] else "SELECT NULL WHERE false"
+    doubted = (
+        "obs_id IN (SELECT key FROM unanswered) OR coalesce(program_of(obs_id), '') IN (SELECT key FROM unanswered)"
+    )
+    scope = f"search = {name} AND (obs_id IN ({held}) OR NOT ({doubted}))"
     merge_links(connection, SEARCH_OBSERVATIONS, now, scope, run)
     return grown
 
@@ -135,32 +139,36 @@ def _merge_products(connection: duckdb.DuckDBPyConnection, spool: Spool, offered
 
 
 def _choose_products(connection: duckdb.DuckDBPyConnection) -> None:
-    """Take one row a product: several observations list it, and it can belong to several.
+    """Take one row a product: several observations list it, it can belong to several, and their rows differ.
 
-    The row of the first owner (lowest ``obs_id``) counts, so that the choice does not depend on which observations
-    were asked in this run: a row of a lower owner is kept as long as an observation that was not asked lists it.
+    The row of the first owner (lowest ``obs_id``) counts: as the owner itself lists it, else as the first observation
+    (lowest ``obs_id``) does. So the choice does not depend on which observations were asked in this run: where one
+    that was not asked comes first, its row is kept for as long as it lists the product.
     """
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE chosen_product AS
-            SELECT data_uri, min(obs_id) AS obs_id FROM {PRODUCTS_IN} GROUP BY data_uri"""
+            SELECT data_uri, min({_rank("obs_id", "parent")}) AS first FROM {PRODUCTS_IN} GROUP BY data_uri"""
     )
     if "obs_id" in columns_of(connection, "product_version"):
         connection.execute(
-            """CREATE OR REPLACE TEMP TABLE lower_owner AS
-                SELECT c.data_uri FROM product_version v JOIN chosen_product c ON c.data_uri = v.data_uri
-                WHERE v.until_run IS NULL AND v.obs_id < c.obs_id"""
-        )
-        connection.execute(
-            """DELETE FROM chosen_product WHERE data_uri IN (
-                SELECT data_uri FROM observation_product_link
-                WHERE until_run IS NULL AND data_uri IN (SELECT data_uri FROM lower_owner)
-                  AND obs_id NOT IN (SELECT obs_id FROM read_in WHERE obs_id IS NOT NULL))"""
+            f"""DELETE FROM chosen_product WHERE data_uri IN (
+                SELECT c.data_uri FROM chosen_product c
+                JOIN product_version v ON v.data_uri = c.data_uri AND v.until_run IS NULL
+                JOIN observation_product_link l ON l.data_uri = c.data_uri AND l.until_run IS NULL
+                ANTI JOIN (SELECT obs_id FROM read_in) r ON r.obs_id = l.obs_id
+                WHERE {_rank("v.obs_id", "l.obs_id")} < c.first)"""
         )
     connection.execute(
         f"""CREATE OR REPLACE TEMP VIEW product_rows AS
-            SELECT p.* EXCLUDE (parent, parent_obsid) FROM {PRODUCTS_IN} p
-            SEMI JOIN chosen_product c ON c.data_uri = p.data_uri AND c.obs_id IS NOT DISTINCT FROM p.obs_id"""
+            SELECT p.* EXCLUDE (parent, parent_obsid) FROM {PRODUCTS_IN} p SEMI JOIN chosen_product c
+                ON c.data_uri = p.data_uri AND c.first = {_rank("p.obs_id", "p.parent")}"""
     )
+
+
+def _rank(owner: str, parent: str) -> str:
+    """Return SQL that ranks the rows of a product: by owner, as listed by the owner, as listed by others."""
+    owner = f"coalesce({owner}::VARCHAR, '')"
+    return f"struct_pack(owner := {owner}, by_another := {owner} <> {parent}, parent := {parent})"
 
 
 def _close_unreached(connection: duckdb.DuckDBPyConnection, run: int) -> None:
@@ -210,11 +218,35 @@ def _note_pending(
     connection.execute(
         "DELETE FROM pending WHERE what = 'products' AND key NOT IN (SELECT obs_id FROM search_observations)"
     )
-    for obs_id, reason in harvested.failures.items():
-        connection.execute("DELETE FROM pending WHERE what = 'products' AND key = ?", [obs_id])
+    connection.execute("DELETE FROM pending WHERE what <> 'products' AND search = ?", [harvested.search.name])
+    for failure in harvested.failures:
+        connection.execute("DELETE FROM pending WHERE what = ? AND key = ?", [failure.what, failure.key])
+        values = [failure.what, failure.key, harvested.search.name, run, failure.reason]
+        connection.execute("INSERT INTO pending VALUES (?, ?, ?, ?, ?)", values)
+
+
+def _note_readings(connection: duckdb.DuckDBPyConnection, offered: dict[str, bool], run: int) -> None:
+    """Remember when each observation's products were read; forget it where another let go of a product they share."""
+    connection.execute("DELETE FROM product_reading WHERE obs_id NOT IN (SELECT obs_id FROM search_observations)")
+    if offered[READ_IN]:
+        connection.execute("DELETE FROM product_reading WHERE obs_id IN (SELECT obs_id FROM read_in)")
         connection.execute(
-            "INSERT INTO pending VALUES ('products', ?, ?, ?, ?)", [obs_id, harvested.search.name, run, reason]
+            """INSERT INTO product_reading (obs_id, run) SELECT DISTINCT obs_id, ? FROM read_in
+               WHERE obs_id IN (SELECT obs_id FROM search_observations)""",
+            [run],
         )
+    connection.execute(
+        """DELETE FROM product_reading WHERE run < $run AND obs_id IN (
+            SELECT l.obs_id FROM observation_product_link l WHERE l.until_run IS NULL AND l.data_uri IN (
+                SELECT data_uri FROM observation_product_link WHERE until_run = $run))""",
+        {"run": run},
+    )
+
+
+def _note_set_aside(connection: duckdb.DuckDBPyConnection, harvested: Harvested, run: int) -> None:
+    """Keep how many rows this run could not keep, and why."""
+    for aside in harvested.aside:
+        connection.execute("INSERT INTO set_aside VALUES (?, ?, ?, ?)", [run, aside.what, aside.reason, aside.rows])
 
 
 def _link_files(connection: duckdb.DuckDBPyConnection, run: int) -> None:

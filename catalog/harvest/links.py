@@ -3,39 +3,36 @@
 An advanced search names its observations itself. From files three ways lead to them, since no one of them finds
 all: the ids that file names give; and for files that no product row lists then, the observations of their program
 with the same number in it. An observation found in the second way counts only if its products list one of the files.
+An incremental walk finds the same observations: it asks for the ids of all files and for the observations that the
+search had, and reads again only those product lists that may have moved (`stale`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.archive.answer import Answer
 from catalog.archive.client import Archive
 from catalog.archive.partition import OBSERVATION_CUTS, Whole
 from catalog.archive.retry import Patience
-from catalog.errors import Incomplete
-from catalog.harvest.products import PRODUCTS_IN, ProductReader
-from catalog.harvest.reconcile import FILES_IN, PRESENT_IN, TOUCHED_IN, WALKED_IN
+from catalog.harvest.ingests import GUIDE_STARS, INGEST, Ingests, offer_ingests
+from catalog.harvest.observations import IDS_AT_ONCE, ObservationReader, among, identified
+from catalog.harvest.products import PRODUCTS_IN, READ_IN, ProductReader
+from catalog.harvest.reconcile import FILES_IN, PRESENT_IN
+from catalog.harvest.shortfall import Shortfall
+from catalog.harvest.stale import OBSERVATIONS_IN, OTHERS_IN, product_lists_to_read
 from catalog.search import Search
 from catalog.store.database import Database
-from catalog.store.history import differing_columns
 from catalog.store.layout import in_storage_order
 from catalog.store.spool import Spool
+from catalog.store.sql import columns_of
 from catalog.store.versions import OBSERVATIONS
-
-OBSERVATIONS_IN = "observations_in"
-
-IDS_AT_ONCE = 1000
-FILES_OF_IDS = 10 * IDS_AT_ONCE
-"""So many files hardly ever give fewer ids than one question can hold."""
-PROGRAMS_AT_ONCE = 20
 
 OnDone = Callable[[str, int, int], None]
 
@@ -57,7 +54,9 @@ class Walk:
     search : Search
         Where it starts.
     full : bool
-        Ask for everything, or only for what was touched.
+        Read all product lists, or only those that may have moved.
+    shortfall : Shortfall
+        Gets what the archive did not answer, and what cannot be kept.
     on_done : callable
         Called with what is asked, how many are done, and how many there are.
     """
@@ -68,162 +67,259 @@ class Walk:
     spool: Spool
     search: Search
     full: bool
+    shortfall: Shortfall
     on_done: OnDone
+    _found: set[str] = field(default_factory=set)  # obs_ids that the archive has
+    _vanished: set[str] = field(default_factory=set)  # that the search had, and the archive has no more
+    _members: list[str] = field(default_factory=list)  # that the search leads to, as the catalog knows it
 
     def __post_init__(self) -> None:
-        self.products = ProductReader(self.archive, self.patience, self.spool, partial(self.on_done, "products"))
-
-    @property
-    def failures(self) -> dict[str, str]:
-        """Observations (obs_id) whose products could not be had, and why."""
-        return self.products.failures
+        on_products = partial(self.on_done, "products")
+        self.products = ProductReader(self.archive, self.patience, self.spool, on_products, self.shortfall)
+        self.observations = ObservationReader(self.archive, self.patience, self.shortfall, self.on_done)
+        self.ingests = Ingests(self.archive, self.patience, self.spool)
 
     def from_files(self) -> None:
         """Spool the observations and products that the spooled files lead to."""
         with self._known() as connection:
-            ids = [row[0] for row in connection.execute(f"{_IDS} ORDER BY id").fetchall()]
-            if ids and not self.full and self.spool.rows(PRESENT_IN) <= FILES_OF_IDS:
-                wider = self._all_ids(connection)
-                ids = wider if len(wider) <= IDS_AT_ONCE else ids  # one question for all costs no more than for some
+            ids = [row[0] for row in connection.execute(_IDS).fetchall()]
+            programs = [row[0] for row in connection.execute(_PROGRAMS).fetchall()]
         if not ids:
             return
-        self._observations(ids)
-        self.products.read(self._worth_reading())
-        self._by_program()
+        self._trace_files(programs)
+        self._observations_of(ids, programs)
+        to_read = self._to_read()
+        self.products.read([obs_id for obs_id in self.products.known() if obs_id in to_read])
+        self._by_other_ways(to_read)
 
-    def from_observations(self) -> None:
-        """Spool the observations that an advanced search matches, and the products of those that differ."""
-        whole = Whole(self.archive, self.patience, "obsid", OBSERVATION_CUTS)
-        for rows in whole.rows(self.archive.query(self.search), on_part=partial(self.on_done, "observations")):
-            self._keep(rows)
-        self.products.read(self._worth_reading())
+    def from_observations(self, rows: Iterator[pa.Table]) -> None:
+        """Spool the observations that an advanced search matches, and the products of those that may have moved.
 
-    def _all_ids(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
-        """Return the ids that all file names give, and of the observations known by other ways.
-
-        Of touched observations the other ways are gone again, so these are left to that.
+        Parameters
+        ----------
+        rows : iterator of pyarrow.Table
+            All rows of the search; see `matches`.
         """
-        query = f"""
-            {_IDS.replace("walked", "present")} UNION
-            SELECT obs_id FROM search_observations
-            WHERE search = ? AND NOT EXISTS (FROM touched_in WHERE touched = apt_observation(obs_id))
-            ORDER BY id
-        """
-        return [row[0] for row in connection.execute(query, [self.search.name]).fetchall()]
+        self._load_members()
+        for part in rows:
+            self._keep(identified(part))
+        self._vanished = set(self._members) - self._found
+        self._trace_observations()
+        to_read = self._to_read()
+        self.products.read([obs_id for obs_id in self.products.known() if obs_id in to_read])
 
-    def _observations(self, ids: Sequence[str]) -> None:
-        for start in range(0, len(ids), IDS_AT_ONCE):
-            chunk = list(ids[start : start + IDS_AT_ONCE])
-            answer = self._whole(partial(self.archive.observations, obs_id=chunk, obs_collection="JWST"))
-            self._keep(answer.rows)
-            self.on_done("observations", min(start + IDS_AT_ONCE, len(ids)), len(ids))
+    def matches(self) -> Iterator[pa.Table]:
+        """Yield the observations that an advanced search matches."""
+        whole = Whole(self.archive, self.patience, "obsid", OBSERVATION_CUTS, on_aside=self.shortfall.note)
+        return whole.rows(self.archive.query(self.search), on_part=partial(self.on_done, "observations"))
 
-    def _whole(self, question: Callable[[], Answer]) -> Answer:
-        answer = self.patience.ask(question)
-        if answer.total > answer.rows.num_rows:
-            raise Incomplete(f"{answer.total} rows do not fit one answer of {answer.rows.num_rows}")
-        return answer
+    def _trace_files(self, programs: Sequence[str]) -> None:
+        """Ask when files of the programs were ingested; a search for whole programs has listed them itself."""
+        own = str(self.search.instrument)
+        keywords = {criterion.keyword for criterion in self.search.criteria}
+        if keywords <= {"program"}:
+            with self._known() as connection:
+                files = connection.execute(_LISTED).to_arrow_table()
+            self.ingests.take(own, files, programs if keywords else None)
+        else:
+            self.ingests.ask(own, programs)
+        for instrument in {"fgs", GUIDE_STARS} if own == GUIDE_STARS else {GUIDE_STARS}:
+            if instrument != own:
+                self.ingests.ask(instrument, programs)
 
-    def _keep(self, observations: pa.Table) -> None:
-        if observations.num_rows:
-            rows = _identified(observations.select([c for c in observations.column_names if c != _DISTANCE]))
+    def _trace_observations(self) -> None:
+        """Ask when files of the programs and instruments of the observations were ingested."""
+        with self.database.read() as connection:
+            if not self.spool.offer(connection, OBSERVATIONS_IN):
+                return
+            have = set(columns_of(connection, OBSERVATIONS_IN))
+            if not {"instrument_name", "proposal_id"} <= have:
+                return
+            pairs = connection.execute(_PROGRAMS_OF_INSTRUMENTS).fetchall()
+        for instrument in sorted({instrument for instrument, _ in pairs}):
+            self.ingests.ask(instrument, [program for name, program in pairs if name == instrument])
+        self.ingests.ask(GUIDE_STARS, sorted({program for _, program in pairs}))
+
+    def _observations_of(self, ids: Sequence[str], programs: Sequence[str]) -> None:
+        """Spool the observations that have the ids of files; set those aside that the search reached otherwise."""
+        self._load_members()
+        others = [] if self.full else sorted(set(self._members) - set(ids))
+        by_name, by_other_ways = pa.array(ids, pa.string()), pa.array(others, pa.string())
+        for rows in self._asked([*ids, *others], programs):
+            self._keep(rows.filter(among(rows, by_name)))
+            reached = rows.filter(among(rows, by_other_ways))
+            if reached.num_rows:
+                self.spool.add(OTHERS_IN, in_storage_order(reached, OBSERVATIONS))
+                self._found.update(reached.column("obs_id").to_pylist())
+        unanswered = {failure.key for failure in self.shortfall.failures}
+        self._vanished = set(self._members) - self._found - unanswered
+
+    def _asked(self, ids: Sequence[str], programs: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield observations: one question where it can hold all ids, else all of the programs."""
+        expected = bool(self._members)
+        if len(ids) <= IDS_AT_ONCE:
+            yield from self.observations.by_id(ids, expected)
+            return
+        answered: set[str] = set()
+        for rows in self.observations.by_program(programs, _caom_instrument(self.search)):
+            answered.update(rows.column("obs_id").to_pylist())
+            yield rows
+        yield from self.observations.by_id(sorted(set(self._members) - answered), expected)
+
+    def _keep(self, rows: pa.Table) -> None:
+        if rows.num_rows:
             self.spool.add(OBSERVATIONS_IN, in_storage_order(rows, OBSERVATIONS))
+            self._found.update(rows.column("obs_id").to_pylist())
             self.products.know(rows)
 
-    def _worth_reading(self) -> list[str]:
-        """Return the observations whose products may have changed: touched, or with a row that differs."""
-        if self.full or not self.spool.rows(OBSERVATIONS_IN):
-            return self.products.known()
-        with self._known() as connection:
-            self.spool.offer(connection, OBSERVATIONS_IN)
-            differs = "".join(f" OR {test}" for test in differing_columns(connection, OBSERVATIONS_IN, OBSERVATIONS))
-            rows = connection.execute(
-                f"""SELECT DISTINCT o.obs_id FROM observations_in o
-                    LEFT JOIN observation_version v ON v.obs_id = o.obs_id AND v.until_run IS NULL
-                    WHERE v.obs_id IS NULL OR apt_observation(o.obs_id) IN (SELECT touched FROM touched_in)
-                       OR o.obs_id IN (SELECT key FROM pending WHERE what = 'products') {differs}"""
-            ).fetchall()
-        return sorted(row[0] for row in rows)
+    def _load_members(self) -> None:
+        with self.database.read() as connection:
+            query = "SELECT obs_id FROM search_observations WHERE search = ? ORDER BY obs_id"
+            self._members = [row[0] for row in connection.execute(query, [self.search.name]).fetchall()]
 
-    def _by_program(self) -> None:
-        """Ask for the observations of a program that file names do not give."""
+    def _to_read(self) -> set[str]:
+        """Return the observations whose products may have changed; all of them in a full harvest."""
+        if self.full:
+            return self._found
         with self._known() as connection:
-            has_products = self.spool.offer(connection, PRODUCTS_IN)
-            unlinked = connection.execute(_UNLINKED if has_products else _ALL_UNLINKED).fetchall()
-        if not unlinked:
-            return
-        wanted = {apt for _, apt, _ in unlinked}
-        names = {filename for filename, _, _ in unlinked}
-        programs = sorted({program for _, _, program in unlinked if program})
-        for start in range(0, len(programs), PROGRAMS_AT_ONCE):
-            candidates = self._candidates(programs[start : start + PROGRAMS_AT_ONCE], wanted)
-            self._products_of_candidates(candidates, names)
-            self.on_done("programs", min(start + PROGRAMS_AT_ONCE, len(programs)), len(programs))
+            offer_ingests(connection, self.spool)
+            return product_lists_to_read(connection, self.spool, self._vanished)
 
-    def _candidates(self, programs: Sequence[str], wanted: set[str]) -> pa.Table:
-        answer = self._whole(
-            lambda: self.archive.observations(
-                proposal_id=list(programs),
-                instrument_name=f"{_caom_instrument(self.search)}*",
-                obs_collection="JWST",
+    def _by_other_ways(self, to_read: set[str]) -> None:
+        """Look for observations that list files which those of the files' own ids do not list."""
+        with self._known() as connection:
+            unlinked = self._unlinked(connection)
+            if not unlinked:
+                return
+            others, listed = self._others_that_list(connection, {name for name, _, _ in unlinked}, to_read)
+            touched = self._touched(connection)
+        names = {name for name, _, _ in unlinked}
+        self._keep(others.filter(pc.invert(among(others, _array(to_read)))))
+        listed |= self._products_of_candidates(others.filter(among(others, _array(to_read))), names)
+        wanted = [(apt, program) for name, apt, program in unlinked if name not in listed or apt in touched]
+        programs = sorted({program for _, program in wanted if program})
+        numbers = {apt for apt, _ in wanted}
+        for rows in self.observations.by_program(programs, _caom_instrument(self.search)):
+            self._products_of_candidates(self._candidates(rows, numbers), names)
+
+    def _unlinked(self, connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str | None]]:
+        """Return the files that no observation lists which has the id of a file; with their numbers and programs."""
+        listing = ["SELECT NULL::VARCHAR AS filename WHERE false"]
+        if self.spool.offer(connection, PRODUCTS_IN):
+            listing.append(f"SELECT productFilename::VARCHAR FROM {PRODUCTS_IN}")
+        if not self.full and "productFilename" in columns_of(connection, "product_version"):
+            read = (
+                f"SELECT obs_id FROM {READ_IN}" if self.spool.offer(connection, READ_IN) else "SELECT NULL WHERE false"
             )
-        )
+            unanswered = [f.key for f in self.shortfall.failures if f.what == "observation"]
+            current = pa.table({"obs_id": pa.array([*self.products.known(), *unanswered], pa.string())})
+            connection.register("current_observations", current)
+            listing.append(_LISTED_BEFORE.format(read=read))
+        query = f"{_FILES} ANTI JOIN ({' UNION ALL '.join(listing)}) USING (filename) ORDER BY filename"
+        return connection.execute(query).fetchall()
+
+    def _others_that_list(
+        self, connection: duckdb.DuckDBPyConnection, names: set[str], to_read: set[str]
+    ) -> tuple[pa.Table, set[str]]:
+        """Return the other observations that list one of the files or are to be read again, and files they list."""
+        if not self.spool.offer(connection, OTHERS_IN):
+            return pa.table({"obs_id": pa.array([], pa.string()), "obsid": pa.array([], pa.string())}), set()
+        rows = connection.execute(f"SELECT * EXCLUDE (staged_row) FROM {OTHERS_IN}").to_arrow_table()
+        connection.register("unlinked_names", pa.table({"filename": _array(names)}))
+        listing = connection.execute(_OTHERS_LISTING).fetchall()
+        fresh = {obs_id for obs_id, _ in listing} - to_read
+        kept = rows.filter(among(rows, _array(fresh | to_read)))
+        return kept, {name for obs_id, name in listing if obs_id in fresh}
+
+    def _touched(self, connection: duckdb.DuckDBPyConnection) -> set[str]:
+        """Return the numbers in which files or observations have come, gone or moved since the search's last run."""
+        if self.full:
+            return set()
+        offer_ingests(connection, self.spool)
+        moved = {row[0] for row in connection.execute(_TOUCHED, [self.search.name]).fetchall()}
+        appeared = set(self.products.known()) - set(self._members)
+        return moved | {_apt_observation(name) for name in appeared | self._vanished}
+
+    def _candidates(self, rows: pa.Table, numbers: set[str]) -> pa.Table:
+        """Return the observations with one of the numbers that were not asked for their products yet."""
         known = set(self.products.known())
         fits = [
-            obs_id is not None and obs_id not in known and _apt_observation(obs_id) in wanted
-            for obs_id in answer.rows.column("obs_id").to_pylist()
+            obs_id not in known and _apt_observation(obs_id) in numbers for obs_id in rows.column("obs_id").to_pylist()
         ]
-        return answer.rows.filter(pa.array(fits, pa.bool_()))
+        return rows.filter(pa.array(fits, pa.bool_()))
 
-    def _products_of_candidates(self, candidates: pa.Table, names: set[str]) -> None:
-        """Keep those candidates whose products list a file that nothing listed so far."""
-        rows = _identified(candidates)
+    def _products_of_candidates(self, rows: pa.Table, names: set[str]) -> set[str]:
+        """Keep those observations whose products list one of the files; return the files that they list."""
+        if not rows.num_rows:
+            return set()
         self.products.know(rows)
         listing: set[str] = set()
+        listed: set[str] = set()
 
         def keep(products: pa.Table) -> None:
             if products.num_rows:
-                hit = pc.is_in(products.column("productFilename"), pa.array(sorted(names), pa.string()))
-                listing.update(products.filter(hit).column("parent").to_pylist())
-                mine = pc.is_in(products.column("parent"), pa.array(sorted(listing), pa.string()))
-                self.products.keep(products.filter(mine))
+                hits = products.filter(pc.is_in(products.column("productFilename").cast(pa.string()), _array(names)))
+                listing.update(hits.column("parent").to_pylist())
+                listed.update(hits.column("productFilename").cast(pa.string()).to_pylist())
+                self.products.keep(products.filter(pc.is_in(products.column("parent"), _array(listing))))
 
-        self.products.read(rows.column("obs_id").to_pylist(), keep)
-        kept = rows.filter(pc.is_in(rows.column("obs_id"), pa.array(sorted(listing), pa.string())))
+        ids = rows.column("obs_id").to_pylist()
+        self.products.read(ids, keep)
+        unanswered = {failure.key for failure in self.shortfall.failures if failure.what == "products"}
+        listing |= unanswered & set(ids) & set(self._members)  # what they list is not known to have changed
+        kept = rows.filter(among(rows, _array(listing)))
         if kept.num_rows:
             self.spool.add(OBSERVATIONS_IN, in_storage_order(kept, OBSERVATIONS))
+        return listed
 
     @contextmanager
     def _known(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open the catalog with three relations more.
-
-        ``present`` are the files that the search matches, ``walked`` those to walk from, and ``touched_in`` the
-        observations (in the program's own numbers) that files have changed in.
-        """
+        """Open the catalog with one relation more: ``present``, the files that the search matches."""
         with self.database.read() as connection:
             has_files = self.spool.offer(connection, FILES_IN)
             listed = PRESENT_IN if self.spool.offer(connection, PRESENT_IN) else FILES_IN if has_files else None
-            present = f"SELECT DISTINCT filename FROM {listed}" if listed else "SELECT '' AS filename WHERE false"
+            ingest = INGEST if listed and INGEST in columns_of(connection, listed) else "NULL::DOUBLE"
+            present = f"SELECT filename, {ingest} AS ingest_mjd FROM {listed}" if listed else _NO_FILES
             connection.execute(f"CREATE TEMP VIEW present AS {present}")
-            if not self.spool.offer(connection, TOUCHED_IN):
-                connection.execute("CREATE TEMP TABLE touched_in (touched VARCHAR)")
-            walked = "present" if self.full else WALKED_IN
-            if not self.full and not self.spool.offer(connection, WALKED_IN):
-                connection.execute(f"CREATE TEMP TABLE {WALKED_IN} (filename VARCHAR)")
-            connection.execute(f"CREATE TEMP VIEW walked AS SELECT filename FROM {walked}")
             yield connection
 
 
-_DISTANCE = "distance"
-"""A column of the question, not of the observation: how far from the cone's axis it is."""
-
+_NO_FILES = "SELECT ''::VARCHAR AS filename, NULL::DOUBLE AS ingest_mjd WHERE false"
+_LISTED = "SELECT DISTINCT filename, ingest_mjd::DOUBLE AS ingest_mjd FROM present"
 _IDS = """
-    SELECT DISTINCT unnest([regexp_replace(filename, '_[^_]*$', ''), file_id(filename)]) AS id FROM walked
+    SELECT DISTINCT unnest([regexp_replace(filename, '_[^_]*$', ''), file_id(filename)]) AS id FROM present ORDER BY id
 """
-_ALL_UNLINKED = "SELECT filename, apt_observation(filename), program_of(filename) FROM walked"
-_UNLINKED = f"""
-    {_ALL_UNLINKED} ANTI JOIN (SELECT productFilename AS filename FROM products_in) USING (filename)
+_PROGRAMS = """
+    SELECT DISTINCT program_of(filename) AS program FROM present WHERE program_of(filename) IS NOT NULL ORDER BY program
 """
+_PROGRAMS_OF_INSTRUMENTS = f"""
+    SELECT DISTINCT lower(split_part(instrument_name::VARCHAR, '/', 1)) AS instrument,
+           coalesce(program_of(obs_id), proposal_id::VARCHAR) AS program
+    FROM {OBSERVATIONS_IN} WHERE instrument IS NOT NULL AND program IS NOT NULL ORDER BY ALL
+"""
+_FILES = """
+    SELECT DISTINCT filename, apt_observation(filename) AS observation, program_of(filename) AS program FROM present
+"""
+_LISTED_BEFORE = """
+    SELECT p.productFilename::VARCHAR FROM observation_product_link l
+    JOIN product_version p ON p.data_uri = l.data_uri AND p.until_run IS NULL
+    WHERE l.until_run IS NULL AND l.obs_id IN (SELECT obs_id FROM current_observations) AND l.obs_id NOT IN ({read})
+"""
+_OTHERS_LISTING = f"""
+    SELECT DISTINCT l.obs_id, p.productFilename::VARCHAR FROM observation_product_link l
+    JOIN product_version p ON p.data_uri = l.data_uri AND p.until_run IS NULL
+    WHERE l.until_run IS NULL AND l.obs_id IN (SELECT obs_id FROM {OTHERS_IN})
+      AND p.productFilename::VARCHAR IN (SELECT filename FROM unlinked_names)
+"""
+_TOUCHED = """
+    SELECT observation FROM mark_moved
+    UNION SELECT observation FROM ingest_mark
+          WHERE since_run > (SELECT coalesce(max(run), 0) FROM runs WHERE search = ?)
+"""
+
+
+def _array(names: set[str]) -> pa.Array:
+    return pa.array(sorted(names), pa.string())
 
 
 def _apt_observation(name: str) -> str:
@@ -234,9 +330,3 @@ def _apt_observation(name: str) -> str:
 
 def _caom_instrument(search: Search) -> str:
     return "FGS" if search.instrument == "guidestar" else str(search.instrument).upper()
-
-
-def _identified(observations: pa.Table) -> pa.Table:
-    """Drop rows without an id or number: planned ones may have none."""
-    valid = pc.and_(pc.is_valid(observations.column("obs_id")), pc.is_valid(observations.column("obsid")))
-    return observations.filter(valid)

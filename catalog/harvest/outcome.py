@@ -8,7 +8,8 @@ from typing import Any
 
 import duckdb
 
-from catalog.harvest.reconcile import INGEST
+from catalog.harvest.ingests import INGEST
+from catalog.harvest.shortfall import Failure, SetAside
 from catalog.search import Search
 from catalog.store.database import columns_of
 from catalog.store.history import SEARCH_FILES, SEARCH_OBSERVATIONS, Links
@@ -35,8 +36,10 @@ class Harvested:
         Of the search before this run.
     requests : int
         Sent so far.
-    failures : dict
-        Observations whose products could not be had, and why.
+    failures : tuple of Failure
+        Questions that the archive did not answer.
+    aside : tuple of SetAside
+        Rows that are not kept.
     """
 
     search: Search
@@ -45,7 +48,8 @@ class Harvested:
     started_at: datetime
     cursor_mjd: float | None
     requests: int
-    failures: dict[str, str]
+    failures: tuple[Failure, ...] = ()
+    aside: tuple[SetAside, ...] = ()
 
 
 def note_changes(connection: duckdb.DuckDBPyConnection, search: Search, run: int) -> None:

@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from catalog.archive.answer import Answer
 from catalog.archive.client import Archive
 from catalog.archive.retry import Patience
-from catalog.errors import ArchiveError, Incomplete, OutOfTime, Overloaded, QueryTimeout, Unreachable
+from catalog.errors import ArchiveError, Garbled, OutOfTime, Overloaded, Unreachable
+from catalog.harvest.halving import LOST_IN_A_ROW, ask, whole
+from catalog.harvest.shortfall import Shortfall
 from catalog.store.spool import Spool
 
 PRODUCTS_IN = "products_in"
 READ_IN = "read_in"
 
+_NEEDED = ("obs_id", "parent_obsid", "productFilename")
+"""Columns by which products are told apart and linked; an answer without one gets it, without values."""
+
 FIRST_BATCH, LARGEST_BATCH = 16, 128
 STEADY = 8
 AT_ONCE = 2
 """Batches under way at the same time."""
-LOST_IN_A_ROW = 3
-"""Observations lost to an unreachable archive, one after the other, before the harvest is given up."""
 
 
 @dataclass
@@ -68,15 +72,15 @@ class ProductReader:
         Gets the rows, each with the observation that lists it (``parent``), and which observations were read.
     on_done : callable
         Called with how many observations are read, and how many there are.
-    failures : dict
-        Observations (obs_id) whose products could not be had, and why.
+    shortfall : Shortfall
+        Gets the observations whose products could not be had, and the rows that cannot be kept.
     """
 
     archive: Archive
     patience: Patience
     spool: Spool
     on_done: Callable[[int, int], None]
-    failures: dict[str, str] = field(default_factory=dict)
+    shortfall: Shortfall
     _numbers: dict[str, str] = field(default_factory=dict)  # obs_id -> obsid, as of now
     _pace: Pace = field(default_factory=Pace)
     _lost_in_a_row: int = 0
@@ -84,7 +88,8 @@ class ProductReader:
     def know(self, observations: pa.Table) -> None:
         """Learn the archive's numbers of observations."""
         numbers = texts(observations.column("obsid"))
-        self._numbers |= dict(zip(observations.column("obs_id").to_pylist(), numbers, strict=True))
+        names = observations.column("obs_id").to_pylist()
+        self._numbers |= {name: number for name, number in zip(names, numbers, strict=True) if number is not None}
 
     def known(self) -> list[str]:
         """Return the observations whose numbers are known."""
@@ -121,8 +126,9 @@ class ProductReader:
 
     def keep(self, rows: pa.Table) -> None:
         """Spool product rows."""
+        rows = self.shortfall.named(rows, "product", "dataURI")
         if rows.num_rows:
-            self.spool.add(PRODUCTS_IN, rows.append_column("data_uri", rows.column("dataURI")))
+            self.spool.add(PRODUCTS_IN, rows.append_column("data_uri", rows.column("dataURI").cast(pa.string())))
 
     def _settle(self, done: Future[pa.Table], batch: list[str], keep: Callable[[pa.Table], None]) -> list[str]:
         """Take what came of a batch; return the observations that are to be asked for again."""
@@ -147,24 +153,52 @@ class ProductReader:
         self._lost_in_a_row += 1
         if isinstance(error, Unreachable | Overloaded) and self._lost_in_a_row >= LOST_IN_A_ROW:
             raise error
-        self.failures[obs_id] = str(error)
+        self.shortfall.fail("products", obs_id, error)
 
-    def _ask(self, batch: Sequence[str]) -> pa.Table:
-        """Return the products of a batch, each with the observation that lists it (``parent``)."""
+    def _ask(self, batch: list[str]) -> pa.Table:
+        """Return the products of a batch, each with the observation that lists it (``parent``).
+
+        A batch that runs out of time, or whose rows do not say what they belong to, is made smaller at once; a single
+        observation is asked for again instead.
+        """
         parents = {self._numbers[obs_id]: obs_id for obs_id in batch}
-        # A batch that runs out of time is made smaller at once; a single observation is asked again instead.
         several = len(batch) > 1
-        patience = replace(self.patience, attempts=min(2, self.patience.attempts)) if several else self.patience
-        answer = patience.ask(lambda: self.archive.products(list(parents)), also=() if several else (QueryTimeout,))
-        if answer.total > answer.rows.num_rows:
-            raise Incomplete(f"{answer.total} products do not fit one answer of {answer.rows.num_rows}")
+        answer = ask(self.patience, lambda: self._whole(list(parents)), several)
         if not answer.rows.num_rows:
+            self.shortfall.note(answer.aside)
             return answer.rows
-        names = [parents.get(number) for number in texts(answer.rows.column("parent_obsid"))]
+        names = [parents.get(number or "") for number in _parents(answer.rows)]
+        if several and None in names:
+            raise Garbled("the archive lists products of observations that it was not asked for")
+        self.shortfall.note(answer.aside)
+        if not any(names):  # the answer for one observation is that observation's
+            names = [batch[0] for _ in names]
         rows = answer.rows.append_column("parent", pa.array(names, pa.string()))
-        return rows.filter(pc.is_valid(rows.column("parent")))
+        for column in _NEEDED:
+            if column not in rows.column_names:
+                rows = rows.append_column(column, pa.nulls(rows.num_rows, pa.string()))
+        return self._asked_for(rows)
+
+    def _whole(self, numbers: Sequence[str]) -> Answer:
+        return whole(self.archive.products(numbers))
+
+    def _asked_for(self, rows: pa.Table) -> pa.Table:
+        """Return the rows that belong to the observation that was asked for; the others are set aside."""
+        kept = rows.filter(pc.is_valid(rows.column("parent")))
+        self.shortfall.set_aside("product", "of an observation that was not asked for", rows.num_rows - kept.num_rows)
+        return kept
 
 
-def texts(column: pa.ChunkedArray) -> list[str]:
+def _parents(rows: pa.Table) -> list[str | None]:
+    """Return the number of the observation that each row was asked for with, where the row says it."""
+    if "parent_obsid" not in rows.column_names:
+        return [None] * rows.num_rows
+    column = rows.column("parent_obsid")
+    if pa.types.is_floating(column.type):
+        column = column.cast(pa.int64(), safe=False)
+    return texts(column)
+
+
+def texts(column: pa.ChunkedArray) -> list[str | None]:
     """Return a column of numbers or text as text."""
     return list(column.cast(pa.string()).to_pylist())

@@ -8,7 +8,7 @@ small share of those checked longest ago, since other columns can change without
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 import pyarrow as pa
@@ -16,6 +16,7 @@ import pyarrow as pa
 from catalog.archive.client import Query
 from catalog.archive.partition import Whole
 from catalog.criteria import UNBOUNDED
+from catalog.harvest.ingests import INGEST
 from catalog.keywords import FILENAME_COLUMNS
 from catalog.search import Search
 from catalog.store.database import Database, columns_of
@@ -27,10 +28,7 @@ from catalog.store.versions import FILES
 FILES_IN = "files_in"
 PRESENT_IN = "present_in"
 MOVED_IN = "moved_in"
-TOUCHED_IN = "touched_in"
-WALKED_IN = "walked_in"
 
-INGEST = "ingestCompletionDate_mjd"
 LIGHT = ("checksum", "isStale", INGEST)
 NAMES_AT_ONCE = 500
 """File names of one question."""
@@ -50,51 +48,64 @@ class Needed:
     since_mjd: float | None
 
 
-def read_files(database: Database, whole: Whole, saved: SavedSearch, full: bool, spool: Spool, on_rows: OnRows) -> None:
-    """Spool the rows of a keyword search: all of them, or those that must be read anew.
+@dataclass(frozen=True)
+class FileReader:
+    """Spools the rows of a keyword search: all of them, or those that must be read anew.
 
-    Parameters
+    Attributes
     ----------
     database : Database
         What is known already; opened for moments.
     whole : Whole
         Whom to ask.
-    saved : SavedSearch
-        What to ask for.
-    full : bool
-        Read all.
     spool : Spool
-        Gets the rows as `FILES_IN`; and where not all were read, the light list of all files as `PRESENT_IN`, what
-        joined and left the search as `MOVED_IN`, the observations that all changes touch as `TOUCHED_IN`, and the
-        files of these as `WALKED_IN`.
+        Gets the rows as `FILES_IN`; and where not all were read, the light list of all files as `PRESENT_IN`, and what
+        joined and left the search as `MOVED_IN`.
     on_rows : callable
         Called with rows so far, and rows in all.
     """
-    if full:
-        for rows in whole.rows(whole.archive.query(saved.search), on_part=on_rows):
-            _keep(spool, rows)
-    else:
-        _read_changed(database, whole, saved, spool, on_rows)
 
+    database: Database
+    whole: Whole
+    spool: Spool
+    on_rows: OnRows
 
-def _read_changed(database: Database, whole: Whole, saved: SavedSearch, spool: Spool, on_rows: OnRows) -> None:
-    search = saved.search
-    query, name = whole.archive.query(search), _filename(search)
-    for light in whole.rows(query, (name, *LIGHT)):
-        spool.add(PRESENT_IN, _named(light))
-    needed = _needed(database, saved, spool)
-    if needed.since_mjd is not None:
-        recent = query.having(INGEST, {"min": needed.since_mjd, "max": UNBOUNDED})
-        for rows in whole.rows(recent, on_part=on_rows):
-            _keep(spool, rows)
-    for start in range(0, len(needed.names), NAMES_AT_ONCE):
-        names = needed.names[start : start + NAMES_AT_ONCE]
-        _keep(spool, _by_name(whole, query.having(name, *names), len(names)))
-        on_rows(min(start + NAMES_AT_ONCE, len(needed.names)), len(needed.names))
+    def read(self, saved: SavedSearch, full: bool) -> int:
+        """Read the rows of a search; return how many files it matches.
 
+        Parameters
+        ----------
+        saved : SavedSearch
+            What to ask for.
+        full : bool
+            Read all rows.
+        """
+        if not full:
+            self._read_changed(saved)
+            return self.spool.rows(PRESENT_IN)
+        for rows in self.whole.rows(self.whole.archive.query(saved.search), on_part=self.on_rows):
+            self._keep(rows)
+        return self.spool.rows(FILES_IN)
 
-def _keep(spool: Spool, rows: pa.Table) -> None:
-    spool.add(FILES_IN, in_storage_order(_named(rows), FILES))
+    def _read_changed(self, saved: SavedSearch) -> None:
+        search = saved.search
+        query, name = self.whole.archive.query(search), _filename(search)
+        for light in self.whole.rows(query, (name, *LIGHT)):
+            self.spool.add(PRESENT_IN, _named(light))
+        rest = replace(self.whole, on_aside=None)  # what is set aside of whole rows was so of the light ones
+        needed = _needed(self.database, saved, self.spool)
+        if needed.since_mjd is not None:
+            recent = query.having(INGEST, {"min": needed.since_mjd, "max": UNBOUNDED})
+            for rows in rest.rows(recent, on_part=self.on_rows):
+                self._keep(rows)
+        for start in range(0, len(needed.names), NAMES_AT_ONCE):
+            names = needed.names[start : start + NAMES_AT_ONCE]
+            self._keep(_by_name(rest, query.having(name, *names), len(names)))
+            self.on_rows(min(start + NAMES_AT_ONCE, len(needed.names)), len(needed.names))
+
+    def _keep(self, rows: pa.Table) -> None:
+        if rows.num_rows:
+            self.spool.add(FILES_IN, in_storage_order(_named(rows), FILES))
 
 
 def _by_name(whole: Whole, query: Query, files: int) -> pa.Table:
@@ -129,16 +140,6 @@ _COMPARED = """
     LEFT JOIN ({versions}) v ON v.filename = p.filename
 """
 _MOVED = "SELECT filename, joined FROM compared WHERE joined OR gone"
-_TOUCHED = """
-    SELECT DISTINCT apt_observation(name) AS touched FROM (
-        SELECT filename AS name FROM compared WHERE differs OR joined OR gone
-        UNION ALL SELECT key FROM pending WHERE what = 'products' AND search = $search
-    )
-"""
-_WALKED = """
-    SELECT DISTINCT filename FROM compared
-    WHERE NOT gone AND apt_observation(filename) IN (SELECT touched FROM touched_in)
-"""
 _CHECKED_LONGEST_AGO = """
     SELECT filename FROM compared WHERE NOT gone AND NOT differs ORDER BY checked_run, hash(filename) LIMIT $share
 """
@@ -163,9 +164,6 @@ def _needed(database: Database, saved: SavedSearch, spool: Spool) -> Needed:
         versions = "FROM file_version WHERE until_run IS NULL" if known else _NO_VERSIONS
         connection.execute(_COMPARED.format(versions=versions), {"search": name})
         spool.add(MOVED_IN, connection.execute(_MOVED).to_arrow_table())
-        spool.add(TOUCHED_IN, connection.execute(_TOUCHED, {"search": name}).to_arrow_table())
-        if spool.offer(connection, TOUCHED_IN):
-            spool.add(WALKED_IN, connection.execute(_WALKED).to_arrow_table())
         return _rows_to_read(connection, saved, spool.rows(PRESENT_IN)) if known else Needed([], 0.0)
 
 

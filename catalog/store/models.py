@@ -102,11 +102,35 @@ changes = Table(
 pending = Table(
     "pending",
     metadata,
-    Column("what", String, nullable=False, comment="what is to be asked again: products"),
-    Column("key", String, nullable=False, comment="of which observation (obs_id)"),
+    Column("what", String, nullable=False, comment="what is to be asked again: products, observation or program"),
+    Column("key", String, nullable=False, comment="of which observation (obs_id) or program"),
     Column("search", String, nullable=False),
     Column("run", Integer, nullable=False),
     Column("reason", Text),
+)
+
+set_aside = Table(
+    "set_aside",
+    metadata,
+    Column("run", Integer, nullable=False),
+    Column("what", String, nullable=False, comment="file, observation or product"),
+    Column("reason", Text, nullable=False, comment="why these rows cannot be kept"),
+    Column("rows", BigInteger, nullable=False, comment="how many"),
+)
+ingest_mark = Table(
+    "ingest_mark",
+    metadata,
+    Column("instrument", String, nullable=False, comment="whose keyword search lists the files"),
+    Column("program", String),
+    Column("observation", String, nullable=False, comment="its number in the program, like jw02734-o001"),
+    Column("mark", BigInteger, comment="of the names and ingest times of its files; null: it has none any more"),
+    Column("since_run", Integer, nullable=False),
+)
+product_reading = Table(
+    "product_reading",
+    metadata,
+    Column("obs_id", String, nullable=False),
+    Column("run", Integer, nullable=False, comment="the last run that read its products"),
 )
 
 

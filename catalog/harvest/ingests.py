@@ -1,0 +1,196 @@
+"""When the files of each observation were ingested: the trace that reprocessing leaves.
+
+Neither an observation's row nor a product's row says when the archive processed it again, and product lists are long.
+The keyword services say it: every file has a time of ingest, and lists of names and times are short. All files of one
+number in a program (``jw02734-o001``) make one mark. Where the mark moves, or was never seen, the product lists that
+hold products of that number are read again. Marks are kept in `ingest_mark`; `product_reading` says in which run each
+observation's products were last read, so that searches which share observations do not hide changes from each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import duckdb
+import pyarrow as pa
+
+from catalog.archive.client import Archive, Query
+from catalog.archive.partition import LIGHT_ROWS, Whole
+from catalog.archive.retry import Patience
+from catalog.errors import ArchiveError, OutOfTime, QueryTimeout, Refused
+from catalog.harvest.halving import Halving, ask
+from catalog.keywords import FILENAME_COLUMNS, SERVICES
+from catalog.store.spool import Spool
+
+INGESTS_IN = "ingests_in"
+TRACED_IN = "traced_in"
+INGEST = "ingestCompletionDate_mjd"
+GUIDE_STARS = "guidestar"
+PROGRAMS_OF_A_LIST = 100
+"""Programs whose files one question lists."""
+
+
+class _NoListsError(Exception):
+    """The archive refuses such lists, however few programs they are of."""
+
+
+@dataclass
+class Ingests:
+    """Spools which files there are and when they were ingested, and for which programs that is known.
+
+    Attributes
+    ----------
+    archive : Archive
+        Whom to ask.
+    patience : Patience
+        How long to go on.
+    spool : Spool
+        Gets `INGESTS_IN` (instrument, filename, ingest_mjd) and `TRACED_IN` (instrument, program; a null program
+        stands for all).
+    """
+
+    archive: Archive
+    patience: Patience
+    spool: Spool
+
+    def take(self, instrument: str, files: pa.Table, programs: Iterable[str] | None) -> None:
+        """Use a list of files that was had already.
+
+        Parameters
+        ----------
+        instrument : str
+            Whose.
+        files : pyarrow.Table
+            With ``filename`` and ``ingest_mjd``: all files of the programs.
+        programs : iterable of str, optional
+            Of which programs; all where it is None.
+        """
+        if files.num_rows:
+            self.spool.add(INGESTS_IN, files.append_column("instrument", pa.array([instrument] * files.num_rows)))
+        self._note(instrument, [None] if programs is None else programs)
+
+    def ask(self, instrument: str, programs: Sequence[str]) -> None:
+        """Ask for all files of some programs; without an answer, these programs have no trace in this run.
+
+        Guide stars are asked for with little patience: what they lack is read again with the exposures they belong to.
+
+        Raises
+        ------
+        ArchiveError
+            If the archive does not answer at all.
+        """
+        if instrument not in SERVICES or not programs:
+            return
+        guides = instrument == GUIDE_STARS
+        patience = replace(self.patience, attempts=min(2, self.patience.attempts)) if guides else self.patience
+
+        def listed(chunk: Sequence[str]) -> None:
+            try:
+                files = self._list(instrument, chunk, patience)
+            except QueryTimeout:
+                raise
+            except Refused as error:  # fewer programs would be refused as well
+                raise _NoListsError from error
+            self.take(instrument, files, chunk)
+
+        def untraced(program: str, error: ArchiveError) -> None:
+            """Leave a program without a trace: its product lists are then read again."""
+
+        try:
+            Halving(listed, untraced).answers(programs, PROGRAMS_OF_A_LIST, lambda done: None)
+        except _NoListsError:
+            return
+        except OutOfTime:
+            raise
+        except ArchiveError:
+            if not guides:
+                raise
+
+    def _list(self, instrument: str, programs: Sequence[str], patience: Patience) -> pa.Table:
+        name = FILENAME_COLUMNS.get(instrument, "filename")
+        query, columns = Query(SERVICES[instrument]).having("program", *programs), (name, INGEST)
+        answer = ask(patience, lambda: self.archive.rows(query, columns, LIGHT_ROWS), len(programs) > 1)
+        parts = [answer.rows]
+        if answer.total != answer.rows.num_rows + answer.rows_aside:
+            parts = list(Whole(self.archive, patience).rows(query, columns))
+        return pa.concat_tables([_named(part, name) for part in parts]) if parts else _named(answer.rows, name)
+
+    def _note(self, instrument: str, programs: Iterable[str | None]) -> None:
+        names = list(programs)
+        if names:
+            columns = {"instrument": pa.array([instrument] * len(names)), "program": pa.array(names, pa.string())}
+            self.spool.add(TRACED_IN, pa.table(columns))
+
+
+def _named(rows: pa.Table, name: str) -> pa.Table:
+    """Return a list's rows with our names of columns and their types."""
+    if not rows.num_rows:
+        return pa.table({"filename": pa.array([], pa.string()), "ingest_mjd": pa.array([], pa.float64())})
+    try:
+        ingest = rows.column(INGEST).cast(pa.float64())
+    except (KeyError, pa.ArrowInvalid) as error:
+        raise Refused(f"the archive lists files without a time of ingest: {error}") from error
+    filename = rows.column(name).cast(pa.string())
+    return pa.table({"filename": filename, "ingest_mjd": ingest}).filter(filename.is_valid())
+
+
+def offer_ingests(connection: duckdb.DuckDBPyConnection, spool: Spool) -> None:
+    """Make three temporary tables: what was traced, the marks of it now, and those that moved.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        To the catalog.
+    spool : Spool
+        With what `Ingests` spooled.
+
+    Notes
+    -----
+    ``traced`` has instrument and program; ``mark_now`` has instrument, program, observation (its number in the
+    program) and mark; ``mark_moved`` is the part of it that differs from `ingest_mark`, with a null mark where no file
+    is left.
+    """
+    listed, traced = spool.offer(connection, INGESTS_IN), spool.offer(connection, TRACED_IN)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE traced AS {_TRACED if traced else _NONE_TRACED}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE mark_now AS {_MARKS if listed else _NO_MARKS}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE mark_moved AS {_MOVED}")
+
+
+def keep_marks(connection: duckdb.DuckDBPyConnection, run: int) -> None:
+    """Keep the marks that moved, as seen by this run; after `offer_ingests`."""
+    connection.execute(
+        """DELETE FROM ingest_mark m USING mark_moved n
+           WHERE m.instrument = n.instrument AND m.observation = n.observation"""
+    )
+    connection.execute(
+        """INSERT INTO ingest_mark (instrument, program, observation, mark, since_run)
+           SELECT instrument, program, observation, mark, ? FROM mark_moved""",
+        [run],
+    )
+
+
+_NONE_TRACED = "SELECT NULL::VARCHAR AS instrument, NULL::VARCHAR AS program WHERE false"
+_TRACED = f"SELECT DISTINCT instrument, program FROM {TRACED_IN}"
+_NO_MARKS = """
+    SELECT NULL::VARCHAR AS instrument, NULL::VARCHAR AS program, NULL::VARCHAR AS observation, NULL::BIGINT AS mark
+    WHERE false
+"""
+_MARKS = f"""
+    SELECT instrument, program_of(filename) AS program, apt_observation(filename) AS observation,
+           CAST(bit_xor(md5_number_lower(filename || '|' || coalesce(ingest_mjd::VARCHAR, '')) >> 1) AS BIGINT) AS mark
+    FROM (SELECT DISTINCT instrument, filename, ingest_mjd FROM {INGESTS_IN}) f
+    WHERE EXISTS (FROM traced t WHERE t.instrument = f.instrument
+                  AND (t.program IS NULL OR t.program = program_of(f.filename)))
+    GROUP BY ALL
+"""
+_MOVED = """
+    SELECT coalesce(n.instrument, k.instrument) AS instrument, coalesce(n.program, k.program) AS program,
+           coalesce(n.observation, k.observation) AS observation, n.mark
+    FROM mark_now n FULL JOIN (
+        SELECT instrument, program, observation, mark FROM ingest_mark m
+        WHERE EXISTS (FROM traced t WHERE t.instrument = m.instrument
+                      AND (t.program IS NULL OR t.program = m.program))
+    ) k ON k.instrument = n.instrument AND k.observation = n.observation
+    WHERE n.mark IS DISTINCT FROM k.mark
+"""

@@ -1,0 +1,83 @@
+"""One catalog, one archive: which archive a search was harvested from, and whether a server is that one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit, urlunsplit
+
+import duckdb
+
+from catalog.errors import OtherArchive
+from catalog.store.database import Database
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def without_credentials(server: str) -> str:
+    """Return a server's address as it may be written down: without a user's name or password.
+
+    Examples
+    --------
+    >>> without_credentials("https://me:secret@mast.stsci.edu/")
+    'https://mast.stsci.edu'
+    """
+    address = urlsplit(server if "://" in server else f"//{server}")
+    host = address.netloc.rpartition("@")[2]
+    return urlunsplit((address.scheme, host, address.path.rstrip("/"), "", "")).removeprefix("//")
+
+
+def identity(server: str) -> str:
+    """Return what makes an archive's address that archive's, however it is written.
+
+    Examples
+    --------
+    >>> identity("HTTPS://MAST.stsci.edu:443/") == identity("https://mast.stsci.edu")
+    True
+    >>> identity("http://127.0.0.1:8000") == identity("http://127.0.0.1:8001")
+    False
+    """
+    address = urlsplit(server if "://" in server else f"https://{server}")
+    try:
+        port = address.port
+    except ValueError:
+        port = None
+    host = (address.hostname or "").rstrip(".")
+    if port is not None and port != _DEFAULT_PORTS.get(address.scheme.lower()):
+        host = f"{host}:{port}"
+    return host + address.path.rstrip("/")
+
+
+def refuse_other_archives(database: Database, searches: Iterable[str], server: str) -> None:
+    """Refuse to ask a server for searches that were harvested from another one.
+
+    Parameters
+    ----------
+    database : Database
+        The catalog; it need not be there yet.
+    searches : iterable of str
+        Names.
+    server : str
+        The address that is to be asked.
+
+    Raises
+    ------
+    OtherArchive
+        With both addresses; nothing was asked.
+    """
+    if not database.exists():
+        return
+    with database.read() as connection:
+        before = _servers(connection)
+    for name in searches:
+        known = before.get(name)
+        if known is not None and identity(known) != identity(server):
+            raise OtherArchive(
+                f"search {name!r} was harvested from {known}, not from {without_credentials(server)}; "
+                f"if that is the same archive at another address: mastlake harvest {name} --server-moved"
+            )
+
+
+def _servers(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Return from where each search was harvested last."""
+    rows = connection.execute("SELECT search, arg_max(server, run) FROM runs GROUP BY search").fetchall()
+    return {search: without_credentials(server) for search, server in rows}
