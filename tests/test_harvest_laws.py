@@ -76,15 +76,18 @@ class Mortal(MastArchive):
 class Archives(RuleBasedStateMachine):
     """Change the archive, spoil its answers, harvest, and die on the way."""
 
-    @initialize(seed=st.integers(1, 50))
-    def begin(self, seed: int) -> None:
+    @initialize(
+        seed=st.integers(1, 50), searches=st.lists(st.sampled_from(SEARCHES), min_size=1, max_size=3, unique=True)
+    )
+    def begin(self, seed: int, searches: list[Search]) -> None:
+        self.searches = searches
         self.folder = tempfile.TemporaryDirectory()
-        self.sky = Simulator(files=70, seed=seed, instruments=["niriss"], retry_after_s=0)
+        self.sky = Simulator(files=100, seed=seed, instruments=["niriss", "guidestar"], retry_after_s=0)
         self.sky.start()
         self.database = Database(Path(self.folder.name) / "c.duckdb", wait=5)
         self.archive = Mortal(self.sky.url, Waiting(connect=5, read=10, total=5, first_pause=0.001, longest_pause=0.01))
         self.gone: list[str] = []
-        self.silent, self.columns, self.settled = False, 0, 0
+        self.silent, self.columns = False, 0
         self.known: dict[int, dict[str, list[dict[str, Any]]]] = {}
         self.now: dict[str, list[dict[str, Any]]] | None = None
 
@@ -103,24 +106,21 @@ class Archives(RuleBasedStateMachine):
         self.settle()
         self.replay_history()
 
-    @rule()
     def settle(self) -> None:
         """Incremental harvests end where full ones do; what leaves no trace is found after a few more of them."""
         self.heal()
-        for search in SEARCHES:
-            self.harvest(search, full=False)
-        self.settled += 1
-        fresh = Database(Path(self.folder.name) / f"fresh-{self.settled}.duckdb")
-        for search in SEARCHES:
+        for search in self.searches:
+            self.harvest_one(search, full=False)
+        fresh = Database(Path(self.folder.name) / "fresh.duckdb")
+        for search in self.searches:
             harvest(fresh, self.archive, search, patience=QUICK)
         wanted = state(fresh)
         if self.silent:
             assert traced(state(self.database)) == traced(wanted)
             for _ in range(len(wanted["files"]) // 20 + len(wanted["observations"]) // 16 + 1):
-                for search in SEARCHES:
-                    self.harvest(search, full=False)
+                for search in self.searches:
+                    self.harvest_one(search, full=False)
         assert state(self.database) == wanted
-        self.silent = False
 
     def names(self, picks: list[int]) -> list[str]:
         names = self.sky.filenames("niriss")
@@ -134,6 +134,11 @@ class Archives(RuleBasedStateMachine):
     @rule(picks=some)
     def reprocess(self, picks: list[int]) -> None:
         self.sky.reprocess(self.names(picks))
+
+    @rule(pick=st.integers(0, 10**6))
+    def reprocess_a_guide_star(self, pick: int) -> None:
+        names = self.sky.filenames("guidestar")
+        self.sky.reprocess([names[pick % len(names)]] if names else [])
 
     @rule(picks=some)
     def turn_stale(self, picks: list[int]) -> None:
@@ -201,10 +206,13 @@ class Archives(RuleBasedStateMachine):
     def bear_few_observations(self, most: int) -> None:
         self.sky.settings(max_obsids=most)
 
-    @rule(search=st.sampled_from(SEARCHES), full=st.booleans())
-    def harvest(self, search: Search, full: bool) -> None:
+    @rule(pick=st.integers(0, 2), full=st.booleans())
+    def harvest(self, pick: int, full: bool) -> None:
+        self.harvest_one(self.searches[pick % len(self.searches)], full)
+
+    def harvest_one(self, search: Search, full: bool) -> None:
         try:
-            run = harvest(self.database, self.archive, search, full=full, patience=QUICK).run
+            run = harvest(self.database, self.archive, search, full=full, allow_empty=True, patience=QUICK).run
         except ArchiveError:
             self.is_as_it_was()
             return
@@ -212,25 +220,25 @@ class Archives(RuleBasedStateMachine):
         self.now = state(self.database)
         self.known[run.run] = self.now
 
-    @rule(search=st.sampled_from(SEARCHES), request=st.integers(1, 12))
-    def die_asking(self, search: Search, request: int) -> None:
+    @rule(pick=st.integers(0, 2), request=st.integers(1, 12))
+    def die_asking(self, pick: int, request: int) -> None:
         self.archive.left = request
         try:
-            self.harvest(search, full=False)
+            self.harvest(pick, full=False)
         except Killed:
             self.is_as_it_was()
         finally:
             self.archive.left = -1
 
-    @rule(search=st.sampled_from(SEARCHES), step=st.sampled_from(["_merge_products", "_link_files", "record_run"]))
-    def die_committing(self, search: Search, step: str) -> None:
+    @rule(pick=st.integers(0, 2), step=st.sampled_from(["_merge_products", "_link_files", "record_run"]))
+    def die_committing(self, pick: int, step: str) -> None:
         def die(*arguments: object) -> None:
             raise Killed
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(last_second, step, die)
             try:
-                harvest(self.database, self.archive, search, patience=QUICK)
+                harvest(self.database, self.archive, self.searches[pick % len(self.searches)], patience=QUICK)
             except (Killed, ArchiveError):
                 self.is_as_it_was()
 
