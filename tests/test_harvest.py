@@ -106,8 +106,8 @@ def test_a_harvest_that_finds_nothing_new_asks_eight_times(
     again = harvest(database, connect(sky.url), soss, patience=QUICK).run
     assert (again.new, again.changed, again.withdrawn, again.returned) == (0, 0, 0, 0)
     assert again.unchanged == again.files
-    # A count and a list of the files, some rows in turn, the columns and rows of observations, two lists of ingests, and
-    # some products in turn.
+    # A count and a list of the files, some rows in turn, the columns and rows of observations, two lists of ingests,
+    # and some products in turn.
     assert again.requests <= 8
     assert state(database) == before
 

@@ -1,4 +1,4 @@
-"""What the archive does not answer, and rows that cannot be kept: told by name and counted, and nothing else is lost."""
+"""What the archive does not answer, and rows that cannot be kept: told by name, and counted."""
 
 from __future__ import annotations
 
