@@ -88,7 +88,7 @@ def catalog(url: str, path: str, pages: str = "") -> None:
     from catalog.archive.partition import Whole
     from catalog.harvest.commit import commit
     from catalog.harvest.outcome import Harvested
-    from catalog.harvest.reconcile import read_files
+    from catalog.harvest.reconcile import FileReader
     from catalog.search import Search
     from catalog.store.database import Database
     from catalog.store.records import save_search, saved_search, utc_now
@@ -108,10 +108,10 @@ def catalog(url: str, path: str, pages: str = "") -> None:
             save_search(connection, search)
             saved = saved_search(connection, "all")
         marks.append(time.perf_counter())
-        read_files(database, Whole(mast), saved, not saved.has_run, spool, lambda done, total: None)
+        FileReader(database, Whole(mast), spool, lambda done, total: None).read(saved, not saved.has_run)
         marks.append(time.perf_counter())
         peak_read = peak()
-        harvested = Harvested(search, not saved.has_run, url, utc_now(), saved.cursor_mjd, mast.requests, {})
+        harvested = Harvested(search, not saved.has_run, url, utc_now(), saved.cursor_mjd, mast.requests)
         with database.write() as connection:
             run = commit(connection, spool, harvested)
         marks.append(time.perf_counter())
