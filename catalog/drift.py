@@ -1,14 +1,19 @@
 """The archive against the disk: which local files are not known to be the archive's, and why.
 
-The same can be asked in SQL: the views `file_drift`, `keyword_drift` and `drift`.
+The views `file_drift`, `keyword_drift` and `drift` tell the same in SQL, as of the last index or sync; `outdated` looks
+at the disk as well.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import duckdb
+
+from catalog.presence import Presence, look
 from catalog.store.database import Database
-from catalog.store.verdicts import STATES
+from catalog.store.verdicts import STATES, verdict_query
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,15 @@ class Outdated:
     unknown: list[Drifted]
 
 
-def outdated(database: Database) -> Outdated:
-    """Compare the local files with what the archive lists now.
+def outdated(database: Database, below: Sequence[str] = ()) -> Outdated:
+    """Compare the local files with the disk, and with what the archive lists now.
 
     Parameters
     ----------
     database : Database
         A catalog; it need not hold a harvest.
+    below : sequence of str
+        Only files at these absolute paths or below them; all unless given.
 
     Raises
     ------
@@ -72,8 +79,45 @@ def outdated(database: Database) -> Outdated:
         Where there is none, or it cannot be read.
     """
     with database.read() as connection:
-        rows = connection.execute("SELECT state, path, filename, reason FROM file_drift ORDER BY path").fetchall()
+        _offer_presence(connection, look(connection))
+        rows = connection.execute(_OUTDATED.format(changed=verdict_query(connection, "changed_files"))).fetchall()
     by_state: dict[str, list[Drifted]] = {state: [] for state in STATES}
     for state, path, filename, reason in rows:
-        by_state[state].append(Drifted(path, filename, reason))
+        if not below or any(path == place or path.startswith(place.rstrip("/") + "/") for place in below):
+            by_state[state].append(Drifted(path, filename, reason))
     return Outdated(**by_state)
+
+
+def _offer_presence(connection: duckdb.DuckDBPyConnection, found: Presence) -> None:
+    """Make the temporary tables ``gone_files``, ``moved_files`` and ``changed_files``."""
+    for name, files in (("gone_files", found.gone), ("moved_files", found.moved)):
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} (file_id BIGINT, now VARCHAR)")
+        if files:
+            connection.executemany(f"INSERT INTO {name} VALUES (?, ?)", list(files.items()))
+    connection.execute(
+        """CREATE OR REPLACE TEMP TABLE seen
+           (file_id BIGINT, size BIGINT, mtime_ns BIGINT, inode BIGINT, checksum VARCHAR)"""
+    )
+    if found.changed:
+        connection.executemany("INSERT INTO seen VALUES (?, ?, ?, ?, ?)", [list(one.values()) for one in found.changed])
+    connection.execute(
+        """CREATE OR REPLACE TEMP TABLE changed_files AS
+            SELECT l.* REPLACE (s.size AS size, s.mtime_ns AS mtime_ns, s.inode AS inode, s.checksum AS checksum,
+                                CAST(NULL AS VARCHAR) AS problem)
+            FROM local_files l JOIN seen s USING (file_id)"""
+    )
+
+
+_OUTDATED = """
+    SELECT v.state, coalesce(m.now, l.path) AS path, l.filename, v.reason
+    FROM local_verdict v JOIN local_files l USING (file_id) LEFT JOIN moved_files m USING (file_id)
+    WHERE file_id NOT IN (SELECT file_id FROM gone_files UNION ALL SELECT file_id FROM seen)
+    UNION ALL
+    SELECT c.state, l.path, l.filename, c.reason FROM ({changed}) c JOIN local_files l USING (file_id)
+    UNION ALL
+    SELECT 'missing', l.path, l.filename, format('fetched from {{}}, and no longer on disk', l.data_uri)
+    FROM gone_files JOIN local_files l USING (file_id) WHERE l.data_uri IS NOT NULL
+    UNION ALL
+    SELECT state, path, filename, reason FROM file_drift WHERE state = 'missing'
+    ORDER BY path
+"""

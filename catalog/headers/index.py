@@ -32,7 +32,7 @@ from catalog.headers.walk import Compared, Walked, compare, walk
 from catalog.headers.write import ensure_columns, write_associations, write_extracts, write_moves, write_others
 from catalog.readable import plural
 from catalog.store.database import Database
-from catalog.store.local_files import count_below
+from catalog.store.local_files import count_below, note_folders
 from catalog.store.verdicts import count_verified
 
 _TOGETHER = 4096
@@ -114,8 +114,9 @@ class _Run:
                 pass
         self._read_others(walked)
         compared = self._compare(walked)
-        if compared.moved or compared.gone:
+        if compared.moved or compared.gone or compared.folders:
             with self._database.write() as connection:
+                note_folders(connection, compared.folders)
                 write_moves(connection, compared.moved, compared.gone, _now())
         for move in compared.moved:
             self._tell(FileMoved(move.path, move.now))

@@ -14,6 +14,7 @@ import pyarrow as pa
 from catalog.errors import DiskError
 from catalog.headers.names import FITS_ENDINGS, INDEXED_ENDINGS, is_association, is_resource_fork
 from catalog.inodes import signed
+from catalog.store.local_files import UNKNOWN_STATE, FolderState, without_known_folders
 
 _SIGN = 1 << 63  # inodes beyond are stored as negative numbers
 
@@ -32,6 +33,8 @@ class Walked:
         Links to folders, which are not followed: they may lead round in a circle, or to the whole disk.
     roots : list of str
         The folders and files asked for, absolute.
+    folders : dict
+        Every folder that was listed, with its state before.
     """
 
     path: list[str] = field(default_factory=list)
@@ -41,6 +44,7 @@ class Walked:
     unread: list[tuple[str, str]] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     roots: list[str] = field(default_factory=list)
+    folders: dict[str, FolderState] = field(default_factory=dict)
 
     def table(self) -> pa.Table:
         """Return the list as Arrow."""
@@ -81,6 +85,8 @@ class Compared:
         FITS files that need nothing.
     removed : int
         FITS files among the gone.
+    folders : dict
+        Folders that changed since the catalog last looked at them, with their states.
     to_digest : frozenset of str
         Those to read that a sync fetched and that are not as it left them: their MD5 tells whether they were changed.
     """
@@ -92,6 +98,7 @@ class Compared:
     unchanged: int
     removed: int
     to_digest: frozenset[str] = frozenset()
+    folders: dict[str, FolderState] = field(default_factory=dict)
 
 
 def walk(folders: Iterable[str | os.PathLike[str]], tell: Callable[[int], None] | None = None) -> Walked:
@@ -130,6 +137,7 @@ def walk(folders: Iterable[str | os.PathLike[str]], tell: Callable[[int], None] 
         folder, name = os.path.split(root)
         if folder not in seen or not name.lower().endswith(INDEXED_ENDINGS) or is_resource_fork(name, root):
             _add(root, status, found)
+            found.folders.setdefault(folder, UNKNOWN_STATE)  # its other files were not looked at
     return found
 
 
@@ -161,8 +169,10 @@ def _walk(folder: str, found: Walked, seen: set[str], tell: Callable[[int], None
             continue
         seen.add(folder)
         try:
+            status = os.stat(folder)  # noqa: PTH116 - as in the walk
             with os.scandir(folder) as entries:
                 _look_at(entries, pending, found)
+            found.folders[folder] = (status.st_mtime_ns, signed(status.st_ino))
         except OSError as error:
             if folder in found.roots:
                 raise DiskError(f"cannot read {folder}: {error.strerror}") from error
@@ -236,6 +246,7 @@ def compare(connection: duckdb.DuckDBPyConnection, walked: Walked, everything: b
         FROM walked w LEFT JOIN local_files l USING (path)
         WHERE l.path IS NULL OR NOT (l.indexed AND (w.size, w.mtime_ns, w.inode) = (l.size, l.mtime_ns, l.inode))
     """)
+    folders = without_known_folders(connection, walked.folders)
     gone = _gone(connection, walked)
     candidates = gone | _left_elsewhere(connection)
     found, suspects = _moved(connection, candidates) if candidates else ({}, [])
@@ -243,7 +254,7 @@ def compare(connection: duckdb.DuckDBPyConnection, walked: Walked, everything: b
     to_read = connection.execute("SELECT path, digest FROM to_read").fetchall()
     connection.unregister("walked")
     return Comparison(
-        walked, everything, gone, candidates, found, suspects, frozenset(str(path) for (path,) in known), to_read
+        walked, everything, gone, candidates, found, suspects, frozenset(str(path) for (path,) in known), to_read, folders
     )
 
 
@@ -272,6 +283,8 @@ class Comparison:
         Former paths of candidates whose headers are in the catalog.
     to_read : list of tuple
         Path of new and changed files, and whether their MD5 tells something.
+    folders : dict
+        Folders that changed since the catalog last looked at them, with their states.
     """
 
     walked: Walked
@@ -282,6 +295,7 @@ class Comparison:
     suspects: list[tuple[int, str, str]]
     indexed: frozenset[str]
     to_read: list[tuple[str, bool]]
+    folders: dict[str, FolderState]
 
     def settled(self) -> Compared:
         """Read the files that may have moved, and say what is to be done with all of them."""
@@ -296,7 +310,7 @@ class Comparison:
         read = len(to_read) - sum(map(is_association, to_read))
         removed = sum(self.gone[file_id].lower().endswith(FITS_ENDINGS) for file_id in left)
         to_digest = frozenset(path for path, digest in self.to_read if digest)
-        return Compared(sorted(to_read), moved, left, files, files - read, removed, to_digest)
+        return Compared(sorted(to_read), moved, left, files, files - read, removed, to_digest, self.folders)
 
 
 def _gone(connection: duckdb.DuckDBPyConnection, walked: Walked) -> dict[int, str]:

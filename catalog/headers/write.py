@@ -289,6 +289,8 @@ def write_moves(
     connection: duckdb.DuckDBPyConnection, moved: Sequence[Moved], gone: Sequence[int], now: datetime
 ) -> None:
     """Close the versions of files that are gone, and give those that moved a version at their new path."""
+    if not moved and not gone:
+        return
     moves = pa.table(
         {
             "file_id": pa.array([move.file_id for move in moved], pa.int64()),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import duckdb
+import pyarrow as pa
 
 from catalog.store.sql import columns_of
 
@@ -80,3 +82,47 @@ def forget(connection: duckdb.DuckDBPyConnection, path: str, now: datetime) -> i
     connection.execute("DELETE FROM local_verdict WHERE file_id IN (FROM touched)")
     connection.execute("DELETE FROM keyword_difference WHERE file_id IN (FROM touched)")
     return int(row[0]) if row else 0
+
+
+FolderState = tuple[int, int]
+"""Modification time (ns) and inode of a folder."""
+
+
+UNKNOWN_STATE: FolderState = (0, 0)
+"""Of a folder in which a file was put, while its other files were not looked at."""
+
+
+def without_known_folders(
+    connection: duckdb.DuckDBPyConnection, states: Mapping[str, FolderState]
+) -> dict[str, FolderState]:
+    """Return those folders whose state the catalog does not know yet."""
+    rows = connection.execute("SELECT path, mtime_ns, inode FROM local_folder").fetchall()
+    known = {path: (mtime_ns, inode) for path, mtime_ns, inode in rows}
+    return {
+        path: state
+        for path, state in states.items()
+        if known.get(path) != state and not (state == UNKNOWN_STATE and path in known)
+    }
+
+
+def note_folders(connection: duckdb.DuckDBPyConnection, states: Mapping[str, FolderState]) -> None:
+    """Remember the state that folders had when their files were looked at.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        In a transaction that may write.
+    states : mapping
+        By path, absolute. A state from before the look is safe: what changes later is seen.
+    """
+    if not states:
+        return
+    table = {
+        "path": pa.array(list(states)),
+        "mtime_ns": pa.array([mtime_ns for mtime_ns, _ in states.values()], pa.int64()),
+        "inode": pa.array([inode for _, inode in states.values()], pa.int64()),
+    }
+    connection.register("folder_rows", pa.table(table))
+    connection.execute("DELETE FROM local_folder WHERE path IN (SELECT path FROM folder_rows)")
+    connection.execute("INSERT INTO local_folder BY NAME FROM folder_rows")
+    connection.unregister("folder_rows")

@@ -12,6 +12,7 @@ import pyarrow as pa
 from catalog.errors import CatalogLocked
 from catalog.inodes import signed
 from catalog.store.database import Database
+from catalog.store.local_files import UNKNOWN_STATE, note_folders
 from catalog.store.records import utc_now
 from catalog.store.verdicts import keep_verdicts
 from catalog.sync.partial import fsync_folder
@@ -60,7 +61,8 @@ class Recorder:
         self._since = time.monotonic()
         if not self._waiting:
             return
-        for folder in {Path(done.item.path).parent for done in self._waiting}:
+        folders = {Path(done.item.path).parent for done in self._waiting}
+        for folder in folders:
             with suppress(FileNotFoundError, NotADirectoryError):  # moved away meanwhile; the index finds it
                 fsync_folder(folder)
         now = utc_now()
@@ -84,6 +86,7 @@ class Recorder:
                 values = {"now": now, "run": self._run}
                 connection.execute(statement, {name: values[name] for name in values if f"${name}" in statement})
             keep_verdicts(connection, "SELECT file_id FROM local_files SEMI JOIN done_rows USING (path)")
+            note_folders(connection, dict.fromkeys(map(str, folders), UNKNOWN_STATE))
             connection.unregister("done_rows")
             self._write_findings(connection)
         self._waiting.clear()

@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("inode", sa.BigInteger(), nullable=False),
     )
     op.execute(_FETCHED_BEFORE)
+    op.execute(_FOLDERS_BEFORE)
 
 
 _FETCHED_BEFORE = """
@@ -49,6 +50,12 @@ _FETCHED_BEFORE = """
     WHERE l.data_uri IS NOT NULL AND l.checksum IS NOT NULL
 """
 """Earlier catalogs kept the address of what was fetched, and its MD5 beside it."""
+
+_FOLDERS_BEFORE = """
+    INSERT INTO local_folder
+    SELECT DISTINCT left(path, len(path) - len(filename) - 1), 0, 0 FROM local_file_version WHERE until_at IS NULL
+"""
+"""Their state is not known, so the first look lists them."""
 
 
 def downgrade() -> None:
