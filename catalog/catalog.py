@@ -253,3 +253,30 @@ class Catalog(Questions):
         if not folders:
             raise UsageError('name a folder to index, like catalog.index("data")')
         return index_folders(self._database, folders, verify=verify, on_event=on_event)
+
+    def forget(self, path: str | os.PathLike[str]) -> int:
+        """Let go of local files that will not come back: they are no longer missing, and their history stays.
+
+        Parameters
+        ----------
+        path : path-like
+            A file, or a folder with all files below it.
+
+        Returns
+        -------
+        int
+            How many files are forgotten.
+
+        Raises
+        ------
+        CatalogError
+            Where the catalog cannot be used.
+
+        Examples
+        --------
+        >>> catalog.forget(folder / "never-there")
+        0
+        """
+        from catalog.forgetting import forget
+
+        return forget(self._database, path)

@@ -88,6 +88,21 @@ def outdated(database: Database, below: Sequence[str] = ()) -> Outdated:
     return Outdated(**by_state)
 
 
+def counts_of_states(database: Database) -> dict[str, int]:
+    """Count the local files in each state but current, as `outdated` tells them.
+
+    Raises
+    ------
+    CatalogError
+        Where there is no catalog, or it cannot be read.
+    """
+    with database.read() as connection:
+        _offer_presence(connection, look(connection))
+        query = _OUTDATED.format(changed=verdict_query(connection, "changed_files"))
+        rows = connection.execute(f"SELECT state, count(*) FROM ({query}) GROUP BY state").fetchall()
+    return dict.fromkeys(STATES, 0) | {str(state): int(count) for state, count in rows}
+
+
 def _offer_presence(connection: duckdb.DuckDBPyConnection, found: Presence) -> None:
     """Make the temporary tables ``gone_files``, ``moved_files`` and ``changed_files``."""
     for name, files in (("gone_files", found.gone), ("moved_files", found.moved)):

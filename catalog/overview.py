@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from catalog.drift import outdated
+from catalog.drift import counts_of_states
 from catalog.store.database import Database
 
 
@@ -49,8 +49,8 @@ class Overview:
         True now; runs in all; observations whose products are still to be asked for.
     local_files, local_bytes, indexed : int
         On disk; and how many of them have their headers in the catalog.
-    stale, missing, corrupt, unknown : int
-        Local files by what is wrong with them.
+    current, stale, missing, corrupt, modified, unverified, unknown : int
+        Local files by the verdict on them; a missing file is no local file any more.
     """
 
     path: str
@@ -64,9 +64,12 @@ class Overview:
     local_files: int
     local_bytes: int
     indexed: int
+    current: int
     stale: int
     missing: int
     corrupt: int
+    modified: int
+    unverified: int
     unknown: int
 
 
@@ -97,7 +100,7 @@ def overview(database: Database) -> Overview:
         counts = connection.execute(_COUNTS).fetchone()
         searches = [SearchOverview(*row) for row in connection.execute(_SEARCHES).fetchall()]
     assert counts is not None
-    drift = outdated(database)
+    by_state = counts_of_states(database)
     files, observations, products, runs, pending, local_files, local_bytes, indexed = counts
     return Overview(
         path=str(database.path),
@@ -111,8 +114,6 @@ def overview(database: Database) -> Overview:
         local_files=local_files,
         local_bytes=local_bytes,
         indexed=indexed,
-        stale=len(drift.stale),
-        missing=len(drift.missing),
-        corrupt=len(drift.corrupt),
-        unknown=len(drift.unknown),
+        current=max(local_files - sum(by_state.values()), 0),
+        **by_state,
     )

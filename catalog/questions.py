@@ -298,8 +298,13 @@ class Questions:
         span = spanning(self._database, since=text, run=run, search=search, what=what, local=local)
         return changes(self._database, span)
 
-    def outdated(self) -> Outdated:
-        """Compare the local files with what the archive listed at the last harvest.
+    def outdated(self, *paths: str | os.PathLike[str]) -> Outdated:
+        """Compare the local files with the disk, and with what the archive listed at the last harvest.
+
+        Parameters
+        ----------
+        *paths : path-like
+            Only files here, or below these folders; all unless given.
 
         Raises
         ------
@@ -311,7 +316,7 @@ class Questions:
         >>> catalog.outdated().stale
         []
         """
-        return outdated(self._database)
+        return outdated(self._database, [str(Path(path).absolute()) for path in paths])
 
     def plot(self, file: str | os.PathLike[str], hdu: str | None = None) -> Drawing:
         """Draw what is in a local FITS file: an image, spectra, or a time series of spectra.

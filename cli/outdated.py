@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from catalog.errors import BadValue
+from catalog.readable import plural
+
 from .options import Json, settings
 from .output import put_json, put_table, say
+from .status import STATES
+
+if TYPE_CHECKING:
+    from catalog.drift import Drifted, Outdated
+
+_FEW_UNKNOWN = 20
+"""So many files that the archive does not list are told one by one; of more, only their folders."""
+_MEANS = {
+    "stale": "mastlake sync renews them",
+    "missing": "mastlake sync fetches them again; mastlake forget lets go of them",
+    "corrupt": "mastlake sync renews them",
+    "modified": "they stay; mastlake sync --overwrite-modified or --keep-old DIR renews them",
+    "unverified": "mastlake index --verify reads their bytes",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -16,21 +37,80 @@ def register(app: typer.Typer) -> None:
 
 def outdated(
     context: typer.Context,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATH ...]", help="Only files here, or below these folders.")
+    ] = None,
+    state: Annotated[
+        str | None,
+        typer.Option("--state", metavar="STATE,...", help=f"Only files in these states: {', '.join(STATES)}."),
+    ] = None,
     why: Annotated[bool, typer.Option("--why", help="Say why, from what to what.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Rows at most; the counts are of all files.")] = None,
     json: Json = False,
 ) -> None:
-    """List local files that are stale, missing, corrupt or unknown to the archive, as of the last harvest."""
+    """List local files that are not known to be what the archive has, as of the last harvest.
+
+    The disk is looked at; nothing is asked of the archive. Unverified files are always counted, and listed with -v or
+    --state unverified.
+    """
     from dataclasses import asdict
 
     from catalog.drift import outdated as compare
 
-    found = asdict(compare(settings(context).database))
+    chosen = settings(context)
+    states = _states(state)
+    found = compare(chosen.database, [str(path.absolute()) for path in paths or ()])
     if json:
-        put_json(found)
+        put_json({name: files if name in states else [] for name, files in asdict(found).items()})
         return
-    rows = [
-        (kind, one["filename"], one["reason"] if why else one["path"]) for kind, files in found.items() for one in files
-    ]
+    shown = [name for name in states if name != "unverified" or state or chosen.verbosity > 0]
+    rows = list(_rows(found, shown, why, everything=chosen.verbosity > 0 or state is not None))
     if rows:
-        put_table(("state", "filename", "why" if why else "path"), rows, wrap=("why",))
-    say(", ".join(f"{len(files):,} {kind}" for kind, files in found.items()))
+        put_table(("state", "filename", "why" if why else "path"), rows[:limit], wrap=("why",))
+    if limit is not None and len(rows) > limit:
+        say(f"and {len(rows) - limit:,} more: --limit")
+    if chosen.verbosity >= 0:
+        _count(found, states)
+
+
+def _states(text: str | None) -> list[str]:
+    if text is None:
+        return list(STATES)
+    named = [word.strip().lower() for word in text.split(",") if word.strip()]
+    for word in named:
+        if word not in STATES:
+            from catalog.keywords import nearest
+
+            raise BadValue(f"--state {word} is no state; {_did_you_mean(nearest(word, list(STATES)))}")
+    return [name for name in STATES if name in named]
+
+
+def _did_you_mean(near: str | None) -> str:
+    return f"did you mean {near}?" if near else f"states are {', '.join(STATES)}"
+
+
+def _rows(found: Outdated, states: list[str], why: bool, everything: bool) -> Iterator[tuple[str, str, str]]:
+    for name in states:
+        files: list[Drifted] = getattr(found, name)
+        if name == "unknown" and len(files) > _FEW_UNKNOWN and not everything:
+            yield from _unknown_by_folder(files, why)
+        else:
+            yield from ((name, one.filename, one.reason if why else one.path) for one in files)
+
+
+def _unknown_by_folder(files: list[Drifted], why: bool) -> Iterator[tuple[str, str, str]]:
+    """One line a folder of a person's own files; one for all where the folders are many."""
+    folders = Counter(str(Path(one.path).parent) for one in files)
+    if len(folders) > _FEW_UNKNOWN:
+        folders = Counter({os.path.commonpath(list(folders)): len(files)})
+    for folder, count in sorted(folders.items()):
+        reason = "the archive does not list them; one by one: --state unknown"
+        yield "unknown", plural(count, "file"), f"{folder}: {reason}" if why else folder
+
+
+def _count(found: Outdated, states: list[str]) -> None:
+    counts = {name: len(getattr(found, name)) for name in states}
+    say(", ".join(f"{count:,} {name}" for name, count in counts.items()))
+    for name, count in counts.items():
+        if count and name in _MEANS:
+            say(f"  {name}: {_MEANS[name]}")

@@ -60,6 +60,9 @@ def _ask(chosen: Settings) -> tuple[dict[str, int], ArchiveError | None]:
     return counts, None
 
 
+STATES = ("stale", "missing", "corrupt", "modified", "unverified", "unknown")
+
+
 def _page(chosen: Settings, found: Overview, counts: dict[str, int]) -> None:
     put(f"catalog  {found.path} ({size(found.size)})")
     put(
@@ -80,6 +83,6 @@ def _page(chosen: Settings, found: Overview, counts: dict[str, int]) -> None:
     put_table(columns, rows)
     local = f"{plural(found.local_files, 'file')}, {size(found.local_bytes)}"
     put(f"disk     {local}; headers of {found.indexed:,} are indexed")
-    wrong = {kind: getattr(found, kind) for kind in ("stale", "missing", "corrupt", "unknown")}
-    told = ", ".join(f"{count:,} {kind}" for kind, count in wrong.items())
-    put(f"         {told}" + (": mastlake outdated --why" if any(wrong.values()) else ""))
+    wrong = {kind: getattr(found, kind) for kind in STATES}
+    told = ", ".join(f"{count:,} {kind}" for kind, count in wrong.items() if count) or "nothing is outdated"
+    put(f"         {found.current:,} current, {told}" + (": mastlake outdated --why" if any(wrong.values()) else ""))

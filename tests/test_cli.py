@@ -281,7 +281,8 @@ class TestAnswers:
         indexed = mastlake("index", "mast", "--json").json
         assert indexed["read"] == indexed["files"] == synced["fetched"]
         assert mastlake("index", "mast", "--json").json["unchanged"] == indexed["files"]
-        assert mastlake("outdated", "--json").json == {"stale": [], "missing": [], "corrupt": [], "unknown": []}
+        states = ("stale", "missing", "corrupt", "modified", "unverified", "unknown")
+        assert mastlake("outdated", "--json").json == {state: [] for state in states}
         assert mastlake("status", "--json").json["indexed"] == indexed["files"]
         assert mastlake("runs", "--json").json[0]["files"] == report["files"]
         assert mastlake("changes", "1", "--json").json

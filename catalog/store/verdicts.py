@@ -136,6 +136,7 @@ product_then AS (
 product_now AS (
     SELECT l.file_id, p.data_uri AS product_uri, p.since_run AS product_since, p.size AS product_size, p.prvversion
     FROM local l JOIN product_then p ON p.data_uri = l.data_uri AND p.until_run IS NULL
+        AND coalesce(p."productFilename", regexp_extract(p.data_uri, '[^/]*$')) = l.filename
     UNION ALL
     SELECT l.file_id, min(p.data_uri), arg_min(p.since_run, p.data_uri), arg_min(p.size, p.data_uri),
            arg_min(p.prvversion, p.data_uri)
@@ -199,8 +200,10 @@ told AS (
 judged AS (
     SELECT file_id, coalesce(archived, false) AS archived, CASE
         WHEN problem IS NOT NULL AND NOT archived THEN ['corrupt', problem]
-        WHEN unlisted THEN ['unknown', CASE WHEN listed_once OR data_uri IS NOT NULL
-            THEN 'the archive lists it no longer' ELSE 'the archive does not list it' END]
+        WHEN unlisted THEN ['unknown', CASE
+            WHEN listed_once OR regexp_extract(data_uri, '[^/]*$') = filename THEN 'the archive lists it no longer'
+            WHEN data_uri IS NOT NULL THEN format('fetched from {{}}, and renamed here', data_uri)
+            ELSE 'the archive does not list it' END]
         WHEN fetched AND ours <> fetched_checksum AND NOT archived
              AND size = fetched_size AND mtime_ns = fetched_mtime_ns
             THEN ['corrupt', format('its bytes changed on the disk, though its size and time did not: MD5 {{}} -> {{}}',

@@ -1,0 +1,41 @@
+"""``mastlake forget``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from catalog.errors import UsageError
+from catalog.readable import plural
+
+from .options import Json, settings
+from .output import put_json, say
+
+
+def register(app: typer.Typer) -> None:
+    app.command("forget")(forget)
+
+
+def forget(
+    context: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH ...", help="Files, or folders with all below them.")],
+    json: Json = False,
+) -> None:
+    """Let go of local files that will not come back: they are no longer missing, and their history stays.
+
+    Nothing on disk is touched. A file that is still there is found again by the next index.
+    """
+    from catalog.forgetting import forget as let_go
+
+    chosen, forgotten = settings(context), 0
+    for path in paths:
+        known = let_go(chosen.database, path)
+        if not known:
+            raise UsageError(f"the catalog knows no file at {path.absolute()} or below it; see: mastlake outdated")
+        forgotten += known
+    if json:
+        put_json({"forgotten": forgotten})
+    elif chosen.verbosity >= 0:
+        say(f"{plural(forgotten, 'file')} forgotten")
