@@ -68,7 +68,6 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Which local files are no longer the archive's, and why", "mastlake outdated --why"),
         ("Only a person's own, below one folder", "mastlake outdated data --state modified"),
     ),
-    "forget": (("Let go of a folder that will not come back", "mastlake forget data"),),
     "inputs": (("What went into a product", "mastlake inputs jw02734-o002_t001_niriss_x1dints.fits"),),
     "outputs": (("What was made from a file", "mastlake outputs jw02734002001_04101_00001-seg001_nis_calints.fits"),),
     "keywords": (
@@ -93,6 +92,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("One target", "mastlake timeline --target 'WASP*' -o wasp.pdf"),
     ),
     "login": (("Keep a token for files that are not public yet", "mastlake login"),),
+    "forget": (("Let go of a folder that will not come back", "mastlake forget data"),),
     "simulate": (("To try things on: set MASTLAKE_SERVER to what it prints", "mastlake simulate --port 8765"),),
 }
 

@@ -254,7 +254,15 @@ def compare(connection: duckdb.DuckDBPyConnection, walked: Walked, everything: b
     to_read = connection.execute("SELECT path, digest FROM to_read").fetchall()
     connection.unregister("walked")
     return Comparison(
-        walked, everything, gone, candidates, found, suspects, frozenset(str(path) for (path,) in known), to_read, folders
+        walked,
+        everything,
+        gone,
+        candidates,
+        found,
+        suspects,
+        frozenset(str(path) for (path,) in known),
+        to_read,
+        folders,
     )
 
 
