@@ -160,6 +160,58 @@ class Catalog(Questions):
                 on_progress=on_progress,
             )
 
+    def edit_search(self, search: Search) -> None:
+        """Give a saved search other criteria; its next harvest reads everything, and what it was stays known.
+
+        Parameters
+        ----------
+        search : Search
+            Under the name of a saved one.
+
+        Raises
+        ------
+        NoSuchSearch
+            For a name under which none is saved.
+        BadValue
+            If one is for files and the other for observations.
+
+        Examples
+        --------
+        >>> catalog.edit_search(Search.parse("soss", "niriss", ["exp_type=NIS_SOSS"]))
+        """
+        from catalog.store.search_edits import edit_search
+
+        with self._database.write() as connection:
+            edit_search(connection, search)
+
+    def rename_search(self, name: str, new: str) -> None:
+        """Give a saved search another name, in its history too.
+
+        Raises
+        ------
+        NoSuchSearch
+            For a name under which none is saved.
+        BadValue
+            For a new name that is no name, or that is or was another search's.
+        """
+        from catalog.store.search_edits import rename_search
+
+        with self._database.write() as connection:
+            rename_search(connection, name, new)
+
+    def remove_search(self, name: str) -> None:
+        """Remove a saved search; what it found stays in the history.
+
+        Raises
+        ------
+        NoSuchSearch
+            For a name under which none is saved.
+        """
+        from catalog.store.search_edits import remove_search
+
+        with self._database.write() as connection:
+            remove_search(connection, name)
+
     def sync(
         self,
         search: str | None = None,

@@ -78,7 +78,7 @@ class Search:
         criteria = tuple(parse_criterion(text, known) for text in kept)
         if typed:
             refuse_contradictions(criteria)
-        return cls(_checked(name), known, kept, criteria)
+        return cls(checked_name(name), known, kept, criteria)
 
     @classmethod
     def observations(cls, name: str, written: Iterable[str], cone: str | None = None, *, typed: bool = True) -> Search:
@@ -119,7 +119,7 @@ class Search:
             refuse_modeless(criteria)
         if "obs_collection" not in names:
             criteria += (Criterion("obs_collection", ("JWST",)),)
-        return cls(_checked(name), None, kept, criteria, Cone.parse(cone) if cone else None)
+        return cls(checked_name(name), None, kept, criteria, Cone.parse(cone) if cone else None)
 
     @property
     def service(self) -> str:
@@ -137,7 +137,14 @@ class Search:
         return {criterion.keyword: criterion.as_astroquery() for criterion in self.criteria}
 
 
-def _checked(name: str) -> str:
+def checked_name(name: str) -> str:
+    """Return a name under which a search can be saved, or refuse it.
+
+    Raises
+    ------
+    BadValue
+        It says what a name is made of.
+    """
     if not _NAME.fullmatch(name):
         raise BadValue(f"{name!r} cannot name a search: use letters, digits and _ . + -")
     return name

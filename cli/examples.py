@@ -19,8 +19,20 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("All, and what changed as a page to be mailed", "mastlake harvest --report changes.html"),
         ("Observations instead of files", "mastlake harvest ero --observations -k proposal_id=2734 -k calib_level=2,3"),
     ),
-    "searches": (("What is saved", "mastlake searches"),),
-    "runs": (("What ran, newest last", "mastlake runs --json"),),
+    "searches": (
+        ("What is saved", "mastlake searches"),
+        ("One search, with what it was before and its last runs", "mastlake searches show soss"),
+        (
+            "Other criteria; the next harvest reads everything",
+            "mastlake searches edit soss -k exp_type=NIS_SOSS -k date_obs_mjd=2022-06-01..",
+        ),
+        ("Another name", "mastlake searches rename ero early"),
+        ("Harvest it no longer; its history stays", "mastlake searches remove early"),
+    ),
+    "runs": (
+        ("What ran, newest last", "mastlake runs --json"),
+        ("The last five of one search", "mastlake runs --search soss --limit 5"),
+    ),
     "changes": (
         ("What changed since you last looked, over all searches", "mastlake changes"),
         ("What of it is on this disk, and what is to be reduced again", "mastlake changes --since 2022-06-01 --local"),
@@ -99,7 +111,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
 SHORT: dict[str, str] = {
     "demo": "Do the whole job once, offline, and show each command",
     "harvest": "Search the archive and bring the catalog up to date",
-    "searches": "List the saved searches",
+    "searches": "List saved searches; show, edit, rename or remove one",
     "runs": "List what was harvested, and when",
     "changes": "Tell what changed since you last looked",
     "diff": "List what became of everything between two runs",

@@ -13,6 +13,7 @@ from catalog.readable import plural
 
 from .completion import instruments
 from .completion import searches as saved_names
+from .keeping import keep_or_drop, note_declared, take_edits, unsaved, vanished
 from .options import Criteria, Json, Settings, settings
 from .output import put_json, say
 
@@ -83,6 +84,9 @@ def harvest(
             metavar="FILE", help="Write what changed as a page: its ending says text, Markdown (.md) or HTML."
         ),
     ] = None,
+    save: Annotated[
+        bool, typer.Option("--save", help="Save a new search even if its run fails, or if it matches nothing.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Search the archive and bring the catalog up to date.
@@ -98,16 +102,27 @@ def harvest(
         _show_requests(chosen, searches, json)
         return
     before = _newest_run(chosen, report)
+    take_edits(chosen, searches)
+    new = unsaved(chosen, searches)
     outcomes, failures = [], []
     for search in searches:
         try:
             outcome = _harvest_one(chosen, search, how, json)
         except _stoppers() as error:
             failures.append(f"{search.name}: {error}")
-            say(f"mastlake: {failures[-1]}")
+            kept = keep_or_drop(chosen, search, save, f"failed: {error}") if search.name in new else ""
+            say(f"mastlake: {failures[-1]}" + (f"; {kept}" if kept else ""))
+        except KeyboardInterrupt:
+            if search.name in new and (kept := keep_or_drop(chosen, search, save, "was interrupted")):
+                say(f"{search.name} was interrupted; {kept}")
+            raise
         else:
             outcomes.append(outcome)
+            matched_nothing = search.name in new and not (outcome["files"] or outcome["observations"])
+            if matched_nothing and (kept := keep_or_drop(chosen, search, save, "matched nothing")):
+                say(f"{search.name} matched nothing; {kept}")
             failures += [f"{one['name']}: {one['reason']}" for one in outcome["failures"]]
+    note_declared(chosen, searches)
     if report is not None:
         _write_report(chosen, report, before, failures)
     if json:
@@ -216,7 +231,8 @@ def _searches(chosen: Settings, names: list[str], defined: Search | None) -> lis
     with chosen.database.read() as connection:
         if names:
             return [declared.get(name) or saved_search(connection, name).search for name in names]
-        found = {saved.search.name: saved.search for saved in saved_searches(connection)} | declared
+        saved = {one.search.name: one.search for one in saved_searches(connection)}
+    found = vanished(chosen, saved) | declared
     if not found:
         raise UsageError("no search is saved yet: mastlake harvest NAME --instrument ... -k ...")
     return list(found.values())

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
 
-from .options import Json, settings
-from .output import put_json, put_table
+from catalog.readable import harmless, plural, shown
+
+from . import completion
+from .options import Criteria, Json, Settings, settings
+from .output import put_json, put_table, say
+
+if TYPE_CHECKING:
+    from catalog.search import Search
+    from catalog.store.records import SavedSearch
 
 _MATCHES = """
     SELECT search, count(*) FROM search_files GROUP BY search
     UNION ALL SELECT o.search, count(*) FROM search_observations o
     JOIN searches s ON s.name = o.search AND s.kind = 'observations' GROUP BY o.search
 """
+_ACTS = {
+    "show": "criteria, history and last runs of one search",
+    "edit": "give one search other criteria",
+    "rename": "give one search another name",
+    "remove": "no longer harvest one search; its history stays",
+}
+_LAST_RUNS = 5
 
 
 def register(app: typer.Typer) -> None:
@@ -19,53 +35,237 @@ def register(app: typer.Typer) -> None:
     app.command("runs")(runs)
 
 
-def searches(context: typer.Context, json: Json = False) -> None:
-    """List the saved searches."""
+def _acts(incomplete: str) -> list[tuple[str, str]]:
+    return [(act, why) for act, why in _ACTS.items() if act.startswith(incomplete)]
+
+
+def searches(
+    context: typer.Context,
+    act: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[show|edit|rename|remove]", help="What to do; without it, list all.", autocompletion=_acts
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Which search.", autocompletion=completion.searches)
+    ] = None,
+    new: Annotated[str | None, typer.Argument(metavar="[NEW]", help="After rename: the new name.")] = None,
+    criteria: Criteria = None,
+    instrument: Annotated[
+        str | None,
+        typer.Option(
+            help="After edit: whose keyword search; without it, as it was.", autocompletion=completion.instruments
+        ),
+    ] = None,
+    cone: Annotated[
+        str | None,
+        typer.Option(metavar="RA,DEC,RADIUS", help="After edit of a search for observations: where on the sky."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List the saved searches; show, edit, rename or remove one.
+
+    The criteria of an edit replace all that there were. The next harvest reads everything; what the search matched
+    before stays in the history, as does everything that a removed search brought.
+    """
+    chosen = settings(context)
+    _refuse_nonsense(act, name, new, bool(criteria or instrument or cone))
+    with chosen.database.read():  # says how to make a catalog where there is none, and makes none itself
+        pass
+    if act is None:
+        _list(chosen, json)
+    elif act == "show":
+        _show(chosen, str(name), json)
+    elif act == "edit":
+        _edit(chosen, str(name), criteria or [], instrument, cone)
+    elif act == "rename":
+        _rename(chosen, str(name), str(new))
+    else:
+        _remove(chosen, str(name))
+    if json and act in ("edit", "rename"):
+        _show(chosen, str(new or name), json)
+    elif json and act == "remove":
+        put_json({"removed": name})
+
+
+def _refuse_nonsense(act: str | None, name: str | None, new: str | None, criteria: bool) -> None:
+    from catalog.errors import UsageError
+    from catalog.keywords import nearest
+
+    if act is not None and act not in _ACTS:
+        near = nearest(act, list(_ACTS))
+        hint = (
+            f"; did you mean {near!r}?"
+            if near
+            else f"; it takes {', '.join(_ACTS)}, as in: mastlake searches show {act}"
+        )
+        raise UsageError(f"searches does not know {act!r}{hint}")
+    if act is not None and name is None:
+        raise UsageError(f"name the search: mastlake searches {act} NAME")
+    if (act == "rename") != (new is not None):
+        raise UsageError("rename takes two names: mastlake searches rename NAME NEW")
+    if criteria and act != "edit":
+        raise UsageError(
+            "criteria belong to edit: mastlake searches edit NAME -k ...; a new search is saved by harvest"
+        )
+
+
+def _list(chosen: Settings, json: bool) -> None:
     from catalog.mjd import iso
     from catalog.store.records import saved_searches
 
-    with settings(context).database.read() as connection:
+    with chosen.database.read() as connection:
         found = saved_searches(connection)
         counts = dict(connection.execute(_MATCHES).fetchall())
     if json:
-        put_json(
-            [
-                {
-                    "name": one.search.name,
-                    "instrument": one.search.instrument,
-                    "criteria": list(one.search.written),
-                    "cone": str(one.search.cone) if one.search.cone else None,
-                    "matches": counts.get(one.search.name, 0),
-                    "files": counts.get(one.search.name, 0) if one.search.instrument else 0,
-                    "cursor_mjd": one.cursor_mjd,
-                }
-                for one in found
-            ]
-        )
+        put_json([_as_dict(one, counts.get(one.search.name, 0)) for one in found])
         return
     put_table(
         ("name", "of", "matches", "newest ingest (UTC)", "criteria"),
         [
             (
                 one.search.name,
-                f"{one.search.instrument} files" if one.search.instrument else "observations",
+                _kind(one.search),
                 counts.get(one.search.name, 0),
                 iso(one.cursor_mjd).replace("T", " ") if one.cursor_mjd else None,
-                " ".join([*one.search.written, *([f"cone={one.search.cone}"] if one.search.cone else [])]),
+                _written(one.search),
             )
             for one in found
         ],
     )
 
 
-def runs(context: typer.Context, json: Json = False) -> None:
+def _kind(search: Search) -> str:
+    return f"{search.instrument} files" if search.instrument else "observations"
+
+
+def _written(search: Search) -> str:
+    return " ".join([*search.written, *([f"cone={search.cone}"] if search.cone else [])])
+
+
+def _as_dict(one: SavedSearch, matches: int) -> dict[str, Any]:
+    return {
+        "name": one.search.name,
+        "instrument": one.search.instrument,
+        "criteria": list(one.search.written),
+        "cone": str(one.search.cone) if one.search.cone else None,
+        "matches": matches,
+        "files": matches if one.search.instrument else 0,
+        "cursor_mjd": one.cursor_mjd,
+    }
+
+
+def _show(chosen: Settings, name: str, json: bool) -> None:
+    from dataclasses import asdict
+
+    from catalog.store.records import runs as all_runs
+    from catalog.store.records import saved_search
+    from catalog.store.search_edits import edits
+
+    with chosen.database.read() as connection:
+        saved = saved_search(connection, name)
+        matches = dict(connection.execute(_MATCHES).fetchall()).get(name, 0)
+        history = edits(connection, name)
+        ran = [run for run in all_runs(connection) if run.search == name]
+    if json:
+        last = [asdict(run) for run in ran[-_LAST_RUNS:]]
+        put_json({**_as_dict(saved, matches), "edits": [asdict(one) for one in history], "runs": last})
+        return
+    search = saved.search
+    lines = [f"name      {search.name}", f"of        {_kind(search)}", f"matches   {matches:,}"]
+    lines += [f"{'criteria' if not number else '':<9} {one}" for number, one in enumerate(search.written)]
+    lines += [f"cone      {search.cone}"] if search.cone else []
+    for one in history:
+        what = f"renamed from {one.former_name}" if one.act == "renamed" else f"{one.act}; it was {_former(one)}"
+        lines.append(f"{shown(one.at)}  after run {one.run}: {what}")
+    typer.echo("\n".join(harmless(line) for line in lines))
+    if ran:
+        columns = (
+            "run",
+            "kind",
+            "ended_at",
+            "files",
+            "new",
+            "changed",
+            "withdrawn",
+            "returned",
+            "observations",
+            "products",
+        )
+        put_table(columns, [[getattr(run, column) for column in columns] for run in ran[-_LAST_RUNS:]])
+        if len(ran) > _LAST_RUNS:
+            say(f"and {plural(len(ran) - _LAST_RUNS, 'earlier run')}: mastlake runs --search {name}")
+
+
+def _former(edit: Any) -> str:
+    kind = f"{edit.instrument} files" if edit.instrument else "observations"
+    return " ".join([kind, *edit.criteria, *([f"cone={edit.cone}"] if edit.cone else [])])
+
+
+def _edit(chosen: Settings, name: str, criteria: list[str], instrument: str | None, cone: str | None) -> None:
+    from catalog.errors import UsageError
+    from catalog.search import Search
+    from catalog.store.records import saved_search
+    from catalog.store.search_edits import edit_search
+
+    with chosen.database.write() as connection:
+        former = saved_search(connection, name).search
+        if not criteria and instrument is None and cone is None:
+            now = " ".join(f"-k {one}" for one in former.written)
+            raise UsageError(f"give the criteria that it is to have: mastlake searches edit {name} {now}")
+        if former.instrument is None:
+            if instrument is not None:
+                raise UsageError(f"{name} is a search for observations, which has no --instrument")
+            search = Search.observations(name, criteria, cone)
+        elif cone is not None:
+            raise UsageError(f"{name} is a search for files, which knows no cone")
+        else:
+            search = Search.parse(name, instrument or former.instrument, criteria or former.written)
+        edit_search(connection, search)
+    if chosen.verbosity >= 0:
+        say(f"{name} was edited; its next harvest reads everything: mastlake harvest {name}")
+
+
+def _rename(chosen: Settings, name: str, new: str) -> None:
+    from catalog.store.search_edits import rename_search
+
+    with chosen.database.write() as connection:
+        rename_search(connection, name, new)
+    if name in chosen.declared:
+        say(f"mastlake.toml still describes {name}; rename it there too, or the next harvest saves it anew")
+    if chosen.verbosity >= 0:
+        say(f"{name} is {new} now, in its history too")
+
+
+def _remove(chosen: Settings, name: str) -> None:
+    from catalog.store.search_edits import remove_search
+
+    with chosen.database.write() as connection:
+        remove_search(connection, name)
+    if name in chosen.declared:
+        say(f"mastlake.toml still describes {name}; remove it there too, or the next harvest saves it anew")
+    if chosen.verbosity >= 0:
+        say(f"{name} was removed; what it found stays in the history: mastlake runs --search {name}")
+
+
+def runs(
+    context: typer.Context,
+    search: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only runs of this search.", autocompletion=completion.searches),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The newest runs only.")] = None,
+    json: Json = False,
+) -> None:
     """List what was harvested, and when."""
     from dataclasses import asdict
 
     from catalog.store.records import runs as all_runs
 
     with settings(context).database.read() as connection:
-        found = all_runs(connection)
+        found = [run for run in all_runs(connection) if search in (None, run.search)]
+    found = found[-limit:] if limit else found
     if json:
         put_json([asdict(run) for run in found])
         return

@@ -20,7 +20,7 @@ from catalog.harvest.stale import OBSERVATIONS_IN
 from catalog.readable import plural
 from catalog.search import Search
 from catalog.store.database import Database
-from catalog.store.records import Run, SavedSearch, save_search, saved_search, utc_now
+from catalog.store.records import Run, SavedSearch, is_saved, save_search, saved_search, utc_now
 from catalog.store.spool import Spool
 
 __all__ = ["Failure", "Harvest", "Progress", "SetAside", "harvest", "identity", "refuse_other_archives"]
@@ -190,6 +190,9 @@ def _refuse_to_empty(database: Database, search: Search) -> None:
 
 
 def _saved(database: Database, search: Search) -> SavedSearch:
+    """Return the search as it is saved; a new one is saved when its run ends, with what it brought."""
     with database.write() as connection:
-        save_search(connection, search)
+        if not is_saved(connection, search.name):
+            return SavedSearch(search, None)
+        save_search(connection, search)  # refuses other criteria under this name
         return saved_search(connection, search.name)

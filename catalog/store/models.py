@@ -59,7 +59,7 @@ search_edit = Table(
     metadata,
     Column("search", String, nullable=False, comment="its name afterwards, or before it was removed"),
     Column("act", String, nullable=False, comment="edited, renamed or removed"),
-    Column("at", TIMESTAMP, nullable=False, comment="UTC"),
+    Column("edited_at", TIMESTAMP, nullable=False, comment="UTC"),
     Column("run", Integer, nullable=False, comment="newest run then"),
     Column("former_name", String, nullable=False),
     Column("instrument", String, comment="as it was before; null for an observation search"),

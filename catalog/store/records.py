@@ -84,8 +84,9 @@ def utc_now() -> datetime:
 def saved_searches(connection: duckdb.DuckDBPyConnection) -> list[SavedSearch]:
     """Return every saved search, by name."""
     rows = connection.execute(
-        """SELECT name, instrument, criteria, cone, cursor_mjd, name IN (SELECT search FROM runs)
-           FROM searches ORDER BY name"""
+        """SELECT name, instrument, criteria, cone, cursor_mjd,
+                  EXISTS (FROM runs r WHERE r.search = s.name AND r.run > coalesce(s.edited_run, 0))
+           FROM searches s ORDER BY name"""
     ).fetchall()
     return [
         SavedSearch(_search(name, instrument, criteria, cone), cursor, has_run)
@@ -115,6 +116,11 @@ def saved_search(connection: duckdb.DuckDBPyConnection, name: str) -> SavedSearc
     raise NoSuchSearch(f"no search {name!r}{hint}")
 
 
+def is_saved(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Say whether a search is saved under a name."""
+    return connection.execute("SELECT 1 FROM searches WHERE name = ?", [name]).fetchone() is not None
+
+
 def save_search(connection: duckdb.DuckDBPyConnection, search: Search) -> None:
     """Save a search, unless it is saved already.
 
@@ -127,7 +133,8 @@ def save_search(connection: duckdb.DuckDBPyConnection, search: Search) -> None:
     if row is None:
         kind = "observations" if search.instrument is None else "files"
         connection.execute(
-            "INSERT INTO searches (name, kind, instrument, criteria, cone, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+            """INSERT INTO searches (name, kind, instrument, criteria, cone, created_at, edited_run)
+               SELECT ?, ?, ?, ?, ?, ?, max(run) FROM runs WHERE search = ?""",
             [
                 search.name,
                 kind,
@@ -135,13 +142,18 @@ def save_search(connection: duckdb.DuckDBPyConnection, search: Search) -> None:
                 list(search.written),
                 search.cone.stored if search.cone else None,
                 utc_now(),
+                search.name,
             ],
         )
-    elif not _mean_the_same(_search(search.name, *row), search):
-        raise BadValue(f"search {search.name!r} is saved with other criteria; choose another name")
+    elif not mean_the_same(_search(search.name, *row), search):
+        raise BadValue(
+            f"search {search.name!r} is saved with other criteria; choose another name, or change them with: "
+            f"mastlake searches edit {search.name}"
+        )
 
 
-def _mean_the_same(one: Search, other: Search) -> bool:
+def mean_the_same(one: Search, other: Search) -> bool:
+    """Say whether two searches of one name ask for the same, however they are written."""
     return replace(one, written=()) == replace(other, written=())
 
 

@@ -126,6 +126,7 @@ def _columns(connection: duckdb.DuckDBPyConnection, table: str, wanted: Mapping[
 
 _VERDICTS = """
 WITH local AS (FROM {local}),
+removal AS (SELECT run FROM runs WHERE kind = 'removed'),
 file_then AS (
     SELECT filename, since_run, until_run, {file} FROM file_version SEMI JOIN local USING (filename)
 ),
@@ -155,6 +156,9 @@ former AS (
 gathered AS (
     SELECT l.*, f.filename IS NULL AND p.file_id IS NULL AS unlisted,
            EXISTS (FROM file_then t WHERE t.filename = l.filename) AS listed_once,
+           EXISTS (FROM file_then t WHERE t.filename = l.filename AND t.until_run IN (FROM removal))
+               OR EXISTS (FROM product_then t WHERE t.data_uri = l.data_uri AND t.until_run IN (FROM removal))
+               AS let_go,
            lower(l.checksum) AS ours, lower(f.checksum) AS theirs, f."fileSize" AS file_size,
            f.cal_ver, f.crds_ctx, f.date, f.file_since, p.product_uri, p.product_since, p.product_size, p.prvversion,
            h.cal_ver AS here_cal_ver, h.crds_ctx AS here_crds_ctx, h.date AS here_date,
@@ -201,6 +205,7 @@ judged AS (
     SELECT file_id, coalesce(archived, false) AS archived, CASE
         WHEN problem IS NOT NULL AND NOT archived THEN ['corrupt', problem]
         WHEN unlisted THEN ['unknown', CASE
+            WHEN let_go THEN 'no saved search leads to it any more'
             WHEN listed_once OR regexp_extract(data_uri, '[^/]*$') = filename THEN 'the archive lists it no longer'
             WHEN data_uri IS NOT NULL THEN format('fetched from {{}}, and renamed here', data_uri)
             ELSE 'the archive does not list it' END]

@@ -25,7 +25,7 @@ def upgrade() -> None:
         "search_edit",
         sa.Column("search", sa.String(), nullable=False, comment="its name afterwards, or before it was removed"),
         sa.Column("act", sa.String(), nullable=False, comment="edited, renamed or removed"),
-        sa.Column("at", sa.types.TIMESTAMP(), nullable=False, comment="UTC"),
+        sa.Column("edited_at", sa.types.TIMESTAMP(), nullable=False, comment="UTC"),
         sa.Column("run", sa.Integer(), nullable=False, comment="newest run then"),
         sa.Column("former_name", sa.String(), nullable=False),
         sa.Column("instrument", sa.String(), comment="as it was before; null for an observation search"),
