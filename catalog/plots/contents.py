@@ -9,7 +9,7 @@ from catalog.errors import UsageError
 from catalog.plots.canvas import Drawing, checked_ending, look, sheet
 from catalog.plots.curves import draw_curves
 from catalog.plots.images import Plane, draw_plane, is_cube, plane_of
-from catalog.plots.opened import Opened, Unreadable, check_regular, name_of, opened, reading, shape_of
+from catalog.plots.opened import Opened, Unreadable, check_regular, name_of, opened, reading, shape_of, version_of
 from catalog.plots.series import is_time_series, spectra
 from catalog.plots.spectra import draw_lines, draw_time_series
 from catalog.plots.words import card_text, literal
@@ -139,7 +139,7 @@ def _wavelengths(file: Opened, image: Any) -> Any:
     """The wavelength of every pixel of a rectified spectrum; its HDU stands beside the image's."""
     shape = shape_of(image)
     for one in file.hdus:
-        if name_of(one) == "WAVELENGTH" and shape_of(one)[-1:] == shape[-1:] and one.ver == image.ver:
+        if name_of(one) == "WAVELENGTH" and shape_of(one)[-1:] == shape[-1:] and version_of(one) == version_of(image):
             try:
                 with reading():
                     return one.data

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.plots.canvas import GREY
+from catalog.plots.opened import name_of
 from catalog.plots.words import card_number, card_text, drawable, literal
 
 Pixels = npt.NDArray[np.float64]
@@ -197,7 +198,9 @@ def draw_plane(figure: Any, plane: Plane, hdu: Any, primary: Any, wavelengths: P
     figure.colorbar(shown, ax=axes, label=literal(card_text(hdu.header, "BUNIT") or "counts"), **bar)
     _label(axes, wcs, wavelengths)
     size = f"{hdu.shape[-1]:,} x {hdu.shape[-2]:,} pixels"
-    return axes, f"image of {size} from HDU {hdu.name}" + (f", {plane.told}" if plane.told else "")
+    return axes, f"image of {size} from HDU {name_of(hdu) or 'without a name'}" + (
+        f", {plane.told}" if plane.told else ""
+    )
 
 
 def stretch(pixels: Pixels) -> Any:

@@ -13,6 +13,8 @@ _REACHES = (4, 12, 24, 40, 60, 90)
 _ALIGNED = {1: "left", 0: "center", -1: "right"}
 _UPRIGHT = {1: "bottom", 0: "center", -1: "top"}
 _FAR = 12
+_MARGIN = 2
+"""Pixels around a name: letters are not as wide at every resolution."""
 
 
 def name_places(
@@ -50,6 +52,8 @@ def _dot(axes: Any, x: float, y: float, half: float) -> Any:
 
 def _written(axes: Any, text: str, place: tuple[float, float], size: float, taken: list[Any], room: Any) -> list[Any]:
     """Write a name at the first spot that is free, and return the room that it takes."""
+    from matplotlib.text import Text
+
     for reach in _REACHES:
         for across, up in _DIRECTIONS:
             shift = (across * reach, up * reach)
@@ -58,7 +62,8 @@ def _written(axes: Any, text: str, place: tuple[float, float], size: float, take
                 text, place, xytext=shift, textcoords="offset points", fontsize=size,
                 ha=_ALIGNED[across], va=_UPRIGHT[up], arrowprops=thread if reach >= _FAR else None, zorder=4,
             )  # fmt: skip
-            box = written.get_window_extent()
+            written.get_window_extent()  # which brings it to its spot, and counts the thread to its place as well
+            box = Text.get_window_extent(written).padded(_MARGIN)
             outside = box.x0 < room.x0 or box.x1 > room.x1 or box.y0 < room.y0 or box.y1 > room.y1
             if not outside and not any(box.overlaps(other) for other in taken):
                 return [box]

@@ -92,10 +92,10 @@ def opened(path: Path) -> Iterator[Opened]:
     check_regular(path)
     found = Opened(path)
     sound = _sound(found)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), path.open("rb") as file:  # astropy would not close it after an error
         warnings.simplefilter("ignore")  # breaking the standard a little is not in the way
         with reading_file(path):
-            hdus = fits.open(path, memmap=False, lazy_load_hdus=True)
+            hdus = fits.open(file, memmap=False, lazy_load_hdus=True)
         with hdus:
             for number in range(max(sound) + 1):
                 try:
@@ -160,8 +160,21 @@ def _line(error: BaseException) -> str:
 
 
 def name_of(hdu: Any) -> str:
-    """Return the name of an HDU as text."""
-    return str(hdu.name or "")
+    """Return the name of an HDU as text; empty where it has none that can be read."""
+    try:
+        with reading():
+            return str(hdu.name or "")
+    except Unreadable:
+        return ""
+
+
+def version_of(hdu: Any) -> int:
+    """Return the version of an HDU (EXTVER), 1 where none can be read."""
+    try:
+        with reading():
+            return int(hdu.ver)
+    except Unreadable:
+        return 1
 
 
 def shape_of(hdu: Any) -> tuple[int, ...]:
