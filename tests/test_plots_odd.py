@@ -290,11 +290,11 @@ class TestSky:
         places = [(float(ra), float(dec)) for ra, dec in rng.uniform(100, 100 + apart * 20, (14, 2)) - (0, 90)]
         prints = tuple(footprint((ra, min(dec, 89.0)), f"TARGET-{n:05}") for n, (ra, dec) in enumerate(places))
         drawing = picture_of(Sky(prints, (100.0, 10.0), 50.0 if apart > 1 else 0.3, 0), "many")
-        drawing.png()
         names = [text for text in drawing.figure.axes[0].texts if text.get_text().startswith("TARGET")]
         boxes = [text.get_window_extent() and Text.get_window_extent(text) for text in names]  # without the threads
         assert len(names) > 7
         assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+        finished(drawing)
 
     @settings(max_examples=8)
     @given(st.text(), st.text(), st.floats(), st.floats())

@@ -17,9 +17,7 @@ _MARGIN = 2
 """Pixels around a name: letters are not as wide at every resolution."""
 
 
-def name_places(
-    axes: Any, names: Sequence[tuple[str, float, float]], size: float = 7, avoid: Sequence[tuple[float, float]] = ()
-) -> None:
+def name_places(axes: Any, names: Sequence[tuple[str, float, float]], size: float = 7) -> None:
     """Write names beside places, the most important ones first; one that finds no room is not written.
 
     Parameters
@@ -30,13 +28,11 @@ def name_places(
         Name, and where in the axes' data.
     size : float
         Of the letters, points.
-    avoid : sequence of tuple
-        Other places, in the axes' data, that no name may hide.
     """
     figure = axes.figure
     figure.draw_without_rendering()  # the layout moves the axes, and with them all places
     figure.set_layout_engine("none")
-    taken = [_dot(axes, x, y, figure.dpi / 72) for x, y in [*((x, y) for _, x, y in names), *avoid]]
+    taken = [_dot(axes, x, y, figure.dpi / 72) for _, x, y in names]
     taken += [one.get_window_extent() for one in (*axes.get_xticklabels(), *axes.get_yticklabels()) if one.get_text()]
     room = axes.get_window_extent()
     for name, x, y in names:
