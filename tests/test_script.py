@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -161,3 +165,145 @@ def test_a_script_never_puts_wrong_bytes_under_a_final_name(
 def test_a_server_that_is_no_web_address_is_refused(database: Database) -> None:
     with pytest.raises(UsageError):
         script(database, EVERYTHING, server="file:///etc")
+
+
+# --- faults of servers, of destinations, of tokens -----------------------------------------------------
+
+
+@pytest.fixture
+def one(files: Files, database: Database) -> str:
+    """Leave one product without a checksum: a picture, in which nothing shows whether it is whole."""
+    uri = f"{URI}jw7.jpg"
+    files.content = {uri: b"\xff\xd8\xff" + bytes(range(256)) * 300}
+    files.exclusive.clear()
+    with database.write() as connection:
+        for table in ("file_version", "product_version", "observation_product_link"):
+            connection.execute(f"DELETE FROM {table}")
+    add_products(database, files.content)
+    return uri
+
+
+def sending(*answers: bytes) -> Callable[[BaseHTTPRequestHandler, str, bytes], bool]:
+    """Send these answers, head and body, one after another, and then what is right."""
+    left = iter(answers)
+
+    def act(handler: BaseHTTPRequestHandler, uri: str, body: bytes) -> bool:
+        answer = next(left, None)
+        if answer is None:
+            return False
+        handler.wfile.write(answer)
+        handler.wfile.flush()
+        handler.close_connection = True
+        return True
+
+    return act
+
+
+def head(status: str, length: int, *more: str) -> bytes:
+    return "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {length}", "Connection: close", *more, "", ""]).encode()
+
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def test_a_script_never_joins_bytes_of_two_answers(run: Run, files: Files, one: str, tmp_path: Path) -> None:
+    body = files.content[one]
+    other = bytes(reversed(body))
+    files.act = sending(
+        head("200 OK", len(body), 'ETag: "v1"') + other[: len(body) // 3],
+        head("200 OK", len(body), 'ETag: "v2"') + body[: len(body) // 2],
+        head("206 Partial", 10, 'ETag: "v3"', f"Content-Range: bytes {len(body) // 2}-{len(body) - 1}/{len(body)}")
+        + other[-10:],
+        head("206 Partial", len(body) - 5, f"Content-Range: bytes 5-{len(body) - 1}/{len(body)}") + other[5:],
+    )
+    done = run()
+    assert (done.returncode, there(tmp_path / "dest")) == (0, {"jw7.jpg": body})
+
+
+def test_a_script_gets_past_a_range_that_cannot_be_satisfied(run: Run, files: Files, one: str, tmp_path: Path) -> None:
+    body = files.content[one]
+    files.act = sending(
+        head("200 OK", len(body), 'ETag: "v1"') + body[:1000],
+        head("416 Range Not Satisfiable", 0, f"Content-Range: bytes */{len(body)}"),
+    )
+    done = run()
+    assert (done.returncode, there(tmp_path / "dest")) == (0, {"jw7.jpg": body})
+    assert "Range" not in files.asked[-1]
+
+
+def test_a_script_unpacks_what_was_packed_for_the_way(run: Run, files: Files, one: str, tmp_path: Path) -> None:
+    body = files.content[one]
+    packed = gzip.compress(body)
+    files.act = sending(head("200 OK", len(packed), "Content-Encoding: gzip") + packed)
+    assert run().returncode == 0
+    assert there(tmp_path / "dest") == {"jw7.jpg": body}
+    assert files.stats["get"] == 1
+
+
+@pytest.mark.parametrize("size", [0, 11])
+def test_a_script_takes_a_listed_length_without_a_checksum_for_advice(
+    run: Run, files: Files, database: Database, one: str, tmp_path: Path, size: int
+) -> None:
+    with database.write() as connection:
+        connection.execute("UPDATE product_version SET size = ?", [size])
+    done = run()
+    assert (done.returncode, there(tmp_path / "dest")) == (0, {"jw7.jpg": files.content[one]})
+    assert "lists no checksum" in done.stderr
+    assert files.asked[-1]["Cache-Control"] == "no-cache"
+
+
+def test_a_script_quotes_a_token_and_refuses_one_with_a_line_break(
+    run: Run, files: Files, database: Database, tmp_path: Path
+) -> None:
+    sharp = 'a"\\b#$(touch x)`'.replace(" ", "_")
+    run(sharp)
+    sent = [ask["Authorization"] for ask in files.asked if "Authorization" in ask]
+    assert set(sent) == {f"token {sharp}"}
+    done = run('good"\noutput = "' + str(tmp_path / "owned"))
+    assert (done.returncode, (tmp_path / "owned").exists()) == (2, False)
+    assert "MAST_API_TOKEN" in done.stderr
+
+
+@pytest.mark.parametrize("plant", ["folder", "unfinished", "hard link", "pipe"])
+def test_a_script_writes_through_no_link(run: Run, files: Files, one: str, tmp_path: Path, plant: str) -> None:
+    outside, dest = tmp_path / "outside", tmp_path / "dest"
+    outside.mkdir()
+    dest.mkdir()
+    victim = outside / "victim"
+    victim.write_bytes(b"precious")
+    template = "{filename}"
+    if plant == "folder":
+        (dest / "1366").symlink_to(outside)
+        template = "{program}/{filename}"
+    elif plant == "unfinished":
+        (dest / ".jw7.jpg.curl").symlink_to(victim)
+    elif plant == "hard link":
+        (dest / ".jw7.jpg.curl").hardlink_to(victim)
+    else:
+        os.mkfifo(dest / ".jw7.jpg.curl")
+    done = run(template=template)
+    assert done.returncode == (1 if plant == "folder" else 0)
+    assert [path.name for path in outside.iterdir()] == ["victim"]
+    assert victim.read_bytes() == b"precious"
+
+
+def test_a_script_says_what_it_does_and_does_nothing_twice(run: Run, files: Files, tmp_path: Path) -> None:
+    first = run(TOKEN)
+    assert len(first.stderr.splitlines()) == 7
+    again = run(TOKEN)
+    assert again.stderr == f"6 products in {tmp_path / 'dest'}: 6 present, 0 fetched (0 B), 0 failed\n"
+
+
+def test_a_script_goes_on_where_a_kill_left_it(run: Run, files: Files, one: str, tmp_path: Path) -> None:
+    body = files.content[one]
+    assert run().returncode == 0
+    (tmp_path / "dest" / "jw7.jpg").unlink()
+    part = tmp_path / "dest" / ".jw7.jpg.curl"
+    url = re.search(r"get jw7\.jpg \d+ - public '?([^'\n]*)'?", (tmp_path / "fetch.sh").read_text())
+    assert url
+    part.with_name(part.name + ".version").write_text(f"{url[1]} {len(body)} -\n")
+    part.with_name(part.name + ".now").write_text(f'HTTP/1.1 200 OK\r\nETag: "{md5(body)[:12]}"\r\n\r\n')
+    part.with_name(part.name + ".new").write_bytes(body[:50_000])
+    assert run().returncode == 0
+    assert files.asked[-1]["Range"] == "bytes=50000-"
+    assert there(tmp_path / "dest") == {"jw7.jpg": body}
