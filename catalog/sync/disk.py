@@ -115,8 +115,8 @@ def _sizes(dest: Path, paths: pa.ChunkedArray) -> pa.Table:
     rows = []
     for path in paths.to_pylist():
         try:
-            stat = os.lstat(f"{dest}/{path}")
-        except FileNotFoundError:
+            stat = os.stat(f"{dest}/{path}")  # of a link, what it leads to  # noqa: PTH116
+        except OSError:  # gone, or a link that leads nowhere
             continue
         rows.append((path, stat.st_size, stat.st_mtime_ns))
     return _table(rows, DISK)
