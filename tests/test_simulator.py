@@ -204,9 +204,12 @@ def test_many_values_and_single_ones_agree(shared: Simulator) -> None:
     assert count(shared, filters=[{"paramName": "filename", "values": []}]) == 0
 
 
-def test_a_wildcard_is_percent_and_not_underscore(shared: Simulator) -> None:
-    assert count(shared, filters=[{"paramName": "filename", "values": [], "freeText": "jw0____%"}]) == 0
-    assert count(shared, filters=[{"paramName": "filename", "values": [], "freeText": "jw0%"}]) > 0
+def test_wildcards_are_those_of_sql(shared: Simulator) -> None:
+    def like(pattern: str) -> int:
+        return count(shared, filters=[{"paramName": "filename", "values": [], "freeText": pattern}])
+
+    assert like("jw0%") == like("jw0____%") == like("jw[0]%") > 0
+    assert like("jw0?%") == like("jw[a-z]%") == 0
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -19,6 +19,7 @@ from catalog.archive.answer import Answer, SetAside
 from catalog.archive.client import Archive, Query
 from catalog.archive.retry import Patience
 from catalog.errors import Incomplete
+from catalog.spelling import kept_name
 
 FULL_ROWS = 10_000
 """Rows of one answer with all columns: some 40 MB of JSON, so that memory stays small."""
@@ -132,11 +133,13 @@ class Whole:
         total = self.count(query) or self._proven_count(query, columns, size)
         done = 0
         parts = self._split(query, total, size, self.cuts)
-        for table in self._ahead(parts, lambda part: self._prove(part, columns, size)):
+        patterns = patterns_to_check(query)
+        more = tuple(name for name in patterns if "*" not in columns and name not in columns)
+        for table in self._ahead(parts, lambda part: self._prove(part, (*columns, *more), size)):
             done += table.num_rows
             if on_part:
                 on_part(done, max(total, done))
-            yield table
+            yield _matching(table, query, patterns).drop_columns([kept_name(name, query.kind) for name in more])
 
     def _proven_count(self, query: Query, columns: Sequence[str], size: int) -> int:
         """Return how many rows a query has that seems to have none, by a page of its rows and another count."""
@@ -242,6 +245,25 @@ class Whole:
     def _key(self, table: pa.Table) -> str:
         """GuideStar rows spell it fileName."""
         return str(next(name for name in table.column_names if name.lower() == self.key.lower()))
+
+
+def patterns_to_check(query: Query) -> dict[str, str]:
+    """Return the patterns that the archive takes for wider ones, by column.
+
+    To it ``_`` stands for any character and ``[...]`` for any of several; to a user they are characters.
+    """
+    patterns = {str(one["paramName"]): str(one["freeText"]) for one in query.filters if one.get("freeText")}
+    return {name: pattern for name, pattern in patterns.items() if "_" in pattern or "[" in pattern}
+
+
+def _matching(table: pa.Table, query: Query, patterns: Mapping[str, str]) -> pa.Table:
+    """Return the rows that match the patterns as they are meant."""
+    for name, pattern in patterns.items():
+        values = table.column(kept_name(name, query.kind))
+        if pa.types.is_string(values.type):
+            meant = pattern.replace("\\", "\\\\").replace("_", "\\_")
+            table = table.filter(pc.match_like(values, meant, ignore_case=True))
+    return table
 
 
 def _within(query: Query, cut: Cut, low: float, high: float) -> Query:

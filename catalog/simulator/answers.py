@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -27,6 +27,16 @@ Positions = npt.NDArray[np.int64]
 _INSTRUMENTS = {service: instrument for instrument, service in SERVICES.items()}
 _FEW, _STRETCHES = 4096, 64
 _OBSERVATION_SERVICES = ("Mast.Caom.Filtered", "Mast.Caom.Cone", "Mast.Caom.Filtered.Position")
+_ALL = "Mast.Caom.All"
+_OTHER_NAMES = {
+    "Mast.Caom.Filtered.JwstOps": "Mast.Caom.Filtered",
+    "Mast.Caom.Products.JwstOps": "Mast.Caom.Products",
+}
+_SERVICES = {
+    name.lower(): _OTHER_NAMES.get(name, name)
+    for name in (*_INSTRUMENTS, *_OBSERVATION_SERVICES, "Mast.Caom.Products", _ALL, *_OTHER_NAMES)
+}
+"""Services by their names in lower case, as the archive does not look at the case."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,9 @@ class Spoiling:
 
     lost: bool = False
     doubled: bool = False
+    lost_and_doubled: bool = False
+    count_refused: bool = False
+    stale_sizes: bool = False
     count_moves: bool = False
 
 
@@ -80,14 +93,31 @@ def answer(state: ArchiveState, request: Mapping[str, Any], spoiling: Spoiling) 
     """
     with state.reading() as con:
         try:
+            if _service(request) == _ALL:
+                return _everything(con)
             relation = _relation(state, con, request)
             return _rows_or_count(state, con, relation, request, spoiling)
         except BadRequestError as error:
             return status("ERROR", str(error))
+        except (ValueError, TypeError, AttributeError, duckdb.Error):
+            return status("ERROR", "Error converting the request.")
+
+
+def _service(request: Mapping[str, Any]) -> str:
+    name = str(request.get("service"))
+    return _SERVICES.get(name.lower(), name)
+
+
+def _everything(con: duckdb.DuckDBPyConnection) -> Answer:
+    """Answer how many observations each collection has, in the shape that ``list_missions`` reads."""
+    counted = con.execute("SELECT obs_collection, count(*) FROM observation WHERE NOT _gone GROUP BY ALL").fetchall()
+    column = {"text": "obs_collection", "ExtendedProperties": {"histObj": {"hist": [], **dict(counted)}}}
+    body = {"status": "COMPLETE", "msg": "", "data": {"Tables": [{"Columns": [column]}]}}
+    return Answer((json.dumps(body).encode(),), 0)
 
 
 def _relation(state: ArchiveState, con: duckdb.DuckDBPyConnection, request: Mapping[str, Any]) -> Relation:
-    service, params = str(request.get("service")), request.get("params") or {}
+    service, params = _service(request), request.get("params") or {}
     condition = Condition()
     if service in _INSTRUMENTS:
         table = f"si_{_INSTRUMENTS[service]}"
@@ -139,10 +169,16 @@ def _rows_or_count(
     request: Mapping[str, Any],
     spoiling: Spoiling,
 ) -> Answer:
-    asked = str((request.get("params") or {}).get("columns") or "*")
+    columns = (request.get("params") or {}).get("columns") or "*"
+    asked = ",".join(map(str, columns)) if isinstance(columns, list) else str(columns)
     if asked.replace(" ", "").upper() == "COUNT_BIG(*)":
+        if spoiling.count_refused:
+            raise BadRequestError("Invalid column name 'COUNT_BIG(*)'.")
         return _count(con, relation, spoiling)
     names = _names(asked, relation.types)
+    if spoiling.stale_sizes and "size" in relation.types:
+        stale = "CASE WHEN lower(dataURI) LIKE '%.fits' THEN size ELSE size + 1000 END"
+        relation = replace(relation, source=f"(SELECT * REPLACE ({stale} AS size) FROM {relation.source})")
     page = Page(max(1, int(request.get("page") or 1)), max(1, int(request.get("pagesize") or 50_000)))
     rows, order, total = _page_of_rows(con, relation, _json_sql(state, relation, names), page, _shuffle(state, request))
     order = _spoiled(order, spoiling)
@@ -281,6 +317,8 @@ def _spoiled(order: Positions, spoiling: Spoiling) -> Positions:
     total = len(order)
     if spoiling.lost:
         order = order[: total - max(1, total // 3)] if total else order
+    if spoiling.lost_and_doubled and total > 1:
+        order = np.concatenate([order[1:], order[-1:]])
     if spoiling.doubled:
         order = np.concatenate([order, order[: max(1, len(order) // 4)]])
     return order
@@ -300,3 +338,16 @@ def _in_order(rows: pa.StringArray, order: Positions) -> Iterator[bytes | memory
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         last = end == len(order)
         yield text[offsets[order[start]] : offsets[order[end - 1] + 1] - (1 if last else 0)]
+
+
+def with_an_odd_cell(body: bytes) -> bytes:
+    """Write ``NaN`` for a number of the first row, as no JSON does; numbers by which answers are split stay."""
+    sent = json.loads(body)
+    rows = sent.get("data")
+    if not isinstance(rows, list) or not rows:
+        return body
+    kinds = {one["name"]: one["type"] for one in sent.get("fields", [])}
+    names = [name for name, kind in kinds.items() if kind == "float" and not name.endswith("_mjd") and name != "t_min"]
+    if names:
+        rows[0][names[0]] = float("nan")
+    return json.dumps(sent).encode()

@@ -51,7 +51,7 @@ def columns_config(name: str) -> dict[str, dict[str, str]]:
         return {}
     config = {column: _column_config(column, kind) for column, kind in types.items()}
     if "obs_collection" in config:
-        config["obs_collection"]["separator"] = ";"
+        config["obs_collection"]["separator"] = config["filters"]["separator"] = ";"
     return config
 
 

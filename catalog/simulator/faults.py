@@ -15,6 +15,13 @@ FAULTS = (
     "invoke_html",  # an HTML page with status 200
     "invoke_cut",  # half the body, then the connection drops
     "invoke_slow",  # the answer comes in slow pieces
+    "invoke_redirect",  # 307, to the same path
+    "invoke_gzip",  # the answer is compressed
+    "invoke_drip",  # a byte every 10 ms
+    "count_refused",  # COUNT_BIG(*) is no valid column name
+    "odd_cells",  # a number of the first row is NaN, which is no JSON
+    "lost_and_doubled",  # one row is missing, another comes twice, and the paging block is right
+    "stale_sizes",  # products without a checksum are listed with another size
     "lost_page",  # a third of the rows is missing, the paging block says otherwise
     "doubled_rows",  # some rows come twice
     "count_moves",  # COUNT_BIG(*) is one too high
@@ -22,6 +29,7 @@ FAULTS = (
     "file_429",  # with Retry-After
     "file_cut",  # half the bytes, then the connection drops
     "file_corrupt",  # one byte flipped
+    "file_redirect",  # 307, to the same path
     "file_html",  # an HTML page with status 200
     "file_slow",  # 1 kB per 50 ms
     "file_empty",  # status 200 and no bytes

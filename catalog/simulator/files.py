@@ -28,6 +28,8 @@ def send_file(handler: Handler, uri: str) -> None:
         handler.reply(b"Not Found", 404, "text/plain")
     elif served.exclusive and not handler.has_token():
         handler.reply(b"You are not authorized to access this product", 401, "text/plain")
+    elif service.faults.take("file_redirect"):
+        handler.reply(b"", 307, "text/plain", {"Location": handler.path})
     elif handler.command == "GET" and service.faults.take("file_html"):
         handler.reply(b"<html><body>Down for maintenance</body></html>", 200, "text/html")
     elif handler.command == "GET" and service.faults.take("file_empty"):

@@ -60,17 +60,40 @@ def add_filters(condition: Condition, filters: Sequence[Mapping[str, Any]], type
 
 def _clause(condition: Condition, name: str, kind: str, one: Mapping[str, Any]) -> str:
     if one.get("freeText"):
-        pattern = re.sub(r"([\\_])", r"\\\1", str(one["freeText"]))
-        return f"CAST({quoted(name)} AS VARCHAR) ILIKE {condition.bind(pattern)} ESCAPE '\\'"
+        pattern = condition.bind(like(str(one["freeText"])))
+        return f"regexp_full_match(CAST({quoted(name)} AS VARCHAR), {pattern}, 'is')"
     values = list(one.get("values") or [])
     ranges = [value for value in values if isinstance(value, dict)]
     single = [value for value in values if not isinstance(value, dict)]
     if one.get("separator"):
         single = [part for value in single for part in str(value).split(str(one["separator"]))]
+        if kind == "string" and single:
+            return _any_part_of(condition, name, str(one["separator"]), single)
+    if name == "proposal_id":
+        single = [str(value).lstrip("0") or "0" for value in single]
     choices = [_range(condition, name, kind, value) for value in ranges]
     if single:
         choices.append(_any_of(condition, name, kind, single))
     return "(" + (" OR ".join(choice for choice in choices if choice) or "false") + ")"
+
+
+def like(pattern: str) -> str:
+    r"""Turn a pattern of SQL Server's LIKE (``%``, ``_``, ``[a-c]``, ``[^a]``) into a regular expression.
+
+    Examples
+    --------
+    >>> like("jw0[12]%_x1d.fits")
+    'jw0[12].*.x1d\\.fits'
+    """
+    parts = re.findall(r"\[\^?[^\]]+\]|.", pattern, re.DOTALL)
+    return "".join({"%": ".*", "_": "."}.get(part) or (part if len(part) > 1 else re.escape(part)) for part in parts)
+
+
+def _any_part_of(condition: Condition, name: str, separator: str, values: Sequence[object]) -> str:
+    """Match cells that list several values, like the filters of an observation."""
+    words = condition.bind([str(value).strip().lower() for value in values])
+    parts = f"list_transform(string_split(lower({quoted(name)}), {condition.bind(separator)}), lambda part: trim(part))"
+    return f"coalesce(list_has_any({parts}, {words}), false)"
 
 
 def _range(condition: Condition, name: str, kind: str, value: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.server
 import json
 import re
@@ -12,7 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from catalog.simulator.answers import TIMEOUT, Answer, Spoiling, answer, status
+from catalog.simulator.answers import TIMEOUT, Answer, Spoiling, answer, status, with_an_odd_cell
+from catalog.simulator.bundles import packed, script
 from catalog.simulator.caom import columns_config
 from catalog.simulator.faults import Faults, Stats
 from catalog.simulator.files import send_file
@@ -141,7 +143,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.reply(json.dumps(self.service.stats.as_dict()).encode())
         elif url.path == "/whoami":
             self.reply(json.dumps(self._who()).encode())
-        elif url.path.endswith("/Download/file"):
+        elif url.path.lower().rstrip("/").endswith("/download/file"):
             send_file(self, urllib.parse.parse_qs(url.query).get("uri", [""])[0])
         else:
             self.reply(b'{"error": "not found"}', 404)
@@ -152,18 +154,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return {"anon": not known, "ezid": name, "token": None, "attrib": {"display_name": name}}
 
     def _post(self) -> None:
-        text = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-        path = urllib.parse.urlsplit(self.path).path
+        text = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode(errors="replace")
+        path = urllib.parse.urlsplit(self.path).path.lower()
         if path == "/_control":
             self._control(text)
         elif path.endswith("/columnsconfig"):
             self.service.stats.add("columnsconfig")
             name = urllib.parse.parse_qs(text).get("colConfigId", [""])[0]
             self.reply(json.dumps(columns_config(name)).encode())
-        elif "/Download/bundle" in path:
-            self._bundle(urllib.parse.parse_qs(text).get("uri", []))
+        elif "/download/bundle" in path:
+            self._bundle(path.rpartition("/bundle")[2].strip("."), urllib.parse.parse_qs(text).get("uri", []))
         elif path.endswith("/invoke"):
-            self._invoke(urllib.parse.parse_qs(text).get("request", ["{}"])[0])
+            self._invoke(urllib.parse.parse_qs(text).get("request", [text])[0])
         else:
             self.reply(b'{"error": "not found"}', 404)
 
@@ -175,33 +177,51 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.reply(json.dumps(done).encode())
 
-    def _bundle(self, uris: list[str]) -> None:
-        base = f"http://{self.headers.get('Host')}/api/v0.1/Download/file?uri="
-        lines = [
-            f"curl --globoff --location-trusted -f --output '{uri.rsplit('/', 1)[-1]}' '{base}{uri}'" for uri in uris
-        ]
+    def _bundle(self, kind: str, uris: list[str]) -> None:
         self.service.stats.add("bundle")
-        self.reply(("#!/bin/bash\n" + "\n".join(lines) + "\n").encode(), 200, "text/x-sh")
+        if kind in ("zip", "tar.gz"):
+            self.reply(packed(self.service.state, uris, kind), 200, "application/octet-stream")
+        else:
+            self.reply(script(str(self.headers.get("Host")), uris), 200, "text/x-sh")
 
     def _invoke(self, text: str) -> None:
-        request = json.loads(text)
+        try:
+            request = json.loads(text)
+            if not isinstance(request, dict) or not isinstance(request.get("params") or {}, dict):
+                raise TypeError("a request is an object")
+        except (ValueError, TypeError, RecursionError):
+            self.reply(bytes(status("ERROR", "The request is no JSON object.").pieces[0]))
+            return
         faults, stats = self.service.faults, self.service.stats
         stats.add("invoke")
         stats.add(str(request.get("service")))
         if self._refused(faults):
             return
-        spoiling = self._spoiling(request)
-        found = self._answer(request, spoiling)
+        found = self._answer(request, self._spoiling(request))
         stats.add("rows", found.rows)
-        self.begin(found.size, 200, "application/json")
-        if faults.take("invoke_cut"):
-            self.wfile.write(b"".join(found.pieces)[: found.size // 2])
-            self.drop()
-        elif faults.take("invoke_slow"):
-            self._send_slowly(b"".join(found.pieces))
-        else:
+        self._send(b"".join(found.pieces) if faults.due() else found)
+
+    def _send(self, found: Answer | bytes) -> None:
+        """Send an answer, with what is wrong on purpose with its way here."""
+        if isinstance(found, Answer):
+            self.begin(found.size, 200, "application/json")
             for piece in found.pieces:
                 self.wfile.write(piece)
+            return
+        take = self.service.faults.take
+        body = with_an_odd_cell(found) if take("odd_cells") else found
+        packing = {"Content-Encoding": "gzip"} if take("invoke_gzip") else None
+        body = gzip.compress(body) if packing else body
+        self.begin(len(body), 200, "application/json", packing)
+        if take("invoke_cut"):
+            self.wfile.write(body[: len(body) // 2])
+            self.drop()
+        elif take("invoke_slow"):
+            self._send_slowly(body)
+        elif take("invoke_drip"):
+            self._drip(body)
+        else:
+            self.wfile.write(body)
 
     def _refused(self, faults: Faults) -> bool:
         """Spoil the request before it is looked at, where that was ordered."""
@@ -209,7 +229,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if faults.take(f"invoke_{code}"):
                 self.busy(code)
                 return True
-        if faults.take("invoke_500"):
+        if faults.take("invoke_redirect"):
+            self.reply(b"", 307, "text/plain", {"Location": self.path})
+        elif faults.take("invoke_500"):
             self.reply(b"Internal Server Error", 500, "text/plain")
         elif faults.take("invoke_html"):
             self.reply(b"<html><body>Down for maintenance</body></html>", 200, "text/html")
@@ -225,8 +247,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         counting = "COUNT_BIG" in str((request.get("params") or {}).get("columns", "")).upper()
         take = self.service.faults.take
         if counting:
-            return Spoiling(count_moves=take("count_moves"))
-        return Spoiling(lost=take("lost_page"), doubled=take("doubled_rows"))
+            return Spoiling(count_moves=take("count_moves"), count_refused=take("count_refused"))
+        return Spoiling(
+            lost=take("lost_page"),
+            doubled=take("doubled_rows"),
+            lost_and_doubled=take("lost_and_doubled"),
+            stale_sizes="products" in str(request.get("service")).lower() and take("stale_sizes"),
+        )
 
     def _answer(self, request: Mapping[str, Any], spoiling: Spoiling) -> Answer:
         service = self.service
@@ -239,6 +266,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 service.kept[key] = answer(service.state, bare, spoiling)
             service.kept.move_to_end(key)
             return service.kept[key]
+
+    def _drip(self, body: bytes) -> None:
+        for at in range(len(body)):
+            self.wfile.write(body[at : at + 1])
+            time.sleep(0.01)
 
     def _send_slowly(self, body: bytes) -> None:
         step = max(1, len(body) // 20)

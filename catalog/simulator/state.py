@@ -145,9 +145,9 @@ class ArchiveState:
 
     def find_file(self, uri: str) -> ServedFile | None:
         """Return the file behind a data URI, or None where there is none."""
-        if not uri.startswith(_URI):
+        if not uri.lower().startswith(_URI.lower()):
             return None
-        name = uri.removeprefix(_URI)
+        name = uri[len(_URI) :]
         with self.lock:
             if name not in self._served:
                 served = self._look_up(name)
