@@ -111,7 +111,11 @@ def run_sql(database: Database, sql: str) -> pa.Table:
     if uri is None and filename is None:
         raise UsageError(f"--sql must return a column data_uri or filename; it has {', '.join(answer.column_names)}")
     by_uri = uri is not None and (filename is None or answer[uri].null_count == 0)
-    keys = answer[uri if by_uri else filename].cast(pa.string()).drop_null().unique()
+    chosen = uri if by_uri else filename
+    try:
+        keys = answer[chosen].cast(pa.string()).drop_null().unique()
+    except pa.ArrowException as error:  # a list, a structure, bytes that are no text
+        raise UsageError(f"--sql must return names as text in {chosen}, not {answer[chosen].type}") from error
     return pa.table({"data_uri" if by_uri else "filename": keys})
 
 
