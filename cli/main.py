@@ -101,7 +101,7 @@ def main(
         context.obj = Settings(catalog, address, verbose - quiet)
         return
     for line in found.ignored:
-        sys.stderr.write(f"{line}\n")
+        say(line)
     context.default_map = found.options
     defaults = found.defaults
     chosen = said or defaults.server is None or defaults.server == found.server

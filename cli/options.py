@@ -55,7 +55,9 @@ class Settings:
         """The catalog, not yet open."""
         from catalog.store.database import Database
 
-        return Database(self.catalog)
+        from .output import say
+
+        return Database(self.catalog, tell=say if self.verbosity >= 0 else None)
 
 
 def settings(context: typer.Context) -> Settings:

@@ -1,0 +1,189 @@
+"""Whoever waits to write a catalog is let in, and what starts at once waits for the first."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from catalog import Catalog
+from catalog.errors import CatalogLocked, UsageError
+from catalog.query import rows
+from catalog.store import database as store
+from catalog.store.database import Database
+from catalog.store.turns import StillHeld, Waiting, held, is_held
+
+WRITE = """
+import sys
+from catalog.store.database import Database
+with Database(sys.argv[1], wait=60).write() as connection:
+    connection.execute("INSERT INTO changes (run, kind, what, key) VALUES (1, 'new', 'file', 'a')")
+print('written')
+"""
+READ = """
+import sys
+from catalog import Catalog
+print('reading', flush=True)
+with Catalog.open(sys.argv[1], wait=60) as lake:
+    while True:
+        lake.sql('SELECT count(*) FROM files')
+"""
+
+
+def started(code: str, path: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+class TestLockFile:
+    """The file that a writer holds."""
+
+    def test_it_is_seen_while_it_is_held_and_gone_afterwards(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.writer"
+        assert not is_held(path)
+        with held(path, Waiting(0), "me"):
+            assert is_held(path)
+            with pytest.raises(StillHeld), held(path, Waiting(0), "me"):
+                pass
+        assert not is_held(path)
+        assert not path.exists()
+
+    def test_what_a_killed_process_left_is_held_by_nobody(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.writer"
+        path.touch()
+        assert not is_held(path)
+        with held(path, Waiting(0), "me"):
+            pass
+
+    def test_only_one_of_many_threads_has_it_at_any_moment(self, tmp_path: Path) -> None:
+        path, inside, most = tmp_path / "a.writer", [0], [0]
+
+        def take() -> None:
+            for _ in range(20):
+                with held(path, Waiting(60), "another"):
+                    inside[0] += 1
+                    most[0] = max(most[0], inside[0])
+                    inside[0] -= 1
+
+        threads = [threading.Thread(target=take) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert most == [1]
+
+    def test_a_long_wait_is_told_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = iter([0.0, 0.5, 1.5, 2.5, 99.0])
+        monkeypatch.setattr("catalog.store.turns.time.monotonic", lambda: next(clock))
+        monkeypatch.setattr("catalog.store.turns.time.sleep", lambda seconds: None)
+        told: list[str] = []
+        waiting = Waiting(10, told.append)
+        assert [waiting.pause("python (PID 3)") for _ in range(4)] == [True, True, True, False]
+        assert told == ["python (PID 3)"]
+
+
+class TestReadersAndWriters:
+    """Processes and threads at one catalog."""
+
+    def test_steady_readers_let_a_writer_in(self, catalog: Database) -> None:
+        readers = [started(READ, catalog.path) for _ in range(2)]
+        try:
+            for reader in readers:
+                assert reader.stdout is not None
+                reader.stdout.readline()
+            for _ in range(3):
+                told, errors = started(WRITE, catalog.path).communicate(timeout=120)
+                assert told == "written\n", errors
+            assert all(reader.poll() is None for reader in readers)
+        finally:
+            for reader in readers:
+                reader.kill()
+                reader.communicate()
+
+    def test_threads_that_ask_without_a_pause_let_a_writer_in(self, catalog: Database) -> None:
+        done = threading.Event()
+        with Catalog.open(catalog.path, wait=60) as lake:
+
+            def ask() -> None:
+                while not done.is_set():
+                    lake.sql("SELECT count(*) FROM files")
+
+            threads = [threading.Thread(target=ask) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            try:
+                told, errors = started(WRITE, catalog.path).communicate(timeout=120)
+            finally:
+                done.set()
+                for thread in threads:
+                    thread.join()
+        assert told == "written\n", errors
+
+    def test_a_question_within_a_block_does_not_wait_for_a_writer_that_waits_for_the_block(
+        self, catalog: Database
+    ) -> None:
+        with catalog.read() as connection, held(catalog._turns, Waiting(0), "another"):
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+            with Database(catalog.path, wait=0).read() as within:
+                assert within.execute("SELECT count(*) > 0 FROM files").fetchone() == (True,)
+
+    def test_a_reader_that_is_not_let_in_says_who_writes(self, catalog: Database) -> None:
+        with held(catalog._turns, Waiting(0), "another"), pytest.raises(CatalogLocked, match="others that write"):
+            rows(Database(catalog.path, wait=0.1), "SELECT 1")
+
+    def test_a_wait_is_told_in_our_words(self, catalog: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        told: list[str] = []
+        database = Database(catalog.path, wait=1.2, tell=told.append)
+        with held(catalog._turns, Waiting(0), "another"), pytest.raises(CatalogLocked):
+            rows(database, "SELECT 1")
+        assert told == [f"waiting for {catalog.path}, in use by another mastlake, which writes; Ctrl-C gives up"]
+
+    @pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf", ""])
+    def test_a_wait_that_is_no_number_is_wrong_usage(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+        monkeypatch.setenv("MASTLAKE_WAIT", text)
+        with pytest.raises(UsageError, match="MASTLAKE_WAIT"):
+            Database("a.duckdb")
+
+
+class TestMaking:
+    """The first use of a catalog."""
+
+    def test_processes_that_start_at_once_make_one_catalog(self, tmp_path: Path) -> None:
+        path = tmp_path / "catalog.duckdb"
+        processes = [started(WRITE, path) for _ in range(4)]
+        for process in processes:
+            told, errors = process.communicate(timeout=200)
+            assert (process.returncode, told, errors) == (0, "written\n", "")
+        assert rows(Database(path), "FROM changes").num_rows == 4
+        assert os.listdir(tmp_path) == ["catalog.duckdb"]  # noqa: PTH208 - names are compared
+
+    def test_what_fails_while_it_is_made_leaves_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*anything: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.undo()
+        path = tmp_path / "catalog.duckdb"
+        monkeypatch.setattr("catalog.store.schema.make_views", fail)
+        monkeypatch.setattr(store, "make", MAKE)
+        with pytest.raises(store.CatalogUnwritable, match="no space left"), Database(path).write():
+            pass
+        assert list(tmp_path.iterdir()) == []
+        monkeypatch.undo()
+        with Database(path).write():
+            pass
+
+    def test_an_empty_file_becomes_a_catalog(self, tmp_path: Path) -> None:
+        path = tmp_path / "catalog.duckdb"
+        path.touch()
+        with Database(path).write():
+            pass
+        assert rows(Database(path), "FROM runs").num_rows == 0
+
+
+MAKE = store.make
+"""As it is; tests copy a catalog that was made once instead."""
