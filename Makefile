@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test kills bench-harvest bench-query fuzz bench-headers bench-sync lint format clean
+.PHONY: demo test kills bench-start bench-harvest bench-query fuzz bench-headers bench-sync lint format clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mastlake needs Python 3.11 or newer; set PYTHON=python3.x")'
@@ -46,6 +46,10 @@ bench-headers: $(READY)
 bench-sync: $(READY)
 	$(BIN)/python -m tests.benchmarks.bench_sync
 	$(BIN)/python -m tests.benchmarks.bench_plan
+
+# Whole processes of short questions against plain DuckDB on the same file.
+bench-start: $(READY)
+	$(BIN)/python -m tests.benchmarks.bench_start
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

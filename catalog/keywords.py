@@ -18,9 +18,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
-
 from catalog.errors import UnknownKeyword
+from catalog.keeping import kept
 
 Kind = Literal["text", "boolean", "integer", "number", "time"]
 
@@ -62,6 +61,8 @@ _ARCHIVE_MEANINGS: Mapping[str, str] = {
 """Columns that come from the archive, not from headers: in the project's own words."""
 _NOT_IN_HEADERS = {"checksum"}  # the archive's digest, not the FITS CHECKSUM card
 _SCHEMAS = ("core", "guider_meta", "ifucube", "wcsinfo", "oifits", "ami")
+_OF_SCHEMAS: frozenset[str] = frozenset({"fits_keyword", "title", "enum", "anyOf", "fits_hdu"})
+"""What is read of an entry."""
 _UNIT = re.compile(r"\[([^\]]+)\]\s*")
 
 
@@ -214,10 +215,16 @@ def _allowed(entry: dict[str, Any]) -> list[Any]:
 @lru_cache(maxsize=1)
 def _schema_keywords() -> dict[str, dict[str, Any]]:
     """FITS keyword to its entry in the schemas of ``stdatamodels``, the core schema first."""
+    paths = list(_schema_paths())
+    return kept("schema_keywords", paths, lambda: _read_schemas(paths))
+
+
+def _read_schemas(paths: list[Path]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for path in _schema_paths():
+    for path in paths:
         for entry in _entries(_read_yaml(path)):
-            found.setdefault(entry["fits_keyword"], entry)
+            known = {str(name): value for name, value in entry.items() if name in _OF_SCHEMAS}
+            found.setdefault(entry["fits_keyword"], known)
     return found
 
 
@@ -233,6 +240,8 @@ def _schema_paths() -> Iterator[Path]:
 
 
 def _read_yaml(path: Path) -> Any:
+    import msgspec
+
     return msgspec.yaml.decode(path.read_bytes())
 
 

@@ -88,7 +88,7 @@ def default_map(defaults: Defaults, context: typer.Context) -> dict[str, dict[st
     BadSettings
         For a command or an option that there is not, with the nearest that there is.
     """
-    commands: dict[str, Any] = getattr(context.command, "commands", {})
+    commands = _all_commands() if defaults.commands else {}
     found: dict[str, dict[str, tuple[str, Any]]] = {}
     for name, options in defaults.commands.items():
         _known(name, list(commands), f"{defaults.path} has a table [{name}], which is no command")
@@ -100,6 +100,13 @@ def default_map(defaults: Defaults, context: typer.Context) -> dict[str, dict[st
             several = bool(getattr(one, "multiple", False)) or one.nargs == -1
             found[name][one.name] = (option, [value] if several and not isinstance(value, list) else value)
     return found
+
+
+def _all_commands() -> dict[str, Any]:
+    """Return every command, of which the process may have only the one that it runs."""
+    from .main import application
+
+    return dict(getattr(typer.main.get_command(application()), "commands", {}))
 
 
 def _bare(option: str) -> str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
 
@@ -20,48 +20,22 @@ from catalog.errors import MastlakeError
 from catalog.imports import leave_out
 from catalog.network.server import Server
 
-from . import (
-    changes,
-    demo,
-    find,
-    forget,
-    harvest,
-    index,
-    inputs,
-    keywords,
-    login,
-    outdated,
-    outputs,
-    plot,
-    preview,
-    products,
-    script,
-    searches,
-    simulate,
-    sky,
-    sql,
-    status,
-    sync,
-    timeline,
-)
 from .completion import complete_in_bash, completing
 from .defaults import find_defaults
 from .examples import MAIN, as_written, give_examples
 from .options import MAST, Settings
 from .output import hush, say
 
-app = typer.Typer(
-    name="mastlake",
-    help="A local, queryable copy of what the JWST archive (MAST) knows, and of what lies on your disk.",
-    no_args_is_help=True,
-    epilog=as_written(MAIN),
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["--help", "-h"]},
-)
+COMMANDS = {
+    "demo": "demo", "harvest": "harvest", "searches": "searches", "runs": "searches", "changes": "changes",
+    "diff": "changes", "sql": "sql", "find": "find", "products": "products", "sync": "sync", "script": "script",
+    "index": "index", "status": "status", "outdated": "outdated", "forget": "forget", "inputs": "inputs",
+    "outputs": "outputs", "keywords": "keywords", "plot": "plot", "preview": "preview", "sky": "sky",
+    "timeline": "timeline", "login": "login", "simulate": "simulate",
+}  # fmt: skip
+"""Commands in the order of the help, and the modules that they are in."""
 INTERRUPTED = 130
 _WITH_VALUE = ("--catalog", "--server")
-_HOW_MUCH = re.compile(r"-v+|-q+|--verbose|--quiet")
 _FLAGS = ("-v", "-vv", "--verbose", "-q", "-qq", "--quiet")
 
 
@@ -71,7 +45,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def main(
     context: typer.Context,
     catalog: Annotated[
@@ -108,32 +81,52 @@ def main(
     context.obj = Settings(catalog, address, verbose - quiet, defaults, chosen)
 
 
-for module in (
-    demo,
-    harvest,
-    searches,
-    changes,
-    sql,
-    find,
-    products,
-    sync,
-    script,
-    index,
-    status,
-    outdated,
-    forget,
-    inputs,
-    outputs,
-    keywords,
-    plot,
-    preview,
-    sky,
-    timeline,
-    login,
-    simulate,
-):
-    module.register(app)
-give_examples(app)
+def application(*commands: str) -> typer.Typer:
+    """Return the command line with some commands, and those that share their modules; without any named, with all.
+
+    To import and describe all commands takes as long as most questions do, and a process runs one.
+    """
+    made = typer.Typer(
+        name="mastlake",
+        help="A local, queryable copy of what the JWST archive (MAST) knows, and of what lies on your disk.",
+        no_args_is_help=True,
+        epilog=as_written(MAIN),
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )
+    made.callback()(main)
+    for module in dict.fromkeys(COMMANDS[name] for name in commands or COMMANDS):
+        import_module(f".{module}", __package__).register(made)
+    give_examples(made)
+    return made
+
+
+def __getattr__(name: str) -> typer.Typer:
+    """Make `app`, with all commands, when it is first asked for."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = application()
+    return cast("typer.Typer", globals()[name])
+
+
+def _asked(words: list[str]) -> list[str]:
+    """Return the command that is to be run, where nothing but the global options stands before it.
+
+    Examples
+    --------
+    >>> _asked(["--catalog", "my.duckdb", "-v", "runs"]), _asked(["--help", "runs"]), _asked(["rnus"])
+    (['runs'], [], [])
+    """
+    rest = iter(words)
+    for word in rest:
+        if word in COMMANDS:
+            return [word]
+        if word in _WITH_VALUE:
+            next(rest, None)
+        elif word not in _FLAGS and not word.startswith(tuple(f"{name}=" for name in _WITH_VALUE)):
+            break
+    return []
 
 
 def globals_first(arguments: list[str]) -> list[str]:
@@ -185,8 +178,8 @@ def run(arguments: list[str] | None = None) -> None:
     try:
         words = globals_first(sys.argv[1:] if arguments is None else arguments)
         if completing(os.environ):
-            complete_in_bash(lambda: app(words, prog_name="mastlake"), os.environ)
-        code = app(words, prog_name="mastlake", standalone_mode=False)
+            complete_in_bash(lambda: application()(words, prog_name="mastlake"), os.environ)
+        code = application(*_asked(words))(words, prog_name="mastlake", standalone_mode=False)
         sys.stdout.flush()
         if isinstance(code, int) and code:  # how typer hands over an exit code
             sys.exit(code)

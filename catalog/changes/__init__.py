@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from catalog.changes.again import Again, reduce_again
 from catalog.changes.groups import Group, Line, Move, lines, read_groups
@@ -18,6 +16,9 @@ from catalog.changes.rows import Row, iterate, read_rows
 from catalog.changes.span import Span, harvests, newest_run, require_run, require_search, run_before
 from catalog.readable import plural
 from catalog.store.database import Database
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # which takes as long to import as a question
 
 __all__ = ["Again", "Changes", "Group", "Line", "Looked", "Move", "Row", "Span", "changes", "remember", "spanning"]
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pyarrow as pa
 
 from catalog.changes.net import COMPARED, Compared, compared_columns
 from catalog.changes.span import Span
 from catalog.store.sql import literal, quoted
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # which takes as long to import as a question
 
 _PLAIN = frozenset({"VARCHAR", "BOOLEAN", "BIGINT", "INTEGER", "SMALLINT", "TINYINT", "DOUBLE", "FLOAT"})
 """Types that Arrow and JSON take as they are; others, such as times, go as text."""
