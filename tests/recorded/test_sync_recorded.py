@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from catalog.archive.client import MastArchive
+from catalog.drift import outdated
 from catalog.harvest import harvest
 from catalog.search import Search
 from catalog.store.database import Database
@@ -186,3 +187,38 @@ def test_the_command_ends_with_1_and_a_line_each_where_files_are_not_to_be_had(
     recorded.archive.faults.clear()
     mended = mastlake("sync", "--sql", SPECTRA.sql, "--json")
     assert (mended.code, mended.json["failed"], mended.err) == (0, 0, "")
+
+
+def states(database: Database) -> dict[str, set[str]]:
+    """The names of outdated files by state."""
+    found = outdated(database)
+    return {state: {one.filename for one in getattr(found, state)} for state in vars(found)}
+
+
+def test_after_each_snapshot_outdated_is_what_the_checksums_of_the_snapshots_say(
+    database: Database, recorded: Any, follow: Callable[[str], None], go: Callable[..., SyncReport], tmp_path: Path
+) -> None:
+    follow(SNAPSHOTS[0])
+    go(Selection(sql="SELECT filename FROM files"), token=TOKEN)
+    for snapshot in SNAPSHOTS:
+        follow(snapshot)
+        here, there, found = on_disk(tmp_path / "dest"), served(recorded), states(database)
+        names = searched(recorded)
+        assert found["stale"] & names == {name for name in names & here.keys() if here[name] != there[name]}
+        assert found["corrupt"] == found["modified"] == found["missing"] == set()
+        assert found["unknown"] == here.keys() - listed(database)
+        assert {name for name in found["stale"] if here[name] == there.get(name)} == set()
+
+
+def test_files_proven_before_a_checksum_was_listed_are_stale_and_never_corrupt(
+    database: Database, recorded: Any, follow: Callable[[str], None], go: Callable[..., SyncReport], tmp_path: Path
+) -> None:
+    follow(SNAPSHOTS[0])
+    report = go(Selection(subgroups=("RATE",)), token=TOKEN)
+    assert report.fetched == report.selected > 10
+    for snapshot in SNAPSHOTS[1:]:
+        follow(snapshot)
+        here, there, found = on_disk(tmp_path / "dest"), served(recorded), states(database)
+        assert found["corrupt"] == found["modified"] == set()
+        moved = {name for name in here.keys() & searched(recorded) if here[name] != there[name]}
+        assert moved <= found["stale"]
