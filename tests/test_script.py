@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -307,3 +309,31 @@ def test_a_script_goes_on_where_a_kill_left_it(run: Run, files: Files, one: str,
     assert run().returncode == 0
     assert files.asked[-1]["Range"] == "bytes=50000-"
     assert there(tmp_path / "dest") == {"jw7.jpg": body}
+
+
+def test_a_script_that_is_interrupted_ends_its_transfers_and_can_go_on(
+    files: Files, database: Database, run: Run, tmp_path: Path
+) -> None:
+    started = threading.Event()
+
+    def slow(handler: BaseHTTPRequestHandler, uri: str, body: bytes) -> bool:
+        handler.wfile.write(head("200 OK", len(body), 'ETag: "v1"') + body[:4000])
+        handler.wfile.flush()
+        started.set()
+        handler.rfile.read(1)  # until the client lets go
+        handler.close_connection = True
+        return True
+
+    files.act = slow
+    path = tmp_path / "slow.sh"
+    path.write_text(script(database, EVERYTHING, server=files.address))
+    running = subprocess.Popen(
+        ["bash", str(path), str(tmp_path / "dest")], env={"PATH": "/usr/bin:/bin"}, stderr=subprocess.PIPE, text=True
+    )
+    assert started.wait(60)
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert told.splitlines()[-1] == "interrupted; run it again to go on"
+    files.act = None
+    assert run(TOKEN).returncode == 0

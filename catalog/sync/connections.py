@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +65,7 @@ class Connections:
             "retries": False,
         }
         self._managers: dict[tuple[str | None, bool], urllib3.PoolManager] = {}
+        self._lock = threading.Lock()
 
     def get(self, url: str, headers: Mapping[str, str], secrets: Mapping[str, str]) -> Reply:
         """Ask for an address, and for what it redirects to.
@@ -109,10 +111,11 @@ class Connections:
 
     def _manager(self, proxy: str | None, url: str) -> urllib3.PoolManager:
         key = (proxy, url.startswith("https:"))
-        if key not in self._managers:  # two threads may make it at once; one of them is then garbage
-            options = {**self._options, **({"ssl_context": certificates()} if key[1] else {})}
-            self._managers[key] = _through(proxy, options) if proxy else ReusingPools(**options)
-        return self._managers[key]
+        with self._lock:
+            if key not in self._managers:
+                options = {**self._options, **({"ssl_context": certificates()} if key[1] else {})}
+                self._managers[key] = _through(proxy, options) if proxy else ReusingPools(**options)
+            return self._managers[key]
 
     def close(self) -> None:
         """Let go of all connections."""

@@ -231,7 +231,8 @@ class Receiver:
         except (Untrusted, ProxyFault) as error:
             if not pace.answered:  # so it is for every file
                 pace.halt(str(error))
-            raise
+                raise
+            raise Unreachable(str(error)) from error  # it has worked before
         except _WORTH_ANOTHER_TRY as error:
             if self.part.size <= had and (seconds := pace.failed(str(error))):
                 self.line.on_event(Paused("", seconds, f"the archive is down ({error})"))
