@@ -144,12 +144,14 @@ def targets(context: typer.Context, incomplete: str) -> Offer:
 
 def fits_files(context: typer.Context, incomplete: str) -> Offer:
     """FITS files in the folder that was begun, and names of the catalog's local files."""
+    from catalog.headers.names import FITS_ENDINGS
+
     folder, _, begun = incomplete.rpartition("/")
     here = sorted(Path(folder or ".").glob(f"{begun}*")) if not begun.startswith("*") else []
     offered = {
         f"{folder}/{one.name}" if folder else one.name: ""
         for one in here[:_MOST]
-        if one.name.endswith((".fits", ".fits.gz", ".ecsv")) and not one.name.startswith(".")
+        if one.name.lower().endswith((*FITS_ENDINGS, ".ecsv")) and not one.name.startswith(".")
     }
     offered |= {f"{folder}/{one.name}/" if folder else f"{one.name}/": "" for one in here if _is_folder(one)}
     if not folder:

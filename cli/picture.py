@@ -35,8 +35,7 @@ def deliver(
 ) -> None:
     """Write a picture to its file, show it where that is possible, and say what was drawn."""
     drawing.write(picture)
-    if drawing.left_out and chosen.verbosity >= 0:
-        say(f"mastlake: left out: {'; '.join(drawing.left_out[:_TOLD])}{_more(len(drawing.left_out) - _TOLD)}")
+    tell_left_out(drawing, chosen)
     if json:
         put_json({"picture": str(picture), "drawn": drawing.told, **facts})
         return
@@ -46,8 +45,12 @@ def deliver(
         say(f"{picture}: {drawing.told}")
 
 
-def _more(count: int) -> str:
-    return f"; and {count:,} more" if count > 0 else ""
+def tell_left_out(drawing: Drawing, chosen: Settings) -> None:
+    """Say in one line what a picture does not show, and why."""
+    if drawing.left_out and chosen.verbosity >= 0:
+        count = len(drawing.left_out) - _TOLD
+        more = f"; and {count:,} more" if count > 0 else ""
+        say(f"mastlake: left out: {'; '.join(drawing.left_out[:_TOLD])}{more}")
 
 
 def wants_show(show: bool | None, chosen: Settings) -> bool:

@@ -12,7 +12,7 @@ from catalog.readable import plural
 from .completion import previewed
 from .options import Json, Settings, settings, token_for
 from .output import put, put_json, say
-from .picture import Show, put_picture, wants_show
+from .picture import Show, put_picture, tell_left_out, wants_show
 
 if TYPE_CHECKING:
     from catalog.previews import Preview
@@ -92,6 +92,7 @@ def _show(chosen: Settings, paths: list[Path], output: Path | None, show: bool |
     from catalog.plots import draw_pictures
 
     drawing = draw_pictures(paths)
+    tell_left_out(drawing, chosen)
     if output is not None:
         drawing.write(output)
         say(f"{output}: {drawing.told}")

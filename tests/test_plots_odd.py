@@ -22,6 +22,7 @@ from matplotlib.text import Text
 from catalog.errors import DiskError, UsageError
 from catalog.find import Criteria
 from catalog.plots import Chosen, draw_file, draw_sky, draw_timeline
+from catalog.plots.previews import draw_pictures
 from catalog.plots.regions import corners
 from catalog.plots.sky import Footprint, Sky, picture_of
 from catalog.plots.timeline import timeline
@@ -344,3 +345,19 @@ class TestTimeline:
         label = draw_timeline(catalog).figure.axes[1].get_xlabel()
         first, last = (dt.date.fromisoformat(part) for part in label.removeprefix("UTC, ").split(" to "))
         assert first < last
+
+
+class TestPreviews:
+    """Preview images, some of them broken."""
+
+    def test_a_broken_picture_is_left_out_beside_others(self, tmp_path: Path) -> None:
+        from PIL import Image
+
+        Image.new("RGB", (8, 8)).save(tmp_path / "good$x$.png")
+        whole = (tmp_path / "good$x$.png").read_bytes()
+        for name, content in (("cut", whole[:40]), ("odd", whole.replace(b"IDAT", b"JUNK")), ("empty", b"")):
+            (tmp_path / f"{name}.png").write_bytes(content)
+        drawing = draw_pictures([tmp_path / f"{name}.png" for name in ("good$x$", "cut", "odd", "empty")])
+        finished(drawing)
+        assert drawing.told == "1 preview"
+        assert len(drawing.left_out) == 3

@@ -192,7 +192,7 @@ def draw_plane(figure: Any, plane: Plane, hdu: Any, primary: Any, wavelengths: P
     shown = axes.imshow(
         plane.pixels, origin="lower", aspect=aspect,
         norm=stretch(plane.pixels), cmap=_colours(), extent=extent,
-        interpolation="nearest" if plane.step == (1, 1) else "antialiased",
+        interpolation="antialiased" if min(plane.step) > 1 else "nearest",
     )  # fmt: skip
     bar = {"location": "bottom", "aspect": 60, "pad": 0.03} if ratio > 3 else {"shrink": 0.9}
     figure.colorbar(shown, ax=axes, label=literal(card_text(hdu.header, "BUNIT") or "counts"), **bar)
@@ -246,6 +246,8 @@ def _label(axes: Any, wcs: Any, wavelengths: Pixels | None) -> None:
         return
     axes.set_xlabel("column (pixel)")
     axes.set_ylabel("row (pixel)")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.get_major_locator().set_params(integer=True)
     axes.spines[["top", "right"]].set_visible(True)
     if wavelengths is not None:
         _wavelength_axis(axes, wavelengths)

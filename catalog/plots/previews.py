@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from catalog.errors import DiskError, UsageError
 from catalog.plots.canvas import Drawing, look, sheet
+from catalog.plots.opened import Unreadable, reading
 from catalog.plots.words import literal
-from catalog.readable import plural
+from catalog.readable import harmless, plural
 
 
 def draw_pictures(pictures: Sequence[Path]) -> Drawing:
@@ -26,29 +28,38 @@ def draw_pictures(pictures: Sequence[Path]) -> Drawing:
     UsageError
         Where there is none.
     DiskError
-        Where one cannot be read.
+        Where none can be read.
     """
     if not pictures:
         raise UsageError("there is no picture to show")
-    columns = math.ceil(math.sqrt(len(pictures)))
-    rows = math.ceil(len(pictures) / columns)
+    read, left_out = _read(pictures)
+    if not read:
+        raise DiskError(left_out[0])
+    columns = math.ceil(math.sqrt(len(read)))
+    rows = math.ceil(len(read) / columns)
     side = min(7.0, max(2.4, 12.0 / columns))
     with look():
         figure = sheet(side * columns, (side + 0.3) * rows)
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for one in axes:
             one.set_axis_off()
-        for one, path in zip(axes, pictures, strict=False):
-            _put(one, path)
+        for one, (path, picture) in zip(axes, read, strict=False):
+            one.imshow(picture)
             one.set_title(literal(path.stem), fontsize=min(9.0, 110 * side / max(len(path.stem), 1)))
-    return Drawing(figure, plural(len(pictures), "preview"))
+    return Drawing(figure, plural(len(read), "preview"), tuple(left_out))
 
 
-def _put(axes: Any, path: Path) -> None:
-    from PIL import Image, UnidentifiedImageError
+def _read(pictures: Sequence[Path]) -> tuple[list[tuple[Path, Any]], list[str]]:
+    """Read pictures; say in a line each which could not be."""
+    from PIL import Image
 
-    try:
-        with Image.open(path) as picture:
-            axes.imshow(picture.convert("RGB"))
-    except (OSError, UnidentifiedImageError) as error:
-        raise DiskError(f"cannot read {path} as a picture; remove it to fetch it again") from error
+    read, left_out = [], []
+    for path in pictures:
+        try:
+            with reading(), warnings.catch_warnings():
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                with Image.open(path) as picture:
+                    read.append((path, picture.convert("RGB")))
+        except Unreadable:
+            left_out.append(f"cannot read {harmless(str(path))} as a picture; remove it to fetch it again")
+    return read, left_out
