@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test kills bench-start bench-harvest bench-query fuzz bench-headers bench-sync lint format clean
+.PHONY: demo test test-pre kills bench-start bench-harvest bench-query fuzz bench-headers bench-sync lint format clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mastlake needs Python 3.11 or newer; set PYTHON=python3.x")'
@@ -46,6 +46,11 @@ bench-headers: $(READY)
 bench-sync: $(READY)
 	$(BIN)/python -m tests.benchmarks.bench_sync
 	$(BIN)/python -m tests.benchmarks.bench_plan
+
+# Tests of the archive's client against astroquery's pre-release, which lies beside the environment's own.
+test-pre: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --timeout 10 --retries 1 --no-deps --pre --upgrade --target .venv/pre astroquery
+	PYTHONPATH=.venv/pre $(BIN)/python -m pytest -n 0 -q -W default tests/test_archive.py
 
 # Whole processes of short questions against plain DuckDB on the same file.
 bench-start: $(READY)

@@ -11,12 +11,14 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import duckdb
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from catalog.inodes import signed
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FILES_LOOKED_AT = 100_000
 """Above so many known files, only folders are looked at; `index` looks at each file."""
@@ -77,6 +79,8 @@ def look(connection: duckdb.DuckDBPyConnection) -> Presence:
 
 def _absent(connection: duckdb.DuckDBPyConnection, folders: Sequence[str]) -> list[_Known]:
     """Return the known files of some folders whose names are no longer there."""
+    import pyarrow as pa
+
     listed = {folder: names for folder in folders if (names := _names(folder)) is not None}
     connection.register("listed", pa.table({"folder": pa.array(list(listed), pa.string())}))
     there = [pa.table({"path": _below(folder, names)}) for folder, names in listed.items()]
@@ -94,6 +98,9 @@ _COLUMNS = "file_id, path, size, mtime_ns, inode, fetched_checksum IS NOT NULL A
 
 
 def _below(folder: str, names: Sequence[str]) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     texts = [name for name in names if name.isascii() or name.isprintable()]
     return pc.binary_join_element_wise(pa.scalar(folder), pa.array(texts, pa.string()), "/")
 

@@ -266,7 +266,8 @@ def _harvest_one(chosen: Settings, search: Search, how: How, json: bool) -> dict
 
     start = time.perf_counter()
     waiting, patience = Waiting(until=how.until), Patience(until=how.until)
-    with harvest_progress(chosen.verbosity < 0) as show, MastArchive(chosen.server, waiting) as archive:
+    asked = f"{search.name}: asked {chosen.server}"
+    with harvest_progress(chosen.verbosity < 0 or json, asked) as show, MastArchive(chosen.server, waiting) as archive:
         result = run_harvest(
             chosen.database,
             archive,

@@ -39,6 +39,10 @@ def keywords(
     from catalog.keywords import lookup, matching
 
     found = matching(pattern)
+    of_observations = _of_observations(pattern)
+    if not found and of_observations and not json:
+        _put_columns(of_observations)
+        return
     if not found:
         if not json:
             lookup(pattern)  # says what is near
@@ -61,6 +65,29 @@ def keywords(
             ("name", "FITS", "kind", "unit", "meaning"),
             [(word.name, word.fits_keyword, word.kind, word.unit, word.meaning) for word in others],
         )
+    if of_observations:
+        _put_columns(of_observations)
+
+
+def _of_observations(pattern: str) -> list[Keyword]:
+    """Return the columns of CAOM observations whose name or meaning has every word of the pattern."""
+    from catalog.caom import observation_columns
+
+    words = pattern.lower().split()
+    return [
+        column
+        for column in observation_columns().values()
+        if words and all(word in f"{column.name} {column.meaning}".lower() for word in words)
+    ]
+
+
+def _put_columns(columns: list[Keyword]) -> None:
+    """Print columns of observations, by which harvest --observations asks."""
+    put_table(
+        ("observations", "kind", "unit", "meaning", "can be"),
+        [(one.name, one.kind, one.unit, one.meaning, ", ".join(one.allowed)) for one in columns],
+        wrap=("meaning", "can be"),
+    )
 
 
 def _present(database: Database, name: str) -> Present | None:

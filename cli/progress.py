@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -19,22 +22,45 @@ if TYPE_CHECKING:
     from catalog.sync.events import Event
 
 
+_SILENT_SECONDS = 1.0
+"""How long a person waits without a word."""
+
+
 @contextmanager
-def harvest_progress(quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    """Draw a bar for each stage of a harvest."""
+def harvest_progress(quiet: bool, asked: str = "") -> Iterator[Callable[[Progress], None]]:
+    """Say what was asked from the start, and draw a bar for each stage of a harvest.
+
+    Parameters
+    ----------
+    quiet : bool
+        Say and draw nothing.
+    asked : str
+        What is waited for until the first stage has begun. Where there is no terminal, it is said after a second.
+    """
+    if quiet:
+        yield lambda progress: None
+        return
+    if not sys.stderr.isatty() and not os.environ.get("FORCE_COLOR"):
+        later = threading.Timer(_SILENT_SECONDS, say, [f"{asked}, waiting since {_SILENT_SECONDS:.0f} s"])
+        later.daemon = True
+        later.start()
+        try:
+            yield lambda progress: later.cancel()
+        finally:
+            later.cancel()
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
     console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield lambda progress: None
-        return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Bars(*columns, console=console, transient=True) as bars:
         tasks: dict[tuple[str, str], TaskID] = {}
+        waiting = bars.add_task(harmless(f"{asked}, waiting"), total=None)
 
         def show(progress: Progress) -> None:
+            bars.update(waiting, visible=False)
             key = (progress.search, progress.stage)
             if key not in tasks:
                 tasks[key] = bars.add_task(harmless(f"{progress.search}: {progress.stage}"), total=progress.total)

@@ -37,7 +37,7 @@ A question ends with a semicolon, or with an empty line: SELECT count(*) FROM fi
 Tab completes names, columns, and values within quotes after a column; the up arrow brings back earlier questions.
 """
 
-_TABLES = """
+TABLES = """
     SELECT view_name AS name, 'view' AS kind, comment FROM duckdb_views() WHERE NOT internal
     UNION ALL
     SELECT table_name, 'table', comment FROM duckdb_tables() WHERE NOT internal
@@ -46,7 +46,7 @@ _TABLES = """
            coalesce(comment, description) FROM duckdb_functions() WHERE NOT internal
     ORDER BY kind DESC, name
 """
-_COLUMNS = """
+COLUMNS = """
     SELECT c.column_name AS name, c.data_type AS type, k.unit, coalesce(c.comment, k.meaning) AS meaning
     FROM duckdb_columns() c LEFT JOIN keywords k ON lower(k.name) = lower(c.column_name)
     WHERE NOT c.internal AND lower(c.table_name) = lower(?) ORDER BY c.column_index
@@ -218,9 +218,9 @@ def _answer(database: Database, text: str, last: str) -> str:
     if command == ".help":
         typer.echo(HELP, nl=False)
     elif command == ".tables":
-        _show(database, _TABLES, ())
+        _show(database, TABLES, ())
     elif command == ".columns":
-        _show(database, _COLUMNS, (rest.strip() or "files",))
+        _show(database, COLUMNS, (rest.strip() or "files",))
     elif command == ".save":
         _save(database, last, rest.strip())
     elif command.startswith("."):

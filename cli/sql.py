@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .answering import form_of, put_answer
 from .completion import formats
 from .options import Json, settings
+
+if TYPE_CHECKING:
+    from catalog.store.database import Database
 
 
 def register(app: typer.Typer) -> None:
@@ -58,4 +61,21 @@ def sql(
         converse(database)
         return
     text = sys.stdin.read() if statement in (None, "-") else statement
+    if str(text).startswith("."):
+        _command(database, str(text), form_of(form, output, json, context), output)
+        return
     put_answer(database, str(text), (), form_of(form, output, json, context), output, limit=limit)
+
+
+def _command(database: Database, text: str, form: str, output: Path | None) -> None:
+    """Answer a command of the prompt that asks: which columns there are, with unit and meaning, and which tables."""
+    from catalog.errors import UsageError
+
+    from .prompt import COLUMNS, TABLES
+
+    command, _, name = text.strip().rstrip(";").partition(" ")
+    if command not in (".columns", ".tables"):
+        raise UsageError(f"no command {command}; there are .columns NAME and .tables, and more at the prompt")
+    sql, values = (COLUMNS, [name.strip() or "files"]) if command == ".columns" else (TABLES, [])
+    if not put_answer(database, sql, values, form, output):
+        raise UsageError(f"there is no table or view {name.strip()}; mastlake sql .tables lists them")

@@ -157,3 +157,32 @@ def test_examples_reach_a_command_in_zsh_as_they_are_written(tmp_path: Path) -> 
     done = subprocess.run(["zsh", "-f", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("\0") == len(lines)
+
+
+@pytest.mark.parametrize(
+    ("column", "meant"),
+    [("size", "file_size"), ("ra", "targ_ra"), ("dec", "targ_dec"), ("target", "targname"), ("mykey", "'MYKEY'")],
+)
+def test_an_unknown_column_is_told_what_was_meant(
+    mastlake: Command, catalog: Database, column: str, meant: str
+) -> None:
+    outcome = mastlake("sql", f"SELECT {column} FROM files")
+    assert outcome.code == WRONG
+    assert meant in outcome.err.splitlines()[0]
+    assert outcome.err.count("\n") == 1
+
+
+def test_columns_are_shown_with_unit_and_meaning_without_the_prompt(mastlake: Command, catalog: Database) -> None:
+    rows = {row["name"]: row for row in mastlake("sql", ".columns files", "--json").json}
+    assert (rows["effexptm"]["unit"], rows["effexptm"]["type"]) == ("s", "DOUBLE")
+    assert "xposure time" in rows["effexptm"]["meaning"]
+    assert any("files" in row["name"] for row in mastlake("sql", ".tables", "--json").json)
+    assert mastlake("sql", ".columns nothing").code == WRONG
+    assert mastlake("sql", ".save x.csv").code == WRONG
+
+
+def test_columns_of_observations_are_in_the_dictionary(mastlake: Command) -> None:
+    out = mastlake("keywords", "calib_level").out
+    assert "Calibration level" in out
+    assert "-1, 0, 1, 2, 3, 4" in out
+    assert "NIRISS*" in mastlake("keywords", "instrument_name").out
