@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from catalog.cone import Cone
 from catalog.criteria import Criterion, parse_criterion, parse_observation_criterion
-from catalog.errors import BadValue
+from catalog.errors import BadValue, UnknownKeyword
 from catalog.keywords import SERVICES, nearest
 from catalog.mistakes import refuse_contradictions, refuse_modeless
 
+ALL = "all"
+"""Every instrument that observes; guide stars have a search of their own."""
 CAOM = "Mast.Caom.Filtered"
 CAOM_IN_CONE = "Mast.Caom.Filtered.Position"
 """The services that answer searches for observations."""
@@ -29,11 +31,11 @@ class Search:
     name : str
         Letters, digits, ``_ . + -``.
     instrument : str or None
-        One of `catalog.keywords.SERVICES`; None for a search for observations.
+        One of `catalog.keywords.SERVICES`, or several with commas; None for a search for observations.
     written : tuple of str
         The criteria as the user wrote them, ``keyword=value``.
     criteria : tuple of Criterion
-        What they mean.
+        What they mean, to the first instrument.
     cone : Cone or None
         Where on the sky; for observations only.
     """
@@ -53,7 +55,7 @@ class Search:
         name : str
             The name to save the search under.
         instrument : str
-            In any case.
+            In any case; several with commas, or ``all`` of those that observe.
         written : iterable of str
             ``keyword=value``, all of which must hold.
         typed : bool
@@ -62,7 +64,7 @@ class Search:
         Raises
         ------
         UnknownKeyword
-            For a keyword that this instrument's search does not have.
+            For a keyword that the search of one of these instruments does not have.
         BadValue
             For a name, instrument, value, range or date that is not one.
 
@@ -71,14 +73,12 @@ class Search:
         >>> Search.parse("soss", "NIRISS", ["exp_type=NIS_SOSS", "date_obs=2022-06-01.."]).filters()[1]
         {'paramName': 'date_obs_mjd', 'values': [{'min': 59731.0, 'max': 1000000000000000.0}]}
         """
-        known = instrument.lower()
-        if known not in SERVICES:
-            raise BadValue(_not_an_instrument(instrument))
+        known = _instruments(instrument)
         kept = tuple(written)
-        criteria = tuple(parse_criterion(text, known) for text in kept)
+        read = _criteria(kept, known)
         if typed:
-            refuse_contradictions(criteria)
-        return cls(checked_name(name), known, kept, criteria)
+            refuse_contradictions(read[known[0]])
+        return cls(checked_name(name), ",".join(known), kept, read[known[0]])
 
     @classmethod
     def observations(cls, name: str, written: Iterable[str], cone: str | None = None, *, typed: bool = True) -> Search:
@@ -122,6 +122,25 @@ class Search:
         return cls(checked_name(name), None, kept, criteria, Cone.parse(cone) if cone else None)
 
     @property
+    def instruments(self) -> tuple[str, ...]:
+        """The instruments whose keyword searches it asks; none for a search for observations."""
+        return tuple(self.instrument.split(",")) if self.instrument is not None else ()
+
+    @property
+    def parts(self) -> tuple[Search, ...]:
+        """The search of each instrument alone, since MAST has a service for each; the search itself if it is one.
+
+        Examples
+        --------
+        >>> [part.service for part in Search.parse("p1366", "niriss,nirspec", ["program=1366"]).parts]
+        ['Mast.Jwst.Filtered.Niriss', 'Mast.Jwst.Filtered.Nirspec']
+        """
+        if len(self.instruments) < 2:
+            return (self,)
+        read = _criteria(self.written, self.instruments)
+        return tuple(replace(self, instrument=one, criteria=read[one]) for one in self.instruments)
+
+    @property
     def service(self) -> str:
         """MAST's name of the service that answers this search."""
         if self.instrument is not None:
@@ -135,6 +154,44 @@ class Search:
     def astroquery_criteria(self) -> dict[str, list[Any]]:
         """Return the criteria as ``Observations.query_criteria`` of astroquery takes them; it makes the filters."""
         return {criterion.keyword: criterion.as_astroquery() for criterion in self.criteria}
+
+
+def _instruments(text: str) -> tuple[str, ...]:
+    """Return the instruments that are named, each once, in the order of `SERVICES`."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    for word in words:
+        if word.lower() not in (*SERVICES, ALL):
+            raise BadValue(_not_an_instrument(word))
+    named = {word.lower() for word in words}
+    if ALL in named:
+        named |= set(SERVICES) - {"guidestar"}
+    if not named:
+        raise BadValue(_not_an_instrument(text))
+    return tuple(one for one in SERVICES if one in named)
+
+
+def _criteria(written: tuple[str, ...], instruments: tuple[str, ...]) -> dict[str, tuple[Criterion, ...]]:
+    """Read criteria for each instrument; name the instruments whose search does not have a keyword."""
+    read: dict[str, tuple[Criterion, ...]] = {}
+    without: dict[str, str] = {}
+    for instrument in instruments:
+        criteria = []
+        for text in written:
+            try:
+                criteria.append(parse_criterion(text, instrument))
+            except UnknownKeyword:
+                if len(instruments) == 1:
+                    raise
+                without[instrument] = text.partition("=")[0].strip()
+        read[instrument] = tuple(criteria)
+    if without:
+        able = [one for one in instruments if one not in without]
+        if not able:
+            parse_criterion(next(text for text in written if text.partition("=")[0].strip() in without.values()))
+        told = ", ".join(f"{one} has no {keyword}" for one, keyword in without.items())
+        hint = f"--instrument {','.join(able)}, or leave the criterion out" if able else "leave the criterion out"
+        raise UnknownKeyword(f"{told}: {hint}")
+    return read
 
 
 def checked_name(name: str) -> str:

@@ -60,10 +60,12 @@ def _declared(context: typer.Context) -> dict[str, str]:
 
 
 def instruments(incomplete: str) -> Offer:
-    """Whose keyword searches there are."""
+    """Whose keyword searches there are, also after a comma."""
     from catalog.keywords import SERVICES
 
-    return _starting(dict.fromkeys(SERVICES, ""), incomplete.lower())
+    before, comma, last = incomplete.lower().rpartition(",")
+    known = [one for one in (*SERVICES, *(() if comma else ("all",))) if one not in before.split(",")]
+    return [(f"{before}{comma}{name}", word) for name, word in _starting(dict.fromkeys(known, ""), last)]
 
 
 def formats(incomplete: str) -> Offer:

@@ -14,6 +14,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             f"mastlake harvest soss --instrument niriss {_SOSS} --dry-run",
         ),
         ("Save a search, and run it", f"mastlake harvest soss --instrument niriss {_SOSS}"),
+        ("A program, whichever instruments it has", "mastlake harvest p1366 --instrument all -k program=1366"),
         ("Weeks later: what changed in it since", "mastlake harvest soss"),
         ("All saved searches, for a script", "mastlake harvest --json"),
         ("All, and what changed as a page to be mailed", "mastlake harvest --report changes.html"),

@@ -40,7 +40,7 @@ def harvest(
     instrument: Annotated[
         str | None,
         typer.Option(
-            help="niriss, nircam, nirspec, miri, fgs or guidestar: define the search NAME, save it and run it.",
+            help="niriss, nircam, nirspec, miri, fgs, guidestar, several with commas, or all: define NAME and run it.",
             autocompletion=instruments,
         ),
     ] = None,
@@ -244,6 +244,7 @@ def _show_requests(chosen: Settings, searches: list[Search], json: bool) -> None
     from catalog.harvest.origin import without_credentials
 
     with MastArchive(chosen.server) as archive:
+        searches = [part for search in searches for part in search.parts]
         queries = [archive.query(search) for search in searches]
         counts = [Whole(archive).count(query) for query in queries]
     shown, server = [], without_credentials(chosen.server)

@@ -54,7 +54,7 @@ def _ask(chosen: Settings) -> tuple[dict[str, int], ArchiveError | None]:
     try:
         with MastArchive(chosen.server) as archive:
             for search in searches:
-                counts[search.name] = Whole(archive).count(archive.query(search))
+                counts[search.name] = sum(Whole(archive).count(archive.query(part)) for part in search.parts)
     except ArchiveError as error:
         return counts, error
     return counts, None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from catalog.harvest.ingests import keep_marks, offer_ingests
+from catalog.harvest.ingests import INGEST, keep_marks, offer_ingests
 from catalog.harvest.outcome import Harvested, note_changes, summary
 from catalog.harvest.products import PRODUCTS_IN, READ_IN
-from catalog.harvest.reconcile import FILES_IN, MOVED_IN
+from catalog.harvest.reconcile import FILES_IN, MOVED_IN, PARTS_IN
 from catalog.harvest.stale import OBSERVATIONS_IN
 from catalog.store.database import columns_of, literal
 from catalog.store.differences import Pair, compared_columns, keep_differences
@@ -21,7 +21,7 @@ from catalog.store.history import (
     merge_links,
     merge_versions,
 )
-from catalog.store.records import Run, next_run, record_run, save_search
+from catalog.store.records import Run, keep_cursors, next_run, record_run, save_search
 from catalog.store.schema import make_views
 from catalog.store.spool import Spool
 from catalog.store.verdicts import keep_verdicts_of_run
@@ -73,6 +73,8 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
     number_files(connection, run)
     result = summary(connection, harvested, run)
     record_run(connection, result)
+    if INGEST in columns_of(connection, "file_version"):
+        keep_cursors(connection, search.name, INGEST)
     return result
 
 
@@ -82,6 +84,12 @@ def _merge_files(
     if offered[FILES_IN]:
         constants: dict[str, object] = {"instrument": harvested.search.instrument, "checked_run": run}
         grown = merge_versions(connection, FILES, spool.staged(FILES_IN), run, constants)
+        if spool.offer(connection, PARTS_IN):
+            connection.execute(
+                f"""UPDATE file_version SET instrument = p.instrument FROM {PARTS_IN} p
+                    WHERE file_version.filename = p.filename AND file_version.since_run = ?""",
+                [run],
+            )
         connection.execute(
             """UPDATE file_version SET checked_run = ? WHERE until_run IS NULL
                AND filename IN (SELECT key FROM file_merge WHERE NOT fresh AND differing IS NULL)""",

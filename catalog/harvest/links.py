@@ -115,16 +115,17 @@ class Walk:
 
     def _trace_files(self, programs: Sequence[str]) -> None:
         """Ask when files of the programs were ingested; a search for whole programs has listed them itself."""
-        own = str(self.search.instrument)
+        own = self.search.instruments
         keywords = {criterion.keyword for criterion in self.search.criteria}
-        if keywords <= {"program"}:
+        if keywords <= {"program"} and len(own) == 1:
             with self._known() as connection:
                 files = connection.execute(_LISTED).to_arrow_table()
-            self.ingests.take(own, files, programs if keywords else None)
+            self.ingests.take(own[0], files, programs if keywords else None)
         else:
-            self.ingests.ask(own, programs)
-        for instrument in {"fgs", GUIDE_STARS} if own == GUIDE_STARS else {GUIDE_STARS}:
-            if instrument != own:
+            for instrument in own:
+                self.ingests.ask(instrument, programs)
+        for instrument in {"fgs", GUIDE_STARS} if GUIDE_STARS in own else {GUIDE_STARS}:
+            if instrument not in own:
                 self.ingests.ask(instrument, programs)
 
     def _trace_observations(self) -> None:
@@ -161,10 +162,15 @@ class Walk:
             yield from self.observations.by_id(ids, expected)
             return
         answered: set[str] = set()
-        for rows in self.observations.by_program(programs, _caom_instrument(self.search)):
+        for rows in self._of_programs(programs):
             answered.update(rows.column("obs_id").to_pylist())
             yield rows
         yield from self.observations.by_id(sorted(set(self._members) - answered), expected)
+
+    def _of_programs(self, programs: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield all observations of programs with the instruments of the search."""
+        for instrument in dict.fromkeys(map(_caom_instrument, self.search.instruments)):
+            yield from self.observations.by_program(programs, instrument)
 
     def _keep(self, rows: pa.Table) -> None:
         if rows.num_rows:
@@ -199,7 +205,7 @@ class Walk:
         wanted = [(apt, program) for name, apt, program in unlinked if name not in listed or apt in touched]
         programs = sorted({program for _, program in wanted if program})
         numbers = {apt for apt, _ in wanted}
-        for rows in self.observations.by_program(programs, _caom_instrument(self.search)):
+        for rows in self._of_programs(programs):
             self._products_of_candidates(self._candidates(rows, numbers), names)
 
     def _unlinked(self, connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str | None]]:
@@ -328,5 +334,5 @@ def _apt_observation(name: str) -> str:
     return f"{head[:7]}-o{head[7:10]}" if len(head) == 13 and head[2:].isdigit() else head
 
 
-def _caom_instrument(search: Search) -> str:
-    return "FGS" if search.instrument == "guidestar" else str(search.instrument).upper()
+def _caom_instrument(instrument: str) -> str:
+    return "FGS" if instrument == "guidestar" else instrument.upper()

@@ -28,6 +28,8 @@ from catalog.store.versions import FILES
 FILES_IN = "files_in"
 PRESENT_IN = "present_in"
 MOVED_IN = "moved_in"
+PARTS_IN = "parts_in"
+"""Files of a search for several instruments, each with its own."""
 
 LIGHT = ("checksum", "isStale", INGEST)
 NAMES_AT_ONCE = 500
@@ -83,29 +85,41 @@ class FileReader:
         if not full:
             self._read_changed(saved)
             return self.spool.rows(PRESENT_IN)
-        for rows in self.whole.rows(self.whole.archive.query(saved.search), on_part=self.on_rows):
-            self._keep(rows)
+        for part in saved.search.parts:
+            for rows in self.whole.rows(self.whole.archive.query(part), on_part=self.on_rows):
+                self._keep(rows, saved.search, part)
         return self.spool.rows(FILES_IN)
 
     def _read_changed(self, saved: SavedSearch) -> None:
-        search = saved.search
-        query, name = self.whole.archive.query(search), _filename(search)
-        for light in self.whole.rows(query, (name, *LIGHT)):
-            self.spool.add(PRESENT_IN, _named(light))
+        parts = saved.search.parts
+        for part in parts:
+            for light in self.whole.rows(self.whole.archive.query(part), (_filename(part), *LIGHT)):
+                of_part = pa.array([part.instrument] * light.num_rows, pa.string())
+                self.spool.add(PRESENT_IN, _named(light).append_column("part", of_part))
+        for part, needed in zip(parts, _needed(self.database, saved, self.spool), strict=True):
+            self._read_needed(needed, saved.search, part)
+
+    def _read_needed(self, needed: Needed, search: Search, part: Search) -> None:
+        """Read the whole rows that one instrument's keyword search must send anew."""
+        query, name = self.whole.archive.query(part), _filename(part)
         rest = replace(self.whole, on_aside=None)  # what is set aside of whole rows was so of the light ones
-        needed = _needed(self.database, saved, self.spool)
         if needed.since_mjd is not None:
             recent = query.having(INGEST, {"min": needed.since_mjd, "max": UNBOUNDED})
             for rows in rest.rows(recent, on_part=self.on_rows):
-                self._keep(rows)
+                self._keep(rows, search, part)
         for start in range(0, len(needed.names), NAMES_AT_ONCE):
             names = needed.names[start : start + NAMES_AT_ONCE]
-            self._keep(_by_name(rest, query.having(name, *names), len(names)))
+            self._keep(_by_name(rest, query.having(name, *names), len(names)), search, part)
             self.on_rows(min(start + NAMES_AT_ONCE, len(needed.names)), len(needed.names))
 
-    def _keep(self, rows: pa.Table) -> None:
-        if rows.num_rows:
-            self.spool.add(FILES_IN, in_storage_order(_named(rows), FILES))
+    def _keep(self, rows: pa.Table, search: Search, part: Search) -> None:
+        if not rows.num_rows:
+            return
+        named = in_storage_order(_named(rows), FILES)
+        self.spool.add(FILES_IN, named)
+        if part is not search:
+            of_part = pa.array([part.instrument] * named.num_rows, pa.string())
+            self.spool.add(PARTS_IN, named.select(["filename"]).append_column("instrument", of_part))
 
 
 def _by_name(whole: Whole, query: Query, files: int) -> pa.Table:
@@ -126,13 +140,13 @@ def _named(rows: pa.Table) -> pa.Table:
 
 _NO_VERSIONS = """
     SELECT NULL::VARCHAR AS filename, NULL::VARCHAR AS checksum, NULL::BOOLEAN AS isStale,
-           NULL::DOUBLE AS ingestCompletionDate_mjd, NULL::INTEGER AS checked_run WHERE false
+           NULL::DOUBLE AS ingestCompletionDate_mjd, NULL::INTEGER AS checked_run, NULL::VARCHAR AS part WHERE false
 """
 _COMPARED = """
     CREATE TEMP TABLE compared AS
     WITH member AS (SELECT filename FROM search_file_membership WHERE search = $search AND until_run IS NULL)
-    SELECT coalesce(p.filename, m.filename) AS filename, p.ingestCompletionDate_mjd AS ingest_mjd, v.checked_run,
-           m.filename IS NULL AS joined, p.filename IS NULL AS gone,
+    SELECT coalesce(p.filename, m.filename) AS filename, p.part, p.ingestCompletionDate_mjd AS ingest_mjd,
+           v.checked_run, m.filename IS NULL AS joined, p.filename IS NULL AS gone,
            p.filename IS NOT NULL AND (
                v.filename IS NULL OR v.checksum IS DISTINCT FROM p.checksum OR v.isStale IS DISTINCT FROM p.isStale
                OR v.ingestCompletionDate_mjd IS DISTINCT FROM p.ingestCompletionDate_mjd) AS differs
@@ -141,21 +155,23 @@ _COMPARED = """
 """
 _MOVED = "SELECT filename, joined FROM compared WHERE joined OR gone"
 _CHECKED_LONGEST_AGO = """
-    SELECT filename FROM compared WHERE NOT gone AND NOT differs ORDER BY checked_run, hash(filename) LIMIT $share
+    SELECT filename FROM compared WHERE part = $part AND NOT gone AND NOT differs
+    ORDER BY checked_run, hash(filename) LIMIT $share
 """
 _RECENT = """
     SELECT min(ingest_mjd), count(*),
-           (SELECT count(*) FROM compared WHERE NOT gone AND ingest_mjd >= min(d.ingest_mjd))
-    FROM compared d WHERE differs AND ingest_mjd >= $since
+           (SELECT count(*) FROM compared WHERE part = $part AND NOT gone AND ingest_mjd >= min(d.ingest_mjd))
+    FROM compared d WHERE part = $part AND differs AND ingest_mjd >= $since
 """
 _REST = """
-    SELECT filename FROM compared WHERE differs AND (NOT $by_range OR coalesce(ingest_mjd < $first, true))
+    SELECT filename FROM compared
+    WHERE part = $part AND differs AND (NOT $by_range OR coalesce(ingest_mjd < $first, true))
     ORDER BY filename
 """
 
 
-def _needed(database: Database, saved: SavedSearch, spool: Spool) -> Needed:
-    """Compare the light list with the catalog, once; spool what differs, and say which rows must be read."""
+def _needed(database: Database, saved: SavedSearch, spool: Spool) -> list[Needed]:
+    """Compare the light lists with the catalog, once; spool what differs, and say which rows each part must read."""
     name = saved.search.name
     with database.read() as connection:
         if not spool.offer(connection, PRESENT_IN):  # the search matches nothing any more
@@ -164,16 +180,20 @@ def _needed(database: Database, saved: SavedSearch, spool: Spool) -> Needed:
         versions = "FROM file_version WHERE until_run IS NULL" if known else _NO_VERSIONS
         connection.execute(_COMPARED.format(versions=versions), {"search": name})
         spool.add(MOVED_IN, connection.execute(_MOVED).to_arrow_table())
-        return _rows_to_read(connection, saved, spool.rows(PRESENT_IN)) if known else Needed([], 0.0)
+        if not known:
+            return [Needed([], 0.0) for _ in saved.search.parts]
+        return [_rows_to_read(connection, saved, part, spool.rows(PRESENT_IN)) for part in saved.search.parts]
 
 
-def _rows_to_read(connection: duckdb.DuckDBPyConnection, saved: SavedSearch, files: int) -> Needed:
+def _rows_to_read(connection: duckdb.DuckDBPyConnection, saved: SavedSearch, search: Search, files: int) -> Needed:
+    part = search.instrument
     share = max(_REREAD_FLOOR, min(NAMES_AT_ONCE, int(files * _REREAD_SHARE)))
-    reread = connection.execute(_CHECKED_LONGEST_AGO, {"share": share}).fetchall()
-    since = None if saved.cursor_mjd is None else saved.cursor_mjd - _OVERLAP
-    row = connection.execute(_RECENT, {"since": since}).fetchone()
+    reread = connection.execute(_CHECKED_LONGEST_AGO, {"share": share, "part": part}).fetchall()
+    cursor = saved.cursor_of(part)
+    since = None if cursor is None else cursor - _OVERLAP
+    row = connection.execute(_RECENT, {"since": since, "part": part}).fetchone()
     assert row is not None
     first, recent, in_range = row
     by_range = recent > NAMES_AT_ONCE and in_range <= 1.5 * recent
-    rest = connection.execute(_REST, {"by_range": by_range, "first": first}).fetchall()
+    rest = connection.execute(_REST, {"by_range": by_range, "first": first, "part": part}).fetchall()
     return Needed([name for (name,) in rest + reread], first if by_range else None)

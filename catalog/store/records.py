@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 
 import duckdb
@@ -10,6 +10,7 @@ import duckdb
 from catalog.errors import BadValue, NoSuchSearch
 from catalog.keywords import nearest
 from catalog.search import Search
+from catalog.store.sql import quoted
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,19 @@ class SavedSearch:
         The newest ingest that it has seen, MJD (UTC); None where it has seen no file.
     has_run : bool
         Whether a run of it ended, so that the next can be incremental.
+    cursors : dict
+        The same as ``cursor_mjd`` for each of its instruments.
     """
 
     search: Search
     cursor_mjd: float | None
     has_run: bool = False
+    cursors: dict[str, float] = field(default_factory=dict)
+
+    def cursor_of(self, instrument: str | None) -> float | None:
+        """Return the newest ingest that it has seen of one of its instruments."""
+        alone = self.cursor_mjd if len(self.search.instruments) < 2 else None
+        return self.cursors.get(instrument or "", alone)
 
 
 @dataclass(frozen=True)
@@ -88,8 +97,11 @@ def saved_searches(connection: duckdb.DuckDBPyConnection) -> list[SavedSearch]:
                   EXISTS (FROM runs r WHERE r.search = s.name AND r.run > coalesce(s.edited_run, 0))
            FROM searches s ORDER BY name"""
     ).fetchall()
+    cursors: dict[str, dict[str, float]] = {}
+    for search, of, seen in connection.execute("SELECT search, instrument, cursor_mjd FROM search_cursor").fetchall():
+        cursors.setdefault(search, {})[of] = seen
     return [
-        SavedSearch(_search(name, instrument, criteria, cone), cursor, has_run)
+        SavedSearch(_search(name, instrument, criteria, cone), cursor, has_run, cursors.get(name, {}))
         for name, instrument, criteria, cone, cursor, has_run in rows
     ]
 
@@ -171,6 +183,36 @@ def record_run(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
     marks = ", ".join("?" for _ in values)
     connection.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", list(values.values()))
     connection.execute("UPDATE searches SET cursor_mjd = ? WHERE name = ?", [run.cursor_mjd, run.search])
+
+
+def keep_cursors(connection: duckdb.DuckDBPyConnection, name: str, ingest: str) -> None:
+    """Move the cursor of each instrument of a search to the newest ingest among its files; it never moves back.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        In the transaction that records a run.
+    name : str
+        Of the search.
+    ingest : str
+        The column of `file_version` with the moment of ingest, MJD (UTC).
+    """
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE cursor_now AS
+            SELECT instrument, max(cursor_mjd) AS cursor_mjd FROM (
+                SELECT instrument, cursor_mjd FROM search_cursor WHERE search = $search
+                UNION ALL SELECT instrument, {quoted(ingest)} FROM file_version WHERE until_run IS NULL
+                AND filename IN (SELECT filename FROM search_file_membership
+                                 WHERE search = $search AND until_run IS NULL))
+            GROUP BY instrument""",
+        {"search": name},
+    )
+    connection.execute("DELETE FROM search_cursor WHERE search = ?", [name])
+    connection.execute(
+        """INSERT INTO search_cursor (search, instrument, cursor_mjd)
+           SELECT ?, instrument, cursor_mjd FROM cursor_now WHERE cursor_mjd IS NOT NULL""",
+        [name],
+    )
 
 
 def runs(connection: duckdb.DuckDBPyConnection) -> list[Run]:
