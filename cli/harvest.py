@@ -284,10 +284,18 @@ def _harvest_one(chosen: Settings, search: Search, how: How, json: bool) -> dict
         say(f"mastlake: {search.name}: {failure.name}: {failure.reason}; it is asked again by the next harvest")
     for aside in result.set_aside:
         say(f"mastlake: {search.name}: {plural(aside.rows, 'row')} set aside: {aside.what} {aside.reason}")
+    for what, rows in result.odd.items():
+        say(f"mastlake: {search.name}: {plural(rows, what)} with a value that its column cannot hold; see odd_cells")
     if not json and chosen.verbosity >= 0:
         _tell(result, seconds)
     report = {name: getattr(result.run, name) for name in _REPORTED}
-    return {**report, "seconds": seconds, "failures": _failures(result), "set_aside": _set_aside(result)}
+    return {
+        **report,
+        "seconds": seconds,
+        "failures": _failures(result),
+        "set_aside": _set_aside(result),
+        "odd": dict(result.odd),
+    }
 
 
 def _failures(result: Harvest) -> list[dict[str, str]]:

@@ -14,7 +14,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from catalog.archive.answer import Answer, read_answer
+from catalog.archive.client import MastArchive
 from catalog.errors import ArchiveError, Garbled
+from catalog.harvest import harvest
+from catalog.search import Search
+from catalog.simulator import Simulator
 from catalog.spelling import ODD_CELLS, kept_name, kept_names, sent_name
 from catalog.store.database import Database
 from catalog.store.history import merge_versions
@@ -23,6 +27,8 @@ from catalog.store.spool import Spool
 from catalog.store.sql import quoted
 from catalog.store.timeline import differences
 from catalog.store.versions import FILES, PRODUCTS
+
+from .conftest import QUICK
 
 KINDS = ("string", "int", "float", "boolean", "date")
 NUMBERS = st.one_of(
@@ -305,3 +311,17 @@ class TestNames:
         assert {one.what for one in answer.aside} == {"column"}
         assert len(answer.aside) == len(sent) - 2000
         assert answer.rows_aside == 0
+
+
+def test_a_harvest_tells_how_many_rows_have_an_odd_cell_and_keeps_all_files(database: Database) -> None:
+    with Simulator(files=60, seed=5) as sky, MastArchive(sky.url) as archive:
+        expected = set(sky.filenames("niriss"))
+        sky.faults(odd_cells=4)
+        found = harvest(database, archive, Search.parse("all", "niriss", []), patience=QUICK)
+        assert found.odd.get("file") == 1
+        again = harvest(database, archive, Search.parse("all", "niriss", []), full=True, patience=QUICK)
+    assert (found.run.files, again.run.files, again.run.new) == (len(expected), len(expected), 0)
+    assert not again.odd
+    with database.read() as connection:
+        assert {name for (name,) in connection.execute("SELECT filename FROM files").fetchall()} == expected
+        assert connection.execute("SELECT count(*) FROM file_version WHERE odd_cells IS NOT NULL").fetchone() == (1,)

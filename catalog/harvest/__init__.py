@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 from catalog.archive.client import MastArchive
@@ -13,7 +13,7 @@ from catalog.errors import Emptied
 from catalog.harvest.commit import commit
 from catalog.harvest.links import Walk
 from catalog.harvest.origin import identity, refuse_other_archives, without_credentials
-from catalog.harvest.outcome import Harvested
+from catalog.harvest.outcome import Harvested, odd_rows
 from catalog.harvest.reconcile import FileReader
 from catalog.harvest.shortfall import Failure, SetAside, Shortfall
 from catalog.harvest.stale import OBSERVATIONS_IN
@@ -62,12 +62,15 @@ class Harvest:
         Rows of the archive that cannot be kept, counted by what is wrong with them.
     of_observations : bool
         Whether the search was for observations, which the run then counts in place of files.
+    odd : mapping
+        By what rows are, how many new versions have a value that its column cannot hold, and so in ``odd_cells``.
     """
 
     run: Run
     unanswered: tuple[Failure, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
     of_observations: bool = False
+    odd: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def failures(self) -> dict[str, str]:
@@ -162,7 +165,8 @@ def harvest(
             )
             with database.write() as connection:
                 run = commit(connection, spool, harvested)
-    return Harvest(run, shortfall.failures, shortfall.aside, search.instrument is None)
+                odd = odd_rows(connection, run.run)
+    return Harvest(run, shortfall.failures, shortfall.aside, search.instrument is None, odd)
 
 
 def _read(walk: Walk, saved: SavedSearch) -> int:

@@ -93,6 +93,19 @@ def note_changes(connection: duckdb.DuckDBPyConnection, search: Search, run: int
         )
 
 
+def odd_rows(connection: duckdb.DuckDBPyConnection, run: int) -> dict[str, int]:
+    """Return how many rows of a run have a value that its column cannot hold, by what they are."""
+    counted = {
+        versions.what: _count(
+            connection,
+            f"SELECT count(*) FROM {versions.table} WHERE since_run = ? AND odd_cells IS NOT NULL",
+            run,
+        )
+        for versions in (FILES, OBSERVATIONS, PRODUCTS)
+    }
+    return {what: rows for what, rows in counted.items() if rows}
+
+
 def _searched_for(search: Search) -> tuple[Versions, Links, tuple[Versions, ...]]:
     """Return what a search asks for, how it holds on to it, and what it leads to beside that."""
     if search.instrument is None:

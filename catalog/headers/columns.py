@@ -46,6 +46,8 @@ class HeaderColumn:
                 days = f"epoch_us({_moment(text)}) / 86400e6 + 40587"
                 return f"coalesce(TRY_CAST({quoted(self.fits_keyword)} AS DOUBLE), {days})"
             return _moment(text)
+        if self.type == "BIGINT":  # a cast would round a fraction, and nobody would know
+            return f"CASE WHEN TRY_CAST({text} AS DOUBLE) % 1 = 0 THEN TRY_CAST({text} AS BIGINT) END"
         return text if self.type == "VARCHAR" else f"TRY_CAST({text} AS {self.type})"
 
 
