@@ -14,6 +14,7 @@ from __future__ import annotations
 import duckdb
 
 from catalog.store.footprints import BAND_REACH, WIDE
+from catalog.store.inlined import inlined
 
 _MACROS = {
     "separation(ra1, dec1, ra2, dec2)": """
@@ -162,5 +163,5 @@ def make_sky_macros(connection: duckdb.DuckDBPyConnection) -> None:
 
 def make_region_macros(connection: duckdb.DuckDBPyConnection) -> None:
     """Make those anew that look at their arguments only."""
-    for macro, expression in _MACROS.items():
+    for macro, expression in inlined(_MACROS).items():
         connection.execute(f"CREATE OR REPLACE MACRO {macro} AS ({expression})")

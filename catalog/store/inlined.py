@@ -1,0 +1,83 @@
+"""Macros without macros in them: each calls nothing but functions of DuckDB's own.
+
+DuckDB looks for a macro's macros in the database of whoever asks. So a nested one is not found where the catalog is
+attached under a name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import count
+
+_TEXT = re.compile(r"('(?:[^']|'')*')")
+_OPEN, _CLOSE = "([{", ")]}"
+
+
+def inlined(macros: Mapping[str, str]) -> dict[str, str]:
+    """Put the definition of each macro where another one calls it.
+
+    Parameters
+    ----------
+    macros : mapping of str to str
+        Expressions by ``name(parameter, ...)``; each calls only those before it. Names that their lambdas bind end
+        in ``_``.
+
+    Examples
+    --------
+    >>> inlined({"twice(x)": "2 * x", "four(y)": "twice(twice(y) + 1)"})["four(y)"]
+    '(2 * ((2 * (y)) + 1))'
+    """
+    known: dict[str, tuple[list[str], str]] = {}
+    numbers = count(1)
+    found = {}
+    for head, expression in macros.items():
+        name, _, parameters = head.removesuffix(")").partition("(")
+        found[head] = _expanded(expression, known, numbers)
+        known[name] = ([one.strip() for one in parameters.split(",") if one.strip()], found[head])
+    return found
+
+
+def _expanded(expression: str, known: Mapping[str, tuple[list[str], str]], numbers: Iterator[int]) -> str:
+    if not known:
+        return expression
+    call = re.compile(rf"(?<![\w.'])({'|'.join(known)})\(")
+    while (here := call.search(expression)) is not None:
+        arguments, end = _arguments(expression, here.end())
+        parameters, body = known[here[1]]
+        values = {one: f"({value})" for one, value in zip(parameters, arguments, strict=True)}
+        body = _replaced(_with_own_names(body, next(numbers)), values)
+        expression = f"{expression[: here.start()]}({body}){expression[end:]}"
+    return expression
+
+
+def _arguments(text: str, start: int) -> tuple[list[str], int]:
+    """Return the arguments of a call whose parenthesis opens before a place, and the place behind it."""
+    depth, at, began, found = 0, start, start, []
+    while depth >= 0:
+        if text[at] == "'":
+            at = text.index("'", at + 1)
+        elif text[at] in _OPEN:
+            depth += 1
+        elif text[at] in _CLOSE:
+            depth -= 1
+        if depth < 0 or (depth == 0 and text[at] == ","):
+            found.append(text[began:at].strip())
+            began = at + 1
+        at += 1
+    return found, at
+
+
+def _with_own_names(body: str, number: int) -> str:
+    """Give the names that lambdas bind to a definition's copy a number of their own."""
+    bound = set(re.findall(r"\blambda (\w+_):", body))
+    return _replaced(body, {name: f"{name.rstrip('_')}{number}_" for name in bound})
+
+
+def _replaced(text: str, names: Mapping[str, str]) -> str:
+    """Replace names outside of quotes, but not those of a structure's fields."""
+    if not names:
+        return text
+    name = re.compile(rf"(?<![\w.])({'|'.join(map(re.escape, names))})(?![\w(])")
+    pieces = _TEXT.split(text)
+    return "".join(piece if at % 2 else name.sub(lambda m: names[m[1]], piece) for at, piece in enumerate(pieces))
