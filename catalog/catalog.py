@@ -174,10 +174,6 @@ class Catalog(Questions):
             For a name under which none is saved.
         BadValue
             If one is for files and the other for observations.
-
-        Examples
-        --------
-        >>> catalog.edit_search(Search.parse("soss", "niriss", ["exp_type=NIS_SOSS"]))
         """
         from catalog.store.search_edits import edit_search
 
