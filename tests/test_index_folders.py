@@ -9,6 +9,7 @@ import lzma
 import os
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import hypothesis.strategies as st
 import pytest
@@ -236,7 +237,9 @@ def test_inodes_beyond_63_bits_are_kept(folder: Path, database: Database, monkey
         status = real(descriptor)
         return os.stat_result((status[0], 2**64 - 5, *status[2:]), {"st_mtime_ns": status.st_mtime_ns})
 
-    monkeypatch.setattr(os, "fstat", far)
+    odd = SimpleNamespace(**{**vars(os), "fstat": far})
+    monkeypatch.setattr("catalog.fits.scan.os", odd)
+    monkeypatch.setattr("catalog.headers.associations.os", odd)
     assert index_folders(database, [folder, folder / "named.dat"]).failed == 0
     assert column(database, "SELECT DISTINCT inode FROM local_files") == [-5]
 
@@ -263,7 +266,7 @@ def test_the_command_tells_links_in_one_line(folder: Path, mastlake: Command) ->
     assert line.endswith("and 2 more are links to folders and were not followed; name them to index them")
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(card=st.binary(min_size=80, max_size=80), first=st.booleans())
 def test_any_80_bytes_may_be_a_card(card: bytes, first: bool, folder: Path, database: Database) -> None:
     content = block([card]) if first else sample()[:2880].replace(b"END".ljust(80), card + b"END".ljust(80), 1)[:2880]

@@ -172,7 +172,8 @@ def _walk(folder: str, found: Walked, seen: set[str], tell: Callable[[int], None
             status = os.stat(folder)  # noqa: PTH116 - as in the walk
             with os.scandir(folder) as entries:
                 _look_at(entries, pending, found)
-            found.folders[folder] = (status.st_mtime_ns, signed(status.st_ino))
+            if _encodes(folder):
+                found.folders[folder] = (status.st_mtime_ns, signed(status.st_ino))
         except OSError as error:
             if folder in found.roots:
                 raise DiskError(f"cannot read {folder}: {error.strerror}") from error
@@ -215,12 +216,19 @@ def _add(path: str, status: os.stat_result, found: Walked) -> None:
 
 
 def _is_text(path: str, found: Walked) -> bool:
+    """Tell whether a path can be stored; note one that cannot."""
+    if _encodes(path):
+        return True
+    found.unread.append((path.encode(errors="replace").decode(), "its name is not UTF-8"))
+    return False
+
+
+def _encodes(path: str) -> bool:
     if path.isascii():
         return True
     try:
         path.encode()
     except UnicodeEncodeError:
-        found.unread.append((path.encode(errors="replace").decode(), "its name is not UTF-8"))
         return False
     return True
 
