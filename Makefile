@@ -21,6 +21,7 @@ test: $(READY)
 kills: $(READY)
 	$(BIN)/python -m tests.kills_harvest 250
 	$(BIN)/python -m tests.kills_sync 100
+	$(BIN)/python -m tests.kills_own 100
 
 bench-harvest: $(READY)
 	$(BIN)/python -m tests.benchmarks.bench_harvest

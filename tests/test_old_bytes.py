@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from catalog.headers import index_folders
 from catalog.store.database import Database
 from catalog.sync import OldBytes, Selection, SyncReport, make_plan, sync
 from tests.files_server import Files, fits, serving
+from tests.kills_own import killed
 from tests.sync_catalog import URI, add_files, add_products, add_run, catalog, insert
 
 NAME = "jw01_nis_x1d.fits"
@@ -247,3 +249,8 @@ def test_an_index_never_weakens_what_a_sync_recorded(
     assert row is not None
     assert row[0] != row[4]
     assert row[1:4] == (len(ARCHIVES), URI + NAME, True)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_kill_at_any_moment_loses_nothing_of_a_persons(tmp_path: Path, keep: bool) -> None:
+    assert killed(tmp_path, 24, 2, random.Random(1), keep=keep)[1] == 0
