@@ -1,8 +1,9 @@
 """Harvests that are killed at random moments: each leaves a complete state, and the next one goes on from it.
 
 Run by ``make kills``: ``python -m tests.kills_harvest [KILLS] [SEED]``. Time passes in the archive, ten harvests of
-what it became are killed one after the other, and one is left to end; then it begins anew, until there were as many
-kills as wanted. The short form runs with the tests.
+what it became, of files and then of observations, are killed one after the other, and one is left to end; then the
+catalog is what full harvests make of that archive, products included. So it goes on until there were as many kills as
+wanted. The short form runs with the tests.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from catalog.store.database import Database
 from .conftest import state
 
 ROUND = 10
-SEARCH = Search.parse("n", "niriss", [])
+SEARCHES = (Search.parse("n", "niriss", []), Search.observations("o", ["instrument_name=NIRISS*", "calib_level=2,3"]))
 _HARVEST = """
 import sys
 from catalog.archive.client import MastArchive
@@ -33,7 +34,12 @@ from catalog.harvest import harvest
 from catalog.search import Search
 from catalog.store.database import Database
 print("ready", flush=True)
-harvest(Database(sys.argv[1]), MastArchive(sys.argv[2]), Search.parse("n", "niriss", []))
+searches = (
+    Search.parse("n", "niriss", []),
+    Search.observations("o", ["instrument_name=NIRISS*", "calib_level=2,3"]),
+)
+for search in searches:
+    harvest(Database(sys.argv[1]), MastArchive(sys.argv[2]), search)
 """
 
 
@@ -41,30 +47,47 @@ def kill_harvests(database: Database, sky: Simulator, kills: int, chance: random
     """Kill harvests, prove after each that the catalog is in a complete state; return how many were cut short."""
     cut = 0
     with MastArchive(sky.url) as archive:
-        harvest(database, archive, SEARCH)
-        done = state(database)
+        done = _harvested(database, archive)[-1]
         for number in range(kills):
             if number % ROUND == 0:
                 sky.advance()
-                coming, seconds = _undisturbed(database, archive)
+                complete, seconds = _undisturbed(database, archive)
+                coming = complete[-1]
+                assert coming == _anew(database, archive), "an incremental harvest did not end where a full one does"
             cut += _kill(database, sky.url, chance.uniform(0, seconds))
-            now = state(database)
-            assert now in (done, coming), "the catalog is in a state that the archive was never in"
+            assert state(database) in (done, *complete), "the catalog is in a state that the archive was never in"
             _prove_whole(database)
             if number % ROUND == ROUND - 1 or number + 1 == kills:
-                harvest(database, archive, SEARCH)
-                assert state(database) == coming, "a harvest after a kill did not end in the archive's state"
+                assert _harvested(database, archive)[-1] == coming, "a harvest after a kill ended in another state"
                 done = coming
     return cut
 
 
-def _undisturbed(database: Database, archive: MastArchive) -> tuple[dict[str, list[dict[str, Any]]], float]:
-    """Return what a harvest that nothing disturbs would make of a copy of the catalog, and how long it takes."""
+State = dict[str, list[dict[str, Any]]]
+
+
+def _harvested(database: Database, archive: MastArchive) -> list[State]:
+    """Harvest all searches; return the states after each of them."""
+    states = []
+    for search in SEARCHES:
+        harvest(database, archive, search)
+        states.append(state(database))
+    return states
+
+
+def _undisturbed(database: Database, archive: MastArchive) -> tuple[list[State], float]:
+    """Return what harvests that nothing disturbs would make of a copy of the catalog, and how long they take."""
     with tempfile.TemporaryDirectory(dir=database.path.parent) as folder:
         copy = Database(shutil.copy(database.path, folder))
         began = time.monotonic()
-        harvest(copy, archive, SEARCH)
-        return state(copy), time.monotonic() - began
+        states = _harvested(copy, archive)
+        return states, time.monotonic() - began
+
+
+def _anew(database: Database, archive: MastArchive) -> State:
+    """Return what full harvests make of the archive."""
+    with tempfile.TemporaryDirectory(dir=database.path.parent) as folder:
+        return _harvested(Database(Path(folder) / "anew.duckdb"), archive)[-1]
 
 
 def _kill(database: Database, url: str, after: float) -> bool:
