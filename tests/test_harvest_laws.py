@@ -206,13 +206,14 @@ class Archives(RuleBasedStateMachine):
     def bear_few_observations(self, most: int) -> None:
         self.sky.settings(max_obsids=most)
 
-    @rule(pick=st.integers(0, 2), full=st.booleans())
-    def harvest(self, pick: int, full: bool) -> None:
-        self.harvest_one(self.searches[pick % len(self.searches)], full)
+    @rule(pick=st.integers(0, 2), full=st.booleans(), thorough=st.booleans())
+    def harvest(self, pick: int, full: bool, thorough: bool = True) -> None:
+        self.harvest_one(self.searches[pick % len(self.searches)], full, thorough)
 
-    def harvest_one(self, search: Search, full: bool) -> None:
+    def harvest_one(self, search: Search, full: bool, thorough: bool = True) -> None:
         try:
-            run = harvest(self.database, self.archive, search, full=full, allow_empty=True, patience=QUICK).run
+            how: Any = {"full": full, "thorough": thorough, "allow_empty": True, "patience": QUICK}
+            run = harvest(self.database, self.archive, search, **how).run
         except ArchiveError:
             self.is_as_it_was()
             return

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pytest
 
 from catalog.archive.answer import Answer
-from catalog.archive.client import MastArchive
+from catalog.archive.client import MastArchive, Query
 from catalog.errors import ArchiveError, QueryTimeout, Refused, Unreachable
 from catalog.harvest import harvest
 from catalog.harvest.halving import Halving
@@ -36,12 +36,14 @@ class Odd(MastArchive):
     page = 50_000
     asked_ids: list[int]
 
-    def observations(self, **criteria: Any) -> Answer:
-        ids = criteria.get("obs_id", [])
+    def rows(self, query: Query, columns: Sequence[str] = ("*",), size: int = 50_000) -> Answer:
+        answer = super().rows(query, columns, size)
+        ids = next((one["values"] for one in query.filters if one["paramName"] == "obs_id"), [])
+        if not ids:
+            return answer
         self.asked_ids = [*getattr(self, "asked_ids", []), len(ids)]
         if len(ids) > self.most_ids or self.balks_at & set(ids):
             raise self.fault("the archive ran out of time")
-        answer = super().observations(**criteria)
         return replace(answer, rows=answer.rows.slice(0, self.page))
 
     def products(self, obsids: Sequence[str]) -> Answer:

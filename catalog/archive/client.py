@@ -44,7 +44,7 @@ from catalog.network.faults import fault
 from catalog.network.routes import proxy_of
 from catalog.network.server import Server
 from catalog.network.session import prepare
-from catalog.search import Search
+from catalog.search import CAOM, CAOM_IN_CONE, Search
 from catalog.spelling import Kind
 
 MAST = "https://mast.stsci.edu"
@@ -75,6 +75,10 @@ class Query:
     def having(self, column: str, *values: Any) -> Query:
         """Return the part of this query where a column has one of the values, or lies in one of the ranges."""
         return replace(self, filters=(*self.filters, {"paramName": column, "values": list(values)}))
+
+    def like(self, column: str, pattern: str) -> Query:
+        """Return the part of this query where a column fits a pattern; ``%`` stands for any text."""
+        return replace(self, filters=(*self.filters, {"paramName": column, "values": [], "freeText": pattern}))
 
     @property
     def kind(self) -> Kind:
@@ -251,7 +255,9 @@ class MastArchive:
         self.waiting = waiting or Waiting()
         # Only the filters of observations are built from a column configuration; elsewhere it serves tables that
         # we do not make, and need not be asked for.
-        self._column_configs: dict[str, Any] = {service: {} for service in (*SERVICES.values(), _PRODUCTS)}
+        self._column_configs: dict[str, Any] = {
+            service: {} for service in (*SERVICES.values(), _PRODUCTS, CAOM, CAOM_IN_CONE)
+        }
         self._not_counting: set[str] = set()  # services that refuse COUNT_BIG(*)
         self._threads = threading.local()
         self._portals: list[_Portal] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 
 from catalog.archive.client import MastArchive
@@ -25,6 +26,8 @@ from catalog.store.spool import Spool
 
 __all__ = ["Failure", "Harvest", "Progress", "SetAside", "harvest", "identity", "refuse_other_archives"]
 
+LOOKED_AT_AGAIN_AFTER = timedelta(hours=6)
+"""After so long a harvest in which nothing moved looks at some rows and product lists again, in turn."""
 _KINDS = ("new", "changed", "withdrawn", "returned", "unchanged")
 
 
@@ -101,6 +104,7 @@ def harvest(
     full: bool = False,
     server_moved: bool = False,
     allow_empty: bool = False,
+    thorough: bool | None = None,
     patience: Patience | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Harvest:
@@ -120,6 +124,9 @@ def harvest(
         The archive is the one that the search was harvested from before, at another address.
     allow_empty : bool
         Believe that a search which matched something matches nothing any more.
+    thorough : bool, optional
+        Look also for what moves without a trace, in some rows and product lists, in turn. Without it this is done where
+        something else moved, and where it was last done hours ago (`LOOKED_AT_AGAIN_AFTER`).
     patience : Patience, optional
         How long to go on asking after a fault.
     on_progress : callable, optional
@@ -149,7 +156,8 @@ def harvest(
             def on_done(stage: str, done: int, total: int) -> None:
                 tell(Progress(search.name, stage, done, total))
 
-            walk = Walk(database, archive, patience, spool, search, full, shortfall, on_done)
+            looks = full or (_is_due(database, search) if thorough is None else thorough)
+            walk = Walk(database, archive, patience, spool, search, full, shortfall, on_done, looks)
             matched = _read(walk, saved)
             if not matched and not allow_empty:
                 _refuse_to_empty(database, search)
@@ -172,12 +180,26 @@ def harvest(
 def _read(walk: Walk, saved: SavedSearch) -> int:
     """Spool everything that the search leads to; return how many files or observations it matches itself."""
     if walk.search.instrument is None:
-        walk.from_observations(walk.matches())
+        walk.from_observations()
         return walk.spool.rows(OBSERVATIONS_IN)
     whole = Whole(walk.archive, walk.patience, on_aside=walk.shortfall.note)
-    matched = FileReader(walk.database, whole, walk.spool, partial(walk.on_done, "files")).read(saved, walk.full)
-    walk.from_files()
+    reader = FileReader(walk.database, whole, walk.spool, partial(walk.on_done, "files"))
+    matched, moved = reader.read(saved, walk.full, walk.thorough)
+    walk.from_files(moved)
     return matched
+
+
+def _is_due(database: Database, search: Search) -> bool:
+    """Say whether product lists of a search were last read so long ago that some are to be read again."""
+    with database.read() as connection:
+        row = connection.execute(
+            """SELECT max(ended_at) FROM runs WHERE run = (
+                   SELECT max(r.run) FROM product_reading r JOIN search_observations s USING (obs_id)
+                   WHERE s.search = ?)""",
+            [search.name],
+        ).fetchone()
+    last = row[0] if row else None
+    return last is None or not timedelta(0) <= utc_now() - last < LOOKED_AT_AGAIN_AFTER
 
 
 def _refuse_to_empty(database: Database, search: Search) -> None:

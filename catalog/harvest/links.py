@@ -23,6 +23,7 @@ from catalog.archive.partition import OBSERVATION_CUTS, Whole
 from catalog.archive.retry import Patience
 from catalog.harvest.ingests import GUIDE_STARS, INGEST, Ingests, offer_ingests
 from catalog.harvest.observations import IDS_AT_ONCE, ObservationReader, among, identified
+from catalog.harvest.pages import rows_that_include
 from catalog.harvest.products import PRODUCTS_IN, READ_IN, ProductReader
 from catalog.harvest.reconcile import FILES_IN, PRESENT_IN
 from catalog.harvest.shortfall import Shortfall
@@ -59,6 +60,8 @@ class Walk:
         Gets what the archive did not answer, and what cannot be kept.
     on_done : callable
         Called with what is asked, how many are done, and how many there are.
+    thorough : bool
+        Look also for what moves without a trace. A walk on which something else moved is always thorough.
     """
 
     database: Database
@@ -69,6 +72,7 @@ class Walk:
     full: bool
     shortfall: Shortfall
     on_done: OnDone
+    thorough: bool = True
     _found: set[str] = field(default_factory=set)  # obs_ids that the archive has
     _vanished: set[str] = field(default_factory=set)  # that the search had, and the archive has no more
     _members: list[str] = field(default_factory=list)  # that the search leads to, as the catalog knows it
@@ -79,8 +83,15 @@ class Walk:
         self.observations = ObservationReader(self.archive, self.patience, self.shortfall, self.on_done)
         self.ingests = Ingests(self.archive, self.patience, self.spool)
 
-    def from_files(self) -> None:
-        """Spool the observations and products that the spooled files lead to."""
+    def from_files(self, moved: bool) -> None:
+        """Spool the observations and products that the spooled files lead to.
+
+        Parameters
+        ----------
+        moved : bool
+            Whether any of the files moved.
+        """
+        self.thorough = self.thorough or moved
         with self._known() as connection:
             ids = [row[0] for row in connection.execute(_IDS).fetchall()]
             programs = [row[0] for row in connection.execute(_PROGRAMS).fetchall()]
@@ -88,30 +99,25 @@ class Walk:
             return
         self._trace_files(programs)
         self._observations_of(ids, programs)
-        to_read = self._to_read()
+        to_read = self._to_read(programs)
         self.products.read([obs_id for obs_id in self.products.known() if obs_id in to_read])
         self._by_other_ways(to_read)
 
-    def from_observations(self, rows: Iterator[pa.Table]) -> None:
-        """Spool the observations that an advanced search matches, and the products of those that may have moved.
-
-        Parameters
-        ----------
-        rows : iterator of pyarrow.Table
-            All rows of the search; see `matches`.
-        """
+    def from_observations(self) -> None:
+        """Spool the observations that an advanced search matches, and the products of those that may have moved."""
         self._load_members()
-        for part in rows:
+        for part in self._matches():
             self._keep(identified(part))
         self._vanished = set(self._members) - self._found
-        self._trace_observations()
-        to_read = self._to_read()
+        to_read = self._to_read(self._trace_observations())
         self.products.read([obs_id for obs_id in self.products.known() if obs_id in to_read])
 
-    def matches(self) -> Iterator[pa.Table]:
-        """Yield the observations that an advanced search matches."""
-        whole = Whole(self.archive, self.patience, "obsid", OBSERVATION_CUTS, on_aside=self.shortfall.note)
-        return whole.rows(self.archive.query(self.search), on_part=partial(self.on_done, "observations"))
+    def _matches(self) -> Iterator[pa.Table]:
+        whole = Whole(self.archive, self.patience, "obs_id", OBSERVATION_CUTS, on_aside=self.shortfall.note)
+        query, on_part = self.archive.query(self.search), partial(self.on_done, "observations")
+        if self.full:
+            return whole.rows(query, on_part=on_part)
+        return rows_that_include(whole, query, ("*",), self._members, on_part)
 
     def _trace_files(self, programs: Sequence[str]) -> None:
         """Ask when files of the programs were ingested; a search for whole programs has listed them itself."""
@@ -124,22 +130,21 @@ class Walk:
         else:
             for instrument in own:
                 self.ingests.ask(instrument, programs)
-        for instrument in {"fgs", GUIDE_STARS} if GUIDE_STARS in own else {GUIDE_STARS}:
-            if instrument not in own:
-                self.ingests.ask(instrument, programs)
+        if GUIDE_STARS in own and "fgs" not in own:
+            self.ingests.ask("fgs", programs)
 
-    def _trace_observations(self) -> None:
-        """Ask when files of the programs and instruments of the observations were ingested."""
+    def _trace_observations(self) -> list[str]:
+        """Ask when files of the observations' programs and instruments were ingested; return the programs."""
         with self.database.read() as connection:
             if not self.spool.offer(connection, OBSERVATIONS_IN):
-                return
+                return []
             have = set(columns_of(connection, OBSERVATIONS_IN))
             if not {"instrument_name", "proposal_id"} <= have:
-                return
+                return []
             pairs = connection.execute(_PROGRAMS_OF_INSTRUMENTS).fetchall()
         for instrument in sorted({instrument for instrument, _ in pairs}):
             self.ingests.ask(instrument, [program for name, program in pairs if name == instrument])
-        self.ingests.ask(GUIDE_STARS, sorted({program for _, program in pairs}))
+        return sorted({program for _, program in pairs})
 
     def _observations_of(self, ids: Sequence[str], programs: Sequence[str]) -> None:
         """Spool the observations that have the ids of files; set those aside that the search reached otherwise."""
@@ -183,13 +188,25 @@ class Walk:
             query = "SELECT obs_id FROM search_observations WHERE search = ? ORDER BY obs_id"
             self._members = [row[0] for row in connection.execute(query, [self.search.name]).fetchall()]
 
-    def _to_read(self) -> set[str]:
-        """Return the observations whose products may have changed; all of them in a full harvest."""
+    def _to_read(self, programs: Sequence[str]) -> set[str]:
+        """Return the observations whose products may have changed; all of them in a full harvest.
+
+        Guide stars are looked at, and some lists read in turn, where something moved or a walk is to be thorough.
+        """
+        if not (self.full or self.thorough):
+            with self._known() as connection:
+                touched = self._touched(connection)
+                to_read = product_lists_to_read(connection, self.spool, self._vanished, in_turn=False)
+            if not touched and not to_read:
+                return set()
+            self.thorough = True
+        if GUIDE_STARS not in self.search.instruments:
+            self.ingests.ask(GUIDE_STARS, programs)
         if self.full:
             return self._found
         with self._known() as connection:
             offer_ingests(connection, self.spool)
-            return product_lists_to_read(connection, self.spool, self._vanished)
+            return product_lists_to_read(connection, self.spool, self._vanished, in_turn=True)
 
     def _by_other_ways(self, to_read: set[str]) -> None:
         """Look for observations that list files which those of the files' own ids do not list."""
@@ -202,7 +219,11 @@ class Walk:
         names = {name for name, _, _ in unlinked}
         self._keep(others.filter(pc.invert(among(others, _array(to_read)))))
         listed |= self._products_of_candidates(others.filter(among(others, _array(to_read))), names)
-        wanted = [(apt, program) for name, apt, program in unlinked if name not in listed or apt in touched]
+        wanted = [
+            (apt, program)
+            for name, apt, program in unlinked
+            if apt in touched or (self.thorough and name not in listed)
+        ]
         programs = sorted({program for _, program in wanted if program})
         numbers = {apt for apt, _ in wanted}
         for rows in self._of_programs(programs):
@@ -262,12 +283,13 @@ class Walk:
         listing: set[str] = set()
         listed: set[str] = set()
 
-        def keep(products: pa.Table) -> None:
+        def keep(products: pa.Table) -> set[str]:
             if products.num_rows:
                 hits = products.filter(pc.is_in(products.column("productFilename").cast(pa.string()), _array(names)))
                 listing.update(hits.column("parent").to_pylist())
                 listed.update(hits.column("productFilename").cast(pa.string()).to_pylist())
                 self.products.keep(products.filter(pc.is_in(products.column("parent"), _array(listing))))
+            return listing
 
         ids = rows.column("obs_id").to_pylist()
         self.products.read(ids, keep)

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.archive.client import Archive
+from catalog.archive.client import Archive, Query
 from catalog.archive.partition import OBSERVATION_CUTS, Whole
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError
 from catalog.harvest.halving import Halving, ask, whole
 from catalog.harvest.shortfall import Shortfall
-from catalog.search import Search
+from catalog.search import CAOM
 
 IDS_AT_ONCE = 1000
 PROGRAMS_AT_ONCE = 20
-COLLECTION = "JWST"
+_JWST = Query(CAOM, ({"paramName": "obs_collection", "values": ["JWST"], "separator": ";"},))
+"""Written as astroquery writes it, which would ask for the column configuration first."""
 
 OnDone = Callable[[str, int, int], None]
 
@@ -73,8 +74,7 @@ class ObservationReader:
         """Yield all observations of programs with one of CAOM's instruments."""
 
         def asked(chunk: Sequence[str]) -> list[pa.Table]:
-            words = [f"proposal_id={','.join(chunk)}", f"instrument_name={instrument}*", f"obs_collection={COLLECTION}"]
-            query = self.archive.query(Search.observations("programs", words))
+            query = _JWST.having("proposal_id", *chunk).like("instrument_name", f"{instrument}%")
             answer = ask(self.patience, lambda: self.archive.rows(query), len(chunk) > 1)
             if answer.total == answer.rows.num_rows + answer.rows_aside:
                 self.shortfall.note(answer.aside)
@@ -95,7 +95,7 @@ class ObservationReader:
     def _of_ids(self, ids: Sequence[str]) -> pa.Table:
         answer = ask(
             self.patience,
-            lambda: whole(self.archive.observations(obs_id=list(ids), obs_collection=COLLECTION)),
+            lambda: whole(self.archive.rows(_JWST.having("obs_id", *ids))),
             len(ids) > 1,
         )
         self.shortfall.note(answer.aside)

@@ -24,6 +24,8 @@ READ_IN = "read_in"
 _NEEDED = ("obs_id", "parent_obsid", "productFilename")
 """Columns by which products are told apart and linked; an answer without one gets it, without values."""
 
+Keep = Callable[[pa.Table], set[str] | None]
+
 FIRST_BATCH, LARGEST_BATCH = 16, 128
 STEADY = 8
 AT_ONCE = 2
@@ -95,7 +97,7 @@ class ProductReader:
         """Return the observations whose numbers are known."""
         return list(self._numbers)
 
-    def read(self, obs_ids: Sequence[str], keep: Callable[[pa.Table], None] | None = None) -> None:
+    def read(self, obs_ids: Sequence[str], keep: Keep | None = None) -> None:
         """Read products in batches that shrink when the archive runs out of time, and grow again.
 
         Parameters
@@ -103,7 +105,8 @@ class ProductReader:
         obs_ids : sequence of str
             Of observations whose numbers are known.
         keep : callable, optional
-            Gets the rows in place of the spool.
+            Gets the rows in place of the spool, and returns the observations whose rows it kept: the products of the
+            others count as not read, so that what another search knows of them stays.
 
         Raises
         ------
@@ -125,12 +128,12 @@ class ProductReader:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def keep(self, rows: pa.Table) -> None:
-        """Spool product rows."""
+        """Spool product rows, of all observations that were asked for."""
         rows = self.shortfall.named(rows, "product", "dataURI")
         if rows.num_rows:
             self.spool.add(PRODUCTS_IN, rows.append_column("data_uri", rows.column("dataURI").cast(pa.string())))
 
-    def _settle(self, done: Future[pa.Table], batch: list[str], keep: Callable[[pa.Table], None]) -> list[str]:
+    def _settle(self, done: Future[pa.Table], batch: list[str], keep: Keep) -> list[str]:
         """Take what came of a batch; return the observations that are to be asked for again."""
         try:
             rows = done.result()
@@ -142,8 +145,10 @@ class ProductReader:
                 return batch
             self._give_up(batch[0], error)
             return []
-        keep(rows)
-        self.spool.add(READ_IN, pa.table({"obs_id": batch}))
+        kept = keep(rows)
+        read = batch if kept is None else [obs_id for obs_id in batch if obs_id in kept]
+        if read:
+            self.spool.add(READ_IN, pa.table({"obs_id": read}))
         self._pace.faster(len(batch))
         self._lost_in_a_row = 0
         return []

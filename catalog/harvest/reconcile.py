@@ -8,7 +8,7 @@ small share of those checked longest ago, since other columns can change without
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import duckdb
 import pyarrow as pa
@@ -17,6 +17,7 @@ from catalog.archive.client import Query
 from catalog.archive.partition import Whole
 from catalog.criteria import UNBOUNDED
 from catalog.harvest.ingests import INGEST
+from catalog.harvest.pages import rows_that_include
 from catalog.keywords import FILENAME_COLUMNS
 from catalog.search import Search
 from catalog.store.database import Database, columns_of
@@ -44,10 +45,16 @@ OnRows = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Needed:
-    """Files whose rows must be read: by name, or all that were ingested since a moment."""
+    """Files whose rows must be read: by name, or all that were ingested since a moment; and some to read in turn."""
 
     names: list[str]
     since_mjd: float | None
+    in_turn: list[str] = field(default_factory=list)
+
+    @property
+    def moved(self) -> bool:
+        """Whether any row has to be read because it differs."""
+        return bool(self.names) or self.since_mjd is not None
 
 
 @dataclass(frozen=True)
@@ -72,8 +79,8 @@ class FileReader:
     spool: Spool
     on_rows: OnRows
 
-    def read(self, saved: SavedSearch, full: bool) -> int:
-        """Read the rows of a search; return how many files it matches.
+    def read(self, saved: SavedSearch, full: bool, thorough: bool = True) -> tuple[int, bool]:
+        """Read the rows of a search; return how many files it matches, and whether any of them moved.
 
         Parameters
         ----------
@@ -81,25 +88,37 @@ class FileReader:
             What to ask for.
         full : bool
             Read all rows.
+        thorough : bool
+            Read some rows in turn although none of their files moved.
         """
         if not full:
-            self._read_changed(saved)
-            return self.spool.rows(PRESENT_IN)
+            moved = self._read_changed(saved, thorough)
+            return self.spool.rows(PRESENT_IN), moved
         for part in saved.search.parts:
             for rows in self.whole.rows(self.whole.archive.query(part), on_part=self.on_rows):
                 self._keep(rows, saved.search, part)
-        return self.spool.rows(FILES_IN)
+        return self.spool.rows(FILES_IN), True
 
-    def _read_changed(self, saved: SavedSearch) -> None:
+    def _read_changed(self, saved: SavedSearch, thorough: bool) -> bool:
         parts = saved.search.parts
         for part in parts:
-            for light in self.whole.rows(self.whole.archive.query(part), (_filename(part), *LIGHT)):
+            query, columns = self.whole.archive.query(part), (_filename(part), *LIGHT)
+            for light in rows_that_include(self.whole, query, columns, self._members(saved.search, part)):
                 of_part = pa.array([part.instrument] * light.num_rows, pa.string())
                 self.spool.add(PRESENT_IN, _named(light).append_column("part", of_part))
-        for part, needed in zip(parts, _needed(self.database, saved, self.spool), strict=True):
-            self._read_needed(needed, saved.search, part)
+        needs = _needed(self.database, saved, self.spool)
+        moved = any(needed.moved for needed in needs) or self.spool.rows(MOVED_IN) > 0
+        for part, needed in zip(parts, needs, strict=True):
+            self._read_needed(needed, saved.search, part, moved or thorough)
+        return moved
 
-    def _read_needed(self, needed: Needed, search: Search, part: Search) -> None:
+    def _members(self, search: Search, part: Search) -> list[str]:
+        """Return the files that one instrument's part of a search had."""
+        with self.database.read() as connection:
+            rows = connection.execute(_MEMBERS, [search.name, part.instrument]).fetchall()
+        return [row[0] for row in rows]
+
+    def _read_needed(self, needed: Needed, search: Search, part: Search, in_turn: bool) -> None:
         """Read the whole rows that one instrument's keyword search must send anew."""
         query, name = self.whole.archive.query(part), _filename(part)
         rest = replace(self.whole, on_aside=None)  # what is set aside of whole rows was so of the light ones
@@ -107,10 +126,11 @@ class FileReader:
             recent = query.having(INGEST, {"min": needed.since_mjd, "max": UNBOUNDED})
             for rows in rest.rows(recent, on_part=self.on_rows):
                 self._keep(rows, search, part)
-        for start in range(0, len(needed.names), NAMES_AT_ONCE):
-            names = needed.names[start : start + NAMES_AT_ONCE]
+        wanted = [*needed.names, *needed.in_turn] if in_turn else needed.names
+        for start in range(0, len(wanted), NAMES_AT_ONCE):
+            names = wanted[start : start + NAMES_AT_ONCE]
             self._keep(_by_name(rest, query.having(name, *names), len(names)), search, part)
-            self.on_rows(min(start + NAMES_AT_ONCE, len(needed.names)), len(needed.names))
+            self.on_rows(min(start + NAMES_AT_ONCE, len(wanted)), len(wanted))
 
     def _keep(self, rows: pa.Table, search: Search, part: Search) -> None:
         if not rows.num_rows:
@@ -138,6 +158,10 @@ def _named(rows: pa.Table) -> pa.Table:
     return rows.rename_columns(["filename" if name == "fileName" else name for name in rows.column_names])
 
 
+_MEMBERS = """
+    SELECT filename FROM search_files WHERE search = ? AND filename IN (
+        SELECT filename FROM file_version WHERE until_run IS NULL AND instrument = ?)
+"""
 _NO_VERSIONS = """
     SELECT NULL::VARCHAR AS filename, NULL::VARCHAR AS checksum, NULL::BOOLEAN AS isStale,
            NULL::DOUBLE AS ingestCompletionDate_mjd, NULL::INTEGER AS checked_run, NULL::VARCHAR AS part WHERE false
@@ -196,4 +220,4 @@ def _rows_to_read(connection: duckdb.DuckDBPyConnection, saved: SavedSearch, sea
     first, recent, in_range = row
     by_range = recent > NAMES_AT_ONCE and in_range <= 1.5 * recent
     rest = connection.execute(_REST, {"by_range": by_range, "first": first, "part": part}).fetchall()
-    return Needed([name for (name,) in rest + reread], first if by_range else None)
+    return Needed([name for (name,) in rest], first if by_range else None, [name for (name,) in reread])

@@ -18,7 +18,9 @@ REREAD_FLOOR, REREAD_CEILING = 16, 128
 _REREAD_SHARE = 0.01
 
 
-def product_lists_to_read(connection: duckdb.DuckDBPyConnection, spool: Spool, vanished: Iterable[str]) -> set[str]:
+def product_lists_to_read(
+    connection: duckdb.DuckDBPyConnection, spool: Spool, vanished: Iterable[str], in_turn: bool
+) -> set[str]:
     """Return the observations whose products are to be read again.
 
     They are those that are new, whose row differs, that could not be read last time, in whose numbers files were
@@ -34,6 +36,8 @@ def product_lists_to_read(connection: duckdb.DuckDBPyConnection, spool: Spool, v
     vanished : iterable of str
         Observations that the search had and the archive has no more: the lists that shared products with them are
         read, since the row of a shared product is that of its first owner.
+    in_turn : bool
+        Read some of the other lists as well.
 
     Returns
     -------
@@ -52,10 +56,12 @@ def product_lists_to_read(connection: duckdb.DuckDBPyConnection, spool: Spool, v
     differs = " OR ".join(["v.obs_id IS NULL", *differing_columns(connection, "found_now", OBSERVATIONS)])
     connection.execute(f"CREATE OR REPLACE TEMP TABLE to_read AS {_TO_READ.format(owners=owners, differs=differs)}")
     moved = connection.execute("FROM to_read").fetchall()
+    if not in_turn:
+        return {obs_id for (obs_id,) in moved}
     number = connection.execute("SELECT count(*) FROM asked").fetchone()
     share = min(REREAD_CEILING, max(REREAD_FLOOR, int((number or (0,))[0] * _REREAD_SHARE)))
-    in_turn = connection.execute(_READ_LONGEST_AGO, {"share": share}).fetchall()
-    return {obs_id for (obs_id,) in moved + in_turn}
+    longest_ago = connection.execute(_READ_LONGEST_AGO, {"share": share}).fetchall()
+    return {obs_id for (obs_id,) in moved + longest_ago}
 
 
 def _asked(columns: dict[str, str]) -> str:

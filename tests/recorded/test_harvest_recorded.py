@@ -98,7 +98,7 @@ def test_snapshot_to_snapshot_an_incremental_harvest_is_a_full_one(
                 assert connection.execute(stale_only, [run.run]).fetchone() == (4,)
         again = harvest(database, connect(recorded.url), soss, patience=QUICK).run
         assert (again.new, again.changed, again.withdrawn, again.returned) == (0, 0, 0, 0)
-        assert again.requests <= 9
+        assert again.requests <= 3
     assert [len(width) for width in widths] == [197, 197, 197, 197, 203]
 
 
@@ -145,4 +145,4 @@ def test_an_observation_search_finds_the_recorded_observations(
     assert found == expected != set()
     assert run.products > 0
     again = harvest(database, connect(recorded.url), search, patience=QUICK).run
-    assert (again.new, again.unchanged, again.requests <= 9) == (0, run.observations, True)
+    assert (again.new, again.unchanged, again.requests <= 3) == (0, run.observations, True)
