@@ -446,8 +446,12 @@ def test_a_slow_disk_is_asked_for_many_files_at_once(folder, monkeypatch):
 def test_a_file_that_cannot_be_opened_fails_and_is_tried_again(folder, database, monkeypatch):
     (folder / "a.fits").write_bytes(sample())
 
-    def refuse(*_):
-        raise PermissionError(13, "Permission denied")
+    real = os.open
+
+    def refuse(path, *rest):  # the catalog's locks are opened as well
+        if str(path).endswith("a.fits"):
+            raise PermissionError(13, "Permission denied")
+        return real(path, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr("catalog.fits.scan.os.open", refuse)
