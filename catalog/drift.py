@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
+import pyarrow as pa
 
 from catalog.presence import Presence, look
 from catalog.store.database import Database
@@ -106,15 +107,13 @@ def counts_of_states(database: Database) -> dict[str, int]:
 def _offer_presence(connection: duckdb.DuckDBPyConnection, found: Presence) -> None:
     """Make the temporary tables ``gone_files``, ``moved_files`` and ``changed_files``."""
     for name, files in (("gone_files", found.gone), ("moved_files", found.moved)):
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} (file_id BIGINT, now VARCHAR)")
-        if files:
-            connection.executemany(f"INSERT INTO {name} VALUES (?, ?)", list(files.items()))
-    connection.execute(
-        """CREATE OR REPLACE TEMP TABLE seen
-           (file_id BIGINT, size BIGINT, mtime_ns BIGINT, inode BIGINT, checksum VARCHAR)"""
-    )
-    if found.changed:
-        connection.executemany("INSERT INTO seen VALUES (?, ?, ?, ?, ?)", [list(one.values()) for one in found.changed])
+        rows = {"file_id": pa.array(list(files), pa.int64()), "now": pa.array(list(files.values()), pa.string())}
+        connection.register("rows", pa.table(rows))
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM rows")
+        connection.unregister("rows")
+    connection.register("rows", pa.Table.from_pylist(found.changed, schema=_SEEN))
+    connection.execute("CREATE OR REPLACE TEMP TABLE seen AS FROM rows")
+    connection.unregister("rows")
     connection.execute(
         """CREATE OR REPLACE TEMP TABLE changed_files AS
             SELECT l.* REPLACE (s.size AS size, s.mtime_ns AS mtime_ns, s.inode AS inode, s.checksum AS checksum,
@@ -122,6 +121,13 @@ def _offer_presence(connection: duckdb.DuckDBPyConnection, found: Presence) -> N
             FROM local_files l JOIN seen s USING (file_id)"""
     )
 
+
+_SEEN = pa.schema(
+    [
+        ("file_id", pa.int64()), ("size", pa.int64()), ("mtime_ns", pa.int64()), ("inode", pa.int64()),
+        ("checksum", pa.string()),
+    ]
+)  # fmt: skip
 
 _OUTDATED = """
     SELECT v.state, coalesce(m.now, l.path) AS path, l.filename, v.reason

@@ -104,11 +104,16 @@ def harvest(
     before = _newest_run(chosen, report)
     take_edits(chosen, searches)
     new = unsaved(chosen, searches)
-    outcomes, failures = [], []
+    outcomes, failures, emptied = [], [], []
     for search in searches:
         try:
             outcome = _harvest_one(chosen, search, how, json)
         except _stoppers() as error:
+            if _is_emptied(error):  # the archive's answer is proven, and taking it is a person's decision
+                outcomes.append({"run": None, "search": search.name, "emptied": True})
+                emptied.append(f"{search.name}: {error}")
+                say(f"mastlake: {emptied[-1]}")
+                continue
             failures.append(f"{search.name}: {error}")
             kept = keep_or_drop(chosen, search, save, f"failed: {error}") if search.name in new else ""
             say(f"mastlake: {failures[-1]}" + (f"; {kept}" if kept else ""))
@@ -124,7 +129,7 @@ def harvest(
             failures += [f"{one['name']}: {one['reason']}" for one in outcome["failures"]]
     note_declared(chosen, searches)
     if report is not None:
-        _write_report(chosen, report, before, failures)
+        _write_report(chosen, report, before, failures + emptied)
     if json:
         put_json(outcomes[0] if len(searches) == 1 and outcomes else outcomes)
     if failures:
@@ -173,6 +178,12 @@ def _refuse_other_archives(chosen: Settings, searches: list[Search]) -> None:
     from catalog.harvest.origin import refuse_other_archives
 
     refuse_other_archives(chosen.database, [search.name for search in searches], chosen.server)
+
+
+def _is_emptied(error: Exception) -> bool:
+    from catalog.errors import Emptied
+
+    return isinstance(error, Emptied)
 
 
 def _stoppers() -> type[Exception]:
