@@ -31,7 +31,7 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     (["find", "--json", "--format", "ecsv"], WRONG, "give one of them"),
     (["sql", "SELECT 1", "-o", "x.xls"], WRONG, ".csv"),
     (["find", "--limit", "0"], WRONG, "--limit"),
-    (["find", "--limit", "many"], WRONG, "integer"),
+    (["find", "--limit", "many"], WRONG, "is not a valid int"),
     # the shell took a quote or a wildcard
     (["sql", "SELECT", "count(*)", "FROM", "files"], WRONG, "sql --help"),
     (["sql", "SELECT count(*) FROM files WHERE exp_type = NIS_SOSS"], WRONG, "NIS_SOSS"),
