@@ -653,7 +653,7 @@ def test_a_denied_file_is_told_and_does_not_stop_the_rest(
     exclusive(database, files)
     report = go()
     assert (report.fetched, report.failed) == (11, 1)
-    assert report.failures[0].reason == "HTTP 401, a token is needed"
+    assert report.failures[0].reason == "exclusive to program 1366: HTTP 401, a token is needed"
 
 
 def test_what_the_catalog_knows_to_be_exclusive_is_not_asked_for(

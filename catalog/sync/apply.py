@@ -20,7 +20,7 @@ from catalog.sync.plan import TO_DO, Item, Plan
 from catalog.sync.pool import Pool, Result
 from catalog.sync.proof import Done
 from catalog.sync.record import Recorder
-from catalog.sync.source import Denied
+from catalog.sync.source import Denied, TokenNeeded
 from catalog.sync.transfer import Line, Mismatch
 
 
@@ -253,11 +253,12 @@ def _put_in_place(kept: Path, done: Done) -> Done:
 
 def _explain(item: Item, error: Exception) -> str:
     """One line that says why an item failed."""
-    if isinstance(error, Denied) and (item.exclusive or (item.release_at and item.release_at > utc_now())):
-        until = ""
+    ahead = item.release_at is not None and item.release_at > utc_now()
+    if isinstance(error, TokenNeeded) or (isinstance(error, Denied) and (item.exclusive or ahead)):
+        date = ""
         if item.release_at:
-            until = f" until {item.release_at:%Y-%m-%d}"
-        return f"exclusive to program {item.program or 'unknown'}{until}: {error}"
+            date = f"{' until' if ahead else ', though listed as public since'} {item.release_at:%Y-%m-%d}"
+        return f"exclusive to program {item.program or 'unknown'}{date}: {error}"
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return str(error)

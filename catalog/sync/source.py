@@ -34,6 +34,10 @@ class Denied(Refused):
     """The archive answered 401 or 403: the product is another's, or the token does not hold."""
 
 
+class TokenNeeded(Denied):
+    """The archive does not give a file to everybody, and no token was sent."""
+
+
 class NotThere(Refused):
     """A source that is asked first has not got the product, as is to be expected of some."""
 
@@ -294,7 +298,7 @@ def _denial(reply: Reply, ask: Ask, server: Server, has_token: bool) -> ArchiveE
     if has_token:
         return Denied(f"HTTP {status}, the token does not give access to it, or has expired: mastlake login")
     if status == 401 or ask.exclusive:
-        return Denied(f"HTTP {status}, a token is needed")
+        return TokenNeeded(f"HTTP {status}, a token is needed")
     return Denied(f"HTTP {status}: {reply.host} refuses it, though the catalog has it as public")
 
 
