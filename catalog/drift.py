@@ -80,8 +80,9 @@ def outdated(database: Database, below: Sequence[str] = ()) -> Outdated:
         Where there is none, or it cannot be read.
     """
     with database.read() as connection:
-        _offer_presence(connection, look(connection))
-        rows = connection.execute(_OUTDATED.format(changed=verdict_query(connection, "changed_files"))).fetchall()
+        found = look(connection)
+        _offer_presence(connection, found)
+        rows = connection.execute(f"{_outdated_query(connection, found)} ORDER BY path").fetchall()
     by_state: dict[str, list[Drifted]] = {state: [] for state in STATES}
     for state, path, filename, reason in rows:
         if not below or any(path == place or path.startswith(place.rstrip("/") + "/") for place in below):
@@ -98,8 +99,9 @@ def counts_of_states(database: Database) -> dict[str, int]:
         Where there is no catalog, or it cannot be read.
     """
     with database.read() as connection:
-        _offer_presence(connection, look(connection))
-        query = _OUTDATED.format(changed=verdict_query(connection, "changed_files"))
+        found = look(connection)
+        _offer_presence(connection, found)
+        query = _outdated_query(connection, found)
         rows = connection.execute(f"SELECT state, count(*) FROM ({query}) GROUP BY state").fetchall()
     return dict.fromkeys(STATES, 0) | {str(state): int(count) for state, count in rows}
 
@@ -129,16 +131,27 @@ _SEEN = pa.schema(
     ]
 )  # fmt: skip
 
-_OUTDATED = """
+_KEPT = """
     SELECT v.state, coalesce(m.now, l.path) AS path, l.filename, v.reason
     FROM local_verdict v JOIN local_files l USING (file_id) LEFT JOIN moved_files m USING (file_id)
     WHERE file_id NOT IN (SELECT file_id FROM gone_files UNION ALL SELECT file_id FROM seen)
-    UNION ALL
-    SELECT c.state, l.path, l.filename, c.reason FROM ({changed}) c JOIN local_files l USING (file_id)
-    UNION ALL
-    SELECT 'missing', l.path, l.filename, format('fetched from {{}}, and no longer on disk', l.data_uri)
-    FROM gone_files JOIN local_files l USING (file_id) WHERE l.data_uri IS NOT NULL
-    UNION ALL
-    SELECT state, path, filename, reason FROM file_drift WHERE state = 'missing'
-    ORDER BY path
 """
+_CHANGED = "SELECT c.state, l.path, l.filename, c.reason FROM ({verdicts}) c JOIN local_files l USING (file_id)"
+_GONE = """
+    SELECT 'missing', l.path, l.filename, format('fetched from {}, and no longer on disk', l.data_uri)
+    FROM gone_files JOIN local_files l USING (file_id) WHERE l.data_uri IS NOT NULL
+"""
+_MISSING = "SELECT state, path, filename, reason FROM file_drift WHERE state = 'missing'"
+_ANY_CLOSED = "SELECT 1 FROM local_file_version WHERE until_at IS NOT NULL AND data_uri IS NOT NULL LIMIT 1"
+
+
+def _outdated_query(connection: duckdb.DuckDBPyConnection, found: Presence) -> str:
+    """Return the query of all files that are not current; parts that have nothing to say would scan whole tables."""
+    parts = [_KEPT]
+    if found.changed:
+        parts.append(_CHANGED.format(verdicts=verdict_query(connection, "changed_files")))
+    if found.gone:
+        parts.append(_GONE)
+    if connection.execute(_ANY_CLOSED).fetchone():
+        parts.append(_MISSING)
+    return " UNION ALL ".join(parts)
