@@ -123,7 +123,7 @@ class TestConditions:
                 "date_obs_mjd BETWEEN ? AND ? /* 2022-06-01T00:00:00 to 2022-06-02T00:00:00 */",
                 (59731.0, 59732.0),
             ),
-            ("date_obs_mjd=1e9..", "DOUBLE", "date_obs_mjd >= ?", (1e9,)),
+            ("date_obs_mjd=59731.5..", "DOUBLE", "date_obs_mjd >= ? /* 2022-06-01T12:00:00 */", (59731.5,)),
             ("filter-pupil=x", "VARCHAR", 'lower("filter-pupil") = ?', ("x",)),
         ],
     )

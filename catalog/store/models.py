@@ -50,7 +50,7 @@ search_cursor = Table(
     "search_cursor",
     metadata,
     Column("search", String, nullable=False),
-    Column("instrument", String, nullable=False),
+    Column("instrument", String, nullable=False, comment="whose keyword search was read up to the cursor"),
     Column("cursor_mjd", Double, comment="newest ingest completion seen, MJD (UTC)"),
 )
 
@@ -61,7 +61,7 @@ search_edit = Table(
     Column("act", String, nullable=False, comment="edited, renamed or removed"),
     Column("edited_at", TIMESTAMP, nullable=False, comment="UTC"),
     Column("run", Integer, nullable=False, comment="newest run then"),
-    Column("former_name", String, nullable=False),
+    Column("former_name", String, nullable=False, comment="the name of the search before the edit"),
     Column("instrument", String, comment="as it was before; null for an observation search"),
     Column("criteria", ARRAY(Text), comment="as they were before"),
     Column("cone", String, comment="as it was before"),
@@ -121,7 +121,7 @@ ingest_mark = Table(
     "ingest_mark",
     metadata,
     Column("instrument", String, nullable=False, comment="whose keyword search lists the files"),
-    Column("program", String),
+    Column("program", String, comment="of the observers, as the archive writes it"),
     Column("observation", String, nullable=False, comment="its number in the program, like jw02734-o001"),
     Column("mark", BigInteger, comment="of the names and ingest times of its files; null: it has none any more"),
     Column("since_run", Integer, nullable=False),
