@@ -178,7 +178,7 @@ class TestArchiveFaults:
         monkeypatch.setattr("catalog.archive.retry.Patience._pause", lambda self, state: 0.01)
         outcome = mastlake("--server", "http://127.0.0.1:9", *SEARCH)
         assert outcome.code == 1
-        assert outcome.err.splitlines()[-1].startswith("mastlake: soss: cannot reach 127.0.0.1:9")
+        assert outcome.err.splitlines()[-1].startswith("mastlake: soss: 127.0.0.1:9 gave no answer: connection refused")
 
     def test_a_server_that_answers_html(
         self, mastlake: Command, html_server: str, monkeypatch: pytest.MonkeyPatch
