@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from catalog.keywords import nearest
+from catalog.store.sql import literal
 
 _MEANT = {
     "size": "file_size in files, size in products", "filesize": "file_size", "ra": "targ_ra", "dec": "targ_dec",
@@ -36,6 +37,6 @@ def meant(text: str) -> str:
         return f"; did you mean {_MEANT[name]}?"
     candidates = re.findall('"([^"]+)"', text.partition("Candidate")[2].partition("\n")[0])
     if re.fullmatch(r"[a-z0-9_-]{1,8}", name) and nearest(name, candidates) is None:
-        word = name.upper().replace("'", "''")
-        return f"; other keywords of local headers are in cards: FROM cards WHERE keyword = '{word}'"
+        word = literal(name.upper())
+        return f"; other keywords of local headers are in cards: FROM cards WHERE keyword = {word}"
     return ""

@@ -149,7 +149,22 @@ class TestFootprintsInTime:
             connection.execute("ALTER TABLE file_version DROP COLUMN footprint")
             connection.execute("ALTER TABLE footprints DROP COLUMN number")
             connection.execute("ALTER TABLE footprints DROP COLUMN shapes")
-            connection.execute("DROP TABLE keyword_difference")
+            later = (
+                "local_verdict",
+                "local_folder",
+                "search_cursor",
+                "search_edit",
+                "set_aside",
+                "ingest_mark",
+                "product_reading",
+            )
+            for table in ("keyword_difference", *later):
+                connection.execute(f"DROP TABLE {table}")
+            for column in ("checksum", "size", "mtime_ns", "at", "run"):
+                connection.execute(f"ALTER TABLE local_file_version DROP COLUMN fetched_{column}")
+            for table, column in (("local_file_version", "trusted"), ("local_file_version", "ended"),
+                                  ("searches", "edited_run"), ("searches", "declared")):  # fmt: skip
+                connection.execute(f"ALTER TABLE {table} DROP COLUMN IF EXISTS {column}")
             connection.execute("UPDATE alembic_version SET version_num = '0001'")
         store_database._ready.clear()  # as in another process
         assert found(lake, footprint=self.HERE) == {SOSS, NRS}

@@ -18,7 +18,7 @@ def upgrade() -> None:
     op.create_table(
         "search_cursor",
         sa.Column("search", sa.String(), nullable=False),
-        sa.Column("instrument", sa.String(), nullable=False),
+        sa.Column("instrument", sa.String(), nullable=False, comment="whose keyword search was read up to the cursor"),
         sa.Column("cursor_mjd", sa.Double(), comment="newest ingest completion seen, MJD (UTC)"),
     )
     op.create_table(
@@ -27,7 +27,7 @@ def upgrade() -> None:
         sa.Column("act", sa.String(), nullable=False, comment="edited, renamed or removed"),
         sa.Column("edited_at", sa.types.TIMESTAMP(), nullable=False, comment="UTC"),
         sa.Column("run", sa.Integer(), nullable=False, comment="newest run then"),
-        sa.Column("former_name", sa.String(), nullable=False),
+        sa.Column("former_name", sa.String(), nullable=False, comment="the name of the search before the edit"),
         sa.Column("instrument", sa.String(), comment="as it was before; null for an observation search"),
         sa.Column("criteria", sa.ARRAY(sa.Text()), comment="as they were before"),
         sa.Column("cone", sa.String(), comment="as it was before"),

@@ -9,7 +9,15 @@ branch_labels = None
 depends_on = None
 
 
+_PENDING = {
+    "what": "what is to be asked again: products, observation or program",
+    "key": "of which observation (obs_id) or program",
+}
+
+
 def upgrade() -> None:
+    for column, comment in _PENDING.items():
+        op.alter_column("pending", column, comment=comment)
     op.create_table(
         "set_aside",
         sa.Column("run", sa.Integer(), nullable=False),
