@@ -151,7 +151,7 @@ def _choose_products(connection: duckdb.DuckDBPyConnection) -> None:
 
     The row of the first owner (lowest ``obs_id``) counts: as the owner itself lists it, else as the first observation
     (lowest ``obs_id``) does. So the choice does not depend on which observations were asked in this run: where one
-    that was not asked comes first, its row is kept for as long as it lists the product.
+    that was not asked comes first, its row is kept for as long as it lists the product, and some search leads to it.
     """
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE chosen_product AS
@@ -163,6 +163,8 @@ def _choose_products(connection: duckdb.DuckDBPyConnection) -> None:
                 SELECT c.data_uri FROM chosen_product c
                 JOIN product_version v ON v.data_uri = c.data_uri AND v.until_run IS NULL
                 JOIN observation_product_link l ON l.data_uri = c.data_uri AND l.until_run IS NULL
+                SEMI JOIN (SELECT obs_id FROM search_observation_membership WHERE until_run IS NULL) m
+                    ON m.obs_id = l.obs_id
                 ANTI JOIN (SELECT obs_id FROM read_in) r ON r.obs_id = l.obs_id
                 WHERE {_rank("v.obs_id", "l.obs_id")} < c.first)"""
         )
