@@ -78,7 +78,13 @@ def test_columns_of_the_archive_alone_are_explained_too() -> None:
 @pytest.fixture
 def lake(database: Database) -> Database:
     rows = [
-        {"filename": f"{number}.fits", "exp_type": kind, "effexptm": number + 0.5, "obs_id": "V013", "tsovisit": True}
+        {
+            "filename": f"{number}.fits",
+            "exp_type": kind,
+            "effexptm": number + 0.5,
+            "si_obs_id": "V013",
+            "tsovisit": True,
+        }
         for number, kind in enumerate(["NIS_SOSS"] * 3 + ["NIS_AMI"] * 30 + [None])
     ]
     return fill(database, pa.Table.from_pylist(rows))
