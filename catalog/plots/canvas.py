@@ -69,7 +69,7 @@ class Drawing:
         path = checked_ending(Path(picture))
         kind = path.suffix.lower().removeprefix(".")
         drawn = io.BytesIO()
-        with look(), _any_script():
+        with look(), any_script():
             self.figure.savefig(drawn, format=kind, dpi=_DPI, metadata={"Date": None} if kind == "svg" else None)
         with put_in_place(path) as sink:
             sink.write(drawn.getbuffer())
@@ -77,7 +77,7 @@ class Drawing:
     def png(self) -> bytes:
         """Return the bytes of a PNG."""
         buffer = io.BytesIO()
-        with look(), _any_script():
+        with look(), any_script():
             self.figure.savefig(buffer, format="png", dpi=_DPI)
         return buffer.getvalue()
 
@@ -115,7 +115,7 @@ def look() -> Iterator[None]:
 
 
 @contextmanager
-def _any_script() -> Iterator[None]:
+def any_script() -> Iterator[None]:
     """Let names have characters that the font does not have: a box stands for each."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from catalog.plots.canvas import any_script
 from catalog.plots.words import literal
 
 _DIRECTIONS = ((1, 1), (1, -1), (-1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))
@@ -29,6 +30,11 @@ def name_places(axes: Any, names: Sequence[tuple[str, float, float]], size: floa
     size : float
         Of the letters, points.
     """
+    with any_script():
+        _name_places(axes, names, size)
+
+
+def _name_places(axes: Any, names: Sequence[tuple[str, float, float]], size: float) -> None:
     figure = axes.figure
     figure.draw_without_rendering()  # the layout moves the axes, and with them all places
     figure.set_layout_engine("none")
