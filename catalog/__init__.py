@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 from catalog._version import __version__
 
 if TYPE_CHECKING:
-    from catalog.catalog import Catalog
+    from catalog.answers.result import Result
+    from catalog.api.catalog import Catalog
     from catalog.changes import Changes
-    from catalog.drift import Outdated
     from catalog.errors import MastlakeError
     from catalog.harvest import Harvest
     from catalog.headers import IndexReport
-    from catalog.result import Result
-    from catalog.search import Search
+    from catalog.questions.drift import Outdated
     from catalog.sync import Plan, Selection, SyncReport
+    from catalog.vocabulary.search import Search
 
 __all__ = [
     "Catalog",
@@ -43,15 +43,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Catalog": "catalog.catalog",
+    "Catalog": "catalog.api.catalog",
     "Changes": "catalog.changes",
     "Harvest": "catalog.harvest",
     "IndexReport": "catalog.headers",
     "MastlakeError": "catalog.errors",
-    "Outdated": "catalog.drift",
+    "Outdated": "catalog.questions.drift",
     "Plan": "catalog.sync",
-    "Result": "catalog.result",
-    "Search": "catalog.search",
+    "Result": "catalog.answers.result",
+    "Search": "catalog.vocabulary.search",
     "Selection": "catalog.sync",
     "SyncReport": "catalog.sync",
 }

@@ -9,7 +9,7 @@ import typer
 
 from . import completion
 from .options import Json, Settings, settings
-from .output import put_json, put_table, say
+from .printing import put_json, put_table, say
 
 if TYPE_CHECKING:
     from catalog.changes import Changes
@@ -102,7 +102,7 @@ def _put_object(found: Changes) -> None:
 
 def _put_lines(found: Changes, chosen: Settings) -> None:
     from catalog.changes.report import sections, told_values
-    from catalog.readable import harmless
+    from catalog.text import harmless
 
     if not found:
         if chosen.verbosity >= 0:
@@ -131,7 +131,7 @@ def diff(
 ) -> None:
     """List what became of files, observations and products between two runs, with the columns that differ."""
     from catalog.changes.span import require_run
-    from catalog.store.timeline import differences
+    from catalog.store.history.row_changes import differences
 
     with settings(context).database.read() as connection:
         for run in (first, second):

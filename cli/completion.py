@@ -48,8 +48,8 @@ def searches(context: typer.Context, incomplete: str) -> Offer:
 
 
 def _declared(context: typer.Context) -> dict[str, str]:
+    from catalog.config.settings import read_defaults
     from catalog.errors import MastlakeError
-    from catalog.settings import read_defaults
 
     given = context.find_root().params.get("catalog") or os.environ.get("MASTLAKE_CATALOG") or "mastlake.duckdb"
     try:
@@ -61,7 +61,7 @@ def _declared(context: typer.Context) -> dict[str, str]:
 
 def instruments(incomplete: str) -> Offer:
     """Whose keyword searches there are, also after a comma."""
-    from catalog.keywords import SERVICES
+    from catalog.vocabulary.keywords import SERVICES
 
     before, comma, last = incomplete.lower().rpartition(",")
     known = [one for one in (*SERVICES, *(() if comma else ("all",))) if one not in before.split(",")]
@@ -76,7 +76,7 @@ def formats(incomplete: str) -> Offer:
 
 def keywords(incomplete: str) -> Offer:
     """Names of keywords."""
-    from catalog.keywords import dictionary
+    from catalog.vocabulary.keywords import dictionary
 
     return _starting({name: word.meaning or "" for name, word in dictionary().items()}, incomplete)
 
@@ -95,7 +95,7 @@ def criteria(context: typer.Context, incomplete: str) -> Offer:
 
 def _criteria_begun(context: typer.Context, begun: str) -> Offer:
     """Keywords with their equals sign; a single one with its values, so that the shell goes on without a space."""
-    from catalog.keywords import dictionary
+    from catalog.vocabulary.keywords import dictionary
 
     instrument = context.params.get("instrument")
     known = {
@@ -114,7 +114,7 @@ def _criteria_begun(context: typer.Context, begun: str) -> Offer:
 
 def _values(context: typer.Context, name: str) -> dict[str, str]:
     """The values that a keyword can have, and how many files of the catalog have each."""
-    from catalog.keywords import dictionary
+    from catalog.vocabulary.keywords import dictionary
 
     word = dictionary().get(name)
     if word is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from catalog.settings import Defaults
+    from catalog.config.settings import Defaults
 
 _FILENAME = "mastlake.toml"
 
@@ -44,11 +44,11 @@ def find_defaults(catalog: Path, context: typer.Context) -> Found | None:
     BadSettings
         For what is not understood.
     """
-    from catalog.trust import user_folder
+    from catalog.config.trust import user_folder
 
     if not (catalog.parent / _FILENAME).exists() and not (user_folder() / _FILENAME).exists():
         return None
-    from catalog.settings import read_defaults, read_user_defaults
+    from catalog.config.settings import read_defaults, read_user_defaults
 
     users, folders = read_user_defaults(), read_defaults(catalog)
     options, ignored = default_map(users, context), []
@@ -75,7 +75,7 @@ def find_defaults(catalog: Path, context: typer.Context) -> Found | None:
 
 
 def _is_allowed(folders: Defaults, option: str, value: Any) -> bool:
-    from catalog.trust import may_set
+    from catalog.config.trust import may_set
 
     return may_set(option, value, folders.path.parent)
 
@@ -114,8 +114,8 @@ def _bare(option: str) -> str:
 
 
 def _known(word: str, there_are: list[str], wrong: str) -> None:
-    from catalog.keywords import nearest
-    from catalog.settings import BadSettings
+    from catalog.config.settings import BadSettings
+    from catalog.vocabulary.keywords import nearest
 
     if word in there_are:
         return

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from .output import say
+from .printing import say
 
 _SEARCH = (
     "harvest", "soss", "--instrument", "niriss", "-k", "category=COM,ERS", "-k", "exp_type=NIS_SOSS",

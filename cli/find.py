@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from . import completion
-from .answering import form_of, put_answer
-from .choosing import Since, Until
+from .answer_output import form_of, put_answer
+from .file_options import Since, Until
 from .options import Criteria, Json, Release, settings
-from .output import note, put_lines, say
+from .printing import note, put_lines, say
 
 
 def register(app: typer.Typer) -> None:
@@ -69,9 +69,9 @@ def find(
     json: Json = False,
 ) -> None:
     """Find files in the catalog, offline."""
-    from catalog.find import Criteria as Wanted
-    from catalog.find import statement
-    from catalog.query import written_out
+    from catalog.questions.find import Criteria as Wanted
+    from catalog.questions.find import statement
+    from catalog.questions.statement import written_out
 
     database = settings(context).database
     wanted = Wanted(
@@ -91,6 +91,6 @@ def find(
     if count == limit:
         note(f"there may be more than {limit:,}: --limit")
     elif count == 0:
-        from catalog.hints import why_nothing
+        from catalog.questions.hints import why_nothing
 
         say(why_nothing(database, wanted))

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from catalog.errors import UsageError
-from catalog.readable import plural
+from catalog.text import plural
 
 from .options import Json, settings
-from .output import put_json, say
+from .printing import put_json, say
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +27,7 @@ def forget(
 
     Nothing on disk is touched. A file that is still there is found again by the next index.
     """
-    from catalog.forgetting import forget as let_go
+    from catalog.store.history.forget import forget as let_go
 
     chosen, forgotten = settings(context), 0
     for path in paths:

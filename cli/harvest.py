@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from catalog.readable import plural
+from catalog.text import plural
 
 from .completion import instruments
 from .completion import searches as saved_names
-from .keeping import keep_or_drop, note_declared, take_edits, unsaved, vanished
 from .options import Criteria, Json, Settings, settings
-from .output import put_json, say
+from .printing import put_json, say
+from .saved_searches import keep_or_drop, note_declared, take_edits, unsaved, vanished
 
 if TYPE_CHECKING:
     from catalog.harvest import Harvest
-    from catalog.search import Search
+    from catalog.vocabulary.search import Search
 
 _REPORTED = (
     "run", "search", "files", "new", "changed", "withdrawn", "returned", "unchanged",
@@ -198,7 +198,7 @@ def _defined(
 ) -> Search | None:
     """Return the search that the options define, if they do."""
     from catalog.errors import UsageError
-    from catalog.search import Search
+    from catalog.vocabulary.search import Search
 
     if instrument is None and not observations:
         if criteria or cone:
@@ -230,7 +230,7 @@ def _seconds(text: str) -> float:
 
 def _searches(chosen: Settings, names: list[str], defined: Search | None) -> list[Search]:
     from catalog.errors import UsageError
-    from catalog.store.records import saved_search, saved_searches
+    from catalog.store.history.runs import saved_search, saved_searches
 
     if defined is not None:
         return [defined]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catalog.readable import plural
+from catalog.text import plural
 
-from .indexing import index_progress
+from .index_progress import index_progress
 from .options import Json, settings
-from .output import put_json, say
+from .printing import put_json, say
 
 if TYPE_CHECKING:
     from catalog.headers import Failure, IndexReport

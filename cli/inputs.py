@@ -9,10 +9,10 @@ import typer
 
 from . import completion
 from .options import Json, settings
-from .output import put_json, put_table, say
+from .printing import put_json, put_table, say
 
 if TYPE_CHECKING:
-    from catalog.lineage import Link
+    from catalog.questions.lineage import Link
 
 File = Annotated[
     str,
@@ -30,7 +30,7 @@ def inputs(context: typer.Context, file: File, deep: Deep = False, json: Json = 
 
     The graph comes from the _asn.json files that were indexed, and from the ASNTABLE keyword of headers.
     """
-    from catalog.lineage import inputs as links_to
+    from catalog.questions.lineage import inputs as links_to
 
     name = Path(file).name
     links = links_to(settings(context).database, name, deep)

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catalog.readable import plural, shown
+from catalog.text import plural, shown
 
 from .completion import keywords as names
 from .options import Json, settings
-from .output import put_json, put_lines, put_table
+from .printing import put_json, put_lines, put_table
 
 if TYPE_CHECKING:
-    from catalog.keywords import Keyword
-    from catalog.present import Present
+    from catalog.questions.keyword_values import Present
     from catalog.store.database import Database
+    from catalog.vocabulary.keywords import Keyword
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +36,7 @@ def keywords(
     from dataclasses import asdict
 
     from catalog.errors import UnknownKeyword
-    from catalog.keywords import lookup, matching
+    from catalog.vocabulary.keywords import lookup, matching
 
     found = matching(pattern)
     of_observations = _of_observations(pattern)
@@ -71,7 +71,7 @@ def keywords(
 
 def _of_observations(pattern: str) -> list[Keyword]:
     """Return the columns of CAOM observations whose name or meaning has every word of the pattern."""
-    from catalog.caom import observation_columns
+    from catalog.vocabulary.observation_columns import observation_columns
 
     words = pattern.lower().split()
     return [
@@ -93,7 +93,7 @@ def _put_columns(columns: list[Keyword]) -> None:
 def _present(database: Database, name: str) -> Present | None:
     """Count values where there is a catalog that has the keyword; the dictionary needs none."""
     from catalog.errors import UnknownKeyword
-    from catalog.present import present
+    from catalog.questions.keyword_values import present
 
     if not database.exists():
         return None

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from .options import Json, Settings, settings
-from .output import put_json, say
+from .printing import put_json, say
 
 
 def register(app: typer.Typer) -> None:

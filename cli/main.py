@@ -14,17 +14,17 @@ from typing import Annotated, Any, NoReturn, cast
 
 import typer
 
-from catalog import leaving
 from catalog._version import __version__
 from catalog.errors import MastlakeError
-from catalog.imports import leave_out
 from catalog.network.server import Server
+from catalog.process import exit as leaving
+from catalog.process.unwanted_imports import leave_out
 
 from .completion import complete_in_bash, completing
 from .defaults import find_defaults
 from .examples import MAIN, as_written, give_examples
 from .options import MAST, Settings
-from .output import hush, say
+from .printing import hush, say
 
 COMMANDS = {
     "demo": "demo", "harvest": "harvest", "searches": "searches", "runs": "searches", "changes": "changes",

@@ -13,10 +13,10 @@ from catalog.network.server import Server
 from . import completion
 
 if TYPE_CHECKING:
-    from catalog.search import Search
-    from catalog.settings import Defaults
+    from catalog.config.settings import Defaults
     from catalog.store.database import Database
     from catalog.sync.tokens import Token
+    from catalog.vocabulary.search import Search
 
 MAST = "https://mast.stsci.edu"
 
@@ -55,7 +55,7 @@ class Settings:
         """The catalog, not yet open."""
         from catalog.store.database import Database
 
-        from .output import say
+        from .printing import say
 
         return Database(self.catalog, tell=say if self.verbosity >= 0 else None)
 
@@ -76,7 +76,7 @@ def settings(context: typer.Context) -> Settings:
 def _not_outside(chosen: Settings, dest: Path) -> None:
     """Refuse a destination that a folder's file may not give."""
     if chosen.defaults is not None and dest in chosen.defaults.outside:
-        from catalog.settings import outside_refused
+        from catalog.config.settings import outside_refused
 
         raise outside_refused(chosen.defaults.path, dest)
 
@@ -100,7 +100,7 @@ def token_for(chosen: Settings) -> Token | None:
     from catalog.sync.tokens import find_token, withheld
 
     if withheld(chosen.server, chosen.server_is_chosen) and chosen.defaults is not None:
-        from .output import say
+        from .printing import say
 
         say(
             f"mastlake: {chosen.defaults.path} names the server {chosen.server}, so your token is not sent; "

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalog.errors import BadValue
-from catalog.readable import plural
+from catalog.text import plural
 
 from .options import Json, settings
-from .output import put_json, put_table, say
+from .printing import put_json, put_table, say
 from .status import STATES
 
 if TYPE_CHECKING:
-    from catalog.drift import Drifted, Outdated
+    from catalog.questions.drift import Drifted, Outdated
 
 _FEW_UNKNOWN = 20
 """So many files that the archive does not list are told one by one; of more, only their folders."""
@@ -55,7 +55,7 @@ def outdated(
     """
     from dataclasses import asdict
 
-    from catalog.drift import outdated as compare
+    from catalog.questions.drift import outdated as compare
 
     chosen = settings(context)
     states = _states(state)
@@ -79,7 +79,7 @@ def _states(text: str | None) -> list[str]:
     named = [word.strip().lower() for word in text.split(",") if word.strip()]
     for word in named:
         if word not in STATES:
-            from catalog.keywords import nearest
+            from catalog.vocabulary.keywords import nearest
 
             raise BadValue(f"--state {word} is no state; {_did_you_mean(nearest(word, list(STATES)))}")
     return [name for name in STATES if name in named]

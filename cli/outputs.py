@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 def outputs(context: typer.Context, file: File, deep: Deep = False, json: Json = False) -> None:
     """List what was made from a file, by the same graph as inputs."""
-    from catalog.lineage import outputs as links_from
+    from catalog.questions.lineage import outputs as links_from
 
     name = Path(file).name
     links = links_from(settings(context).database, name, deep)

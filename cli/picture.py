@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .options import Settings
-from .output import put_json, say
+from .printing import put_json, say
 
 if TYPE_CHECKING:
     from catalog.plots import Drawing

@@ -42,7 +42,7 @@ def plot(
     """
     from catalog.plots import draw_file
     from catalog.plots.canvas import checked_ending
-    from catalog.plots.opened import check_regular
+    from catalog.plots.fits_file import check_regular
 
     source = _located(context, file)
     check_regular(source)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catalog.readable import plural
+from catalog.text import plural
 
 from .completion import previewed
 from .options import Json, Settings, settings, token_for
-from .output import put, put_json, say
 from .picture import Show, put_picture, tell_left_out, wants_show
+from .printing import put, put_json, say
 
 if TYPE_CHECKING:
-    from catalog.previews import Preview
+    from catalog.questions.previews import Preview
 
 
 def register(app: typer.Typer) -> None:
@@ -45,7 +45,7 @@ def preview(
     from dataclasses import asdict
 
     from catalog.plots.canvas import checked_ending
-    from catalog.previews import previews
+    from catalog.questions.previews import previews
 
     chosen = settings(context)
     if output is not None:
@@ -66,7 +66,7 @@ def preview(
 
 def _fetch(chosen: Settings, found: list[Preview], dest: Path, json: bool) -> set[str]:
     """Fetch what is not here yet; say and return what could not be had."""
-    from catalog.previews import selecting
+    from catalog.questions.previews import selecting
     from catalog.sync import sync
     from catalog.sync.selection import Selection
 

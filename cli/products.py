@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from catalog.readable import plural, size
+from catalog.text import plural, size
 
 from .options import Dataproducts, Extensions, Json, Levels, Release, SearchName, Subgroups, Types, settings
-from .output import note, put_json, put_table, say
-from .selecting import selection
+from .printing import note, put_json, put_table, say
+from .product_options import selection
 
 
 def register(app: typer.Typer) -> None:
@@ -27,13 +27,13 @@ def products(
     json: Json = False,
 ) -> None:
     """List what can be downloaded: the products of a search's observations, each once."""
-    from catalog.export import objects
+    from catalog.answers.formats import objects
     from catalog.sync.selection import products as listed_products
 
     wanted = selection(name, types, levels, subgroups, dataproducts, extensions, release=release)
     found = listed_products(settings(context).database, wanted)
     if found.num_rows == 0:
-        from catalog.hints import nothing_selected
+        from catalog.questions.hints import nothing_selected
 
         say(nothing_selected(settings(context).database, name))
     if json:

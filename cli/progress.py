@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from catalog.readable import harmless, size
+from catalog.text import harmless, size
 
-from .output import say
+from .printing import say
 
 if TYPE_CHECKING:
     from rich.console import Console

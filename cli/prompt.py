@@ -19,10 +19,10 @@ from prompt_toolkit.lexers import PygmentsLexer
 from pygments.lexers.sql import SqlLexer
 
 from catalog.errors import MastlakeError
-from catalog.readable import plural
+from catalog.text import plural
 
-from .answering import SHOWN, put_answer
-from .output import harmless_lines, page, page_table, say
+from .answer_output import SHOWN, put_answer
+from .printing import harmless_lines, page, page_table, say
 
 if TYPE_CHECKING:
     from catalog.store.database import Database
@@ -125,7 +125,7 @@ class SqlCompleter(Completer):
 
     def _values_of(self, column: str) -> list[str]:
         if column not in self._values:
-            from catalog.present import present
+            from catalog.questions.keyword_values import present
 
             try:
                 found = present(self._database, column, most=200).values
@@ -232,8 +232,8 @@ def _answer(database: Database, text: str, last: str) -> str:
 
 
 def _save(database: Database, last: str, name: str) -> None:
+    from catalog.answers.formats import format_of
     from catalog.errors import UsageError
-    from catalog.export import format_of
 
     if not last:
         raise UsageError("there is no question yet whose answer could be saved")
@@ -243,7 +243,7 @@ def _save(database: Database, last: str, name: str) -> None:
 
 
 def _show(database: Database, sql: str, values: tuple[Any, ...]) -> None:
-    from catalog.query import first_rows
+    from catalog.questions.statement import first_rows
 
     columns, rows, more = first_rows(database, sql, values, SHOWN)
     if columns == ["explain_key", "explain_value"]:

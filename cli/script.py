@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from .options import Dataproducts, Extensions, Json, Levels, Release, SearchName, Subgroups, Types, settings
-from .output import put_json, say
-from .selecting import GuideStars, MaxSize, Sql, Template, selection
+from .printing import put_json, say
+from .product_options import GuideStars, MaxSize, Sql, Template, selection
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +35,7 @@ def script(
     json: Json = False,
 ) -> None:
     """Write a bash script that fetches the same files with curl, for a machine without mastlake."""
-    from catalog.beside import EXECUTABLE, put_in_place
+    from catalog.atomic_file import EXECUTABLE, put_in_place
     from catalog.errors import UsageError
     from catalog.sync import script as written
     from catalog.sync.tokens import MAST, origin

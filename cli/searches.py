@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from catalog.readable import harmless, plural, shown
+from catalog.text import harmless, plural, shown
 
 from . import completion
 from .options import Criteria, Json, Settings, settings
-from .output import put_json, put_table, say
+from .printing import put_json, put_table, say
 
 if TYPE_CHECKING:
-    from catalog.search import Search
-    from catalog.store.records import SavedSearch
+    from catalog.store.history.runs import SavedSearch
+    from catalog.vocabulary.search import Search
 
 _MATCHES = """
     SELECT search, count(*) FROM search_files GROUP BY search
@@ -91,7 +91,7 @@ def searches(
 
 def _refuse_nonsense(act: str | None, name: str | None, new: str | None, criteria: bool) -> None:
     from catalog.errors import UsageError
-    from catalog.keywords import nearest
+    from catalog.vocabulary.keywords import nearest
 
     if act is not None and act not in _ACTS:
         near = nearest(act, list(_ACTS))
@@ -112,8 +112,8 @@ def _refuse_nonsense(act: str | None, name: str | None, new: str | None, criteri
 
 
 def _list(chosen: Settings, json: bool) -> None:
-    from catalog.mjd import iso
-    from catalog.store.records import saved_searches
+    from catalog.store.history.runs import saved_searches
+    from catalog.vocabulary.dates import iso
 
     with chosen.database.read() as connection:
         found = saved_searches(connection)
@@ -159,9 +159,9 @@ def _as_dict(one: SavedSearch, matches: int) -> dict[str, Any]:
 def _show(chosen: Settings, name: str, json: bool) -> None:
     from dataclasses import asdict
 
-    from catalog.store.records import runs as all_runs
-    from catalog.store.records import saved_search
-    from catalog.store.search_edits import edits
+    from catalog.store.history.runs import runs as all_runs
+    from catalog.store.history.runs import saved_search
+    from catalog.store.history.search_edits import edits
 
     with chosen.database.read() as connection:
         saved = saved_search(connection, name)
@@ -205,9 +205,9 @@ def _former(edit: Any) -> str:
 
 def _edit(chosen: Settings, name: str, criteria: list[str], instrument: str | None, cone: str | None) -> None:
     from catalog.errors import UsageError
-    from catalog.search import Search
-    from catalog.store.records import saved_search
-    from catalog.store.search_edits import edit_search
+    from catalog.store.history.runs import saved_search
+    from catalog.store.history.search_edits import edit_search
+    from catalog.vocabulary.search import Search
 
     with chosen.database.write() as connection:
         former = saved_search(connection, name).search
@@ -228,7 +228,7 @@ def _edit(chosen: Settings, name: str, criteria: list[str], instrument: str | No
 
 
 def _rename(chosen: Settings, name: str, new: str) -> None:
-    from catalog.store.search_edits import rename_search
+    from catalog.store.history.search_edits import rename_search
 
     with chosen.database.write() as connection:
         rename_search(connection, name, new)
@@ -239,7 +239,7 @@ def _rename(chosen: Settings, name: str, new: str) -> None:
 
 
 def _remove(chosen: Settings, name: str) -> None:
-    from catalog.store.search_edits import remove_search
+    from catalog.store.history.search_edits import remove_search
 
     with chosen.database.write() as connection:
         remove_search(connection, name)
@@ -261,7 +261,7 @@ def runs(
     """List what was harvested, and when."""
     from dataclasses import asdict
 
-    from catalog.store.records import runs as all_runs
+    from catalog.store.history.runs import runs as all_runs
 
     with settings(context).database.read() as connection:
         found = [run for run in all_runs(connection) if search in (None, run.search)]

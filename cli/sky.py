@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from .choosing import Instrument, Investigator, Program, Since, Sql, Until, choice
+from .file_options import Instrument, Investigator, Program, Since, Sql, Until, choice
 from .find import Cone, Footprint, Target
 from .options import Criteria, Json, Release, SearchName, settings
 from .picture import Output, Show, deliver

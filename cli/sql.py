@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .answering import form_of, put_answer
+from .answer_output import form_of, put_answer
 from .completion import formats
 from .options import Json, settings
 

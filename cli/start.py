@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from catalog.interrupts import wait_for_imports
+from catalog.process.interrupts import wait_for_imports
 
 _INTERRUPTED = 130
 

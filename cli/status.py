@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from catalog.errors import ArchiveError
-from catalog.readable import plural, shown, size
+from catalog.text import plural, shown, size
 
 from .options import Json, Settings, settings
-from .output import put, put_json, put_table
+from .printing import put, put_json, put_table
 
 if TYPE_CHECKING:
-    from catalog.overview import Overview
+    from catalog.questions.status import Overview
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +29,7 @@ def status(
     json: Json = False,
 ) -> None:
     """Show catalog, disk and archive in one page."""
-    from catalog.overview import overview
+    from catalog.questions.status import overview
 
     chosen = settings(context)
     found = overview(chosen.database)
@@ -46,7 +46,7 @@ def _ask(chosen: Settings) -> tuple[dict[str, int], ArchiveError | None]:
     """Ask how many files each search matches now; an archive that does not answer leaves the page without these."""
     from catalog.archive.client import MastArchive
     from catalog.archive.partition import Whole
-    from catalog.store.records import saved_searches
+    from catalog.store.history.runs import saved_searches
 
     with chosen.database.read() as connection:
         searches = [saved.search for saved in saved_searches(connection)]

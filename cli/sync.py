@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catalog.readable import plural, size
+from catalog.text import plural, size
 
 from .options import (
     Dataproducts,
@@ -23,9 +23,9 @@ from .options import (
     settings,
     token_for,
 )
-from .output import put_json, put_table, say
+from .printing import put_json, put_table, say
+from .product_options import GuideStars, MaxSize, Sql, Template, bytes_of, selection
 from .progress import sync_progress
-from .selecting import GuideStars, MaxSize, Sql, Template, bytes_of, selection
 
 if TYPE_CHECKING:
     from catalog.sync import Plan, SyncReport
@@ -94,7 +94,7 @@ def sync(
         )
         put_json(plan.as_dict()) if json else _show(plan, chosen.verbosity)
         return
-    from catalog.sync.asking import asking
+    from catalog.sync.current_listing import asking
 
     with sync_progress(chosen.verbosity < 0 or json) as show, asking(chosen.database, chosen.server) as current:
         report = run_sync(

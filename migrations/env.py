@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from catalog.store.models import metadata
+from catalog.store.schema.models import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=metadata, version_table_pk=False)

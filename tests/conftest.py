@@ -19,10 +19,10 @@ from hypothesis import HealthCheck, settings
 from catalog.archive.client import MastArchive, Waiting
 from catalog.archive.retry import Patience
 from catalog.harvest import harvest
-from catalog.search import Search
 from catalog.simulator import Simulator
 from catalog.store import database as store
 from catalog.store.database import Database
+from catalog.vocabulary.search import Search
 
 SOSS = ("category=COM,ERS", "exp_type=NIS_SOSS", "tsovisit=T", "date_obs_mjd=2022-06-01..2022-08-04")
 QUICK = Patience(attempts=4, first_pause=0.01, longest_pause=0.05)

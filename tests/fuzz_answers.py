@@ -185,7 +185,7 @@ from catalog.archive.client import MastArchive, Waiting
 from catalog.archive.retry import Patience
 from catalog.errors import MastlakeError
 from catalog.harvest import harvest
-from catalog.search import Search
+from catalog.vocabulary.search import Search
 from catalog.store.database import Database
 
 path, url, times = sys.argv[1:]

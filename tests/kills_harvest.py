@@ -19,9 +19,9 @@ from typing import Any
 
 from catalog.archive.client import MastArchive
 from catalog.harvest import harvest
-from catalog.search import Search
 from catalog.simulator import Simulator
 from catalog.store.database import Database
+from catalog.vocabulary.search import Search
 
 from .conftest import state
 
@@ -31,7 +31,7 @@ _HARVEST = """
 import sys
 from catalog.archive.client import MastArchive
 from catalog.harvest import harvest
-from catalog.search import Search
+from catalog.vocabulary.search import Search
 from catalog.store.database import Database
 print("ready", flush=True)
 searches = (

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from catalog.store.database import Database
-from catalog.store.verdicts import keep_verdicts_of_run
+from catalog.store.history.verdicts import keep_verdicts_of_run
 from catalog.sync import Selection, sync
 from tests.files_server import Files, fits, md5, serving
 from tests.sync_catalog import URI, add_files, add_run, catalog

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from catalog.store.database import Database, columns_of
-from catalog.store.schema import make_views
+from catalog.store.schema.migrate import make_views
 
 URI = "mast:JWST/product/"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from catalog.errors import BadValue
-from catalog.find import Criteria, statement
-from catalog.query import rows
+from catalog.questions.find import Criteria, statement
+from catalog.questions.statement import rows
 from catalog.store.database import Database
 from catalog.store.times import moment
 from catalog.sync import Selection, make_plan, products

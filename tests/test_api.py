@@ -24,11 +24,11 @@ from astropy.time import Time
 
 import catalog as package
 from catalog import Catalog, Search
-from catalog.criteria import criterion
 from catalog.errors import BadValue, CatalogError, NoSuchSearch, UnknownKeyword, UsageError
-from catalog.query import BadQuery
+from catalog.questions.statement import BadQuery
 from catalog.simulator import Simulator
 from catalog.store.database import Database
+from catalog.vocabulary.criteria import criterion
 
 from .conftest import SOSS, Command
 
@@ -329,7 +329,7 @@ with Database({str(lake.path)!r}, wait=20).write() as connection:
 
 
 def test_another_process_gets_its_turn_under_steady_questions(lake: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("catalog.store.kept._LONGEST_SECONDS", 0.2)
+    monkeypatch.setattr("catalog.store.shared._LONGEST_SECONDS", 0.2)
     script = f"""
 from catalog.store.database import Database
 with Database({str(lake.path)!r}, wait=20).write() as connection:

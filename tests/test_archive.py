@@ -22,8 +22,8 @@ from catalog.archive.client import MastArchive, Query, Waiting
 from catalog.archive.partition import FILE_CUTS, Whole
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError, Garbled, Incomplete, OutOfTime, Overloaded, QueryTimeout, Refused, Unreachable
-from catalog.search import Search
 from catalog.simulator import Simulator
+from catalog.vocabulary.search import Search
 
 from .conftest import QUICK
 

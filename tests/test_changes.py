@@ -22,9 +22,9 @@ from catalog.changes.groups import _natural
 from catalog.changes.report import Page, Section, as_html, as_markdown, as_text
 from catalog.harvest import harvest
 from catalog.headers import index_folders
-from catalog.search import Search
 from catalog.simulator import Simulator
 from catalog.store.database import Database
+from catalog.vocabulary.search import Search
 from tests.fits_samples import sample
 
 from .conftest import QUICK, Command

@@ -13,8 +13,8 @@ from catalog.errors import Garbled, Unreachable
 from catalog.sync import Selection, SyncReport, sync
 from catalog.sync.cloud import AT_ONCE, Cloud, mast_lookup
 from catalog.sync.events import Event, Note
-from catalog.sync.pace import Pace
 from catalog.sync.plan import Item
+from catalog.sync.rate import Pace
 from catalog.sync.source import Ask, NotThere
 from tests.files_server import Files, fits, serving
 from tests.sync_catalog import URI, add_files, catalog

@@ -4,12 +4,12 @@ from datetime import datetime
 
 import pytest
 
-from catalog.drift import outdated
 from catalog.headers.write import ensure_columns
+from catalog.questions.drift import outdated
 from catalog.store.database import Database, columns_of, quoted
-from catalog.store.differences import keep_differences
-from catalog.store.schema import make_views
-from catalog.store.verdicts import STATES, keep_verdicts
+from catalog.store.history.keyword_differences import keep_differences
+from catalog.store.history.verdicts import STATES, keep_verdicts
+from catalog.store.schema.migrate import make_views
 
 THEN = datetime(2022, 8, 1)
 

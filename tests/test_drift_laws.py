@@ -14,10 +14,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from catalog.archive.client import MastArchive
 from catalog.harvest import harvest
 from catalog.headers import index_folders
-from catalog.search import Search
 from catalog.simulator import Simulator
 from catalog.store.database import Database
-from catalog.store.differences import keep_differences
+from catalog.store.history.keyword_differences import keep_differences
+from catalog.vocabulary.search import Search
 
 from .conftest import QUICK
 from .fits_samples import sample

@@ -23,9 +23,9 @@ from astropy.table import Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.answers.formats import FORMATS, Format, checked_format, format_of, objects, write, write_file
+from catalog.answers.tables import astropy_table
 from catalog.errors import BadValue, DiskError, UsageError
-from catalog.export import FORMATS, Format, checked_format, format_of, objects, write, write_file
-from catalog.tables import astropy_table
 
 from .conftest import Command
 from .test_find import HARVESTED, fill

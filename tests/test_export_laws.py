@@ -23,10 +23,10 @@ from astropy.table import Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog import votable
+from catalog.answers import votable
+from catalog.answers.formats import FORMATS, Format, write
 from catalog.errors import BadValue
-from catalog.export import FORMATS, Format, write
-from catalog.query import rows as asked
+from catalog.questions.statement import rows as asked
 from catalog.store.database import Database
 
 LINE_ENDS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"

@@ -18,18 +18,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spherical_geometry.polygon import SphericalPolygon
 
-from catalog.cone import Cone
 from catalog.errors import BadValue, UnknownKeyword
-from catalog.find import Criteria, statement
-from catalog.places import read_cone, read_region
-from catalog.query import rows, written_out
+from catalog.questions.find import Criteria, statement
+from catalog.questions.places import read_cone, read_region
+from catalog.questions.statement import rows, written_out
 from catalog.store import database as store_database
 from catalog.store.database import Database
-from catalog.store.footprints import note_footprints, number_files
-from catalog.store.history import merge_versions
-from catalog.store.schema import make_views
+from catalog.store.history.footprints import note_footprints, number_files
+from catalog.store.history.merge import merge_versions
+from catalog.store.history.versions import FILES, OBSERVATIONS
+from catalog.store.schema.migrate import make_views
 from catalog.store.spool import Spool
-from catalog.store.versions import FILES, OBSERVATIONS
+from catalog.vocabulary.cone import Cone
 
 from .conftest import Command
 

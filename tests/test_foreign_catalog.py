@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from catalog.errors import CatalogError, NotACatalog, UsageError
-from catalog.query import rows
+from catalog.questions.statement import rows
 from catalog.store import proven
 from catalog.store.database import Database
 

@@ -17,9 +17,9 @@ from catalog.archive.client import MastArchive
 from catalog.errors import ArchiveError, BadValue, Emptied, QueryTimeout, Unreachable
 from catalog.harvest import Progress, harvest
 from catalog.harvest.products import Pace
-from catalog.search import Search
 from catalog.simulator import Simulator
 from catalog.store.database import Database
+from catalog.vocabulary.search import Search
 
 from .conftest import QUICK, state
 from .kills_harvest import kill_harvests

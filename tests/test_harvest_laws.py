@@ -23,9 +23,9 @@ from catalog.archive.client import MastArchive, Waiting
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError
 from catalog.harvest import harvest
-from catalog.search import Search
 from catalog.simulator import Simulator
 from catalog.store.database import Database
+from catalog.vocabulary.search import Search
 
 from .conftest import QUICK, state
 from .test_harvest import kept, served

@@ -12,12 +12,12 @@ from astroquery.mast import ObservationsClass
 
 from catalog.archive.client import MastArchive
 from catalog.archive.partition import OBSERVATION_CUTS, Whole
-from catalog.cone import Cone
 from catalog.errors import BadValue, UnknownKeyword
 from catalog.harvest import harvest
-from catalog.search import Search
 from catalog.simulator import Simulator
 from catalog.store.database import Database
+from catalog.vocabulary.cone import Cone
+from catalog.vocabulary.search import Search
 
 from .conftest import QUICK, Command, state
 

@@ -9,9 +9,9 @@ from catalog.archive.client import MastArchive
 from catalog.errors import Emptied, OtherArchive
 from catalog.harvest import harvest
 from catalog.harvest.origin import identity, without_credentials
-from catalog.search import Search
 from catalog.simulator import Simulator
 from catalog.store.database import Database
+from catalog.vocabulary.search import Search
 
 from .conftest import QUICK, Command, state
 

@@ -16,9 +16,9 @@ from catalog.archive.client import MastArchive, Query
 from catalog.errors import ArchiveError, QueryTimeout, Refused, Unreachable
 from catalog.harvest import harvest
 from catalog.harvest.halving import Halving
-from catalog.search import Search
 from catalog.simulator import Simulator
 from catalog.store.database import Database
+from catalog.vocabulary.search import Search
 
 from .conftest import QUICK, state
 

@@ -24,7 +24,7 @@ from catalog.headers import FileMoved, IndexReport, index_folders
 from catalog.headers.extract import extract
 from catalog.headers.pool import extract_all
 from catalog.store.database import Database
-from catalog.store.schema import make_views
+from catalog.store.schema.migrate import make_views
 from tests.fits_samples import FORMS, assert_same, block, extension, padded, primary, read_ours, read_reference, sample
 from tests.fuzz_headers import fuzz
 

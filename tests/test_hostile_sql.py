@@ -15,7 +15,7 @@ import duckdb
 import pytest
 
 from catalog.errors import UsageError
-from catalog.query import rows
+from catalog.questions.statement import rows
 from catalog.store.database import Database
 
 from . import hostile_sql
@@ -25,7 +25,7 @@ COUNT = int(os.environ.get("MASTLAKE_HOSTILE", "1000"))
 
 ASK = """
 import json, sys
-from catalog.query import BadQuery, rows
+from catalog.questions.statement import BadQuery, rows
 from catalog.store.database import Database
 database = Database(sys.argv[1])
 with database.read(sealed=True):  # all statements share what it opens, so that one may also harm the next

@@ -7,7 +7,7 @@ import sys
 
 LEFT_OUT = """
 import importlib.util, sys
-from catalog.imports import leave_out
+from catalog.process.unwanted_imports import leave_out
 leave_out("pandas", "nowhere")
 assert importlib.util.find_spec("pandas") is not None
 for name in ("pandas", "nowhere"):

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from catalog.errors import DiskError
+from catalog.fits import associations as reading
 from catalog.headers import FilesRead, FoldersWalked, LinksLeftOut, index_folders
-from catalog.headers import associations as reading
 from catalog.inodes import signed
 from catalog.store.database import Database
 from tests.conftest import Command
@@ -239,7 +239,7 @@ def test_inodes_beyond_63_bits_are_kept(folder: Path, database: Database, monkey
 
     odd = SimpleNamespace(**{**vars(os), "fstat": far})
     monkeypatch.setattr("catalog.fits.scan.os", odd)
-    monkeypatch.setattr("catalog.headers.associations.os", odd)
+    monkeypatch.setattr("catalog.fits.associations.os", odd)
     assert index_folders(database, [folder, folder / "named.dat"]).failed == 0
     assert column(database, "SELECT DISTINCT inode FROM local_files") == [-5]
 

@@ -4,9 +4,9 @@ import pyarrow as pa
 import pytest
 
 from catalog.errors import UnknownKeyword
-from catalog.keywords import SERVICES, archive_columns, dictionary, lookup, matching, nearest
-from catalog.present import present
+from catalog.questions.keyword_values import present
 from catalog.store.database import Database
+from catalog.vocabulary.keywords import SERVICES, archive_columns, dictionary, lookup, matching, nearest
 
 from .conftest import Command
 from .test_find import fill

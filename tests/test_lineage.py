@@ -7,7 +7,7 @@ import json
 import pytest
 
 from catalog.headers import index_folders
-from catalog.lineage import inputs, outputs
+from catalog.questions.lineage import inputs, outputs
 from tests.fits_samples import sample
 
 

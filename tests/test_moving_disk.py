@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from catalog.drift import outdated
 from catalog.errors import DiskError
 from catalog.headers import index_folders
+from catalog.questions.drift import outdated
 from catalog.store.database import Database
-from catalog.store.local_files import forget
-from catalog.store.records import utc_now
+from catalog.store.history.local_files import forget
+from catalog.store.history.runs import utc_now
 from catalog.sync import Selection, sync
 from tests.files_server import Files, fits, serving
 from tests.sync_catalog import URI, add_files, add_products, add_run, catalog

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from catalog.cli.output import put, put_table, say
+from catalog.cli.printing import put, put_table, say
 from catalog.cli.progress import sync_progress
-from catalog.cli.tables import whole
+from catalog.cli.table_layout import whole
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalog.readable import harmless
-from catalog.result import Result
+from catalog.answers.result import Result
 from catalog.store.database import Database
 from catalog.sync.events import Note, Planned, Started
+from catalog.text import harmless
 
 from .conftest import Command
 

@@ -20,11 +20,11 @@ from catalog.archive.client import MastArchive, Waiting
 from catalog.errors import ProxyFault, Unreachable, Untrusted, UsageError
 from catalog.network.routes import proxy_of
 from catalog.network.server import Server, keeps_credentials
-from catalog.search import Search
 from catalog.store.database import Database
 from catalog.sync import Selection, Token, script, sync
-from catalog.sync.pace import Pace
+from catalog.sync.rate import Pace
 from catalog.sync.source import Ask, Mast
+from catalog.vocabulary.search import Search
 from tests.conftest import Command
 from tests.files_server import TOKEN, Files, fits, serving
 from tests.sync_catalog import URI, add_files, catalog

@@ -17,16 +17,16 @@ from catalog.archive.answer import Answer, read_answer
 from catalog.archive.client import MastArchive
 from catalog.errors import ArchiveError, Garbled
 from catalog.harvest import harvest
-from catalog.search import Search
 from catalog.simulator import Simulator
-from catalog.spelling import ODD_CELLS, kept_name, kept_names, sent_name
 from catalog.store.database import Database
-from catalog.store.history import merge_versions
-from catalog.store.schema import make_views
+from catalog.store.history.merge import merge_versions
+from catalog.store.history.row_changes import differences
+from catalog.store.history.versions import FILES, PRODUCTS
+from catalog.store.schema.migrate import make_views
 from catalog.store.spool import Spool
 from catalog.store.sql import quoted
-from catalog.store.timeline import differences
-from catalog.store.versions import FILES, PRODUCTS
+from catalog.vocabulary.search import Search
+from catalog.vocabulary.spelling import ODD_CELLS, kept_name, kept_names, sent_name
 
 from .conftest import QUICK
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from catalog.drift import outdated
 from catalog.headers import index_folders
+from catalog.questions.drift import outdated
 from catalog.store.database import Database
 from catalog.sync import OldBytes, Selection, SyncReport, make_plan, sync
 from tests.files_server import Files, fits, serving
@@ -57,7 +57,7 @@ def states(database: Database) -> dict[str, str]:
 
 def reprocess(database: Database, files: Files, body: bytes = RENEWED, run: int = 2) -> None:
     """Let the archive list another version, as a harvest writes it down."""
-    from catalog.store.verdicts import keep_verdicts_of_run
+    from catalog.store.history.verdicts import keep_verdicts_of_run
 
     with database.write() as connection:
         connection.execute(f"UPDATE file_version SET until_run = {run} WHERE until_run IS NULL")
@@ -186,7 +186,7 @@ def test_a_fetched_file_without_a_listed_checksum_is_stale_when_one_is_listed_fo
 def test_what_changed_in_a_products_row_since_it_was_fetched_makes_it_stale(
     tmp_path: Path, files: Files, dest: Path
 ) -> None:
-    from catalog.store.verdicts import keep_verdicts_of_run
+    from catalog.store.history.verdicts import keep_verdicts_of_run
 
     database = catalog(tmp_path / "products.duckdb")
     add_products(database, files.content)

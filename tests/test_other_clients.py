@@ -8,8 +8,8 @@ import duckdb
 import pytest
 
 from catalog.store.database import Database
-from catalog.store.inlined import inlined
-from catalog.store.sky_macros import _MACROS as SKY
+from catalog.store.schema.inlined_macros import inlined
+from catalog.store.schema.sky_macros import _MACROS as SKY
 
 REGIONS = [
     "CIRCLE 10 0.1 0.2",

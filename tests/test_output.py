@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from catalog.cli.output import put_table
+from catalog.cli.printing import put_table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -24,20 +24,20 @@ from astropy.wcs import WCS
 
 from catalog.archive.client import MastArchive
 from catalog.errors import DiskError, NoSuchSearch, UsageError
-from catalog.find import Criteria
 from catalog.harvest import harvest
 from catalog.plots import Chosen, draw_file, draw_sky, draw_timeline, plot_file
+from catalog.plots.fits_file import opened
 from catalog.plots.images import is_cube, plane_of, sky_axes, stretch
-from catalog.plots.opened import opened
 from catalog.plots.previews import draw_pictures
-from catalog.plots.regions import corners, directions, distances, middle
 from catalog.plots.series import is_time_series, series, spectra
 from catalog.plots.sky import WIDE_DEGREES, footprints
 from catalog.plots.timeline import timeline
-from catalog.previews import previews
-from catalog.search import Search
+from catalog.questions.find import Criteria
+from catalog.questions.previews import previews
 from catalog.simulator import Simulator
 from catalog.store.database import Database
+from catalog.vocabulary.region import corners, directions, distances, middle
+from catalog.vocabulary.search import Search
 
 from . import pictured_files as files
 from .conftest import Command

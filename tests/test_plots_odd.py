@@ -20,14 +20,14 @@ from hypothesis import given, settings
 from matplotlib.text import Text
 
 from catalog.errors import DiskError, UsageError
-from catalog.find import Criteria
 from catalog.plots import Chosen, draw_file, draw_sky, draw_timeline
+from catalog.plots.outside_text import literal
 from catalog.plots.previews import draw_pictures
-from catalog.plots.regions import corners
 from catalog.plots.sky import Footprint, Sky, picture_of
 from catalog.plots.timeline import timeline
-from catalog.plots.words import literal
+from catalog.questions.find import Criteria
 from catalog.store.database import Database
+from catalog.vocabulary.region import corners
 from tests.fits_samples import block, extension, padded, primary
 from tests.fuzz_pictures import drawn, finished, fuzz
 

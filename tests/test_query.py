@@ -15,9 +15,9 @@ import pyarrow as pa
 import pytest
 
 from catalog.errors import CatalogError
-from catalog.query import BadQuery, answering, condition, rows, written_out
-from catalog.search import parse_criterion
+from catalog.questions.statement import BadQuery, answering, condition, rows, written_out
 from catalog.store.database import Database
+from catalog.vocabulary.search import parse_criterion
 
 from .conftest import Command
 from .test_find import HARVESTED, OBSERVED, fill

@@ -22,7 +22,7 @@ from catalog.sync import Current, Selection, SyncReport, Token, make_plan, sync
 from catalog.sync.encoding import decoded, encoding_of
 from catalog.sync.events import Event, Note
 from catalog.sync.names import part_path
-from catalog.sync.pace import Floor, Pace, TooSlow
+from catalog.sync.rate import Floor, Pace, TooSlow
 from catalog.sync.source import Ask, Mast
 from tests.files_server import TOKEN, Files, Handler, fits, serving
 from tests.sync_catalog import URI, add_files, add_products, catalog

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from catalog.query import BadQuery, rows
+from catalog.questions.statement import BadQuery, rows
 from catalog.store.database import Database
 
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.criteria import parse_criterion
 from catalog.errors import BadValue, UnknownKeyword, UsageError
-from catalog.mjd import iso, mjd
-from catalog.search import Search
+from catalog.vocabulary.criteria import parse_criterion
+from catalog.vocabulary.dates import iso, mjd
+from catalog.vocabulary.search import Search
 
 
 def filters(*written: str, instrument: str = "niriss") -> list[dict[str, object]]:

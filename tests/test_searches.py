@@ -11,8 +11,8 @@ from catalog import Catalog, Search
 from catalog.errors import BadValue, NoSuchSearch
 from catalog.simulator import Simulator
 from catalog.store.database import Database
-from catalog.store.records import save_search, saved_search
-from catalog.store.search_edits import edit_search, edits, remove_search, rename_search
+from catalog.store.history.runs import save_search, saved_search
+from catalog.store.history.search_edits import edit_search, edits, remove_search, rename_search
 
 from .conftest import Command
 

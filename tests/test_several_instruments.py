@@ -9,9 +9,9 @@ import pytest
 from catalog.archive.client import MastArchive
 from catalog.errors import BadValue, UnknownKeyword
 from catalog.harvest import harvest
-from catalog.search import Search
 from catalog.simulator import Simulator
 from catalog.store.database import Database
+from catalog.vocabulary.search import Search
 
 from .conftest import QUICK, Command, state
 

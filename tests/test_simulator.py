@@ -18,8 +18,8 @@ from astropy.io import fits
 from astropy.table import Table, unique, vstack
 from astroquery.mast import Mast, Observations
 
-from catalog.keywords import SERVICES, archive_columns, dictionary
 from catalog.simulator import FAULTS, TOKEN, Rates, Simulator, serve_forever
+from catalog.vocabulary.keywords import SERVICES, archive_columns, dictionary
 
 NIRISS = SERVICES["niriss"]
 TUTORIAL = [

@@ -16,8 +16,8 @@ import requests
 from catalog.archive.client import MastArchive, Query
 from catalog.archive.partition import Whole
 from catalog.errors import Incomplete
-from catalog.search import Search
 from catalog.simulator import Simulator
+from catalog.vocabulary.search import Search
 
 from .conftest import QUICK
 

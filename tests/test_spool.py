@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.store.database import one_thread
-from catalog.store.layout import in_storage_order
+from catalog.store.history.row_order import in_storage_order
+from catalog.store.history.versions import FILES
 from catalog.store.spool import Spool, few_at_a_time
-from catalog.store.versions import FILES
 
 NUMBERS = pa.schema([("n", pa.int64()), ("text", pa.string())])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from catalog.cli.main import COMMANDS, application
 
-from catalog.keeping import kept
+from catalog.cache import kept
 from catalog.store.database import Database
 
 HEAVY = ("pyarrow", "numpy", "astropy", "pydantic", "rich", "yaml", "sqlalchemy", "urllib3", "matplotlib")

@@ -21,11 +21,11 @@ from alembic.script import ScriptDirectory
 from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog
 from catalog.store import database as store_database
 from catalog.store.database import Database, columns_of
-from catalog.store.history import SEARCH_FILES, merge_links, merge_versions
-from catalog.store.models import metadata
-from catalog.store.schema import make_views
+from catalog.store.history.merge import SEARCH_FILES, merge_links, merge_versions
+from catalog.store.history.versions import FILES, kept_name
+from catalog.store.schema.migrate import make_views
+from catalog.store.schema.models import metadata
 from catalog.store.spool import Spool
-from catalog.store.versions import FILES, kept_name
 
 HOLD = """
 import duckdb, sys, time

@@ -31,8 +31,8 @@ from catalog.store.database import Database
 from catalog.sync import Current, Selection, SyncReport, Token, find_token, make_plan, sync
 from catalog.sync.events import Event, Finished, Note, Paused, Planned, Received
 from catalog.sync.names import identity_path, part_path
-from catalog.sync.pace import Pace, Rate
 from catalog.sync.partial import QUARANTINE, Identity, Part
+from catalog.sync.rate import Pace, Rate
 from catalog.sync.source import Ask, Mast
 from tests.files_server import TOKEN, Files, Handler, fits, md5, serving
 from tests.kills_sync import killed
@@ -621,7 +621,7 @@ def quickly() -> Iterator[None]:
     """Fewer attempts, and no Retry-After, so that many examples fit into seconds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("catalog.sync.receive.ATTEMPTS", 2)
-        patch.setattr("catalog.sync.pace.LONGEST_RETRY_AFTER", 0.001)
+        patch.setattr("catalog.sync.rate.LONGEST_RETRY_AFTER", 0.001)
         yield
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from catalog.archive.client import MastArchive
 from catalog.harvest import harvest
-from catalog.search import Search
 from catalog.simulator import Simulator
 from catalog.store.database import Database
 from catalog.sync import Selection, SyncReport, Token, sync
-from catalog.sync.asking import asking
-from catalog.sync.pace import Pace
+from catalog.sync.current_listing import asking
+from catalog.sync.rate import Pace
+from catalog.vocabulary.search import Search
 
 from .conftest import QUICK
 
@@ -63,7 +63,7 @@ def wrong(database: Database, dest: Path) -> list[str]:
 def test_every_fault_of_the_built_in_archive_is_overcome(
     own_sky: Simulator, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("catalog.sync.pace.LONGEST_RETRY_AFTER", 0.05)
+    monkeypatch.setattr("catalog.sync.rate.LONGEST_RETRY_AFTER", 0.05)
     for fault in FAULTS:
         own_sky.faults(**{fault: 1 if fault in ("file_corrupt", "file_slow") else 3})
         report = go(database, own_sky, tmp_path / fault)

@@ -9,11 +9,11 @@ import pytest
 import typer
 from catalog.cli.main import app
 
+from catalog.config.settings import BadSettings, read_defaults
+from catalog.config.trust import MAY_SET, WITHIN, user_folder
 from catalog.errors import UsageError
-from catalog.settings import BadSettings, read_defaults
 from catalog.simulator import Simulator
 from catalog.store.database import Database
-from catalog.trust import MAY_SET, WITHIN, user_folder
 
 from .conftest import Command
 

@@ -12,7 +12,7 @@ import pytest
 
 from catalog import Catalog
 from catalog.errors import CatalogLocked, UsageError
-from catalog.query import rows
+from catalog.questions.statement import rows
 from catalog.store import database as store
 from catalog.store.database import Database
 from catalog.store.turns import StillHeld, Waiting, held, is_held
@@ -168,7 +168,7 @@ class TestMaking:
 
         monkeypatch.undo()
         path = tmp_path / "catalog.duckdb"
-        monkeypatch.setattr("catalog.store.schema.make_views", fail)
+        monkeypatch.setattr("catalog.store.schema.migrate.make_views", fail)
         monkeypatch.setattr(store, "make", MAKE)
         with pytest.raises(store.CatalogUnwritable, match="no space left"), Database(path).write():
             pass

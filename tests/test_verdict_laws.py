@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from catalog.archive.client import MastArchive
-from catalog.drift import outdated
 from catalog.harvest import harvest
 from catalog.headers import index_folders
-from catalog.overview import overview
-from catalog.search import Search
+from catalog.questions.drift import outdated
+from catalog.questions.status import overview
 from catalog.simulator import Simulator
 from catalog.store.database import Database
 from catalog.sync import OldBytes, Selection, Token, make_plan, sync
-from catalog.sync.pace import Pace
+from catalog.sync.rate import Pace
+from catalog.vocabulary.search import Search
 
 from .conftest import QUICK
 from .fits_samples import sample

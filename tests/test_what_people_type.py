@@ -6,19 +6,19 @@ import math
 from datetime import UTC, datetime
 
 import pytest
-from catalog.cli.selecting import bytes_of
+from catalog.cli.product_options import bytes_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.cone import Cone, plain_signs
-from catalog.criteria import parse_criterion, parse_observation_criterion
 from catalog.errors import BadValue
-from catalog.find import Criteria, statement
-from catalog.mjd import DAY, MJD_EPOCH, mjd, moment, period
-from catalog.places import plain_name
-from catalog.search import Search
+from catalog.questions.find import Criteria, statement
+from catalog.questions.places import plain_name
 from catalog.store.database import Database
-from catalog.store.records import save_search, saved_search
+from catalog.store.history.runs import save_search, saved_search
+from catalog.vocabulary.cone import Cone, plain_signs
+from catalog.vocabulary.criteria import parse_criterion, parse_observation_criterion
+from catalog.vocabulary.dates import DAY, MJD_EPOCH, mjd, moment, period
+from catalog.vocabulary.search import Search
 
 MINUS = ["-", "\u2212", "\u2013", "\u2010", "\u2011", "\ufe63", "\uff0d"]
 

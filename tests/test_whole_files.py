@@ -18,9 +18,9 @@ import pyarrow as pa
 import pytest
 
 from catalog import Catalog
-from catalog.beside import EXECUTABLE, put_in_place
+from catalog.atomic_file import EXECUTABLE, put_in_place
 from catalog.errors import CatalogError, DiskError, UsageError
-from catalog.query import kept_aside, rows
+from catalog.questions.statement import kept_aside, rows
 from catalog.store import work
 from catalog.store.database import Database
 

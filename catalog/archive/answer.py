@@ -20,7 +20,7 @@ from catalog.archive.envelope import Envelope, complete, read_count, total_rows
 from catalog.archive.rows import Uneven, read_evenly, times
 from catalog.archive.scan import NotJson, decoded, elements, members, shown
 from catalog.errors import Garbled
-from catalog.spelling import ODD_CELLS, Kind
+from catalog.vocabulary.spelling import ODD_CELLS, Kind
 
 __all__ = ["Answer", "SetAside", "read_answer", "read_count"]
 
@@ -55,8 +55,8 @@ class Answer:
     ----------
     rows : pyarrow.Table
         Typed: booleans as bool, dates as timestamps (UTC), numbers as int64 and float64, text as string. Columns have
-        the catalog's spelling (`catalog.spelling`). Where some cell is odd, the column ``odd_cells`` has the text of
-        each odd cell of a row, as a JSON object of texts by column.
+        the catalog's spelling (`catalog.vocabulary.spelling`). Where some cell is odd, the column ``odd_cells`` has the
+        text of each odd cell of a row, as a JSON object of texts by column.
     total : int
         How many rows the question has in all, by the answer's own paging.
     aside : tuple of SetAside

@@ -39,13 +39,13 @@ from catalog.errors import (
     Refused,
     Unreachable,
 )
-from catalog.keywords import SERVICES
 from catalog.network.faults import fault
 from catalog.network.routes import proxy_of
 from catalog.network.server import Server
 from catalog.network.session import prepare
-from catalog.search import CAOM, CAOM_IN_CONE, Search
-from catalog.spelling import Kind
+from catalog.vocabulary.keywords import SERVICES
+from catalog.vocabulary.search import CAOM, CAOM_IN_CONE, Search
+from catalog.vocabulary.spelling import Kind
 
 MAST = "https://mast.stsci.edu"
 _PRODUCTS = "Mast.Caom.Products"

@@ -8,9 +8,9 @@ from functools import lru_cache
 
 from catalog.archive.cells import EARLIEST_MJD, LATEST_MJD, Bounds, CellKind
 from catalog.archive.envelope import Field
-from catalog.caom import observation_columns
-from catalog.keywords import all_archive_columns
-from catalog.spelling import Kind, kept_names, too_many
+from catalog.vocabulary.keywords import all_archive_columns
+from catalog.vocabulary.observation_columns import observation_columns
+from catalog.vocabulary.spelling import Kind, kept_names, too_many
 
 _SELECTED = "_selected_"  # the portal's own check box, not the archive's
 _WIRE_KINDS: Mapping[str, CellKind] = {

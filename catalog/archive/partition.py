@@ -19,7 +19,7 @@ from catalog.archive.answer import Answer, SetAside
 from catalog.archive.client import Archive, Query
 from catalog.archive.retry import Patience
 from catalog.errors import Incomplete
-from catalog.spelling import kept_name
+from catalog.vocabulary.spelling import kept_name
 
 FULL_ROWS = 10_000
 """Rows of one answer with all columns: some 40 MB of JSON, so that memory stays small."""

@@ -14,8 +14,8 @@ from catalog.changes.looked import Looked, read_looked, write_looked
 from catalog.changes.net import make_net
 from catalog.changes.rows import Row, iterate, read_rows
 from catalog.changes.span import Span, harvests, newest_run, require_run, require_search, run_before
-from catalog.readable import plural
 from catalog.store.database import Database
+from catalog.text import plural
 
 if TYPE_CHECKING:
     import pyarrow as pa  # which takes as long to import as a question

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import duckdb
 
 from catalog.changes.span import Span
+from catalog.store.history.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
 from catalog.store.sql import columns_of, literal, quoted
-from catalog.store.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
 
 
 @dataclass(frozen=True)

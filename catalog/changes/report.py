@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from catalog.beside import put_in_place
+from catalog.atomic_file import put_in_place
 from catalog.changes import Changes, Row
 from catalog.errors import UsageError
-from catalog.readable import harmless, plural, shown
+from catalog.text import harmless, plural, shown
 
 LINES = 15
 """Lines of one kind of thing; further groups are counted together."""

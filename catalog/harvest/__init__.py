@@ -18,11 +18,11 @@ from catalog.harvest.outcome import Harvested, odd_rows
 from catalog.harvest.reconcile import FileReader
 from catalog.harvest.shortfall import Failure, SetAside, Shortfall
 from catalog.harvest.stale import OBSERVATIONS_IN
-from catalog.readable import plural
-from catalog.search import Search
 from catalog.store.database import Database
-from catalog.store.records import Run, SavedSearch, is_saved, save_search, saved_search, utc_now
+from catalog.store.history.runs import Run, SavedSearch, is_saved, save_search, saved_search, utc_now
 from catalog.store.spool import Spool
+from catalog.text import plural
+from catalog.vocabulary.search import Search
 
 __all__ = ["Failure", "Harvest", "Progress", "SetAside", "harvest", "identity", "refuse_other_archives"]
 

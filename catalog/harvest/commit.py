@@ -11,9 +11,9 @@ from catalog.harvest.products import PRODUCTS_IN, READ_IN
 from catalog.harvest.reconcile import FILES_IN, MOVED_IN, PARTS_IN
 from catalog.harvest.stale import OBSERVATIONS_IN
 from catalog.store.database import columns_of, literal
-from catalog.store.differences import Pair, compared_columns, keep_differences
-from catalog.store.footprints import number_files
-from catalog.store.history import (
+from catalog.store.history.footprints import number_files
+from catalog.store.history.keyword_differences import Pair, compared_columns, keep_differences
+from catalog.store.history.merge import (
     OBSERVATION_PRODUCTS,
     SEARCH_FILES,
     SEARCH_OBSERVATIONS,
@@ -21,11 +21,11 @@ from catalog.store.history import (
     merge_links,
     merge_versions,
 )
-from catalog.store.records import Run, keep_cursors, next_run, record_run, save_search
-from catalog.store.schema import make_views
+from catalog.store.history.runs import Run, keep_cursors, next_run, record_run, save_search
+from catalog.store.history.verdicts import keep_verdicts_of_run
+from catalog.store.history.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
+from catalog.store.schema.migrate import make_views
 from catalog.store.spool import Spool
-from catalog.store.verdicts import keep_verdicts_of_run
-from catalog.store.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
 
 
 def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harvested) -> Run:

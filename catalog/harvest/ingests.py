@@ -20,8 +20,8 @@ from catalog.archive.partition import LIGHT_ROWS, Whole
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError, OutOfTime, QueryTimeout, Refused
 from catalog.harvest.halving import Halving, ask
-from catalog.keywords import FILENAME_COLUMNS, SERVICES
 from catalog.store.spool import Spool
+from catalog.vocabulary.keywords import FILENAME_COLUMNS, SERVICES
 
 INGESTS_IN = "ingests_in"
 TRACED_IN = "traced_in"

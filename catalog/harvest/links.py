@@ -28,12 +28,12 @@ from catalog.harvest.products import PRODUCTS_IN, READ_IN, ProductReader
 from catalog.harvest.reconcile import FILES_IN, PRESENT_IN
 from catalog.harvest.shortfall import Shortfall
 from catalog.harvest.stale import OBSERVATIONS_IN, OTHERS_IN, product_lists_to_read
-from catalog.search import Search
 from catalog.store.database import Database
-from catalog.store.layout import in_storage_order
+from catalog.store.history.row_order import in_storage_order
+from catalog.store.history.versions import OBSERVATIONS
 from catalog.store.spool import Spool
 from catalog.store.sql import columns_of
-from catalog.store.versions import OBSERVATIONS
+from catalog.vocabulary.search import Search
 
 OnDone = Callable[[str, int, int], None]
 

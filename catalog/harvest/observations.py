@@ -14,7 +14,7 @@ from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError
 from catalog.harvest.halving import Halving, ask, whole
 from catalog.harvest.shortfall import Shortfall
-from catalog.search import CAOM
+from catalog.vocabulary.search import CAOM
 
 IDS_AT_ONCE = 1000
 PROGRAMS_AT_ONCE = 20

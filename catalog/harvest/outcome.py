@@ -10,12 +10,12 @@ import duckdb
 
 from catalog.harvest.ingests import INGEST
 from catalog.harvest.shortfall import Failure, SetAside
-from catalog.search import Search
 from catalog.store.database import columns_of
-from catalog.store.history import SEARCH_FILES, SEARCH_OBSERVATIONS, Links
-from catalog.store.records import Run, utc_now
+from catalog.store.history.merge import SEARCH_FILES, SEARCH_OBSERVATIONS, Links
+from catalog.store.history.runs import Run, utc_now
+from catalog.store.history.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
 from catalog.store.sql import literal
-from catalog.store.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
+from catalog.vocabulary.search import Search
 
 
 @dataclass(frozen=True)

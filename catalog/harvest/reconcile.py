@@ -15,16 +15,16 @@ import pyarrow as pa
 
 from catalog.archive.client import Query
 from catalog.archive.partition import Whole
-from catalog.criteria import UNBOUNDED
 from catalog.harvest.ingests import INGEST
 from catalog.harvest.pages import rows_that_include
-from catalog.keywords import FILENAME_COLUMNS
-from catalog.search import Search
 from catalog.store.database import Database, columns_of
-from catalog.store.layout import in_storage_order
-from catalog.store.records import SavedSearch
+from catalog.store.history.row_order import in_storage_order
+from catalog.store.history.runs import SavedSearch
+from catalog.store.history.versions import FILES
 from catalog.store.spool import Spool
-from catalog.store.versions import FILES
+from catalog.vocabulary.criteria import UNBOUNDED
+from catalog.vocabulary.keywords import FILENAME_COLUMNS
+from catalog.vocabulary.search import Search
 
 FILES_IN = "files_in"
 PRESENT_IN = "present_in"

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import duckdb
 import pyarrow as pa
 
-from catalog.store.history import differing_columns
+from catalog.store.history.merge import differing_columns
+from catalog.store.history.versions import OBSERVATIONS
 from catalog.store.spool import Spool
 from catalog.store.sql import columns_of
-from catalog.store.versions import OBSERVATIONS
 
 OBSERVATIONS_IN = "observations_in"
 OTHERS_IN = "others_in"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from catalog.keywords import all_archive_columns, dictionary
 from catalog.store.database import quoted
-from catalog.store.versions import FILES, kept_name
+from catalog.store.history.versions import FILES, kept_name
+from catalog.vocabulary.keywords import all_archive_columns, dictionary
 
 TIME_OF_DAY = {"DATE-OBS": "TIME-OBS"}
 """A date whose time stands in a keyword of its own; the archive joins the two."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from catalog.errors import DiskError
-from catalog.headers.associations import AssociationFile, file_rows, member_rows, read_associations
+from catalog.fits.associations import AssociationFile, file_rows, member_rows, read_associations
 from catalog.headers.columns import wanted_keywords
 from catalog.headers.events import (
     Event,
@@ -26,14 +26,14 @@ from catalog.headers.events import (
 )  # fmt: skip
 from catalog.headers.names import is_association
 from catalog.headers.numbers import CardNumbers
-from catalog.headers.others import look_at_others
+from catalog.headers.other_files import look_at_others
 from catalog.headers.pool import Batch, extract_all
 from catalog.headers.walk import Compared, Walked, compare, walk
 from catalog.headers.write import ensure_columns, write_associations, write_extracts, write_moves, write_others
-from catalog.readable import plural
 from catalog.store.database import Database
-from catalog.store.local_files import count_below, note_folders
-from catalog.store.verdicts import count_verified
+from catalog.store.history.local_files import count_below, note_folders
+from catalog.store.history.verdicts import count_verified
+from catalog.text import plural
 
 _TOGETHER = 4096
 """Files that are committed together; a run that is cut off loses at most these."""

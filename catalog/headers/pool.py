@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import IO
 
 from catalog.headers.extract import Extract, extract
-from catalog.imports import leave_out
+from catalog.process.unwanted_imports import leave_out
 
 BATCH = 128
 """Files that are read together."""

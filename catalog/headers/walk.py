@@ -14,7 +14,7 @@ import pyarrow as pa
 from catalog.errors import DiskError
 from catalog.headers.names import FITS_ENDINGS, INDEXED_ENDINGS, is_association, is_resource_fork
 from catalog.inodes import signed
-from catalog.store.local_files import UNKNOWN_STATE, FolderState, without_known_folders
+from catalog.store.history.local_files import UNKNOWN_STATE, FolderState, without_known_folders
 
 _SIGN = 1 << 63  # inodes beyond are stored as negative numbers
 

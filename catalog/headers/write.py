@@ -19,9 +19,9 @@ from catalog.headers.numbers import CardNumbers
 from catalog.headers.walk import Moved
 from catalog.inodes import signed
 from catalog.store.database import columns_of, quoted
-from catalog.store.differences import keep_differences
-from catalog.store.schema import make_views
-from catalog.store.verdicts import keep_verdicts
+from catalog.store.history.keyword_differences import keep_differences
+from catalog.store.history.verdicts import keep_verdicts
+from catalog.store.schema.migrate import make_views
 
 _FEW = 64
 """Of so few files every card is looked up; of more, those that several of them have."""

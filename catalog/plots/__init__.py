@@ -1,9 +1,9 @@
 """Pictures: what is in a file, where on the sky a selection lies, and when it was observed and processed."""
 
 from catalog.plots.canvas import Drawing
-from catalog.plots.chosen import Chosen
 from catalog.plots.contents import draw_file, plot_file
 from catalog.plots.previews import draw_pictures
+from catalog.plots.selection import Chosen
 from catalog.plots.sky import draw_sky
 from catalog.plots.timeline import draw_timeline
 

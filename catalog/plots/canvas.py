@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from catalog.beside import put_in_place
+from catalog.atomic_file import put_in_place
 from catalog.errors import UsageError
 
 ENDINGS = (".png", ".svg", ".pdf")

@@ -8,12 +8,12 @@ from typing import Any
 from catalog.errors import UsageError
 from catalog.plots.canvas import Drawing, checked_ending, look, sheet
 from catalog.plots.curves import draw_curves
+from catalog.plots.fits_file import Opened, Unreadable, check_regular, name_of, opened, reading, shape_of, version_of
 from catalog.plots.images import Plane, draw_plane, is_cube, plane_of
-from catalog.plots.opened import Opened, Unreadable, check_regular, name_of, opened, reading, shape_of, version_of
+from catalog.plots.outside_text import card_text, literal
 from catalog.plots.series import is_time_series, spectra
 from catalog.plots.spectra import draw_lines, draw_time_series
-from catalog.plots.words import card_text, literal
-from catalog.readable import harmless
+from catalog.text import harmless
 
 _CAPTION = ("TARGNAME", "INSTRUME", "EXP_TYPE", "FILTER", "PUPIL", "GRATING", "BAND", "DATE-OBS")
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from catalog.errors import DiskError, UsageError
 from catalog.plots.canvas import COLOURS
-from catalog.plots.opened import Unreadable, reading
-from catalog.plots.words import Values, drawable, literal
-from catalog.readable import harmless, plural
+from catalog.plots.fits_file import Unreadable, reading
+from catalog.plots.outside_text import Values, drawable, literal
+from catalog.text import harmless, plural
 
 _TIME = ("int_mid_mjd_utc", "mjd_utc", "mjd", "int_start_mjd_utc", "int_mid_bjd_tdb", "bjd_tdb")
 

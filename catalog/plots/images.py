@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.plots.canvas import GREY
-from catalog.plots.opened import name_of
-from catalog.plots.words import card_number, card_text, drawable, literal
+from catalog.plots.fits_file import name_of
+from catalog.plots.outside_text import card_number, card_text, drawable, literal
 
 Pixels = npt.NDArray[np.float64]
 

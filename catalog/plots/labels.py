@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from catalog.plots.canvas import any_script
-from catalog.plots.words import literal
+from catalog.plots.outside_text import literal
 
 _DIRECTIONS = ((1, 1), (1, -1), (-1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))
 _REACHES = (4, 12, 24, 40, 60, 90)

@@ -10,9 +10,9 @@ from typing import Any
 
 from catalog.errors import DiskError, UsageError
 from catalog.plots.canvas import Drawing, look, sheet
-from catalog.plots.opened import Unreadable, reading
-from catalog.plots.words import literal
-from catalog.readable import harmless, plural
+from catalog.plots.fits_file import Unreadable, reading
+from catalog.plots.outside_text import literal
+from catalog.text import harmless, plural
 
 
 def draw_pictures(pictures: Sequence[Path]) -> Drawing:

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from catalog.plots.opened import Opened, Unreadable, name_of, reading
-from catalog.plots.words import card_number, card_text, drawable, is_date, literal
-from catalog.readable import size
+from catalog.plots.fits_file import Opened, Unreadable, name_of, reading
+from catalog.plots.outside_text import card_number, card_text, drawable, is_date, literal
+from catalog.text import size
 
 Values = npt.NDArray[np.float64]
 
@@ -88,7 +88,7 @@ def spectra(file: Opened) -> list[Spectrum]:
     Parameters
     ----------
     file : Opened
-        See `catalog.plots.opened.opened`.
+        See `catalog.plots.fits_file.opened`.
     """
     tables = [hdu for hdu in file.hdus if name_of(hdu) in ("EXTRACT1D", "COMBINE1D") and _is_table(file, hdu)]
     times = _integration_times(file)

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from catalog.plots.canvas import GREY, Drawing, instrument_colours, look, sheet
-from catalog.plots.chosen import Chosen, column, condition, nothing
 from catalog.plots.labels import name_places
-from catalog.plots.regions import Values, corners, degrees, directions, distances, middle, on_sky
-from catalog.plots.words import literal
-from catalog.query import Condition
-from catalog.readable import plural
+from catalog.plots.outside_text import literal
+from catalog.plots.selection import Chosen, column, condition, nothing
+from catalog.questions.statement import Condition
 from catalog.store.database import Database
+from catalog.text import plural
+from catalog.vocabulary.region import Values, corners, degrees, directions, distances, middle, on_sky
 
 WIDE_DEGREES = 15.0
 """A selection with a larger radius is drawn on the whole sky."""

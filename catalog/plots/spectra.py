@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from catalog.plots.canvas import COLOURS, GREY
+from catalog.plots.outside_text import literal
 from catalog.plots.series import Series, Spectrum, Values, series
-from catalog.plots.words import literal
-from catalog.readable import plural
+from catalog.text import plural
 
 _NAMED = 8
 """More lines than this go without a legend."""
@@ -157,6 +157,6 @@ def _edges(middles: Values) -> Values:
 
 
 def _utc(mjd: float) -> str:
-    from catalog.mjd import iso
+    from catalog.vocabulary.dates import iso
 
     return iso(mjd)[:16].replace("T", " ")

@@ -8,12 +8,12 @@ from typing import Any
 
 from catalog.errors import UsageError
 from catalog.plots.canvas import GREY, Drawing, instrument_colours, look, sheet
-from catalog.plots.chosen import Chosen, column, condition, nothing
-from catalog.plots.words import DATES, literal
-from catalog.query import Condition
-from catalog.readable import plural
+from catalog.plots.outside_text import DATES, literal
+from catalog.plots.selection import Chosen, column, condition, nothing
+from catalog.questions.statement import Condition
 from catalog.store.database import Database
 from catalog.store.times import moment
+from catalog.text import plural
 
 _MOST_TARGETS = 24
 _BINS = 60

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catalog.keywords import SERVICES
 from catalog.simulator.caom import OBSERVATION_TYPES, PRODUCTS_OF
 from catalog.simulator.filters import BadRequestError, Condition, add_cone, add_filters, quoted, real_name
 from catalog.simulator.state import ArchiveState
+from catalog.vocabulary.keywords import SERVICES
 
 TIMEOUT = "Timeout expired.  The timeout period elapsed prior to completion of the operation."
 Positions = npt.NDArray[np.int64]

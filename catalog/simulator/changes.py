@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from catalog.keywords import SERVICES
 from catalog.simulator.columns import CAL_VERSIONS, CRDS_CONTEXTS, SDP_VERSIONS
 from catalog.simulator.layout import BLOCK, MAX_PAD
 from catalog.simulator.plan import EPOCH_DAYS, epoch_end_mjd
 from catalog.simulator.state import ArchiveState, FileNumbers
+from catalog.vocabulary.keywords import SERVICES
 
 
 @dataclass(frozen=True)

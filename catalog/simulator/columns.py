@@ -12,7 +12,7 @@ import re
 
 import duckdb
 
-from catalog.keywords import archive_columns
+from catalog.vocabulary.keywords import archive_columns
 
 SQL_TYPES = {"string": "VARCHAR", "int": "BIGINT", "float": "DOUBLE", "date": "BIGINT", "boolean": "BOOLEAN"}
 """Type in an answer's ``fields`` to the column's type in the simulator's tables."""

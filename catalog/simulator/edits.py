@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.keywords import SERVICES
 from catalog.simulator.changes import process_again, set_gone
 from catalog.simulator.columns import SQL_TYPES
 from catalog.simulator.filters import quoted, real_name
 from catalog.simulator.plan import epoch_end_mjd
 from catalog.simulator.state import ArchiveState
+from catalog.vocabulary.keywords import SERVICES
 
 
 def _located(state: ArchiveState, filenames: Sequence[str]) -> dict[str, list[int]]:

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from catalog.keywords import SERVICES
 from catalog.simulator import edits
 from catalog.simulator.changes import Rates, move_to
 from catalog.simulator.server import TOKEN, Server, Service
 from catalog.simulator.sky import SkyOptions, row_counts
 from catalog.simulator.state import ArchiveState, Digests
+from catalog.vocabulary.keywords import SERVICES
 
 DEFAULT_FILES = 4000
 _TRUE_DIGESTS_UP_TO = 50_000

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from catalog.keywords import SERVICES
 from catalog.simulator import caom
 from catalog.simulator.columns import SQL_TYPES, column_types, select_list
 from catalog.simulator.kinds import GUIDE_MODES, KINDS, SUFFIXES, Kind
 from catalog.simulator.layout import BLOCK, MAX_PAD, layout
 from catalog.simulator.plan import EPOCH_DAYS, FIRST_EPOCH_MJD, PLANNED_EPOCHS, plan_visits
+from catalog.vocabulary.keywords import SERVICES
 
 _STRETCH = 122_880  # rows of one DuckDB row group
 

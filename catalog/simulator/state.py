@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catalog.keywords import SERVICES
 from catalog.simulator.bodies import other_body, science_bodies
 from catalog.simulator.caom import OBSERVATION_TYPES, PRODUCT_TYPES
 from catalog.simulator.columns import column_types, fixed_values
 from catalog.simulator.filters import Condition
 from catalog.simulator.fits import Body, BodyCache
 from catalog.simulator.sky import SkyOptions, build_sky
+from catalog.vocabulary.keywords import SERVICES
 
 FileNumbers = Sequence[int] | npt.NDArray[np.int64]
 Digests = Literal["true", "nominal"]

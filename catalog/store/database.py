@@ -233,7 +233,7 @@ class Database:
             if not self._size():
                 make(Path(os.path.realpath(self.path)))
             elif self._revision() != HEAD:
-                from catalog.store.schema import migrate
+                from catalog.store.schema.migrate import migrate
 
                 migrate(self._open(read_only=False))
                 tidy(self.path)
@@ -330,7 +330,7 @@ def connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
 
 def make(path: Path) -> None:
     """Make a new catalog beside its place, and put it there when it is whole: a full disk leaves nothing behind."""
-    from catalog.store.schema import migrate
+    from catalog.store.schema.migrate import migrate
 
     partial = path.with_name(f".{path.name}.new")
     leftovers = (partial, partial.with_name(f"{partial.name}.wal"))

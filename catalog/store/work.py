@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 import duckdb
 
-from catalog import leaving
 from catalog.errors import CatalogError
+from catalog.process import exit as leaving
 
 T = TypeVar("T")
 Work = Callable[..., Any]

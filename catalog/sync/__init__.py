@@ -2,8 +2,8 @@
 
 from catalog.sync.apply import Failure, SyncReport, apply
 from catalog.sync.decisions import plan
-from catalog.sync.old import OldBytes
 from catalog.sync.plan import Item, Plan, Tally
+from catalog.sync.replaced_files import OldBytes
 from catalog.sync.run import DEST, JOBS, SERVER, make_plan, sync
 from catalog.sync.script import script
 from catalog.sync.selection import Selection, products

@@ -11,17 +11,17 @@ from typing import Any
 
 from catalog.errors import CatalogError, DiskError, MastlakeError
 from catalog.store.database import Database
-from catalog.store.records import utc_now
-from catalog.sync.doubt import Doubt
+from catalog.store.history.runs import utc_now
+from catalog.sync.checksum_doubt import Doubt
 from catalog.sync.events import Event, Finished, Note, OnEvent, Planned
-from catalog.sync.old import LEFT, Before, PersonsOwn, keep_old
-from catalog.sync.pace import Halted
 from catalog.sync.plan import TO_DO, Item, Plan
 from catalog.sync.pool import Pool, Result
-from catalog.sync.proof import Done
+from catalog.sync.rate import Halted
 from catalog.sync.record import Recorder
+from catalog.sync.replaced_files import LEFT, Before, PersonsOwn, keep_old
 from catalog.sync.source import Denied, TokenNeeded
 from catalog.sync.transfer import Line, Mismatch
+from catalog.sync.verification import Done
 
 
 @dataclass(frozen=True)

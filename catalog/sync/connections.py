@@ -16,7 +16,7 @@ from catalog.errors import Garbled, ProxyFault, UsageError
 from catalog.network.faults import fault
 from catalog.network.routes import certificates, credentials_of, proxy_of, without_credentials
 from catalog.network.server import keeps_credentials
-from catalog.sync.reuse import ReusingPools, ReusingProxies
+from catalog.sync.buffered_http import ReusingPools, ReusingProxies
 
 _REDIRECTS = 5
 _NUM_POOLS = 4

@@ -1,9 +1,9 @@
 """Decide what a sync would do. Nothing here reaches the network or the disk.
 
 A decision compares three tables: what is selected, what the catalog knows of the files at these paths with the verdict
-on each (`catalog.store.verdicts`), and what the destination holds. A million items that are present cost about what
-joining them costs: the first statements read only the columns that tell whether an item is present, and the others are
-looked at in full afterwards.
+on each (`catalog.store.history.verdicts`), and what the destination holds. A million items that are present cost about
+what joining them costs: the first statements read only the columns that tell whether an item is present, and the others
+are looked at in full afterwards.
 """
 
 from __future__ import annotations

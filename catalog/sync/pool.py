@@ -16,10 +16,10 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 
 from catalog.errors import MastlakeError
-from catalog.sync.pace import Halted, Stopped
 from catalog.sync.plan import Item
-from catalog.sync.proof import Done
+from catalog.sync.rate import Halted, Stopped
 from catalog.sync.transfer import Line, transfer
+from catalog.sync.verification import Done
 
 _GRACE = 5.0
 _MORE_THREADS = 2

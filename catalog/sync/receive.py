@@ -16,13 +16,13 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from catalog.errors import ArchiveError, Garbled, Overloaded, ProxyFault, Refused, Unreachable, Untrusted
 from catalog.sync.events import OnEvent, Paused, Received, Started
-from catalog.sync.old import OldBytes
-from catalog.sync.pace import Pace, TooSlow
 from catalog.sync.partial import Identity, Part
 from catalog.sync.plan import Item
-from catalog.sync.proof import Problem
+from catalog.sync.rate import Pace, TooSlow
+from catalog.sync.replaced_files import OldBytes
 from catalog.sync.source import Answer, Ask, NotThere, Source
 from catalog.sync.structure import has_structure
+from catalog.sync.verification import Problem
 
 ATTEMPTS = 6
 """In a row without getting on; an attempt that does starts the count again."""

@@ -12,11 +12,11 @@ import pyarrow as pa
 from catalog.errors import CatalogLocked
 from catalog.inodes import signed
 from catalog.store.database import Database
-from catalog.store.local_files import UNKNOWN_STATE, note_folders
-from catalog.store.records import utc_now
-from catalog.store.verdicts import keep_verdicts
+from catalog.store.history.local_files import UNKNOWN_STATE, note_folders
+from catalog.store.history.runs import utc_now
+from catalog.store.history.verdicts import keep_verdicts
 from catalog.sync.partial import fsync_folder
-from catalog.sync.proof import Done
+from catalog.sync.verification import Done
 
 BATCH = 200
 SECONDS = 2.0

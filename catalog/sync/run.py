@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from catalog.errors import UsageError
 from catalog.store.database import Database, allow_memory
-from catalog.store.local_files import offer_local_files
+from catalog.store.history.local_files import offer_local_files
 from catalog.sync.apply import SyncReport, apply
 from catalog.sync.cloud import Cloud, mast_lookup
 from catalog.sync.decisions import decide
@@ -21,9 +21,9 @@ from catalog.sync.disk import free_bytes, looking
 from catalog.sync.events import OnEvent
 from catalog.sync.inputs import association_files, members
 from catalog.sync.names import FLAT, Template, refusal_of_path
-from catalog.sync.old import OldBytes
-from catalog.sync.pace import Pace
 from catalog.sync.plan import Aim, Plan
+from catalog.sync.rate import Pace
+from catalog.sync.replaced_files import OldBytes
 from catalog.sync.selection import Selection, prepare, run_sql
 from catalog.sync.source import Mast, Source
 from catalog.sync.tokens import Token

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from catalog.network.server import Server
 from catalog.store.database import Database
-from catalog.store.local_files import offer_local_files
+from catalog.store.history.local_files import offer_local_files
 from catalog.sync.decisions import decide
 from catalog.sync.disk import DISK, PARTS
 from catalog.sync.names import FLAT, Template

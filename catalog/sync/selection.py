@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from catalog.errors import NoSuchSearch, UsageError
-from catalog.query import rows
+from catalog.questions.statement import rows
 from catalog.store.access import checked_release, exclusive, rights_of_file
 from catalog.store.database import Database, columns_of, quoted
 from catalog.store.times import moment

@@ -174,7 +174,7 @@ def keep_token(secret: str, server: str = MAST) -> bool:
 
 def token_file(server: str) -> Path:
     """Return the file that keeps the token of one server; it need not be there."""
-    from catalog.trust import user_folder
+    from catalog.config.trust import user_folder
 
     return user_folder() / "tokens" / quote(origin(server), safe="")
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from catalog.errors import ArchiveError, DiskError, MastlakeError
 from catalog.sync.names import make_folder, refusal
-from catalog.sync.old import Before, keep_old, look
 from catalog.sync.partial import Identity, Part
 from catalog.sync.plan import Item
-from catalog.sync.proof import Done, Problem, judge
 from catalog.sync.receive import AskCurrent, Current, Line, Receiver, WrongAnswer
+from catalog.sync.replaced_files import Before, keep_old, look
+from catalog.sync.verification import Done, Problem, judge
 
 __all__ = ["AskCurrent", "Current", "Line", "Mismatch", "transfer"]
 

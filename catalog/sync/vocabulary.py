@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from catalog.caom import observation_columns
 from catalog.errors import BadValue
-from catalog.keywords import nearest
 from catalog.store.database import columns_of, quoted
+from catalog.vocabulary.keywords import nearest
+from catalog.vocabulary.observation_columns import observation_columns
 
 if TYPE_CHECKING:
     from catalog.sync.selection import Selection

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from catalog.store.footprints import NUMBER, number_files
+from catalog.store.history.footprints import NUMBER, number_files
 
 revision = "0003"
 down_revision = "0002"

@@ -6,8 +6,8 @@ The table is made anew: DuckDB does not commit a table that was altered after it
 import sqlalchemy as sa
 from alembic import op
 
-from catalog.store.models import Shapes
-from catalog.store.sky_macros import make_region_macros
+from catalog.store.schema.models import Shapes
+from catalog.store.schema.sky_macros import make_region_macros
 
 revision = "0004"
 down_revision = "0003"

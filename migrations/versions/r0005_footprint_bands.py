@@ -6,8 +6,8 @@ The table is made anew: DuckDB does not commit a table that was altered after it
 import sqlalchemy as sa
 from alembic import op
 
-from catalog.store.footprints import BAND
-from catalog.store.models import Shapes
+from catalog.store.history.footprints import BAND
+from catalog.store.schema.models import Shapes
 
 revision = "0005"
 down_revision = "0004"

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from catalog.headers.write import ensure_columns
 from catalog.store.database import Database, columns_of, quoted
-from catalog.store.differences import compared_columns, keep_differences
-from catalog.store.local_files import note_folders
-from catalog.store.schema import make_views
-from catalog.store.verdicts import keep_verdicts
+from catalog.store.history.keyword_differences import compared_columns, keep_differences
+from catalog.store.history.local_files import note_folders
+from catalog.store.history.verdicts import keep_verdicts
+from catalog.store.schema.migrate import make_views
 from tests.benchmarks.query_catalog import make
 
 ROUNDS = 5

@@ -89,10 +89,10 @@ def catalog(url: str, path: str, pages: str = "") -> None:
     from catalog.harvest.commit import commit
     from catalog.harvest.outcome import Harvested
     from catalog.harvest.reconcile import FileReader
-    from catalog.search import Search
     from catalog.store.database import Database
-    from catalog.store.records import save_search, saved_search, utc_now
+    from catalog.store.history.runs import save_search, saved_search, utc_now
     from catalog.store.spool import Spool
+    from catalog.vocabulary.search import Search
 
     asked: list[Any] = []
 
@@ -126,8 +126,8 @@ def whole(url: str, path: str) -> None:
     """One harvest as users run it: files, observations and products."""
     from catalog.archive.client import MastArchive
     from catalog.harvest import harvest
-    from catalog.search import Search
     from catalog.store.database import Database
+    from catalog.vocabulary.search import Search
 
     with MastArchive(url) as mast:
         start = time.perf_counter()

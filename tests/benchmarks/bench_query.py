@@ -26,8 +26,8 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from catalog import Catalog
-from catalog.query import rows
-from catalog.result import Result
+from catalog.answers.result import Result
+from catalog.questions.statement import rows
 from catalog.store.database import Database
 from tests.benchmarks.query_catalog import make
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from catalog.archive.client import MastArchive
 from catalog.harvest import harvest
-from catalog.search import Search
 from catalog.simulator import Simulator
 from catalog.store.database import Database
+from catalog.vocabulary.search import Search
 
 RUNS = 9
 FILES = 3000

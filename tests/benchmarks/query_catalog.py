@@ -12,11 +12,11 @@ from pathlib import Path
 
 import duckdb
 
-from catalog.keywords import SERVICES, ArchiveColumn, archive_columns
 from catalog.store.database import Database, quoted
-from catalog.store.footprints import note_footprints, number_files
-from catalog.store.schema import make_views
-from catalog.store.versions import FILES
+from catalog.store.history.footprints import note_footprints, number_files
+from catalog.store.history.versions import FILES
+from catalog.store.schema.migrate import make_views
+from catalog.vocabulary.keywords import SERVICES, ArchiveColumn, archive_columns
 
 COLUMNS = 206
 _HARVESTS = tuple(SERVICES)

@@ -11,9 +11,9 @@ import pytest
 
 from catalog.archive.client import MastArchive
 from catalog.harvest import harvest
-from catalog.search import Search
 from catalog.store.database import Database
 from catalog.sync import Selection, products
+from catalog.vocabulary.search import Search
 
 from ..conftest import QUICK, state
 

@@ -12,9 +12,9 @@ import pytest
 
 from catalog.archive.client import MastArchive
 from catalog.harvest import harvest
-from catalog.query import rows
-from catalog.search import Search
+from catalog.questions.statement import rows
 from catalog.store.database import Database
+from catalog.vocabulary.search import Search
 
 from ..conftest import QUICK
 

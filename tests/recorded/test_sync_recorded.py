@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from catalog.archive.client import MastArchive
-from catalog.drift import outdated
 from catalog.harvest import harvest
-from catalog.search import Search
+from catalog.questions.drift import outdated
 from catalog.store.database import Database
 from catalog.sync import Selection, SyncReport, Token, make_plan, sync
-from catalog.sync.asking import ask_current
-from catalog.sync.pace import Pace
+from catalog.sync.current_listing import ask_current
+from catalog.sync.rate import Pace
+from catalog.vocabulary.search import Search
 
 from ..conftest import QUICK, Command
 
@@ -138,8 +138,8 @@ def test_a_server_that_stays_broken_gives_no_file_and_one_line_each_and_the_next
     monkeypatch: pytest.MonkeyPatch,
     fault: str,
 ) -> None:
-    monkeypatch.setattr("catalog.sync.pace.LONGEST_RETRY_AFTER", 0.01)
-    monkeypatch.setattr("catalog.sync.pace.TRIALS_ONCE_UP", 2)
+    monkeypatch.setattr("catalog.sync.rate.LONGEST_RETRY_AFTER", 0.01)
+    monkeypatch.setattr("catalog.sync.rate.TRIALS_ONCE_UP", 2)
     follow("20230410T1529")
     recorded.archive.faults[fault] = 10_000
     report = go()

@@ -1,0 +1,1 @@
+"""Answers in every form: tables for people, and the file formats of other tools."""

@@ -1,0 +1,204 @@
+"""An answer of the catalog, for people and for the libraries they work with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from catalog.answers.formats import checked_format, format_of, write_file
+from catalog.answers.plain_columns import plain
+from catalog.answers.tables import astropy_table, unit_of
+from catalog.errors import UsageError
+from catalog.text import plural, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+_SHOWN = 20
+_HTML_CLASS = "mastlake-rows"
+_STYLE = f".{_HTML_CLASS} th, .{_HTML_CLASS} td {{text-align: left !important; white-space: nowrap}}"
+"""File names would be broken at their hyphens, and notebooks put every text to the right."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Result:
+    """The rows of one question; it shows itself as a table in a terminal and in a notebook.
+
+    Whatever reads Arrow's C stream takes it as it is: ``polars.DataFrame(result)``, ``pyarrow.table(result)``.
+
+    Attributes
+    ----------
+    rows : pyarrow.Table
+        All of them.
+    sql : str
+        The question, with its values written out.
+
+    Examples
+    --------
+    >>> exposures = catalog.sql("SELECT filename, effexptm FROM files ORDER BY filename LIMIT 2")
+    >>> len(exposures), exposures.columns
+    (2, ['filename', 'effexptm'])
+    >>> exposures.to_qtable()["effexptm"].unit
+    Unit("s")
+    """
+
+    rows: pa.Table
+    sql: str
+
+    @property
+    def columns(self) -> list[str]:
+        """Names, in order."""
+        return list(self.rows.column_names)
+
+    def __len__(self) -> int:
+        return int(self.rows.num_rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for batch in self.rows.to_batches(max_chunksize=1000):
+            yield from batch.to_pylist()
+
+    def __getitem__(self, column: str) -> list[Any]:
+        """Return one column as Python values."""
+        if column not in self.columns:
+            raise KeyError(f"no column {column!r}; there are {', '.join(self.columns)}")
+        return list(self.rows.column(column).to_pylist())
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.rows.__arrow_c_stream__(requested_schema)
+
+    def to_arrow(self) -> pa.Table:
+        """Return the rows as an Arrow table; nothing is copied."""
+        return self.rows
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the rows as a pandas DataFrame.
+
+        Raises
+        ------
+        UsageError
+            Where pandas is not installed.
+        """
+        _require("pandas")
+        return self.rows.to_pandas()
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return the rows as a polars DataFrame; most columns are not copied.
+
+        Raises
+        ------
+        UsageError
+            Where polars is not installed.
+        """
+        _require("polars")
+        import polars as pl
+
+        frame = pl.from_arrow(self.rows)
+        assert isinstance(frame, pl.DataFrame)
+        return frame
+
+    def to_table(self) -> Any:
+        """Return the rows as an `astropy.table.Table`, with units and meanings of the keyword dictionary.
+
+        Returns
+        -------
+        astropy.table.Table
+            Nulls are masked; times are ``datetime64[us]``, UTC.
+        """
+        return astropy_table(self.rows)
+
+    def to_qtable(self) -> Any:
+        """Return the rows as an `astropy.table.QTable`.
+
+        Returns
+        -------
+        astropy.table.QTable
+            Columns with a unit are quantities and dates are `astropy.time.Time`, UTC; both are masked only where a
+            value is null.
+        """
+        from astropy.table import Column, QTable
+        from astropy.time import Time
+
+        plain = astropy_table(self.rows)
+        for name in plain.colnames:
+            column = plain[name]
+            if column.dtype.kind == "M":
+                plain[name] = _times(column, Time)
+            elif not column.mask.any():
+                plain[name] = Column(column.data.data, unit=column.unit, description=column.description)
+        return QTable(plain, copy=False)
+
+    def write(self, path: str | os.PathLike[str], form: str | None = None) -> int:
+        """Write the rows to a file, whole or not at all, and return how many they are.
+
+        Parameters
+        ----------
+        path : path-like
+            Its ending gives the format.
+        form : str, optional
+            csv, json, jsonl, parquet, votable or ecsv.
+
+        Raises
+        ------
+        UsageError
+            For an unknown format, or an ending that names none.
+        DiskError
+            If the file cannot be written.
+        """
+        target = Path(path)
+        chosen = checked_format(form) if form else format_of(target)
+        return write_file(self.rows.to_reader(), chosen, target)
+
+    def __repr__(self) -> str:
+        return f"{self._counted()}\n" + "\n".join(self._shown().pformat(max_lines=-1, max_width=None))
+
+    def _repr_html_(self) -> str:
+        lines = self._shown().pformat(max_lines=-1, max_width=-1, html=True, tableclass=f"dataframe {_HTML_CLASS}")
+        return f"<style>{_STYLE}</style><p>{self._counted()}</p>" + "\n".join(lines)
+
+    def _shown(self) -> Any:
+        """The first rows as texts, with the units of their columns."""
+        from astropy.table import Column, Table
+
+        first = plain(self.rows.slice(0, _SHOWN).to_reader(), "arrow").read_all()
+        return Table([
+            Column([shown(_python(one)) for one in column], name=name, unit=unit_of(name, column.type), dtype=str)
+            for name, column in zip(first.column_names, first.columns, strict=True)
+        ])  # fmt: skip
+
+    def _counted(self) -> str:
+        count = len(self)
+        first = f", the first {_SHOWN}" if count > _SHOWN else ""
+        return f"{plural(count, 'row')}{first}"
+
+
+def _python(scalar: pa.Scalar) -> Any:
+    """Return a value of Python's, whose dates end with the year 9999."""
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError):
+        return "beyond the years 1 to 9999"
+
+
+def _times(column: Any, time: Any) -> Any:
+    import numpy as np
+
+    absent = np.isnat(column.data.data) | column.mask
+    if not absent.any():
+        return time(column.data.data, format="datetime64", scale="utc")
+    values = np.where(absent, np.datetime64("2000-01-01", "us"), column.data.data)
+    times = time(values, format="datetime64", scale="utc")
+    times[absent] = np.ma.masked
+    return times
+
+
+def _require(package: str) -> None:
+    from importlib.util import find_spec
+
+    if find_spec(package) is None:
+        raise UsageError(f"this needs {package}: pip install {package}")

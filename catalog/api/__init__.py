@@ -1,0 +1,1 @@
+"""The catalog from Python: one class, whose methods the command line calls."""

@@ -1,0 +1,330 @@
+"""The catalog from Python: one object that harvests, answers, fetches and compares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from catalog.api.questions import Filters, Questions, selection
+from catalog.errors import UsageError
+from catalog.network.server import Server
+from catalog.store.history.runs import saved_search
+from catalog.store.shared import KeptOpen
+from catalog.vocabulary.search import Search
+
+if TYPE_CHECKING:
+    from catalog.harvest import Harvest, Progress
+    from catalog.headers import IndexReport
+    from catalog.headers.events import OnEvent as OnIndexEvent
+    from catalog.sync import SyncReport
+    from catalog.sync.events import OnEvent as OnSyncEvent
+
+PATH = "mastlake.duckdb"
+MAST = "https://mast.stsci.edu"
+
+
+class Catalog(Questions):
+    """A catalog file, and the archive that it is a copy of.
+
+    Made by `Catalog.open`. It can be used from several threads, and closed and used again. Questions asked in quick
+    succession share a connection; when none has been asked for a second, the file is free for other processes.
+
+    Parameters
+    ----------
+    database : KeptOpen
+        The catalog file.
+    server : str
+        The archive's address.
+
+    Examples
+    --------
+    >>> from catalog import Catalog, Search
+    >>> from catalog.simulator import Simulator
+    >>> with Simulator(files=600) as archive, Catalog.open(folder / "my.duckdb", server=archive.url) as mine:
+    ...     harvest = mine.harvest(Search.parse("soss", "niriss", ["exp_type=NIS_SOSS"]))
+    ...     found = mine.find(tsovisit=True, limit=3)
+    >>> harvest.run.kind, len(found)
+    ('full', 3)
+    """
+
+    def __init__(self, database: KeptOpen, server: str) -> None:
+        super().__init__(database)
+        self.server = Server(server)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        server: str | None = None,
+        wait: float | None = None,
+    ) -> Catalog:
+        """Open a catalog; the file is made by the first harvest or index.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            The file; ``MASTLAKE_CATALOG``, or mastlake.duckdb in this folder.
+        server : str, optional
+            The archive's address; ``MASTLAKE_SERVER``, or MAST.
+        wait : float, optional
+            Seconds to wait for another process that is writing; ``MASTLAKE_WAIT``, or a minute.
+
+        Examples
+        --------
+        >>> Catalog.open("my.duckdb").server
+        'https://mast.stsci.edu'
+        """
+        chosen = path if path is not None else os.environ.get("MASTLAKE_CATALOG", PATH)
+        return cls(KeptOpen(chosen, wait), server or os.environ.get("MASTLAKE_SERVER", MAST))
+
+    @property
+    def path(self) -> Path:
+        """The catalog file."""
+        return self._database.path
+
+    def close(self) -> None:
+        """Let go of the file; the next use opens it again."""
+        self._database.release()
+
+    def __enter__(self) -> Catalog:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Catalog {self.path}, a copy of {self.server}>"
+
+    def harvest(
+        self,
+        search: Search | str,
+        *,
+        full: bool = False,
+        server_moved: bool = False,
+        allow_empty: bool = False,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Harvest:
+        """Bring the catalog to what the archive has for a search: its files, their observations and products.
+
+        Parameters
+        ----------
+        search : Search or str
+            One that is saved under its name by this; or the name of a saved one.
+        full : bool
+            Read every row and product list anew; the first harvest always does.
+        server_moved : bool
+            The archive is the one that the search was harvested from before, at another address.
+        allow_empty : bool
+            Believe that a search which matched something matches nothing any more.
+        on_progress : callable, optional
+            Called with `catalog.harvest.Progress`.
+
+        Raises
+        ------
+        NoSuchSearch
+            For a name under which none is saved.
+        BadValue
+            If the name means another search already.
+        OtherArchive
+            If the search was harvested from another archive before, unless ``server_moved``; nothing was asked.
+        Emptied
+            If it matched something and matches nothing now, unless ``allow_empty``; the catalog is as it was.
+        ArchiveError
+            If the archive does not answer; the catalog is as it was.
+        CatalogError
+            If the catalog cannot be used; it is as it was.
+
+        Examples
+        --------
+        >>> again = catalog.harvest("soss")
+        >>> again.run.kind, again.run.new
+        ('incremental', 0)
+        """
+        from catalog.archive.client import MastArchive
+        from catalog.harvest import harvest
+
+        if isinstance(search, str):
+            with self._database.read() as connection:
+                search = saved_search(connection, search).search
+        with MastArchive(self.server) as archive:
+            return harvest(
+                self._database,
+                archive,
+                search,
+                full=full,
+                server_moved=server_moved,
+                allow_empty=allow_empty,
+                on_progress=on_progress,
+            )
+
+    def edit_search(self, search: Search) -> None:
+        """Give a saved search other criteria; its next harvest reads everything, and what it was stays known.
+
+        Parameters
+        ----------
+        search : Search
+            Under the name of a saved one.
+
+        Raises
+        ------
+        NoSuchSearch
+            For a name under which none is saved.
+        BadValue
+            If one is for files and the other for observations.
+        """
+        from catalog.store.history.search_edits import edit_search
+
+        with self._database.write() as connection:
+            edit_search(connection, search)
+
+    def rename_search(self, name: str, new: str) -> None:
+        """Give a saved search another name, in its history too.
+
+        Raises
+        ------
+        NoSuchSearch
+            For a name under which none is saved.
+        BadValue
+            For a new name that is no name, or that is or was another search's.
+        """
+        from catalog.store.history.search_edits import rename_search
+
+        with self._database.write() as connection:
+            rename_search(connection, name, new)
+
+    def remove_search(self, name: str) -> None:
+        """Remove a saved search; what it found stays in the history.
+
+        Raises
+        ------
+        NoSuchSearch
+            For a name under which none is saved.
+        """
+        from catalog.store.history.search_edits import remove_search
+
+        with self._database.write() as connection:
+            remove_search(connection, name)
+
+    def sync(
+        self,
+        search: str | None = None,
+        *,
+        dest: str | os.PathLike[str] = "mast",
+        template: str = "{filename}",
+        jobs: int = 8,
+        trust_length: bool = False,
+        on_event: OnSyncEvent | None = None,
+        overwrite_modified: bool = False,
+        keep_old: str | os.PathLike[str] | None = None,
+        **filters: Unpack[Filters],
+    ) -> SyncReport:
+        """Fetch what is selected and not on disk, or no longer the archive's version, and prove every byte.
+
+        Parameters
+        ----------
+        search, dest, template, overwrite_modified, keep_old, **filters
+            As for `plan`.
+        jobs : int
+            Files at the same time.
+        trust_length : bool
+            Accept bytes of the right length and structure although their MD5 is not the archive's; say so only if you
+            are sure that its checksums are wrong, and not the bytes.
+        on_event : callable, optional
+            Told what happens; see `catalog.sync.events`.
+
+        Returns
+        -------
+        SyncReport
+            Of what was done; files that could not be had are in its ``failures``.
+
+        Raises
+        ------
+        NoSuchSearch, UsageError, CatalogError, DiskError
+            Where nothing could be begun.
+
+        Examples
+        --------
+        >>> report = catalog.sync("soss", subgroups="X1DINTS", max_size=20_000, dest=folder / "small")
+        >>> report.fetched == report.selected, report.failures
+        (True, ())
+        """
+        from catalog.sync import OldBytes, find_token, sync
+        from catalog.sync.current_listing import asking
+
+        with asking(self._database, self.server) as current:
+            return sync(
+                self._database,
+                selection(search, filters),
+                server=self.server,
+                dest=dest,
+                template=template,
+                jobs=jobs,
+                token=find_token(self.server),
+                current=current,
+                on_event=on_event,
+                old_bytes=OldBytes(Path(keep_old).absolute() if keep_old else None, overwrite_modified),
+                trust_length=trust_length,
+            )
+
+    def index(
+        self, *folders: str | os.PathLike[str], verify: bool = False, on_event: OnIndexEvent | None = None
+    ) -> IndexReport:
+        """Read the headers of local FITS files into the catalog: every card of every HDU.
+
+        Parameters
+        ----------
+        *folders : path-like
+            Folders, with all folders in them, or single files.
+        verify : bool
+            Read all bytes too, to know their MD5.
+        on_event : callable, optional
+            Told what happens; see `catalog.headers.events`.
+
+        Raises
+        ------
+        DiskError
+            Where a folder does not exist or cannot be read.
+        CatalogError
+            Where the catalog cannot be used.
+
+        Examples
+        --------
+        >>> (folder / "empty").mkdir()
+        >>> catalog.index(folder / "empty").files
+        0
+        """
+        from catalog.headers import index_folders
+
+        if not folders:
+            raise UsageError('name a folder to index, like catalog.index("data")')
+        return index_folders(self._database, folders, verify=verify, on_event=on_event)
+
+    def forget(self, path: str | os.PathLike[str]) -> int:
+        """Let go of local files that will not come back: they are no longer missing, and their history stays.
+
+        Parameters
+        ----------
+        path : path-like
+            A file, or a folder with all files below it.
+
+        Returns
+        -------
+        int
+            How many files are forgotten.
+
+        Raises
+        ------
+        CatalogError
+            Where the catalog cannot be used.
+
+        Examples
+        --------
+        >>> catalog.forget(folder / "never-there")
+        0
+        """
+        from catalog.store.history.forget import forget
+
+        return forget(self._database, path)

@@ -1,0 +1,96 @@
+"""Words and numbers that come from outside (headers, the archive, file names), before they reach a picture."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from catalog.text import harmless
+
+_LONGEST = 70
+"""Characters of a name that fit on a picture."""
+_LARGEST = 1e100
+"""Numbers beyond are no measurements, and the arithmetic of axes would overflow on them."""
+_FIRST_MJD, _LAST_MJD = 33282.0, 88069.0
+"""1950 to 2100: an observation outside is a mistake, and would squeeze all others into one line."""
+
+Values = npt.NDArray[np.float64]
+
+
+def literal(text: object, longest: int = _LONGEST) -> str:
+    r"""Return text that a picture shows as it is.
+
+    A dollar sign would begin mathematics, in which names like ``A$_{b$C`` are errors. Control characters have no
+    glyphs, and some of them no place in an SVG. Long texts give way in the middle.
+
+    Examples
+    --------
+    >>> print(literal("A$_{b$C"), literal("two\nlines"), literal("abcdefghij", longest=7))
+    A\$_{b\$C two\nlines abc…hij
+    """
+    shown = harmless(str(text))
+    if len(shown) > longest:
+        kept = longest - 1
+        shown = f"{shown[: kept - kept // 2]}…{shown[-(kept // 2) :]}"
+    return shown.replace("$", r"\$")
+
+
+def card_text(header: Any, keyword: str) -> str:
+    """Return the value of a card as text; empty where there is none, or none that can be read."""
+    value = _value(header, keyword)
+    return "" if value is None or isinstance(value, bool) else str(value).strip()
+
+
+def card_number(header: Any, keyword: str) -> float | None:
+    """Return the value of a card as a finite number; None where there is none."""
+    value = _value(header, keyword)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _value(header: Any, keyword: str) -> object:
+    from astropy.io.fits.card import Undefined
+
+    try:
+        value = header.get(keyword)
+    except Exception:  # astropy's errors about a card are of many classes; whichever it is, it cannot read the card
+        return None
+    return None if isinstance(value, Undefined) else value
+
+
+def drawable(values: Any) -> Values:
+    """Return numbers with not-a-number for what no axis can show: masked, infinite, absurdly large.
+
+    Examples
+    --------
+    >>> drawable([1, float("inf"), 1e300]).tolist()
+    [1.0, nan, nan]
+    """
+    given = np.ma.asarray(values)
+    numbers: Values = np.ma.filled(given.astype(float), np.nan)
+    with np.errstate(invalid="ignore"):
+        fits = np.abs(numbers) <= _LARGEST
+    return np.where(fits, numbers, np.nan)
+
+
+def is_date(mjd: float | None) -> bool:
+    """Tell whether a Modified Julian Date can be that of an observation: between 1950 and 2100.
+
+    Examples
+    --------
+    >>> is_date(59751.1), is_date(1e12), is_date(float("nan")), is_date(None)
+    (True, False, False, False)
+    """
+    return mjd is not None and _FIRST_MJD <= mjd <= _LAST_MJD
+
+
+DATES = f"BETWEEN {_FIRST_MJD} AND {_LAST_MJD}"
+"""The same, for a number in SQL."""

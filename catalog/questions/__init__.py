@@ -1,0 +1,1 @@
+"""Questions to the catalog and to the disk. Nothing here changes the catalog."""

@@ -1,0 +1,221 @@
+"""Criteria over harvested files, as SQL that people can learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import duckdb
+
+from catalog.errors import BadValue, UnknownKeyword
+from catalog.questions.places import plain_name, read_cone, read_region
+from catalog.questions.statement import Condition, condition, cone
+from catalog.store.access import checked_release
+from catalog.store.database import Database, columns_of
+from catalog.store.history.versions import FILES, kept_name
+from catalog.vocabulary.cone import Cone
+from catalog.vocabulary.criteria import Criterion, parse_criterion
+from catalog.vocabulary.dates import iso, moment
+from catalog.vocabulary.keywords import SERVICES, nearest
+from catalog.vocabulary.mistakes import refuse_contradictions
+
+_SHOWN = ("filename", "targname", "exp_type", "filter", "pupil", "date_obs", "program", "productLevel", "file_size")
+
+Release = Literal["public", "exclusive"]
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """What to find; all of it must hold.
+
+    Attributes
+    ----------
+    written : tuple of str
+        ``keyword=value``, as in a search.
+    target : str or None
+        A target's name, with wildcards.
+    cone : str or None
+        ``RA,DEC,RADIUS`` or ``TARGET,RADIUS``: where the target lies.
+    since, until : str or None
+        ISO dates of the start of observation.
+    footprint : str or None
+        A region that the footprint overlaps: ``POLYGON ...``, ``CIRCLE ...``, or as a cone.
+    program : str or None
+        Numbers of programs, with commas, or a range.
+    pi : str or None
+        A piece of the principal investigator's name.
+    instrument : str or None
+        Instruments, with commas.
+    release : str or None
+        ``public`` or ``exclusive``, now.
+    """
+
+    written: tuple[str, ...] = ()
+    target: str | None = None
+    cone: str | None = None
+    since: str | None = None
+    until: str | None = None
+    footprint: str | None = None
+    program: str | None = None
+    pi: str | None = None
+    instrument: str | None = None
+    release: str | None = None
+
+
+def statement(
+    criteria: Criteria, *, everything: bool = False, limit: int | None = 1000, database: Database | None = None
+) -> tuple[str, list[object]]:
+    """Write criteria as one SELECT over `files`.
+
+    Parameters
+    ----------
+    criteria : Criteria
+        What to find.
+    everything : bool
+        All columns, or the few that people look at first.
+    limit : int or None
+        Rows at most.
+    database : Database, optional
+        The catalog that it is for: gives names of targets a place, and says which columns there are. It is there.
+
+    Returns
+    -------
+    sql : str
+        With ``?`` marks.
+    values : list
+        For these.
+
+    Raises
+    ------
+    UnknownKeyword, BadValue
+        For criteria that are not understood, and for keywords that no harvested file has.
+
+    Examples
+    --------
+    >>> print(statement(Criteria(("exp_type=NIS_SOSS",), since="2022-06-01"), everything=True, limit=None)[0])
+    SELECT *
+    FROM files
+    WHERE lower(exp_type) = ?
+      AND date_obs_mjd >= ? /* 2022-06-01T00:00:00 */
+    ORDER BY date_obs_mjd, filename
+    """
+    if database is None:
+        return _written(criteria, None, {}, everything, limit)
+    with database.read(sealed=True) as connection:
+        have = database.columns(connection, "files")
+        return _written(criteria, connection, {n.lower(): (n, kind) for n, kind in have.items()}, everything, limit)
+
+
+def _written(
+    criteria: Criteria,
+    connection: duckdb.DuckDBPyConnection | None,
+    have: Columns,
+    everything: bool,
+    limit: int | None,
+) -> tuple[str, list[object]]:
+    parts = list(_conditions(criteria, connection, have))
+    where = "\n  AND ".join(part.sql for part in parts)
+    shown = [name for name in _SHOWN if not have or name.lower() in have]
+    order = [name for name in ("date_obs_mjd", "filename") if not have or name in have]
+    sql = f"SELECT {'*' if everything else ', '.join(shown)}\nFROM files\n"
+    sql += f"WHERE {where}\n" if where else ""
+    sql += f"ORDER BY {', '.join(order)}"
+    sql += f"\nLIMIT {int(limit)}" if limit is not None else ""
+    return sql, [value for part in parts for value in part.values]
+
+
+Columns = Mapping[str, tuple[str, str]]
+"""By name in small letters: the name and its DuckDB type; empty where that is not known."""
+
+
+def _conditions(criteria: Criteria, connection: duckdb.DuckDBPyConnection | None, have: Columns) -> Iterator[Condition]:
+    written = [*criteria.written, *([f"program={criteria.program}"] if criteria.program else [])]
+    parsed = [parse_criterion(text) for text in written]
+    refuse_contradictions(parsed)
+    yield from (_keyword(criterion, have) for criterion in parsed)
+    if criteria.instrument:
+        yield _instrument(criteria.instrument)
+    if criteria.target:
+        yield _target(criteria.target, have)
+    if criteria.pi:
+        yield _pi(criteria.pi, have)
+    if criteria.release:
+        yield _release(criteria.release, connection, have)
+    if criteria.cone:
+        _needed(have, "--cone", "targ_ra", "targ_dec")
+        place: Cone = read_cone(criteria.cone, connection)
+        yield cone(place.ra, place.dec, place.radius)
+    if criteria.footprint:
+        yield _footprint(read_region(criteria.footprint, connection), connection, have)
+    yield from _times(criteria, have)
+
+
+def _keyword(criterion: Criterion, have: Columns) -> Condition:
+    column = kept_name(FILES, criterion.keyword) if criterion.keyword == "obs_id" else criterion.keyword
+    if not have:
+        return condition(criterion, column)
+    if column.lower() not in have:
+        raise UnknownKeyword(f"no harvested file has {criterion.keyword}; harvest a search whose files have it")
+    name, kind = have[column.lower()]
+    return condition(criterion, name, kind)
+
+
+def _needed(have: Columns, option: str, *columns: str) -> None:
+    absent = [name for name in columns if have and name.lower() not in have]
+    if absent:
+        raise UnknownKeyword(f"{option}: no harvested file has {' or '.join(absent)}")
+
+
+def _instrument(text: str) -> Condition:
+    names = [word.strip().lower() for word in text.split(",") if word.strip()]
+    for name in names:
+        if name not in SERVICES:
+            near = nearest(name, list(SERVICES))
+            hint = f"; did you mean {near!r}?" if near else f"; there are {', '.join(SERVICES)}"
+            raise BadValue(f"--instrument: no instrument {name!r}{hint}")
+    test = "= ?" if len(names) == 1 else f"IN ({', '.join('?' for _ in names)})"
+    return Condition(f"instrument {test}", tuple(names))
+
+
+def _target(name: str, have: Columns) -> Condition:
+    """Compare without spaces, underscores and hyphens; the archive and the proposer may spell a name each in a way."""
+    _needed(have, "--target", "targname")
+    columns = [column for column in ("targname", "targprop") if column in have] or ["targname"]
+    pattern = plain_name(name).replace("*", "%")
+    parts = [f"translate(strip_accents({column}), ' _-', '') ILIKE ?" for column in columns]
+    return Condition(f"({' OR '.join(parts)})", (pattern,) * len(parts))
+
+
+def _pi(name: str, have: Columns) -> Condition:
+    _needed(have, "--pi", "pi_name")
+    return Condition("strip_accents(pi_name) ILIKE strip_accents(?)", (f"%{name.strip().replace('*', '%')}%",))
+
+
+def _release(word: str, connection: duckdb.DuckDBPyConnection | None, have: Columns) -> Condition:
+    """Who may fetch a file now, by the rule that products and syncs keep to."""
+    checked_release(word)
+    said = not have or connection is None or bool({"isrestricted", "publicreleasedate"} & set(have))
+    if not said and connection is not None and "dataRights" not in columns_of(connection, "products"):
+        raise UnknownKeyword("--release: no harvested file has isRestricted, publicReleaseDate or dataRights")
+    negated = "NOT " if word == "public" else ""
+    return Condition(f"filename IN (SELECT filename FROM file_access WHERE {negated}exclusive)")
+
+
+def _footprint(region: str, connection: duckdb.DuckDBPyConnection | None, have: Columns) -> Condition:
+    """Ask of the file's own footprint, or else of its observation's, which its number stands for."""
+    own = not have or "s_region" in have
+    if not own and connection is not None and "s_region" not in columns_of(connection, "observations"):
+        raise UnknownKeyword("--footprint: no harvested file or observation has s_region")
+    return Condition("footprint IN (FROM footprint_numbers(?))", (region,))
+
+
+def _times(criteria: Criteria, have: Columns) -> Iterator[Condition]:
+    since = moment(criteria.since, "--since") if criteria.since else None
+    until = moment(criteria.until, "--until") if criteria.until else None
+    if since is not None and until is not None and since >= until:
+        raise BadValue(f"--until {criteria.until} is not after --since {criteria.since}")
+    for option, sign, when in (("--since", ">=", since), ("--until", "<", until)):
+        if when is not None:
+            _needed(have, option, "date_obs_mjd")
+            yield Condition(f"date_obs_mjd {sign} ? /* {iso(when)} */", (when,))

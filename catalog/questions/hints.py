@@ -1,0 +1,132 @@
+"""Why a question to the files has no answer: which of its criteria no file meets, and what there is instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+
+from catalog.errors import MastlakeError
+from catalog.questions.find import Criteria, statement
+from catalog.questions.keyword_values import present
+from catalog.questions.places import plain_name
+from catalog.questions.statement import first_rows
+from catalog.store.database import Database, columns_of, quoted
+from catalog.text import shown
+from catalog.vocabulary.criteria import parse_criterion
+from catalog.vocabulary.keywords import lookup, nearest
+
+_LISTED = 6
+
+
+def why_nothing(database: Database, criteria: Criteria) -> str:
+    """Return one line about criteria that no file meets.
+
+    Parameters
+    ----------
+    database : Database
+        A catalog.
+    criteria : Criteria
+        Understood, but without an answer.
+    """
+    if not _matches(database, Criteria()):
+        return "the catalog has no files yet; mastlake harvest brings them"
+    alone = list(_one_by_one(criteria))
+    reasons = [_reason(database, name, text) for name, text, one in alone if not _matches(database, one)]
+    if reasons:
+        return "; ".join(reasons)
+    return "each criterion alone is met by files, but no file meets all of them" if len(alone) > 1 else "no file is so"
+
+
+def _one_by_one(criteria: Criteria) -> Iterator[tuple[str, str, Criteria]]:
+    for text in criteria.written:
+        yield "written", text, Criteria((text,))
+    for one in fields(Criteria):
+        value = getattr(criteria, one.name)
+        if one.name != "written" and value is not None:
+            yield one.name, value, Criteria(**{one.name: value})
+
+
+def _matches(database: Database, criteria: Criteria) -> bool:
+    sql, values = statement(criteria, limit=1, database=database)
+    return bool(first_rows(database, sql, values, 1)[1])
+
+
+def _reason(database: Database, name: str, text: str) -> str:
+    if name == "target":
+        return f"no harvested target is called {text!r}{_like_target(database, text)}"
+    if name == "pi":
+        return f"no investigator is called {text!r}{_of_keyword(database, 'pi_name', text)}"
+    if name in ("since", "until"):
+        return f"no file was observed --{name} {text}{_of_keyword(database, 'date_obs', text)}"
+    if name in ("written", "program"):
+        keyword, _, value = (text if name == "written" else f"program={text}").partition("=")
+        return f"no file has {keyword}={value}{_of_keyword(database, keyword, value)}"
+    if name == "instrument":
+        return f"no file is of a search for {text}"
+    return f"no file meets --{name} {text}"
+
+
+def _like_target(database: Database, name: str) -> str:
+    """Return names of targets that hold this one, are held by it, or look like it."""
+    with database.read(sealed=True) as connection:
+        have = {one.lower() for one in columns_of(connection, "files")}
+        known: dict[str, str] = {}
+        for column in ("targprop", "targname"):
+            if column in have:
+                rows = connection.execute(f"SELECT DISTINCT {column} FROM files WHERE {column} <> ''").fetchall()
+                known |= {plain_name(str(one)): str(one) for (one,) in rows}
+    wanted = plain_name(name).strip("*%")
+    held = [one for plain, one in sorted(known.items()) if plain and (plain in wanted or (wanted and wanted in plain))]
+    near = nearest(wanted, list(known))
+    found = held[:3] or ([known[near]] if near else [])
+    return f"; did you mean {' or '.join(found)}?" if found else f"; there are {_some(sorted(known.values()))}"
+
+
+def _of_keyword(database: Database, name: str, value: str) -> str:
+    """Say which values a keyword has, or from where to where they go."""
+    try:
+        keyword = lookup(name)
+        found = present(database, keyword.name, most=200)
+    except MastlakeError:
+        return ""
+    if not found.files:
+        return "; no harvested file has a value of it"
+    if keyword.kind in ("number", "time") or (keyword.kind == "integer" and found.distinct > _LISTED):
+        return f"; harvested files have it from {shown(found.low)} to {shown(found.high)}"
+    words = [shown(one) for one, _ in found.values]
+    typed = _typed_words(name, value)
+    near = nearest(typed, words) if typed else None
+    return f"; did you mean {near}?" if near else f"; there are {_some(words)}"
+
+
+def _typed_words(name: str, value: str) -> str:
+    try:
+        return ",".join(str(one) for one in parse_criterion(f"{name}={value}").values)
+    except MastlakeError:
+        return ""
+
+
+def _some(words: list[str]) -> str:
+    more = f" and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
+    return ", ".join(words[:_LISTED]) + more
+
+
+def nothing_selected(database: Database, search: str | None) -> str:
+    """Return one line about filters that no product of a search meets."""
+    with database.read() as connection:
+        have = {one.lower() for one in columns_of(connection, "products")}
+        if not connection.execute("SELECT 1 FROM products LIMIT 1").fetchone():
+            return "the catalog has no products yet; mastlake harvest brings them"
+        of, values = "", []
+        if search is not None:
+            of = """ WHERE data_uri IN (SELECT data_uri FROM observation_products WHERE obs_id IN
+                     (SELECT obs_id FROM search_observations WHERE search = ?))"""
+            values = [search]
+        told = []
+        for column, words in (("productType", "types"), ("productSubGroupDescription", "subgroups")):
+            if column.lower() in have:
+                rows = connection.execute(
+                    f"SELECT {quoted(column)} AS word, count(*) FROM products{of} GROUP BY 1 ORDER BY 2 DESC", values
+                ).fetchall()
+                told.append(f"{words} {_some([str(word) for word, _ in rows if word])}")
+    return f"no product matches; {'those of ' + search if search else 'the catalog'} have {'; '.join(told)}"

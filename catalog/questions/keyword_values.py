@@ -1,0 +1,78 @@
+"""Which values a keyword has in the catalog."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from catalog.errors import UnknownKeyword
+from catalog.store.database import Database, columns_of, quoted
+from catalog.store.history.versions import FILES, kept_name
+from catalog.vocabulary.keywords import lookup
+
+
+@dataclass(frozen=True)
+class Present:
+    """The values of one keyword among the files that the catalog has now.
+
+    Attributes
+    ----------
+    keyword : str
+        Its name.
+    files : int
+        How many files have a value.
+    without : int
+        How many have none.
+    distinct : int
+        How many values there are.
+    low, high : object
+        The least and the greatest value; None where there is none.
+    values : tuple of (value, files)
+        The most frequent ones, with how many files have each.
+    """
+
+    keyword: str
+    files: int
+    without: int
+    distinct: int
+    low: object
+    high: object
+    values: tuple[tuple[object, int], ...]
+
+
+def present(database: Database, name: str, most: int = 20) -> Present:
+    """Count the values of a keyword in the catalog.
+
+    Parameters
+    ----------
+    database : Database
+        A catalog.
+    name : str
+        The keyword, by MAST's spelling or its FITS keyword.
+    most : int
+        How many of the values to return.
+
+    Raises
+    ------
+    UnknownKeyword
+        For one that there is not, with the nearest; and for one that no harvested file has.
+    CatalogError
+        If there is no catalog, or it cannot be read.
+    """
+    keyword = lookup(name).name
+    column = kept_name(FILES, keyword) if keyword == "obs_id" else keyword
+    with database.read() as connection:
+        if column.lower() not in {one.lower() for one in columns_of(connection, "files")}:
+            raise UnknownKeyword(f"no harvested file has {keyword}")
+        value = quoted(column)
+        counts = connection.execute(
+            f"""SELECT count({value}), count(*) - count({value}), count(DISTINCT {value}), min({value}), max({value})
+                FROM files"""
+        ).fetchone()
+        values = connection.execute(
+            f"""SELECT {value}, count(*) AS files FROM files WHERE {value} IS NOT NULL
+                GROUP BY ALL ORDER BY files DESC, 1 LIMIT ?""",
+            [most],
+        ).fetchall()
+    assert counts is not None
+    files, without, distinct, low, high = counts
+    return Present(keyword, files, without, distinct, low, high, tuple((one, count) for one, count in values))

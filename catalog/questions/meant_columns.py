@@ -1,0 +1,42 @@
+"""Columns by what people call them, for questions that name one that there is not."""
+
+from __future__ import annotations
+
+import re
+
+from catalog.store.sql import literal
+from catalog.vocabulary.keywords import nearest
+
+_MEANT = {
+    "size": "file_size in files, size in products", "filesize": "file_size", "ra": "targ_ra", "dec": "targ_dec",
+    "target": "targname", "target_name": "targname in files", "object": "targname", "name": "filename",
+    "file": "filename", "uri": "data_uri", "url": "data_uri", "md5": "checksum", "date": "date_obs",
+    "time": "date_obs", "mjd": "date_obs_mjd", "exptime": "effexptm", "exposure_time": "effexptm",
+    "duration_s": "duration", "level": "productLevel in files, calib_level in products", "pi": "pi_name",
+    "proposal": "program", "proposal_id": "program in files", "observation": "obs_id", "version": "cal_ver",
+    "pipeline": "cal_ver", "context": "crds_ctx", "release": "publicReleaseDate", "public": "isRestricted",
+    "subgroup": "productSubGroupDescription", "type": "productType", "instrume": "instrument", "value": "text in cards",
+}  # fmt: skip
+"""Columns by what people call them."""
+_UNKNOWN_COLUMN = re.compile(r"""(?:Referenced column|does not have a column named) "([^"]+)\"""")
+
+
+def meant(text: str) -> str:
+    """Return what to add to DuckDB's words about a column that there is not: the one that was probably meant.
+
+    Examples
+    --------
+    >>> meant('Binder Error: Referenced column "ra" not found in FROM clause!')
+    '; did you mean targ_ra?'
+    """
+    found = _UNKNOWN_COLUMN.search(text)
+    if found is None:
+        return ""
+    name = found[1].lower()
+    if name in _MEANT:
+        return f"; did you mean {_MEANT[name]}?"
+    candidates = re.findall('"([^"]+)"', text.partition("Candidate")[2].partition("\n")[0])
+    if re.fullmatch(r"[a-z0-9_-]{1,8}", name) and nearest(name, candidates) is None:
+        word = literal(name.upper())
+        return f"; other keywords of local headers are in cards: FROM cards WHERE keyword = {word}"
+    return ""

@@ -1,0 +1,119 @@
+"""The catalog on one page: what it holds, how old that is, and what lies on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from catalog.questions.drift import counts_of_states
+from catalog.store.database import Database
+
+
+@dataclass(frozen=True)
+class SearchOverview:
+    """One saved search.
+
+    Attributes
+    ----------
+    name, instrument : str
+        As saved.
+    files, linked : int
+        That it matches now, and how many of them a product row lists.
+    run : int or None
+        Its last run.
+    harvested_at : datetime or None
+        When that ended, UTC.
+    """
+
+    name: str
+    instrument: str
+    files: int
+    linked: int
+    run: int | None
+    harvested_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What a catalog holds.
+
+    Attributes
+    ----------
+    path : str
+        The catalog file.
+    size : int
+        Of that file, bytes.
+    searches : list of SearchOverview
+        By name.
+    files, observations, products, runs, pending : int
+        True now; runs in all; observations whose products are still to be asked for.
+    local_files, local_bytes, indexed : int
+        On disk; and how many of them have their headers in the catalog.
+    current, stale, missing, corrupt, modified, unverified, unknown : int
+        Local files by the verdict on them; a missing file is no local file any more.
+    """
+
+    path: str
+    size: int
+    searches: list[SearchOverview]
+    files: int
+    observations: int
+    products: int
+    runs: int
+    pending: int
+    local_files: int
+    local_bytes: int
+    indexed: int
+    current: int
+    stale: int
+    missing: int
+    corrupt: int
+    modified: int
+    unverified: int
+    unknown: int
+
+
+_COUNTS = """
+    SELECT (SELECT count(*) FROM files), (SELECT count(*) FROM observations), (SELECT count(*) FROM products),
+           (SELECT count(*) FROM runs), (SELECT count(*) FROM pending),
+           (SELECT count(*) FROM local_files), (SELECT coalesce(sum(size), 0)::BIGINT FROM local_files),
+           (SELECT count(*) FROM local_files WHERE indexed)
+"""
+_SEARCHES = """
+    SELECT s.name, s.instrument, coalesce(f.files, 0), coalesce(r.linked, 0), r.run, r.ended_at FROM searches s
+    LEFT JOIN (SELECT search, count(*) AS files FROM search_files GROUP BY search) f ON f.search = s.name
+    LEFT JOIN (SELECT search, max(run) AS run, max_by(linked, run) AS linked, max_by(ended_at, run) AS ended_at
+               FROM runs GROUP BY search) r ON r.search = s.name
+    ORDER BY s.name
+"""
+
+
+def overview(database: Database) -> Overview:
+    """Look at a catalog; nothing is asked of the archive, and no local file is opened.
+
+    Raises
+    ------
+    CatalogError
+        If there is none, or it cannot be read.
+    """
+    with database.read() as connection:
+        counts = connection.execute(_COUNTS).fetchone()
+        searches = [SearchOverview(*row) for row in connection.execute(_SEARCHES).fetchall()]
+    assert counts is not None
+    by_state = counts_of_states(database)
+    files, observations, products, runs, pending, local_files, local_bytes, indexed = counts
+    return Overview(
+        path=str(database.path),
+        size=database.path.stat().st_size,
+        searches=searches,
+        files=files,
+        observations=observations,
+        products=products,
+        runs=runs,
+        pending=pending,
+        local_files=local_files,
+        local_bytes=local_bytes,
+        indexed=indexed,
+        current=max(local_files - sum(by_state.values()), 0),
+        **by_state,
+    )

@@ -1,0 +1,1 @@
+"""Everything that writes history: versions of rows, runs, searches and local files."""

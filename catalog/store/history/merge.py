@@ -1,0 +1,330 @@
+"""Merge rows into versions: new, changed, withdrawn, returned.
+
+Three tables hold versions of rows that the archive sent (`Versions`), three hold links (`Links`). Both are
+merged the same way: what is there no longer closes, what is new opens, and nothing is deleted.
+
+Every function runs in the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+
+from catalog.store.database import one_thread
+from catalog.store.history.footprints import note_footprints
+from catalog.store.history.versions import FILES, Versions
+from catalog.store.history.widening import fitted, with_odd_cells
+from catalog.store.spool import Staged
+from catalog.store.sql import columns_of, literal, quoted
+from catalog.vocabulary.keywords import all_archive_columns
+from catalog.vocabulary.spelling import MOST_COLUMNS, ODD_CELLS
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of the archive: its name, SQL for what came as the catalog keeps it, and whether nothing came.
+
+    The archive's names are in the catalog's spelling already (`catalog.vocabulary.spelling`); none is one of its own.
+    """
+
+    name: str
+    value: str
+    is_null: str
+
+
+def merge_versions(
+    connection: duckdb.DuckDBPyConnection,
+    versions: Versions,
+    staged: Staged,
+    run: int,
+    constants: dict[str, object],
+) -> bool:
+    """Open a version for each staged row that is new or differs; close the one it replaces.
+
+    Leaves the temporary table ``{what}_merge``: key, fresh (a row that had no open version), differing (columns
+    that differ from the open version; null where none do).
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        In a transaction.
+    versions : Versions
+        The table to merge into.
+    staged : Staged
+        The rows, in the order in which they are laid down; one row a key is taken where several stand.
+    run : int
+        From when on.
+    constants : dict
+        Values of the table's extra columns.
+
+    Returns
+    -------
+    bool
+        Whether the table's columns are others than before; then the views are to be made anew.
+    """
+    columns, grown = _ensure_columns(connection, versions, staged.relation)
+    _compare(connection, versions, staged, columns)
+    table, key = versions.table, versions.key
+    connection.execute(
+        f"""UPDATE {table} SET until_run = ? WHERE until_run IS NULL
+            AND {key} IN (SELECT key FROM {versions.what}_merge WHERE differing IS NOT NULL)""",
+        [run],
+    )
+    _open_versions(connection, versions, staged, columns, run, constants)
+    note_footprints(connection, table, run)
+    return grown
+
+
+def _open_versions(
+    connection: duckdb.DuckDBPyConnection,
+    versions: Versions,
+    staged: Staged,
+    columns: list[_Column],
+    run: int,
+    constants: dict[str, object],
+) -> None:
+    wanted = connection.execute(
+        f"""SELECT staged_row, row_hash FROM {versions.what}_merge
+            WHERE fresh OR differing IS NOT NULL ORDER BY staged_row"""
+    ).to_arrow_table()
+    names = ", ".join(quoted(c.name) for c in columns)
+    values = ", ".join(c.value for c in columns)
+    extra = "".join(f", {name}" for name in versions.extra)
+    marks = "".join(", ?" for _ in versions.extra)
+    with staged.picked(connection, wanted), one_thread(connection):
+        connection.execute(
+            f"""INSERT INTO {versions.table} ({names}{extra}, row_hash, since_run)
+                SELECT {values}{marks}, staged_hash, ? FROM picked s""",
+            [*(constants[name] for name in versions.extra), run],
+        )
+
+
+def _ensure_columns(
+    connection: duckdb.DuckDBPyConnection, versions: Versions, staged: str
+) -> tuple[list[_Column], bool]:
+    """Add the columns that were never seen, widen those whose values no longer fit, and say whether any were."""
+    have = {name.lower(): (name, kind) for name, kind in columns_of(connection, versions.table).items()}
+    described = {
+        name: kind
+        for name, kind, *_ in connection.execute(f"DESCRIBE {quoted(staged)}").fetchall()
+        if name != "staged_row"
+    }
+    room = max(0, MOST_COLUMNS + len(versions.own) - len(have))
+    beyond = [name for name in described if name.lower() not in have][room:]
+    described = {name: kind for name, kind in described.items() if name not in beyond}
+    unseen = [name for name, kind in described.items() if kind == "VARCHAR" and name.lower() not in have]
+    flags = _only_flags(connection, staged, unseen) if versions is FILES else set()
+    columns, grown = [], False
+    odd = f"s.{ODD_CELLS}" if ODD_CELLS in described else "CAST(NULL AS VARCHAR)"
+    for name, kind in described.items():
+        value = f"s.{quoted(name)}"
+        if name.lower() not in have:
+            final = "BOOLEAN" if name in flags else kind
+            connection.execute(f"ALTER TABLE {versions.table} ADD COLUMN {quoted(name)} {final}")
+            columns.append(_Column(name, f"CAST({value} AS {final})", f"{value} IS NULL"))
+            grown = True
+        elif name != ODD_CELLS:
+            kept, known = have[name.lower()]
+            fit = fitted(connection, versions.table, kept, known, (staged, name, kind))
+            columns.append(_Column(kept, fit.value, f"{value if fit.misfit is None else fit.value} IS NULL"))
+            odd = odd if fit.misfit is None else with_odd_cells(odd, kept, fit)
+            grown = grown or fit.kind != known
+    return [*columns, _Column(ODD_CELLS, odd, f"({odd}) IS NULL")], grown
+
+
+def _only_flags(connection: duckdb.DuckDBPyConnection, staged: str, unseen: list[str]) -> set[str]:
+    """Return those columns never seen whose text is only ever t or f, and which the dictionary does not know."""
+    asked = [column for column in unseen if column not in {known.name for known in all_archive_columns()}]
+    if not asked:
+        return set()
+    tests = ", ".join(f"bool_and(lower({quoted(column)}) IN ('t', 'f'))" for column in asked)
+    row = connection.execute(f"SELECT {tests} FROM {staged}").fetchone() or ()
+    return {column for column, is_flag in zip(asked, row, strict=True) if is_flag}
+
+
+def _compare(
+    connection: duckdb.DuckDBPyConnection,
+    versions: Versions,
+    staged: Staged,
+    columns: list[_Column],
+) -> None:
+    """Make ``{what}_merge`` from the staged rows and the open versions."""
+    what, key = versions.what, versions.key
+    key_column = next(c for c in columns if c.name.lower() == key)
+    newest = next((c for c in columns if c.name == versions.newest), None)
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE hashed (key VARCHAR, staged_row BIGINT, row_hash BIGINT, newest DOUBLE)"
+    )
+    with staged.in_passing(connection):
+        connection.execute(
+            f"""INSERT INTO hashed
+                SELECT {key_column.value}, staged_row, {_hash(columns)}, {newest.value if newest else 0}
+                FROM {staged.relation} s"""
+        )
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE {what}_merge AS
+            WITH one_each AS (
+                SELECT key, min_by({{'row': staged_row, 'hash': row_hash}}, (-coalesce(newest, 0), row_hash)) AS chosen
+                FROM hashed GROUP BY key
+            )
+            SELECT o.key, o.chosen.row AS staged_row, o.chosen.hash AS row_hash, v.{key} IS NULL AS fresh,
+                   v.row_hash IS DISTINCT FROM o.chosen.hash AND v.{key} IS NOT NULL AS suspect,
+                   CAST(NULL AS VARCHAR[]) AS differing
+            FROM one_each o LEFT JOIN {versions.table} v ON v.{key} = o.key AND v.until_run IS NULL"""
+    )
+    connection.execute("DROP TABLE hashed")
+    suspects = connection.execute(f"SELECT count(*) FROM {what}_merge WHERE suspect").fetchone()
+    if suspects is not None and suspects[0]:
+        _name_differences(connection, versions, staged.relation, columns)
+        _heal_hashes(connection, versions)
+
+
+def _name_differences(
+    connection: duckdb.DuckDBPyConnection, versions: Versions, staged: str, columns: list[_Column]
+) -> None:
+    """Fill ``differing`` where the hashes of rows differ."""
+    what, key = versions.what, versions.key
+    sent = {c.name.lower() for c in columns}
+    gone = [name for name in columns_of(connection, versions.table) if name.lower() not in sent | set(versions.own)]
+    tests = [f"CASE WHEN {c.value} IS DISTINCT FROM v.{quoted(c.name)} THEN {literal(c.name)} END" for c in columns]
+    tests += [f"CASE WHEN v.{quoted(name)} IS NOT NULL THEN {literal(name)} END" for name in gone]
+    connection.execute(
+        f"""UPDATE {what}_merge m SET differing = d.differing FROM (
+                SELECT s.staged_row, list_filter([{", ".join(tests)}], lambda c: c IS NOT NULL) AS differing
+                FROM {staged} s JOIN {what}_merge m ON m.staged_row = s.staged_row AND m.suspect
+                JOIN {versions.table} v ON v.{key} = m.key AND v.until_run IS NULL
+            ) d WHERE d.staged_row = m.staged_row AND len(d.differing) > 0"""
+    )
+
+
+def differing_columns(connection: duckdb.DuckDBPyConnection, staged: str, versions: Versions) -> list[str]:
+    """Return conditions in SQL, one a column: a staged row ``o`` differs from a version ``v``.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        That has the relation of the staged rows.
+    staged : str
+        Its name.
+    versions : Versions
+        The table that they are compared with; columns that it does not have are left out.
+    """
+    known = {name.lower(): (name, kind) for name, kind in columns_of(connection, versions.table).items()}
+    shared = [(name, *known[name.lower()]) for name in columns_of(connection, staged) if name.lower() in known]
+    return [
+        f"TRY_CAST(o.{quoted(name)} AS {kind}) IS DISTINCT FROM v.{quoted(kept)}"
+        for name, kept, kind in shared
+        if name != "staged_row"
+    ]
+
+
+def _heal_hashes(connection: duckdb.DuckDBPyConnection, versions: Versions) -> None:
+    """Keep the right hash of rows whose hash was another though no column differs.
+
+    A newer DuckDB may hash otherwise, and a hash can be damaged. Else all columns of such a row would be compared again
+    in every full harvest.
+    """
+    table, what = versions.table, versions.what
+    connection.execute(
+        f"""UPDATE {table} SET row_hash = m.row_hash FROM {what}_merge m
+            WHERE {table}.{versions.key} = m.key AND until_run IS NULL AND m.suspect AND m.differing IS NULL"""
+    )
+
+
+def _hash(columns: list[_Column]) -> str:
+    """Hash a row so that columns without a value do not count: one that appears later changes no hash.
+
+    DuckDB's hash of several values is the exclusive or of theirs. Two columns that change from one value to one other
+    would undo each other in that, so the hash of a cell is hashed once more.
+    """
+    parts = [
+        f"CASE WHEN {c.is_null} THEN 0::UBIGINT ELSE hash(hash({c.value}, {literal(c.name)})) END" for c in columns
+    ]
+    while len(parts) > 1:  # in pairs of pairs: DuckDB reads expressions within expressions only to a depth of 1,000
+        parts = [
+            f"xor({', '.join(pair)})" if len(pair := parts[at : at + 2]) == 2 else pair[0]
+            for at in range(0, len(parts), 2)
+        ]
+    return f"CAST(({parts[0]}) >> 1 AS BIGINT)"
+
+
+def close_versions(
+    connection: duckdb.DuckDBPyConnection, versions: Versions, run: int, doubtful: str, reached: str
+) -> None:
+    """Close the open versions that nothing reaches any more.
+
+    Parameters
+    ----------
+    doubtful : str
+        A query of the keys that this run may have left unreached.
+    reached : str
+        A query of the keys that something reaches.
+    """
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE doubtful AS SELECT DISTINCT key FROM ({doubtful}) AS d(key)")
+    connection.execute(
+        f"""UPDATE {versions.table} SET until_run = ? WHERE until_run IS NULL AND {versions.key} IN (
+                FROM doubtful EXCEPT SELECT key FROM ({reached}) AS r(key) WHERE key IN (FROM doubtful))""",
+        [run],
+    )
+
+
+@dataclass(frozen=True)
+class Links:
+    """A table of links from one key to another.
+
+    Attributes
+    ----------
+    table, left, right : str
+        Its name and its two columns.
+    """
+
+    table: str
+    left: str
+    right: str
+
+
+SEARCH_FILES = Links("search_file_membership", "search", "filename")
+SEARCH_OBSERVATIONS = Links("search_observation_membership", "search", "obs_id")
+OBSERVATION_PRODUCTS = Links("observation_product_link", "obs_id", "data_uri")
+
+
+def merge_links(connection: duckdb.DuckDBPyConnection, links: Links, now: str, scope: str, run: int) -> None:
+    """Make the open links within a scope those of ``now``.
+
+    Leaves the temporary table ``{table}_merge``: left, right, kind (new, returned or withdrawn).
+
+    Parameters
+    ----------
+    links : Links
+        The table to merge into.
+    now : str
+        A query of left and right keys that are linked now.
+    scope : str
+        A condition on the table's columns: links outside it are left alone.
+    run : int
+        From when on.
+    """
+    table, left, right = links.table, links.left, links.right
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE {table}_merge AS
+            WITH now AS (
+                SELECT DISTINCT CAST("left" AS VARCHAR) AS "left", CAST("right" AS VARCHAR) AS "right"
+                FROM ({now}) AS n("left", "right")),
+            held AS (SELECT {left} AS "left", {right} AS "right" FROM {table} WHERE until_run IS NULL AND ({scope})),
+            ever AS (SELECT DISTINCT {left} AS "left", {right} AS "right" FROM {table} WHERE until_run IS NOT NULL)
+            SELECT "left", "right", CASE WHEN e."left" IS NULL THEN 'new' ELSE 'returned' END AS kind
+            FROM now ANTI JOIN held USING ("left", "right") LEFT JOIN ever e USING ("left", "right")
+            UNION ALL SELECT "left", "right", 'withdrawn' FROM held ANTI JOIN now USING ("left", "right")"""
+    )
+    connection.execute(
+        f"""UPDATE {table} SET until_run = ? FROM {table}_merge m
+            WHERE until_run IS NULL AND {left} = m."left" AND {right} = m."right" AND m.kind = 'withdrawn'""",
+        [run],
+    )
+    connection.execute(
+        f"""INSERT INTO {table} ({left}, {right}, since_run)
+            SELECT "left", "right", ? FROM {table}_merge WHERE kind <> 'withdrawn'""",
+        [run],
+    )

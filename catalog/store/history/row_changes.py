@@ -1,0 +1,52 @@
+"""What became of rows between two runs."""
+
+from __future__ import annotations
+
+import duckdb
+
+from catalog.store.history.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
+from catalog.store.sql import columns_of, literal, quoted
+
+
+def differences(
+    connection: duckdb.DuckDBPyConnection, first: int, second: int
+) -> list[tuple[str, str, str, list[str] | None]]:
+    """Compare the catalog as it stood after two runs.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        For reading.
+    first, second : int
+        Numbers of runs.
+
+    Returns
+    -------
+    list of (kind, what, key, columns)
+        ``new`` and ``withdrawn`` are seen from the first run to the second; ``columns`` differ where ``changed``.
+    """
+    found: list[tuple[str, str, str, list[str] | None]] = []
+    for versions in (FILES, OBSERVATIONS, PRODUCTS):
+        found += _of_one_table(connection, versions, first, second)
+    return found
+
+
+def _of_one_table(
+    connection: duckdb.DuckDBPyConnection, versions: Versions, first: int, second: int
+) -> list[tuple[str, str, str, list[str] | None]]:
+    key = versions.key
+    columns = [c for c in columns_of(connection, versions.table) if c.lower() not in (*versions.own, key)]
+    tests = ", ".join(f"CASE WHEN a.{quoted(c)} IS DISTINCT FROM b.{quoted(c)} THEN {literal(c)} END" for c in columns)
+    differing = f"list_filter([{tests}], lambda c: c IS NOT NULL)" if columns else "[]::VARCHAR[]"
+    at = "(SELECT * FROM {} WHERE since_run <= {} AND (until_run IS NULL OR until_run > {}))"
+    before, after = (at.format(versions.table, run, run) for run in (int(first), int(second)))
+    rows = connection.execute(
+        f"""SELECT CASE WHEN a.{key} IS NULL THEN 'new' WHEN b.{key} IS NULL THEN 'withdrawn'
+                        ELSE 'changed' END AS kind,
+                   {literal(versions.what)} AS what, coalesce(a.{key}, b.{key}) AS key,
+                   CASE WHEN a.{key} IS NOT NULL AND b.{key} IS NOT NULL THEN {differing} END AS columns
+            FROM {before} a FULL JOIN {after} b ON a.{key} = b.{key}
+            WHERE a.{key} IS NULL OR b.{key} IS NULL OR a.since_run <> b.since_run
+            ORDER BY kind, key"""
+    ).fetchall()
+    return [(kind, what, name, differ) for kind, what, name, differ in rows if kind != "changed" or differ]

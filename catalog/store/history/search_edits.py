@@ -1,0 +1,217 @@
+"""Saved searches are edited, renamed and removed; what they were, and what they found, stays in the history.
+
+Every function runs in the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+
+from catalog.errors import BadValue
+from catalog.store.history.merge import close_versions
+from catalog.store.history.runs import Run, next_run, record_run, saved_search, utc_now
+from catalog.store.history.verdicts import keep_verdicts_of_run
+from catalog.store.history.versions import FILES, OBSERVATIONS, PRODUCTS
+from catalog.vocabulary.search import Search, checked_name
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What became of a search, and what it was before.
+
+    Attributes
+    ----------
+    act : str
+        edited, renamed or removed.
+    at : datetime
+        UTC.
+    run : int
+        The newest run then.
+    former_name : str
+        Its name before.
+    instrument : str or None
+        As it was before; None for an observation search.
+    criteria : tuple of str
+        As they were before.
+    cone : str or None
+        As it was before.
+    """
+
+    act: str
+    at: datetime
+    run: int
+    former_name: str
+    instrument: str | None
+    criteria: tuple[str, ...]
+    cone: str | None
+
+
+def edits(connection: duckdb.DuckDBPyConnection, name: str) -> list[Edit]:
+    """Return what became of a search, oldest first."""
+    rows = connection.execute(
+        """SELECT act, edited_at, run, former_name, instrument, criteria, cone FROM search_edit
+           WHERE search = ? ORDER BY edited_at""",
+        [name],
+    ).fetchall()
+    return [
+        Edit(act, at, run, former_name, instrument, tuple(criteria or ()), cone)
+        for act, at, run, former_name, instrument, criteria, cone in rows
+    ]
+
+
+def edit_search(connection: duckdb.DuckDBPyConnection, search: Search) -> None:
+    """Give a saved search other criteria; its next harvest reads everything, and starts a new membership.
+
+    Raises
+    ------
+    NoSuchSearch
+        For a name under which none is saved.
+    BadValue
+        For criteria of another kind: a search for files stays one for files.
+    """
+    former = saved_search(connection, search.name).search
+    if (former.instrument is None) != (search.instrument is None):
+        kind = "observations" if former.instrument is None else "files"
+        raise BadValue(f"search {search.name!r} is for {kind}, and stays that; save the other under another name")
+    _note(connection, search.name, "edited", search.name)
+    connection.execute(
+        """UPDATE searches SET instrument = ?, criteria = ?, cone = ?, cursor_mjd = NULL, edited_run = ?
+           WHERE name = ?""",
+        [
+            search.instrument,
+            list(search.written),
+            search.cone.stored if search.cone else None,
+            next_run(connection) - 1,
+            search.name,
+        ],
+    )
+    connection.execute("DELETE FROM search_cursor WHERE search = ?", [search.name])
+
+
+def rename_search(connection: duckdb.DuckDBPyConnection, name: str, new: str) -> None:
+    """Give a saved search another name, in its history too.
+
+    Raises
+    ------
+    NoSuchSearch
+        For a name under which none is saved.
+    BadValue
+        For a new name that is no name, or that is or was another search's.
+    """
+    saved_search(connection, name)
+    checked_name(new)
+    taken = connection.execute(
+        "SELECT 1 WHERE ? IN (SELECT name FROM searches UNION ALL SELECT search FROM runs)", [new]
+    ).fetchone()
+    if taken:
+        raise BadValue(f"{new!r} is the name of another search, or was; choose another")
+    _note(connection, new, "renamed", name)
+    connection.execute("UPDATE searches SET name = ? WHERE name = ?", [new, name])
+    for table in (*_OF_SEARCHES, "runs", "search_edit"):
+        connection.execute(f"UPDATE {table} SET search = ? WHERE search = ?", [new, name])
+
+
+_OF_SEARCHES = ("search_file_membership", "search_observation_membership", "pending", "search_cursor")
+
+
+def remove_search(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Remove a saved search; what no other search leads to closes, and stays in the history.
+
+    Raises
+    ------
+    NoSuchSearch
+        For a name under which none is saved.
+    """
+    saved_search(connection, name)
+    run = next_run(connection)
+    _note(connection, name, "removed", name)
+    connection.execute("DELETE FROM searches WHERE name = ?", [name])
+    for table in ("pending", "search_cursor"):
+        connection.execute(f"DELETE FROM {table} WHERE search = ?", [name])
+    if connection.execute("SELECT 1 FROM runs WHERE search = ? LIMIT 1", [name]).fetchone() is None:
+        return
+    for table in ("search_file_membership", "search_observation_membership"):
+        connection.execute(f"UPDATE {table} SET until_run = ? WHERE search = ? AND until_run IS NULL", [run, name])
+    _close_unreached(connection, run)
+    connection.execute("DELETE FROM product_reading WHERE obs_id NOT IN (SELECT obs_id FROM search_observations)")
+    _record_removal(connection, name, run)
+    keep_verdicts_of_run(connection, run)
+
+
+def _close_unreached(connection: duckdb.DuckDBPyConnection, run: int) -> None:
+    """Close what only the removed search led to."""
+    files, observations = (
+        f"SELECT {key} FROM {table} WHERE until_run = {int(run)}"
+        for key, table in (("filename", "search_file_membership"), ("obs_id", "search_observation_membership"))
+    )
+    held = "SELECT obs_id FROM search_observation_membership WHERE until_run IS NULL"
+    close_versions(connection, FILES, run, files, "SELECT filename FROM search_file_membership WHERE until_run IS NULL")
+    close_versions(connection, OBSERVATIONS, run, observations, held)
+    connection.execute(
+        f"""UPDATE observation_product_link SET until_run = ?
+            WHERE until_run IS NULL AND obs_id IN ({observations}) AND obs_id NOT IN ({held})""",
+        [run],
+    )
+    close_versions(
+        connection,
+        PRODUCTS,
+        run,
+        f"SELECT data_uri FROM observation_product_link WHERE until_run = {int(run)}",
+        "SELECT data_uri FROM observation_product_link WHERE until_run IS NULL",
+    )
+
+
+def _record_removal(connection: duckdb.DuckDBPyConnection, name: str, run: int) -> None:
+    """Record the removal as a run that asked nothing, so that the closed versions say when they ended."""
+    last = connection.execute("SELECT server FROM runs WHERE search = ? ORDER BY run DESC LIMIT 1", [name]).fetchone()
+    now = utc_now()
+    record_run(
+        connection,
+        Run(
+            run=run,
+            search=name,
+            kind="removed",
+            server=str(last[0]) if last else "",
+            started_at=now,
+            ended_at=now,
+            cursor_mjd=None,
+            files=0,
+            new=0,
+            changed=0,
+            withdrawn=0,
+            returned=0,
+            unchanged=0,
+            observations=0,
+            products=0,
+            linked=0,
+            requests=0,
+        ),
+    )
+
+
+def drop_search(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Drop a search whose runs brought nothing and which nobody wants to keep; it may not be saved at all."""
+    connection.execute("DELETE FROM searches WHERE name = ?", [name])
+    connection.execute("DELETE FROM search_cursor WHERE search = ?", [name])
+
+
+def mark_declared(connection: duckdb.DuckDBPyConnection, name: str, declared: bool) -> None:
+    """Remember whether mastlake.toml describes a search."""
+    connection.execute("UPDATE searches SET declared = ? WHERE name = ?", [declared, name])
+
+
+def declared_searches(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Return the searches that mastlake.toml described at their last run."""
+    return {str(row[0]) for row in connection.execute("SELECT name FROM searches WHERE declared").fetchall()}
+
+
+def _note(connection: duckdb.DuckDBPyConnection, name: str, act: str, former: str) -> None:
+    """Write down what a search was before it changes."""
+    connection.execute(
+        """INSERT INTO search_edit (search, act, edited_at, run, former_name, instrument, criteria, cone)
+           SELECT ?, ?, ?, ?, name, instrument, criteria, cone FROM searches WHERE name = ?""",
+        [name, act, utc_now(), next_run(connection) - 1, former],
+    )

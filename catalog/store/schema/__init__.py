@@ -1,0 +1,1 @@
+"""The tables, views and macros of a catalog, and how an older catalog gets them."""

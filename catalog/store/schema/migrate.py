@@ -1,0 +1,172 @@
+"""The schema of a catalog: migrations, and the views that are always made anew.
+
+Alembic migrates the fixed tables. Views name the columns of version tables that grow, so they are made again
+whenever a table has grown: DuckDB binds a view's columns when it is made.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from catalog.store.access import make_access_view
+from catalog.store.history.keyword_differences import keep_differences
+from catalog.store.history.verdicts import keep_verdicts
+from catalog.store.schema.comments import comment_on_everything
+from catalog.store.schema.local_views import make_local_views
+from catalog.store.schema.sky_macros import make_sky_macros
+from catalog.store.sql import columns_of, literal, quoted
+
+_OWN_COLUMNS = {"since_run", "until_run", "row_hash", "checked_run"}
+
+_ALIASES = {
+    "files": {
+        "data_uri": "dataURI",
+        "file_size": "fileSize",
+        "is_stale": "isStale",
+        "ingest_mjd": "ingestCompletionDate_mjd",
+    },
+    "observations": {},
+    "products": {"filename": "productFilename"},
+}
+_VERSIONS = {"files": "file_version", "observations": "observation_version", "products": "product_version"}
+
+_COMMENTS = {
+    "exposures": "one row an exposure: its segments, detectors and products counted once, for sums of times",
+    "files": "one row a FITS file that a search matches now; every keyword the archive returned",
+    "observations": "one row a CAOM observation, as it is now",
+    "products": "one row a thing that can be downloaded, as it is now",
+    "observation_products": "which products each observation lists, many to many",
+    "search_files": "which files each search matches now",
+    "search_observations": "which observations each search leads to now",
+    "file_access": "who may fetch each file now, and from when on everybody may",
+    "local_files": "files on this disk that were fetched or indexed",
+}
+
+_MACROS = {
+    "file_id(name)": "regexp_replace(regexp_replace(name, '_[^_]*$', ''), '_[oc][0-9]+$', '')",
+    "apt_observation(name)": """
+        CASE WHEN regexp_matches(split_part(name, '_', 1), '^jw[0-9]{11}$')
+             THEN name[1:7] || '-o' || name[8:10] ELSE split_part(name, '_', 1) END
+    """,
+    "exposure_of(name)": "nullif(regexp_extract(name, '^jw[0-9]{11}_[0-9a-z]{5}_[0-9]{5}'), '')",
+    "program_of(name)": "CAST(TRY_CAST(regexp_extract(name, '^jw([0-9]{5})', 1) AS INTEGER) AS VARCHAR)",
+}
+"""From names, in the scheme jwPPPPPOOOVVV_GGSAA_EEEEE_DETECTOR_SUFFIX and jwPPPPP-oOOO_TTTT_..._SUFFIX
+(https://jwst-pipeline.readthedocs.io/en/latest/jwst/data_products/file_naming.html): the id of a file's CAOM
+observation, the observation's number in its program, the exposure, and the program."""
+
+_A_RUN = """
+    CASE WHEN run > (SELECT max(one.run) FROM runs AS one)
+         THEN error(format('there is no run {} yet; SELECT run, ended_at FROM runs lists them', run)) ELSE true END
+"""
+"""A date without quotes, like 2026-11-27, is a number as well, and the catalog as of a run to come is not known."""
+
+_EXPOSURE_COLUMNS = (
+    "instrument", "targname", "program", "pi_name", "category", "observtn", "exp_type", "filter", "pupil", "grating",
+    "subarray", "date_obs", "date_obs_mjd", "nints", "effexptm", "duration",
+)  # fmt: skip
+"""Columns of files that say the same of all files of an exposure."""
+
+_FIXED_VIEWS = {
+    "observation_products": "SELECT obs_id, data_uri, since_run FROM observation_product_link WHERE until_run IS NULL",
+    "search_files": "SELECT search, filename, since_run, until_run FROM search_file_membership WHERE until_run IS NULL",
+    "search_observations": """
+        SELECT search, obs_id, since_run, until_run FROM search_observation_membership WHERE until_run IS NULL
+    """,
+    "local_files": "SELECT * EXCLUDE (until_at, ended) FROM local_file_version WHERE until_at IS NULL",
+}
+
+
+def migrate(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring a catalog to the newest revision, creating what is not there, and close it.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Open for writing. SQLAlchemy is given the connection and not the path, which it would read as an address.
+    """
+    import sqlalchemy
+    from alembic import command
+    from alembic.config import Config
+    from duckdb_sqlalchemy import ConnectionWrapper
+
+    engine = sqlalchemy.create_engine(
+        "duckdb://", creator=lambda: ConnectionWrapper(connection), poolclass=sqlalchemy.pool.StaticPool
+    )
+    try:
+        with engine.begin() as within:
+            config = Config()
+            config.set_main_option("script_location", str(_migrations()).replace("%", "%%"))
+            config.attributes["connection"] = within
+            command.upgrade(config, "head")
+            fill_keywords(connection)  # the same connection, so the same transaction
+            make_views(connection)
+            keep_differences(connection)
+            keep_verdicts(connection)
+    finally:
+        engine.dispose()
+        connection.close()
+
+
+def _migrations() -> Path:
+    from importlib.util import find_spec
+
+    spec = find_spec("catalog.migrations") or find_spec("migrations")
+    if spec is None or not spec.submodule_search_locations:
+        raise RuntimeError("the migrations are not installed")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def fill_keywords(connection: duckdb.DuckDBPyConnection) -> None:
+    """Write the keyword dictionary into the catalog, in place of what was there."""
+    import pyarrow as pa
+
+    from catalog.vocabulary.keywords import dictionary
+
+    words = dictionary().values()
+    fields = ("name", "fits_keyword", "kind", "unit", "meaning", "allowed", "instruments", "hdu")
+    lists = pa.list_(pa.string())
+    types = {field: lists if field in ("allowed", "instruments") else pa.string() for field in fields}
+    table = pa.table({f: pa.array([getattr(word, f) for word in words], types[f]) for f in fields})
+    connection.execute("DELETE FROM keywords")
+    connection.register("dictionary_rows", table)
+    connection.execute("INSERT INTO keywords SELECT * FROM dictionary_rows")
+    connection.unregister("dictionary_rows")
+
+
+def make_views(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make every view and macro anew, over the columns that the tables have now."""
+    make_sky_macros(connection)
+    for view, table in _VERSIONS.items():
+        columns = [c for c in columns_of(connection, table) if c not in _OWN_COLUMNS]
+        present = {c.lower() for c in columns}
+        aliases = {a: c for a, c in _ALIASES[view].items() if c.lower() in present and a.lower() not in present}
+        shown = [quoted(c) for c in columns] + [f"{quoted(c)} AS {a}" for a, c in aliases.items()]
+        chosen = ", ".join([*shown, "since_run"])
+        connection.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT {chosen} FROM {table} WHERE until_run IS NULL")
+        connection.execute(
+            f"""CREATE OR REPLACE MACRO {view}_at(run) AS TABLE
+                SELECT {chosen} FROM {table}
+                WHERE since_run <= run AND (until_run IS NULL OR until_run > run) AND {_A_RUN}"""
+        )
+    for view, query in _FIXED_VIEWS.items():
+        connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
+    make_access_view(connection)
+    make_local_views(connection)
+    for macro, expression in _MACROS.items():
+        connection.execute(f"CREATE OR REPLACE MACRO {macro} AS {expression}")
+    connection.execute(f"CREATE OR REPLACE VIEW exposures AS {_exposures(connection)}")
+    for view, comment in _COMMENTS.items():
+        connection.execute(f"COMMENT ON VIEW {view} IS {literal(comment)}")
+    comment_on_everything(connection)
+
+
+def _exposures(connection: duckdb.DuckDBPyConnection) -> str:
+    """Return the query of exposures: each of their files repeats the exposure's whole time, also that of a segment."""
+    have = {name.lower() for name in columns_of(connection, "files")}
+    kept = [f"any_value({name}) AS {name}" for name in _EXPOSURE_COLUMNS if name in have]
+    return f"""
+        SELECT {", ".join(["exposure_of(filename) AS exposure", *kept, "count(*) AS files"])} FROM files
+        WHERE exposure_of(filename) IS NOT NULL GROUP BY ALL"""

@@ -1,0 +1,199 @@
+"""The bytes that have a file's name before a sync renews it: whose they are, and where they go.
+
+A sync never destroys bytes that a person made. It replaces without a trace only bytes that it can prove to be a version
+that the archive had. All other bytes are moved aside, or stay where they are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from catalog.errors import DiskError, MastlakeError
+from catalog.sync.partial import QUARANTINE, fsync_folder
+from catalog.sync.plan import Item
+from catalog.sync.verification import Done, examine
+
+
+class PersonsOwn(MastlakeError):
+    """A file on disk differs from the archive's and from what was fetched, so it stays.
+
+    Parameters
+    ----------
+    message : str
+        Why it is taken for a person's own, and what to do.
+    done : Done or None
+        What is on disk, for the catalog.
+    """
+
+    def __init__(self, message: str, done: Done | None = None) -> None:
+        super().__init__(message)
+        self.done = done
+
+
+LEFT = "left as it is: --overwrite-modified replaces it, --keep-old DIR moves it aside first"
+
+
+@dataclass(frozen=True)
+class OldBytes:
+    """What becomes of the bytes that a sync replaces.
+
+    Parameters
+    ----------
+    keep : Path, optional
+        A folder to which all replaced files go, each in a folder of its version. Without it only bytes that cannot be
+        proven to be the archive's are put aside, in the quarantine of the destination.
+    overwrite_modified : bool
+        Whether a person's own bytes are replaced. Without ``keep`` nothing of them is left then.
+    """
+
+    keep: Path | None = None
+    overwrite_modified: bool = False
+
+    @property
+    def renews_modified(self) -> bool:
+        """Whether a person's own bytes are replaced at all."""
+        return self.overwrite_modified or self.keep is not None
+
+
+@dataclass(frozen=True)
+class Before:
+    """What had the name of a file when its transfer began.
+
+    Parameters
+    ----------
+    status : os.stat_result or None
+        None: nothing.
+    archived : bool
+        The bytes are a version that the archive had.
+    """
+
+    status: os.stat_result | None
+    archived: bool
+
+    def still(self, now: os.stat_result | None) -> bool:
+        """Say whether the file is the same as then."""
+        return (now and _state(now)) == (self.status and _state(self.status))
+
+
+def _state(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def look(item: Item, policy: OldBytes) -> Before | Done:
+    """Look at what has an item's name, before anything is fetched.
+
+    Parameters
+    ----------
+    item : Item
+        What is to be fetched.
+    policy : OldBytes
+        What becomes of a person's own bytes.
+
+    Returns
+    -------
+    Before or Done
+        Done: the right bytes are here, and there is nothing to fetch.
+
+    Raises
+    ------
+    PersonsOwn
+        Where the bytes are a person's own and stay.
+    """
+    path = Path(item.path)
+    status = _status(path)
+    if status is None:
+        return Before(None, archived=True)
+    as_seen = item.seen == (status.st_size, status.st_mtime_ns)
+    if item.action == "replace" and as_seen:
+        return Before(status, item.archived)
+    found = examine(item)
+    archived = found.done is not None and found.done.md5 in item.former
+    moved_on = item.state == "stale" and item.checksum is None and archived
+    if found.done is not None and found.problem is None and not moved_on:
+        return found.done
+    if not archived and found.sound and not policy.renews_modified:
+        raise PersonsOwn(f"it is not the archive's, but sound: {found.reason}; {LEFT}", found.done)
+    return Before(status, archived)
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except FileNotFoundError:
+        return None
+
+
+def keep_old(path: Path, before: Before, policy: OldBytes, root: Path) -> Path | None:
+    """Keep the bytes that a proven file is about to replace; return where, or None where there is nothing to keep.
+
+    The name stays in place until the new bytes get it, so that a kill at any moment loses neither.
+
+    Parameters
+    ----------
+    path : Path
+        The name.
+    before : Before
+        What `look` found.
+    policy : OldBytes
+        What the person asked for.
+    root : Path
+        The destination.
+    """
+    now = _status(path)
+    if now is None or path.is_dir():
+        return None
+    ours = before.archived and before.still(now)
+    if policy.keep is None and (ours or (policy.overwrite_modified and before.still(now))):
+        return None
+    kept = _free_name(_place(path, now, policy, root))
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    _copy(path, kept)
+    if policy.keep is None:
+        note = {"path": str(path), "bytes": now.st_size, "reason": "replaced by the archive's version"}
+        kept.with_name(kept.name + ".json").write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+    fsync_folder(kept.parent)
+    return kept
+
+
+def _place(path: Path, status: os.stat_result, policy: OldBytes, root: Path) -> Path:
+    """Return where old bytes go: a version is told by its modification time (UTC) and inode."""
+    made = datetime.fromtimestamp(status.st_mtime, UTC).strftime("%Y%m%dT%H%M%S")
+    if policy.keep is not None:
+        return policy.keep / made / path.name
+    return root / QUARANTINE / f"{path.name}.{made}"
+
+
+def _free_name(wanted: Path) -> Path:
+    name, number = wanted, 1
+    while os.path.lexists(name):
+        number += 1
+        name = wanted.with_name(f"{wanted.name}.{number}")
+    return name
+
+
+def _copy(path: Path, kept: Path) -> None:
+    """Give bytes a second name; copy them where the file system cannot."""
+    try:
+        os.link(path, kept, follow_symlinks=False)
+        return
+    except OSError:
+        pass
+    unfinished = kept.with_name(f".{kept.name}.copy")
+    try:
+        shutil.copy2(path, unfinished, follow_symlinks=False)
+        if not unfinished.is_symlink():
+            with unfinished.open("rb") as file:
+                os.fsync(file.fileno())
+        unfinished.rename(kept)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise DiskError(
+            f"cannot keep the old bytes in {kept.parent}: {error.strerror}; nothing was replaced"
+        ) from error

@@ -1,0 +1,1 @@
+"""The words of a search: keywords, columns of observations, criteria, places and dates."""

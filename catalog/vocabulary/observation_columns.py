@@ -1,0 +1,69 @@
+"""The columns of CAOM observations by which MAST's advanced search asks.
+
+Names, types and units are those of https://mast.stsci.edu/api/v0/_c_a_o_mfields.html; times are MJD (UTC).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import files
+
+from catalog.errors import UnknownKeyword
+from catalog.vocabulary.keywords import Keyword, Kind, nearest
+
+_KINDS: Mapping[str, Kind] = {
+    "text": "text",
+    "boolean": "boolean",
+    "integer": "integer",
+    "number": "number",
+    "time": "time",
+}
+
+
+@lru_cache(maxsize=1)
+def observation_columns() -> Mapping[str, Keyword]:
+    """Every column by its name.
+
+    Examples
+    --------
+    >>> observation_columns()["t_exptime"].unit
+    's'
+    """
+    text = (files("catalog.vocabulary") / "observation_columns.csv").read_text()
+    return {row["name"]: _column(row) for row in csv.DictReader(text.splitlines())}
+
+
+def _column(row: dict[str, str]) -> Keyword:
+    return Keyword(
+        name=row["name"],
+        fits_keyword=None,
+        kind=_KINDS[row["kind"]],
+        unit=row["unit"] or None,
+        meaning=row["meaning"],
+        allowed=tuple(row["allowed"].split()),
+        instruments=(),
+    )
+
+
+def observation_column(name: str) -> Keyword:
+    """Find a column by its name, in any case.
+
+    Raises
+    ------
+    UnknownKeyword
+        With the nearest right spelling, where there is one.
+
+    Examples
+    --------
+    >>> observation_column("Proposal_ID").name
+    'proposal_id'
+    """
+    columns = observation_columns()
+    for column in columns.values():
+        if column.name.lower() == name.strip().lower():
+            return column
+    near = nearest(name, list(columns))
+    hint = f"; did you mean {near!r}?" if near else f"; there are {', '.join(columns)}"
+    raise UnknownKeyword(f"observations have no {name!r}{hint}")

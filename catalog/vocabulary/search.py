@@ -1,0 +1,213 @@
+"""A search: criteria that MAST understands, for the files of one instrument or for observations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from catalog.errors import BadValue, UnknownKeyword
+from catalog.vocabulary.cone import Cone
+from catalog.vocabulary.criteria import Criterion, parse_criterion, parse_observation_criterion
+from catalog.vocabulary.keywords import SERVICES, nearest
+from catalog.vocabulary.mistakes import refuse_contradictions, refuse_modeless
+
+ALL = "all"
+"""Every instrument that observes; guide stars have a search of their own."""
+CAOM = "Mast.Caom.Filtered"
+CAOM_IN_CONE = "Mast.Caom.Filtered.Position"
+"""The services that answer searches for observations."""
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
+
+
+@dataclass(frozen=True)
+class Search:
+    """A saved set of criteria: for the files of one instrument by keyword, or for observations.
+
+    Attributes
+    ----------
+    name : str
+        Letters, digits, ``_ . + -``.
+    instrument : str or None
+        One of `catalog.vocabulary.keywords.SERVICES`, or several with commas; None for a search for observations.
+    written : tuple of str
+        The criteria as the user wrote them, ``keyword=value``.
+    criteria : tuple of Criterion
+        What they mean, to the first instrument.
+    cone : Cone or None
+        Where on the sky; for observations only.
+    """
+
+    name: str
+    instrument: str | None
+    written: tuple[str, ...]
+    criteria: tuple[Criterion, ...]
+    cone: Cone | None = None
+
+    @classmethod
+    def parse(cls, name: str, instrument: str, written: Iterable[str], *, typed: bool = True) -> Search:
+        """Read the criteria of a keyword search, and refuse what the archive would not understand.
+
+        Parameters
+        ----------
+        name : str
+            The name to save the search under.
+        instrument : str
+            In any case; several with commas, or ``all`` of those that observe.
+        written : iterable of str
+            ``keyword=value``, all of which must hold.
+        typed : bool
+            Whether a person wrote them just now, so that what can only be a mistake is refused.
+
+        Raises
+        ------
+        UnknownKeyword
+            For a keyword that the search of one of these instruments does not have.
+        BadValue
+            For a name, instrument, value, range or date that is not one.
+
+        Examples
+        --------
+        >>> Search.parse("soss", "NIRISS", ["exp_type=NIS_SOSS", "date_obs=2022-06-01.."]).filters()[1]
+        {'paramName': 'date_obs_mjd', 'values': [{'min': 59731.0, 'max': 1000000000000000.0}]}
+        """
+        known = _instruments(instrument)
+        kept = tuple(written)
+        read = _criteria(kept, known)
+        if typed:
+            refuse_contradictions(read[known[0]])
+        return cls(checked_name(name), ",".join(known), kept, read[known[0]])
+
+    @classmethod
+    def observations(cls, name: str, written: Iterable[str], cone: str | None = None, *, typed: bool = True) -> Search:
+        """Read the criteria of an advanced search for observations.
+
+        Parameters
+        ----------
+        name : str
+            The name to save the search under.
+        written : iterable of str
+            ``column=value``, each column once; without one for ``obs_collection``, JWST's are meant.
+        cone : str, optional
+            ``RA,DEC,RADIUS``.
+        typed : bool
+            Whether a person wrote them just now, so that what can only be a mistake is refused.
+
+        Raises
+        ------
+        UnknownKeyword
+            For a column that observations do not have.
+        BadValue
+            For a name, value, range, date or cone that is not one.
+
+        Examples
+        --------
+        >>> Search.observations("ero", ["proposal_id=2734", "t_min=2022-06-01.."]).astroquery_criteria()["t_min"]
+        [59731.0, 1000000000000000.0]
+        """
+        kept = tuple(written)
+        if not kept and cone is None:
+            raise BadValue("a search for observations needs a criterion or a cone: -k proposal_id=2734")
+        criteria = tuple(parse_observation_criterion(text) for text in kept)
+        names = [criterion.keyword for criterion in criteria]
+        for keyword in names:
+            if names.count(keyword) > 1:
+                raise BadValue(f"give {keyword} once, with all its values: {keyword}=A,B")
+        if typed:
+            refuse_modeless(criteria)
+        if "obs_collection" not in names:
+            criteria += (Criterion("obs_collection", ("JWST",)),)
+        return cls(checked_name(name), None, kept, criteria, Cone.parse(cone) if cone else None)
+
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        """The instruments whose keyword searches it asks; none for a search for observations."""
+        return tuple(self.instrument.split(",")) if self.instrument is not None else ()
+
+    @property
+    def parts(self) -> tuple[Search, ...]:
+        """The search of each instrument alone, since MAST has a service for each; the search itself if it is one.
+
+        Examples
+        --------
+        >>> [part.service for part in Search.parse("p1366", "niriss,nirspec", ["program=1366"]).parts]
+        ['Mast.Jwst.Filtered.Niriss', 'Mast.Jwst.Filtered.Nirspec']
+        """
+        if len(self.instruments) < 2:
+            return (self,)
+        read = _criteria(self.written, self.instruments)
+        return tuple(replace(self, instrument=one, criteria=read[one]) for one in self.instruments)
+
+    @property
+    def service(self) -> str:
+        """MAST's name of the service that answers this search."""
+        if self.instrument is not None:
+            return SERVICES[self.instrument]
+        return CAOM if self.cone is None else CAOM_IN_CONE
+
+    def filters(self) -> list[dict[str, Any]]:
+        """Return a keyword search's criteria as MAST's filters."""
+        return [criterion.as_filter() for criterion in self.criteria]
+
+    def astroquery_criteria(self) -> dict[str, list[Any]]:
+        """Return the criteria as ``Observations.query_criteria`` of astroquery takes them; it makes the filters."""
+        return {criterion.keyword: criterion.as_astroquery() for criterion in self.criteria}
+
+
+def _instruments(text: str) -> tuple[str, ...]:
+    """Return the instruments that are named, each once, in the order of `SERVICES`."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    for word in words:
+        if word.lower() not in (*SERVICES, ALL):
+            raise BadValue(_not_an_instrument(word))
+    named = {word.lower() for word in words}
+    if ALL in named:
+        named |= set(SERVICES) - {"guidestar"}
+    if not named:
+        raise BadValue(_not_an_instrument(text))
+    return tuple(one for one in SERVICES if one in named)
+
+
+def _criteria(written: tuple[str, ...], instruments: tuple[str, ...]) -> dict[str, tuple[Criterion, ...]]:
+    """Read criteria for each instrument; name the instruments whose search does not have a keyword."""
+    read: dict[str, tuple[Criterion, ...]] = {}
+    without: dict[str, str] = {}
+    for instrument in instruments:
+        criteria = []
+        for text in written:
+            try:
+                criteria.append(parse_criterion(text, instrument))
+            except UnknownKeyword:
+                if len(instruments) == 1:
+                    raise
+                without[instrument] = text.partition("=")[0].strip()
+        read[instrument] = tuple(criteria)
+    if without:
+        able = [one for one in instruments if one not in without]
+        if not able:
+            parse_criterion(next(text for text in written if text.partition("=")[0].strip() in without.values()))
+        told = ", ".join(f"{one} has no {keyword}" for one, keyword in without.items())
+        hint = f"--instrument {','.join(able)}, or leave the criterion out" if able else "leave the criterion out"
+        raise UnknownKeyword(f"{told}: {hint}")
+    return read
+
+
+def checked_name(name: str) -> str:
+    """Return a name under which a search can be saved, or refuse it.
+
+    Raises
+    ------
+    BadValue
+        It says what a name is made of.
+    """
+    if not _NAME.fullmatch(name):
+        raise BadValue(f"{name!r} cannot name a search: use letters, digits and _ . + -")
+    return name
+
+
+def _not_an_instrument(word: str) -> str:
+    near = nearest(word, list(SERVICES))
+    hint = f"; did you mean {near!r}?" if near else f"; there are {', '.join(SERVICES)}"
+    return f"no instrument {word!r}{hint}"

@@ -1,0 +1,126 @@
+"""Answers on the screen, on stdout or in a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from catalog.text import plural
+
+from .printing import note, put_lines, put_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import typer
+
+    from catalog.store.database import Database
+
+SHOWN = 1000
+"""Rows of a table on the screen."""
+
+
+def form_of(form: str | None, output: Path | None, json: bool = False, context: typer.Context | None = None) -> str:
+    """Return the format that was asked for: by name, by the file's ending, or a table on the screen.
+
+    Raises
+    ------
+    UsageError
+        Where --json and another format are both asked for.
+    """
+    if json:
+        from catalog.errors import UsageError
+
+        typed = context is None or getattr(context.get_parameter_source("form"), "name", "") == "COMMANDLINE"
+        if form not in (None, "json") and typed:
+            raise UsageError(f"--json and --format {form} are two formats; give one of them")
+        if output is not None and output.suffix.lower() != ".json":
+            raise UsageError(f"--json and -o {output} are two formats; let the name end in .json, or leave out --json")
+        return "json"
+    if form is not None:
+        return form
+    if output is None:
+        return "table"
+    from catalog.answers.formats import format_of
+
+    return format_of(output)
+
+
+def put_answer(
+    database: Database,
+    sql: str,
+    values: Sequence[object],
+    form: str,
+    output: Path | None,
+    noun: str = "row",
+    limit: int | None = None,
+) -> int:
+    """Run one read-only statement and put its rows where they were asked for; return how many there were.
+
+    Parameters
+    ----------
+    database : Database
+        The catalog.
+    sql : str
+        One statement that reads.
+    values : sequence
+        For its ``?`` marks.
+    form : str
+        ``table`` or one of `catalog.answers.formats.FORMATS`.
+    output : Path or None
+        A file; None for stdout.
+    noun : str
+        What a row is, for the message.
+    limit : int or None
+        Rows at most.
+    """
+    if form == "table" and output is None:
+        return _put_table(database, sql, values, noun, limit)
+    from catalog.answers.formats import checked_format, write, write_file
+    from catalog.errors import UsageError
+    from catalog.questions.statement import answering, kept_aside
+
+    if form == "table":
+        raise UsageError("a table is for the terminal; choose --format csv, json, jsonl, parquet, votable or ecsv")
+    known = checked_format(form)
+    if output is None:  # a reader of stdout may take its time, and keeps nobody from the catalog
+        with kept_aside(database, sql, values, limit) as reader:
+            count = write(reader, known, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+    else:
+        with answering(database, sql, values) as reader:
+            count = write_file(reader if limit is None else _first(reader, limit), known, output)
+        note(f"{plural(count, noun)} in {output}")
+    return count
+
+
+def _first(reader: pa.RecordBatchReader, limit: int) -> pa.RecordBatchReader:
+    """Return the first rows only."""
+    import pyarrow as pa
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        left = limit
+        for batch in reader:
+            yield batch.slice(0, left)
+            left -= batch.num_rows
+            if left <= 0:
+                return
+
+    return pa.RecordBatchReader.from_batches(reader.schema, batches())
+
+
+def _put_table(database: Database, sql: str, values: Sequence[object], noun: str, limit: int | None) -> int:
+    """Print the first rows; the catalog is let go of before, since a reader of stdout may take its time."""
+    from catalog.questions.statement import first_rows
+
+    columns, rows, more = first_rows(database, sql, values, SHOWN if limit is None else limit)
+    if columns == ["explain_key", "explain_value"]:
+        put_lines("".join(str(plan) for _, plan in rows).removesuffix("\n"))
+        return len(rows)
+    put_table(columns, rows)
+    if more and limit is None:
+        note(f"the first {SHOWN:,} rows; for all of them: --format csv")
+    elif noun != "row" or not rows:
+        note(plural(len(rows), noun))
+    return len(rows)

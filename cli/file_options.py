@@ -1,0 +1,35 @@
+"""From options to a choice of files, for pictures: the options of ``find``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import completion
+
+if TYPE_CHECKING:
+    from catalog.plots import Chosen
+
+Since = Annotated[
+    str | None,
+    typer.Option(metavar="DATE", help="Observed then or later: 2022-07-01, 2022-07, an MJD, or 7d for days ago."),
+]
+Until = Annotated[str | None, typer.Option(metavar="DATE", help="Observed before this moment, written as for --since.")]
+Program = Annotated[str | None, typer.Option(metavar="1366,2734", help="Numbers of programs.")]
+Investigator = Annotated[str | None, typer.Option("--pi", metavar="NAME", help="A piece of the investigator's name.")]
+Instrument = Annotated[
+    str | None, typer.Option(metavar="niriss,miri", help="Whose search.", autocompletion=completion.instruments)
+]
+Sql = Annotated[
+    str | None, typer.Option("--sql", metavar="SELECT", help="Any query whose result has a column filename.")
+]
+
+
+def choice(name: str | None, sql: str | None, written: list[str] | None, **named: str | None) -> Chosen:
+    """Read the options that say which files are meant; the named ones are those of `Criteria`."""
+    from catalog.plots import Chosen
+    from catalog.questions.find import Criteria
+
+    options: dict[str, Any] = {**named, "written": tuple(written or ())}
+    return Chosen(name, Criteria(**options), sql)

@@ -1,0 +1,88 @@
+"""What ``mastlake index`` shows while it works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from catalog.text import harmless, plural
+
+from .printing import say
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    from catalog.headers import Event
+
+_MANY = 1000
+"""Headers of so many files take longer than a second."""
+
+
+@contextmanager
+def index_progress(quiet: bool, bar: bool = True) -> Iterator[Callable[[Event], None]]:
+    """Draw how many files were found, and then how many of them are read; lines where there is no terminal.
+
+    Parameters
+    ----------
+    quiet : bool
+        Say nothing at all.
+    bar : bool
+        Whether a bar is wanted where there is a terminal.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True)
+    if quiet:
+        yield lambda event: None
+    elif not (bar and console.is_terminal):
+        yield _plain_index
+    else:
+        columns = (
+            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        )  # fmt: skip
+        with Bars(*columns, console=console, transient=True) as bars:
+            yield _IndexDrawing(bars).show
+
+
+class _IndexDrawing:
+    """The bar of an index under way: first without an end, while the folders are listed."""
+
+    def __init__(self, bars: Bars) -> None:
+        self.bars = bars
+        self.task: TaskID = bars.add_task("looking for files", total=None)
+
+    def show(self, event: Event) -> None:
+        """Draw one event."""
+        from catalog.headers import FilesFound, FilesRead, FoldersWalked, LinksLeftOut
+
+        if isinstance(event, FilesFound):
+            description = "looking for files" if not event.files else f"looking for files: {event.files:,}"
+            self.bars.update(self.task, description=description, total=None, completed=0)
+        elif isinstance(event, FoldersWalked):
+            total = event.to_read + event.associations
+            self.bars.update(self.task, description="reading headers", total=total, completed=0)
+        elif isinstance(event, FilesRead):
+            self.bars.update(self.task, total=event.total, completed=event.done)
+        elif isinstance(event, LinksLeftOut):
+            self.bars.console.print(_links_left_out(event.paths), markup=False, highlight=False)
+
+
+def _plain_index(event: Event) -> None:
+    from catalog.headers import FoldersWalked, LinksLeftOut
+
+    if isinstance(event, FoldersWalked) and event.to_read > _MANY:
+        say(f"reading the headers of {event.to_read:,} of {plural(event.files, 'FITS file')}")
+    elif isinstance(event, LinksLeftOut):
+        say(_links_left_out(event.paths))
+
+
+def _links_left_out(paths: Sequence[str]) -> str:
+    """Say in a line which links to folders were not followed."""
+    if len(paths) == 1:
+        return f"mastlake: {harmless(paths[0])} is a link to a folder and was not followed; name it to index it"
+    more = f" and {len(paths) - 1:,} more are links to folders and were not followed; name them to index them"
+    return f"mastlake: {harmless(paths[0])}{more}"

@@ -1,0 +1,115 @@
+"""Printing: data to stdout, talk to stderr."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from catalog.text import harmless
+
+from .table_layout import fitted, on_terminal, whole
+
+
+def put_json(value: Any) -> None:
+    """Print one JSON value; dates as ISO 8601 text, NaN as null."""
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2)
+    sys.stdout.write(text.decode() + "\n")
+
+
+def say(text: str) -> None:
+    """Tell the user something that is not data, in one line, whatever names stand in it."""
+    sys.stderr.write(harmless(text) + "\n")
+
+
+_hushed = False
+
+
+def hush(quiet: bool) -> None:
+    """Leave out notes from here on, as -q asks for; errors are said all the same."""
+    global _hushed  # noqa: PLW0603
+    _hushed = quiet
+
+
+def note(text: str) -> None:
+    """Say what a person may want to know, but for -q."""
+    if not _hushed:
+        say(text)
+
+
+def put(text: str) -> None:
+    """Print a line for people on stdout, whatever names stand in it."""
+    sys.stdout.write(harmless(text) + "\n")
+
+
+def put_lines(text: str) -> None:
+    """Print text of several lines on stdout, like SQL; all but its line breaks is made harmless."""
+    sys.stdout.write(harmless_lines(text) + "\n")
+
+
+def harmless_lines(text: str) -> str:
+    """Return text of several lines, harmless but for its line breaks."""
+    return "\n".join(map(harmless, text.split("\n")))
+
+
+def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, wrap: Sequence[str] = ()) -> None:
+    """Print a table for people: as wide as the terminal, or in full where stdout is no terminal.
+
+    Where the terminal has no room for all, prose is folded, texts are cut at their end and names of rows in their
+    middle, and then the last columns are left out, and named on stderr. Numbers and times are kept whole.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Their heads.
+    rows : iterable of sequences
+        Their values.
+    wrap : sequence of str
+        Columns of prose, which give way first.
+    """
+    values = [list(row) for row in rows]
+    if not _may_be_terminal():
+        sys.stdout.write(whole(columns, values))
+        return
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        sys.stdout.write(whole(columns, values))
+        return
+    widths = fitted(columns, values, wrap, console.width)
+    console.print(on_terminal(columns, values, widths, wrap))
+    if left_out := columns[len(widths) :]:
+        more = f" and {len(left_out) - _NAMED} columns more" if len(left_out) > _NAMED else ""
+        note(f"no room for {', '.join(left_out[:_NAMED])}{more}; through a pipe, as to less -S, the table is whole")
+
+
+_NAMED = 6
+"""Columns without room that are named."""
+
+
+def _may_be_terminal() -> bool:
+    """Say whether to ask rich, whose import takes longer than most answers."""
+    return sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR") or os.environ.get("TTY_COMPATIBLE"))
+
+
+def page_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table in its full width, through the pager where it is larger than the terminal."""
+    page(whole(columns, rows))
+
+
+def page(text: str) -> None:
+    """Print text, through the pager (``PAGER``, or less) where it is larger than the terminal."""
+    lines = text.splitlines()
+    width, height = shutil.get_terminal_size()
+    if sys.stdout.isatty() and (len(lines) > height - 2 or max(map(len, lines), default=0) > width):
+        import pydoc
+
+        os.environ.setdefault("LESS", "-FRSX")  # leave at once what fits, and keep long lines long
+        pydoc.pager(text)
+    else:
+        sys.stdout.write(text)

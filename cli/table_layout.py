@@ -1,0 +1,141 @@
+"""How a table is laid out: in full for a pipe, and in the room that a terminal has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from catalog.text import harmless, shown
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+GAP = 2
+"""Spaces between columns."""
+_KEYS = frozenset({"filename", "obs_id", "data_uri", "path", "key", "input", "output", "via", "name"})
+"""Columns that name a row; they are cut in the middle, since their ends tell one from another."""
+_STATES = frozenset({"state", "action", "kind"})
+_STATE_STYLES = {
+    "stale": "yellow", "missing": "magenta", "corrupt": "red", "modified": "yellow", "unverified": "dim",
+    "unknown": "blue", "differs": "yellow", "fetch": "green", "resume": "cyan", "replace": "yellow", "present": "dim",
+    "failed": "red", "new": "green", "changed": "yellow", "withdrawn": "red", "returned": "cyan",
+}  # fmt: skip
+_STEPS = (("prose", 40), ("text", 24), ("key", 28), ("prose", 24), ("text", 12))
+"""In which order columns give way where there is too little room, and how many characters each keeps."""
+_LEAST = dict(_STEPS)
+
+
+def whole(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    r"""Return a table in its full width.
+
+    Examples
+    --------
+    >>> whole(("name", "n"), [("a\x1b", 1), ("bcdefg", None)])
+    'name    n\na\\x1b   1\nbcdefg\n'
+    """
+    from rich.cells import cell_len
+
+    lines = [[harmless(column) for column in columns], *([shown(value) for value in row] for row in rows)]
+    widths = [max(cell_len(line[number]) for line in lines) for number in range(len(columns))]
+    return "".join(
+        (" " * GAP)
+        .join(cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True))
+        .rstrip()
+        + "\n"
+        for line in lines
+    )
+
+
+def fitted(columns: Sequence[str], rows: Sequence[Sequence[Any]], wrap: Sequence[str], room: int) -> list[int]:
+    """Return the widths of the columns that fit, which are the first ones.
+
+    Examples
+    --------
+    >>> fitted(("key", "title"), [["a" * 30, "b" * 30]], (), 50)
+    [28, 20]
+    >>> fitted(("key", "size", "title"), [["a" * 30, 1234567, "b" * 30]], (), 45)
+    [30, 7]
+    """
+    from rich.cells import cell_len
+
+    heads = [cell_len(harmless(column)) for column in columns]
+    kinds = [_kind(column, [row[number] for row in rows], wrap) for number, column in enumerate(columns)]
+    widths = [
+        max([heads[number], *(cell_len(shown(row[number])) for row in rows)]) for number in range(len(columns))
+    ]  # fmt: skip
+    least = [
+        min(width, max(head, _LEAST.get(kind, width))) for width, head, kind in zip(widths, heads, kinds, strict=True)
+    ]
+    while len(least) > 1 and sum(least) + GAP * (len(least) - 1) > room:
+        least.pop()
+    widths = widths[: len(least)]
+    for kind, keeps in _STEPS:
+        for number in reversed(range(len(widths))):
+            over = sum(widths) + GAP * (len(widths) - 1) - room
+            if over > 0 and kinds[number] == kind:
+                widths[number] = min(widths[number], max(heads[number], keeps, widths[number] - over))
+    return widths
+
+
+def _kind(column: str, values: Sequence[Any], wrap: Sequence[str]) -> str:
+    """Say how a column gives way: numbers and times do not."""
+    if column in wrap:
+        return "prose"
+    if column in _KEYS:
+        return "key"
+    return "text" if any(isinstance(value, str | list) for value in values) else "whole"
+
+
+def cut_in_the_middle(text: str, width: int) -> str:
+    """Shorten a text, and keep its beginning and its end.
+
+    Examples
+    --------
+    >>> cut_in_the_middle("jw02734002001_04101_00001-seg001_nis_x1dints.fits", 28)
+    'jw02734002001…s_x1dints.fits'
+    """
+    from rich.cells import cell_len
+
+    if cell_len(text) <= width:
+        return text
+    head = _upto(text, (width - 1) // 2)
+    tail = _upto(text[::-1], width - 1 - cell_len(head))
+    return f"{head}…{tail[::-1]}"
+
+
+def _upto(text: str, width: int) -> str:
+    from rich.cells import cell_len
+
+    kept = text[:width]
+    while cell_len(kept) > width:
+        kept = kept[:-1]
+    return kept
+
+
+def on_terminal(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], widths: Sequence[int], wrap: Sequence[str]
+) -> Table:
+    """Return a table of the first columns, of these widths, with states and numbers in colour."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for column, width in zip(columns, widths, strict=False):
+        prose = column in wrap
+        table.add_column(
+            Text(harmless(column)), no_wrap=not prose, overflow="fold" if prose else "ellipsis", width=width
+        )
+    for row in rows:
+        table.add_row(*(Text(text, style=style) for text, style in _cells(columns, row, widths)))
+    return table
+
+
+def _cells(columns: Sequence[str], row: Sequence[Any], widths: Sequence[int]) -> Iterator[tuple[str, str]]:
+    for column, value, width in zip(columns, row, widths, strict=False):
+        text = shown(value)
+        style = _STATE_STYLES.get(text, "") if column in _STATES else "cyan" if _is_number(value) else ""
+        yield cut_in_the_middle(text, width) if column in _KEYS else text, style
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
