@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -30,6 +31,61 @@ def test_macros_of_the_sky_work_where_the_catalog_is_attached_under_a_name(catal
         assert found == (True, pytest.approx(1.0), pytest.approx(0.2))
         client.execute("USE lake")
         assert client.execute("SELECT count(*) > 0 FROM files_at(1)").fetchone() == (True,)
+
+
+OF_TABLES = {
+    "files_at(1{})": "files_at(1)",
+    "observations_at(1{})": "observations_at(1)",
+    "products_at(2{})": "products_at(2)",
+    "footprint_numbers('CIRCLE 217.33 -3.44 1'{})": "footprint_numbers('CIRCLE 217.33 -3.44 1')",
+    "footprints_overlapping('CIRCLE 217.33 -3.44 1'{})": "footprints_overlapping('CIRCLE 217.33 -3.44 1')",
+    "header_value('CRDS_CTX'{})": "header_value('CRDS_CTX')",
+}
+"""Table macros where their catalog is attached, and where it is open."""
+
+
+def relations(client: duckdb.DuckDBPyConnection) -> list[str]:
+    """Views, and tables."""
+    found = client.execute(
+        """SELECT view_name FROM duckdb_views() WHERE NOT internal UNION ALL SELECT table_name FROM duckdb_tables()"""
+    ).fetchall()
+    return [str(name) for (name,) in found]
+
+
+def rows(client: duckdb.DuckDBPyConnection, relation: str) -> list[str]:
+    return sorted(map(str, client.execute(f"FROM {relation}").fetchall()))
+
+
+@pytest.mark.parametrize("name", ["lake", "my lake-2", "files", "memory.x"])
+def test_views_and_table_macros_answer_alike_where_the_catalog_is_attached_under_any_name(
+    catalog: Database, name: str
+) -> None:
+    with duckdb.connect() as client, catalog.read() as own:
+        client.execute(f"""ATTACH '{catalog.path}' AS "{name}" (READ_ONLY)""")
+        for relation in relations(own):
+            assert rows(client, f'"{name}".{relation}') == rows(own, relation), relation
+        for attached, bare in OF_TABLES.items():
+            expected = rows(own, bare)
+            assert expected or "header" in bare
+            for argument in (f", attached_as := '{name}'", f", '{name}'"):
+                assert rows(client, f'"{name}".{attached.format(argument)}') == expected, attached
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_an_exported_catalog_can_be_imported_and_is_a_catalog_again(
+    catalog: Database, tmp_path: Path, form: str
+) -> None:
+    with duckdb.connect(catalog.path, read_only=True) as client:
+        client.execute(f"EXPORT DATABASE '{tmp_path / 'exported'}' (FORMAT {form})")
+    again = Database(tmp_path / "again.duckdb")
+    with duckdb.connect(again.path) as client:
+        client.execute(f"IMPORT DATABASE '{tmp_path / 'exported'}'")
+    with catalog.read() as before, again.read() as after:
+        assert relations(after) == relations(before)
+        for relation in (*relations(before), *OF_TABLES.values()):
+            found, expected = rows(after, relation), rows(before, relation)
+            # In CSV, DuckDB takes an empty text for null.
+            assert (found == expected) if form == "parquet" else (len(found) == len(expected)), relation
 
 
 def test_each_macro_calls_functions_of_duckdb_alone_and_answers_as_before() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import duckdb
 
 from catalog.errors import BadValue
+from catalog.store.relations import current
 from catalog.store.sql import columns_of, quoted
 from catalog.store.times import moment
 
@@ -75,7 +76,7 @@ def make_access_view(connection: duckdb.DuckDBPyConnection) -> None:
             SELECT filename, rights, release_at, {exclusive("rights", "release_at", "read_at")} AS exclusive FROM (
                 SELECT f.filename, coalesce({rights}, {rights_of_file(restricted)}) AS rights,
                     coalesce({released}, {observed}) AS release_at, r.started_at AS read_at
-                FROM files f LEFT JOIN products p ON p.data_uri = {uri}
-                LEFT JOIN observations o ON o.obs_id = f.obs_id
+                FROM {current("file_version")} f LEFT JOIN {current("product_version")} p ON p.data_uri = {uri}
+                LEFT JOIN {current("observation_version")} o ON o.obs_id = f.obs_id
                 LEFT JOIN runs r ON r.run = coalesce(p.since_run, f.since_run))"""
     )

@@ -30,7 +30,7 @@ from catalog.store.turns import StillHeld, Waiting, held, is_held
 
 __all__ = ["HEAD", "Database", "allow_memory", "columns_of", "literal", "one_thread", "quiet", "quoted", "seal"]
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest schema revision that this code knows; `migrations/versions` ends with it."""
 
 _THREADS = os.cpu_count() or 1

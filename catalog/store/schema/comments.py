@@ -23,9 +23,9 @@ _MACROS: Mapping[str, str] = {
     "separation": "degrees between two places: separation(ra, dec, ra, dec), degrees",
 }
 _TABLE_MACROS: Mapping[str, str] = {
-    "files_at": "files as they stood after a run",
-    "observations_at": "observations as they stood after a run",
-    "products_at": "products as they stood after a run",
+    "files_at": "files as they stood after a run; attached_as: the name of a database that is not in use",
+    "observations_at": "observations as they stood after a run; attached_as: see files_at",
+    "products_at": "products as they stood after a run; attached_as: see files_at",
     "footprints_overlapping": "every s_region that overlaps one: FROM footprints_overlapping('CIRCLE 1 2 3')",
     "footprint_numbers": "files.footprint of each that overlaps one: FROM footprint_numbers('CIRCLE 1 2 3')",
     "header_value": "one keyword in every header on this disk: FROM header_value('CRDS_CTX')",

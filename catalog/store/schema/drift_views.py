@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import duckdb
 
+from catalog.store.relations import local_files
 from catalog.store.sql import literal
+
+_LOCAL_FILES = f"({local_files()})"
 
 
 def make_drift_views(connection: duckdb.DuckDBPyConnection) -> None:
@@ -21,19 +24,11 @@ _COMMENTS = {
     "drift": "file_drift and keyword_drift (state: differs) together",
 }
 
-_BY_KEYWORD = """
-SELECT path, filename, keyword, header, archive FROM keyword_difference JOIN local_files USING (file_id)
+_BY_KEYWORD = f"""
+SELECT path, filename, keyword, header, archive FROM keyword_difference JOIN {_LOCAL_FILES} USING (file_id)
 """
 
-_BOTH = """
-SELECT state, path, filename, reason, NULL AS keyword, NULL AS header, NULL AS archive FROM file_drift
-UNION ALL
-SELECT 'differs', path, filename, format('{} is {} in the file, {} in the archive', upper(keyword), header, archive),
-       keyword, header, archive
-FROM keyword_drift
-"""
-
-_BY_FILE = """
+_BY_FILE = f"""
 WITH closed AS MATERIALIZED (
     SELECT path, filename, data_uri, until_at FROM local_file_version
     WHERE data_uri IS NOT NULL AND until_at IS NOT NULL AND coalesce(ended, 'gone') = 'gone'
@@ -41,14 +36,23 @@ WITH closed AS MATERIALIZED (
 gone AS (
     SELECT path, filename, arg_max(data_uri, until_at) AS data_uri, max(until_at) AS until_at
     FROM closed
-    ANTI JOIN (SELECT l.data_uri FROM local_files l SEMI JOIN closed USING (data_uri)) again USING (data_uri)
-    ANTI JOIN (SELECT l.path FROM local_files l SEMI JOIN closed USING (path)) taken USING (path)
+    ANTI JOIN (SELECT l.data_uri FROM {_LOCAL_FILES} l SEMI JOIN closed USING (data_uri)) again USING (data_uri)
+    ANTI JOIN (SELECT l.path FROM {_LOCAL_FILES} l SEMI JOIN closed USING (path)) taken USING (path)
     GROUP BY path, filename
 )
-SELECT state, path, filename, reason FROM local_verdict JOIN local_files USING (file_id)
+SELECT state, path, filename, reason FROM local_verdict JOIN {_LOCAL_FILES} USING (file_id)
 UNION ALL
 SELECT 'missing', path, filename,
-       format('fetched from {}, gone since {} UTC', data_uri, strftime(until_at, '%Y-%m-%d %H:%M'))
+       format('fetched from {{}}, gone since {{}} UTC', data_uri, strftime(until_at, '%Y-%m-%d %H:%M'))
 FROM gone
 """
 """The verdicts on files that are here, and the files that a sync put here and that are here no more."""
+
+_BOTH = f"""
+SELECT state, path, filename, reason, NULL AS keyword, NULL AS header, NULL AS archive FROM ({_BY_FILE})
+UNION ALL
+SELECT 'differs', path, filename,
+       format('{{}} is {{}} in the file, {{}} in the archive', upper(keyword), header, archive),
+       keyword, header, archive
+FROM ({_BY_KEYWORD})
+"""

@@ -2,45 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import duckdb
 
+from catalog.store.relations import ATTACHED_AS, attached, local_files
 from catalog.store.schema.drift_views import make_drift_views
 from catalog.store.sql import columns_of, literal, quoted
 
-_VIEWS = {
-    "hdus": """
-        SELECT path, filename, hdu, name, version, type, bitpix, shape, header_at, data_at, data_size,
-               len(cards) AS cards, file_id
-        FROM hdu_header JOIN local_files USING (file_id)
-    """,
-    "cards": """
+_LOCAL_FILES = f"({local_files()})"
+
+
+def _cards(named: Callable[[str], str] = str) -> str:
+    """Write the query of the view ``cards``."""
+    return f"""
         SELECT path, filename, hdu, name, position, keyword, kind, text,
                CASE WHEN kind IN ('integer', 'number') THEN TRY_CAST(text AS DOUBLE) END AS number,
                CASE WHEN kind = 'boolean' THEN text = 'T' END AS boolean,
                comment, file_id
         FROM (
             SELECT file_id, hdu, name, unnest(cards) AS card_id, generate_subscripts(cards, 1) - 1 AS position
-            FROM hdu_header
+            FROM {named("hdu_header")}
         )
-        JOIN card_value USING (card_id) JOIN card_label USING (label_id) JOIN local_files USING (file_id)
+        JOIN {named("card_value")} USING (card_id) JOIN {named("card_label")} USING (label_id)
+        JOIN ({local_files(named)}) USING (file_id)
+    """
+
+
+_VIEWS = {
+    "hdus": f"""
+        SELECT path, filename, hdu, name, version, type, bitpix, shape, header_at, data_at, data_size,
+               len(cards) AS cards, file_id
+        FROM hdu_header JOIN {_LOCAL_FILES} USING (file_id)
     """,
-    "findings": """
+    "cards": _cards(),
+    "findings": f"""
         SELECT path, filename, hdu, byte, reason, harm, file_id
-        FROM header_finding JOIN local_files USING (file_id)
+        FROM header_finding JOIN {_LOCAL_FILES} USING (file_id)
     """,
-    "lineage": """
+    "lineage": f"""
         WITH association AS (
             SELECT a.filename AS via, m.product, m.member, count(DISTINCT m.product) OVER (PARTITION BY a.filename) AS n
-            FROM association_member m JOIN local_files a USING (file_id)
+            FROM association_member m JOIN {_LOCAL_FILES} a USING (file_id)
         ),
         known AS (
             SELECT filename, regexp_replace(filename, '_[^_]*$', '') AS stem
-            FROM (SELECT filename FROM local_files UNION SELECT filename FROM file_version WHERE until_run IS NULL)
+            FROM (
+                SELECT filename FROM {_LOCAL_FILES} UNION SELECT filename FROM file_version WHERE until_run IS NULL
+            )
             WHERE filename LIKE '%.fits%'
         ),
         made AS (
             SELECT DISTINCT l.filename, h.asntable AS via
-            FROM local_header h JOIN local_files l USING (file_id) WHERE h.asntable IS NOT NULL
+            FROM local_header h JOIN {_LOCAL_FILES} l USING (file_id) WHERE h.asntable IS NOT NULL
         ),
         found AS (
             SELECT a.member AS input, k.filename AS output, a.via
@@ -68,8 +82,8 @@ _COMMENTS = {
     "headers": "one row a file: its primary and first science keywords, in the spelling and types of files",
 }
 _TABLE_MACROS = {
-    "header_value(word)": """
-        SELECT path, filename, hdu, name, text, number, boolean, comment, file_id FROM cards
+    f"header_value(word, {ATTACHED_AS} := NULL)": f"""
+        SELECT path, filename, hdu, name, text, number, boolean, comment, file_id FROM ({_cards(attached)})
         WHERE keyword = upper(word)
     """,
 }
@@ -78,7 +92,7 @@ _TABLE_MACROS = {
 def make_local_views(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the views and macros of local files anew, over the columns that `local_header` has now."""
     words = ", ".join(quoted(name) for name in columns_of(connection, "local_header") if name != "file_id")
-    headers = f"SELECT path, filename, {words}, file_id FROM local_header JOIN local_files USING (file_id)"
+    headers = f"SELECT path, filename, {words}, file_id FROM local_header JOIN {_LOCAL_FILES} USING (file_id)"
     for view, query in {**_VIEWS, "headers": headers}.items():
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
         connection.execute(f"COMMENT ON VIEW {view} IS {literal(_COMMENTS[view])}")

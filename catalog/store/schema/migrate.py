@@ -13,6 +13,7 @@ import duckdb
 from catalog.store.access import make_access_view
 from catalog.store.history.keyword_differences import keep_differences
 from catalog.store.history.verdicts import keep_verdicts
+from catalog.store.relations import ATTACHED_AS, attached, current, local_files
 from catalog.store.schema.comments import comment_on_everything
 from catalog.store.schema.local_views import make_local_views
 from catalog.store.schema.sky_macros import make_sky_macros
@@ -57,9 +58,9 @@ _MACROS = {
 (https://jwst-pipeline.readthedocs.io/en/latest/jwst/data_products/file_naming.html): the id of a file's CAOM
 observation, the observation's number in its program, the exposure, and the program."""
 
-_A_RUN = """
-    CASE WHEN run > (SELECT max(one.run) FROM runs AS one)
-         THEN error(format('there is no run {} yet; SELECT run, ended_at FROM runs lists them', run)) ELSE true END
+_A_RUN = f"""
+    CASE WHEN run > (SELECT max(runs.run) FROM {attached("runs")})
+         THEN error(format('there is no run {{}} yet; SELECT run, ended_at FROM runs lists them', run)) ELSE true END
 """
 """A date without quotes, like 2026-11-27, is a number as well, and the catalog as of a run to come is not known."""
 
@@ -75,7 +76,7 @@ _FIXED_VIEWS = {
     "search_observations": """
         SELECT search, obs_id, since_run, until_run FROM search_observation_membership WHERE until_run IS NULL
     """,
-    "local_files": "SELECT * EXCLUDE (until_at, ended) FROM local_file_version WHERE until_at IS NULL",
+    "local_files": local_files(),
 }
 
 
@@ -147,8 +148,8 @@ def make_views(connection: duckdb.DuckDBPyConnection) -> None:
         chosen = ", ".join([*shown, "since_run"])
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT {chosen} FROM {table} WHERE until_run IS NULL")
         connection.execute(
-            f"""CREATE OR REPLACE MACRO {view}_at(run) AS TABLE
-                SELECT {chosen} FROM {table}
+            f"""CREATE OR REPLACE MACRO {view}_at(run, {ATTACHED_AS} := NULL) AS TABLE
+                SELECT {chosen} FROM {attached(table)}
                 WHERE since_run <= run AND (until_run IS NULL OR until_run > run) AND {_A_RUN}"""
         )
     for view, query in _FIXED_VIEWS.items():
@@ -168,5 +169,6 @@ def _exposures(connection: duckdb.DuckDBPyConnection) -> str:
     have = {name.lower() for name in columns_of(connection, "files")}
     kept = [f"any_value({name}) AS {name}" for name in _EXPOSURE_COLUMNS if name in have]
     return f"""
-        SELECT {", ".join(["exposure_of(filename) AS exposure", *kept, "count(*) AS files"])} FROM files
+        SELECT {", ".join(["exposure_of(filename) AS exposure", *kept, "count(*) AS files"])}
+        FROM {current("file_version")}
         WHERE exposure_of(filename) IS NOT NULL GROUP BY ALL"""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import duckdb
 
 from catalog.store.history.footprints import BAND_REACH, WIDE
+from catalog.store.relations import ATTACHED_AS, attached
 from catalog.store.schema.inlined_macros import inlined
 
 _MACROS = {
@@ -127,9 +128,8 @@ as near to a side of the other as the radii reach."""
 # last test costs a thousand times what the first does. What is asked stands in a row of its own: each place where a
 # macro is named is planned anew, and the circle takes 2 ms. Shapes are read only for the few footprints whose circle is
 # near; the second CASE looks at both sides of the join, so that it cannot be tested before that.
-_OVERLAPPING = """
-    WITH near AS MATERIALIZED (
-        SELECT footprints.rowid AS place, asked_shapes FROM footprints JOIN (
+_NEAR = """
+        FROM {footprints} JOIN (
             SELECT *, CAST(unnest(list_append(
                 range(floor(greatest(asked_dec - asked_radius - {reach}, -90))::BIGINT,
                       floor(least(asked_dec + asked_radius + {reach}, 90))::BIGINT + 1), {wide})) AS SMALLINT) AS band
@@ -144,21 +144,39 @@ _OVERLAPPING = """
         ) USING (band)
         WHERE CASE WHEN abs("dec" - asked_dec) <= radius + asked_radius
                    THEN separation(ra, "dec", asked_ra, asked_dec) <= radius + asked_radius ELSE false END
-    )
+"""
+_OVERLAPPING = """
+    WITH near AS MATERIALIZED (SELECT footprints.rowid AS place, asked_shapes {near})
     SELECT {column} FROM footprints JOIN near ON footprints.rowid = place
     WHERE CASE WHEN place IS NULL THEN false ELSE any_overlap(shapes, asked_shapes) END
 """
-_TABLE_MACROS = {
-    macro: _OVERLAPPING.format(column=column, reach=BAND_REACH, wide=WIDE)
-    for macro, column in (("footprints_overlapping(region)", "s_region"), ("footprint_numbers(region)", "number"))
-}
+_OVERLAPPING_ATTACHED = """
+    WITH near AS MATERIALIZED (SELECT footprints.{column}, shapes, asked_shapes {near})
+    SELECT {column} FROM near WHERE any_overlap(shapes, asked_shapes)
+"""
+"""Without rows' numbers, which `attached` does not hand on: the shapes of every footprint in the bands are read."""
+_TABLE_MACROS = {"footprints_overlapping": "s_region", "footprint_numbers": "number"}
+"""And the column that each gives."""
 
 
 def make_sky_macros(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the macros anew; `footprints` has all its columns."""
     make_region_macros(connection)
-    for macro, query in _TABLE_MACROS.items():
-        connection.execute(f"CREATE OR REPLACE MACRO {macro} AS TABLE {query}")
+    for macro, column in _TABLE_MACROS.items():
+        of_own = _OVERLAPPING.format(column=column, near=_near("footprints"))
+        head, query = (
+            f"{macro}(region)",
+            _OVERLAPPING_ATTACHED.format(column=column, near=_near(attached("footprints"))),
+        )
+        of_attached = inlined({**_MACROS, head: query})[head]
+        connection.execute(
+            f"""CREATE OR REPLACE MACRO {macro}
+                (region) AS TABLE ({of_own}), (region, {ATTACHED_AS}) AS TABLE ({of_attached})"""
+        )
+
+
+def _near(footprints: str) -> str:
+    return _NEAR.format(footprints=footprints, reach=BAND_REACH, wide=WIDE)
 
 
 def make_region_macros(connection: duckdb.DuckDBPyConnection) -> None:

@@ -1,0 +1,53 @@
+"""How views and macros of a catalog name what they read, so that they work in every DuckDB client.
+
+A view names tables, and no other view: EXPORT DATABASE writes views in the order of their names, so IMPORT DATABASE
+would make a view before the one that it reads (duckdb/duckdb#22512).
+
+DuckDB looks for the tables of a macro in the database that is in use, and not in the macro's own. So each table macro
+has a last argument, ``attached_as``, for the name under which its catalog is attached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from catalog.store.sql import literal
+
+ATTACHED_AS = "attached_as"
+
+
+def local_files(named: Callable[[str], str] = str) -> str:
+    """Write the query of the view ``local_files``.
+
+    Parameters
+    ----------
+    named : callable
+        Writes the name of a table.
+    """
+    return f"SELECT * EXCLUDE (until_at, ended) FROM {named('local_file_version')} WHERE until_at IS NULL"
+
+
+def current(table: str) -> str:
+    """Write those rows of a table of versions that are true now, as a relation.
+
+    Examples
+    --------
+    >>> current("file_version")
+    '(FROM file_version WHERE until_run IS NULL)'
+    """
+    return f"(FROM {table} WHERE until_run IS NULL)"
+
+
+def attached(table: str) -> str:
+    r"""Write a table as a macro names it: that of the database ``attached_as``, or of the one in use where it is null.
+
+    Examples
+    --------
+    >>> attached("runs")
+    'query_table(CASE WHEN attached_as IS NULL THEN \'runs\' ELSE format(\'"{}".main.runs\', attached_as) END) AS runs'
+    """
+    of_attached = literal(f'"{{}}".main.{table}')
+    return (
+        f"query_table(CASE WHEN {ATTACHED_AS} IS NULL THEN {literal(table)} "
+        f"ELSE format({of_attached}, {ATTACHED_AS}) END) AS {table}"
+    )
