@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import socket
+import socketserver
 import threading
+import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,10 +16,39 @@ import pytest
 
 from catalog.archive import body as bodies
 from catalog.archive.client import MastArchive, Query, Waiting
-from catalog.errors import ArchiveError, Garbled, Unreachable
+from catalog.errors import ArchiveError, Garbled, ProxyFault, Refused, Unreachable, Untrusted
+from catalog.sync.pace import Floor, TooSlow
+from catalog.sync.source import Ask, Mast
 
 Respond = Callable[[BaseHTTPRequestHandler, threading.Event], None]
 QUERY = Query("Mast.Jwst.Filtered.Niriss")
+
+
+Speak = Callable[[socket.socket, threading.Event], None]
+
+
+@contextmanager
+def speaking(speak: Speak) -> Iterator[str]:
+    """Answer every request at the level of the socket, in one way."""
+    over = threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                self.request.recv(1 << 16)
+                speak(self.request, over)
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        over.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @contextmanager
@@ -34,7 +67,7 @@ def serving(respond: Respond) -> Iterator[str]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
@@ -149,3 +182,101 @@ def test_a_service_that_refuses_to_count_is_asked_for_its_paging_from_then_on() 
         archive._ask = lambda query, columns, size: asked_for.append(columns[0]) or send(query, columns, size)  # type: ignore[func-returns-value,method-assign]
         assert [archive.count(QUERY), archive.count(QUERY)] == [599, 599]
     assert asked == [True, False, False]
+
+
+# --- a byte at a time, wherever an answer has bytes ------------------------------------------------------
+
+_HEAD = b"HTTP/1.1 200 OK\r\n"
+_CHUNKED = _HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+DRIPS = {
+    "status": (b"", b"H"),
+    "header": (_HEAD + b"X-Long: ", b"x"),
+    "many headers": (_HEAD, b"X: y\r\n"),
+    "more to come": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "length of a chunk": (_CHUNKED, b"0"),
+    "trailer": (_CHUNKED + b"0\r\n", b"X: y\r\n"),
+    "redirect": (b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 60000\r\n\r\n", b" "),
+}
+
+WAYS = {
+    "directly": ("UNUSED", ""),
+    "by a proxy": ("http_proxy", "http://archive.invalid"),
+    "through a tunnel": ("https_proxy", "https://archive.invalid"),
+}
+
+
+def dripping(start: bytes, drop: bytes) -> Speak:
+    def speak(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(start)
+        while not over.wait(0.02):
+            connection.sendall(drop)
+
+    return speak
+
+
+def downloaded(server: str) -> None:
+    source = Mast(server, timeout=0.1)
+    try:
+        with source.open(Ask("mast:a")) as answer:
+            list(answer.chunks(1000))
+    finally:
+        source.close()
+
+
+def searched(server: str) -> None:
+    with MastArchive(server, Waiting(connect=0.1, read=0.1)) as archive:
+        archive.count(QUERY)
+
+
+def logged_in(server: str) -> None:
+    with MastArchive(server, Waiting(connect=0.1, read=0.1)) as archive:
+        archive.login("secret")
+
+
+@pytest.mark.parametrize("ask", [downloaded, searched, logged_in])
+@pytest.mark.parametrize("where", DRIPS)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_byte_at_a_time_is_waited_for_no_longer_than_silence_is(
+    ask: Callable[[str], None], where: str, way: str, bare_environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with speaking(dripping(*DRIPS[where])) as url:
+        variable, behind = WAYS[way]
+        monkeypatch.setenv(variable, url)
+        with pytest.raises((Unreachable, ProxyFault, Untrusted, Refused, Garbled)):
+            ask(behind or url)
+
+
+def test_a_body_that_drips_ends_a_login_in_time() -> None:
+    def speak(connection: socket.socket, over: threading.Event) -> None:
+        dripping(_HEAD + b"Content-Length: 10000\r\n\r\n", b" ")(connection, over)
+
+    waiting = Waiting(total=0.3)
+    with speaking(speak) as url, MastArchive(url, waiting) as archive, pytest.raises(Unreachable, match="in time"):
+        archive.login("secret")
+
+
+def test_a_redirect_with_a_body_without_end_is_not_read() -> None:
+    def speak(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /again\r\n\r\n")
+        while not over.is_set():
+            connection.sendall(b" " * 65536)
+
+    with (
+        speaking(speak) as url,
+        MastArchive(url, Waiting(total=20)) as archive,
+        pytest.raises(Refused, match="redirects"),
+    ):
+        archive.count(QUERY)
+
+
+def test_a_download_that_unpacks_to_nothing_is_too_slow() -> None:
+    nothing = zlib.compressobj(wbits=31)
+    start, drop = nothing.compress(b""), b""
+    start += nothing.flush(zlib.Z_SYNC_FLUSH)
+    drop = nothing.flush(zlib.Z_FULL_FLUSH) or b"\x00\x00\x00\xff\xff"
+    head = _HEAD + b"Content-Encoding: gzip\r\n\r\n"
+    with speaking(dripping(head + start, drop)) as url:
+        source, floor = Mast(url, timeout=5), Floor(256, 0.2)
+        with source.open(Ask("mast:a")) as answer, pytest.raises(TooSlow):
+            deque(map(floor.passed, map(len, answer.chunks(1000))))
+        source.close()

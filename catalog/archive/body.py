@@ -6,18 +6,10 @@ all time; a socket's time-out sees none of them, since every single piece comes 
 
 from __future__ import annotations
 
-import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import Any
 
 import requests
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from catalog.errors import Garbled, Unreachable
 
@@ -30,7 +22,7 @@ PATIENT = 60.0
 _PIECE = 1 << 20
 
 
-def read_body(response: requests.Response, host: str, until: float) -> bytes:
+def read_body(response: requests.Response, host: str, until: float, most: int | None = None) -> bytes:
     """Read a body to its end.
 
     Parameters
@@ -41,6 +33,8 @@ def read_body(response: requests.Response, host: str, until: float) -> bytes:
         Who is to be named if it is not within bounds.
     until : float
         When to stop altogether, by `time.monotonic`.
+    most : int, optional
+        Bytes; `MOST_BYTES` unless given.
 
     Raises
     ------
@@ -50,13 +44,13 @@ def read_body(response: requests.Response, host: str, until: float) -> bytes:
         If it comes too slowly, or not in time.
     """
     pieces: list[bytes] = []
-    size, began = 0, time.monotonic()
+    size, began, most = 0, time.monotonic(), most or MOST_BYTES
     while piece := _next_piece(response):
         pieces.append(piece)
         size += len(piece)
-        if size > MOST_BYTES:
+        if size > most:
             response.close()
-            raise Garbled(f"an answer of {host} has more than {MOST_BYTES >> 20} MB")
+            raise Garbled(f"an answer of {host} has more than {most >> 20} MB")
         now = time.monotonic()
         if now > until:
             response.close()
@@ -77,79 +71,3 @@ def _next_piece(response: requests.Response) -> bytes:
         raise requests.exceptions.ContentDecodingError(error) from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise requests.exceptions.ChunkedEncodingError(error) from error
-
-
-@dataclass
-class Sockets:
-    """The connections of one session, which can be cut from outside when their time is over.
-
-    Nothing else ends a server that sends its headers a byte at a time.
-    """
-
-    _open: list[socket.socket] = field(default_factory=list)
-
-    def watch(self, session: requests.Session) -> None:
-        """Learn of each connection that a session makes from now on."""
-        noted = self
-
-        class _Plain(HTTPConnection):
-            def connect(self) -> None:
-                super().connect()
-                noted.add(self.sock)
-
-        class _Secure(HTTPSConnection):
-            def connect(self) -> None:
-                super().connect()
-                noted.add(self.sock)
-
-        class _PlainPool(HTTPConnectionPool):
-            ConnectionCls = _Plain
-
-        class _SecurePool(HTTPSConnectionPool):
-            ConnectionCls = _Secure
-
-        for adapter in session.adapters.values():
-            manager: Any = getattr(adapter, "poolmanager", None)
-            if manager is not None:
-                manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
-
-    def add(self, connection: Any) -> None:
-        """Note a connection."""
-        self._open = [one for one in self._open if one.fileno() >= 0]
-        if connection is not None:
-            self._open.append(connection)
-
-    def cut(self) -> None:
-        """End all connections; whoever reads from one finds its end."""
-        for one in self._open:
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-
-    @contextmanager
-    def no_longer_than(self, seconds: float, host: str) -> Iterator[None]:
-        """Cut all connections if the block takes longer.
-
-        Raises
-        ------
-        Unreachable
-            Then.
-        """
-        over = threading.Event()
-
-        def end() -> None:
-            over.set()
-            self.cut()
-
-        timer = threading.Timer(seconds, end)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        except (requests.RequestException, OSError) as error:
-            if over.is_set():
-                raise Unreachable(f"{host} did not answer in time") from error
-            raise
-        finally:
-            timer.cancel()
-        if over.is_set():  # a body without a length seems to end where its connection was cut
-            raise Unreachable(f"{host} did not answer in time")

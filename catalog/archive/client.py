@@ -26,7 +26,7 @@ with warnings.catch_warnings():  # astroquery's imports warn about other package
     from astroquery.mast.discovery_portal import PortalAPI
 
 from catalog.archive.answer import Answer, read_answer, read_count
-from catalog.archive.body import Sockets, read_body
+from catalog.archive.body import read_body
 from catalog.archive.envelope import Envelope, complete, read_envelope, total_rows
 from catalog.archive.retry import retry_after
 from catalog.errors import (
@@ -40,6 +40,7 @@ from catalog.errors import (
     Unreachable,
 )
 from catalog.network.faults import fault
+from catalog.network.patience import no_longer_than
 from catalog.network.routes import proxy_of
 from catalog.network.server import Server
 from catalog.network.session import prepare
@@ -50,6 +51,8 @@ from catalog.vocabulary.spelling import Kind
 MAST = "https://mast.stsci.edu"
 _PRODUCTS = "Mast.Caom.Products"
 _COLUMNS = "Mast.Caom.Cone"  # where astroquery looks up the columns of observations
+_LOGIN = 60.0
+"""Seconds that MAST may take to say whose a token is."""
 _ABOUT_THE_QUESTION = (400, 422)  # HTTP codes
 Filters = tuple[Mapping[str, Any], ...]
 
@@ -159,8 +162,6 @@ class _Portal(PortalAPI):  # type: ignore[misc]
         self._column_configs = column_configs  # astroquery shares them between instances, whatever their server
         self.waiting = waiting
         self.requests = 0
-        self._sockets = Sockets()
-        self._sockets.watch(session)
 
     def _request(
         self,
@@ -191,7 +192,7 @@ class _Portal(PortalAPI):  # type: ignore[misc]
         self.requests += 1
         host = url.split("/")[2]
         longest = self.waiting.longest()
-        with _faults_told_apart(url), self._sockets.no_longer_than(longest, host):
+        with _faults_told_apart(url), no_longer_than(longest):
             response: requests.Response = super(PortalAPI, self)._request(
                 method, url, cache=False, timeout=self.waiting.timeouts(), stream=True, **details
             )
@@ -347,7 +348,8 @@ class MastArchive:
         """
         from catalog.archive.whoami import whoami
 
-        with _faults_told_apart(f"{self.server}/whoami"):
+        longest = min(_LOGIN, self.waiting.longest())
+        with _faults_told_apart(f"{self.server}/whoami"), no_longer_than(longest):
             return whoami(self.server, token, self.waiting.timeouts())
 
     def close(self) -> None:

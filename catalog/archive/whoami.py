@@ -5,11 +5,12 @@ The token is sent to one address and nowhere else: a redirect is not followed, w
 
 from __future__ import annotations
 
+import math
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
-import requests
 
+from catalog.archive.body import read_body
 from catalog.errors import Garbled, Refused
 from catalog.network.server import Server
 from catalog.network.session import session_for
@@ -55,16 +56,8 @@ def whoami(server: str, token: str, timeouts: tuple[float, float]) -> str:
         if response.status_code in _NO:
             raise Refused("MAST does not accept this token; make a new one at https://auth.mast.stsci.edu")
         response.raise_for_status()
-        return _bearer(_beginning(response), urlsplit(server).hostname or server)
-
-
-def _beginning(response: requests.Response) -> bytes:
-    found = b""
-    for piece in response.iter_content(1 << 16):
-        found += piece
-        if len(found) > _MOST_BYTES:
-            break
-    return found
+        host = urlsplit(server).hostname or server
+        return _bearer(read_body(response, host, math.inf, _MOST_BYTES), host)
 
 
 def _sent_elsewhere(address: str, location: str) -> str:

@@ -17,6 +17,7 @@ from catalog.errors import UsageError
 
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """Environment variables that name certificates. Where several are set, all of them are trusted."""
+_PEM = b"-----BEGIN"
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
@@ -82,6 +83,25 @@ def certificates() -> ssl.SSLContext:
         Where a bundle that the environment names cannot be read.
     """
     return _context(tuple(_bundles()))
+
+
+def named_certificates() -> bytes:
+    """Return the certificates that the user names, as PEM, for a client that knows no TLS context of ours.
+
+    Raises
+    ------
+    UsageError
+        Where a bundle that the environment names cannot be read.
+    """
+    certificates()
+    texts = []
+    for name, path in _bundles():
+        files = sorted(Path(path).iterdir()) if Path(path).is_dir() else [Path(path)]
+        try:
+            texts += [file.read_bytes() for file in files if file.is_file()]
+        except OSError as error:
+            raise UsageError(f"{name} names {path}, which cannot be read: {error.strerror}") from None
+    return b"\n".join(text for text in texts if _PEM in text)
 
 
 def _bundles() -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
+from catalog.network.patience import make_patient
 from catalog.network.routes import certificates, proxy_of
 from catalog.network.server import Server, keeps_credentials
 
@@ -49,7 +50,19 @@ class _Adapter(HTTPAdapter):
         response = super().send(request, *args, **options)
         response.proxy = proxy  # type: ignore[attr-defined]
         _keep_post(request, response)
+        _leave_body(response)
         return response
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        make_patient(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        known = proxy in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **options)
+        if not known:
+            make_patient(manager)
+        return manager
 
     def _authorize(self, request: requests.PreparedRequest, url: str) -> None:
         value = self._server.authorization
@@ -77,3 +90,10 @@ def _keep_post(request: requests.PreparedRequest, response: requests.Response) -
     told = urlsplit(urljoin(request.url or "", response.headers.get("Location", "")))
     if told.hostname == asked.hostname and (asked.scheme, told.scheme) in (("http", "https"), ("https", "https")):
         response.status_code = 308
+
+
+def _leave_body(response: requests.Response) -> None:
+    """Read nothing of a redirect's body: `requests` would read all of it into memory."""
+    if "Location" in response.headers and 300 <= response.status_code < 400:
+        response.raw.close()
+        response._content, response._content_consumed = b"", True

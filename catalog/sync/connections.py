@@ -14,9 +14,10 @@ from urllib3.util import Timeout, make_headers
 
 from catalog.errors import Garbled, ProxyFault, UsageError
 from catalog.network.faults import fault
+from catalog.network.patience import make_patient
 from catalog.network.routes import certificates, credentials_of, proxy_of, without_credentials
 from catalog.network.server import keeps_credentials
-from catalog.sync.buffered_http import ReusingPools, ReusingProxies
+from catalog.sync.buffered_http import ReusingResponse
 
 _REDIRECTS = 5
 _NUM_POOLS = 4
@@ -114,7 +115,9 @@ class Connections:
         with self._lock:
             if key not in self._managers:
                 options = {**self._options, **({"ssl_context": certificates()} if key[1] else {})}
-                self._managers[key] = _through(proxy, options) if proxy else ReusingPools(**options)
+                manager = _through(proxy, options) if proxy else urllib3.PoolManager(**options)
+                make_patient(manager, ReusingResponse)
+                self._managers[key] = manager
             return self._managers[key]
 
     def close(self) -> None:
@@ -132,8 +135,8 @@ def _through(proxy: str, options: dict[str, Any]) -> urllib3.PoolManager:
         return SOCKSProxyManager(proxy, **options)
     credentials = credentials_of(proxy)
     headers = make_headers(proxy_basic_auth=credentials) if credentials else None
-    tls = {"proxy_ssl_context": certificates()} if proxy.startswith("https:") else {}
-    return ReusingProxies(without_credentials(proxy), proxy_headers=headers, **tls, **options)
+    tls: dict[str, Any] = {"proxy_ssl_context": certificates()} if proxy.startswith("https:") else {}
+    return urllib3.ProxyManager(without_credentials(proxy), proxy_headers=headers, **tls, **options)
 
 
 def _target(url: str, where: str) -> str:

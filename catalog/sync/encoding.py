@@ -46,6 +46,8 @@ def encoding_of(header: str, ask: Ask, length: int | None) -> str:
 def decoded(chunks: Iterable[bytes | memoryview], encoding: str, most: int) -> Iterator[bytes]:
     """Unpack bytes as they come, at most so many at once.
 
+    Yields nothing but an empty piece for bytes that unpack to none, so that whoever reads can tell that time passes.
+
     Raises
     ------
     Garbled
@@ -53,9 +55,15 @@ def decoded(chunks: Iterable[bytes | memoryview], encoding: str, most: int) -> I
     """
     unpack = _Unpacking(encoding, most)
     for chunk in chunks:
+        yield b""
         yield from unpack.feed(bytes(chunk))
     if not unpack.complete:
         raise Garbled(f"the archive sent {encoding}-encoded bytes that end too early")
+
+
+def _begins_zlib(data: bytes) -> bool:
+    """Whether bytes begin as RFC 1950 says; a single one is not asked for the check of both."""
+    return data[0] & 0x0F == 8 and (len(data) < 2 or int.from_bytes(data[:2], "big") % 31 == 0)
 
 
 class _Unpacking:
@@ -75,6 +83,8 @@ class _Unpacking:
     def feed(self, data: bytes) -> Iterator[bytes]:
         if not self._begun and data:
             self._begun = True
+            if self._encoding == "deflate" and not _begins_zlib(data):  # many servers leave the frame away
+                self._inflate = zlib.decompressobj(-15)
             self._as_is = _PACKED[self._encoding] == 31 and not data.startswith(_GZIP_MAGIC[: len(data)])
         if self._as_is:  # the header lies; what the bytes are is proven later
             yield data

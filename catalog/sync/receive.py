@@ -292,6 +292,10 @@ class Receiver:
         told, floor = time.monotonic(), pace.floor()
         most = _LARGEST_UNTOLD if length is None else length
         for chunk in answer.chunks(pace.rate.chunk):
+            pace.check()
+            floor.passed(len(chunk))
+            if not chunk:
+                continue
             if part.size == 0 and self._is_page(answer, chunk):
                 raise Garbled("the archive sent a web page instead of the file")
             part.write(chunk)
@@ -299,8 +303,6 @@ class Receiver:
             self.on_bytes(len(chunk))
             if part.size > most:
                 raise WrongAnswer(Problem("length", f"the archive lists {length} bytes, but sends more"))
-            pace.check()
-            floor.passed(len(chunk))
             if pause := pace.rate.take(len(chunk)):
                 pace.wait(pause)
                 floor.rested()

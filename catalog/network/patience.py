@@ -1,0 +1,148 @@
+"""How long an answer may take, whoever asks: one bound for every client, also through proxies.
+
+The time-out of a socket counts from one piece to the next. A server that sends its headers a byte at a time is never
+silent for so long, and would hold a connection for ever. Here the time-out counts for the whole of the headers, and
+for the whole of each later read. Beside that, a thread can say when the answer that it waits for must be over.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from http.client import HTTPResponse
+from typing import Any
+
+import urllib3
+
+_thread = threading.local()
+
+
+@contextmanager
+def no_longer_than(seconds: float) -> Iterator[None]:
+    """Let answers that this thread waits for end after so many seconds, from the first header to the last byte.
+
+    A read that is cut off raises what a time-out raises.
+    """
+    before = _over()
+    _thread.over = min(before, time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _thread.over = before
+
+
+def _over() -> float:
+    return float(getattr(_thread, "over", math.inf))
+
+
+class _Reader(io.RawIOBase):
+    """The bytes of a connection, none of which is waited for past a moment.
+
+    Parameters
+    ----------
+    raw : io.RawIOBase
+        Reads from the socket.
+    socket : socket or alike
+        Whose time-out is that of one read.
+    """
+
+    def __init__(self, raw: io.RawIOBase, socket: Any) -> None:
+        self._raw = raw
+        self._socket = socket
+        self._patience: float | None = socket.gettimeout()
+        self.until = math.inf
+
+    def begin(self) -> None:
+        """Let the time-out count for all that is read until `rest`."""
+        if self._patience is not None:
+            self.until = time.monotonic() + self._patience
+
+    def rest(self) -> None:
+        """Let the time-out count for each piece again."""
+        self.until = math.inf
+
+    def readable(self) -> bool:
+        """Say that it can be read from."""
+        return True
+
+    def fileno(self) -> int:
+        """Return the socket's number."""
+        return self._raw.fileno()
+
+    def readinto(self, room: Any) -> int | None:
+        """Read what has come; raise `TimeoutError` once it is too late."""
+        until = min(self.until, _over())
+        if until == math.inf:
+            return self._raw.readinto(room)
+        left = until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._socket.settimeout(left if self._patience is None else min(left, self._patience))
+        try:
+            return self._raw.readinto(room)
+        finally:
+            self._socket.settimeout(self._patience)
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        if not self.closed:
+            self._raw.close()
+        super().close()
+
+
+class PatientResponse(HTTPResponse):
+    """An answer whose headers, and each later piece, take no longer than the time-out of its connection."""
+
+    def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        assert isinstance(self.fp, io.BufferedReader)
+        self._reader = _Reader(self.fp.detach(), sock)
+        self.fp = io.BufferedReader(self._reader)
+        self._reader.begin()  # the answer of a proxy to CONNECT is read without `begin`
+
+    def begin(self) -> None:
+        """Read the headers."""
+        super().begin()
+        self._reader.rest()
+
+    def read(self, amt: int | None = None) -> bytes:
+        """Read so many bytes, or all."""
+        self._reader.begin()
+        try:
+            return super().read(amt)
+        finally:
+            self._reader.rest()
+
+    def read1(self, n: int = -1) -> Any:
+        """Read what one look brings; of a body in chunks, that is several reads."""
+        self._reader.begin()
+        try:
+            return super().read1(n)
+        finally:
+            self._reader.rest()
+
+
+def make_patient(manager: urllib3.PoolManager, response: type[PatientResponse] = PatientResponse) -> None:
+    """Let all connections that a manager will make give answers of a class.
+
+    Parameters
+    ----------
+    manager : urllib3.PoolManager
+        Of direct connections, or of those through a proxy of any kind.
+    response : type
+        The class.
+    """
+    classes: Any = manager.pool_classes_by_scheme
+    manager.pool_classes_by_scheme = {scheme: _pool(pool, response) for scheme, pool in classes.items()}
+
+
+@cache
+def _pool(pool: type[urllib3.HTTPConnectionPool], response: type[PatientResponse]) -> type[urllib3.HTTPConnectionPool]:
+    """Return a class of pools like another, whose connections give answers of a class."""
+    connection = type(pool.ConnectionCls.__name__, (pool.ConnectionCls,), {"response_class": response})
+    return type(pool.__name__, (pool,), {"ConnectionCls": connection})
