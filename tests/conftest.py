@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -149,6 +150,37 @@ def mastlake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytes
         return Outcome(code, out.decode(), err.decode())
 
     return command
+
+
+@pytest.fixture
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Leave out what this machine says about its network."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "curl_ca_bundle"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "MASTLAKE_NETRC", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A server's TLS by an authority that nobody knows, and that authority's bundle."""
+
+    tls: ssl.SSLContext
+    bundle: Path
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """An authority for 127.0.0.1."""
+    trustme = pytest.importorskip("trustme", reason="certificates are made by trustme")
+    mine = trustme.CA()
+    bundle = tmp_path_factory.mktemp("authority") / "bundle.pem"
+    mine.cert_pem.write_to_path(str(bundle))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    mine.issue_cert("127.0.0.1").configure_cert(context)
+    return Authority(context, bundle)
 
 
 def state(database: Database) -> dict[str, list[dict[str, Any]]]:

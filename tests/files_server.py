@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import ssl
 import threading
 import time
 import urllib.parse
@@ -171,12 +172,14 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(files: Files) -> Iterator[str]:
-    """Serve files on loopback; gives the address."""
+def serving(files: Files, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Serve files on loopback, through TLS where it is given; gives the address."""
     server = _Server(("127.0.0.1", 0), type("FilesHandler", (Handler,), {"files": files}))
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    files.address = f"http://127.0.0.1:{server.server_port}"
+    files.address = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
     try:
         yield files.address
     finally:

@@ -17,7 +17,7 @@ import pytest
 from catalog.archive import body as bodies
 from catalog.archive.client import MastArchive, Query, Waiting
 from catalog.errors import ArchiveError, Garbled, ProxyFault, Refused, Unreachable, Untrusted
-from catalog.sync.pace import Floor, TooSlow
+from catalog.sync.rate import Floor, TooSlow
 from catalog.sync.source import Ask, Mast
 
 Respond = Callable[[BaseHTTPRequestHandler, threading.Event], None]

@@ -11,11 +11,12 @@ import pytest
 
 from catalog.errors import Garbled, Unreachable
 from catalog.sync import Selection, SyncReport, sync
-from catalog.sync.cloud import AT_ONCE, Cloud, mast_lookup
+from catalog.sync.cloud import AT_ONCE, Cloud, mast_lookup, public_bucket
 from catalog.sync.events import Event, Note
 from catalog.sync.plan import Item
 from catalog.sync.rate import Pace
 from catalog.sync.source import Ask, NotThere
+from tests.conftest import Authority
 from tests.files_server import Files, fits, serving
 from tests.sync_catalog import URI, add_files, catalog
 
@@ -63,10 +64,8 @@ def files() -> Iterator[Files]:
 
 
 def synced(files: Files, folder: Path) -> tuple[SyncReport, str]:
-    stores = pytest.importorskip("obstore.store", reason="the object-store client is an extra")
-    store = stores.S3Store(
-        "stpubdata", endpoint=files.address, skip_signature=True, client_options={"allow_http": True}
-    )
+    pytest.importorskip("obstore.store", reason="the object-store client is an extra")
+    store = public_bucket(files.address)
     database = catalog(folder / "c.duckdb")
     add_files(database, files.content)
     seen: list[Event] = []
@@ -99,3 +98,66 @@ def test_an_object_that_cannot_be_had_is_told_and_mast_gives_it(files: Files, tm
     report, told = synced(files, tmp_path)
     assert (report.fetched, report.failed) == (4, 0)
     assert "files from mast" in told
+
+
+def test_a_store_that_cannot_be_reached_is_left_alone_after_a_few_files(tmp_path: Path) -> None:
+    class Absent:
+        asked = 0
+
+        def get(self, path: str, **options: object) -> object:
+            self.asked += 1
+            raise OSError("connection refused")
+
+    store = Absent()
+    source = Cloud(lambda uris: dict.fromkeys(uris, "jwst/a"), store)
+    list(source.ahead(iter(Item(f"mast:{n}", "a", "/d/a", None, None, "fetch", "") for n in range(9))))
+    for n in range(9):
+        with pytest.raises((Unreachable, NotThere)):
+            source.open(Ask(f"mast:{n}"))
+    assert store.asked == 3
+    assert "3 times in a row" in source.failed
+    assert "connection refused" in source.failed
+
+
+# --- the network that people have -----------------------------------------------------------------------
+
+
+def read_object(address: str) -> bytes:
+    pytest.importorskip("obstore.store", reason="the object-store client is an extra")
+    source = Cloud(lambda uris: dict.fromkeys(uris, "jwst/a"), public_bucket(address))
+    list(source.ahead(iter([Item("mast:a", "a", "/d/a", None, None, "fetch", "")])))
+    with source.open(Ask("mast:a")) as answer:
+        return b"".join(answer.chunks(1000))
+
+
+@pytest.mark.parametrize(
+    ("variables", "direct"),
+    [
+        ({}, True),
+        ({"http_proxy": "PROXY"}, False),
+        ({"ALL_PROXY": "PROXY"}, False),
+        ({"http_proxy": "PROXY", "no_proxy": "127.0.0.1"}, True),
+        ({"http_proxy": "PROXY", "NO_PROXY": "*"}, True),
+        ({"http_proxy": "PROXY", "NO_PROXY": "localhost, 127.0.0.0/8"}, True),
+    ],
+)
+def test_the_store_is_asked_through_the_proxy_that_every_client_here_goes_through(
+    variables: dict[str, str], direct: bool, bare_environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = Files(bucket={"jwst/a": b"by the proxy"})
+    bucket = Files(bucket={"jwst/a": b"directly"})
+    with serving(proxy), serving(bucket):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value.replace("PROXY", proxy.address))
+        assert read_object(bucket.address) == (b"directly" if direct else b"by the proxy")
+
+
+def test_the_store_is_trusted_by_the_certificates_that_every_client_here_trusts(
+    authority: Authority, bare_environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = Files(bucket={"jwst/a": b"safely"})
+    with serving(bucket, authority.tls):
+        with pytest.raises(Unreachable):
+            read_object(bucket.address)
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
+        assert read_object(bucket.address) == b"safely"

@@ -25,7 +25,7 @@ from catalog.sync import Selection, Token, script, sync
 from catalog.sync.rate import Pace
 from catalog.sync.source import Ask, Mast
 from catalog.vocabulary.search import Search
-from tests.conftest import Command
+from tests.conftest import Authority, Command
 from tests.files_server import TOKEN, Files, fits, serving
 from tests.sync_catalog import URI, add_files, catalog
 
@@ -40,15 +40,7 @@ THREE = {
 QUICK = Waiting(connect=5, read=5, total=5, first_pause=0.01, longest_pause=0.05)
 
 
-@pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Leave out what this machine says about its network."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "curl_ca_bundle"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "MASTLAKE_NETRC", "NETRC"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("bare_environment")
 
 
 @pytest.fixture
@@ -257,39 +249,26 @@ def closed_port() -> int:
 # --- certificates ----------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
-    """A server's TLS by an authority that nobody knows, and that authority's bundle."""
-    trustme = pytest.importorskip("trustme", reason="certificates are made by trustme")
-    mine = trustme.CA()
-    bundle = tmp_path_factory.mktemp("authority") / "bundle.pem"
-    mine.cert_pem.write_to_path(str(bundle))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    mine.issue_cert("127.0.0.1").configure_cert(context)
-    return context, bundle
-
-
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
 def test_searches_and_downloads_trust_the_same_bundle(
     name: str,
-    authority: tuple[ssl.SSLContext, Path],
+    authority: Authority,
     asked: list[http.server.BaseHTTPRequestHandler],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    context, bundle = authority
-    monkeypatch.setenv(name, str(bundle))
-    with portal(asked, context) as address:
+    monkeypatch.setenv(name, str(authority.bundle))
+    with portal(asked, authority.tls) as address:
         assert (count(address), fetched(address)) == (3, fits(2))
 
 
 @pytest.mark.parametrize("ask", [count, fetched])
 def test_a_certificate_that_is_not_trusted_is_told_as_such(
     ask: Callable[[str], object],
-    authority: tuple[ssl.SSLContext, Path],
+    authority: Authority,
     asked: list[http.server.BaseHTTPRequestHandler],
 ) -> None:
     with (
-        portal(asked, authority[0]) as address,
+        portal(asked, authority.tls) as address,
         pytest.raises(Untrusted, match=r"certificate verify failed.*REQUESTS_CA_BUNDLE"),
     ):
         ask(address)
@@ -305,11 +284,11 @@ def test_a_bundle_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_a_sync_asks_once_whom_it_cannot_trust(
-    authority: tuple[ssl.SSLContext, Path], asked: list[http.server.BaseHTTPRequestHandler], tmp_path: Path
+    authority: Authority, asked: list[http.server.BaseHTTPRequestHandler], tmp_path: Path
 ) -> None:
     database = catalog(tmp_path / "c.duckdb")
     add_files(database, {f"{URI}jw{n:05d}_nis_x1d.fits": fits(1) for n in range(40)})
-    with portal(asked, authority[0]) as address:
+    with portal(asked, authority.tls) as address:
         report = sync(database, Selection(), server=address, dest=tmp_path / "d", jobs=2, pace=Pace(unit=0.01))
     assert report.failed == 40
     assert len(report.failures) < 10
@@ -317,13 +296,12 @@ def test_a_sync_asks_once_whom_it_cannot_trust(
 
 
 def test_a_redirect_from_http_to_https_keeps_the_question(
-    authority: tuple[ssl.SSLContext, Path],
+    authority: Authority,
     asked: list[http.server.BaseHTTPRequestHandler],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    context, bundle = authority
-    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
-    with portal(asked, context) as safe, portal([], redirect=safe) as plain:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
+    with portal(asked, authority.tls) as safe, portal([], redirect=safe) as plain:
         assert count(plain) == 3
     assert [(handler.command, "COUNT_BIG" in handler.body) for handler in asked] == [("POST", True)]  # type: ignore[attr-defined]
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 from catalog.errors import ArchiveError, Garbled, Unreachable, UsageError
-from catalog.network.routes import proxy_of
+from catalog.network.routes import named_certificates, proxy_of
 from catalog.sync.names import refusal_of_path
 from catalog.sync.plan import Item
 from catalog.sync.source import Ask, NotThere
@@ -25,26 +27,53 @@ BUCKET = "stpubdata"
 REGION = "us-east-1"
 AT_ONCE = 40
 """Products asked for in one look-up; the archive answers no more."""
+_PATIENCE = 3
+"""Failures in a row after which the store is left alone."""
+_LONGEST = "24h"
+"""For one object. The store's own limit of 30 s would end every large file; slowness is seen by `rate.Floor`."""
 
 Lookup = Callable[[Iterable[str]], Mapping[str, str | None]]
 
 
-def public_bucket() -> Any:
+def public_bucket(endpoint: str | None = None) -> Any:
     """Open the bucket, without credentials.
+
+    Parameters
+    ----------
+    endpoint : str, optional
+        Address of another store that has the bucket.
 
     Raises
     ------
     UsageError
-        Where the object-store client is not installed.
+        Where the object-store client is not installed, or the environment names what is no proxy or no certificate.
     """
     try:
         from obstore.store import S3Store
     except ImportError as error:
         raise UsageError("--source cloud needs one more package: pip install 'mastlake[cloud]'") from error
-    options: ClientConfig = {"connect_timeout": "15s"}
-    if proxy := proxy_of(f"https://{BUCKET}.s3.{REGION}.amazonaws.com/"):
+    address = endpoint or f"https://{BUCKET}.s3.{REGION}.amazonaws.com"
+    options = _client_options(address)
+    retries: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=30)}
+    where: Any = {"endpoint": endpoint} if endpoint else {}
+    return S3Store(BUCKET, region=REGION, skip_signature=True, client_options=options, retry_config=retries, **where)
+
+
+def _client_options(address: str) -> ClientConfig:
+    """Return the proxy, the certificates and the patience of every other client, as the object store takes them."""
+    options: ClientConfig = {"connect_timeout": "15s", "read_timeout": "60s", "timeout": _LONGEST}
+    if address.startswith("http:"):
+        options["allow_http"] = True
+    if proxy := proxy_of(address):
         options["proxy_url"] = proxy
-    return S3Store(BUCKET, region=REGION, skip_signature=True, client_options=options)
+    else:  # a proxy that this host does not go through: the store would read the environment in its own way
+        options["proxy_url"] = "http://127.0.0.1:9"
+        options["proxy_excludes"] = urlsplit(address).hostname or ""
+    if named := named_certificates():
+        options["root_certificate"] = named
+        if proxy and proxy.startswith("https:"):
+            options["proxy_ca_certificate"] = named.decode("ascii", "replace")
+    return options
 
 
 class Cloud:
@@ -70,6 +99,7 @@ class Cloud:
         self._lookup = lookup
         self._store = store if store is not None else public_bucket()
         self._paths: dict[str, str | None] = {}
+        self._failures = 0
 
     def ahead(self, items: Iterator[Item]) -> Iterator[Item]:
         """Pass items on, having looked up where they are, many in one request."""
@@ -86,12 +116,25 @@ class Cloud:
         path = self._paths.pop(ask.uri, None)
         if not path or refusal_of_path(path):
             raise NotThere("it is not in the public bucket")
+        if self._failures >= _PATIENCE:
+            raise NotThere("the public bucket is not asked any more")
         try:
-            if ask.offset and ask.etag:
-                return self._continue(path, ask)
-            return StoreAnswer(self._store.get(path))
+            answer = self._continue(path, ask) if ask.offset and ask.etag else StoreAnswer(self._store.get(path))
         except Exception as error:
-            raise _translated(error) from error
+            fault = _translated(error)
+            self._count(fault)
+            raise fault from error
+        self._failures = 0
+        return answer
+
+    def _count(self, fault: Exception) -> None:
+        """Give the store up after some failures in a row; where a network blocks it, each costs a time-out."""
+        if isinstance(fault, ArchiveError) and not isinstance(fault, NotThere):
+            self._failures += 1
+            if self._failures == _PATIENCE:
+                self.failed = (
+                    f"the public bucket failed {_PATIENCE} times in a row, and was not asked any more: {fault}"
+                )
 
     def _continue(self, path: str, ask: Ask) -> StoreAnswer:
         from obstore.exceptions import PreconditionError
@@ -128,9 +171,9 @@ class StoreAnswer:
         self._stopped = True
 
     def chunks(self, most: int) -> Iterator[bytes]:
-        """Iterate over the bytes as they come."""
+        """Iterate over the bytes as they come: a piece of full size could take for ever."""
         try:
-            for chunk in self._result.stream(min_chunk_size=most):
+            for chunk in self._result.stream(min_chunk_size=1):
                 if self._stopped:
                     return
                 yield bytes(chunk)
