@@ -69,9 +69,9 @@ def find(
     json: Json = False,
 ) -> None:
     """Find files in the catalog, offline."""
+    from catalog.questions.conditions import written_out
     from catalog.questions.find import Criteria as Wanted
     from catalog.questions.find import statement
-    from catalog.questions.statement import written_out
 
     database = settings(context).database
     wanted = Wanted(

@@ -25,7 +25,7 @@ from astropy.time import Time
 import catalog as package
 from catalog import Catalog, Search
 from catalog.errors import BadValue, CatalogError, NoSuchSearch, UnknownKeyword, UsageError
-from catalog.questions.statement import BadQuery
+from catalog.questions.query_errors import BadQuery
 from catalog.simulator import Simulator
 from catalog.store.database import Database
 from catalog.vocabulary.criteria import criterion

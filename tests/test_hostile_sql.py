@@ -25,7 +25,8 @@ COUNT = int(os.environ.get("MASTLAKE_HOSTILE", "1000"))
 
 ASK = """
 import json, sys
-from catalog.questions.statement import BadQuery, rows
+from catalog.questions.query_errors import BadQuery
+from catalog.questions.statement import rows
 from catalog.store.database import Database
 database = Database(sys.argv[1])
 with database.read(sealed=True):  # all statements share what it opens, so that one may also harm the next

@@ -15,7 +15,9 @@ import pyarrow as pa
 import pytest
 
 from catalog.errors import CatalogError
-from catalog.questions.statement import BadQuery, answering, condition, rows, written_out
+from catalog.questions.conditions import condition, written_out
+from catalog.questions.query_errors import BadQuery
+from catalog.questions.statement import answering, rows
 from catalog.store.database import Database
 from catalog.vocabulary.search import parse_criterion
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from catalog.questions.statement import BadQuery, rows
+from catalog.questions.query_errors import BadQuery
+from catalog.questions.statement import rows
 from catalog.store.database import Database
 
 

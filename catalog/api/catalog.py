@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from catalog.api.questions import Filters, Questions, selection
+from catalog.api.arguments import Filters, selection
+from catalog.api.questions import Questions
 from catalog.errors import UsageError
 from catalog.network.server import Server
 from catalog.store.history.runs import saved_search

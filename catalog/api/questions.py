@@ -3,45 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import pyarrow as pa
 
 from catalog.answers.result import Result
+from catalog.api.arguments import Filters, selection, wanted_files
 from catalog.errors import UsageError
+from catalog.questions.conditions import written_out
 from catalog.questions.drift import Outdated, outdated
-from catalog.questions.find import Criteria, statement
-from catalog.questions.statement import kept_aside, rows, written_out
+from catalog.questions.find import statement
+from catalog.questions.statement import kept_aside, rows
 from catalog.store.history.runs import saved_searches
 from catalog.store.shared import KeptOpen
-from catalog.vocabulary.criteria import Wanted, criteria
-from catalog.vocabulary.keywords import nearest
+from catalog.vocabulary.criteria import Wanted
 from catalog.vocabulary.search import Search
 
 if TYPE_CHECKING:
     from catalog.changes import Changes
     from catalog.plots import Drawing
-    from catalog.sync import Plan, Selection
-
-
-class Filters(TypedDict, total=False):
-    """Which products; see `catalog.sync.Selection`. One value may stand without its list."""
-
-    types: str | Sequence[str]
-    levels: int | Sequence[int]
-    subgroups: str | Sequence[str]
-    dataproducts: str | Sequence[str]
-    extensions: str | Sequence[str]
-    guide_stars: bool
-    max_size: int
-    sql: str
-    with_inputs: bool
-    release: str
+    from catalog.sync import Plan
 
 
 class Questions:
@@ -133,7 +118,7 @@ class Questions:
         >>> len(found), found.columns[:3]
         (5, ['filename', 'targname', 'exp_type'])
         """
-        wanted = _wanted(
+        wanted = wanted_files(
             written, keywords, target=target, cone=cone, footprint=footprint, since=since, until=until,
             program=program, pi=pi, instrument=instrument, release=release,
         )  # fmt: skip
@@ -386,7 +371,7 @@ class Questions:
         """
         from catalog.plots import Chosen, draw_sky
 
-        return draw_sky(self._database, Chosen(search, _wanted(written, wanted), sql))
+        return draw_sky(self._database, Chosen(search, wanted_files(written, wanted), sql))
 
     def timeline(
         self, search: str | None = None, *written: str, sql: str | None = None, **wanted: Wanted | None
@@ -401,52 +386,4 @@ class Questions:
         """
         from catalog.plots import Chosen, draw_timeline
 
-        return draw_timeline(self._database, Chosen(search, _wanted(written, wanted), sql))
-
-
-_NAMED = tuple(one.name for one in fields(Criteria) if one.name != "written")
-
-
-def _wanted(written: Sequence[str], keywords: Mapping[str, Any], **named: Any) -> Criteria:
-    """Tell what `Criteria` names from keywords, and write both as on the command line."""
-    given = {name: keywords.get(name) for name in _NAMED} | named
-    plain = {name: _written(value) for name, value in given.items() if value is not None}
-    if isinstance(given["cone"], tuple | list):
-        plain["cone"] += "d"
-    others = {name: value for name, value in keywords.items() if name not in _NAMED}
-    return Criteria((*written, *criteria(others)), **plain)
-
-
-def _written(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def selection(search: str | None, filters: Filters) -> Selection:
-    """Say which products are meant."""
-    from catalog.sync import Selection
-
-    for name in filters:
-        if name not in Filters.__annotations__:
-            near = nearest(name, list(Filters.__annotations__))
-            raise TypeError(f"there is no filter {name!r}" + (f"; did you mean {near!r}?" if near else ""))
-    return Selection(
-        search=search,
-        types=_texts(filters.get("types", ())),
-        levels=_levels(filters.get("levels", ())),
-        subgroups=_texts(filters.get("subgroups", ())),
-        dataproducts=_texts(filters.get("dataproducts", ())),
-        extensions=_texts(filters.get("extensions", ())),
-        guide_stars=filters.get("guide_stars"),
-        max_size=filters.get("max_size"),
-        sql=filters.get("sql"),
-        with_inputs=filters.get("with_inputs", False),
-        release=filters.get("release"),
-    )
-
-
-def _texts(given: str | Sequence[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
-
-
-def _levels(given: int | Sequence[int]) -> tuple[int, ...]:
-    return (given,) if isinstance(given, int) else tuple(given)
+        return draw_timeline(self._database, Chosen(search, wanted_files(written, wanted), sql))

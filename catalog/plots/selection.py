@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import duckdb
 
 from catalog.errors import UsageError
+from catalog.questions.conditions import Condition
 from catalog.questions.find import Criteria, statement
-from catalog.questions.statement import Condition, rows
+from catalog.questions.statement import rows
 from catalog.store.database import Database, columns_of, quoted
 from catalog.store.history.runs import saved_search
 

@@ -14,7 +14,7 @@ from catalog.plots.canvas import GREY, Drawing, instrument_colours, look, sheet
 from catalog.plots.labels import name_places
 from catalog.plots.outside_text import literal
 from catalog.plots.selection import Chosen, column, condition, nothing
-from catalog.questions.statement import Condition
+from catalog.questions.conditions import Condition
 from catalog.store.database import Database
 from catalog.text import plural
 from catalog.vocabulary.region import Values, corners, degrees, directions, distances, middle, on_sky

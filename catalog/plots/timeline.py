@@ -10,7 +10,7 @@ from catalog.errors import UsageError
 from catalog.plots.canvas import GREY, Drawing, instrument_colours, look, sheet
 from catalog.plots.outside_text import DATES, literal
 from catalog.plots.selection import Chosen, column, condition, nothing
-from catalog.questions.statement import Condition
+from catalog.questions.conditions import Condition
 from catalog.store.database import Database
 from catalog.store.times import moment
 from catalog.text import plural

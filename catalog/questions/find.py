@@ -9,8 +9,8 @@ from typing import Literal
 import duckdb
 
 from catalog.errors import BadValue, UnknownKeyword
+from catalog.questions.conditions import Condition, condition, cone
 from catalog.questions.places import plain_name, read_cone, read_region
-from catalog.questions.statement import Condition, condition, cone
 from catalog.store.access import checked_release
 from catalog.store.database import Database, columns_of
 from catalog.store.history.versions import FILES, kept_name

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from catalog.errors import UsageError
-from catalog.questions.statement import written_out
+from catalog.questions.conditions import written_out
 from catalog.store.database import Database, columns_of
 
 

@@ -1,0 +1,77 @@
+"""What Python's arguments say, as criteria of files and as a selection of products."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from catalog.questions.find import Criteria
+from catalog.vocabulary.criteria import criteria
+from catalog.vocabulary.keywords import nearest
+
+if TYPE_CHECKING:
+    from catalog.sync import Selection
+
+
+class Filters(TypedDict, total=False):
+    """Which products; see `catalog.sync.Selection`. One value may stand without its list."""
+
+    types: str | Sequence[str]
+    levels: int | Sequence[int]
+    subgroups: str | Sequence[str]
+    dataproducts: str | Sequence[str]
+    extensions: str | Sequence[str]
+    guide_stars: bool
+    max_size: int
+    sql: str
+    with_inputs: bool
+    release: str
+
+
+_NAMED = tuple(one.name for one in fields(Criteria) if one.name != "written")
+
+
+def wanted_files(written: Sequence[str], keywords: Mapping[str, Any], **named: Any) -> Criteria:
+    """Tell what `Criteria` names from keywords, and write both as on the command line."""
+    given = {name: keywords.get(name) for name in _NAMED} | named
+    plain = {name: _written(value) for name, value in given.items() if value is not None}
+    if isinstance(given["cone"], tuple | list):
+        plain["cone"] += "d"
+    others = {name: value for name, value in keywords.items() if name not in _NAMED}
+    return Criteria((*written, *criteria(others)), **plain)
+
+
+def _written(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def selection(search: str | None, filters: Filters) -> Selection:
+    """Say which products are meant."""
+    from catalog.sync import Selection
+
+    for name in filters:
+        if name not in Filters.__annotations__:
+            near = nearest(name, list(Filters.__annotations__))
+            raise TypeError(f"there is no filter {name!r}" + (f"; did you mean {near!r}?" if near else ""))
+    return Selection(
+        search=search,
+        types=_texts(filters.get("types", ())),
+        levels=_levels(filters.get("levels", ())),
+        subgroups=_texts(filters.get("subgroups", ())),
+        dataproducts=_texts(filters.get("dataproducts", ())),
+        extensions=_texts(filters.get("extensions", ())),
+        guide_stars=filters.get("guide_stars"),
+        max_size=filters.get("max_size"),
+        sql=filters.get("sql"),
+        with_inputs=filters.get("with_inputs", False),
+        release=filters.get("release"),
+    )
+
+
+def _texts(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _levels(given: int | Sequence[int]) -> tuple[int, ...]:
+    return (given,) if isinstance(given, int) else tuple(given)

@@ -1,0 +1,44 @@
+"""What DuckDB and Arrow say of a question, in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+
+from catalog.errors import CatalogError, UsageError
+from catalog.questions.meant_columns import meant
+from catalog.store.faults import damaged, is_interrupt
+
+
+class BadQuery(UsageError):
+    """SQL that is not one read-only statement, or that DuckDB does not understand."""
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn DuckDB's words about a statement into one line, also those that come with the rows, by way of Arrow."""
+    try:
+        yield
+    except (duckdb.InterruptException, RuntimeError) as error:
+        if not is_interrupt(error):
+            raise
+        raise KeyboardInterrupt from None  # what DuckDB made of it
+    except duckdb.OutOfMemoryException as error:
+        raise CatalogError("the question needs more memory than it may use; ask for less, or in steps") from error
+    except duckdb.IOException as error:
+        lost = damaged(error, "the catalog")
+        raise lost or CatalogError(f"the answer cannot be worked out: {str(error).splitlines()[0]}") from error
+    except Exception as error:
+        if not isinstance(error, (duckdb.Error, *_arrow_errors())):
+            raise
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        kept = [line for line in lines if not line.startswith(("LINE ", "^", "CREATE "))]
+        raise BadQuery(" ".join(kept[:3]) + meant(str(error))) from error
+
+
+def _arrow_errors() -> tuple[type[Exception], ...]:
+    """What Arrow raises, where it is in use."""
+    return (sys.modules["pyarrow"].ArrowException,) if "pyarrow" in sys.modules else ()

@@ -1,0 +1,88 @@
+"""The proof that a statement is a question: one SELECT that reads the catalog and nothing else."""
+
+from __future__ import annotations
+
+import re
+
+import duckdb
+
+from catalog.questions.query_errors import BadQuery, explained
+from catalog.store.statements import NotProven, prove, tree_of
+
+_EXPLAIN = re.compile(
+    r"""(?: \s | --[^\n]*\n | /\*(?:(?!/\*).)*?\*/ )* EXPLAIN \b
+        (?: \s | --[^\n]*\n | /\*(?:(?!/\*).)*?\*/ )* (?P<analyze> ANALYZE \b )?""",
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+
+
+def checked(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
+    """Return the statement to run, once it is proven to be one that only reads the catalog.
+
+    DuckDB's own parser takes it apart: what runs is one SELECT (or an EXPLAIN of one), and each function that stands
+    where a table could is on the list of those that stay within the catalog. This comes on top of the connection's own
+    seal and of the file being open for reading only, for two reasons: a few of DuckDB's table functions take addresses
+    in memory and crash the process when called from SQL, and others change settings without being a SET.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        A sealed one; nothing of the statement is run.
+    sql : str
+        What the user typed.
+
+    Raises
+    ------
+    BadQuery
+        Says what stands in the way.
+    """
+    if re.search("[\0\ud800-\udfff]", sql):
+        raise BadQuery("a statement is UTF-8 text, without NUL characters")
+    with explained():
+        statements = connection.extract_statements(sql)
+    if len(statements) != 1:
+        raise BadQuery(_not_one(sql, len(statements)))
+    kind = statements[0].type
+    if kind == duckdb.StatementType.EXPLAIN:
+        return _checked_explain(connection, sql)
+    if kind != duckdb.StatementType.SELECT:
+        raise BadQuery(f"the catalog is read only here: {kind.name} is not a question")
+    _only_reads(connection, sql)
+    return sql
+
+
+def _not_one(sql: str, count: int) -> str:
+    if count == 0:
+        return "there is no statement; try SELECT count(*) FROM files"
+    if "pivot" in sql.lower():
+        return "one statement at a time; a PIVOT must name its values: PIVOT files ON category IN ('COM', 'ERS')"
+    return f"one statement at a time, not {count}"
+
+
+def _checked_explain(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
+    """Check the statement behind EXPLAIN, and put together anew what runs."""
+    head = _EXPLAIN.match(sql)
+    if head is None or _EXPLAIN.match(sql, head.end()):
+        raise BadQuery("write it as EXPLAIN SELECT ... or EXPLAIN ANALYZE SELECT ...")
+    behind = sql[head.end() :]
+    return f"EXPLAIN {head['analyze'] or ''} {checked(connection, behind)}"
+
+
+def _only_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Look at every node of the statement's tree."""
+    try:
+        with explained():
+            tree = tree_of(connection, sql)
+        prove(tree, lambda name: _is_of_the_catalog(connection, name))
+    except NotProven as error:
+        raise BadQuery(str(error)) from None
+
+
+def _is_of_the_catalog(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Say whether a name is that of a macro in the catalog, and of nothing of DuckDB's own."""
+    row = connection.execute(
+        """SELECT count(*) FILTER (function_type = 'table_macro' AND NOT internal), count(*) FILTER (internal)
+           FROM duckdb_functions() WHERE lower(function_name) = ?""",
+        [name],
+    ).fetchone()
+    return row is not None and row[0] > 0 and row[1] == 0
