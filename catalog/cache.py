@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 _FORM = 1
 """To be raised when what is kept means something else."""
@@ -29,22 +28,33 @@ def kept(name: str, sources: Iterable[Path], read: Callable[[], dict[str, Any]])
     """
     stamp = [[str(path), one.st_size, one.st_mtime_ns] for path in sources for one in [path.stat()]]
     file = folder() / f"{name}.json"
-    with suppress(OSError, msgspec.DecodeError, TypeError, KeyError, RecursionError):
-        found = msgspec.json.decode(file.read_bytes())
+    with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+        found = json.loads(file.read_bytes())
         if found["form"] == _FORM and found["sources"] == stamp and isinstance(found["value"], dict):
             return dict(found["value"])
     value = read()
     with suppress(OSError, TypeError):
-        _write(file, msgspec.json.encode({"form": _FORM, "sources": stamp, "value": value}))
+        _write(file, json.dumps({"form": _FORM, "sources": stamp, "value": value}).encode())
     return value
 
 
 def folder() -> Path:
     """Return the user's cache folder for mastlake, as the XDG Base Directory Specification and macOS have it."""
+    return _folder("XDG_CACHE_HOME", ".cache", "Caches")
+
+
+def config_folder() -> Path:
+    """Return the folder of the user's own settings and tokens, as the same have it; it need not be there."""
+    return _folder("XDG_CONFIG_HOME", ".config", "Application Support")
+
+
+def _folder(variable: str, usual: str, of_macos: str) -> Path:
+    """Return a folder of the user's, as platformdirs does, whose import every command would wait for."""
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 (an unknown home stays as it is written)
-    usual = home / "Library" / "Caches" if sys.platform == "darwin" else home / ".cache"
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(given) if given.startswith("/") else usual) / "mastlake"
+    given = os.environ.get(variable, "")
+    if given.startswith("/"):
+        return Path(given) / "mastlake"
+    return (home / "Library" / of_macos if sys.platform == "darwin" else home / usual) / "mastlake"
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -8,8 +8,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
-
 from catalog.text import harmless
 
 from .table_layout import fitted, on_terminal, whole
@@ -17,6 +15,8 @@ from .table_layout import fitted, on_terminal, whole
 
 def put_json(value: Any) -> None:
     """Print one JSON value; dates as ISO 8601 text, NaN as null."""
+    import msgspec
+
     text = msgspec.json.format(msgspec.json.encode(value), indent=2)
     sys.stdout.write(text.decode() + "\n")
 

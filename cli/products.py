@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from catalog.text import plural, size
@@ -9,6 +11,10 @@ from catalog.text import plural, size
 from .options import Dataproducts, Extensions, Json, Levels, Release, SearchName, Subgroups, Types, settings
 from .printing import note, put_json, put_table, say
 from .product_options import selection
+
+if TYPE_CHECKING:
+    from catalog.store.database import Database
+    from catalog.sync.selection import Selection
 
 
 def register(app: typer.Typer) -> None:
@@ -27,22 +33,36 @@ def products(
     json: Json = False,
 ) -> None:
     """List what can be downloaded: the products of a search's observations, each once."""
+    from catalog.sync.selection import product_rows
+
+    database = settings(context).database
+    wanted = selection(name, types, levels, subgroups, dataproducts, extensions, release=release)
+    if json:
+        count = _put_objects(database, wanted)
+    else:
+        rows = product_rows(database, wanted, _SHOWN)
+        sizes = [0 if row[_SIZE] is None else row[_SIZE] for row in rows]
+        told = [
+            [size(value) if at == _SIZE and value is not None else value for at, value in enumerate(row)]
+            for row in rows
+        ]
+        put_table(("filename", "type", "subgroup", "level", "size", "rights"), told)
+        count = len(rows)
+        note(f"{plural(count, 'product')}, {size(sum(sizes))}")
+    if not count:
+        from catalog.questions.hints import nothing_selected
+
+        say(nothing_selected(database, name))
+
+
+_SHOWN = ("filename", "productType", "productSubGroupDescription", "calib_level", "size", "dataRights")
+_SIZE = _SHOWN.index("size")
+
+
+def _put_objects(database: Database, wanted: Selection) -> int:
     from catalog.answers.formats import objects
     from catalog.sync.selection import products as listed_products
 
-    wanted = selection(name, types, levels, subgroups, dataproducts, extensions, release=release)
-    found = listed_products(settings(context).database, wanted)
-    if found.num_rows == 0:
-        from catalog.questions.hints import nothing_selected
-
-        say(nothing_selected(settings(context).database, name))
-    if json:
-        put_json(list(objects(found.to_reader())))
-        return
-    shown = ("filename", "productType", "productSubGroupDescription", "calib_level", "size", "dataRights")
-    rows = [[row[column] for column in shown] for row in found.select(shown).to_pylist()]
-    for row in rows:
-        row[4] = size(row[4]) if row[4] is not None else None
-    put_table(("filename", "type", "subgroup", "level", "size", "rights"), rows)
-    total = sum(value or 0 for value in found.column("size").to_pylist())
-    note(f"{plural(found.num_rows, 'product')}, {size(total)}")
+    found = listed_products(database, wanted)
+    put_json(list(objects(found.to_reader())))
+    return int(found.num_rows)

@@ -37,7 +37,7 @@ def script(
     """Write a bash script that fetches the same files with curl, for a machine without mastlake."""
     from catalog.atomic_file import EXECUTABLE, put_in_place
     from catalog.errors import UsageError
-    from catalog.sync import script as written
+    from catalog.sync.script import script as written
     from catalog.sync.tokens import MAST, origin
 
     chosen = settings(context)

@@ -25,6 +25,15 @@ _STEPS = (("prose", 40), ("text", 24), ("key", 28), ("prose", 24), ("text", 12))
 _LEAST = dict(_STEPS)
 
 
+def cells(text: str) -> int:
+    """Return how many of a terminal's cells a text takes; only what is not ASCII needs rich's table of widths."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
 def whole(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     r"""Return a table in its full width.
 
@@ -33,14 +42,10 @@ def whole(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     >>> whole(("name", "n"), [("a\x1b", 1), ("bcdefg", None)])
     'name    n\na\\x1b   1\nbcdefg\n'
     """
-    from rich.cells import cell_len
-
     lines = [[harmless(column) for column in columns], *([shown(value) for value in row] for row in rows)]
-    widths = [max(cell_len(line[number]) for line in lines) for number in range(len(columns))]
+    widths = [max(cells(line[number]) for line in lines) for number in range(len(columns))]
     return "".join(
-        (" " * GAP)
-        .join(cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True))
-        .rstrip()
+        (" " * GAP).join(cell + " " * (width - cells(cell)) for cell, width in zip(line, widths, strict=True)).rstrip()
         + "\n"
         for line in lines
     )
@@ -56,12 +61,10 @@ def fitted(columns: Sequence[str], rows: Sequence[Sequence[Any]], wrap: Sequence
     >>> fitted(("key", "size", "title"), [["a" * 30, 1234567, "b" * 30]], (), 45)
     [30, 7]
     """
-    from rich.cells import cell_len
-
-    heads = [cell_len(harmless(column)) for column in columns]
+    heads = [cells(harmless(column)) for column in columns]
     kinds = [_kind(column, [row[number] for row in rows], wrap) for number, column in enumerate(columns)]
     widths = [
-        max([heads[number], *(cell_len(shown(row[number])) for row in rows)]) for number in range(len(columns))
+        max([heads[number], *(cells(shown(row[number])) for row in rows)]) for number in range(len(columns))
     ]  # fmt: skip
     least = [
         min(width, max(head, _LEAST.get(kind, width))) for width, head, kind in zip(widths, heads, kinds, strict=True)
@@ -94,20 +97,16 @@ def cut_in_the_middle(text: str, width: int) -> str:
     >>> cut_in_the_middle("jw02734002001_04101_00001-seg001_nis_x1dints.fits", 28)
     'jw02734002001…s_x1dints.fits'
     """
-    from rich.cells import cell_len
-
-    if cell_len(text) <= width:
+    if cells(text) <= width:
         return text
     head = _upto(text, (width - 1) // 2)
-    tail = _upto(text[::-1], width - 1 - cell_len(head))
+    tail = _upto(text[::-1], width - 1 - cells(head))
     return f"{head}…{tail[::-1]}"
 
 
 def _upto(text: str, width: int) -> str:
-    from rich.cells import cell_len
-
     kept = text[:width]
-    while cell_len(kept) > width:
+    while cells(kept) > width:
         kept = kept[:-1]
     return kept
 

@@ -21,8 +21,9 @@ from catalog.errors import ProxyFault, Unreachable, Untrusted, UsageError
 from catalog.network.routes import proxy_of
 from catalog.network.server import Server, keeps_credentials
 from catalog.store.database import Database
-from catalog.sync import Selection, Token, script, sync
+from catalog.sync import Selection, Token, sync
 from catalog.sync.rate import Pace
+from catalog.sync.script import script
 from catalog.sync.source import Ask, Mast
 from catalog.vocabulary.search import Search
 from tests.conftest import Authority, Command

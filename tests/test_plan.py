@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from catalog.errors import NoSuchSearch, UsageError
 from catalog.fits.whole import fits_problem
 from catalog.store.database import Database
-from catalog.sync import Plan, Selection, make_plan, plan, products
+from catalog.sync import Plan, Selection, make_plan, products
+from catalog.sync.decisions import plan
 from catalog.sync.disk import DISK, PARTS, listing
 from catalog.sync.names import Template, refusal
 from catalog.sync.partial import Identity, Part

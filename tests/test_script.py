@@ -17,7 +17,8 @@ import pytest
 
 from catalog.errors import UsageError
 from catalog.store.database import Database
-from catalog.sync import Selection, Token, script, sync
+from catalog.sync import Selection, Token, sync
+from catalog.sync.script import script
 from tests.files_server import TOKEN, Files, fits, md5, serving
 from tests.sync_catalog import URI, add_files, add_products, catalog, change_file
 

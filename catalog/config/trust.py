@@ -27,9 +27,9 @@ WITHIN = frozenset({"dest", "folders"})
 
 def user_folder() -> Path:
     """Return the folder of the user's own settings and tokens; it need not be there."""
-    from platformdirs import user_config_path
+    from catalog.cache import config_folder
 
-    return user_config_path("mastlake", appauthor=False)
+    return config_folder()
 
 
 def is_within(folder: Path, path: Path) -> bool:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
 
 
-class _LeftOut(MetaPathFinder, Loader):
-    """Finds packages, so that who only asks whether they are installed is told the truth, but does not load them."""
+class _LeftOut:
+    """Finds packages, so that who only asks whether they are installed is told the truth, but does not load them.
+
+    It has the methods of a finder and of a loader; the classes for these import files, archives and more.
+    """
 
     def __init__(self, packages: Sequence[str]) -> None:
         self.packages = frozenset(packages)
@@ -18,7 +24,10 @@ class _LeftOut(MetaPathFinder, Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        return ModuleSpec(fullname, self) if fullname in self.packages else None
+        return ModuleSpec(fullname, cast("Loader", self)) if fullname in self.packages else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return None  # Python's own
 
     def exec_module(self, module: ModuleType) -> None:
         raise ModuleNotFoundError(f"{module.__name__} is not wanted in this process", name=module.__name__)

@@ -7,7 +7,6 @@ for all its files. Only folders that changed are listed. A change inside a file 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -197,6 +196,8 @@ def _look_at_files(connection: duckdb.DuckDBPyConnection, found: Presence) -> No
 
 
 def _md5(path: str) -> str | None:
+    import hashlib
+
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - str all along
             return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

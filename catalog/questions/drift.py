@@ -6,11 +6,10 @@ at the disk as well.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
-import pyarrow as pa
 
 from catalog.questions.disk import Presence, look
 from catalog.store.database import Database
@@ -90,32 +89,26 @@ def outdated(database: Database, below: Sequence[str] = ()) -> Outdated:
     return Outdated(**by_state)
 
 
-def counts_of_states(database: Database) -> dict[str, int]:
+def counts_of_states(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Count the local files in each state but current, as `outdated` tells them.
 
-    Raises
-    ------
-    CatalogError
-        Where there is no catalog, or it cannot be read.
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Of a catalog, open for reading.
     """
-    with database.read() as connection:
-        found = look(connection)
-        _offer_presence(connection, found)
-        query = _outdated_query(connection, found)
-        rows = connection.execute(f"SELECT state, count(*) FROM ({query}) GROUP BY state").fetchall()
+    found = look(connection)
+    _offer_presence(connection, found)
+    query = _outdated_query(connection, found)
+    rows = connection.execute(f"SELECT state, count(*) FROM ({query}) GROUP BY state").fetchall()
     return dict.fromkeys(STATES, 0) | {str(state): int(count) for state, count in rows}
 
 
 def _offer_presence(connection: duckdb.DuckDBPyConnection, found: Presence) -> None:
-    """Make the temporary tables ``gone_files``, ``moved_files`` and ``changed_files``."""
+    """Make the temporary tables ``gone_files``, ``moved_files``, ``seen`` and ``changed_files``."""
     for name, files in (("gone_files", found.gone), ("moved_files", found.moved)):
-        rows = {"file_id": pa.array(list(files), pa.int64()), "now": pa.array(list(files.values()), pa.string())}
-        connection.register("rows", pa.table(rows))
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM rows")
-        connection.unregister("rows")
-    connection.register("rows", pa.Table.from_pylist(found.changed, schema=_SEEN))
-    connection.execute("CREATE OR REPLACE TEMP TABLE seen AS FROM rows")
-    connection.unregister("rows")
+        _offer(connection, name, _PATHS, [{"file_id": one, "now": path} for one, path in files.items()])
+    _offer(connection, "seen", _SEEN, found.changed)
     connection.execute(
         """CREATE OR REPLACE TEMP TABLE changed_files AS
             SELECT l.* REPLACE (s.size AS size, s.mtime_ns AS mtime_ns, s.inode AS inode, s.checksum AS checksum,
@@ -124,12 +117,27 @@ def _offer_presence(connection: duckdb.DuckDBPyConnection, found: Presence) -> N
     )
 
 
-_SEEN = pa.schema(
-    [
-        ("file_id", pa.int64()), ("size", pa.int64()), ("mtime_ns", pa.int64()), ("inode", pa.int64()),
-        ("checksum", pa.string()),
-    ]
-)  # fmt: skip
+def _offer(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    columns: Mapping[str, str],
+    rows: Sequence[Mapping[str, object]],
+) -> None:
+    """Make a temporary table; mostly there is nothing to put in, and Arrow need not be imported."""
+    listed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} ({listed})")
+    if rows:
+        import pyarrow as pa
+
+        kinds = {"BIGINT": pa.int64(), "VARCHAR": pa.string()}
+        schema = pa.schema([(column, kinds[kind]) for column, kind in columns.items()])
+        connection.register("rows", pa.Table.from_pylist(list(rows), schema=schema))
+        connection.execute(f"INSERT INTO {name} FROM rows")
+        connection.unregister("rows")
+
+
+_PATHS = {"file_id": "BIGINT", "now": "VARCHAR"}
+_SEEN = {"file_id": "BIGINT", "size": "BIGINT", "mtime_ns": "BIGINT", "inode": "BIGINT", "checksum": "VARCHAR"}
 
 _KEPT = """
     SELECT v.state, coalesce(m.now, l.path) AS path, l.filename, v.reason

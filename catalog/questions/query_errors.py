@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import duckdb
 
 from catalog.errors import CatalogError, UsageError
-from catalog.questions.meant_columns import meant
 from catalog.store.faults import damaged, is_interrupt
 
 
@@ -34,6 +33,8 @@ def explained() -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, (duckdb.Error, *_arrow_errors())):
             raise
+        from catalog.questions.meant_columns import meant
+
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         kept = [line for line in lines if not line.startswith(("LINE ", "^", "CREATE "))]
         raise BadQuery(" ".join(kept[:3]) + meant(str(error))) from error

@@ -99,8 +99,8 @@ def overview(database: Database) -> Overview:
     with database.read() as connection:
         counts = connection.execute(_COUNTS).fetchone()
         searches = [SearchOverview(*row) for row in connection.execute(_SEARCHES).fetchall()]
+        by_state = counts_of_states(connection)
     assert counts is not None
-    by_state = counts_of_states(database)
     files, observations, products, runs, pending, local_files, local_bytes, indexed = counts
     return Overview(
         path=str(database.path),

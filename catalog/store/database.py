@@ -16,7 +16,7 @@ import stat
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +84,7 @@ class Database:
         self._must_exist()
         with _in_process[self.path]:
             self._let_writers_in()
-            self._bring_to_head()
-            connection = self._open(read_only=True)
+            connection = self._opened()
             try:
                 if sealed:
                     seal(connection)
@@ -219,12 +218,30 @@ class Database:
 
         return Waiting(self.wait, told)
 
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        """Open for reading, at `HEAD`: the connection that looks at the revision is kept, as opening takes long."""
+        if self._size() and not self._is_ready():
+            with ExitStack() as unless_kept:
+                connection = unless_kept.enter_context(closing(self._open(read_only=True)))
+                if self._revision_through(connection) == HEAD:
+                    self._note_ready()
+                    unless_kept.pop_all()
+                    return connection
+        self._bring_to_head()
+        return self._open(read_only=True)
+
+    def _is_ready(self) -> bool:
+        return (self.path, self.path.stat().st_ino) in _ready
+
+    def _note_ready(self) -> None:
+        _ready.add((self.path, self.path.stat().st_ino))
+
     def _bring_to_head(self) -> None:
         """Make, migrate or prove what is not at `HEAD`; a process looks once at each file."""
-        if self._size() and (self.path, self.path.stat().st_ino) in _ready:
+        if self._size() and self._is_ready():
             return
         self._migrate()
-        _ready.add((self.path, self.path.stat().st_ino))
+        self._note_ready()
 
     def _migrate(self) -> None:
         if self._size() and self._revision() == HEAD:
@@ -245,32 +262,33 @@ class Database:
         note(self.path)
 
     def _revision(self) -> str | None:
+        """Return the schema's revision; see `_revision_through`."""
+        with closing(self._open(read_only=True)) as connection:
+            return self._revision_through(connection)
+
+    def _revision_through(self, connection: duckdb.DuckDBPyConnection) -> str | None:
         """Return the schema's revision, once the file is proven to be harmless; None where it has no tables."""
         from catalog.store.proven import is_noted, note, prove_definitions
 
-        connection = self._open(read_only=True)
-        try:
-            with reading(self.path):
-                tables = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-                if not tables:
-                    return None
-                if "alembic_version" not in tables:
-                    raise NotACatalog(
-                        f"{self.path} is a DuckDB database, but not a mastlake catalog; choose another --catalog"
-                    )
-                row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-                revision = str(row[0]) if row else None
-                if revision is not None and revision > HEAD:
-                    raise CatalogTooNew(
-                        f"{self.path} was written by a newer mastlake (schema {revision}, this one knows {HEAD}); "
-                        "upgrade it"
-                    )
-                if not is_noted(self.path):
-                    prove_definitions(connection, self.path)
-                    note(self.path)
-                return revision
-        finally:
-            connection.close()
+        with reading(self.path):
+            tables = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+            if not tables:
+                return None
+            if "alembic_version" not in tables:
+                raise NotACatalog(
+                    f"{self.path} is a DuckDB database, but not a mastlake catalog; choose another --catalog"
+                )
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            revision = str(row[0]) if row else None
+            if revision is not None and revision > HEAD:
+                raise CatalogTooNew(
+                    f"{self.path} was written by a newer mastlake (schema {revision}, this one knows {HEAD}); "
+                    "upgrade it"
+                )
+            if not is_noted(self.path):
+                prove_definitions(connection, self.path)
+                note(self.path)
+            return revision
 
     def _open(self, read_only: bool) -> duckdb.DuckDBPyConnection:
         waiting = self._waiting()

@@ -8,13 +8,14 @@ holds until the file changes by another hand than ours.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
+from zlib import crc32
 
 import duckdb
 
+from catalog.cache import folder
 from catalog.errors import NotACatalog
 from catalog.store.statements import TABLE_FUNCTIONS, NotProven, prove, tree_of
 
@@ -106,7 +107,7 @@ def _body(view: str) -> str:
 def is_noted(path: Path) -> bool:
     """Say whether this user has proven the file as it is."""
     with suppress(OSError):
-        return _note(path).read_text() == _stamp(path)
+        return _note(path).read_bytes() == _stamp(path)
     return False
 
 
@@ -116,18 +117,22 @@ def note(path: Path) -> None:
         noted = _note(path)
         noted.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial = noted.with_name(f"{noted.name}.{os.getpid()}")
-        partial.write_text(_stamp(path))
+        partial.write_bytes(_stamp(path))
         partial.replace(noted)
 
 
 def _note(path: Path) -> Path:
-    from platformdirs import user_cache_path
+    kept = folder()
+    if not kept.is_absolute():  # nobody's home
+        raise FileNotFoundError(kept)
+    return kept / "proven" / f"{crc32(os.fsencode(path.resolve())):08x}"
 
-    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
-    return user_cache_path("mastlake", appauthor=False) / "proven" / name
 
+def _stamp(path: Path) -> bytes:
+    """Tell one state of a file from another, and from every other file, whose note may have the same name.
 
-def _stamp(path: Path) -> str:
-    """Tell one state of a file from another; nobody can set the time of a change of the inode."""
+    Nobody can set the time of a change of the inode.
+    """
     about = path.stat()
-    return f"{_RULE} {about.st_dev} {about.st_ino} {about.st_size} {about.st_mtime_ns} {about.st_ctime_ns}"
+    state = f"{_RULE} {about.st_dev} {about.st_ino} {about.st_size} {about.st_mtime_ns} {about.st_ctime_ns} "
+    return state.encode() + os.fsencode(path.resolve())

@@ -118,8 +118,7 @@ class KeptOpen(Database):
 
     def _sealed(self) -> duckdb.DuckDBPyConnection:
         self._must_exist()
-        self._bring_to_head()
-        connection = self._open(read_only=True)
+        connection = self._opened()
         seal(connection)
         return connection
 

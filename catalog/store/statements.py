@@ -8,11 +8,11 @@ when they are called from SQL, also when a statement that names them is only pla
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import duckdb
-import msgspec
 
 TABLE_FUNCTIONS = frozenset(
     {
@@ -45,10 +45,10 @@ def tree_of(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
     """
     row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
     try:
-        tree = msgspec.json.decode(row[0] if row else b"")
+        tree = json.loads(row[0] if row else "")
     except RecursionError:
         raise NotProven("the statement is nested too deeply") from None
-    except msgspec.DecodeError:  # DuckDB writes inf, which is no JSON
+    except json.JSONDecodeError:  # DuckDB writes inf, which is no JSON
         raise NotProven("a number of the statement is beyond those of 64 bits; infinity is 'inf'::DOUBLE") from None
     if tree["error"]:
         raise NotProven(f"this kind of statement is not answered here; write it as a SELECT ({tree['error_message']})")

@@ -6,14 +6,14 @@ DuckDB counts most of its memory, and keeps to its limit. It does not count a si
 
 from __future__ import annotations
 
-import resource
+import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import duckdb
 
@@ -35,31 +35,58 @@ _TOO_LARGE = "the question makes a value too large for this machine's memory; as
 @contextmanager
 def at_work(connection: duckdb.DuckDBPyConnection) -> Iterator[Work]:
     """Yield what runs DuckDB's calls on one connection in a thread of their own."""
-    with ThreadPoolExecutor(1) as beside:
 
-        def work(call: Callable[..., T], *arguments: object) -> T:
-            grown = _memory() + _MOST_BYTES
-            running = beside.submit(call, *arguments)
+    def work(call: Callable[..., T], *arguments: object) -> T:
+        grown = _memory() + _MOST_BYTES
+        running = _Running(call, arguments)
+        running.thread.start()
+        try:
+            while not running.ended.wait(_LOOK_SECONDS):
+                if _memory() > grown:
+                    _stop(connection, running, 1, _TOO_LARGE)
+                    raise CatalogError(_TOO_LARGE)
+        except KeyboardInterrupt:
+            _stop(connection, running, _INTERRUPTED, "interrupted")
+            raise
+        return running.result()
+
+    yield work
+
+
+class _Running(Generic[T]):
+    """A call in a thread of its own; `concurrent.futures` has the same, and takes long to import."""
+
+    def __init__(self, call: Callable[..., T], arguments: Sequence[object]) -> None:
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._run, args=(call, arguments), daemon=True)
+        self._returned: list[T] = []
+        self._raised: BaseException | None = None
+
+    def _run(self, call: Callable[..., T], arguments: Sequence[object]) -> None:
+        try:
+            self._returned.append(call(*arguments))
+        except BaseException as error:
+            self._raised = error
+        finally:
+            self.ended.set()
+
+    def result(self) -> T:
+        """Return what the call returned, or raise what it raised."""
+        if self._raised is not None:
             try:
-                while not wait([running], timeout=_LOOK_SECONDS).done:
-                    if _memory() > grown:
-                        _stop(connection, running, 1, _TOO_LARGE)
-                        raise CatalogError(_TOO_LARGE)
-                return running.result()
-            except KeyboardInterrupt:
-                _stop(connection, running, _INTERRUPTED, "interrupted")
-                raise
-
-        yield work
+                raise self._raised
+            finally:
+                self._raised = None  # or the error and this object would keep each other, and the file open
+        return self._returned[0]
 
 
-def _stop(connection: duckdb.DuckDBPyConnection, running: Future[Any], code: int, told: str) -> None:
+def _stop(connection: duckdb.DuckDBPyConnection, running: _Running[Any], code: int, told: str) -> None:
     """Interrupt until the call ends: DuckDB forgets an interrupt that comes just before a statement starts."""
     began = time.monotonic()
-    while not running.done():
+    while not running.ended.is_set():
         with suppress(KeyboardInterrupt):  # a second Ctrl-C asks for what is being done
             connection.interrupt()
-            wait([running], timeout=_LOOK_SECONDS)
+            running.ended.wait(_LOOK_SECONDS)
         if leaving.at_once is not None and (code == 1 or time.monotonic() - began > _UNHEARD_SECONDS):
             leaving.at_once(code, told)
 
@@ -67,6 +94,8 @@ def _stop(connection: duckdb.DuckDBPyConnection, running: Future[Any], code: int
 def _memory() -> int:
     """Return how many bytes of memory the process has; where the system does not say, the most that it ever had."""
     try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
+        import resource
+
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

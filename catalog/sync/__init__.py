@@ -1,14 +1,21 @@
-"""From a plan to proven bytes on disk."""
+"""From a plan to proven bytes on disk.
 
-from catalog.sync.apply import Failure, SyncReport, apply
-from catalog.sync.decisions import plan
-from catalog.sync.plan import Item, Plan, Tally
-from catalog.sync.replaced_files import OldBytes
-from catalog.sync.run import DEST, JOBS, SERVER, make_plan, sync
-from catalog.sync.script import script
-from catalog.sync.selection import Selection, products
-from catalog.sync.tokens import Token, find_token, keep_token
-from catalog.sync.transfer import Current
+Names are imported when they are first used: to list products needs nothing that downloads them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from catalog.sync.apply import Failure, SyncReport
+    from catalog.sync.plan import Item, Plan, Tally
+    from catalog.sync.replaced_files import OldBytes
+    from catalog.sync.run import DEST, JOBS, SERVER, make_plan, sync
+    from catalog.sync.selection import Selection, products
+    from catalog.sync.tokens import Token, find_token, keep_token
+    from catalog.sync.transfer import Current
 
 __all__ = [
     "DEST",
@@ -23,12 +30,31 @@ __all__ = [
     "SyncReport",
     "Tally",
     "Token",
-    "apply",
     "find_token",
     "keep_token",
     "make_plan",
-    "plan",
     "products",
-    "script",
     "sync",
 ]
+
+_HOMES = {
+    "apply": ("Failure", "SyncReport"),
+    "replaced_files": ("OldBytes",),
+    "plan": ("Item", "Plan", "Tally"),
+    "run": ("DEST", "JOBS", "SERVER", "make_plan", "sync"),
+    "selection": ("Selection", "products"),
+    "tokens": ("Token", "find_token", "keep_token"),
+    "transfer": ("Current",),
+}
+"""Modules, and what of them is offered here."""
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"catalog.sync.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

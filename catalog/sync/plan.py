@@ -6,11 +6,12 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from catalog.sync.names import Template
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ACTIONS = ("present", "check", "fetch", "resume", "replace", "modified", "out of reach")
 """``check``: on disk, but not as the catalog last saw it, so its bytes are read before anything is fetched.

@@ -7,20 +7,22 @@ row lists are still files of the search: `selected` has them, fetched by their o
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pyarrow as pa
 
 from catalog.errors import NoSuchSearch, UsageError
-from catalog.questions.statement import rows
 from catalog.store.access import checked_release, exclusive, rights_of_file
 from catalog.store.database import Database, columns_of, quoted
 from catalog.store.times import moment
 from catalog.sync.plan import Rows
 from catalog.sync.vocabulary import refuse_unknown
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # a list on the screen needs none
 
 URI_PREFIX = "mast:JWST/product/"
 
@@ -92,11 +94,29 @@ def products(database: Database, selection: Selection) -> pa.Table:
     NoSuchSearch, UsageError
         Where the search was never saved, or the SQL does not run or has neither column.
     """
+    with _listed(database, selection, "filename, * EXCLUDE (filename, listed)") as result:
+        return result.to_arrow_table()
+
+
+def product_rows(database: Database, selection: Selection, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    """List the same product rows as Python's values, in these columns of `products`.
+
+    Raises
+    ------
+    NoSuchSearch, UsageError
+        See `products`.
+    """
+    with _listed(database, selection, ", ".join(map(quoted, columns))) as result:
+        return result.fetchall()
+
+
+@contextmanager
+def _listed(database: Database, selection: Selection, columns: str) -> Iterator[duckdb.DuckDBPyConnection]:
     wanted = run_sql(database, selection.sql) if selection.sql else None
     with database.read() as connection:
         chosen = prepare(connection, selection, wanted)
-        query = f"SELECT filename, * EXCLUDE (filename, listed) FROM {chosen.sql} WHERE listed ORDER BY data_uri"
-        return connection.execute(query, dict(chosen.values)).to_arrow_table()
+        query = f"SELECT {columns} FROM {chosen.sql} WHERE listed ORDER BY data_uri"
+        yield connection.execute(query, dict(chosen.values))
 
 
 def run_sql(database: Database, sql: str) -> pa.Table:
@@ -104,6 +124,10 @@ def run_sql(database: Database, sql: str) -> pa.Table:
 
     Where it has both, ``data_uri`` counts, unless some of them are null.
     """
+    import pyarrow as pa
+
+    from catalog.questions.statement import rows
+
     answer = rows(database, sql)
     names = {name.lower(): name for name in reversed(answer.column_names)}
     uri = next((names[name] for name in ("data_uri", "datauri") if name in names), None)
@@ -170,6 +194,8 @@ _RELEASED = """
 def _require_search(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     saved = [str(row[0]) for row in connection.execute("SELECT name FROM searches ORDER BY name").fetchall()]
     if name not in saved:
+        import difflib
+
         near = difflib.get_close_matches(name, saved, 1) or saved[:3]
         hint = f"; there is {', '.join(near)}" if near else "; none is saved yet, harvest makes one"
         raise NoSuchSearch(f"no search is named {name}{hint}")

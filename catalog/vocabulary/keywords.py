@@ -8,13 +8,11 @@ the FITS keyword, meaning, unit and allowed values. Neither imports the heavy pa
 from __future__ import annotations
 
 import csv
-import difflib
 import importlib.util
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -125,7 +123,7 @@ class Keyword:
 @lru_cache(maxsize=1)
 def all_archive_columns() -> tuple[ArchiveColumn, ...]:
     """Every column of the six keyword searches, in the archive's order."""
-    text = (files("catalog.vocabulary") / "archive_columns.csv").read_text()
+    text = Path(__file__).with_name("archive_columns.csv").read_text()
     return tuple(_archive_column(row) for row in csv.DictReader(text.splitlines()))
 
 
@@ -299,6 +297,8 @@ def nearest(word: str, words: list[str]) -> str | None:
     >>> nearest("exptype", ["exp_type", "expstart"])
     'exp_type'
     """
+    import difflib
+
     by_lower = {candidate.lower(): candidate for candidate in words}
     close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[close[0]] if close else None

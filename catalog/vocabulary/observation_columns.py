@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 
 from catalog.errors import UnknownKeyword
 from catalog.vocabulary.keywords import Keyword, Kind, nearest
@@ -31,7 +31,7 @@ def observation_columns() -> Mapping[str, Keyword]:
     >>> observation_columns()["t_exptime"].unit
     's'
     """
-    text = (files("catalog.vocabulary") / "observation_columns.csv").read_text()
+    text = Path(__file__).with_name("observation_columns.csv").read_text()
     return {row["name"]: _column(row) for row in csv.DictReader(text.splitlines())}
 
 
