@@ -45,14 +45,18 @@ def tree_of(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
     """
     row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
     try:
-        tree = json.loads(row[0] if row else "")
+        tree = json.loads(row[0] if row else "", parse_constant=_no_number)
     except RecursionError:
         raise NotProven("the statement is nested too deeply") from None
-    except json.JSONDecodeError:  # DuckDB writes inf, which is no JSON
+    except ValueError:  # DuckDB writes inf, which is no JSON
         raise NotProven("a number of the statement is beyond those of 64 bits; infinity is 'inf'::DOUBLE") from None
     if tree["error"]:
         raise NotProven(f"this kind of statement is not answered here; write it as a SELECT ({tree['error_message']})")
     return tree
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(word)
 
 
 def prove(tree: Any, is_of_the_catalog: Callable[[str], bool]) -> None:
