@@ -1,12 +1,13 @@
 """A local, queryable copy of what the JWST archive knows, and of what lies on your disk.
 
-    from catalog import Catalog, Search
+    from mastlake import Catalog, Search
 
     with Catalog.open("mastlake.duckdb") as lake:
         lake.harvest(Search.parse("soss", "niriss", ["exp_type=NIS_SOSS", "category=COM,ERS"]))
         lake.find(targname="WASP-*").to_pandas()
 
-Names are imported when they are first used, so that importing the package costs nothing.
+The package has a second name, ``mastlake``, which is the one to import. Names are imported when they are first used, so
+that importing the package costs nothing.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(f"module 'mastlake' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 

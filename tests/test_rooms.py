@@ -25,7 +25,7 @@ WRONG = {
 def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Copy the sources to a folder of their own."""
     folder = tmp_path_factory.mktemp("house")
-    for room in ("catalog", "cli", "migrations"):
+    for room in ("catalog", "cli", "mastlake", "migrations"):
         shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder

@@ -41,8 +41,8 @@ class Catalog(Questions):
 
     Examples
     --------
-    >>> from catalog import Catalog, Search
-    >>> from catalog.simulator import Simulator
+    >>> from mastlake import Catalog, Search
+    >>> from mastlake.simulator import Simulator
     >>> with Simulator(files=600) as archive, Catalog.open(folder / "my.duckdb", server=archive.url) as mine:
     ...     harvest = mine.harvest(Search.parse("soss", "niriss", ["exp_type=NIS_SOSS"]))
     ...     found = mine.find(tsovisit=True, limit=3)
@@ -300,7 +300,7 @@ class Catalog(Questions):
         from catalog.headers import index_folders
 
         if not folders:
-            raise UsageError('name a folder to index, like catalog.index("data")')
+            raise UsageError('name a folder to index, like lake.index("data")')
         return index_folders(self._database, folders, verify=verify, on_event=on_event)
 
     def forget(self, path: str | os.PathLike[str]) -> int:

@@ -1,0 +1,2 @@
+from catalog import *
+from catalog import __version__ as __version__
