@@ -9,17 +9,20 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
 from catalog import Catalog
 from catalog.atomic_file import EXECUTABLE, put_in_place
 from catalog.errors import CatalogError, DiskError, UsageError
+from catalog.questions.query_errors import BadQuery
 from catalog.questions.statement import kept_aside, rows
 from catalog.store import work
 from catalog.store.database import Database
@@ -208,6 +211,56 @@ class TestEnds:
         monkeypatch.setattr(work, "_memory", lambda: next(sizes, 1 << 40))
         with pytest.raises(CatalogError, match="too large"):
             rows(catalog, "SELECT count(*) FROM range(100000000) a, range(1000) b WHERE a.range % 7 = b.range")
+
+    @pytest.mark.parametrize(
+        "large",
+        [
+            "repeat('x', 2000000000)",
+            "repeat('x', 2 * 1000 * 1000 * 1000)",
+            "repeat(repeat('x', 100000), 100000)",
+            "len(range(1000000000))",
+            "list_sum(generate_series(0, 4000000000, 2))",
+            "rpad('x', 1e9::INT, ' ')",
+            "list_resize([1], 500000000)",
+            "(SELECT max(n) FROM range(len(repeat('x', 3000000000))) r(n))",
+        ],
+    )
+    def test_a_value_that_is_too_large_in_so_many_words_is_refused_before_it_is_made(
+        self, catalog: Database, large: str
+    ) -> None:
+        with pytest.raises(BadQuery, match="bytes, and 268,435,456 are the most"):
+            rows(catalog, f"SELECT {large}")
+
+    @pytest.mark.parametrize(
+        "small",
+        [
+            "repeat('xyz', 1000)",
+            "range(10, 0, -1)",
+            "range(0, 1000000000, 500000)",
+            "range(DATE '2020-01-01', DATE '2020-02-01', INTERVAL 1 DAY)",
+            "(SELECT count(*) FROM range(1000000))",
+        ],
+    )
+    def test_a_value_of_a_bearable_size_is_made(self, catalog: Database, small: str) -> None:
+        assert rows(catalog, f"SELECT {small}").num_rows == 1
+
+    def test_a_call_that_hears_no_interrupt_is_abandoned_where_the_process_is_anothers(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sizes = iter([0])
+        monkeypatch.setattr(work, "_memory", lambda: next(sizes, 1 << 40))
+        monkeypatch.setattr(work, "_UNHEARD_SECONDS", 0.01)
+        connection, ends = duckdb.connect(), threading.Event()
+        with pytest.raises(CatalogError, match="too large"), work.at_work(connection) as at_work:
+            at_work(ends.wait)
+        assert at_work.is_abandoned
+        work.close(connection)
+        assert connection.execute("SELECT 1").fetchone() == (1,)  # still open
+        (thread,) = [one for one in threading.enumerate() if one.name == "mastlake-question"]
+        ends.set()
+        thread.join()
+        with pytest.raises(duckdb.ConnectionException):
+            connection.execute("SELECT 1")
 
     def test_ctrl_c_ends_a_question_with_130(self, catalog: Database) -> None:
         code = "from catalog.cli.start import run; print('begun', flush=True); run()"

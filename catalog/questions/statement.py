@@ -60,7 +60,8 @@ def answering(
         try:
             yield _told(reader, work)
         finally:
-            reader.close()  # a reader that was left early would keep the file open
+            if not work.is_abandoned:
+                reader.close()  # a reader that was left early would keep the file open
 
 
 @contextmanager

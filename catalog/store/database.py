@@ -25,17 +25,16 @@ import duckdb
 from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog, UsageError
 from catalog.store.addresses import make_room, odd_logs, tidy
 from catalog.store.faults import Locked, explain, reading, writing
+from catalog.store.memory import READING_MB, THREADS, WRITING_MB
 from catalog.store.sql import columns_of, literal, quoted
 from catalog.store.turns import StillHeld, Waiting, held, is_held
+from catalog.store.work import close
 
 __all__ = ["HEAD", "Database", "allow_memory", "columns_of", "literal", "one_thread", "quiet", "quoted", "seal"]
 
 HEAD = "0010"
 """The newest schema revision that this code knows; `migrations/versions` ends with it."""
 
-_THREADS = os.cpu_count() or 1
-_MEMORY_READING, _MEMORY_WRITING = f"{max(512, 128 * _THREADS)}MB", f"{max(400, 100 * _THREADS)}MB"
-"""DuckDB's own; each of its threads needs some."""
 _SLOWER_THAN_NOT = "compressed_materialization"
 """It packs texts into integers before a GROUP BY or a join, which hides from both that they are words of a dictionary:
 these take 1.3 to 1.8 times as long with it, for sorting everything in nine tenths of the time."""
@@ -91,7 +90,7 @@ class Database:
                 with self._within(), reading(self.path):
                     yield connection
             finally:
-                connection.close()
+                close(connection)
 
     @contextmanager
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -321,7 +320,7 @@ def connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
         Where it cannot be opened at all.
     """
     settings: dict[str, Any] = {
-        "memory_limit": _MEMORY_READING if read_only else _MEMORY_WRITING,
+        "memory_limit": f"{READING_MB if read_only else WRITING_MB}MB",
         "temp_directory": f"{path}.tmp",
         "default_block_size": "65536",  # tables of 200 columns would take 200 larger ones for a few rows
         "preserve_insertion_order": False,
@@ -398,4 +397,4 @@ def one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     threads = connection.execute("SELECT current_setting('threads')").fetchone()
     connection.execute("SET threads = 1")
     yield
-    connection.execute(f"SET threads = {threads[0] if threads else _THREADS}")
+    connection.execute(f"SET threads = {threads[0] if threads else THREADS}")

@@ -13,6 +13,7 @@ import duckdb
 from catalog.store.database import Database, Tell, seal
 from catalog.store.faults import reading
 from catalog.store.turns import is_held
+from catalog.store.work import close
 
 _IDLE_SECONDS = 1.0
 _LONGEST_SECONDS = 5.0
@@ -63,7 +64,7 @@ class KeptOpen(Database):
             with self._within(), reading(self.path):
                 yield cursor
         finally:
-            cursor.close()
+            close(cursor)
             with self._lock:
                 self._users -= 1
                 self._used_at = time.monotonic()

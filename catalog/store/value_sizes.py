@@ -1,0 +1,116 @@
+"""Values that a statement would make too large, told from its text: DuckDB makes each value at once and whole.
+
+DuckDB counts the memory of its tables, and not that of a single value. A call like ``repeat('x', 2000000000)`` goes
+beyond its limit, and it hears no interrupt meanwhile. So a statement that asks for such a value in so many words is
+refused before it runs. Where the size is known only as it runs, `catalog.store.work` watches the memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from catalog.store.statements import NotProven
+
+MOST_BYTES = 256 << 20
+_NUMBER_BYTES = 8
+_LENGTH_AT = {"repeat": 1, "lpad": 1, "rpad": 1, "list_resize": 1, "array_resize": 1, "bitstring": 1}
+"""The argument that says how long the value is to be."""
+_STEPS = frozenset({"range", "generate_series"})
+_PER_ITEM = {"list_resize": _NUMBER_BYTES, "array_resize": _NUMBER_BYTES, "bitstring": 1 / 8}
+
+
+def refuse_large_values(tree: Any) -> None:
+    """Look at every call of a statement whose arguments are constants.
+
+    Parameters
+    ----------
+    tree : object
+        As `catalog.store.statements.tree_of` returns it.
+
+    Raises
+    ------
+    NotProven
+        For a call that makes a value of more than `MOST_BYTES`.
+    """
+    for call in _calls(tree):
+        try:
+            size = _size(call)
+        except RecursionError:
+            raise NotProven("the statement is nested too deeply") from None
+        if size > MOST_BYTES:
+            raise NotProven(
+                f"{call['function_name']}() would make one value of {size:,.0f} bytes, and {MOST_BYTES:,} are the most"
+                "; ask for less, or in steps"
+            )
+
+
+def _calls(tree: Any) -> Iterator[dict[str, Any]]:
+    """Yield the calls that make a value; those in a table's place give row after row."""
+    nodes = [tree]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, dict):
+            if node.get("class") == "FUNCTION":
+                yield node
+            if node.get("type") == "TABLE_FUNCTION":
+                nodes += node["function"]["children"]
+            else:
+                nodes += node.values()
+        elif isinstance(node, list):
+            nodes += node
+
+
+def _size(node: Any) -> float:
+    """Return how many bytes an expression's value has, as far as constants say; 0 where they do not."""
+    value = _constant(node)
+    if isinstance(value, str):
+        return len(value.encode(errors="replace"))
+    if not isinstance(node, dict) or node.get("class") != "FUNCTION":
+        return 0
+    name, arguments = str(node["function_name"]).lower(), node["children"]
+    if name in _STEPS:
+        return _steps([_number(one) for one in arguments]) * _NUMBER_BYTES
+    at = _LENGTH_AT.get(name)
+    if at is None or len(arguments) <= at:
+        return 0
+    length = _number(arguments[at]) or 0
+    return length * (max(1, _size(arguments[0])) if name == "repeat" else _PER_ITEM.get(name, 1))
+
+
+def _steps(numbers: list[float | None]) -> float:
+    """Return how many numbers a range has; 0 where it is not one of constants."""
+    if not numbers or None in numbers:
+        return 0
+    known = [one for one in numbers if one is not None]
+    start, stop, step = (0, known[0], 1) if len(known) == 1 else (known[0], known[1], (*known[2:], 1)[0])
+    return max(0, (stop - start) / step) if step else 0
+
+
+def _number(node: Any) -> float | None:
+    """Return the number that a constant is, or a cast, product, sum or difference of constants."""
+    value = _constant(node)
+    if isinstance(value, int | float):
+        return value
+    if isinstance(node, dict) and node.get("class") == "CAST":
+        return _number(node["child"])
+    if isinstance(node, dict) and node.get("class") == "FUNCTION" and len(node["children"]) == 2:
+        return _calculated(str(node["function_name"]), *map(_number, node["children"]))
+    return None
+
+
+def _calculated(operator: str, one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return None
+    try:
+        return {"*": one * other, "+": one + other, "-": one - other}.get(operator)
+    except OverflowError:
+        return None
+
+
+def _constant(node: Any) -> Any:
+    """Return the value of a constant; None for any other node, and for null."""
+    if not isinstance(node, dict) or node.get("class") != "CONSTANT":
+        return None
+    value = node["value"].get("value")
+    return None if isinstance(value, bool) or node["value"]["type"]["id"] == "DECIMAL" else value
