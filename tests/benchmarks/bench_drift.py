@@ -2,8 +2,8 @@
 
 ``python -m tests.benchmarks.bench_drift [FILES]``. The catalog is made by SQL: the archive's files as in
 `query_catalog`, a product and a local file with headers for each, in a folder that the catalog has looked at. One in a
-thousand has another version of the pipeline, one in a thousand other bytes, and one in a thousand is unknown to the
-archive; all other keywords agree. With fewer than 100,000 files each would be looked at, and be missing.
+thousand was fetched before the archive processed it again, so its bytes are stale; one in a thousand differs in its
+header's version of the pipeline alone, and one in a thousand is unknown to the archive. All other keywords agree. With fewer than 100,000 files each would be looked at, and be missing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _FILES = """
     INSERT INTO local_file_version BY NAME
     SELECT i AS file_id, $folder || '/' || name AS path, name AS filename, fileSize AS size, 1 AS mtime_ns, i AS inode,
            CASE WHEN i % 1000 = 1 THEN md5('other') ELSE checksum END AS checksum, dataURI AS data_uri, true AS indexed,
-           TIMESTAMP '2026-01-01' AS since_at, checksum AS fetched_checksum, fileSize AS fetched_size,
+           TIMESTAMP '2026-01-01' AS since_at,
+           CASE WHEN i % 1000 = 1 THEN md5('other') ELSE checksum END AS fetched_checksum, fileSize AS fetched_size,
            1 AS fetched_mtime_ns, 6 AS fetched_run
     FROM (SELECT row_number() OVER () AS i, *, CASE WHEN i % 1000 = 2 THEN 'x' || filename ELSE filename END AS name
           FROM (SELECT filename, fileSize, checksum, dataURI FROM file_version WHERE until_run IS NULL))
