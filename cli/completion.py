@@ -15,6 +15,8 @@ from typing import Any
 
 import typer
 
+from catalog.missions import JWST
+
 Offer = list[tuple[str, str]]
 """Candidates, each with a word about it; shells that can show these do."""
 
@@ -61,10 +63,8 @@ def _declared(context: typer.Context) -> dict[str, str]:
 
 def instruments(incomplete: str) -> Offer:
     """Whose keyword searches there are, also after a comma."""
-    from catalog.vocabulary.keywords import SERVICES
-
     before, comma, last = incomplete.lower().rpartition(",")
-    known = [one for one in (*SERVICES, *(() if comma else ("all",))) if one not in before.split(",")]
+    known = [one for one in (*JWST.services, *(() if comma else ("all",))) if one not in before.split(",")]
     return [(f"{before}{comma}{name}", word) for name, word in _starting(dict.fromkeys(known, ""), last)]
 
 

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 
 from catalog.archive.answer import read_answer, read_count
 from catalog.archive.client import MastArchive, Query, Waiting
-from catalog.archive.partition import FILE_CUTS, Whole
+from catalog.archive.partition import Whole
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError, Garbled, Incomplete, OutOfTime, Overloaded, QueryTimeout, Refused, Unreachable
+from catalog.missions import JWST
 from catalog.simulator import Simulator
 from catalog.vocabulary.search import Search
 
@@ -274,7 +275,7 @@ class TestWhole:
         self, sky: Simulator, connect: Connect, likely: tuple[float, float]
     ) -> None:
         archive = connect(sky.url)
-        whole = Whole(archive, QUICK, cuts=(replace(FILE_CUTS[0], likely=likely),))
+        whole = Whole(archive, QUICK, cuts=(replace(JWST.file_cuts[0], likely=likely),))
         parts = list(whole.rows(archive.query(Search.parse("all", "niriss", [])), ("filename",), limit=100))
         assert sorted(name for part in parts for name in part["filename"].to_pylist()) == sorted(
             sky.filenames("niriss")

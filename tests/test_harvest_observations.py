@@ -11,9 +11,10 @@ from astropy.coordinates import SkyCoord
 from astroquery.mast import ObservationsClass
 
 from catalog.archive.client import MastArchive
-from catalog.archive.partition import OBSERVATION_CUTS, Whole
+from catalog.archive.partition import Whole
 from catalog.errors import BadValue, UnknownKeyword
 from catalog.harvest import harvest
+from catalog.missions import JWST
 from catalog.simulator import Simulator
 from catalog.store.database import Database
 from catalog.vocabulary.cone import Cone
@@ -163,7 +164,7 @@ def test_keyword_and_observation_searches_share_what_they_find(
 def test_observations_are_whole_whatever_size_their_parts_have(sky: Simulator, connect: Connect) -> None:
     archive = connect(sky.url)
     query = archive.query(niriss())
-    whole = Whole(archive, QUICK, "obsid", OBSERVATION_CUTS)
+    whole = Whole(archive, QUICK, "obsid", JWST.observation_cuts)
     sizes = {}
     for limit in (13, 50_000):
         parts = list(whole.rows(query, limit=limit))

@@ -4,15 +4,16 @@ import pyarrow as pa
 import pytest
 
 from catalog.errors import UnknownKeyword
+from catalog.missions import JWST
 from catalog.questions.keyword_values import present
 from catalog.store.database import Database
-from catalog.vocabulary.keywords import SERVICES, archive_columns, dictionary, lookup, matching, nearest
+from catalog.vocabulary.keywords import archive_columns, dictionary, lookup, matching, nearest
 
 from .conftest import Command
 from .test_find import fill
 
 
-@pytest.mark.parametrize("instrument", SERVICES)
+@pytest.mark.parametrize("instrument", JWST.services)
 def test_every_instrument_has_the_columns_that_a_harvest_relies_on(instrument: str) -> None:
     names = {column.name.lower() for column in archive_columns(instrument)}
     assert {"filename", "checksum", "isstale", "ingestcompletiondate_mjd", "datauri"} <= names

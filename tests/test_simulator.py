@@ -18,10 +18,11 @@ from astropy.io import fits
 from astropy.table import Table, unique, vstack
 from astroquery.mast import Mast, Observations
 
+from catalog.missions import JWST
 from catalog.simulator import FAULTS, TOKEN, Rates, Simulator, serve_forever
-from catalog.vocabulary.keywords import SERVICES, archive_columns, dictionary
+from catalog.vocabulary.keywords import archive_columns, dictionary
 
-NIRISS = SERVICES["niriss"]
+NIRISS = JWST.services["niriss"]
 TUTORIAL = [
     {"paramName": "exp_type", "values": ["NIS_SOSS"]},
     {"paramName": "category", "values": ["COM", "ERS"]},
@@ -162,9 +163,9 @@ def test_bundles_list_a_curl_command_for_every_uri(client: Simulator) -> None:
 # --- answers -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("instrument", SERVICES)
+@pytest.mark.parametrize("instrument", JWST.services)
 def test_every_search_answers_with_its_own_columns_and_types(shared: Simulator, instrument: str) -> None:
-    answer = invoke(shared, SERVICES[instrument], {"columns": "*", "filters": []}, pagesize=20).json()
+    answer = invoke(shared, JWST.services[instrument], {"columns": "*", "filters": []}, pagesize=20).json()
     columns = archive_columns(instrument)
     assert answer["fields"] == [{"name": column.name, "type": column.type} for column in columns]
     python = {"string": str, "int": int, "float": float, "date": str, "boolean": bool}
@@ -174,10 +175,10 @@ def test_every_search_answers_with_its_own_columns_and_types(shared: Simulator, 
             assert row[column.name] is None or type(row[column.name]) is python[column.type]
 
 
-@pytest.mark.parametrize("instrument", SERVICES)
+@pytest.mark.parametrize("instrument", JWST.services)
 def test_every_value_is_one_that_the_schemas_allow(shared: Simulator, instrument: str) -> None:
     allowed = {name: set(word.allowed) for name, word in dictionary().items() if word.allowed}
-    for row in rows(shared, SERVICES[instrument]):
+    for row in rows(shared, JWST.services[instrument]):
         wrong = {n: row[n] for n in row if row[n] is not None and n in allowed and str(row[n]) not in allowed[n]}
         assert not wrong
 
@@ -296,7 +297,7 @@ def test_several_archives_run_at_once(own: Simulator, shared: Simulator) -> None
 
 def test_every_file_of_every_kind_is_valid_and_has_its_size_and_digest(shared: Simulator) -> None:
     seen = set()
-    for instrument, service in SERVICES.items():
+    for instrument, service in JWST.services.items():
         for row in sorted(rows(shared, service), key=lambda one: str(one["dataURI"])):
             kind = (instrument, row["exp_type"], str(row["dataURI"]).rsplit("_", 1)[-1], row["productLevel"] == "3")
             if kind in seen:

@@ -39,12 +39,12 @@ from catalog.errors import (
     Refused,
     Unreachable,
 )
+from catalog.missions import JWST
 from catalog.network.faults import fault
 from catalog.network.patience import no_longer_than
 from catalog.network.routes import proxy_of
 from catalog.network.server import Server
 from catalog.network.session import prepare
-from catalog.vocabulary.keywords import SERVICES
 from catalog.vocabulary.search import CAOM, CAOM_IN_CONE, Search
 from catalog.vocabulary.spelling import Kind
 
@@ -86,7 +86,7 @@ class Query:
     @property
     def kind(self) -> Kind:
         """What its rows are."""
-        if self.service in SERVICES.values():
+        if self.service in JWST.services.values():
             return "file"
         return "product" if self.service == _PRODUCTS else "observation"
 
@@ -257,7 +257,7 @@ class MastArchive:
         # Only the filters of observations are built from a column configuration; elsewhere it serves tables that
         # we do not make, and need not be asked for.
         self._column_configs: dict[str, Any] = {
-            service: {} for service in (*SERVICES.values(), _PRODUCTS, CAOM, CAOM_IN_CONE)
+            service: {} for service in (*JWST.services.values(), _PRODUCTS, CAOM, CAOM_IN_CONE)
         }
         self._not_counting: set[str] = set()  # services that refuse COUNT_BIG(*)
         self._threads = threading.local()

@@ -19,6 +19,7 @@ from catalog.archive.answer import Answer, SetAside
 from catalog.archive.client import Archive, Query
 from catalog.archive.retry import Patience
 from catalog.errors import Incomplete
+from catalog.missions import JWST, Cut
 from catalog.vocabulary.spelling import kept_name
 
 FULL_ROWS = 10_000
@@ -28,42 +29,6 @@ LIGHT_ROWS = 50_000
 
 KEYS_AT_ONCE = 500
 """Keys of one count."""
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A column by which a search can be split, and where its values lie.
-
-    Attributes
-    ----------
-    column : str
-        A number, never null.
-    low, high : float
-        Every value lies between.
-    step : float
-        Values nearer than this count as one.
-    likely : tuple of float, optional
-        Where nearly all values lie; narrowing down to it by halves would take many questions.
-    """
-
-    column: str
-    low: float
-    high: float
-    step: float
-    likely: tuple[float, float] | None = None
-
-
-_MISSION = (59_573.0, 63_000.0)
-"""From JWST's launch to the year 2031, MJD; what lies outside is found as well."""
-FILE_CUTS = (
-    Cut("date_obs_mjd", 0.0, 200_000.0, 1e-7, _MISSION),
-    Cut("ingestCompletionDate_mjd", 0.0, 200_000.0, 1e-7, _MISSION),
-    Cut("ArchiveFileID", 0, 1e12, 1),
-)
-"""Of files, tried in order; MJD 200,000 is in the year 2406. The date of observation comes first: it stays when a
-file is processed again in the middle of a harvest, and rows that are asked about together come to lie together."""
-OBSERVATION_CUTS = (Cut("t_min", 0.0, 200_000.0, 1e-7, _MISSION), Cut("objID", 0, 1e12, 1))
-"""Of observations; those that are only planned may have no time."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +62,7 @@ class Whole:
     archive: Archive
     patience: Patience = field(default_factory=Patience)
     key: str = "filename"
-    cuts: Sequence[Cut] = FILE_CUTS
+    cuts: Sequence[Cut] = JWST.file_cuts
     at_once: int = 2
     on_aside: Callable[[Sequence[SetAside]], None] | None = None
 

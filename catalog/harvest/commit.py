@@ -5,11 +5,12 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from catalog.harvest.ingests import INGEST, keep_marks, offer_ingests
+from catalog.harvest.ingests import keep_marks, offer_ingests
 from catalog.harvest.outcome import Harvested, note_changes, summary
 from catalog.harvest.products import PRODUCTS_IN, READ_IN
 from catalog.harvest.reconcile import FILES_IN, MOVED_IN, PARTS_IN
 from catalog.harvest.stale import OBSERVATIONS_IN
+from catalog.missions import JWST
 from catalog.store.database import columns_of, literal
 from catalog.store.history.footprints import number_files
 from catalog.store.history.keyword_differences import Pair, compared_columns, keep_differences
@@ -73,8 +74,8 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
     number_files(connection, run)
     result = summary(connection, harvested, run)
     record_run(connection, result)
-    if INGEST in columns_of(connection, "file_version"):
-        keep_cursors(connection, search.name, INGEST)
+    if JWST.ingest_column in columns_of(connection, "file_version"):
+        keep_cursors(connection, search.name, JWST.ingest_column)
     return result
 
 

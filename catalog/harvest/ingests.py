@@ -20,12 +20,11 @@ from catalog.archive.partition import LIGHT_ROWS, Whole
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError, OutOfTime, QueryTimeout, Refused
 from catalog.harvest.halving import Halving, ask
+from catalog.missions import JWST
 from catalog.store.spool import Spool
-from catalog.vocabulary.keywords import FILENAME_COLUMNS, SERVICES
 
 INGESTS_IN = "ingests_in"
 TRACED_IN = "traced_in"
-INGEST = "ingestCompletionDate_mjd"
 GUIDE_STARS = "guidestar"
 PROGRAMS_OF_A_LIST = 100
 """Programs whose files one question lists."""
@@ -80,7 +79,7 @@ class Ingests:
         ArchiveError
             If the archive does not answer at all.
         """
-        if instrument not in SERVICES or not programs:
+        if instrument not in JWST.services or not programs:
             return
         guides = instrument == GUIDE_STARS
         patience = replace(self.patience, attempts=min(2, self.patience.attempts)) if guides else self.patience
@@ -108,8 +107,8 @@ class Ingests:
                 raise
 
     def _list(self, instrument: str, programs: Sequence[str], patience: Patience) -> pa.Table:
-        name = FILENAME_COLUMNS.get(instrument, "filename")
-        query, columns = Query(SERVICES[instrument]).having("program", *programs), (name, INGEST)
+        name = JWST.filename_column(instrument)
+        query, columns = Query(JWST.services[instrument]).having("program", *programs), (name, JWST.ingest_column)
         answer = ask(patience, lambda: self.archive.rows(query, columns, LIGHT_ROWS), len(programs) > 1)
         parts = [answer.rows]
         if answer.total != answer.rows.num_rows + answer.rows_aside:
@@ -128,7 +127,7 @@ def _named(rows: pa.Table, name: str) -> pa.Table:
     if not rows.num_rows:
         return pa.table({"filename": pa.array([], pa.string()), "ingest_mjd": pa.array([], pa.float64())})
     try:
-        ingest = rows.column(INGEST).cast(pa.float64())
+        ingest = rows.column(JWST.ingest_column).cast(pa.float64())
     except (KeyError, pa.ArrowInvalid) as error:
         raise Refused(f"the archive lists files without a time of ingest: {error}") from error
     filename = rows.column(name).cast(pa.string())

@@ -19,15 +19,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.archive.client import Archive
-from catalog.archive.partition import OBSERVATION_CUTS, Whole
+from catalog.archive.partition import Whole
 from catalog.archive.retry import Patience
-from catalog.harvest.ingests import GUIDE_STARS, INGEST, Ingests, offer_ingests
+from catalog.harvest.ingests import GUIDE_STARS, Ingests, offer_ingests
 from catalog.harvest.observations import IDS_AT_ONCE, ObservationReader, among, identified
 from catalog.harvest.pages import rows_that_include
 from catalog.harvest.products import PRODUCTS_IN, READ_IN, ProductReader
 from catalog.harvest.reconcile import FILES_IN, PRESENT_IN
 from catalog.harvest.shortfall import Shortfall
 from catalog.harvest.stale import OBSERVATIONS_IN, OTHERS_IN, product_lists_to_read
+from catalog.missions import JWST
 from catalog.store.database import Database
 from catalog.store.history.row_order import in_storage_order
 from catalog.store.history.versions import OBSERVATIONS
@@ -113,7 +114,7 @@ class Walk:
         self.products.read([obs_id for obs_id in self.products.known() if obs_id in to_read])
 
     def _matches(self) -> Iterator[pa.Table]:
-        whole = Whole(self.archive, self.patience, "obs_id", OBSERVATION_CUTS, on_aside=self.shortfall.note)
+        whole = Whole(self.archive, self.patience, "obs_id", JWST.observation_cuts, on_aside=self.shortfall.note)
         query, on_part = self.archive.query(self.search), partial(self.on_done, "observations")
         if self.full:
             return whole.rows(query, on_part=on_part)
@@ -306,7 +307,8 @@ class Walk:
         with self.database.read() as connection:
             has_files = self.spool.offer(connection, FILES_IN)
             listed = PRESENT_IN if self.spool.offer(connection, PRESENT_IN) else FILES_IN if has_files else None
-            ingest = INGEST if listed and INGEST in columns_of(connection, listed) else "NULL::DOUBLE"
+            known = columns_of(connection, listed) if listed else {}
+            ingest = JWST.ingest_column if JWST.ingest_column in known else "NULL::DOUBLE"
             present = f"SELECT filename, {ingest} AS ingest_mjd FROM {listed}" if listed else _NO_FILES
             connection.execute(f"CREATE TEMP VIEW present AS {present}")
             yield connection

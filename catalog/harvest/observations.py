@@ -9,16 +9,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.archive.client import Archive, Query
-from catalog.archive.partition import OBSERVATION_CUTS, Whole
+from catalog.archive.partition import Whole
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError
 from catalog.harvest.halving import Halving, ask, whole
 from catalog.harvest.shortfall import Shortfall
+from catalog.missions import JWST
 from catalog.vocabulary.search import CAOM
 
 IDS_AT_ONCE = 1000
 PROGRAMS_AT_ONCE = 20
-_JWST = Query(CAOM, ({"paramName": "obs_collection", "values": ["JWST"], "separator": ";"},))
+_JWST = Query(CAOM, ({"paramName": "obs_collection", "values": [JWST.collection], "separator": ";"},))
 """Written as astroquery writes it, which would ask for the column configuration first."""
 
 OnDone = Callable[[str, int, int], None]
@@ -79,7 +80,7 @@ class ObservationReader:
             if answer.total == answer.rows.num_rows + answer.rows_aside:
                 self.shortfall.note(answer.aside)
                 return [answer.rows]
-            parts = Whole(self.archive, self.patience, "obsid", OBSERVATION_CUTS, on_aside=self.shortfall.note)
+            parts = Whole(self.archive, self.patience, "obsid", JWST.observation_cuts, on_aside=self.shortfall.note)
             return list(parts.rows(query))
 
         def lost(program: str, error: ArchiveError) -> None:

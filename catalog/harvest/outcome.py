@@ -8,8 +8,8 @@ from typing import Any
 
 import duckdb
 
-from catalog.harvest.ingests import INGEST
 from catalog.harvest.shortfall import Failure, SetAside
+from catalog.missions import JWST
 from catalog.store.database import columns_of
 from catalog.store.history.merge import SEARCH_FILES, SEARCH_OBSERVATIONS, Links
 from catalog.store.history.runs import Run, utc_now
@@ -158,7 +158,7 @@ def summary(connection: duckdb.DuckDBPyConnection, harvested: Harvested, run: in
 def _files_of_search(connection: duckdb.DuckDBPyConnection, search: str) -> tuple[int, int, float | None]:
     """Return how many files a search matches, how many of them are linked, and their newest ingest."""
     known = columns_of(connection, "file_version")
-    newest = f"max({INGEST})" if INGEST in known else "NULL"
+    newest = f"max({JWST.ingest_column})" if JWST.ingest_column in known else "NULL"
     row = connection.execute(
         f"""SELECT count(*), count(obs_id), {newest} FROM file_version
             WHERE until_run IS NULL AND filename IN (SELECT filename FROM search_files WHERE search = ?)""",

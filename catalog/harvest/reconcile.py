@@ -15,15 +15,14 @@ import pyarrow as pa
 
 from catalog.archive.client import Query
 from catalog.archive.partition import Whole
-from catalog.harvest.ingests import INGEST
 from catalog.harvest.pages import rows_that_include
+from catalog.missions import JWST
 from catalog.store.database import Database, columns_of
 from catalog.store.history.row_order import in_storage_order
 from catalog.store.history.runs import SavedSearch
 from catalog.store.history.versions import FILES
 from catalog.store.spool import Spool
 from catalog.vocabulary.criteria import UNBOUNDED
-from catalog.vocabulary.keywords import FILENAME_COLUMNS
 from catalog.vocabulary.search import Search
 
 FILES_IN = "files_in"
@@ -32,7 +31,7 @@ MOVED_IN = "moved_in"
 PARTS_IN = "parts_in"
 """Files of a search for several instruments, each with its own."""
 
-LIGHT = ("checksum", "isStale", INGEST)
+LIGHT = ("checksum", "isStale", JWST.ingest_column)
 NAMES_AT_ONCE = 500
 """File names of one question."""
 _REREAD_SHARE = 0.001
@@ -123,7 +122,7 @@ class FileReader:
         query, name = self.whole.archive.query(part), _filename(part)
         rest = replace(self.whole, on_aside=None)  # what is set aside of whole rows was so of the light ones
         if needed.since_mjd is not None:
-            recent = query.having(INGEST, {"min": needed.since_mjd, "max": UNBOUNDED})
+            recent = query.having(JWST.ingest_column, {"min": needed.since_mjd, "max": UNBOUNDED})
             for rows in rest.rows(recent, on_part=self.on_rows):
                 self._keep(rows, search, part)
         wanted = [*needed.names, *needed.in_turn] if in_turn else needed.names
@@ -151,7 +150,7 @@ def _by_name(whole: Whole, query: Query, files: int) -> pa.Table:
 
 
 def _filename(search: Search) -> str:
-    return FILENAME_COLUMNS.get(search.instrument or "", "filename")
+    return JWST.filename_column(search.instrument or "")
 
 
 def _named(rows: pa.Table) -> pa.Table:

@@ -9,6 +9,7 @@ from typing import Literal
 import duckdb
 
 from catalog.errors import BadValue, UnknownKeyword
+from catalog.missions import JWST
 from catalog.questions.conditions import Condition, condition, cone
 from catalog.questions.places import plain_name, read_cone, read_region
 from catalog.store.access import checked_release
@@ -17,7 +18,7 @@ from catalog.store.history.versions import FILES, kept_name
 from catalog.vocabulary.cone import Cone
 from catalog.vocabulary.criteria import Criterion, parse_criterion
 from catalog.vocabulary.dates import iso, moment
-from catalog.vocabulary.keywords import SERVICES, nearest
+from catalog.vocabulary.keywords import nearest
 from catalog.vocabulary.mistakes import refuse_contradictions
 
 _SHOWN = ("filename", "targname", "exp_type", "filter", "pupil", "date_obs", "program", "productLevel", "file_size")
@@ -170,9 +171,9 @@ def _needed(have: Columns, option: str, *columns: str) -> None:
 def _instrument(text: str) -> Condition:
     names = [word.strip().lower() for word in text.split(",") if word.strip()]
     for name in names:
-        if name not in SERVICES:
-            near = nearest(name, list(SERVICES))
-            hint = f"; did you mean {near!r}?" if near else f"; there are {', '.join(SERVICES)}"
+        if name not in JWST.services:
+            near = nearest(name, list(JWST.services))
+            hint = f"; did you mean {near!r}?" if near else f"; there are {', '.join(JWST.services)}"
             raise BadValue(f"--instrument: no instrument {name!r}{hint}")
     test = "= ?" if len(names) == 1 else f"IN ({', '.join('?' for _ in names)})"
     return Condition(f"instrument {test}", tuple(names))

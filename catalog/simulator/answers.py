@@ -17,14 +17,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from catalog.missions import JWST
 from catalog.simulator.caom import OBSERVATION_TYPES, PRODUCTS_OF
 from catalog.simulator.filters import BadRequestError, Condition, add_cone, add_filters, quoted, real_name
 from catalog.simulator.state import ArchiveState
-from catalog.vocabulary.keywords import SERVICES
 
 TIMEOUT = "Timeout expired.  The timeout period elapsed prior to completion of the operation."
 Positions = npt.NDArray[np.int64]
-_INSTRUMENTS = {service: instrument for instrument, service in SERVICES.items()}
+_INSTRUMENTS = {service: instrument for instrument, service in JWST.services.items()}
 _FEW, _STRETCHES = 4096, 64
 _OBSERVATION_SERVICES = ("Mast.Caom.Filtered", "Mast.Caom.Cone", "Mast.Caom.Filtered.Position")
 _ALL = "Mast.Caom.All"

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from catalog.missions import JWST
 from catalog.simulator.columns import CAL_VERSIONS, CRDS_CONTEXTS, SDP_VERSIONS
 from catalog.simulator.layout import BLOCK, MAX_PAD
 from catalog.simulator.plan import EPOCH_DAYS, epoch_end_mjd
 from catalog.simulator.state import ArchiveState, FileNumbers
-from catalog.vocabulary.keywords import SERVICES
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def move_to(state: ArchiveState, epoch: int, rates: Rates) -> None:
 def _next_epoch(state: ArchiveState, rates: Rates) -> None:
     state.epoch += 1
     state.edits = 0
-    for instrument in SERVICES:
+    for instrument in JWST.services:
         _change_files(state, f"si_{instrument}", rates)
     _change_observations(state, rates)
     _arrive(state)
@@ -73,7 +73,7 @@ def _next_epoch(state: ArchiveState, rates: Rates) -> None:
 
 def _arrive(state: ArchiveState) -> None:
     now = {"epoch": state.epoch}
-    for table in (*(f"si_{instrument}" for instrument in SERVICES), "product"):
+    for table in (*(f"si_{instrument}" for instrument in JWST.services), "product"):
         state.con.execute(f"UPDATE {table} SET _gone = false WHERE _born = $epoch AND _gone", now)
     state.con.execute("UPDATE observation SET _gone = (_planned IS NOT NULL) WHERE _born = $epoch", now)
 

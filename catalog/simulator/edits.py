@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from catalog.missions import JWST
 from catalog.simulator.changes import process_again, set_gone
 from catalog.simulator.columns import SQL_TYPES
 from catalog.simulator.filters import quoted, real_name
 from catalog.simulator.plan import epoch_end_mjd
 from catalog.simulator.state import ArchiveState
-from catalog.vocabulary.keywords import SERVICES
 
 
 def _located(state: ArchiveState, filenames: Sequence[str]) -> dict[str, list[int]]:
@@ -113,7 +113,7 @@ class NewColumn:
 
 def add_column(state: ArchiveState, column: NewColumn, filenames: Sequence[str] | None) -> None:
     """Let the answers of one keyword search have another column, set in the named files, or in all."""
-    if column.kind not in SQL_TYPES or column.instrument not in SERVICES:
+    if column.kind not in SQL_TYPES or column.instrument not in JWST.services:
         raise ValueError(f"no such type or instrument: {column.kind}, {column.instrument}")
     table, name = f"si_{column.instrument}", quoted(column.name)
     with state.lock:

@@ -34,7 +34,7 @@ class Kind:
     Attributes
     ----------
     instrument : str
-        As in `catalog.vocabulary.keywords.SERVICES`.
+        As in `catalog.missions.Mission.services`.
     mode : str
         The second half of CAOM's ``instrument_name``, as SOSS in NIRISS/SOSS.
     detectors : tuple of str

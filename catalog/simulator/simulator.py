@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from catalog.missions import JWST
 from catalog.simulator import edits
 from catalog.simulator.changes import Rates, move_to
 from catalog.simulator.server import TOKEN, Server, Service
 from catalog.simulator.sky import SkyOptions, row_counts
 from catalog.simulator.state import ArchiveState, Digests
-from catalog.vocabulary.keywords import SERVICES
 
 DEFAULT_FILES = 4000
 _TRUE_DIGESTS_UP_TO = 50_000
@@ -56,7 +56,7 @@ class Simulator:
         files: int = DEFAULT_FILES,
         seed: int = 1,
         *,
-        instruments: Iterable[str] = tuple(SERVICES),
+        instruments: Iterable[str] = tuple(JWST.services),
         digests: Digests | None = None,
         file_bytes: int | None = None,
         latency_ms: float = 0.0,

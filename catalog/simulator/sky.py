@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
+from catalog.missions import JWST
 from catalog.simulator import caom
 from catalog.simulator.columns import SQL_TYPES, column_types, select_list
 from catalog.simulator.kinds import GUIDE_MODES, KINDS, SUFFIXES, Kind
 from catalog.simulator.layout import BLOCK, MAX_PAD, layout
 from catalog.simulator.plan import EPOCH_DAYS, FIRST_EPOCH_MJD, PLANNED_EPOCHS, plan_visits
-from catalog.vocabulary.keywords import SERVICES
 
 _STRETCH = 122_880  # rows of one DuckDB row group
 
@@ -40,15 +40,15 @@ class SkyOptions:
 
     files: int = 4000
     seed: int = 1
-    instruments: tuple[str, ...] = tuple(SERVICES)
+    instruments: tuple[str, ...] = tuple(JWST.services)
     file_bytes: int | None = None
 
 
 def build_sky(options: SkyOptions) -> duckdb.DuckDBPyConnection:
     """Fill a new private database with the archive as it is at epoch 0, later arrivals hidden."""
-    unknown = set(options.instruments) - set(SERVICES)
+    unknown = set(options.instruments) - set(JWST.services)
     if unknown:
-        raise ValueError(f"no such instrument: {', '.join(sorted(unknown))}; there are {', '.join(SERVICES)}")
+        raise ValueError(f"no such instrument: {', '.join(sorted(unknown))}; there are {', '.join(JWST.services)}")
     con = duckdb.connect(":memory:", config={"threads": 2, "python_enable_replacements": False})
     con.execute("SET enable_progress_bar = false")  # it would be drawn on stdout, before READY
     con.execute("ATTACH ':memory:' AS sky (COMPRESS)")
@@ -58,7 +58,7 @@ def build_sky(options: SkyOptions) -> duckdb.DuckDBPyConnection:
     _load_visits(con, options)
     _make_units(con)
     _make_files(con, options)
-    for instrument in SERVICES:
+    for instrument in JWST.services:
         _make_keyword_table(con, instrument)
     caom.make_observations(con)
     caom.make_products(con)
@@ -315,7 +315,7 @@ def _make_keyword_table(con: duckdb.DuckDBPyConnection, instrument: str) -> None
         )
 
 
-def row_counts(con: duckdb.DuckDBPyConnection, instruments: Sequence[str] = tuple(SERVICES)) -> dict[str, int]:
+def row_counts(con: duckdb.DuckDBPyConnection, instruments: Sequence[str] = tuple(JWST.services)) -> dict[str, int]:
     """Count the files that each keyword search lists now."""
     found = {}
     for instrument in instruments:

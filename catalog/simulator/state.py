@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from catalog.missions import JWST
 from catalog.simulator.bodies import other_body, science_bodies
 from catalog.simulator.caom import OBSERVATION_TYPES, PRODUCT_TYPES
 from catalog.simulator.columns import column_types, fixed_values
 from catalog.simulator.filters import Condition
 from catalog.simulator.fits import Body, BodyCache
 from catalog.simulator.sky import SkyOptions, build_sky
-from catalog.vocabulary.keywords import SERVICES
 
 FileNumbers = Sequence[int] | npt.NDArray[np.int64]
 Digests = Literal["true", "nominal"]
@@ -58,9 +58,9 @@ class ArchiveState:
             self.epoch = 0
             self.edits = 0
             self.made_from: dict[tuple[str, int], dict[str, object]] = {}
-            self._types = {f"si_{name}": column_types(name) for name in SERVICES} | {
+            self._types = {f"si_{name}": column_types(name) for name in JWST.services} | {
                 "observation": dict(OBSERVATION_TYPES), "product": dict(PRODUCT_TYPES)}  # fmt: skip
-            self._constants = {f"si_{name}": fixed_values(self.con, name) for name in SERVICES}
+            self._constants = {f"si_{name}": fixed_values(self.con, name) for name in JWST.services}
             self._edited: dict[str, set[str]] = {}
             self._bodies = BodyCache(_CACHED_BYTES)
             self._served: dict[str, ServedFile] = {}
@@ -78,7 +78,7 @@ class ArchiveState:
         self.generation += 1
         self._served.clear()
         if self.digests == "nominal":
-            for name in SERVICES:
+            for name in JWST.services:
                 self.con.execute(
                     f"UPDATE si_{name} SET checksum = md5(concat(_file, '|', _version, '|', $seed))"
                     " WHERE checksum IS NULL",

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.archive.retry import Patience
+from catalog.missions import JWST
 from catalog.store.database import Database, columns_of
 from catalog.sync.transfer import AskCurrent, Current
-from catalog.vocabulary.keywords import FILENAME_COLUMNS, SERVICES
 
 if TYPE_CHECKING:  # astroquery takes a second to import, and most syncs never ask
     from catalog.archive.client import MastArchive
@@ -92,8 +92,8 @@ class _Asker:
         archive = self._archive()
         from catalog.archive.client import Query
 
-        name = FILENAME_COLUMNS.get(instrument, "filename")
-        query = Query(SERVICES[instrument]).having(name, filename)
+        name = JWST.filename_column(instrument)
+        query = Query(JWST.services[instrument]).having(name, filename)
         found = self._ask(lambda: archive.rows(query, (name, *_COLUMNS))).rows.to_pylist()
         return Current(filename, found[0].get("fileSize"), found[0].get("checksum")) if found else None
 

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from catalog.errors import NoSuchSearch, UsageError
+from catalog.missions import JWST
 from catalog.store.access import checked_release, exclusive, rights_of_file
 from catalog.store.database import Database, columns_of, quoted
+from catalog.store.sql import literal
 from catalog.store.times import moment
 from catalog.sync.plan import Rows
 from catalog.sync.vocabulary import refuse_unknown
 
 if TYPE_CHECKING:
     import pyarrow as pa  # a list on the screen needs none
-
-URI_PREFIX = "mast:JWST/product/"
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,8 @@ _CHOSEN_BY_NAME = """
 _WITH_INPUTS = f"""
     FROM filtered
     UNION ALL BY NAME
-    SELECT k.* REPLACE (coalesce(k.data_uri, '{URI_PREFIX}' || i.filename) AS data_uri, i.filename AS filename)
+    SELECT k.* REPLACE (coalesce(k.data_uri, {literal(JWST.uri_prefix)} || i.filename) AS data_uri,
+                        i.filename AS filename)
     FROM input_rows i LEFT JOIN known k ON k.filename = i.filename
     WHERE i.filename NOT IN (SELECT filename FROM filtered)
 """
@@ -286,7 +287,7 @@ def _product(connection: duckdb.DuckDBPyConnection) -> str:
 def _file(connection: duckdb.DuckDBPyConnection) -> str:
     """Files as products: the suffix of a name is the subgroup, and every one of them is science or guide star."""
     have = columns_of(connection, "files")
-    uri = f"coalesce({_column(have, 'dataURI', 'VARCHAR')}, '{URI_PREFIX}' || filename)"
+    uri = f"coalesce({_column(have, 'dataURI', 'VARCHAR')}, {literal(JWST.uri_prefix)} || filename)"
     suffix = "upper(regexp_extract(filename, '_([A-Za-z0-9-]+)\\.[A-Za-z.]+$', 1))"
     restricted = _column(have, "isRestricted", "BOOLEAN")
     return f"""

@@ -18,21 +18,9 @@ from typing import Any, Literal
 
 from catalog.cache import kept
 from catalog.errors import UnknownKeyword
+from catalog.missions import JWST
 
 Kind = Literal["text", "boolean", "integer", "number", "time"]
-
-SERVICES: Mapping[str, str] = {
-    "nircam": "Mast.Jwst.Filtered.Nircam",
-    "niriss": "Mast.Jwst.Filtered.Niriss",
-    "nirspec": "Mast.Jwst.Filtered.Nirspec",
-    "miri": "Mast.Jwst.Filtered.Miri",
-    "fgs": "Mast.Jwst.Filtered.Fgs",
-    "guidestar": "Mast.Jwst.Filtered.GuideStar",
-}
-"""Instrument to the name of MAST's SI keyword service."""
-
-FILENAME_COLUMNS: Mapping[str, str] = {"guidestar": "fileName"}
-"""How a service spells the column `filename`, where it differs."""
 
 _FITS_NAMES = {"date_obs": "DATE-OBS", "date_beg": "DATE-BEG", "date_end": "DATE-END"}
 _ARCHIVE_MEANINGS: Mapping[str, str] = {
@@ -129,7 +117,7 @@ def all_archive_columns() -> tuple[ArchiveColumn, ...]:
 
 def _archive_column(row: dict[str, str]) -> ArchiveColumn:
     flag = row["type"] == "flag"
-    listed = tuple(SERVICES) if row["instruments"] == "all" else tuple(row["instruments"].split())
+    listed = tuple(JWST.services) if row["instruments"] == "all" else tuple(row["instruments"].split())
     return ArchiveColumn(row["name"], "string" if flag else row["type"], flag, listed)
 
 
@@ -139,7 +127,7 @@ def archive_columns(instrument: str) -> tuple[ArchiveColumn, ...]:
     Parameters
     ----------
     instrument : str
-        One of `SERVICES`.
+        One of `JWST.services`.
 
     Examples
     --------

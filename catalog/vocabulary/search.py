@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from catalog.errors import BadValue, UnknownKeyword
+from catalog.missions import JWST
 from catalog.vocabulary.cone import Cone
 from catalog.vocabulary.criteria import Criterion, parse_criterion, parse_observation_criterion
-from catalog.vocabulary.keywords import SERVICES, nearest
+from catalog.vocabulary.keywords import nearest
 from catalog.vocabulary.mistakes import refuse_contradictions, refuse_modeless
 
 ALL = "all"
@@ -31,7 +32,7 @@ class Search:
     name : str
         Letters, digits, ``_ . + -``.
     instrument : str or None
-        One of `catalog.vocabulary.keywords.SERVICES`, or several with commas; None for a search for observations.
+        One of `catalog.missions.Mission.services`, or several with commas; None for a search for observations.
     written : tuple of str
         The criteria as the user wrote them, ``keyword=value``.
     criteria : tuple of Criterion
@@ -118,7 +119,7 @@ class Search:
         if typed:
             refuse_modeless(criteria)
         if "obs_collection" not in names:
-            criteria += (Criterion("obs_collection", ("JWST",)),)
+            criteria += (Criterion("obs_collection", (JWST.collection,)),)
         return cls(checked_name(name), None, kept, criteria, Cone.parse(cone) if cone else None)
 
     @property
@@ -144,7 +145,7 @@ class Search:
     def service(self) -> str:
         """MAST's name of the service that answers this search."""
         if self.instrument is not None:
-            return SERVICES[self.instrument]
+            return JWST.services[self.instrument]
         return CAOM if self.cone is None else CAOM_IN_CONE
 
     def filters(self) -> list[dict[str, Any]]:
@@ -157,17 +158,17 @@ class Search:
 
 
 def _instruments(text: str) -> tuple[str, ...]:
-    """Return the instruments that are named, each once, in the order of `SERVICES`."""
+    """Return the instruments that are named, each once, in the order of `JWST.services`."""
     words = [word.strip() for word in text.split(",") if word.strip()]
     for word in words:
-        if word.lower() not in (*SERVICES, ALL):
+        if word.lower() not in (*JWST.services, ALL):
             raise BadValue(_not_an_instrument(word))
     named = {word.lower() for word in words}
     if ALL in named:
-        named |= set(SERVICES) - {"guidestar"}
+        named |= set(JWST.services) - {"guidestar"}
     if not named:
         raise BadValue(_not_an_instrument(text))
-    return tuple(one for one in SERVICES if one in named)
+    return tuple(one for one in JWST.services if one in named)
 
 
 def _criteria(written: tuple[str, ...], instruments: tuple[str, ...]) -> dict[str, tuple[Criterion, ...]]:
@@ -208,6 +209,6 @@ def checked_name(name: str) -> str:
 
 
 def _not_an_instrument(word: str) -> str:
-    near = nearest(word, list(SERVICES))
-    hint = f"; did you mean {near!r}?" if near else f"; there are {', '.join(SERVICES)}"
+    near = nearest(word, list(JWST.services))
+    hint = f"; did you mean {near!r}?" if near else f"; there are {', '.join(JWST.services)}"
     return f"no instrument {word!r}{hint}"

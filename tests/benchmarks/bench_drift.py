@@ -3,7 +3,8 @@
 ``python -m tests.benchmarks.bench_drift [FILES]``. The catalog is made by SQL: the archive's files as in
 `query_catalog`, a product and a local file with headers for each, in a folder that the catalog has looked at. One in a
 thousand was fetched before the archive processed it again, so its bytes are stale; one in a thousand differs in its
-header's version of the pipeline alone, and one in a thousand is unknown to the archive. All other keywords agree. With fewer than 100,000 files each would be looked at, and be missing.
+header's version of the pipeline alone, and one in a thousand is unknown to the archive. All other keywords agree. With
+fewer than 100,000 files each would be looked at, and be missing.
 """
 
 from __future__ import annotations

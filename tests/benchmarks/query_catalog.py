@@ -12,14 +12,15 @@ from pathlib import Path
 
 import duckdb
 
+from catalog.missions import JWST
 from catalog.store.database import Database, quoted
 from catalog.store.history.footprints import note_footprints, number_files
 from catalog.store.history.versions import FILES
 from catalog.store.schema.migrate import make_views
-from catalog.vocabulary.keywords import SERVICES, ArchiveColumn, archive_columns
+from catalog.vocabulary.keywords import ArchiveColumn, archive_columns
 
 COLUMNS = 206
-_HARVESTS = tuple(SERVICES)
+_HARVESTS = tuple(JWST.services)
 _MEMORY = "6GB"
 _SQL_TYPES = {"string": "VARCHAR", "int": "BIGINT", "float": "DOUBLE", "date": "TIMESTAMP", "boolean": "BOOLEAN"}
 _SPECIAL = {

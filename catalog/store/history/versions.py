@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from catalog.missions import JWST
 from catalog.vocabulary import spelling
 
 
@@ -45,7 +46,7 @@ FILES = Versions(
     "file",
     ("since_run", "until_run", "row_hash", "obs_id", "instrument", "checked_run", "footprint"),
     ("instrument", "checked_run"),
-    "ingestCompletionDate_mjd",
+    JWST.ingest_column,
     (("date_obs_mjd", 32), ("targ_dec", 10)),
 )
 OBSERVATIONS = Versions("observation_version", "obs_id", "observation", laid=(("t_min", 32), ("s_dec", 10)))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from catalog.missions import JWST
 from catalog.store.access import make_access_view
 from catalog.store.history.keyword_differences import keep_differences
 from catalog.store.history.verdicts import keep_verdicts
@@ -26,7 +27,7 @@ _ALIASES = {
         "data_uri": "dataURI",
         "file_size": "fileSize",
         "is_stale": "isStale",
-        "ingest_mjd": "ingestCompletionDate_mjd",
+        "ingest_mjd": JWST.ingest_column,
     },
     "observations": {},
     "products": {"filename": "productFilename"},
@@ -44,19 +45,6 @@ _COMMENTS = {
     "file_access": "who may fetch each file now, and from when on everybody may",
     "local_files": "files on this disk that were fetched or indexed",
 }
-
-_MACROS = {
-    "file_id(name)": "regexp_replace(regexp_replace(name, '_[^_]*$', ''), '_[oc][0-9]+$', '')",
-    "apt_observation(name)": """
-        CASE WHEN regexp_matches(split_part(name, '_', 1), '^jw[0-9]{11}$')
-             THEN name[1:7] || '-o' || name[8:10] ELSE split_part(name, '_', 1) END
-    """,
-    "exposure_of(name)": "nullif(regexp_extract(name, '^jw[0-9]{11}_[0-9a-z]{5}_[0-9]{5}'), '')",
-    "program_of(name)": "CAST(TRY_CAST(regexp_extract(name, '^jw([0-9]{5})', 1) AS INTEGER) AS VARCHAR)",
-}
-"""From names, in the scheme jwPPPPPOOOVVV_GGSAA_EEEEE_DETECTOR_SUFFIX and jwPPPPP-oOOO_TTTT_..._SUFFIX
-(https://jwst-pipeline.readthedocs.io/en/latest/jwst/data_products/file_naming.html): the id of a file's CAOM
-observation, the observation's number in its program, the exposure, and the program."""
 
 _A_RUN = f"""
     CASE WHEN run > (SELECT max(runs.run) FROM {attached("runs")})
@@ -156,7 +144,7 @@ def make_views(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
     make_access_view(connection)
     make_local_views(connection)
-    for macro, expression in _MACROS.items():
+    for macro, expression in JWST.name_rules.items():
         connection.execute(f"CREATE OR REPLACE MACRO {macro} AS {expression}")
     connection.execute(f"CREATE OR REPLACE VIEW exposures AS {_exposures(connection)}")
     for view, comment in _COMMENTS.items():
