@@ -14,6 +14,7 @@ from catalog.config.trust import MAY_SET, WITHIN, user_folder
 from catalog.errors import UsageError
 from catalog.simulator import Simulator
 from catalog.store.database import Database
+from catalog.sync import OldBytes, Plan, make_plan
 
 from .conftest import Command
 
@@ -53,7 +54,7 @@ def options_of_commands() -> dict[str, set[str]]:
 
 def test_no_option_that_writes_sends_or_confirms_may_be_set_by_a_folder() -> None:
     may_not = {
-        "output", "o", "dir", "store", "file", "server", "catalog", "token", "host", "executor", "report", "keep_old",
+        "output", "o", "dir", "store", "file", "server", "catalog", "token", "host", "executor", "report",
         "overwrite_modified", "allow_empty", "server_moved", "trust_length",
     }  # fmt: skip
     assert not may_not & (MAY_SET | WITHIN)
@@ -100,6 +101,25 @@ def test_a_destination_outside_of_the_folder_is_refused_where_it_would_be_used(
     assert "not within its own" in outcome.err
     assert mastlake("sync", "soss", "--dry-run", "--dest", tmp_path / "said").code == 0
     assert mastlake("searches").code == 0
+
+
+def test_old_bytes_are_kept_in_the_folder_that_its_file_names_and_in_no_other(
+    mastlake: Command, catalog: Database, tmp_path: Path
+) -> None:
+    made: dict[str, Path | None] = {}
+
+    def seen(*args: object, old_bytes: OldBytes, **more: object) -> Plan:
+        made["keep"] = old_bytes.keep
+        return make_plan(*args, old_bytes=old_bytes, **more)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("catalog.sync.make_plan", seen)
+        folders_file(tmp_path, '[sync]\nkeep-old = "old"\n')
+        assert "ignored" not in mastlake("sync", "soss", "--dry-run").err
+        assert made["keep"] == tmp_path / "old"
+        folders_file(tmp_path, '[sync]\nkeep-old = "../old"\n')
+        assert "ignored keep_old of [sync]" in mastlake("sync", "soss", "--dry-run").err
+        assert made["keep"] is None
 
 
 def test_the_users_own_file_may_do_both(mastlake: Command, catalog: Database, tmp_path: Path) -> None:

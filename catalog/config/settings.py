@@ -169,8 +169,9 @@ def _defaults(path: Path, table: dict[str, Any]) -> Defaults:
         if not isinstance(value, dict):
             raise BadSettings(f"{path} says {name}; at its top stand server, dest, [searches.NAME] and [COMMAND]")
         commands[name] = {option.replace("-", "_"): given for option, given in value.items()}
-        if isinstance(given := commands[name].get("dest"), str):
-            commands[name] = {**commands[name], "dest": str(path.parent / given)}
+        for option in ("dest", "keep_old"):
+            if isinstance(given := commands[name].get(option), str):
+                commands[name] = {**commands[name], option: str(path.parent / given)}
     return Defaults(
         path=path,
         server=_kind(path, table, "server", str, "an address in quotes"),

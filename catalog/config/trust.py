@@ -21,7 +21,7 @@ MAY_SET = frozenset(
 )  # fmt: skip
 """Options that a folder's file may set, by their long names; any other, also a future one, is ignored there."""
 
-WITHIN = frozenset({"dest", "folders"})
+WITHIN = frozenset({"dest", "folders", "keep_old"})
 """Options that name folders, which a folder's file may set to itself and to folders within it."""
 
 
