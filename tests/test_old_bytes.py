@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -153,6 +154,68 @@ def test_a_file_that_is_cut_short_is_renewed_and_its_bytes_put_aside(
     (dest / NAME).write_bytes(ARCHIVES[:5000])
     assert go().replaced == 1
     assert sorted(kept(dest)) == sorted([ARCHIVES, ARCHIVES[:5000]])
+
+
+def test_old_bytes_are_put_aside_through_no_planted_link(
+    go: Callable[..., SyncReport], dest: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    dest.mkdir()
+    (dest / NAME).write_bytes(ARCHIVES[:5000])
+    (dest / ".mastlake-quarantine").symlink_to(tmp_path / "elsewhere")
+    report = go()
+    assert "is a link" in report.failures[0].reason
+    assert (dest / NAME).read_bytes() == ARCHIVES[:5000]
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_the_note_on_old_bytes_is_written_through_no_planted_link(
+    go: Callable[..., SyncReport], dest: Path, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    (dest / ".mastlake-quarantine").mkdir(parents=True)
+    (dest / NAME).write_bytes(ARCHIVES[:5000])
+    os.utime(dest / NAME, (0, 0))
+    (dest / ".mastlake-quarantine" / f"{NAME}.19700101T000000.json").symlink_to(precious)
+    assert go().replaced == 1
+    assert precious.read_text() == "mine"
+    assert ARCHIVES[:5000] in kept(dest)
+
+
+@pytest.mark.parametrize("obstacle", ["a file", "a link on the way"])
+def test_bytes_that_cannot_be_kept_are_not_replaced(
+    go: Callable[..., SyncReport], dest: Path, tmp_path: Path, obstacle: str
+) -> None:
+    dest.mkdir()
+    (dest / NAME).write_bytes(OWN)
+    os.utime(dest / NAME, (0, 0))
+    if obstacle == "a file":
+        (tmp_path / "old").write_text("mine")
+    else:
+        (tmp_path / "old").mkdir()
+        (tmp_path / "old" / "19700101T000000").symlink_to(tmp_path)
+    report = go(keep=tmp_path / "old")
+    assert (report.failed, (dest / NAME).read_bytes()) == (1, OWN)
+    assert str(tmp_path / "old") in report.failures[0].reason
+
+
+def test_a_file_that_is_written_while_it_is_copied_is_not_replaced(
+    go: Callable[..., SyncReport], dest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dest.mkdir()
+    (dest / NAME).write_bytes(ARCHIVES[:5000])
+    copy = shutil.copy2
+
+    def copies_and_is_overtaken(source: Path, target: Path, **more: bool) -> object:
+        copied = copy(source, target, **more)
+        edit(source)
+        return copied
+
+    monkeypatch.setattr("os.link", lambda *args, **more: (_ for _ in ()).throw(OSError("no links here")))
+    monkeypatch.setattr("shutil.copy2", copies_and_is_overtaken)
+    assert "was written while" in go(keep=tmp_path / "old").failures[0].reason
+    assert OWN in kept(dest)
 
 
 def test_a_file_changed_between_plan_and_transfer_is_never_lost(

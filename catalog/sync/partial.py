@@ -154,12 +154,16 @@ class Part:
         """Return the MD5 of the bytes so far."""
         return self.md5.hexdigest()
 
+    def flush(self) -> None:
+        """Wait until the bytes are on disk."""
+        os.fsync(self._file)
+
     def finish(self) -> os.stat_result:
         """Put the proven bytes, once they are on disk, under their final name, and return what is there now.
 
         The name itself is on disk after `fsync_folder`; many can share one.
         """
-        os.fsync(self._file)
+        self.flush()
         self.path.replace(self.final)
         identity_path(self.final).unlink(missing_ok=True)
         return os.fstat(self._file)
@@ -168,10 +172,7 @@ class Part:
         """Put bytes that are not what they should be out of the way, with a note why; None: there are none."""
         if self.size == 0:
             return None
-        folder = root / QUARANTINE
-        folder.mkdir(exist_ok=True)
-        if folder.is_symlink():
-            raise DiskError(f"{folder} is a link; remove it, wrong bytes are put aside there")
+        folder = quarantine_of(root)
         os.fsync(self._file)
         kept = folder / f"{self.final.name}.{self.digest()[:8]}"
         self.path.replace(kept)
@@ -193,6 +194,22 @@ class Part:
             self.discard()
         os.close(self._file)
         self._file = -1
+
+
+def quarantine_of(root: Path) -> Path:
+    """Make the folder of a destination where bytes are put aside, and return it.
+
+    Raises
+    ------
+    DiskError
+        Where there is a link or a file instead.
+    """
+    folder = root / QUARANTINE
+    with suppress(FileExistsError):
+        folder.mkdir()
+    if folder.is_symlink() or not folder.is_dir():
+        raise DiskError(f"{folder} is a link or no folder; remove it, bytes are put aside there")
+    return folder
 
 
 def put_aside(root: Path) -> frozenset[str]:

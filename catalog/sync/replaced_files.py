@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from catalog.errors import DiskError, MastlakeError
-from catalog.sync.partial import QUARANTINE, fsync_folder
+from catalog.sync.partial import QUARANTINE, fsync_folder, quarantine_of, write_own
+from catalog.sync.places import Places
 from catalog.sync.plan import Item
 from catalog.sync.verification import Done, examine
 
@@ -151,22 +152,26 @@ def keep_old(path: Path, before: Before, policy: OldBytes, root: Path) -> Path |
     ours = before.archived and before.still(now)
     if policy.keep is None and (ours or (policy.overwrite_modified and before.still(now))):
         return None
-    kept = _free_name(_place(path, now, policy, root))
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    _copy(path, kept)
-    if policy.keep is None:
-        note = {"path": str(path), "bytes": now.st_size, "reason": "replaced by the archive's version"}
-        kept.with_name(kept.name + ".json").write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
-    fsync_folder(kept.parent)
+    try:
+        kept = _free_name(_place(path, now, policy, root))
+        _copy(path, kept, now)
+        if policy.keep is None:
+            note = {"path": str(path), "bytes": now.st_size, "reason": "replaced by the archive's version"}
+            write_own(kept.with_name(kept.name + ".json"), (json.dumps(note, indent=1) + "\n").encode())
+        fsync_folder(kept.parent)
+    except OSError as error:
+        where = policy.keep or root / QUARANTINE
+        raise DiskError(f"cannot keep the old bytes in {where}: {error.strerror}; nothing was replaced") from error
     return kept
 
 
 def _place(path: Path, status: os.stat_result, policy: OldBytes, root: Path) -> Path:
     """Return where old bytes go: a version is told by its modification time (UTC) and inode."""
     made = datetime.fromtimestamp(status.st_mtime, UTC).strftime("%Y%m%dT%H%M%S")
-    if policy.keep is not None:
-        return policy.keep / made / path.name
-    return root / QUARANTINE / f"{path.name}.{made}"
+    if policy.keep is None:
+        return quarantine_of(root) / f"{path.name}.{made}"
+    Places(policy.keep).make_folder(policy.keep / made)
+    return policy.keep / made / path.name
 
 
 def _free_name(wanted: Path) -> Path:
@@ -177,8 +182,14 @@ def _free_name(wanted: Path) -> Path:
     return name
 
 
-def _copy(path: Path, kept: Path) -> None:
-    """Give bytes a second name; copy them where the file system cannot."""
+def _copy(path: Path, kept: Path, status: os.stat_result) -> None:
+    """Give bytes a second name; copy them where the file system cannot.
+
+    Raises
+    ------
+    DiskError
+        Where somebody wrote the file while it was copied.
+    """
     try:
         os.link(path, kept, follow_symlinks=False)
         return
@@ -186,14 +197,15 @@ def _copy(path: Path, kept: Path) -> None:
         pass
     unfinished = kept.with_name(f".{kept.name}.copy")
     try:
+        unfinished.unlink(missing_ok=True)
         shutil.copy2(path, unfinished, follow_symlinks=False)
         if not unfinished.is_symlink():
             with unfinished.open("rb") as file:
                 os.fsync(file.fileno())
+        now = _status(path)
+        if now is None or _state(now) != _state(status):
+            raise DiskError(f"{path} was written while its old bytes were kept; nothing was replaced")
         unfinished.rename(kept)
-    except OSError as error:
+    finally:
         with suppress(OSError):
-            unfinished.unlink()
-        raise DiskError(
-            f"cannot keep the old bytes in {kept.parent}: {error.strerror}; nothing was replaced"
-        ) from error
+            unfinished.unlink(missing_ok=True)
