@@ -136,6 +136,8 @@ def _show(plan: Plan, verbosity: int) -> None:
     say(f"{plural(plan.selected, 'product')} selected; needs {size(plan.needed_bytes)} in {plan.dest}{free}")
     for note in plan.notes:
         say(note)
+    if plan.shortage:
+        say(f"{plan.shortage}: sync would fetch nothing")
     _advise(item.reason for item in shown)
 
 

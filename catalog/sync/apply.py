@@ -101,9 +101,8 @@ def apply(plan: Plan, database: Database, line: Line, jobs: int = 8, on_event: O
     DiskError
         Where the destination cannot be made, or has too little space.
     """
-    needed, free = plan.needed_bytes, plan.free_bytes
-    if free is not None and needed > free:
-        raise DiskError(f"{plan.dest} has {free:,} bytes free, {needed:,} are needed; nothing was fetched")
+    if plan.shortage:
+        raise DiskError(f"{plan.shortage}; nothing was fetched")
     if any(plan.tallies[action].items for action in TO_DO):
         try:
             plan.dest.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ are looked at in full afterwards.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -20,10 +20,12 @@ from catalog.errors import UsageError
 from catalog.store.access import exclusive
 from catalog.store.database import quiet
 from catalog.sync.names import FLAT, PLAIN, RESERVED, Template, refusal_of_path
-from catalog.sync.plan import ACTIONS, Aim, Plan, Rows, Tally
+from catalog.sync.plan import ACTIONS, TO_DO, Aim, Plan, Rows, Tally
 
 Look = Callable[[list[str]], tuple[pa.Table, pa.Table]]
 """Lists folders of the destination, as `catalog.sync.disk.listing` does."""
+FindProblems = Callable[[Iterable[str]], Iterator[tuple[str, str]]]
+"""Finds those of many paths where no file can be put, and why, as `catalog.sync.places.Places.problems` does."""
 
 _SELECTED = ("data_uri", "filename", "size", "checksum", "program", "obs_id", '"dataRights"', "release_at")
 
@@ -80,7 +82,13 @@ def plan(
         return decide(connection, Rows("selected"), aim, lambda folders: (disk, parts))
 
 
-def decide(connection: duckdb.DuckDBPyConnection, selected: Rows, aim: Aim, look: Look) -> Plan:
+def decide(
+    connection: duckdb.DuckDBPyConnection,
+    selected: Rows,
+    aim: Aim,
+    look: Look,
+    problems: FindProblems = lambda paths: iter(()),
+) -> Plan:
     """Make the plan of what is selected, of a connection's relations, and of what is found on disk.
 
     The relations are ``local`` (see `plan`) and ``former`` (``filename`` and ``checksum`` of the archive's versions).
@@ -101,11 +109,24 @@ def decide(connection: duckdb.DuckDBPyConnection, selected: Rows, aim: Aim, look
     values |= {"renew_modified": aim.renew_modified}
     query = _DECISIONS.format(**words, selected=rest, columns=", ".join(_SELECTED), plain=PLAIN, reserved=RESERVED)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE decisions AS {query}", values)
+    _refuse_places(connection, problems)
     for action, items, size in connection.execute(_TALLIES).fetchall():
         tallies[action] = Tally(items, size)
     rows = connection.execute(_WORK).to_arrow_table()
     needed = connection.execute(_NEEDED).fetchone()
     return Plan(aim.dest, tallies, rows, int(needed[0]) if needed else 0, aim.free_bytes)
+
+
+def _refuse_places(connection: duckdb.DuckDBPyConnection, problems: FindProblems) -> None:
+    """Put items out of reach whose place on disk is taken by something that stays."""
+    paths = connection.execute("SELECT path FROM decisions WHERE action IN (SELECT unnest(?))", [list(TO_DO)])
+    if refused := list(problems(path for (path,) in paths.fetchall())):
+        path, reason = zip(*refused, strict=True)
+        connection.register("refused", pa.table({"path": path, "reason": reason}))
+        connection.execute(
+            """UPDATE decisions SET action = 'out of reach', reason = refused.reason
+               FROM refused WHERE refused.path = decisions.path"""
+        )
 
 
 def _look(connection: duckdb.DuckDBPyConnection, template: Template, look: Look) -> bool:

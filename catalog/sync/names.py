@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog.errors import DiskError, UsageError
+from catalog.errors import UsageError
 
 FLAT = "{filename}"
 FIELDS = ("program", "obs_id", "filename", "level", "type", "subgroup", "dataproduct")
@@ -120,22 +120,6 @@ class Template:
 def within(folder: Path, root: Path) -> bool:
     """Whether a folder, with every link followed, is the root or below it."""
     return folder.resolve().is_relative_to(root.resolve())
-
-
-def make_folder(folder: Path, root: Path) -> None:
-    """Make a folder below the root, unless a link on the way leads out of it.
-
-    Raises
-    ------
-    DiskError
-        Where it does; nothing is made then.
-    """
-    there = folder
-    while not there.exists() and there != root and not there.is_symlink():
-        there = there.parent
-    if not within(there, root):
-        raise DiskError(f"{folder} leads out of {root} by a link")
-    folder.mkdir(parents=True, exist_ok=True)
 
 
 def part_path(final: Path) -> Path:

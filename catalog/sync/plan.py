@@ -115,6 +115,13 @@ class Plan:
         """How many items there are in all."""
         return sum(tally.items for tally in self.tallies.values())
 
+    @property
+    def shortage(self) -> str | None:
+        """Why nothing of the plan can be applied: the disk has too little space. None: it has enough."""
+        if self.free_bytes is None or self.needed_bytes <= self.free_bytes:
+            return None
+        return f"{self.dest} has {self.free_bytes:,} bytes free, {self.needed_bytes:,} are needed"
+
     def items(self, *actions: str) -> Iterator[Item]:
         """Iterate over the items that are not present, or over those of some actions."""
         for batch in self.rows.to_batches(max_chunksize=1000):

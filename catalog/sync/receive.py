@@ -17,6 +17,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type
 from catalog.errors import ArchiveError, Garbled, Overloaded, ProxyFault, Refused, Unreachable, Untrusted
 from catalog.sync.events import OnEvent, Paused, Received, Started
 from catalog.sync.partial import Identity, Part
+from catalog.sync.places import Places
 from catalog.sync.plan import Item
 from catalog.sync.rate import Pace, TooSlow
 from catalog.sync.replaced_files import OldBytes
@@ -73,8 +74,8 @@ class Line:
         What becomes of bytes that are replaced.
     trust_length : bool
         Whether a person said that length and structure are to do where an MD5 is not as listed.
-    kept : tuple of Path
-        Files that no product may replace, such as the catalog.
+    catalog : Path, optional
+        The catalog, which no product may replace.
     on_detour : callable
         Is told why the first source did not give a file that it should have.
     slots : context manager
@@ -89,10 +90,15 @@ class Line:
     doubtful: Callable[[], bool] = lambda: False
     old_bytes: OldBytes = field(default_factory=OldBytes)
     trust_length: bool = False
-    kept: tuple[Path, ...] = ()
+    catalog: Path | None = None
     on_detour: Callable[[str], None] = lambda reason: None
     slots: AbstractContextManager[object] = field(default_factory=nullcontext)
     answers: dict[int, Answer] = field(default_factory=dict)
+
+    @property
+    def places(self) -> Places:
+        """The places below the destination."""
+        return Places(self.root, self.catalog)
 
     def abort(self) -> None:
         """Make every read that waits end."""

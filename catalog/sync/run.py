@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from catalog.errors import UsageError
+from catalog.errors import DiskError, UsageError
 from catalog.store.database import Database, allow_memory
 from catalog.store.history.local_files import offer_local_files
 from catalog.sync.apply import SyncReport, apply
@@ -21,6 +21,7 @@ from catalog.sync.disk import free_bytes, looking
 from catalog.sync.events import OnEvent
 from catalog.sync.inputs import association_files, members
 from catalog.sync.names import FLAT, Template, refusal_of_path
+from catalog.sync.places import Places
 from catalog.sync.plan import Aim, Plan
 from catalog.sync.rate import Pace
 from catalog.sync.replaced_files import OldBytes
@@ -85,6 +86,8 @@ def _aim(
     old_bytes: OldBytes | None = None,
 ) -> Aim:
     root = Path(os.path.abspath(dest))  # noqa: PTH100 - links stay as the user named them
+    if root.exists() and not root.is_dir():
+        raise DiskError(f"{root} is no folder; name another destination")
     renew = old_bytes is not None and old_bytes.renews_modified
     return Aim(root, Template(template), has_token, now, free_bytes(root), renew)
 
@@ -99,7 +102,8 @@ def _compare(
         selected = prepare(connection, selection, wanted, inputs)
         offer_local_files(connection)
         row = connection.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()
-        plan = replace(decide(connection, selected, aim, look), run=int(row[0]) if row else 0)
+        places = Places(aim.dest, database.path)
+        plan = replace(decide(connection, selected, aim, look, places.problems), run=int(row[0]) if row else 0)
     return replace(plan, notes=(notes,)) if notes else plan
 
 
@@ -187,7 +191,7 @@ def sync(
         sources = (Cloud(mast_lookup(mast.read), store), mast)
     line = Line(Path(), sources, pace or Pace(limit_rate), current, old_bytes=old_bytes or OldBytes())
     line.trust_length = trust_length
-    line.kept = (database.path, database.path.with_name("mastlake.toml"))
+    line.catalog = database.path
     aim = _aim(dest, template, token is not None, old_bytes=old_bytes)
     work = _Work(database, selection, aim, line, jobs, on_event)
     try:

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from catalog.errors import ArchiveError, DiskError, MastlakeError
-from catalog.sync.names import make_folder, refusal
 from catalog.sync.partial import Identity, Part
 from catalog.sync.plan import Item
 from catalog.sync.receive import AskCurrent, Current, Line, Receiver, WrongAnswer
@@ -68,10 +67,9 @@ def transfer(line: Line, item: Item, on_bytes: Callable[[int], None] = lambda co
         Where the sync was told to end.
     """
     final = Path(item.path)
-    if reason := refusal(final.name):
-        raise DiskError(f"its name cannot be that of a file here: {reason}")
-    _refuse_place(line, final)
-    make_folder(final.parent, line.root)
+    if reason := line.places.problem(final):
+        raise DiskError(reason)
+    line.places.make_folder(final.parent)
     before = look(item, line.old_bytes)
     if isinstance(before, Done):
         return before
@@ -80,16 +78,6 @@ def transfer(line: Line, item: Item, on_bytes: Callable[[int], None] = lambda co
         return _Job(line, item, part, before, Receiver(line, item, part, on_bytes)).run()
     finally:
         part.close()
-
-
-def _refuse_place(line: Line, final: Path) -> None:
-    """Raise where a file must not be written: over the catalog, and where there is something that is no file."""
-    if not final.exists():
-        return
-    if not final.is_file():
-        raise DiskError(f"{final} is a folder, or no regular file; it is left as it is")
-    if any(kept.exists() and final.samefile(kept) for kept in line.kept):
-        raise DiskError(f"{final} is mastlake's own, and is not replaced by a product of that name")
 
 
 @dataclass
@@ -168,6 +156,7 @@ class _Job:
         return Mismatch(problem.text + (f"; the bytes are in {kept}" if kept else ""), kept, done)
 
     def _finish(self, resumed: bool) -> Done:
+        self.part.flush()  # before the old bytes get their second name: a person may go on writing until then
         keep_old(self.part.final, self.before, self.line.old_bytes, self.line.root)
         status = self.part.finish()
         return replace(self._done(resumed), mtime_ns=status.st_mtime_ns, inode=status.st_ino)
