@@ -101,7 +101,7 @@ def saved_searches(connection: duckdb.DuckDBPyConnection) -> list[SavedSearch]:
     for search, of, seen in connection.execute("SELECT search, instrument, cursor_mjd FROM search_cursor").fetchall():
         cursors.setdefault(search, {})[of] = seen
     return [
-        SavedSearch(_search(name, instrument, criteria, cone), cursor, has_run, cursors.get(name, {}))
+        SavedSearch(_search(name, instrument, criteria or [], cone), cursor, has_run, cursors.get(name, {}))
         for name, instrument, criteria, cone, cursor, has_run in rows
     ]
 
