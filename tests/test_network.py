@@ -231,6 +231,32 @@ def test_searches_and_downloads_go_through_the_proxy_and_pass_hosts_that_need_no
             fetched("http://archive.invalid")
 
 
+@pytest.mark.parametrize(
+    "proxy",
+    ["nonsense://x", "http://", "http://x:99999", "http://x:port", "http://bob:s3cret@[", "http://bob:s3\x1b[cret@x",
+     "http://bob:s3cret@a b", "socks5://127.0.0.1:9"],
+)  # fmt: skip
+@pytest.mark.parametrize("ask", [count, fetched])
+def test_a_proxy_that_no_client_can_take_is_one_line_without_its_password(
+    ask: Callable[[str], object], proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.setattr("catalog.network.routes.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"is no address|pysocks") as refused:
+        ask("http://archive.invalid")
+    assert "cret" not in str(refused.value)
+
+
+def test_a_sync_names_a_wrong_proxy_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    database = catalog(tmp_path / "c.duckdb")
+    add_files(database, {f"{URI}jw{n:05d}_nis_x1d.fits": fits(1) for n in range(40)})
+    monkeypatch.setenv("http_proxy", "nonsense://x")
+    report = sync(database, Selection(), server="http://archive.invalid", dest=tmp_path / "d", jobs=2)
+    assert report.failed == 40
+    assert len(report.failures) < 10
+    assert "is no address" in report.failures[-1].reason
+
+
 @pytest.mark.parametrize("ask", [count, fetched])
 def test_a_proxy_that_does_not_answer_is_named_at_once(
     ask: Callable[[str], object], monkeypatch: pytest.MonkeyPatch

@@ -10,6 +10,7 @@ import os
 import ssl
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -18,6 +19,7 @@ from catalog.errors import UsageError
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """Environment variables that name certificates. Where several are set, all of them are trusted."""
 _PEM = b"-----BEGIN"
+_PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
@@ -35,7 +37,7 @@ def proxy_of(url: str) -> str | None:
     Raises
     ------
     UsageError
-        Where the proxy is no address.
+        Where the proxy is no address, or a package for its kind is not installed.
     """
     if os.name == "posix" and not _named() and not _has_system_settings():
         return None
@@ -45,10 +47,21 @@ def proxy_of(url: str) -> str | None:
     if not proxy:
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
-    parts = urlsplit(proxy)
-    if not parts.hostname or parts.scheme not in ("http", "https", "socks4", "socks4a", "socks5", "socks5h"):
-        raise UsageError(f"the proxy for {urlsplit(url).netloc} is no address: {without_credentials(proxy)}")
+    if not _is_address(proxy):
+        raise UsageError(f"the proxy for {urlsplit(url).netloc} is no address: {proxy.rpartition('@')[2]}")
+    if proxy.startswith("socks") and find_spec("socks") is None:
+        raise UsageError("a SOCKS proxy needs one more package: pip install pysocks")
     return proxy
+
+
+def _is_address(proxy: str) -> bool:
+    """Whether a text is a proxy's address that every client here can take."""
+    try:
+        parts = urlsplit(proxy)
+        well_formed = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return well_formed and proxy.isprintable() and " " not in proxy and parts.scheme in _PROXY_SCHEMES
 
 
 def _named() -> bool:

@@ -12,7 +12,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 from urllib3.util import Timeout, make_headers
 
-from catalog.errors import Garbled, ProxyFault, UsageError
+from catalog.errors import Garbled, ProxyFault
 from catalog.network.faults import fault
 from catalog.network.patience import make_patient
 from catalog.network.routes import certificates, credentials_of, proxy_of, without_credentials
@@ -128,10 +128,8 @@ class Connections:
 
 def _through(proxy: str, options: dict[str, Any]) -> urllib3.PoolManager:
     if proxy.startswith("socks"):
-        try:
-            from urllib3.contrib.socks import SOCKSProxyManager
-        except ImportError:
-            raise UsageError("a SOCKS proxy needs one more package: pip install pysocks") from None
+        from urllib3.contrib.socks import SOCKSProxyManager
+
         return SOCKSProxyManager(proxy, **options)
     credentials = credentials_of(proxy)
     headers = make_headers(proxy_basic_auth=credentials) if credentials else None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
-from catalog.errors import ArchiveError, Garbled, Overloaded, ProxyFault, Refused, Unreachable, Untrusted
+from catalog.errors import ArchiveError, Garbled, Overloaded, ProxyFault, Refused, Unreachable, Untrusted, UsageError
 from catalog.sync.events import OnEvent, Paused, Received, Started
 from catalog.sync.partial import Identity, Part
 from catalog.sync.places import Places
@@ -234,6 +234,9 @@ class Receiver:
             self._begin()
         try:
             self._ask()
+        except UsageError as error:  # what the environment names is wrong, for every file
+            pace.halt(str(error))
+            raise
         except (Untrusted, ProxyFault) as error:
             if not pace.answered:  # so it is for every file
                 pace.halt(str(error))
