@@ -39,12 +39,28 @@ def form_of(form: str | None, output: Path | None, json: bool = False, context: 
             raise UsageError(f"--json and -o {output} are two formats; let the name end in .json, or leave out --json")
         return "json"
     if form is not None:
+        _refuse_two(form, output)
         return form
     if output is None:
         return "table"
     from catalog.answers.formats import format_of
 
     return format_of(output)
+
+
+def _refuse_two(form: str, output: Path | None) -> None:
+    """Refuse a format that there is not, a table in a file, and a file whose ending says another format."""
+    from catalog.errors import UsageError
+
+    if form == "table" and output is None:
+        return
+    if form == "table":
+        raise UsageError("a table is for the terminal; choose --format csv, json, jsonl, parquet, votable or ecsv")
+    from catalog.answers.formats import BY_SUFFIX, checked_format
+
+    named = BY_SUFFIX.get(output.suffix.lower()) if output is not None else None
+    if named not in (None, checked_format(form)):
+        raise UsageError(f"--format {form} and -o {output} are two formats; leave out --format, or change the ending")
 
 
 def put_answer(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import completion
-from .options import Json, Settings, settings
-from .printing import put_json, put_table, say
+from .listing import Wanted, opened, put_list, wanted
+from .options import Form, Json, Limit, Output, Settings, settings
+from .printing import note, say
 
 if TYPE_CHECKING:
-    from catalog.changes import Changes
+    from catalog.changes import Changes, Row
 
 
 def register(app: typer.Typer) -> None:
@@ -40,6 +42,7 @@ What = Annotated[
         autocompletion=lambda incomplete: [kind for kind in _KINDS if kind.startswith(incomplete)],
     ),
 ]
+_TOLD = ("run", "search", "kind", "what", "key", "columns")
 _NAMES = ("run", "kind", "what", "key", "columns")
 
 
@@ -60,12 +63,15 @@ def changes(
         bool, typer.Option("--local", help="Only what is on this disk, and what is to be reduced again.")
     ] = False,
     what: What = None,
+    limit: Limit = None,
+    form: Form = None,
+    output: Output = None,
     json: Json = False,
 ) -> None:
     """Tell what changed in the archive since you last looked, over all searches.
 
     What changed alike is one line; -v lists every row with its old and new values. What changed twice counts once, from
-    the oldest value to the newest. Only a look without RUN, --since, --local and --what counts as one.
+    the oldest value to the newest. Only a look without RUN, --since, --local, --what and --limit counts as one.
     """
     from catalog.changes import changes as tell
     from catalog.changes import remember, spanning
@@ -73,34 +79,54 @@ def changes(
 
     if run is not None and since is not None:
         raise UsageError("give a RUN or --since, not both")
+    asked = wanted(context, form, output, json, limit)
     chosen = settings(context)
     database = chosen.database
     span = spanning(database, since=since, run=run, search=search, what=what, local=local)
-    found = tell(database, span, with_rows=json or chosen.verbosity > 0)
-    _put_object(found) if json else _put_lines(found, chosen)
+    found = tell(database, span, with_rows=not asked.is_table or chosen.verbosity > 0)
+    if asked.is_json:
+        _put_object(found, asked)
+    elif asked.is_table:
+        _put_lines(found, chosen, limit)
+    else:
+        rows = [_told(row) for row in islice(found, limit)]
+        put_list(asked, (), (), lambda: rows, "row", names=_TOLD)
+    if limit is not None and _is_cut(found, limit, chosen.verbosity > 0 or not asked.is_table):
+        note(f"the first {limit:,} rows; --limit shows more")
     sys.stdout.flush()
-    looked = run is None and since is None and not local and what is None
+    looked = run is None and since is None and not local and what is None and limit is None
     if looked and span.until > span.since:
         remembered = remember(database, found)
-        if chosen.verbosity >= 0 and not json:
+        if chosen.verbosity >= 0 and not asked.is_json:
             again = f"mastlake changes --since {span.since}"
             say(f"seen; to see it again: {again}" if remembered else "cannot remember that you looked")
 
 
-def _put_object(found: Changes) -> None:
-    """Print the JSON object row by row, so that a hundred thousand rows take little memory."""
+def _told(row: Row) -> dict[str, Any]:
+    found = {"run": row.run, "search": row.search, "kind": row.kind, "what": row.what, "key": row.key}
+    return {**found, "columns": row.columns}
+
+
+def _is_cut(found: Changes, limit: int, by_row: bool) -> bool:
+    """Say whether there is more than so many rows; of a page without rows, so many lines of a section."""
+    if by_row:
+        return next(islice(found, limit, None), None) is not None
+    return len(found.lines()) > limit
+
+
+def _put_object(found: Changes, asked: Wanted) -> None:
+    """Write the JSON object row by row, so that a hundred thousand rows take little memory."""
     import msgspec
 
     head = msgspec.json.encode(found.as_dict()).decode().removesuffix("}")
-    sys.stdout.write(f'{head},"rows":[')
-    for number, row in enumerate(found):
-        told = {"run": row.run, "search": row.search, "kind": row.kind, "what": row.what, "key": row.key}
-        line = msgspec.json.encode({**told, "columns": row.columns}).decode()
-        sys.stdout.write(f"{',' if number else ''}\n{line}")
-    sys.stdout.write("]}\n")
+    with opened(asked) as sink:
+        sink.write(f'{head},"rows":[')
+        for number, row in enumerate(islice(found, asked.limit)):
+            sink.write(f"{',' if number else ''}\n{msgspec.json.encode(_told(row)).decode()}")
+        sink.write("]}\n")
 
 
-def _put_lines(found: Changes, chosen: Settings) -> None:
+def _put_lines(found: Changes, chosen: Settings, limit: int | None) -> None:
     from catalog.changes.report import sections, told_values
     from catalog.text import harmless
 
@@ -110,11 +136,11 @@ def _put_lines(found: Changes, chosen: Settings) -> None:
         return
     lines = [harmless(found.summary())]
     for section in sections(found):
-        lines += [f"{section.heading}:", *(f"  {harmless(line)}" for line in section.lines)]
+        lines += [f"{section.heading}:", *(f"  {harmless(line)}" for line in section.lines[:limit])]
     sys.stdout.write("\n".join(lines) + "\n")
     if chosen.verbosity > 0:
         sys.stdout.write("One by one:\n")
-        for row in found:
+        for row in islice(found, limit):
             by = f"run {row.run}, {row.search}" if row.search else f"run {row.run}"
             told = told_values(row, None)
             sys.stdout.write(
@@ -127,23 +153,21 @@ def diff(
     first: Annotated[int, typer.Argument(metavar="RUN", help="The earlier run.")],
     second: Annotated[int, typer.Argument(metavar="RUN", help="The later run.")],
     what: What = None,
+    limit: Limit = None,
+    form: Form = None,
+    output: Output = None,
     json: Json = False,
 ) -> None:
     """List what became of files, observations and products between two runs, with the columns that differ."""
     from catalog.changes.span import require_run
     from catalog.store.history.row_changes import differences
 
+    asked = wanted(context, form, output, json, limit)
     with settings(context).database.read() as connection:
         for run in (first, second):
             require_run(connection, run)
         found = differences(connection, first, second)
-    _put([(second, *row) for row in found if what in (None, row[1])], json)
-
-
-def _put(found: list[tuple[Any, ...]], json: bool) -> None:
-    if json:
-        put_json([dict(zip(_NAMES, row, strict=True)) for row in found])
-    elif found:
-        put_table(_NAMES, found)
-    else:
-        say("nothing changed")
+    rows = [(second, *row) for row in found if what in (None, row[1])]
+    put_list(asked, _NAMES, rows, lambda: [dict(zip(_NAMES, row, strict=True)) for row in rows], "row", names=_NAMES)
+    if not rows:
+        note("nothing changed")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,8 +9,8 @@ import typer
 from . import completion
 from .answer_output import form_of, put_answer
 from .file_options import Since, Until
-from .options import Criteria, Json, Release, settings
-from .printing import note, put_lines, say
+from .options import Criteria, Form, Json, Output, Release, settings
+from .printing import note, put_lines
 
 
 def register(app: typer.Typer) -> None:
@@ -54,18 +53,8 @@ def find(
     release: Release = None,
     limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 1000,
     explain: Annotated[bool, typer.Option("--explain", help="Print the SQL instead of running it.")] = False,
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="FORMAT",
-            help="table, or all columns as csv, json, jsonl, parquet, votable or ecsv.",
-            autocompletion=completion.formats,
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there; its ending gives the format.")
-    ] = None,
+    form: Form = None,
+    output: Output = None,
     json: Json = False,
 ) -> None:
     """Find files in the catalog, offline."""
@@ -93,4 +82,4 @@ def find(
     elif count == 0:
         from catalog.questions.hints import why_nothing
 
-        say(why_nothing(database, wanted))
+        note(why_nothing(database, wanted))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import completion
-from .options import Json, settings
-from .printing import put_json, put_table, say
+from .listing import Wanted, put_list, wanted
+from .options import Form, Json, Limit, Output, settings
+from .printing import note
 
 if TYPE_CHECKING:
     from catalog.questions.lineage import Link
@@ -25,25 +26,39 @@ def register(app: typer.Typer) -> None:
     app.command("inputs")(inputs)
 
 
-def inputs(context: typer.Context, file: File, deep: Deep = False, json: Json = False) -> None:
+def inputs(
+    context: typer.Context,
+    file: File,
+    deep: Deep = False,
+    limit: Limit = None,
+    form: Form = None,
+    output: Output = None,
+    json: Json = False,
+) -> None:
     """List what a file was made from: members of its association, and the association itself.
 
     The graph comes from the _asn.json files that were indexed, and from the ASNTABLE keyword of headers.
     """
     from catalog.questions.lineage import inputs as links_to
 
+    asked = wanted(context, form, output, json, limit)
     name = Path(file).name
     links = links_to(settings(context).database, name, deep)
-    put_links(links, "input", f"no inputs of {name} are known; index the _asn.json file of its association", json)
+    put_links(links, "input", f"no inputs of {name} are known; index the _asn.json file of its association", asked)
 
 
-def put_links(links: list[Link], shown: str, otherwise: str, json: bool) -> None:
+def put_links(links: list[Link], shown: str, otherwise: str, asked: Wanted) -> None:
     """Print one end of each link, how many steps away it is, and by which association."""
     from dataclasses import asdict
 
-    if json:
-        put_json([asdict(link) for link in links])
-    elif links:
-        put_table(("step", shown, "via"), [(link.step, getattr(link, shown), link.via) for link in links])
-    else:
-        say(otherwise)
+    rows = [(link.step, getattr(link, shown), link.via) for link in links]
+    put_list(
+        asked,
+        ("step", shown, "via"),
+        rows,
+        lambda: [asdict(link) for link in links],
+        "link",
+        names=("step", "input", "output", "via"),
+    )
+    if not links:
+        note(otherwise)

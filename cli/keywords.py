@@ -9,8 +9,9 @@ import typer
 from catalog.text import plural, shown
 
 from .completion import keywords as names
-from .options import Json, settings
-from .printing import put_json, put_lines, put_table
+from .listing import Wanted, put_list, wanted
+from .options import Form, Json, Limit, Output, settings
+from .printing import put_lines
 
 if TYPE_CHECKING:
     from catalog.questions.keyword_values import Present
@@ -27,6 +28,9 @@ def keywords(
     pattern: Annotated[
         str, typer.Argument(help="A name, or a piece of a name, FITS keyword or meaning.", autocompletion=names)
     ] = "",
+    limit: Limit = None,
+    form: Form = None,
+    output: Output = None,
     json: Json = False,
 ) -> None:
     """Look up what MAST can be searched by, and with one keyword's name, which values it has in your catalog.
@@ -38,35 +42,40 @@ def keywords(
     from catalog.errors import UnknownKeyword
     from catalog.vocabulary.keywords import lookup, matching
 
+    asked = wanted(context, form, output, json, limit)
     found = matching(pattern)
     of_observations = _of_observations(pattern)
-    if not found and of_observations and not json:
-        _put_columns(of_observations)
+    if not found and of_observations and asked.is_table:
+        _put_columns(of_observations, asked)
         return
-    if not found:
-        if not json:
-            lookup(pattern)  # says what is near
-            raise UnknownKeyword(f"no keyword like {pattern!r}")
-        put_json([])
-        return
+    if not found and not asked.is_json:
+        lookup(pattern)  # says what is near
+        raise UnknownKeyword(f"no keyword like {pattern!r}")
     exact = [word for word in found if pattern.lower() in (word.name.lower(), (word.fits_keyword or "").lower())]
     counts = {word.name: _present(settings(context).database, word.name) for word in exact}
-    if json:
-        put_json([
+    if asked.is_json:
+        told = [
             {**asdict(word), **({"present": asdict(count)} if (count := counts.get(word.name)) else {})}
             for word in found
-        ])  # fmt: skip
+        ]
+        put_list(asked, (), (), lambda: told, "keyword")
+        return
+    if not asked.is_table:
+        put_list(asked, (), (), lambda: [asdict(word) for word in found], "keyword")
         return
     for word in exact:
         put_lines("\n".join(_described(word, counts[word.name])) + "\n")
     others = [word for word in found if word not in exact]
     if others:
-        put_table(
+        put_list(
+            asked,
             ("name", "FITS", "kind", "unit", "meaning"),
             [(word.name, word.fits_keyword, word.kind, word.unit, word.meaning) for word in others],
+            list,
+            "keyword",
         )
     if of_observations:
-        _put_columns(of_observations)
+        _put_columns(of_observations, asked)
 
 
 def _of_observations(pattern: str) -> list[Keyword]:
@@ -81,11 +90,14 @@ def _of_observations(pattern: str) -> list[Keyword]:
     ]
 
 
-def _put_columns(columns: list[Keyword]) -> None:
+def _put_columns(columns: list[Keyword], asked: Wanted) -> None:
     """Print columns of observations, by which harvest --observations asks."""
-    put_table(
+    put_list(
+        asked,
         ("observations", "kind", "unit", "meaning", "can be"),
         [(one.name, one.kind, one.unit, one.meaning, ", ".join(one.allowed)) for one in columns],
+        list,
+        "column",
         wrap=("meaning", "can be"),
     )
 

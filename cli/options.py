@@ -123,6 +123,19 @@ SearchName = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout.")]
+Form = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="table, csv, json, jsonl, parquet, votable or ecsv.",
+        autocompletion=completion.formats,
+    ),
+]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there; its ending gives the format.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Rows at most.")]
 Criteria = Annotated[
     list[str] | None,
     typer.Option(

@@ -13,8 +13,9 @@ import typer
 from catalog.errors import BadValue
 from catalog.text import plural
 
-from .options import Json, settings
-from .printing import put_json, put_table, say
+from .listing import put_list, put_object, tell_cut, wanted
+from .options import Form, Json, Output, settings
+from .printing import note, put_table, say
 from .status import STATES
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def outdated(
     ] = None,
     why: Annotated[bool, typer.Option("--why", help="Say why, from what to what.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows at most; the counts are of all files.")] = None,
+    form: Form = None,
+    output: Output = None,
     json: Json = False,
 ) -> None:
     """List local files that are not known to be what the archive has, as of the last harvest.
@@ -58,17 +61,24 @@ def outdated(
     from catalog.questions.drift import outdated as compare
 
     chosen = settings(context)
+    asked = wanted(context, form, output, json, limit)
     states = _states(state)
     found = compare(chosen.database, [str(path.absolute()) for path in paths or ()])
-    if json:
-        put_json({name: files if name in states else [] for name, files in asdict(found).items()})
+    if asked.is_json:
+        every = asdict(found)
+        put_object(asked, {name: files[:limit] if name in states else [] for name, files in every.items()})
+        tell_cut(asked, max(len(every[name]) for name in states), "file")
+        return
+    if not asked.is_table:
+        told = [{"state": name, **asdict(one)} for name in states for one in getattr(found, name)]
+        put_list(asked, (), (), lambda: told, "file", names=("state", "path", "filename", "reason"))
         return
     shown = [name for name in states if name != "unverified" or state or chosen.verbosity > 0]
     rows = list(_rows(found, shown, why, everything=chosen.verbosity > 0 or state is not None))
     if rows:
         put_table(("state", "filename", "why" if why else "path"), rows[:limit], wrap=("why",))
     if limit is not None and len(rows) > limit:
-        say(f"and {len(rows) - limit:,} more: --limit")
+        note(f"the first {limit:,} of {plural(len(rows), 'row')}; --limit shows more")
     if chosen.verbosity >= 0:
         _count(found, states)
 

@@ -7,17 +7,27 @@ from pathlib import Path
 import typer
 
 from .inputs import Deep, File, put_links
-from .options import Json, settings
+from .listing import wanted
+from .options import Form, Json, Limit, Output, settings
 
 
 def register(app: typer.Typer) -> None:
     app.command("outputs")(outputs)
 
 
-def outputs(context: typer.Context, file: File, deep: Deep = False, json: Json = False) -> None:
+def outputs(
+    context: typer.Context,
+    file: File,
+    deep: Deep = False,
+    limit: Limit = None,
+    form: Form = None,
+    output: Output = None,
+    json: Json = False,
+) -> None:
     """List what was made from a file, by the same graph as inputs."""
     from catalog.questions.lineage import outputs as links_from
 
+    asked = wanted(context, form, output, json, limit)
     name = Path(file).name
     links = links_from(settings(context).database, name, deep)
-    put_links(links, "output", f"no outputs of {name} are known; index the _asn.json files that list it", json)
+    put_links(links, "output", f"no outputs of {name} are known; index the _asn.json files that list it", asked)

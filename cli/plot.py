@@ -11,7 +11,7 @@ from catalog.headers.names import FITS_ENDINGS
 
 from .completion import fits_files
 from .options import Json, settings
-from .picture import Output, Show, deliver
+from .picture import Kind, Output, Show, deliver, picture_path
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +29,7 @@ def plot(
         ),
     ],
     output: Output = None,
+    kind: Kind = None,
     hdu: Annotated[
         str | None, typer.Option("--hdu", metavar="NAME", help="Draw the image of this HDU, by name or number.")
     ] = None,
@@ -41,12 +42,11 @@ def plot(
     units. A time series is drawn as time against wavelength. Without -o the picture is the file's name with .png.
     """
     from catalog.plots import draw_file
-    from catalog.plots.canvas import checked_ending
     from catalog.plots.fits_file import check_regular
 
     source = _located(context, file)
     check_regular(source)
-    picture = checked_ending(output or _beside(source))
+    picture = picture_path(output, kind, _beside(source))
     drawing = draw_file(source, hdu)
     deliver(drawing, picture, settings(context), show, json, {"file": str(source)})
 

@@ -11,7 +11,7 @@ from catalog.text import plural
 
 from .completion import previewed
 from .options import Json, Settings, settings, token_for
-from .picture import Show, put_picture, tell_left_out, wants_show
+from .picture import Kind, Show, picture_path, put_picture, tell_left_out, wants_show
 from .printing import put, put_json, say
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def preview(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="PICTURE", help="Put all of them on one PNG, SVG or PDF.")
     ] = None,
+    kind: Kind = None,
     show: Show = None,
     json: Json = False,
 ) -> None:
@@ -44,12 +45,11 @@ def preview(
     """
     from dataclasses import asdict
 
-    from catalog.plots.canvas import checked_ending
     from catalog.questions.previews import previews
 
     chosen = settings(context)
-    if output is not None:
-        checked_ending(output)
+    if output is not None or kind is not None:
+        output = picture_path(output, kind, Path("previews.png"))
     found = previews(chosen.database, names, limit)
     failed = _fetch(chosen, found, dest, json)
     here = [(one, dest / one.filename) for one in found if one.filename not in failed]

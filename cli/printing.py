@@ -15,10 +15,14 @@ from .table_layout import fitted, on_terminal, whole
 
 def put_json(value: Any) -> None:
     """Print one JSON value; dates as ISO 8601 text, NaN as null."""
+    sys.stdout.write(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return one JSON value as text that ends with a line break."""
     import msgspec
 
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2)
-    sys.stdout.write(text.decode() + "\n")
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
 
 
 def say(text: str) -> None:

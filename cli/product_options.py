@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .options import listed
+from .printing import note
 
 if TYPE_CHECKING:
+    from catalog.store.database import Database
     from catalog.sync.selection import Selection
 
 Sql = Annotated[
@@ -54,6 +56,16 @@ def selection(
         with_inputs=with_inputs,
         release=release,
     )
+
+
+def hint_at_nothing(database: Database, name: str | None, sql: str | None = None) -> None:
+    """Say why no product is selected, and what there is instead."""
+    from catalog.questions.hints import nothing_selected
+
+    if sql is not None:
+        note("no product is selected: the statement of --sql has no rows, or the other options leave none of them")
+    else:
+        note(nothing_selected(database, name))
 
 
 def _levels(words: tuple[str, ...]) -> tuple[int, ...]:

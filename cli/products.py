@@ -8,9 +8,23 @@ import typer
 
 from catalog.text import plural, size
 
-from .options import Dataproducts, Extensions, Json, Levels, Release, SearchName, Subgroups, Types, settings
-from .printing import note, put_json, put_table, say
-from .product_options import selection
+from .listing import Wanted, put_arrow, tell_cut, wanted
+from .options import (
+    Dataproducts,
+    Extensions,
+    Form,
+    Json,
+    Levels,
+    Limit,
+    Output,
+    Release,
+    SearchName,
+    Subgroups,
+    Types,
+    settings,
+)
+from .printing import note, put_table
+from .product_options import hint_at_nothing, selection
 
 if TYPE_CHECKING:
     from catalog.store.database import Database
@@ -30,39 +44,40 @@ def products(
     dataproducts: Dataproducts = None,
     extensions: Extensions = None,
     release: Release = None,
+    limit: Limit = None,
+    form: Form = None,
+    output: Output = None,
     json: Json = False,
 ) -> None:
     """List what can be downloaded: the products of a search's observations, each once."""
-    from catalog.sync.selection import product_rows
-
+    asked = wanted(context, form, output, json, limit)
     database = settings(context).database
-    wanted = selection(name, types, levels, subgroups, dataproducts, extensions, release=release)
-    if json:
-        count = _put_objects(database, wanted)
+    chosen = selection(name, types, levels, subgroups, dataproducts, extensions, release=release)
+    if asked.is_table:
+        count = _put_rows(database, chosen, asked)
     else:
-        rows = product_rows(database, wanted, _SHOWN)
-        sizes = [0 if row[_SIZE] is None else row[_SIZE] for row in rows]
-        told = [
-            [size(value) if at == _SIZE and value is not None else value for at, value in enumerate(row)]
-            for row in rows
-        ]
-        put_table(("filename", "type", "subgroup", "level", "size", "rights"), told)
-        count = len(rows)
-        note(f"{plural(count, 'product')}, {size(sum(sizes))}")
-    if not count:
-        from catalog.questions.hints import nothing_selected
+        from catalog.sync.selection import products as listed_products
 
-        say(nothing_selected(database, name))
+        found = listed_products(database, chosen)
+        put_arrow(asked, found, "product")
+        count = int(found.num_rows)
+    if not count:
+        hint_at_nothing(database, name)
 
 
 _SHOWN = ("filename", "productType", "productSubGroupDescription", "calib_level", "size", "dataRights")
 _SIZE = _SHOWN.index("size")
 
 
-def _put_objects(database: Database, wanted: Selection) -> int:
-    from catalog.answers.formats import objects
-    from catalog.sync.selection import products as listed_products
+def _put_rows(database: Database, chosen: Selection, asked: Wanted) -> int:
+    from catalog.sync.selection import product_rows
 
-    found = listed_products(database, wanted)
-    put_json(list(objects(found.to_reader())))
-    return int(found.num_rows)
+    rows = product_rows(database, chosen, _SHOWN)
+    told = [
+        [size(value) if at == _SIZE and value is not None else value for at, value in enumerate(row)]
+        for row in rows[: asked.limit]
+    ]
+    put_table(("filename", "type", "subgroup", "level", "size", "rights"), told)
+    tell_cut(asked, len(rows), "product")
+    note(f"{plural(len(rows), 'product')}, {size(sum(row[_SIZE] or 0 for row in rows))}")
+    return len(rows)

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from .options import Dataproducts, Extensions, Json, Levels, Release, SearchName, Subgroups, Types, settings
-from .printing import put_json, say
-from .product_options import GuideStars, MaxSize, Sql, Template, selection
+from .printing import note, put_json
+from .product_options import GuideStars, MaxSize, Sql, Template, hint_at_nothing, selection
 
 
 def register(app: typer.Typer) -> None:
@@ -59,9 +59,11 @@ def script(
             f"name it yourself: mastlake --server {chosen.server} script ..."
         )
     text = written(chosen.database, wanted, server=chosen.server, template=template)
+    if "\n  get " not in text:
+        hint_at_nothing(chosen.database, name, sql)
     if output is None:
         put_json({"script": text}) if json else typer.echo(text, nl=False)
         return
     with put_in_place(output, EXECUTABLE) as sink:
         sink.write(text.encode())
-    put_json({"file": str(output)}) if json else say(f"{output}: run it with bash {output}")
+    put_json({"file": str(output)}) if json else note(f"{output}: run it with bash {output}")

@@ -9,8 +9,9 @@ import typer
 from catalog.text import harmless, plural, shown
 
 from . import completion
-from .options import Criteria, Json, Settings, settings
-from .printing import put_json, put_table, say
+from .listing import Wanted, put_list, put_object, wanted
+from .options import Criteria, Form, Json, Limit, Output, Settings, settings
+from .printing import note, put_table, say
 
 if TYPE_CHECKING:
     from catalog.store.history.runs import SavedSearch
@@ -62,6 +63,9 @@ def searches(
         str | None,
         typer.Option(metavar="RA,DEC,RADIUS", help="After edit of a search for observations: where on the sky."),
     ] = None,
+    limit: Limit = None,
+    form: Form = None,
+    output: Output = None,
     json: Json = False,
 ) -> None:
     """List the saved searches; show, edit, rename or remove one.
@@ -70,13 +74,15 @@ def searches(
     before stays in the history, as does everything that a removed search brought.
     """
     chosen = settings(context)
-    _refuse_nonsense(act, name, new, bool(criteria or instrument or cone))
+    asked = wanted(context, form, output, json, limit)
+    json = asked.is_json
+    _refuse_nonsense(act, name, new, bool(criteria or instrument or cone), asked)
     with chosen.database.read():  # says how to make a catalog where there is none, and makes none itself
         pass
     if act is None:
-        _list(chosen, json)
+        _list(chosen, asked)
     elif act == "show":
-        _show(chosen, str(name), json)
+        _show(chosen, str(name), asked)
     elif act == "edit":
         _edit(chosen, str(name), criteria or [], instrument, cone)
     elif act == "rename":
@@ -84,12 +90,12 @@ def searches(
     else:
         _remove(chosen, str(name))
     if json and act in ("edit", "rename"):
-        _show(chosen, str(new or name), json)
+        _show(chosen, str(new or name), asked)
     elif json and act == "remove":
-        put_json({"removed": name})
+        put_object(asked, {"removed": name})
 
 
-def _refuse_nonsense(act: str | None, name: str | None, new: str | None, criteria: bool) -> None:
+def _refuse_nonsense(act: str | None, name: str | None, new: str | None, criteria: bool, asked: Wanted) -> None:
     from catalog.errors import UsageError
     from catalog.vocabulary.keywords import nearest
 
@@ -101,6 +107,8 @@ def _refuse_nonsense(act: str | None, name: str | None, new: str | None, criteri
             else f"; it takes {', '.join(_ACTS)}, as in: mastlake searches show {act}"
         )
         raise UsageError(f"searches does not know {act!r}{hint}")
+    if act is not None and not (asked.is_table or asked.is_json):
+        raise UsageError(f"mastlake searches {act} answers as text or as JSON, not as {asked.form}")
     if act is not None and name is None:
         raise UsageError(f"name the search: mastlake searches {act} NAME")
     if (act == "rename") != (new is not None):
@@ -111,17 +119,15 @@ def _refuse_nonsense(act: str | None, name: str | None, new: str | None, criteri
         )
 
 
-def _list(chosen: Settings, json: bool) -> None:
+def _list(chosen: Settings, asked: Wanted) -> None:
     from catalog.store.history.runs import saved_searches
     from catalog.vocabulary.dates import iso
 
     with chosen.database.read() as connection:
         found = saved_searches(connection)
         counts = dict(connection.execute(_MATCHES).fetchall())
-    if json:
-        put_json([_as_dict(one, counts.get(one.search.name, 0)) for one in found])
-        return
-    put_table(
+    put_list(
+        asked,
         ("name", "of", "matches", "newest ingest (UTC)", "criteria"),
         [
             (
@@ -133,6 +139,9 @@ def _list(chosen: Settings, json: bool) -> None:
             )
             for one in found
         ],
+        lambda: [_as_dict(one, counts.get(one.search.name, 0)) for one in found],
+        "search",
+        names=("name", "instrument", "criteria", "cone", "matches", "files", "cursor_mjd"),
     )
 
 
@@ -156,7 +165,7 @@ def _as_dict(one: SavedSearch, matches: int) -> dict[str, Any]:
     }
 
 
-def _show(chosen: Settings, name: str, json: bool) -> None:
+def _show(chosen: Settings, name: str, asked: Wanted) -> None:
     from dataclasses import asdict
 
     from catalog.store.history.runs import runs as all_runs
@@ -168,9 +177,9 @@ def _show(chosen: Settings, name: str, json: bool) -> None:
         matches = dict(connection.execute(_MATCHES).fetchall()).get(name, 0)
         history = edits(connection, name)
         ran = [run for run in all_runs(connection) if run.search == name]
-    if json:
+    if asked.is_json:
         last = [asdict(run) for run in ran[-_LAST_RUNS:]]
-        put_json({**_as_dict(saved, matches), "edits": [asdict(one) for one in history], "runs": last})
+        put_object(asked, {**_as_dict(saved, matches), "edits": [asdict(one) for one in history], "runs": last})
         return
     search = saved.search
     lines = [f"name      {search.name}", f"of        {_kind(search)}", f"matches   {matches:,}"]
@@ -195,7 +204,7 @@ def _show(chosen: Settings, name: str, json: bool) -> None:
         )
         put_table(columns, [[getattr(run, column) for column in columns] for run in ran[-_LAST_RUNS:]])
         if len(ran) > _LAST_RUNS:
-            say(f"and {plural(len(ran) - _LAST_RUNS, 'earlier run')}: mastlake runs --search {name}")
+            note(f"and {plural(len(ran) - _LAST_RUNS, 'earlier run')}: mastlake runs --search {name}")
 
 
 def _former(edit: Any) -> str:
@@ -256,6 +265,8 @@ def runs(
         typer.Option(metavar="NAME", help="Only runs of this search.", autocompletion=completion.searches),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="The newest runs only.")] = None,
+    form: Form = None,
+    output: Output = None,
     json: Json = False,
 ) -> None:
     """List what was harvested, and when."""
@@ -263,14 +274,15 @@ def runs(
 
     from catalog.store.history.runs import runs as all_runs
 
+    asked = wanted(context, form, output, json)
     with settings(context).database.read() as connection:
         found = [run for run in all_runs(connection) if search in (None, run.search)]
-    found = found[-limit:] if limit else found
-    if json:
-        put_json([asdict(run) for run in found])
-        return
+    if limit is not None and len(found) > limit:
+        note(f"the newest {limit:,} of {plural(len(found), 'run')}; --limit shows more")
+        found = found[-limit:]
     columns = (
         "run", "search", "kind", "ended_at", "files", "new", "changed", "withdrawn", "returned",
         "observations", "products", "linked", "requests",
     )  # fmt: skip
-    put_table(columns, [[getattr(run, column) for column in columns] for run in found])
+    rows = [[getattr(run, column) for column in columns] for run in found]
+    put_list(asked, columns, rows, lambda: [asdict(run) for run in found], "run", names=columns)

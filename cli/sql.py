@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .answer_output import form_of, put_answer
-from .completion import formats
-from .options import Json, settings
+from .options import Form, Json, Limit, Output, settings
 
 if TYPE_CHECKING:
     from catalog.store.database import Database
@@ -28,19 +27,9 @@ def sql(
             metavar="[SELECT]", help="One read-only statement; - reads it from stdin; without one, a prompt opens."
         ),
     ] = None,
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="FORMAT",
-            help="table, csv, json, jsonl, parquet, votable or ecsv.",
-            autocompletion=formats,
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there; its ending gives the format.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Rows at most.")] = None,
+    form: Form = None,
+    output: Output = None,
+    limit: Limit = None,
     json: Json = False,
 ) -> None:
     """Ask the catalog in SQL (DuckDB's), read-only.

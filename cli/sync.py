@@ -24,7 +24,7 @@ from .options import (
     token_for,
 )
 from .printing import put_json, put_table, say
-from .product_options import GuideStars, MaxSize, Sql, Template, bytes_of, selection
+from .product_options import GuideStars, MaxSize, Sql, Template, bytes_of, hint_at_nothing, selection
 from .progress import sync_progress
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ def sync(
             chosen.database, wanted, dest=dest, template=template, has_token=has_token, old_bytes=old_bytes
         )
         put_json(plan.as_dict()) if json else _show(plan, chosen.verbosity)
+        if not plan.selected:
+            hint_at_nothing(chosen.database, name, sql)
         return
     from catalog.sync.current_listing import asking
 
@@ -112,6 +114,8 @@ def sync(
             old_bytes=old_bytes,
             trust_length=trust_length,
         )
+    if not report.selected:
+        hint_at_nothing(chosen.database, name, sql)
     _report(report, dest, json, chosen.verbosity)
 
 

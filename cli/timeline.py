@@ -9,7 +9,7 @@ import typer
 from .file_options import Instrument, Investigator, Program, Since, Sql, Until, choice
 from .find import Cone, Footprint, Target
 from .options import Criteria, Json, Release, SearchName, settings
-from .picture import Output, Show, deliver
+from .picture import Kind, Output, Show, deliver, picture_path
 
 
 def register(app: typer.Typer) -> None:
@@ -31,6 +31,7 @@ def timeline(
     release: Release = None,
     sql: Sql = None,
     output: Output = None,
+    kind: Kind = None,
     show: Show = None,
     json: Json = False,
 ) -> None:
@@ -41,11 +42,10 @@ def timeline(
     """
     from dataclasses import asdict
 
-    from catalog.plots.canvas import checked_ending
     from catalog.plots.timeline import picture_of
     from catalog.plots.timeline import timeline as read_timeline
 
-    picture = checked_ending(output or Path("timeline.png"))
+    picture = picture_path(output, kind, Path("timeline.png"))
     chosen = settings(context)
     wanted = choice(
         name, sql, criteria, target=target, cone=cone, footprint=footprint, since=since, until=until, program=program,

@@ -12,7 +12,19 @@ from catalog.cli.main import COMMANDS, application
 from catalog.cache import kept
 from catalog.store.database import Database
 
-HEAVY = ("pyarrow", "numpy", "astropy", "pydantic", "rich", "yaml", "sqlalchemy", "urllib3", "matplotlib")
+HEAVY = (
+    "pyarrow",
+    "numpy",
+    "astropy",
+    "pydantic",
+    "rich",
+    "yaml",
+    "sqlalchemy",
+    "urllib3",
+    "matplotlib",
+    "msgspec",
+    "tenacity",
+)
 LOADED = """
 import sys
 from catalog.cli.main import run
@@ -25,7 +37,15 @@ sys.stderr.write(" ".join(sys.modules))
 
 
 @pytest.mark.parametrize(
-    "words", [["find", "-k", "exp_type=NIS_SOSS"], ["sql", "SELECT count(*) FROM files"], ["runs"]]
+    "words",
+    [
+        ["find", "-k", "exp_type=NIS_SOSS"],
+        ["sql", "SELECT count(*) FROM files"],
+        ["runs"],
+        ["status"],
+        ["changes", "1"],
+        ["products", "soss", "--subgroup", "X1DINTS"],
+    ],
 )
 def test_a_table_needs_none_of_the_heavy_libraries(catalog: Database, tmp_path: Path, words: list[str]) -> None:
     environment = {"PATH": "", "HOME": str(tmp_path), "MASTLAKE_CATALOG": str(catalog.path)}

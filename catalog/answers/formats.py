@@ -12,13 +12,13 @@ import pyarrow as pa
 from catalog.answers.plain_columns import jsonable, plain, python_values, small
 from catalog.atomic_file import put_in_place
 from catalog.errors import UsageError
-from catalog.vocabulary.keywords import dictionary
+from catalog.vocabulary.keywords import dictionary, nearest
 
 Format = Literal["csv", "json", "jsonl", "parquet", "votable", "ecsv"]
 FORMATS: tuple[Format, ...] = ("csv", "json", "jsonl", "parquet", "votable", "ecsv")
 _ROW_GROUP = 50_000
 
-_BY_SUFFIX: dict[str, Format] = {
+BY_SUFFIX: dict[str, Format] = {
     ".csv": "csv",
     ".json": "json",
     ".jsonl": "jsonl",
@@ -38,9 +38,9 @@ def format_of(path: Path) -> Format:
     UsageError
         For an ending that names none.
     """
-    form = _BY_SUFFIX.get(path.suffix.lower())
+    form = BY_SUFFIX.get(path.suffix.lower())
     if form is None:
-        raise UsageError(f"{path.name} names no format; end it in {', '.join(_BY_SUFFIX)}, or give a format")
+        raise UsageError(f"{path.name} names no format; end it in {', '.join(BY_SUFFIX)}, or give a format")
     return form
 
 
@@ -164,5 +164,7 @@ def checked_format(text: str) -> Format:
         For one that there is not.
     """
     if text not in FORMATS:
-        raise UsageError(f"no format {text!r}; there are table, {', '.join(FORMATS)}")
+        near = nearest(text, ["table", *FORMATS])
+        hint = f"did you mean {near}?" if near else f"there are table, {', '.join(FORMATS)}"
+        raise UsageError(f"no format {text!r}; {hint}")
     return text

@@ -1,0 +1,187 @@
+"""Lists that a command makes of Python's values: on the screen, or in any format, with the same options everywhere."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from catalog.text import plural
+
+from .answer_output import form_of
+from .printing import json_text, note, put_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import typer
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the options of a listing ask for.
+
+    Attributes
+    ----------
+    form : str
+        ``table``, ``json``, or another of `catalog.answers.formats.FORMATS`.
+    output : Path or None
+        A file; None for stdout.
+    limit : int or None
+        Rows at most.
+    """
+
+    form: str
+    output: Path | None
+    limit: int | None
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the list is for the screen."""
+        return self.form == "table"
+
+    @property
+    def is_json(self) -> bool:
+        """Whether one JSON value is wanted."""
+        return self.form == "json"
+
+
+def wanted(
+    context: typer.Context, form: str | None, output: Path | None, json: bool, limit: int | None = None
+) -> Wanted:
+    """Read the options of a listing.
+
+    Raises
+    ------
+    UsageError
+        For a format that there is not, for two at once, and for a table in a file.
+    """
+    return Wanted(form_of(form, output, json, context), output, limit)
+
+
+def put_list(
+    asked: Wanted,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    objects: Callable[[], Sequence[Mapping[str, Any]]],
+    noun: str,
+    *,
+    names: Sequence[str] = (),
+    wrap: Sequence[str] = (),
+) -> None:
+    """Put a list where it was asked for, and say what was left out.
+
+    Parameters
+    ----------
+    asked : Wanted
+        What the options say.
+    columns, rows, wrap
+        Of the table on the screen; see `put_table`.
+    objects : callable
+        Gives all rows with all that is known of them, for every other format.
+    noun : str
+        What a row is, for messages.
+    names : sequence of str
+        The names that objects have, for a list without rows.
+    """
+    if asked.is_table:
+        if rows:
+            put_table(columns, rows[: asked.limit], wrap=wrap)
+        tell_cut(asked, len(rows), noun)
+        return
+    found = objects()
+    if asked.is_json:
+        put_object(asked, list(found[: asked.limit]))
+    elif asked.form == "jsonl":
+        _write_lines(asked, found[: asked.limit], noun)
+    else:
+        _write(asked, _arrow(found[: asked.limit], names), noun)
+    tell_cut(asked, len(found), noun)
+
+
+def put_arrow(asked: Wanted, found: pa.Table, noun: str) -> None:
+    """Put rows of Arrow where they were asked for, in any format but a table on the screen."""
+    from catalog.answers.formats import objects
+
+    rows = found if asked.limit is None else found.slice(0, asked.limit)
+    if asked.is_json:
+        put_object(asked, list(objects(rows.to_reader())))
+    else:
+        _write(asked, rows, noun)
+    tell_cut(asked, found.num_rows, noun)
+
+
+def tell_cut(asked: Wanted, count: int, noun: str) -> None:
+    """Say that there are more rows than were asked for."""
+    if asked.limit is not None and count > asked.limit:
+        note(f"the first {asked.limit:,} of {plural(count, noun)}; --limit shows more")
+
+
+def put_object(asked: Wanted, value: Any) -> None:
+    """Print one JSON value, or write it to the file that was asked for."""
+    with opened(asked) as sink:
+        sink.write(json_text(value))
+    if asked.output is not None:
+        note(f"written to {asked.output}")
+
+
+@contextmanager
+def opened(asked: Wanted) -> Iterator[IO[str]]:
+    """Open what was asked for as text: stdout, or a file that is put in place when it is whole."""
+    if asked.output is None:
+        yield sys.stdout
+        return
+    from catalog.atomic_file import put_in_place
+
+    with put_in_place(asked.output) as file:
+        sink = io.TextIOWrapper(file, encoding="utf-8", newline="\n")
+        yield sink
+        sink.flush()
+        sink.detach()
+
+
+def _write_lines(asked: Wanted, rows: Sequence[Mapping[str, Any]], noun: str) -> None:
+    import msgspec
+
+    with opened(asked) as sink:
+        for row in rows:
+            sink.write(msgspec.json.encode(row).decode() + "\n")
+    if asked.output is not None:
+        note(f"{plural(len(rows), noun)} in {asked.output}")
+
+
+def _write(asked: Wanted, rows: pa.Table, noun: str) -> None:
+    from catalog.answers.formats import checked_format, write, write_file
+
+    form = checked_format(asked.form)
+    reader = rows.to_reader()
+    if asked.output is None:
+        write(reader, form, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    else:
+        count = write_file(reader, form, asked.output)
+        note(f"{plural(count, noun)} in {asked.output}")
+
+
+def _arrow(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> pa.Table:
+    """Return rows as Arrow; lists and objects in a cell become JSON, which every format can hold."""
+    import pyarrow as pa
+
+    if not rows:
+        return pa.table({name: pa.array([], pa.string()) for name in names})
+    table = pa.Table.from_pylist([{name: _cell(value) for name, value in row.items()} for row in rows])
+    empty = [number for number, field in enumerate(table.schema) if pa.types.is_null(field.type)]
+    for number in empty:
+        table = table.set_column(number, table.column_names[number], table.column(number).cast(pa.string()))
+    return table
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, Mapping | list | tuple):
+        return value
+    import msgspec
+
+    return msgspec.json.encode(value).decode()
