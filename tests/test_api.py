@@ -19,8 +19,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from astropy import units
+from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from astropy.time import Time
+from catalog.cli.main import COMMANDS
 
 import catalog as package
 from catalog import Catalog, Search
@@ -144,6 +146,37 @@ def test_a_cone_can_be_a_tuple_in_degrees(lake: Catalog) -> None:
     (row,) = lake.sql("SELECT targ_ra AS ra, targ_dec AS dec FROM files LIMIT 1")
     near = lake.find(cone=(row["ra"], row["dec"], 0.01))
     assert len(near) == len(lake.find(cone=f"{row['ra']},{row['dec']},36s")) > 0
+
+
+def test_a_cone_can_be_a_place_and_an_angle(lake: Catalog) -> None:
+    (row,) = lake.sql("SELECT targ_ra AS ra, targ_dec AS dec FROM files LIMIT 1")
+    place = SkyCoord(row["ra"], row["dec"], unit="deg")
+    expected = lake.find(cone=(row["ra"], row["dec"], 0.01)).rows
+    assert lake.find(cone=(place, 36 * units.arcsec)).rows == expected
+    assert len(lake.find(cone=(place.galactic, 0.01))) == expected.num_rows > 0
+
+
+def test_quantities_and_times_are_values(lake: Catalog) -> None:
+    by_numbers = lake.find(effexptm=(60, None), date_obs=("2022-06-01", "2022-08-04")).rows
+    start, end = Time("2022-06-01"), Time("2022-08-04")
+    assert lake.find(effexptm=(1 * units.min, None), date_obs=(start, end)).rows == by_numbers
+    assert by_numbers.num_rows > 0
+    assert lake.find(since=start, until=end).rows == lake.find(since="2022-06-01", until="2022-08-04").rows
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "told"),
+    [
+        ("effexptm", 3 * units.m, "effexptm is in s"),
+        ("nints", 3 * units.s, "nints has no unit"),
+        ("effexptm", [1, 2] * units.s, "not an array"),
+        ("cone", (SkyCoord([1, 2], [3, 4], unit="deg"), 1 * units.deg), "not an array"),
+        ("cone", (SkyCoord(1, 2, unit="deg"), 1 * units.s), "cone is in deg"),
+    ],
+)
+def test_a_quantity_that_does_not_fit_is_refused(lake: Catalog, keyword: str, value: Any, told: str) -> None:
+    with pytest.raises(BadValue, match=told):
+        lake.find(**{keyword: value})
 
 
 @pytest.mark.parametrize(
@@ -366,3 +399,38 @@ def test_threads_can_share_a_catalog(lake: Catalog) -> None:
     for thread in threads:
         thread.join()
     assert counts == [len(lake.find())] * 8
+
+
+def test_every_command_has_its_method() -> None:
+    elsewhere = {"demo", "login", "simulate"}
+    methods = {"searches": "searches", "keywords": "keywords", "preview": "previews"}
+    for command in set(COMMANDS) - elsewhere:
+        assert callable(getattr(Catalog, methods.get(command, command))), command
+
+
+def test_a_plan_that_was_shown_is_what_is_applied(lake: Catalog, tmp_path: Path) -> None:
+    plan = lake.plan("soss", subgroups="X1DINTS", levels=2, dest=tmp_path / "data")
+    shown = {item.filename for item in plan.items("fetch")}
+    report = lake.apply(plan)
+    assert {path.name for path in (tmp_path / "data").iterdir() if not path.name.startswith(".")} == shown
+    assert report.fetched == len(shown) > 0
+    assert lake.apply(lake.plan("soss", subgroups="X1DINTS", levels=2, dest=tmp_path / "data")).present == len(shown)
+
+
+def test_a_plan_from_before_a_harvest_is_refused(lake: Catalog, tmp_path: Path) -> None:
+    plan = lake.plan("soss", subgroups="X1DINTS", dest=tmp_path / "data")
+    lake.harvest("soss")
+    with pytest.raises(UsageError, match="make it again"):
+        lake.apply(plan)
+    assert not (tmp_path / "data").exists()
+
+
+def test_applying_a_plan_leaves_what_a_person_changed_meanwhile(lake: Catalog, tmp_path: Path) -> None:
+    kept = {"subgroups": "X1DINTS", "levels": 2, "dest": tmp_path / "data"}
+    lake.sync("soss", **kept)
+    path = next(path for path in sorted((tmp_path / "data").iterdir()) if path.suffix == ".fits")
+    path.unlink()
+    plan = lake.plan("soss", **kept)
+    path.write_bytes(b"a person's own notes")
+    lake.apply(plan)
+    assert b"a person's own notes" in {file.read_bytes() for file in (tmp_path / "data").rglob("*") if file.is_file()}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from catalog.api.astropy_values import plain_cone, plain_value
 from catalog.questions.find import Criteria
 from catalog.vocabulary.criteria import criteria
 from catalog.vocabulary.keywords import nearest
@@ -35,10 +36,12 @@ _NAMED = tuple(one.name for one in fields(Criteria) if one.name != "written")
 def wanted_files(written: Sequence[str], keywords: Mapping[str, Any], **named: Any) -> Criteria:
     """Tell what `Criteria` names from keywords, and write both as on the command line."""
     given = {name: keywords.get(name) for name in _NAMED} | named
+    given["cone"] = plain_cone(given["cone"])
+    given |= {name: plain_value("date_obs", given[name]) for name in ("since", "until")}
     plain = {name: _written(value) for name, value in given.items() if value is not None}
     if isinstance(given["cone"], tuple | list):
         plain["cone"] += "d"
-    others = {name: value for name, value in keywords.items() if name not in _NAMED}
+    others = {name: plain_value(name, value) for name, value in keywords.items() if name not in _NAMED}
     return Criteria((*written, *criteria(others)), **plain)
 
 

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING
 
-from catalog.api.arguments import Filters, selection
+from catalog.api.history import History
+from catalog.api.local_files import LocalFiles
+from catalog.api.pictures import Pictures
 from catalog.api.questions import Questions
+from catalog.api.saved_searches import SavedSearches
+from catalog.api.transfers import Transfers
 from catalog.errors import UsageError
 from catalog.network.server import Server
-from catalog.store.history.runs import saved_search
+from catalog.store.database import Database
 from catalog.store.shared import KeptOpen
 from catalog.vocabulary.search import Search
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from catalog.harvest import Harvest, Progress
     from catalog.headers import IndexReport
     from catalog.headers.events import OnEvent as OnIndexEvent
-    from catalog.sync import SyncReport
-    from catalog.sync.events import OnEvent as OnSyncEvent
 
 PATH = "mastlake.duckdb"
 MAST = "https://mast.stsci.edu"
 
 
-class Catalog(Questions):
+class Catalog(Questions, SavedSearches, History, LocalFiles, Transfers, Pictures):
     """A catalog file, and the archive that it is a copy of.
 
     Made by `Catalog.open`. It can be used from several threads, and closed and used again. Questions asked in quick
@@ -34,9 +38,9 @@ class Catalog(Questions):
 
     Parameters
     ----------
-    database : KeptOpen
+    database : Database
         The catalog file.
-    server : str
+    server : str or Server
         The archive's address.
 
     Examples
@@ -50,9 +54,8 @@ class Catalog(Questions):
     ('full', 3)
     """
 
-    def __init__(self, database: KeptOpen, server: str) -> None:
-        super().__init__(database)
-        self.server = Server(server)
+    def __init__(self, database: Database, server: str) -> None:
+        super().__init__(database, server if isinstance(server, Server) else Server(server))
 
     @classmethod
     def open(
@@ -88,7 +91,8 @@ class Catalog(Questions):
 
     def close(self) -> None:
         """Let go of the file; the next use opens it again."""
-        self._database.release()
+        if isinstance(self._database, KeptOpen):
+            self._database.release()
 
     def __enter__(self) -> Catalog:
         return self
@@ -146,6 +150,7 @@ class Catalog(Questions):
         """
         from catalog.archive.client import MastArchive
         from catalog.harvest import harvest
+        from catalog.store.history.runs import saved_search
 
         if isinstance(search, str):
             with self._database.read() as connection:
@@ -159,115 +164,6 @@ class Catalog(Questions):
                 server_moved=server_moved,
                 allow_empty=allow_empty,
                 on_progress=on_progress,
-            )
-
-    def edit_search(self, search: Search) -> None:
-        """Give a saved search other criteria; its next harvest reads everything, and what it was stays known.
-
-        Parameters
-        ----------
-        search : Search
-            Under the name of a saved one.
-
-        Raises
-        ------
-        NoSuchSearch
-            For a name under which none is saved.
-        BadValue
-            If one is for files and the other for observations.
-        """
-        from catalog.store.history.search_edits import edit_search
-
-        with self._database.write() as connection:
-            edit_search(connection, search)
-
-    def rename_search(self, name: str, new: str) -> None:
-        """Give a saved search another name, in its history too.
-
-        Raises
-        ------
-        NoSuchSearch
-            For a name under which none is saved.
-        BadValue
-            For a new name that is no name, or that is or was another search's.
-        """
-        from catalog.store.history.search_edits import rename_search
-
-        with self._database.write() as connection:
-            rename_search(connection, name, new)
-
-    def remove_search(self, name: str) -> None:
-        """Remove a saved search; what it found stays in the history.
-
-        Raises
-        ------
-        NoSuchSearch
-            For a name under which none is saved.
-        """
-        from catalog.store.history.search_edits import remove_search
-
-        with self._database.write() as connection:
-            remove_search(connection, name)
-
-    def sync(
-        self,
-        search: str | None = None,
-        *,
-        dest: str | os.PathLike[str] = "mast",
-        template: str = "{filename}",
-        jobs: int = 8,
-        trust_length: bool = False,
-        on_event: OnSyncEvent | None = None,
-        overwrite_modified: bool = False,
-        keep_old: str | os.PathLike[str] | None = None,
-        **filters: Unpack[Filters],
-    ) -> SyncReport:
-        """Fetch what is selected and not on disk, or no longer the archive's version, and prove every byte.
-
-        Parameters
-        ----------
-        search, dest, template, overwrite_modified, keep_old, **filters
-            As for `plan`.
-        jobs : int
-            Files at the same time.
-        trust_length : bool
-            Accept bytes of the right length and structure although their MD5 is not the archive's; say so only if you
-            are sure that its checksums are wrong, and not the bytes.
-        on_event : callable, optional
-            Told what happens; see `catalog.sync.events`.
-
-        Returns
-        -------
-        SyncReport
-            Of what was done; files that could not be had are in its ``failures``.
-
-        Raises
-        ------
-        NoSuchSearch, UsageError, CatalogError, DiskError
-            Where nothing could be begun.
-
-        Examples
-        --------
-        >>> report = catalog.sync("soss", subgroups="X1DINTS", max_size=20_000, dest=folder / "small")
-        >>> report.fetched == report.selected, report.failures
-        (True, ())
-        """
-        from catalog.sync import OldBytes, find_token, sync
-        from catalog.sync.current_listing import asking
-
-        with asking(self._database, self.server) as current:
-            return sync(
-                self._database,
-                selection(search, filters),
-                server=self.server,
-                dest=dest,
-                template=template,
-                jobs=jobs,
-                token=find_token(self.server),
-                current=current,
-                on_event=on_event,
-                old_bytes=OldBytes(Path(keep_old).absolute() if keep_old else None, overwrite_modified),
-                trust_length=trust_length,
             )
 
     def index(
@@ -302,6 +198,48 @@ class Catalog(Questions):
         if not folders:
             raise UsageError('name a folder to index, like lake.index("data")')
         return index_folders(self._database, folders, verify=verify, on_event=on_event)
+
+    def watch(
+        self,
+        *folders: str | os.PathLike[str],
+        verify: bool = False,
+        on_event: OnIndexEvent | None = None,
+        stop: Event | None = None,
+    ) -> Iterator[IndexReport]:
+        """Index folders, and again whatever changes in them.
+
+        Parameters
+        ----------
+        *folders, verify, on_event
+            As for `index`.
+        stop : threading.Event, optional
+            Ends the watch when it is set; without it, the watch goes on until it is interrupted.
+
+        Yields
+        ------
+        IndexReport
+            Each time something was indexed.
+
+        Raises
+        ------
+        DiskError
+            Where a folder does not exist or cannot be read.
+        CatalogError
+            Where the catalog cannot be used.
+
+        Examples
+        --------
+        >>> from threading import Event
+        >>> (folder / "watched").mkdir()
+        >>> end = Event()
+        >>> for report in catalog.watch(folder / "watched", stop=end):
+        ...     end.set()
+        >>> report.files
+        0
+        """
+        from catalog.headers import watch_folders
+
+        return watch_folders(self._database, folders, verify=verify, on_event=on_event, stop=stop)
 
     def forget(self, path: str | os.PathLike[str]) -> int:
         """Let go of local files that will not come back: they are no longer missing, and their history stays.

@@ -2,57 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-import pyarrow as pa
-
-from catalog.answers.result import Result
 from catalog.api.arguments import Filters, selection, wanted_files
-from catalog.errors import UsageError
-from catalog.questions.conditions import written_out
-from catalog.questions.drift import Outdated, outdated
-from catalog.questions.find import statement
-from catalog.questions.statement import kept_aside, rows
-from catalog.store.history.runs import saved_searches
-from catalog.store.shared import KeptOpen
-from catalog.vocabulary.criteria import Wanted
-from catalog.vocabulary.search import Search
+from catalog.api.opened import Opened
 
 if TYPE_CHECKING:
-    from catalog.changes import Changes
-    from catalog.plots import Drawing
-    from catalog.sync import Plan
+    import pyarrow as pa
+
+    from catalog.answers.result import Result
+    from catalog.questions.keyword_values import Present
+    from catalog.vocabulary.criteria import Wanted
+    from catalog.vocabulary.keywords import Keyword
 
 
-class Questions:
-    """The half of a `catalog.Catalog` that answers.
-
-    Parameters
-    ----------
-    database : KeptOpen
-        The catalog file.
-    """
-
-    server = "https://mast.stsci.edu"
-
-    def __init__(self, database: KeptOpen) -> None:
-        self._database = database
-
-    def searches(self) -> list[Search]:
-        """Return the saved searches, by name.
-
-        Examples
-        --------
-        >>> [search.name for search in catalog.searches()]
-        ['soss']
-        """
-        with self._database.read() as connection:
-            return [saved.search for saved in saved_searches(connection)]
+class Questions(Opened):
+    """The part of a `mastlake.Catalog` that answers."""
 
     def find(
         self,
@@ -79,11 +46,11 @@ class Questions:
         target : str, optional
             A target's name; ``%`` or ``*`` is a wildcard, and case, spaces and hyphens do not count.
         cone : str or tuple, optional
-            Right ascension, declination and radius, degrees (ICRS); as text the radius may end in d, m or s, and a
-            harvested target's name may stand for its place.
+            Right ascension, declination and radius, degrees (ICRS); or a `SkyCoord` and an angle. As text the radius
+            may end in d, m or s, and a harvested target's name may stand for its place.
         footprint : str, optional
             A region that the file's footprint overlaps: ``POLYGON RA DEC ...``, ``CIRCLE RA DEC RADIUS``, or a cone.
-        since, until : str, optional
+        since, until : str or Time, optional
             Observed on this ISO date or later; before this moment.
         program : int, str or list, optional
             Its number, or several; as text with commas, or a range.
@@ -98,7 +65,8 @@ class Questions:
         limit : int, optional
             Rows at most.
         **keywords
-            See `catalog.vocabulary.criteria.criterion` for what a value can be.
+            See `catalog.vocabulary.criteria.criterion` for what a value can be; astropy's `Time`, and a `Quantity`,
+            which is converted to the keyword's unit, can be one as well.
 
         Returns
         -------
@@ -118,6 +86,11 @@ class Questions:
         >>> len(found), found.columns[:3]
         (5, ['filename', 'targname', 'exp_type'])
         """
+        from catalog.answers.result import Result
+        from catalog.questions.conditions import written_out
+        from catalog.questions.find import statement
+        from catalog.questions.statement import rows
+
         wanted = wanted_files(
             written, keywords, target=target, cone=cone, footprint=footprint, since=since, until=until,
             program=program, pi=pi, instrument=instrument, release=release,
@@ -147,6 +120,9 @@ class Questions:
         >>> catalog.sql("SELECT count(*) AS n FROM files WHERE exp_type = ?", ["NIS_SOSS"])["n"][0] > 0
         True
         """
+        from catalog.answers.result import Result
+        from catalog.questions.statement import rows
+
         return Result(rows(self._database, statement, values), statement)
 
     @contextmanager
@@ -164,6 +140,8 @@ class Questions:
         ...     sum(batch.num_rows for batch in batches) == len(catalog.find())
         True
         """
+        from catalog.questions.statement import kept_aside
+
         with kept_aside(self._database, statement, values) as reader:
             yield reader
 
@@ -188,202 +166,55 @@ class Questions:
         >>> set(found["productSubGroupDescription"])
         {'X1DINTS'}
         """
+        from catalog.answers.result import Result
         from catalog.sync import products
 
         return Result(products(self._database, selection(search, filters)), f"-- the products of {search or 'all'}")
 
-    def plan(
-        self,
-        search: str | None = None,
-        *,
-        dest: str | os.PathLike[str] = "mast",
-        template: str = "{filename}",
-        overwrite_modified: bool = False,
-        keep_old: str | os.PathLike[str] | None = None,
-        **filters: Unpack[Filters],
-    ) -> Plan:
-        """Say what `sync` would do, item by item and why; nothing is asked and nothing written.
+    def keywords(self, pattern: str = "", instrument: str | None = None) -> list[Keyword]:
+        """Look words up in the keyword dictionary.
 
         Parameters
         ----------
-        search : str, optional
-            Its name.
-        dest : path-like
-            Where files go.
-        template : str
-            How they lie there, like ``{program}/{obs_id}/{filename}``.
-        overwrite_modified : bool
-            Replace also files that a person changed or made.
-        keep_old : path-like, optional
-            A folder to which everything that is replaced is moved, each version in a folder of its own.
-        **filters
-            As in `Filters`.
-
-        Raises
-        ------
-        NoSuchSearch, UsageError
-            Where the search, the SQL or the template is wrong, or two products would have one path.
-
-        Examples
-        --------
-        >>> plan = catalog.plan("soss", subgroups="X1DINTS", dest=folder / "spectra")
-        >>> plan.tallies["fetch"].items == plan.selected
-        True
-        """
-        from catalog.sync import OldBytes, find_token, make_plan
-
-        chosen = selection(search, filters)
-        has_token = find_token(self.server) is not None
-        old_bytes = OldBytes(Path(keep_old).absolute() if keep_old else None, overwrite_modified)
-        return make_plan(self._database, chosen, dest=dest, template=template, has_token=has_token, old_bytes=old_bytes)
-
-    def changes(
-        self,
-        *,
-        since: int | str | date | None = None,
-        run: int | None = None,
-        search: str | None = None,
-        what: str | None = None,
-        local: bool = False,
-    ) -> Changes:
-        """Tell what changed in the archive, as a net effect: what changed twice counts once, from the oldest value.
-
-        Parameters
-        ----------
-        since : int, str or datetime.date, optional
-            The run after which changes count, or a date; without it, since ``mastlake changes`` was last looked at.
-        run : int, optional
-            This run alone.
-        search : str, optional
-            Only what this search matches or leads to.
-        what : str, optional
-            ``file``, ``observation`` or ``product``.
-        local : bool
-            Only what is on this disk, and what is to be reduced again because its inputs are stale.
+        pattern : str
+            A piece of a name, a FITS keyword or a meaning; all keywords unless given.
+        instrument : str, optional
+            Only keywords that its search has.
 
         Returns
         -------
-        catalog.changes.Changes
-            With ``groups`` of what changed alike, and ``rows`` with old and new values.
-
-        Raises
-        ------
-        NoSuchSearch, UsageError
-            For a search, run or date that there is not.
+        list of catalog.vocabulary.keywords.Keyword
+            With type, unit, meaning and allowed values.
 
         Examples
         --------
-        >>> found = catalog.changes(since=0, search="soss")
-        >>> {group.change for group in found.groups}
-        {'new'}
+        >>> [keyword.name for keyword in catalog.keywords("effexptm")]
+        ['effexptm']
         """
-        from catalog.changes import changes, spanning
+        from catalog.vocabulary.keywords import matching
 
-        text = since.isoformat() if isinstance(since, date) else None if since is None else str(since)
-        span = spanning(self._database, since=text, run=run, search=search, what=what, local=local)
-        return changes(self._database, span)
+        return [one for one in matching(pattern) if instrument is None or instrument.lower() in one.instruments]
 
-    def outdated(self, *paths: str | os.PathLike[str]) -> Outdated:
-        """Compare the local files with the disk, and with what the archive listed at the last harvest.
+    def keyword_values(self, keyword: str, most: int = 20) -> Present:
+        """Count the values of a keyword among the files that the catalog has.
 
         Parameters
         ----------
-        *paths : path-like
-            Only files here, or below these folders; all unless given.
+        keyword : str
+            By MAST's spelling, or its FITS keyword.
+        most : int
+            How many of the values to return, the most frequent first.
 
         Raises
         ------
-        CatalogError
-            Where there is no catalog, or it cannot be read.
+        UnknownKeyword
+            For one that there is not, with the nearest; and for one that no harvested file has.
 
         Examples
         --------
-        >>> catalog.outdated().stale
-        []
+        >>> catalog.keyword_values("INSTRUME").values[0][0]
+        'NIRISS'
         """
-        return outdated(self._database, [str(Path(path).absolute()) for path in paths])
+        from catalog.questions.keyword_values import present
 
-    def plot(self, file: str | os.PathLike[str], hdu: str | None = None) -> Drawing:
-        """Draw what is in a local FITS file: an image, spectra, or a time series of spectra.
-
-        Parameters
-        ----------
-        file : path-like
-            Its path, or the name of a local file that the catalog knows.
-        hdu : str, optional
-            Draw the image of this HDU, by name or number.
-
-        Returns
-        -------
-        catalog.plots.Drawing
-            A notebook shows it; ``write`` saves it.
-
-        Raises
-        ------
-        UsageError
-            If there is no such file, or nothing in it to draw.
-        DiskError
-            If it cannot be read.
-
-        Examples
-        --------
-        >>> report = catalog.sync("soss", subgroups="X1DINTS", levels=2, max_size=60_000, dest=folder / "drawn")
-        >>> local = catalog.sql("SELECT filename FROM local_files")["filename"][0]
-        >>> catalog.plot(local).write(folder / "spectrum.png")
-        """
-        from catalog.plots import draw_file
-
-        path = Path(file)
-        if not path.exists():
-            with self._database.read() as connection:
-                rows = connection.execute("SELECT path FROM local_files WHERE filename = ?", [path.name]).fetchall()
-            found = [Path(row[0]) for row in rows if Path(row[0]).exists()]
-            if not found:
-                raise UsageError(f"no file {file} here, and no local file of that name in the catalog")
-            path = found[0]
-        return draw_file(path, hdu)
-
-    def sky(self, search: str | None = None, *written: str, sql: str | None = None, **wanted: Wanted | None) -> Drawing:
-        """Draw where on the sky files lie, by their footprints.
-
-        Parameters
-        ----------
-        search : str, optional
-            The name of a saved search.
-        *written, **wanted
-            As `find` takes them: criteria, ``target``, ``cone``, ``since`` and the others, and keywords.
-        sql : str, optional
-            A question whose answer has a column ``filename``.
-
-        Returns
-        -------
-        catalog.plots.Drawing
-            A notebook shows it; ``write`` saves it.
-
-        Raises
-        ------
-        UsageError
-            For what is not understood, and where nothing matches.
-
-        Examples
-        --------
-        >>> catalog.sky("soss", target="WASP*").write(folder / "sky.png")
-        """
-        from catalog.plots import Chosen, draw_sky
-
-        return draw_sky(self._database, Chosen(search, wanted_files(written, wanted), sql))
-
-    def timeline(
-        self, search: str | None = None, *written: str, sql: str | None = None, **wanted: Wanted | None
-    ) -> Drawing:
-        """Draw what was observed when, and what was processed again since.
-
-        Parameters, results and errors are those of `sky`.
-
-        Examples
-        --------
-        >>> catalog.timeline("soss").write(folder / "timeline.svg")
-        """
-        from catalog.plots import Chosen, draw_timeline
-
-        return draw_timeline(self._database, Chosen(search, wanted_files(written, wanted), sql))
+        return present(self._database, keyword, most)

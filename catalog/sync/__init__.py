@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from catalog.sync.apply import Failure, SyncReport
     from catalog.sync.plan import Item, Plan, Tally
     from catalog.sync.replaced_files import OldBytes
-    from catalog.sync.run import DEST, JOBS, SERVER, make_plan, sync
+    from catalog.sync.run import DEST, JOBS, SERVER, apply_plan, make_plan, sync
     from catalog.sync.selection import Selection, products
     from catalog.sync.tokens import Token, find_token, keep_token
     from catalog.sync.transfer import Current
@@ -30,6 +30,7 @@ __all__ = [
     "SyncReport",
     "Tally",
     "Token",
+    "apply_plan",
     "find_token",
     "keep_token",
     "make_plan",
@@ -41,7 +42,7 @@ _HOMES = {
     "apply": ("Failure", "SyncReport"),
     "replaced_files": ("OldBytes",),
     "plan": ("Item", "Plan", "Tally"),
-    "run": ("DEST", "JOBS", "SERVER", "make_plan", "sync"),
+    "run": ("DEST", "JOBS", "SERVER", "apply_plan", "make_plan", "sync"),
     "selection": ("Selection", "products"),
     "tokens": ("Token", "find_token", "keep_token"),
     "transfer": ("Current",),

@@ -6,6 +6,8 @@ import datetime as dt
 import os
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -182,23 +184,83 @@ def sync(
     NoSuchSearch, UsageError, CatalogError, DiskError
         Where nothing could be begun.
     """
+    began = time.monotonic()
+    aim = _aim(dest, template, token is not None, old_bytes=old_bytes)
+    with _line(database, server, jobs, token, source, store, pace or Pace(limit_rate), current, old_bytes) as line:
+        line.trust_length = trust_length
+        work = _Work(database, selection, aim, line, jobs, on_event)
+        report = work.with_inputs(template) if selection.with_inputs else work.apply(selection)
+    return replace(report, seconds=round(time.monotonic() - began, 3))
+
+
+def apply_plan(
+    database: Database,
+    plan: Plan,
+    *,
+    server: str = SERVER,
+    jobs: int = JOBS,
+    limit_rate: int | None = None,
+    token: Token | None = None,
+    source: str = "mast",
+    store: object | None = None,
+    current: AskCurrent | None = None,
+    on_event: OnEvent | None = None,
+    old_bytes: OldBytes | None = None,
+    trust_length: bool = False,
+) -> SyncReport:
+    """Do what a plan says; its parameters, results and errors are those of `sync`.
+
+    Parameters
+    ----------
+    database : Database
+        The catalog that the plan is of.
+    plan : Plan
+        As `make_plan` returned it.
+    server, jobs, limit_rate, token, source, store, current, on_event, old_bytes, trust_length
+        See `sync`.
+
+    Raises
+    ------
+    UsageError
+        If a harvest has run since the plan was made.
+    """
+    began = time.monotonic()
+    with database.read() as connection:
+        newest = connection.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()
+    if newest != (plan.run,):
+        raise UsageError("a harvest has run since this plan was made; make it again")
+    with _line(database, server, jobs, token, source, store, Pace(limit_rate), current, old_bytes) as line:
+        line.trust_length = trust_length
+        line.root = plan.dest
+        report = apply(plan, database, line, jobs, on_event)
+    return replace(report, seconds=round(time.monotonic() - began, 3))
+
+
+@contextmanager
+def _line(
+    database: Database,
+    server: str,
+    jobs: int,
+    token: Token | None,
+    source: str,
+    store: object | None,
+    pace: Pace,
+    current: AskCurrent | None,
+    old_bytes: OldBytes | None,
+) -> Iterator[Line]:
+    """Make what all transfers of a sync share, and close its connections in the end."""
     if source not in ("mast", "cloud"):
         raise UsageError(f"--source {source} is neither mast nor cloud")
-    began = time.monotonic()
     mast = Mast(server, token, jobs)
     sources: tuple[Source, ...] = (mast,)
     if source == "cloud":
         sources = (Cloud(mast_lookup(mast.read), store), mast)
-    line = Line(Path(), sources, pace or Pace(limit_rate), current, old_bytes=old_bytes or OldBytes())
-    line.trust_length = trust_length
+    line = Line(Path(), sources, pace, current, old_bytes=old_bytes or OldBytes())
     line.catalog = database.path
-    aim = _aim(dest, template, token is not None, old_bytes=old_bytes)
-    work = _Work(database, selection, aim, line, jobs, on_event)
     try:
-        report = work.with_inputs(template) if selection.with_inputs else work.apply(selection)
+        yield line
     finally:
         mast.close()
-    return replace(report, seconds=round(time.monotonic() - began, 3))
 
 
 @dataclass

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import duckdb
 
 from catalog.store.history.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
 from catalog.store.sql import columns_of, literal, quoted
 
 
-def differences(
-    connection: duckdb.DuckDBPyConnection, first: int, second: int
-) -> list[tuple[str, str, str, list[str] | None]]:
+class RowChange(NamedTuple):
+    """What became of one row between two runs.
+
+    Attributes
+    ----------
+    kind : str
+        ``new``, ``withdrawn`` or ``changed``.
+    what : str
+        ``file``, ``observation`` or ``product``.
+    key : str
+        Its name.
+    columns : list of str or None
+        Those that differ where it changed.
+    """
+
+    kind: str
+    what: str
+    key: str
+    columns: list[str] | None
+
+
+def differences(connection: duckdb.DuckDBPyConnection, first: int, second: int) -> list[RowChange]:
     """Compare the catalog as it stood after two runs.
 
     Parameters
@@ -22,10 +43,10 @@ def differences(
 
     Returns
     -------
-    list of (kind, what, key, columns)
-        ``new`` and ``withdrawn`` are seen from the first run to the second; ``columns`` differ where ``changed``.
+    list of RowChange
+        ``new`` and ``withdrawn`` are seen from the first run to the second.
     """
-    found: list[tuple[str, str, str, list[str] | None]] = []
+    found: list[RowChange] = []
     for versions in (FILES, OBSERVATIONS, PRODUCTS):
         found += _of_one_table(connection, versions, first, second)
     return found
@@ -33,7 +54,7 @@ def differences(
 
 def _of_one_table(
     connection: duckdb.DuckDBPyConnection, versions: Versions, first: int, second: int
-) -> list[tuple[str, str, str, list[str] | None]]:
+) -> list[RowChange]:
     key = versions.key
     columns = [c for c in columns_of(connection, versions.table) if c.lower() not in (*versions.own, key)]
     tests = ", ".join(f"CASE WHEN a.{quoted(c)} IS DISTINCT FROM b.{quoted(c)} THEN {literal(c)} END" for c in columns)
@@ -49,4 +70,4 @@ def _of_one_table(
             WHERE a.{key} IS NULL OR b.{key} IS NULL OR a.since_run <> b.since_run
             ORDER BY kind, key"""
     ).fetchall()
-    return [(kind, what, name, differ) for kind, what, name, differ in rows if kind != "changed" or differ]
+    return [RowChange(*row) for row in rows if row[0] != "changed" or row[3]]

@@ -1,0 +1,122 @@
+"""History from Python: which runs there were, and what changed between them."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from catalog.api.opened import Opened
+
+if TYPE_CHECKING:
+    from catalog.changes import Changes
+    from catalog.store.history.row_changes import RowChange
+    from catalog.store.history.runs import Run
+
+
+class History(Opened):
+    """The part of a `mastlake.Catalog` that tells what was."""
+
+    def runs(self, search: str | None = None) -> list[Run]:
+        """List the runs of all searches, or of one, the oldest first.
+
+        Parameters
+        ----------
+        search : str, optional
+            Its name.
+
+        Returns
+        -------
+        list of catalog.store.history.runs.Run
+            With numbers of what each run found new, changed, withdrawn and returned.
+
+        Raises
+        ------
+        CatalogError
+            If there is no catalog, or it cannot be read.
+
+        Examples
+        --------
+        >>> [(run.run, run.kind) for run in catalog.runs("soss")][0]
+        (1, 'full')
+        """
+        from catalog.store.history.runs import runs
+
+        with self._database.read() as connection:
+            return [run for run in runs(connection) if search in (None, run.search)]
+
+    def diff(self, first: int, second: int) -> list[RowChange]:
+        """Compare the catalog as it stood after two runs.
+
+        Parameters
+        ----------
+        first, second : int
+            Numbers of runs.
+
+        Returns
+        -------
+        list of catalog.store.history.row_changes.RowChange
+            One a file, observation or product that is not the same; ``columns`` differ where it changed.
+
+        Raises
+        ------
+        UsageError
+            For the number of a run that never was.
+
+        Examples
+        --------
+        >>> catalog.diff(1, 1)
+        []
+        """
+        from catalog.changes.span import require_run
+        from catalog.store.history.row_changes import differences
+
+        with self._database.read() as connection:
+            for run in (first, second):
+                require_run(connection, run)
+            return differences(connection, first, second)
+
+    def changes(
+        self,
+        *,
+        since: int | str | date | None = None,
+        run: int | None = None,
+        search: str | None = None,
+        what: str | None = None,
+        local: bool = False,
+    ) -> Changes:
+        """Tell what changed in the archive, as a net effect: what changed twice counts once, from the oldest value.
+
+        Parameters
+        ----------
+        since : int, str or datetime.date, optional
+            The run after which changes count, or a date; without it, since ``mastlake changes`` was last looked at.
+        run : int, optional
+            This run alone.
+        search : str, optional
+            Only what this search matches or leads to.
+        what : str, optional
+            ``file``, ``observation`` or ``product``.
+        local : bool
+            Only what is on this disk, and what is to be reduced again because its inputs are stale.
+
+        Returns
+        -------
+        catalog.changes.Changes
+            With ``groups`` of what changed alike, and ``rows`` with old and new values.
+
+        Raises
+        ------
+        NoSuchSearch, UsageError
+            For a search, run or date that there is not.
+
+        Examples
+        --------
+        >>> found = catalog.changes(since=0, search="soss")
+        >>> {group.change for group in found.groups}
+        {'new'}
+        """
+        from catalog.changes import changes, spanning
+
+        text = since.isoformat() if isinstance(since, date) else None if since is None else str(since)
+        span = spanning(self._database, since=text, run=run, search=search, what=what, local=local)
+        return changes(self._database, span)

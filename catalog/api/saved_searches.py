@@ -1,0 +1,75 @@
+"""Saved searches from Python: list, edit, rename and remove them; harvests save them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from catalog.api.opened import Opened
+
+if TYPE_CHECKING:
+    from catalog.vocabulary.search import Search
+
+
+class SavedSearches(Opened):
+    """The part of a `mastlake.Catalog` that keeps searches."""
+
+    def searches(self) -> list[Search]:
+        """Return the saved searches, by name.
+
+        Examples
+        --------
+        >>> [search.name for search in catalog.searches()]
+        ['soss']
+        """
+        from catalog.store.history.runs import saved_searches
+
+        with self._database.read() as connection:
+            return [saved.search for saved in saved_searches(connection)]
+
+    def edit_search(self, search: Search) -> None:
+        """Give a saved search other criteria; its next harvest reads everything, and what it was stays known.
+
+        Parameters
+        ----------
+        search : Search
+            Under the name of a saved one.
+
+        Raises
+        ------
+        NoSuchSearch
+            For a name under which none is saved.
+        BadValue
+            If one is for files and the other for observations.
+        """
+        from catalog.store.history.search_edits import edit_search
+
+        with self._database.write() as connection:
+            edit_search(connection, search)
+
+    def rename_search(self, name: str, new: str) -> None:
+        """Give a saved search another name, in its history too.
+
+        Raises
+        ------
+        NoSuchSearch
+            For a name under which none is saved.
+        BadValue
+            For a new name that is no name, or that is or was another search's.
+        """
+        from catalog.store.history.search_edits import rename_search
+
+        with self._database.write() as connection:
+            rename_search(connection, name, new)
+
+    def remove_search(self, name: str) -> None:
+        """Remove a saved search; what it found stays in the history.
+
+        Raises
+        ------
+        NoSuchSearch
+            For a name under which none is saved.
+        """
+        from catalog.store.history.search_edits import remove_search
+
+        with self._database.write() as connection:
+            remove_search(connection, name)

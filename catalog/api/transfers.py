@@ -1,0 +1,226 @@
+"""Products onto this disk, from Python: plan, sync, apply a plan, or write a script that does it elsewhere."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from catalog.api.arguments import Filters, selection
+from catalog.api.opened import Opened
+
+if TYPE_CHECKING:
+    from catalog.sync import OldBytes, Plan, SyncReport
+    from catalog.sync.events import OnEvent
+
+
+class Transfers(Opened):
+    """The part of a `mastlake.Catalog` that fetches products."""
+
+    def plan(
+        self,
+        search: str | None = None,
+        *,
+        dest: str | os.PathLike[str] = "mast",
+        template: str = "{filename}",
+        overwrite_modified: bool = False,
+        keep_old: str | os.PathLike[str] | None = None,
+        **filters: Unpack[Filters],
+    ) -> Plan:
+        """Say what `sync` would do, item by item and why; nothing is asked and nothing written.
+
+        Parameters
+        ----------
+        search : str, optional
+            Its name.
+        dest : path-like
+            Where files go.
+        template : str
+            How they lie there, like ``{program}/{obs_id}/{filename}``.
+        overwrite_modified : bool
+            Replace also files that a person changed or made.
+        keep_old : path-like, optional
+            A folder to which everything that is replaced is moved, each version in a folder of its own.
+        **filters
+            As in `Filters`.
+
+        Raises
+        ------
+        NoSuchSearch, UsageError
+            Where the search, the SQL or the template is wrong, or two products would have one path.
+
+        Examples
+        --------
+        >>> plan = catalog.plan("soss", subgroups="X1DINTS", dest=folder / "spectra")
+        >>> plan.tallies["fetch"].items == plan.selected
+        True
+        """
+        from catalog.sync import find_token, make_plan
+
+        chosen = selection(search, filters)
+        has_token = find_token(self.server) is not None
+        old_bytes = _old_bytes(overwrite_modified, keep_old)
+        return make_plan(self._database, chosen, dest=dest, template=template, has_token=has_token, old_bytes=old_bytes)
+
+    def sync(
+        self,
+        search: str | None = None,
+        *,
+        dest: str | os.PathLike[str] = "mast",
+        template: str = "{filename}",
+        jobs: int = 8,
+        limit_rate: int | None = None,
+        source: str = "mast",
+        trust_length: bool = False,
+        on_event: OnEvent | None = None,
+        overwrite_modified: bool = False,
+        keep_old: str | os.PathLike[str] | None = None,
+        **filters: Unpack[Filters],
+    ) -> SyncReport:
+        """Fetch what is selected and not on disk, or no longer the archive's version, and prove every byte.
+
+        Parameters
+        ----------
+        search, dest, template, overwrite_modified, keep_old, **filters
+            As for `plan`.
+        jobs : int
+            Files at the same time.
+        limit_rate : int, optional
+            Bytes a second, in all.
+        source : str
+            ``mast``, or ``cloud``: MAST's public bucket first, and MAST for the rest.
+        trust_length : bool
+            Accept bytes of the right length and structure although their MD5 is not the archive's; say so only if you
+            are sure that its checksums are wrong, and not the bytes.
+        on_event : callable, optional
+            Told what happens; see `catalog.sync.events`.
+
+        Returns
+        -------
+        SyncReport
+            Of what was done; files that could not be had are in its ``failures``.
+
+        Raises
+        ------
+        NoSuchSearch, UsageError, CatalogError, DiskError
+            Where nothing could be begun.
+
+        Examples
+        --------
+        >>> report = catalog.sync("soss", subgroups="X1DINTS", max_size=20_000, dest=folder / "small")
+        >>> report.fetched == report.selected, report.failures
+        (True, ())
+        """
+        from catalog.sync import find_token, sync
+        from catalog.sync.current_listing import asking
+
+        with asking(self._database, self.server) as current:
+            return sync(
+                self._database,
+                selection(search, filters),
+                server=self.server,
+                dest=dest,
+                template=template,
+                jobs=jobs,
+                limit_rate=limit_rate,
+                source=source,
+                token=find_token(self.server),
+                current=current,
+                on_event=on_event,
+                old_bytes=_old_bytes(overwrite_modified, keep_old),
+                trust_length=trust_length,
+            )
+
+    def apply(
+        self,
+        plan: Plan,
+        *,
+        jobs: int = 8,
+        limit_rate: int | None = None,
+        source: str = "mast",
+        trust_length: bool = False,
+        on_event: OnEvent | None = None,
+        overwrite_modified: bool = False,
+        keep_old: str | os.PathLike[str] | None = None,
+    ) -> SyncReport:
+        """Do what a plan says: what was shown is what is fetched.
+
+        Parameters
+        ----------
+        plan : Plan
+            As `plan` returned it.
+        jobs, limit_rate, source, trust_length, on_event, overwrite_modified, keep_old
+            As for `sync`. A file that a person changed since the plan was made stays, whatever the plan says.
+
+        Returns
+        -------
+        SyncReport
+            Of what was done; files that could not be had are in its ``failures``.
+
+        Raises
+        ------
+        UsageError
+            If a harvest has run since the plan was made; plan again.
+        CatalogError, DiskError
+            Where nothing could be begun.
+
+        Examples
+        --------
+        >>> plan = catalog.plan("soss", subgroups="X1DINTS", max_size=20_000, dest=folder / "planned")
+        >>> catalog.apply(plan).fetched == plan.tallies["fetch"].items
+        True
+        """
+        from catalog.sync import apply_plan, find_token
+        from catalog.sync.current_listing import asking
+
+        with asking(self._database, self.server) as current:
+            return apply_plan(
+                self._database,
+                plan,
+                server=self.server,
+                jobs=jobs,
+                limit_rate=limit_rate,
+                source=source,
+                token=find_token(self.server),
+                current=current,
+                on_event=on_event,
+                old_bytes=_old_bytes(overwrite_modified, keep_old),
+                trust_length=trust_length,
+            )
+
+    def script(self, search: str | None = None, *, template: str = "{filename}", **filters: Unpack[Filters]) -> str:
+        """Write a bash script that fetches products with curl, for a machine without mastlake.
+
+        Parameters
+        ----------
+        search : str, optional
+            Its name.
+        template : str
+            How files lie there, like ``{program}/{obs_id}/{filename}``.
+        **filters
+            As in `Filters`.
+
+        Returns
+        -------
+        str
+            The script. It holds no token: exclusive products take it from ``MAST_API_TOKEN`` when it runs.
+
+        Raises
+        ------
+        NoSuchSearch, UsageError
+            Where the search, the SQL or the template is wrong, or two products would have one path.
+
+        Examples
+        --------
+        >>> catalog.script("soss", subgroups="X1DINTS").splitlines()[0]
+        '#!/usr/bin/env bash'
+        """
+        from catalog.sync.script import script
+
+        return script(self._database, selection(search, filters), server=self.server, template=template)
+
+
+def _old_bytes(overwrite_modified: bool, keep_old: str | os.PathLike[str] | None) -> OldBytes:
+    from catalog.sync import OldBytes
+
+    return OldBytes(Path(keep_old).absolute() if keep_old else None, overwrite_modified)
