@@ -48,7 +48,9 @@ TABLES = """
 """
 COLUMNS = """
     SELECT c.column_name AS name, c.data_type AS type, k.unit, coalesce(c.comment, k.meaning) AS meaning
-    FROM duckdb_columns() c LEFT JOIN keywords k ON lower(k.name) = lower(c.column_name)
+    FROM duckdb_columns() c LEFT JOIN (
+        SELECT lower(name) AS name, any_value(unit) AS unit, any_value(meaning) AS meaning FROM keywords GROUP BY ALL
+    ) k ON k.name = lower(c.column_name)
     WHERE NOT c.internal AND lower(c.table_name) = lower(?) ORDER BY c.column_index
 """
 

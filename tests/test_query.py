@@ -213,3 +213,22 @@ def test_a_table_shows_values_of_any_type(mastlake: Command, lake: Database) -> 
     question = "SELECT DATE '2022-06-01', TIME '12:30:00.5', INTERVAL 36 HOUR, TIMESTAMPTZ '2022-06-01 00:00:00+02'"
     shown = re.split(" {2,}", mastlake("sql", question).out.splitlines()[1])
     assert shown == ["2022-06-01", "12:30:00", "1 day, 12:00:00", "2022-05-31 22:00:00+00:00"]
+
+
+@pytest.mark.parametrize("statement", ["DESCRIBE files", "desc files;", 'SHOW "files"', "DESCRIBE SELECT * FROM files"])
+def test_describe_tells_unit_and_meaning(catalog: Database, statement: str) -> None:
+    told = rows(catalog, statement).to_pylist()
+    names = rows(catalog, "FROM files").column_names
+    assert [one["column_name"] for one in told] == names
+    by_name = {one["column_name"]: one for one in told}
+    assert by_name["effexptm"]["unit"] == "s"
+    assert "xposure" in by_name["effexptm"]["meaning"]
+    assert by_name["effexptm"]["column_type"] == "DOUBLE"
+    assert by_name["file_size"]["meaning"]
+
+
+@pytest.mark.parametrize("view", ["products", "observations", "runs", "local_files", "exposures", "cards"])
+def test_describe_names_each_column_once(catalog: Database, view: str) -> None:
+    told = rows(catalog, f"DESCRIBE {view}")
+    assert told["column_name"].to_pylist() == rows(catalog, f"FROM {view}").column_names
+    assert set(told["meaning"].to_pylist()) != {None}

@@ -10,13 +10,12 @@ from catalog.store.database import Database
 
 
 @pytest.mark.parametrize("view", ["files", "observations", "products"])
-@pytest.mark.parametrize("run", ["2026-11-27", "99", "DATE '2026-11-27'", "'2026-11-27'"])
+@pytest.mark.parametrize("run", ["2026-11-27", "99", "DATE '2026-11-27'", "'2026-11-27'", "-1", "NULL", "1.5", "'x'"])
 def test_a_date_or_a_run_to_come_is_refused(catalog: Database, view: str, run: str) -> None:
     with pytest.raises(BadQuery) as refused:
         rows(catalog, f"SELECT count(*) FROM {view}_at({run})")
     assert "\n" not in str(refused.value)
-    if "'" not in run:
-        assert "there is no run" in str(refused.value)
+    assert "there is no run" in str(refused.value)
 
 
 @pytest.mark.parametrize("view", ["files", "observations", "products"])

@@ -134,9 +134,17 @@ def _asked(
         sql = sql if ours else checked(connection, sql)
         with explained():
             result = work(connection.execute, sql, list(values))
-            if not ours and (shown := _with_texts(sql, result.description or ())):
+            if not ours and (shown := _instead(sql, result.description or ())):
                 result = work(connection.execute, shown, list(values))
         yield result, work
+
+
+def _instead(sql: str, description: Sequence[Sequence[Any]]) -> str | None:
+    """Return a statement that tells more than DuckDB does, or what has no form elsewhere; None for what needs none."""
+    from catalog.questions.described import with_meanings
+
+    names = [str(name) for name, *_ in description]
+    return with_meanings(_without_semicolon(sql), names) or _with_texts(sql, description)
 
 
 _WITHOUT_FORM = re.compile(r"\b(VARIANT|BIT|GEOMETRY|TYPE|BIGNUM|AGGREGATE_STATE)\b")

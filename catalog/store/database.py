@@ -32,7 +32,7 @@ from catalog.store.work import close
 
 __all__ = ["HEAD", "Database", "allow_memory", "columns_of", "literal", "one_thread", "quiet", "quoted", "seal"]
 
-HEAD = "0010"
+HEAD = "0011"
 """The newest schema revision that this code knows; `migrations/versions` ends with it."""
 
 _SLOWER_THAN_NOT = "compressed_materialization"

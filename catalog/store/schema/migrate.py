@@ -46,9 +46,12 @@ _COMMENTS = {
     "local_files": "files on this disk that were fetched or indexed",
 }
 
+_RUN = "coalesce(TRY_CAST(CAST(run AS VARCHAR) AS DOUBLE), -1)"
 _A_RUN = f"""
-    CASE WHEN run > (SELECT max(runs.run) FROM {attached("runs")})
-         THEN error(format('there is no run {{}} yet; SELECT run, ended_at FROM runs lists them', run)) ELSE true END
+    (SELECT CASE WHEN {_RUN} BETWEEN 0 AND coalesce(max(runs.run), 0) AND {_RUN} = floor({_RUN}) THEN true
+        ELSE error(format('there is no run {{}}; SELECT run, ended_at FROM runs lists them',
+                          coalesce(CAST(run AS VARCHAR), 'NULL'))) END
+     FROM {attached("runs")})
 """
 """A date without quotes, like 2026-11-27, is a number as well, and the catalog as of a run to come is not known."""
 
@@ -138,7 +141,7 @@ def make_views(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(
             f"""CREATE OR REPLACE MACRO {view}_at(run, {ATTACHED_AS} := NULL) AS TABLE
                 SELECT {chosen} FROM {attached(table)}
-                WHERE since_run <= run AND (until_run IS NULL OR until_run > run) AND {_A_RUN}"""
+                WHERE since_run <= {_RUN} AND (until_run IS NULL OR until_run > {_RUN}) AND {_A_RUN}"""
         )
     for view, query in _FIXED_VIEWS.items():
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
