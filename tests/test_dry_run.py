@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,8 +17,9 @@ from hypothesis import strategies as st
 
 from catalog.errors import DiskError
 from catalog.sync import Plan, Selection, SyncReport, make_plan, sync
+from catalog.sync.partial import Identity
 from catalog.sync.rate import Pace
-from tests.files_server import Files, fits, serving
+from tests.files_server import Files, fits, md5, serving
 from tests.sync_catalog import URI, add_files, catalog
 
 EVERYTHING = Selection()
@@ -128,3 +133,43 @@ def test_a_disk_that_is_too_small_is_told_before(tmp_path: Path, monkeypatch: py
     with pytest.raises(DiskError, match="100 bytes free, 5,760 are needed"):
         sync(database, EVERYTHING, dest=tmp_path / "dest")
     assert told.endswith("has 100 bytes free, 5,760 are needed")
+
+
+def left_over(dest: Path) -> list[str]:
+    return sorted(path.name for path in dest.iterdir() if ".part" in path.name)
+
+
+@pytest.mark.parametrize("kind", ["note", "note and bytes", "note of another", "locked", "not ours"])
+def test_what_a_kill_left_beside_a_finished_file_is_swept_by_the_next_sync(kind: str, tmp_path: Path) -> None:
+    name, dest = "a_x1d.fits", tmp_path / "dest"
+    database, served = catalog(tmp_path / "c.duckdb"), Files({URI + name: fits(1)})
+    add_files(database, served.content)
+    with serving(served):
+        sync(database, EVERYTHING, server=served.address, dest=dest)
+        other = "b_x1d.fits" if kind == "note of another" else name
+        note = "not ours" if kind == "not ours" else json.dumps(asdict(Identity(URI + other)))
+        (dest / f".{other}.part.json").write_text(note)
+        if kind in ("note and bytes", "locked"):
+            (dest / f".{name}.part").write_bytes(b"half")
+        before = left_over(dest)
+        with (dest / f".{name}.part").open() if kind == "locked" else nullcontext() as file:
+            if file is not None:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            make_plan(database, EVERYTHING, dest=dest)
+            assert left_over(dest) == before
+            assert sync(database, EVERYTHING, server=served.address, dest=dest).present == 1
+    assert left_over(dest) == (before if kind in ("locked", "not ours") else [])
+    assert (dest / name).read_bytes() == fits(1)
+
+
+def test_an_unfinished_file_that_is_still_to_be_fetched_is_not_swept(tmp_path: Path) -> None:
+    name, dest = "a_x1d.fits", tmp_path / "dest"
+    database = catalog(tmp_path / "c.duckdb")
+    add_files(database, {URI + name: fits(1), f"{URI}b_rate.fits": fits(1)})
+    dest.mkdir()
+    (dest / f".{name}.part").write_bytes(fits(1)[:5000])
+    (dest / f".{name}.part.json").write_text(json.dumps(asdict(Identity(URI + name, md5(fits(1)), len(fits(1))))))
+    plan = make_plan(database, Selection(extensions=("_rate.fits",)), dest=dest)
+    assert (plan.tallies["fetch"].items, plan.leftovers) == (1, ())
+    plan = make_plan(database, EVERYTHING, dest=dest)
+    assert (plan.tallies["resume"].items, plan.leftovers) == (1, ())

@@ -14,6 +14,7 @@ from catalog.store.database import Database
 from catalog.store.history.runs import utc_now
 from catalog.sync.checksum_doubt import Doubt
 from catalog.sync.events import Event, Finished, Note, OnEvent, Planned
+from catalog.sync.partial import sweep
 from catalog.sync.plan import TO_DO, Item, Plan
 from catalog.sync.pool import Pool, Result
 from catalog.sync.rate import Halted
@@ -103,6 +104,8 @@ def apply(plan: Plan, database: Database, line: Line, jobs: int = 8, on_event: O
     """
     if plan.shortage:
         raise DiskError(f"{plan.shortage}; nothing was fetched")
+    for final in plan.leftovers:
+        sweep(final)
     if any(plan.tallies[action].items for action in TO_DO):
         try:
             plan.dest.mkdir(parents=True, exist_ok=True)

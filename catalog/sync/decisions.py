@@ -102,9 +102,9 @@ def decide(
     _refuse_collisions(connection, selected, folder)
     sizes = _look(connection, aim.template, look)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE rest AS {_REST.format(same=_SAME if sizes else 'true')}")
-    ((present, size, left),) = connection.execute(_PRESENT).fetchall()
+    ((present, size, others),) = connection.execute(_PRESENT).fetchall()
     tallies = dict.fromkeys(ACTIONS, Tally()) | {"present": Tally(present, size)}
-    rest = selected.sql if left else f"(FROM {selected.sql} LIMIT 0)"
+    rest = selected.sql if others else f"(FROM {selected.sql} LIMIT 0)"
     values |= {"now": aim.now or dt.datetime.now(dt.UTC).replace(tzinfo=None), "has_token": aim.has_token}
     values |= {"renew_modified": aim.renew_modified}
     query = _DECISIONS.format(**words, selected=rest, columns=", ".join(_SELECTED), plain=PLAIN, reserved=RESERVED)
@@ -114,7 +114,8 @@ def decide(
         tallies[action] = Tally(items, size)
     rows = connection.execute(_WORK).to_arrow_table()
     needed = connection.execute(_NEEDED).fetchone()
-    return Plan(aim.dest, tallies, rows, int(needed[0]) if needed else 0, aim.free_bytes)
+    left = tuple(aim.dest / str(path) for (path,) in connection.execute(_LEFTOVERS).fetchall())
+    return Plan(aim.dest, tallies, rows, int(needed[0]) if needed else 0, aim.free_bytes, leftovers=left)
 
 
 def _refuse_places(connection: duckdb.DuckDBPyConnection, problems: FindProblems) -> None:
@@ -187,6 +188,9 @@ _REST = """
 """What is not present."""
 
 _SAME = "(d.size IS NULL OR (d.size = seen_size AND d.mtime_ns = seen_ns))"
+
+_LEFTOVERS = "SELECT path FROM parts SEMI JOIN held USING (path) ANTI JOIN rest USING (path)"
+"""Unfinished files whose finished ones are present."""
 
 _PRESENT = """
     SELECT h.items - r.items, (h.bytes - r.bytes)::BIGINT, r.items

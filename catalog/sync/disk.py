@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from catalog.sync.partial import Identity
 
 STAT_LIMIT = 100_000
 """Above this many files, a listing gives names only: a million sizes cost more than the whole plan."""
+
+_NOTE = ".part.json"
 
 DISK = pa.schema([("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64())])
 PARTS = pa.schema(
@@ -31,8 +34,42 @@ PARTS = pa.schema(
 )
 
 
+@dataclass
+class Looking:
+    """A look at a destination that is taken once for the same folders.
+
+    Parameters
+    ----------
+    dest : Path
+        Absolute.
+    thread : ThreadPoolExecutor
+        Reads the folders.
+
+    Attributes
+    ----------
+    orphans : list of Path
+        Final paths of unfinished files of which only the note is left, as a kill leaves it.
+    """
+
+    dest: Path
+    thread: ThreadPoolExecutor
+    orphans: list[Path] = field(default_factory=list)
+    _begun: dict[tuple[str, ...], Future[tuple[pa.Table, pa.Table]]] = field(default_factory=dict)
+
+    def begin(self, folders: Iterable[str]) -> Future[tuple[pa.Table, pa.Table]]:
+        """Begin to read folders, unless they are being read already."""
+        key = tuple(folders)
+        if key not in self._begun:
+            self._begun[key] = self.thread.submit(listing, self.dest, key, self.orphans)
+        return self._begun[key]
+
+    def __call__(self, folders: list[str]) -> tuple[pa.Table, pa.Table]:
+        """Return what `listing` does."""
+        return self.begin(folders).result()
+
+
 @contextmanager
-def looking(dest: Path, template: Template) -> Iterator[Callable[[list[str]], tuple[pa.Table, pa.Table]]]:
+def looking(dest: Path, template: Template) -> Iterator[Looking]:
     """Give a function that calls `listing`, once for the same folders.
 
     The one folder of a flat destination is read from the start, in a thread of its own: the kernel takes a third of a
@@ -45,21 +82,14 @@ def looking(dest: Path, template: Template) -> Iterator[Callable[[list[str]], tu
     template : Template
         How files lie there.
     """
-    begun: dict[tuple[str, ...], Future[tuple[pa.Table, pa.Table]]] = {}
     with ThreadPoolExecutor(1, "listing") as thread:
-
-        def look(folders: list[str]) -> tuple[pa.Table, pa.Table]:
-            key = tuple(folders)
-            if key not in begun:
-                begun[key] = thread.submit(listing, dest, key)
-            return begun[key].result()
-
+        look = Looking(dest, thread)
         if template.flat:
-            begun[("",)] = thread.submit(listing, dest, ("",))
+            look.begin([""])
         yield look
 
 
-def listing(dest: Path, folders: Iterable[str]) -> tuple[pa.Table, pa.Table]:
+def listing(dest: Path, folders: Iterable[str], orphans: list[Path] | None = None) -> tuple[pa.Table, pa.Table]:
     """Read the folders of a destination once each.
 
     Parameters
@@ -68,6 +98,8 @@ def listing(dest: Path, folders: Iterable[str]) -> tuple[pa.Table, pa.Table]:
         Absolute.
     folders : iterable of str
         Relative to it; those that lead out of it by a link are not looked at.
+    orphans : list of Path, optional
+        Is given the final paths of notes on unfinished files that are gone.
 
     Returns
     -------
@@ -83,7 +115,11 @@ def listing(dest: Path, folders: Iterable[str]) -> tuple[pa.Table, pa.Table]:
         names = _names(where)
         hidden = pc.starts_with(names, ".")
         files.append(_below(folder, names.filter(pc.invert(hidden)) if pc.any(hidden).as_py() else names))
-        unfinished = [name for name in names.filter(hidden).to_pylist() if name.endswith(".part")]
+        ours = set(names.filter(hidden).to_pylist())
+        unfinished = [name for name in ours if name.endswith(".part")]
+        if orphans is not None:
+            notes = (name for name in ours if name.endswith(_NOTE) and name.removesuffix(".json") not in ours)
+            orphans += [where / name[1 : -len(_NOTE)] for name in notes if name[1 : -len(_NOTE)]]
         parts += _below(folder, pa.array(unfinished, pa.string())).to_pylist()
     return _sizes(dest, pa.chunked_array(files, pa.string())), _parts(dest, parts)
 

@@ -196,6 +196,21 @@ class Part:
         self._file = -1
 
 
+def sweep(final: Path) -> None:
+    """Remove what is left of an unfinished file, if it is ours and no other sync has it."""
+    if Identity.read(final) is None:
+        return
+    try:
+        file = _open_locked(part_path(final)) if os.path.lexists(part_path(final)) else None
+    except (DiskError, OSError):
+        return
+    with suppress(OSError):
+        identity_path(final).unlink(missing_ok=True)
+        part_path(final).unlink(missing_ok=True)
+    if file is not None:
+        os.close(file)
+
+
 def quarantine_of(root: Path) -> Path:
     """Make the folder of a destination where bytes are put aside, and return it.
 

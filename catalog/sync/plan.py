@@ -96,6 +96,8 @@ class Plan:
         What a reader of the plan should know.
     run : int
         The newest run of the catalog when the plan was made.
+    leftovers : tuple of Path
+        Final paths of unfinished files that nothing needs any more; applying the plan removes what is left of them.
     """
 
     dest: Path
@@ -105,6 +107,7 @@ class Plan:
     free_bytes: int | None = None
     notes: tuple[str, ...] = ()
     run: int = 0
+    leftovers: tuple[Path, ...] = ()
 
     def __repr__(self) -> str:
         kinds = [f"{action} {t.items:,} ({t.bytes:,} bytes)" for action, t in self.tallies.items() if t.items]

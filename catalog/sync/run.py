@@ -106,7 +106,7 @@ def _compare(
         row = connection.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()
         places = Places(aim.dest, database.path)
         plan = replace(decide(connection, selected, aim, look, places.problems), run=int(row[0]) if row else 0)
-    return replace(plan, notes=(notes,)) if notes else plan
+    return replace(plan, notes=(notes,) if notes else (), leftovers=(*plan.leftovers, *look.orphans))
 
 
 def _inputs(
