@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import http.server
 import json
+import os
 import pickle
 import socket
 import ssl
@@ -71,6 +72,9 @@ def fetched(server: str, **ask: bool) -> bytes:
         ("https://mast.stsci.edu/", "https://mast.stsci.edu"),
         ("localhost:8000", "http://localhost:8000"),
         ("127.0.0.1:9", "http://127.0.0.1:9"),
+        ("bob:s3cret@LOCALHOST/x", "http://LOCALHOST/x"),
+        ("localhost.example.org", "https://localhost.example.org"),
+        ("127.example.org:80", "https://127.example.org:80"),
         ("[::1]:80", "http://[::1]:80"),
         (" http://mirror.example.org:8080/mast ", "http://mirror.example.org:8080/mast"),
         ("https://bob:s3cret@mirror.example.org", "https://mirror.example.org"),
@@ -304,10 +308,31 @@ def test_a_certificate_that_is_not_trusted_is_told_as_such(
     assert asked == []
 
 
-def test_a_bundle_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "gone.pem"))
-    with pytest.raises(UsageError, match="SSL_CERT_FILE names"):
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("kind", ["missing", "text", "pipe"])
+def test_a_bundle_that_cannot_be_read_is_named(
+    name: str, kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if kind == "text":
+        (tmp_path / "bundle").write_text("no certificate")
+    elif kind == "pipe":
+        os.mkfifo(tmp_path / "bundle")
+    monkeypatch.setenv(name, str(tmp_path / "bundle"))
+    with pytest.raises(UsageError, match=f"{name} names"):
         fetched("https://127.0.0.1:9")
+
+
+def test_a_list_of_folders_of_certificates_may_name_one_that_is_gone(
+    authority: Authority,
+    asked: list[http.server.BaseHTTPRequestHandler],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "certs").mkdir()
+    monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path / 'gone'}{os.pathsep}{tmp_path / 'certs'}")
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
+    with portal(asked, authority.tls) as address:
+        assert fetched(address) == fits(2)
 
 
 def test_a_sync_asks_once_whom_it_cannot_trust(

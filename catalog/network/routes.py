@@ -119,8 +119,11 @@ def named_certificates() -> bytes:
 
 def _bundles() -> Iterator[tuple[str, str]]:
     for name in BUNDLES:
-        if path := os.environ.get(name):
-            yield name, path
+        path = os.environ.get(name)
+        if not path:
+            continue
+        folders = [one for one in path.split(os.pathsep) if Path(one).is_dir()] if name == "SSL_CERT_DIR" else []
+        yield from ((name, one) for one in folders or [path])
 
 
 @cache
@@ -140,6 +143,8 @@ def _context(bundles: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
 
 def _trust(context: ssl.SSLContext, name: str, path: str) -> None:
     folder = Path(path).is_dir()
+    if Path(path).is_fifo():
+        raise UsageError(f"{name} names {path}, which is no file")
     try:
         context.load_verify_locations(cafile=None if folder else path, capath=path if folder else None)
     except (OSError, ssl.SSLError) as error:

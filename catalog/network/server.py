@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -13,7 +14,7 @@ MAST_HOSTS = frozenset({"mast.stsci.edu", "archive.stsci.edu", "auth.mast.stsci.
 """The hosts that MAST itself names. Among these, and only over https, a redirect keeps the token."""
 NETRC = "MASTLAKE_NETRC"
 """The environment variable with which a user lets ``~/.netrc`` (or the file it names) be read."""
-_LOOPBACK = ("localhost", "127.", "[::1]")
+_LOOPBACK = re.compile(r"(.*@)?(localhost|127\.\d+\.\d+\.\d+|\[::1\])([:/].*)?", re.IGNORECASE)
 
 
 class Server(str):
@@ -71,7 +72,7 @@ class Server(str):
 
 
 def _parts(text: str) -> SplitResult:
-    named = text if "://" in text else f"{'http' if text.lower().startswith(_LOOPBACK) else 'https'}://{text}"
+    named = text if "://" in text else f"{'http' if _LOOPBACK.fullmatch(text) else 'https'}://{text}"
     try:
         parts = urlsplit(named)
         well_formed = parts.port != 0 and bool(parts.hostname)
