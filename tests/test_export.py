@@ -24,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.answers.formats import FORMATS, Format, checked_format, format_of, objects, write, write_file
+from catalog.answers.result import Result
 from catalog.answers.tables import astropy_table
 from catalog.errors import BadValue, DiskError, UsageError
 
@@ -198,6 +199,64 @@ def test_a_result_is_an_astropy_table_with_units_and_masks() -> None:
     assert table["effexptm"].unit == "s"
     assert table["date_obs"].dtype == np.dtype("datetime64[us]")
     assert table["nints"].mask.tolist() == [False, False, True, False, False]
+
+
+BEYOND = {
+    "a year that Python has not": "SELECT DATE '20000-01-01' AS v UNION ALL SELECT DATE '2020-01-01'",
+    "a moment that Python has not": "SELECT 'infinity'::TIMESTAMP AS v UNION ALL SELECT TIMESTAMP '290000-01-01'",
+    "nanoseconds": "SELECT '2022-01-01 00:00:00.123456789'::TIMESTAMP_NS AS v",
+    "a list of nanoseconds": "SELECT ['2022-01-01 00:00:00.123456789'::TIMESTAMP_NS] AS v",
+    "the end of a day": "SELECT TIME '24:00:00' AS v",
+    "an interval": "SELECT INTERVAL '1 month 2 days' AS v",
+    "a list of intervals": "SELECT [INTERVAL 1 DAY] AS v",
+    "a union": "SELECT 'x'::UNION(n INTEGER, s VARCHAR) AS v",
+    "a structure of a union": "SELECT {'a': 'x'::UNION(n INTEGER, s VARCHAR)} AS v",
+    "a map of structures": "SELECT MAP {{'x': 1}: [1]} AS v",
+    "names that repeat": "SELECT 1 AS v, 2 AS v",
+}
+
+
+@pytest.mark.parametrize("question", BEYOND.values(), ids=BEYOND)
+def test_libraries_get_a_value_that_they_have_no_form_for_as_text(question: str) -> None:
+    with duckdb.connect() as connection:
+        result = Result(connection.execute(question).to_arrow_table(), question)
+    for frame in (result.to_pandas(), result.to_polars(), result.to_table(), result.to_qtable()):
+        assert len(frame) == len(result)
+    for form in ("csv", "json", "jsonl", "parquet", "ecsv"):
+        assert written(result.rows, checked_format(form))
+    assert result._repr_html_()
+    assert repr(result)
+
+
+def test_a_map_of_structures_is_a_list_of_pairs_in_json_and_nanoseconds_are_whole() -> None:
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            "SELECT MAP {{'x': 1}: [1]} AS m, ['2022-01-01 00:00:00.123456789'::TIMESTAMP_NS] AS t"
+        ).to_arrow_table()
+    assert json.loads(written(rows, "json")) == [{"m": [[{"x": 1}, [1]]], "t": ["2022-01-01T00:00:00.123456789"]}]
+
+
+def test_a_votable_refuses_years_that_the_standard_cannot_write() -> None:
+    with duckdb.connect() as connection:
+        for moment in ("DATE '20000-01-01'", "DATE '0044-03-15 (BC)'", "'infinity'::TIMESTAMP"):
+            rows = connection.execute(f"SELECT {moment} AS v").to_arrow_table()
+            with pytest.raises(BadValue, match="CAST it AS VARCHAR"):
+                written(rows, "votable")
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb", "a\r\nb", "\x07", "\u2028", "a\x85b", " ", "#c", ",", "x\ty", '<x>&"q', "'", "%"]
+)
+def test_a_name_that_ends_a_line_is_spelled_as_in_the_catalog(name: str) -> None:
+    rows = pa.table({name: [1, 2], "b": ["x", "y"]})
+    tables = (
+        Table.read(written(rows, "ecsv").decode(), format="ascii.ecsv"),
+        parse_single_table(io.BytesIO(written(rows, "votable"))).to_table(use_names_over_ids=True),
+    )
+    for table in tables:
+        assert len(table) == 2
+        assert list(table[table.colnames[0]]) == [1, 2]
+        assert name.isprintable() is (table.colnames[0] == name)
 
 
 def test_a_format_is_known_by_the_files_ending() -> None:

@@ -15,7 +15,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.answers.plain_columns import plain, small
+from catalog.answers.plain_columns import in_one_line, plain, small
 from catalog.answers.tables import astropy_table
 from catalog.answers.text_columns import iso_texts, joined, texts
 
@@ -29,7 +29,7 @@ _QUOTED = r"""["'\s#,]|^$"""
 def write_ecsv(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
     """Write rows; return how many they were."""
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as waiting:
-        odd = _spool(plain(rows, "numbers"), waiting)
+        odd = _spool(plain(in_one_line(rows), "numbers"), waiting)
         waiting.seek(0)
         reader = pa.ipc.open_stream(waiting)
         sink.write(_header(reader.schema, odd))

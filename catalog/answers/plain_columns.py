@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +21,7 @@ Need = Literal["arrow", "text", "objects", "numbers", "longs"]
 numbers of the machine's; ``numbers`` neither lists nor decimals; ``longs`` no 64 bits without a sign either."""
 
 _PIECE_BYTES = 1_000_000
+_UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
@@ -54,6 +56,42 @@ def plain(rows: pa.RecordBatchReader, need: Need) -> pa.RecordBatchReader:
         for name, field, change in zip(names, rows.schema, changes, strict=True)
     ])  # fmt: skip
     return pa.RecordBatchReader.from_batches(schema, _changed(rows, schema, changes))
+
+
+def with_texts(rows: pa.Table, reads: Callable[[pa.ChunkedArray], object] = lambda column: column) -> pa.Table:
+    """Change into text the columns that a library of data frames has no form for, and number names that repeat.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        Any answer.
+    reads : callable
+        Reads a column as the library does, and fails where that has no form for a value.
+    """
+    for number, field in enumerate(rows.schema):
+        column = rows.column(number)
+        if not _is_without_form(field.type):
+            try:
+                reads(column)
+                continue
+            except (ValueError, OverflowError, NotImplementedError, pa.ArrowException):
+                pass
+        texts = pa.chunked_array([_texts(chunk) for chunk in column.chunks], pa.string())
+        rows = rows.set_column(number, field.name, texts)
+    return rows.rename_columns(_different(rows.column_names))
+
+
+def in_one_line(rows: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """Spell characters that end a line, or that nothing shows, in names of columns as the catalog does (``%0A``)."""
+    names = _different([_UNSHOWN.sub(_percented, name) for name in rows.schema.names])
+    schema = pa.schema([field.with_name(name) for field, name in zip(rows.schema, names, strict=True)])
+    return pa.RecordBatchReader.from_batches(
+        schema, (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in rows)
+    )
+
+
+def _percented(character: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in character[0].encode())
 
 
 def _changed(rows: pa.RecordBatchReader, schema: pa.Schema, changes: list[_Change | None]) -> Iterator[pa.RecordBatch]:
@@ -108,13 +146,20 @@ def _change(kind: pa.DataType, need: Need) -> _Change | None:
 
 
 def _is_for_text(kind: pa.DataType, need: Need) -> bool:
-    if pa.types.is_interval(kind) or pa.types.is_union(kind) or isinstance(kind, pa.BaseExtensionType):
+    if _is_without_form(kind):
         return True
     if need == "arrow":
         return False
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         return True
     return need != "objects" and (pa.types.is_nested(kind) or pa.types.is_time(kind))
+
+
+def _is_without_form(kind: pa.DataType) -> bool:
+    """Say whether other tools have no form for a type, or for one within it."""
+    if pa.types.is_interval(kind) or pa.types.is_union(kind) or isinstance(kind, pa.BaseExtensionType):
+        return True
+    return any(_is_without_form(kind.field(number).type) for number in range(kind.num_fields))
 
 
 def _texts(column: pa.Array) -> pa.Array:
@@ -131,6 +176,8 @@ def python_values(column: pa.Array, maps: Literal["lossy"] | None = None) -> lis
         return list(column.to_pylist(maps_as_pydicts=maps))
     except (OverflowError, ValueError):  # within a list or a structure
         return list(pc.cast(column, _times_as_text(column.type)).to_pylist(maps_as_pydicts=maps))
+    except TypeError:  # a map whose keys are lists or structures
+        return python_values(column)
 
 
 def _times_as_text(kind: pa.DataType) -> pa.DataType:
@@ -175,6 +222,8 @@ def jsonable(value: Any) -> Any:
         return text(value)
     if isinstance(value, dict):
         return {str(key): jsonable(one) for key, one in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [jsonable(one) for one in value]
+    if hasattr(value, "nanosecond"):  # what Arrow makes of nanoseconds where pandas is installed
+        return value.isoformat()
     return value

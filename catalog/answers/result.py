@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from catalog.answers.formats import checked_format, format_of, write_file
-from catalog.answers.plain_columns import plain
+from catalog.answers.plain_columns import plain, with_texts
 from catalog.answers.tables import astropy_table, unit_of
 from catalog.errors import UsageError
 from catalog.text import plural, shown
@@ -77,7 +77,7 @@ class Result:
         return self.rows
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return the rows as a pandas DataFrame.
+        """Return the rows as a pandas DataFrame; what pandas has no form for, like the year 20000, becomes text.
 
         Raises
         ------
@@ -85,10 +85,10 @@ class Result:
             Where pandas is not installed.
         """
         _require("pandas")
-        return self.rows.to_pandas()
+        return with_texts(self.rows, lambda column: column.to_pandas()).to_pandas()
 
     def to_polars(self) -> pl.DataFrame:
-        """Return the rows as a polars DataFrame; most columns are not copied.
+        """Return the rows as a polars DataFrame; most columns are not copied, and intervals and unions become text.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class Result:
         _require("polars")
         import polars as pl
 
-        frame = pl.from_arrow(self.rows)
+        frame = pl.from_arrow(with_texts(self.rows))
         assert isinstance(frame, pl.DataFrame)
         return frame
 
@@ -108,7 +108,7 @@ class Result:
         Returns
         -------
         astropy.table.Table
-            Nulls are masked; times are ``datetime64[us]``, UTC.
+            Nulls are masked; times are ``datetime64[us]``, UTC, or ``datetime64[ns]`` where DuckDB's are.
         """
         return astropy_table(self.rows)
 
@@ -119,7 +119,7 @@ class Result:
         -------
         astropy.table.QTable
             Columns with a unit are quantities and dates are `astropy.time.Time`, UTC; both are masked only where a
-            value is null.
+            value is null. Dates of which one lies beyond the years 1 to 9999 stay ``datetime64``.
         """
         from astropy.table import Column, QTable
         from astropy.time import Time
@@ -127,7 +127,7 @@ class Result:
         plain = astropy_table(self.rows)
         for name in plain.colnames:
             column = plain[name]
-            if column.dtype.kind == "M":
+            if column.dtype.kind == "M" and _is_of_years(column):
                 plain[name] = _times(column, Time)
             elif not column.mask.any():
                 plain[name] = Column(column.data.data, unit=column.unit, description=column.description)
@@ -195,6 +195,14 @@ def _times(column: Any, time: Any) -> Any:
     times = time(values, format="datetime64", scale="utc")
     times[absent] = np.ma.masked
     return times
+
+
+def _is_of_years(column: Any) -> bool:
+    """Say whether all times lie within the years 1 to 9999, which `astropy.time.Time` reads."""
+    import numpy as np
+
+    present = column.data.data[~(np.isnat(column.data.data) | column.mask)].astype("datetime64[s]")
+    return bool(np.all((present >= np.datetime64("0001-01-01")) & (present < np.datetime64("9999-12-31"))))
 
 
 def _require(package: str) -> None:

@@ -21,7 +21,7 @@ def astropy_table(rows: pa.Table) -> Any:
     Returns
     -------
     astropy.table.Table
-        Nulls are masked; times are ``datetime64[us]``, UTC.
+        Nulls are masked; times are ``datetime64[us]``, UTC, or ``datetime64[ns]`` where DuckDB's are.
     """
     from astropy.table import Table
 
@@ -46,7 +46,7 @@ def _masked(column: Any) -> Any:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
         values: Any = np.array(["" if v is None else v for v in column.to_pylist()], dtype=str)
     elif pa.types.is_timestamp(kind):
-        values = column.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False)
+        values = column.cast(pa.timestamp("ns" if kind.unit == "ns" else "us")).to_numpy(zero_copy_only=False)
     else:
         filler = pa.scalar(False if pa.types.is_boolean(kind) else 0, kind)
         values = column.fill_null(filler).to_numpy(zero_copy_only=False)

@@ -13,9 +13,10 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.answers.plain_columns import plain, small
+from catalog.answers.plain_columns import in_one_line, plain, small
 from catalog.answers.tables import unit_of
 from catalog.answers.text_columns import joined, texts
+from catalog.errors import BadValue
 from catalog.vocabulary.keywords import dictionary
 
 _VERSION = "1.4"
@@ -31,12 +32,13 @@ def write_votable(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
 
     A character that XML cannot hold becomes the replacement character. Null is an empty cell, and ``?`` for a boolean.
     """
-    known = plain(rows, "longs")
+    known = plain(in_one_line(rows), "longs")
     head, tail = _document(known.schema)
     sink.write(head)
     count = 0
     for batch in small(known):
-        sink.write(joined([_cells(column) for column in batch.columns], "</TD><TD>", "<TR><TD>", "</TD></TR>\n"))
+        columns = [_cells(field.name, column) for field, column in zip(batch.schema, batch.columns, strict=True)]
+        sink.write(joined(columns, "</TD><TD>", "<TR><TD>", "</TD></TR>\n"))
         count += batch.num_rows
     sink.write(tail)
     return count
@@ -89,13 +91,22 @@ def _datatype(kind: pa.DataType) -> tuple[str, dict[str, str]]:
     return "unicodeChar", {"arraysize": "*"}
 
 
-def _cells(column: pa.Array) -> pa.Array:
+def _cells(name: str, column: pa.Array) -> pa.Array:
     if pa.types.is_boolean(column.type):
         return pc.if_else(column, "T", "F").fill_null("?")
     cells = texts(column, "+Inf", "NaN")
+    if pa.types.is_temporal(column.type):
+        _refuse_other_years(name, cells)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         cells = _escaped(cells)
     return cells.fill_null("")
+
+
+def _refuse_other_years(name: str, cells: pa.Array) -> None:
+    """Refuse times that the standard cannot write: years other than 1 to 9999, and infinities."""
+    others = cells.filter(pc.invert(pc.match_substring_regex(cells, r"^\d{4}-").fill_null(True)))
+    if len(others):
+        raise BadValue(f"{name} has the time {others[0]}, which a VOTable cannot hold; CAST it AS VARCHAR")
 
 
 def _escaped(column: pa.Array) -> pa.Array:
