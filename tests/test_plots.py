@@ -230,11 +230,20 @@ class TestLightCurves:
         }  # fmt: skip
         QTable(columns).write(tmp_path / "a_whtlt.ecsv")
         drawing = draw_file(tmp_path / "a_whtlt.ecsv")
-        (axes,) = drawing.figure.axes
-        assert (axes.get_xlabel(), axes.get_ylabel()) == ("hours since MJD (UTC) 59786", "flux (Jy)")
-        assert [line.get_label() for line in axes.lines] == ["whitelight flux order 1", "whitelight flux order 2"]
-        assert axes.lines[0].get_xdata()[0] == pytest.approx(0.9 * 24)
+        first, second = drawing.figure.axes  # one hides in the other's range where they share an axis
+        assert (first.get_ylabel(), second.get_ylabel()) == ("flux (Jy)", "flux")
+        assert second.get_xlabel() == "hours since MJD (UTC) 59786"
+        labels = [line.get_label() for axes in (first, second) for line in axes.lines]
+        assert labels == ["whitelight flux order 1", "whitelight flux order 2"]
+        assert first.lines[0].get_xdata()[0] == pytest.approx(0.9 * 24)
         assert drawing.told == "2 light curves of 20 points"
+
+    def test_many_fluxes_are_drawn_as_far_as_there_is_room(self, tmp_path: Path) -> None:
+        columns = {"mjd_utc": files.START_MJD + np.arange(5)} | {f"flux_{n}": np.arange(5.0) for n in range(9)}
+        QTable(columns).write(tmp_path / "a.ecsv")
+        drawing = draw_file(tmp_path / "a.ecsv")
+        assert drawing.told == "6 light curves of 5 points"
+        assert list(drawing.left_out) == [f"column flux_{n}, beyond the first 6 fluxes" for n in (6, 7, 8)]
 
     def test_a_table_of_something_else_is_refused(self, tmp_path: Path) -> None:
         QTable({"a": [1], "flux": [2]}).write(tmp_path / "a.ecsv")

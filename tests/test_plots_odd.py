@@ -361,3 +361,12 @@ class TestPreviews:
         finished(drawing)
         assert drawing.told == "1 preview"
         assert len(drawing.left_out) == 3
+
+
+def test_rows_that_are_left_out_of_a_very_large_plane_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog.plots.images._MOST_PIXELS", 10)
+    monkeypatch.setattr("catalog.plots.images._MOST_READ", 300)
+    fits.PrimaryHDU(np.ones((50, 20), "f4")).writeto(tmp_path / "large.fits")
+    fits.PrimaryHDU(np.ones((15, 20), "f4")).writeto(tmp_path / "small.fits")
+    assert "1 of every 5 rows" in draw_file(tmp_path / "large.fits").told
+    assert "of every" not in draw_file(tmp_path / "small.fits").told

@@ -14,6 +14,8 @@ from catalog.plots.fits_file import Unreadable, reading
 from catalog.plots.outside_text import Values, drawable, literal
 from catalog.text import harmless, plural
 
+_PANELS = 6
+"""Fluxes that are drawn, each on an axis of its own: orders differ by more than any of them varies."""
 _TIME = ("int_mid_mjd_utc", "mjd_utc", "mjd", "int_start_mjd_utc", "int_mid_bjd_tdb", "bjd_tdb")
 
 
@@ -58,18 +60,20 @@ def draw_curves(figure: Any, source: Path) -> tuple[Any, str, list[str]]:
     if not known.all():
         left_out.append(f"{plural(int((~known).sum()), 'point')} without a time")
     day = float(np.floor(when[known].min()))
-    axes = figure.add_subplot()
-    for place, (name, flux) in enumerate(curves.items()):
+    left_out += [f"column {harmless(name)}, beyond the first {_PANELS} fluxes" for name in list(curves)[_PANELS:]]
+    drawn = dict(list(curves.items())[:_PANELS])
+    panels = figure.subplots(len(drawn), 1, sharex=True, squeeze=False)[:, 0]
+    for place, (panel, (name, flux)) in enumerate(zip(panels, drawn.items(), strict=True)):
         label = literal(re.sub(r"[_ ]+", " ", name).strip())
         hours = (when[known] - day) * 24
-        axes.plot(hours, flux[known], ".", markersize=4, color=COLOURS[place % len(COLOURS)], label=label)
+        panel.plot(hours, flux[known], ".", markersize=4, color=COLOURS[place % len(COLOURS)], label=label)
+        unit = table[name].unit
+        panel.set_ylabel("flux" + (f" ({literal(unit.to_string('unicode'))})" if unit else ""))
+        if len(drawn) > 1:
+            panel.legend(loc="best")
     scale = "BJD (TDB)" if "bjd" in time.lower() else "MJD (UTC)"
-    axes.set_xlabel(f"hours since {scale} {day:.0f}")
-    unit = table[next(iter(curves))].unit
-    axes.set_ylabel("flux" + (f" ({literal(unit.to_string('unicode'))})" if unit else ""))
-    if len(curves) > 1:
-        axes.legend(loc="best")
-    return axes, f"{plural(len(curves), 'light curve')} of {plural(int(known.sum()), 'point')}", left_out
+    panels[-1].set_xlabel(f"hours since {scale} {day:.0f}")
+    return panels[0], f"{plural(len(drawn), 'light curve')} of {plural(int(known.sum()), 'point')}", left_out
 
 
 def _numbers(table: Any, name: str, left_out: list[str]) -> Values | None:

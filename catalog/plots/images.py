@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,16 @@ def plane_of(hdu: Any, cube: bool = False) -> Plane:
     -------
     Plane
     """
+    plane = _whole_plane(hdu, cube)
+    height, width = hdu.shape[-2:]
+    down, taken = _rows_taken(height, width)
+    if taken == down:
+        return plane
+    partly = f"{taken:,} of every {down:,} rows"
+    return replace(plane, told=f"{plane.told}, {partly}" if plane.told else partly)
+
+
+def _whole_plane(hdu: Any, cube: bool) -> Plane:
     shape = hdu.shape
     if len(shape) == 2:
         pixels, step = _reduced(hdu.section, ())
@@ -99,7 +109,14 @@ def _collapsed(hdu: Any) -> Plane:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a pixel that no plane covers has no median
         pixels = np.nanmedian([one for one, _ in stack], axis=0)
-    return Plane(pixels, stack[0][1], f"median of {planes:,} wavelengths")
+    some = f"{len(chosen):,} of {planes:,}" if len(chosen) < planes else f"{planes:,}"
+    return Plane(pixels, stack[0][1], f"median of {some} wavelengths")
+
+
+def _rows_taken(height: int, width: int) -> tuple[int, int]:
+    """Return how many rows become one, and how many of these are read: of a very large plane not all."""
+    down = max(1, -(-height // _MOST_PIXELS))
+    return down, min(down, max(1, _MOST_READ // (height // down * width)))
 
 
 def _reduced(section: Any, index: tuple[int, ...]) -> tuple[Pixels, tuple[int, int]]:
@@ -109,7 +126,7 @@ def _reduced(section: Any, index: tuple[int, ...]) -> tuple[Pixels, tuple[int, i
     if width > _AT_ONCE:
         raise ValueError(f"a row of {width:,} pixels is too long to be drawn")
     rows, columns = height // down, width // across
-    taken = min(down, max(1, _MOST_READ // (rows * width)))
+    taken = _rows_taken(height, width)[1]
     strip = max(1, _AT_ONCE // (down * width)) if taken == down else 1
     pixels = np.empty((rows, columns))
     for start in range(0, rows, strip):
