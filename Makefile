@@ -3,12 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-pre kills bench-start bench-harvest bench-query fuzz bench-headers bench-sync lint format clean
+.PHONY: demo test docs test-pre kills bench-start bench-harvest bench-query fuzz bench-headers bench-sync lint format clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mastlake needs Python 3.11 or newer; set PYTHON=python3.x")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'
 	@touch $(READY)
 
 demo: $(READY)
@@ -16,6 +16,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# The pages, in docs/_build/html. A warning is an error, and nothing is fetched.
+docs: $(READY)
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 
 # Two hundred and fifty harvests, most of them killed before they end; a hundred of syncs of 500 files, each followed by another sync.
 kills: $(READY)
@@ -68,4 +72,4 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv build docs/_build docs/generated *.egg-info

@@ -32,7 +32,24 @@ from catalog.errors import UsageError
 from catalog.vocabulary.search import Search
 
 FILENAME = "mastlake.toml"
-_OF_SEARCH = ("instrument", "observations", "criteria", "cone", "dest")
+KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        "server": "the archive's address, as after --server",
+        "dest": "the folder in which sync puts files; a relative path starts from the folder of this file",
+        "searches": "a table for each search, [searches.NAME]; mastlake harvest runs them with the saved ones",
+    }
+)
+"""What can stand at the top of the file, besides a table for each command."""
+KEYS_OF_SEARCH: Mapping[str, str] = MappingProxyType(
+    {
+        "instrument": "niriss, nircam, nirspec, miri, fgs, guidestar, several with commas, or all",
+        "observations": "true: this is a search for CAOM observations, and has no instrument",
+        "criteria": "a list of criteria, each written as after -k",
+        "cone": "with observations = true: RA,DEC,RADIUS as after --cone",
+        "dest": "the folder for files of this search",
+    }
+)
+"""What can stand in the table of a search."""
 _NONE: Mapping[str, Any] = MappingProxyType({})
 _MOST_BYTES = 1 << 20
 """A settings file is written by a person; one that is longer is something else."""
@@ -164,7 +181,7 @@ def _defaults(path: Path, table: dict[str, Any]) -> Defaults:
     searches = _kind(path, table, "searches", dict, "a table like [searches.soss]") or _NONE
     commands: dict[str, Mapping[str, Any]] = {}
     for name, value in table.items():
-        if name in ("server", "dest", "searches"):
+        if name in KEYS:
             continue
         if not isinstance(value, dict):
             raise BadSettings(f"{path} says {name}; at its top stand server, dest, [searches.NAME] and [COMMAND]")
@@ -186,8 +203,8 @@ def _declared(path: Path, name: str, table: Any) -> DeclaredSearch:
     if not isinstance(table, dict):
         raise BadSettings(f"{path}: {where} must be a table with instrument and criteria")
     for key in table:
-        if key not in _OF_SEARCH:
-            raise BadSettings(f"{path}: {where} says {key}; it can say {', '.join(_OF_SEARCH)}")
+        if key not in KEYS_OF_SEARCH:
+            raise BadSettings(f"{path}: {where} says {key}; it can say {', '.join(KEYS_OF_SEARCH)}")
     criteria = _kind(path, table, "criteria", list, 'a list like ["exp_type=NIS_SOSS"]', where) or []
     cone = _kind(path, table, "cone", str, "RA,DEC,RADIUS in quotes", where)
     written = [str(one) for one in criteria]

@@ -1,0 +1,143 @@
+"""What the pages say of the source is so; what they take from it is taken when they are built."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import grimp
+import pytest
+import yaml
+from catalog.cli.main import COMMANDS
+
+import catalog
+from catalog.errors import MastlakeError
+from catalog.store.database import Database
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(path for path in DOCS.rglob("*.md") if not {"generated", "_build"} & set(path.relative_to(DOCS).parts))
+WAYS = (DOCS / "explanation" / "rooms.md").read_text().split("\n## ")[1:]
+
+
+@pytest.fixture(scope="module")
+def generate() -> Iterator[ModuleType]:
+    """The modules that make parts of the pages."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(DOCS))
+        yield importlib.import_module("generate")
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.partition("\n")[0])
+def test_each_way_through_the_rooms_names_files_and_names_that_there_are(way: str) -> None:
+    steps = re.findall(r"^\d+\. (.*(?:\n   .*)*)", way, re.MULTILINE)
+    assert 2 <= len(steps) <= 10
+    for step in steps:
+        paths = re.findall(r"`((?:cli|catalog)/[\w/]+\.py)`", step)
+        assert paths, step
+        assert all((ROOT / path).is_file() for path in paths), step
+        named = re.match(r"`([^`]+)` \(((?:`\w+`(?:, )?)+)\)", step)
+        for name in re.findall(r"\w+", named[2]) if named else ():
+            source = (ROOT / paths[0]).read_text()
+            assert re.search(rf"^(?:def|class|from .* import .*|    def) ?{name}\b", source, re.MULTILINE), step
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text()
+    for path in re.findall(r"`((?:catalog|cli|tests|migrations|docs)/[\w/.]+\.\w+)`", text):
+        assert (ROOT / path).exists(), path
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_link_of_the_readme_leads_somewhere() -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / "README.md").read_text()):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_page_of_commands_has_every_command_and_option(generate: ModuleType) -> None:
+    import typer.main
+    from catalog.cli.main import application
+
+    text = generate.commands()
+    assert re.findall(r"^## mastlake (\w+)$", text, re.MULTILINE) == list(COMMANDS)
+    for name, command in typer.main.get_command(application()).commands.items():  # type: ignore[attr-defined]
+        section = text.partition(f"## mastlake {name}\n")[2].partition("\n## ")[0]
+        for parameter in command.params:
+            if parameter.param_type_name == "option":
+                assert all(f"`{option}`" in section for option in parameter.opts), (name, parameter.name)
+
+
+def test_the_page_of_the_format_has_everything_that_is_in_a_catalog(generate: ModuleType, tmp_path: Path) -> None:
+    text = generate.catalog_format()
+    with Database(tmp_path / "new.duckdb").write() as connection:
+        relations = connection.execute("SELECT DISTINCT table_name FROM duckdb_columns() WHERE NOT internal").fetchall()
+        macros = connection.execute("SELECT function_name FROM duckdb_functions() WHERE NOT internal").fetchall()
+    assert {name for (name,) in relations} == set(re.findall(r"^### (\w+)$", text, re.MULTILINE))
+    for (name,) in macros:
+        assert f"`{name}(" in text
+
+
+def test_the_page_of_errors_has_every_error(generate: ModuleType) -> None:
+    text = generate.errors()
+
+    def below(kind: type[MastlakeError]) -> Iterator[type[MastlakeError]]:
+        for one in kind.__subclasses__():
+            yield one
+            yield from below(one)
+
+    for error in below(MastlakeError):
+        if error.__module__ == "catalog.errors":
+            assert f"| `{error.__name__}` | `{error.__bases__[0].__name__}` | {error.exit_code} |" in text
+
+
+def test_the_page_of_settings_has_every_option_that_the_file_beside_a_catalog_may_set(generate: ModuleType) -> None:
+    from catalog.config.trust import MAY_SET
+
+    text = generate.settings()
+    for name in ("sync", "harvest", "find"):
+        assert f"### [{name}]" in text
+    marked = {key.replace("-", "_") for key in re.findall(r"^\| `([\w-]+)` \| yes \|", text, re.MULTILINE)}
+    assert {"jobs", "limit_rate", "subgroup"} <= marked <= MAY_SET
+
+
+def test_the_picture_of_the_rooms_is_that_of_the_imports(generate: ModuleType) -> None:
+    rooms = importlib.import_module("generate.rooms")
+    picture = generate.draw_rooms()
+    drawn = set(re.findall(r'data-from="(\w+)" data-to="(\w+)"', picture))
+    floors = {room: level for level, floor in enumerate(rooms.floors()) for room in floor}
+    folders = {path.parent.name for path in (ROOT / "catalog").glob("*/__init__.py")}
+    assert set(floors) == folders | {"cli"}
+    assert all(f">{room}</text>" in picture for room in floors)
+
+    graph = grimp.build_graph("catalog", "cli", cache_dir=None)
+    names = {f"catalog.{room}": room for room in folders} | {"cli": "cli"}
+    imports = {
+        (importer, imported)
+        for one, importer in names.items()
+        for other, imported in names.items()
+        if one != other and graph.direct_import_exists(importer=one, imported=other, as_packages=True)
+    }
+    assert drawn <= imports
+    assert all(floors[one] < floors[other] for one, other in drawn)
+
+    def reached(room: str) -> set[str]:
+        following = {other for one, other in drawn if one == room}
+        return following.union(*(reached(other) for other in following))
+
+    assert all(other in reached(one) for one, other in imports)
+
+
+def test_the_citation_has_what_its_format_asks_for() -> None:
+    said = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= set(said)
+    assert said["cff-version"] == "1.2.0"
+    assert said["type"] == "software"
+    assert all("name" in author or {"family-names", "given-names"} <= set(author) for author in said["authors"])
+    assert said["version"] == catalog.__version__
+    assert said["license"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["license"]
