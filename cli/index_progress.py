@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from catalog.text import harmless, plural
 
 from .printing import say
+from .progress import Pace
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -39,7 +40,7 @@ def index_progress(quiet: bool, bar: bool = True) -> Iterator[Callable[[Event], 
     if quiet:
         yield lambda event: None
     elif not (bar and console.is_terminal):
-        yield _plain_index
+        yield _PlainIndex().show
     else:
         columns = (
             SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
@@ -60,8 +61,9 @@ class _IndexDrawing:
         from catalog.headers import FilesFound, FilesRead, FoldersWalked, LinksLeftOut
 
         if isinstance(event, FilesFound):
-            description = "looking for files" if not event.files else f"looking for files: {event.files:,}"
-            self.bars.update(self.task, description=description, total=None, completed=0)
+            self.bars.update(
+                self.task, description="looking for files", total=event.about or None, completed=event.files
+            )
         elif isinstance(event, FoldersWalked):
             total = event.to_read + event.associations
             self.bars.update(self.task, description="reading headers", total=total, completed=0)
@@ -71,13 +73,25 @@ class _IndexDrawing:
             self.bars.console.print(_links_left_out(event.paths), markup=False, highlight=False)
 
 
-def _plain_index(event: Event) -> None:
-    from catalog.headers import FoldersWalked, LinksLeftOut
+class _PlainIndex:
+    """Lines about an index under way, where there is no terminal: the first after a second, and then now and then."""
 
-    if isinstance(event, FoldersWalked) and event.to_read > _MANY:
-        say(f"reading the headers of {event.to_read:,} of {plural(event.files, 'FITS file')}")
-    elif isinstance(event, LinksLeftOut):
-        say(_links_left_out(event.paths))
+    def __init__(self) -> None:
+        self.pace = Pace()
+
+    def show(self, event: Event) -> None:
+        """Say what one event means, where it is time for a line."""
+        from catalog.headers import FilesFound, FilesRead, FoldersWalked, LinksLeftOut
+
+        if isinstance(event, FoldersWalked) and event.to_read > _MANY:
+            say(f"reading the headers of {event.to_read:,} of {plural(event.files, 'FITS file')}")
+        elif isinstance(event, LinksLeftOut):
+            say(_links_left_out(event.paths))
+        elif isinstance(event, FilesFound) and self.pace.is_due():
+            about = f" of about {event.about:,}" if event.about else ""
+            say(f"looking for files: {event.files:,}{about}")
+        elif isinstance(event, FilesRead) and self.pace.is_due():
+            say(f"reading headers: {event.done:,} of {event.total:,}")
 
 
 def _links_left_out(paths: Sequence[str]) -> str:

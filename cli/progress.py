@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -24,6 +25,22 @@ if TYPE_CHECKING:
 
 _SILENT_SECONDS = 1.0
 """How long a person waits without a word."""
+_NEXT_SECONDS = 10.0
+
+
+class Pace:
+    """When the next line about work that goes on is due: after a second, and then each `_NEXT_SECONDS`."""
+
+    def __init__(self) -> None:
+        self.due = time.monotonic() + _SILENT_SECONDS
+
+    def is_due(self) -> bool:
+        """Say whether it is time for a line, which counts as said."""
+        now = time.monotonic()
+        if now < self.due:
+            return False
+        self.due = now + _NEXT_SECONDS
+        return True
 
 
 @contextmanager
@@ -44,8 +61,16 @@ def harvest_progress(quiet: bool, asked: str = "") -> Iterator[Callable[[Progres
         later = threading.Timer(_SILENT_SECONDS, say, [f"{asked}, waiting since {_SILENT_SECONDS:.0f} s"])
         later.daemon = True
         later.start()
+        pace = Pace()
+
+        def tell(progress: Progress) -> None:
+            later.cancel()
+            if pace.is_due():
+                total = f" of about {progress.total:,}" if progress.total else ""
+                say(f"{progress.search}: {progress.stage}, {progress.done:,}{total}")
+
         try:
-            yield lambda progress: later.cancel()
+            yield tell
         finally:
             later.cancel()
         return

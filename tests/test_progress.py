@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 from catalog.cli import progress as bars
+from catalog.cli.index_progress import index_progress
 
 from catalog.harvest import Progress
+from catalog.headers import FilesFound, FilesRead, index_folders
+from catalog.store.database import Database
+
+from .fits_samples import padded, primary
 
 
 @pytest.fixture
@@ -57,3 +63,41 @@ def test_a_terminal_shows_from_the_start_what_was_asked(
     with bars.harvest_progress(quiet=False, asked="soss: asked http://archive"):
         pass
     assert "soss: asked http://archive, waiting" in capsys.readouterr().err
+
+
+def test_a_long_harvest_without_a_terminal_says_how_far_it_is(
+    timers: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(bars.time, "monotonic", lambda: now[0])
+    with bars.harvest_progress(quiet=False, asked="x") as show:
+        for now[0], done in ((0.5, 1), (1.5, 20), (2.0, 30), (12.0, 400)):
+            show(Progress("soss", "products", done, 1200))
+    assert capsys.readouterr().err == "soss: products, 20 of about 1,200\nsoss: products, 400 of about 1,200\n"
+
+
+def test_a_long_index_without_a_terminal_says_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(bars.time, "monotonic", lambda: now[0])
+    with index_progress(quiet=False) as show:
+        now[0] = 2.0
+        show(FilesFound(2000, 5000))
+        show(FilesFound(2500, 5000))
+        now[0] = 13.0
+        show(FilesRead(128, 5100))
+    assert capsys.readouterr().err == "looking for files: 2,000 of about 5,000\nreading headers: 128 of 5,100\n"
+
+
+def test_an_index_knows_from_the_start_about_how_many_files_there_are(database: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.fits").write_bytes(padded(primary()))
+    told: list[Any] = []
+    index_folders(database, [folder], on_event=told.append)
+    assert told[0] == FilesFound(0, 0)
+    told.clear()
+    index_folders(database, [folder], on_event=told.append)
+    assert told[0] == FilesFound(0, 3)

@@ -36,9 +36,12 @@ class FilesFound:
     ----------
     files : int
         FITS and association files found so far.
+    about : int
+        How many the catalog knows there; 0 where it knows none.
     """
 
     files: int
+    about: int = 0
 
 
 @dataclass(frozen=True)

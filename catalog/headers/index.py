@@ -102,9 +102,9 @@ class _Run:
     def index(self, folders: Iterable[str | os.PathLike[str]]) -> IndexReport:
         began = time.monotonic()
         folders = list(folders)
-        self._refuse_absent(folders)
-        self._tell(FilesFound(0))
-        walked = walk(folders, lambda files: self._tell(FilesFound(files)))
+        about = self._known_there(folders)
+        self._tell(FilesFound(0, about))
+        walked = walk(folders, lambda files: self._tell(FilesFound(files, max(files, about) if about else 0)))
         if walked.links:
             self._tell(LinksLeftOut(tuple(walked.links)))
         for path, reason in walked.unread:
@@ -136,19 +136,20 @@ class _Run:
             unverified=compared_bytes[1],
         )
 
-    def _refuse_absent(self, folders: Iterable[str | os.PathLike[str]]) -> None:
-        """Say what the catalog knows of a folder that is gone, and what to do about it."""
-        for folder in folders:
-            root = os.path.abspath(folder)  # noqa: PTH100 - links stay as the user named them
-            if os.path.lexists(root) or not self._database.exists():
-                continue
-            with self._database.read() as connection:
-                known = count_below(connection, root)
-            if known:
+    def _known_there(self, folders: Iterable[str | os.PathLike[str]]) -> int:
+        """Return how many files the catalog knows in the folders; say of one that is gone what to do about it."""
+        if not self._database.exists():
+            return 0
+        roots = [os.path.abspath(folder) for folder in folders]  # noqa: PTH100 - links stay as the user named them
+        with self._database.read() as connection:
+            counts = {root: count_below(connection, root) for root in roots}
+        for root, known in counts.items():
+            if known and not os.path.lexists(root):
                 raise DiskError(
                     f"no such folder: {root}; the catalog knows {plural(known, 'file')} in it: if they were moved, "
                     f"index the folder where they are now; if they are gone for good: mastlake forget {root}"
                 )
+        return sum(counts.values())
 
     def _compare(self, walked: Walked) -> Compared:
         with self._database.read() as connection:
