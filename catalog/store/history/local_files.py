@@ -41,7 +41,9 @@ def offer_local_files(connection: duckdb.DuckDBPyConnection, where: str = "true"
 
 
 def count_below(connection: duckdb.DuckDBPyConnection, path: str) -> int:
-    """Count the local files that are a path, or lie below it."""
+    """Count the local files that are a path, or lie below it; none where the path is no text, as the catalog's are."""
+    if any("\ud800" <= character <= "\udfff" for character in path):
+        return 0
     row = connection.execute(f"SELECT count(*) FROM local_files WHERE {BELOW}", {"path": path}).fetchone()
     return int(row[0]) if row else 0
 
