@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import io
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.answers.plain_columns import in_one_line, plain, small
 from catalog.answers.tables import unit_of
-from catalog.answers.text_columns import joined, texts
-from catalog.errors import BadValue
+from catalog.answers.text_columns import iso_texts, joined, texts
 from catalog.vocabulary.keywords import dictionary
 
 _VERSION = "1.4"
+_IN_MEMORY = 8_000_000
+_IN_A_DAY = {"D": 1, "s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+_EPOCH = np.datetime64("1970-01-01", "D")
 _INTEGERS = {"int8": "short", "uint8": "unsignedByte", "int16": "short", "uint16": "int", "int32": "int"}
 """VOTable's integers have a sign, but for bytes; the others are `long`."""
 _NO_XML = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x{fffe}\x{ffff}]"
@@ -32,16 +38,67 @@ def write_votable(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
 
     A character that XML cannot hold becomes the replacement character. Null is an empty cell, and ``?`` for a boolean.
     """
-    known = plain(in_one_line(rows), "longs")
-    head, tail = _document(known.schema)
-    sink.write(head)
-    count = 0
-    for batch in small(known):
-        columns = [_cells(field.name, column) for field, column in zip(batch.schema, batch.columns, strict=True)]
-        sink.write(joined(columns, "</TD><TD>", "<TR><TD>", "</TD></TR>\n"))
-        count += batch.num_rows
-    sink.write(tail)
+    with _times_of_the_standard(plain(in_one_line(rows), "longs")) as known:
+        head, tail = _document(known.schema)
+        sink.write(head)
+        count = 0
+        for batch in small(known):
+            sink.write(joined([_cells(column) for column in batch.columns], "</TD><TD>", "<TR><TD>", "</TD></TR>\n"))
+            count += batch.num_rows
+        sink.write(tail)
     return count
+
+
+@contextmanager
+def _times_of_the_standard(rows: pa.RecordBatchReader) -> Iterator[pa.RecordBatchReader]:
+    """Yield rows in which a column of times is text if one of them is infinite, or outside the years 0 to 9999.
+
+    The standard's times have years of four digits. Whether a column keeps to that is known only at its end, so rows
+    wait in a temporary file.
+    """
+    if not any(_is_time(field.type) for field in rows.schema):
+        yield rows
+        return
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as waiting:
+        odd: set[str] = set()
+        with pa.ipc.new_stream(waiting, rows.schema) as writer:
+            for batch in rows:
+                writer.write_batch(batch)
+                odd |= {
+                    field.name
+                    for field, column in zip(batch.schema, batch.columns, strict=True)
+                    if field.name not in odd and _is_time(field.type) and _has_other_years(column)
+                }
+        waiting.seek(0)
+        stored = pa.ipc.open_stream(waiting)
+        schema = pa.schema([one.with_type(pa.string()) if one.name in odd else one for one in stored.schema])
+        yield pa.RecordBatchReader.from_batches(
+            schema,
+            (
+                pa.RecordBatch.from_arrays(
+                    [
+                        iso_texts(column) if name in odd else column
+                        for name, column in zip(schema.names, batch.columns, strict=True)
+                    ],
+                    schema=schema,
+                )
+                for batch in stored
+            ),
+        )
+
+
+def _is_time(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+
+
+def _has_other_years(column: pa.Array) -> bool:
+    kind = column.type
+    counts = pc.cast(column, pa.int32() if kind == pa.date32() else pa.int64())
+    unit = "D" if kind == pa.date32() else "ms" if kind == pa.date64() else kind.unit
+    first, last = (int((np.datetime64(day, "D") - _EPOCH).astype(int)) for day in ("0000-01-01", "10000-01-01"))
+    in_a_day = _IN_A_DAY[unit]
+    ends = pc.min_max(counts).as_py()
+    return ends["min"] is not None and not first * in_a_day <= ends["min"] <= ends["max"] < last * in_a_day
 
 
 def _document(schema: pa.Schema) -> tuple[bytes, bytes]:
@@ -86,27 +143,18 @@ def _datatype(kind: pa.DataType) -> tuple[str, dict[str, str]]:
         return _INTEGERS.get(str(kind), "long"), {}
     if pa.types.is_floating(kind):
         return "double" if kind == pa.float64() else "float", {}
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+    if _is_time(kind):
         return "char", {"arraysize": "*", "xtype": "timestamp"}
     return "unicodeChar", {"arraysize": "*"}
 
 
-def _cells(name: str, column: pa.Array) -> pa.Array:
+def _cells(column: pa.Array) -> pa.Array:
     if pa.types.is_boolean(column.type):
         return pc.if_else(column, "T", "F").fill_null("?")
     cells = texts(column, "+Inf", "NaN")
-    if pa.types.is_temporal(column.type):
-        _refuse_other_years(name, cells)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         cells = _escaped(cells)
     return cells.fill_null("")
-
-
-def _refuse_other_years(name: str, cells: pa.Array) -> None:
-    """Refuse times that the standard cannot write: years other than 1 to 9999, and infinities."""
-    others = cells.filter(pc.invert(pc.match_substring_regex(cells, r"^\d{4}-").fill_null(True)))
-    if len(others):
-        raise BadValue(f"{name} has the time {others[0]}, which a VOTable cannot hold; CAST it AS VARCHAR")
 
 
 def _escaped(column: pa.Array) -> pa.Array:
