@@ -20,6 +20,7 @@ version = release = __version__
 extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc"]
 exclude_patterns = ["generated/*.md", "_build"]
 root_doc = "index"
+smartquotes = False  # they make one dash of the two before an option
 nitpicky = False
 default_role = "py:obj"
 
@@ -33,7 +34,8 @@ autodoc_typehints = "none"  # the sections of a numpydoc docstring say the types
 
 html_theme = "furo"
 html_title = f"mastlake {release}"
-html_static_path: list[str] = []
+html_static_path = ["static"]
+html_css_files = ["style.css"]
 html_show_sphinx = False
 html_copy_source = False
 html_show_sourcelink = False

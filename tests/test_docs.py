@@ -141,3 +141,19 @@ def test_the_citation_has_what_its_format_asks_for() -> None:
     assert all("name" in author or {"family-names", "given-names"} <= set(author) for author in said["authors"])
     assert said["version"] == catalog.__version__
     assert said["license"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["license"]
+
+
+DECISIONS = sorted((DOCS / "decisions").glob("0*.md"))
+
+
+@pytest.mark.parametrize("record", DECISIONS, ids=lambda record: record.stem)
+def test_each_decision_has_a_number_a_date_an_alternative_and_a_figure(record: Path) -> None:
+    text = record.read_text()
+    assert text.startswith(f"# {int(record.name[:4])}. ")
+    assert re.search(r"^Date: 20\d\d-\d\d-\d\d$", text, re.MULTILINE)
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Decision", "Alternative", "Figure"]
+    assert all(part.partition("\n")[2].strip() for part in text.split("\n## ")[1:])
+
+
+def test_decisions_are_numbered_without_a_gap() -> None:
+    assert [int(record.name[:4]) for record in DECISIONS] == list(range(1, len(DECISIONS) + 1))
