@@ -126,7 +126,8 @@ def _show(plan: Plan, verbosity: int) -> None:
     )
     shown = list(plan.items())
     if shown:
-        say("")
+        if verbosity >= 0:
+            say("")
         put_table(
             ("action", "filename", "size", "why"),
             [
@@ -134,14 +135,16 @@ def _show(plan: Plan, verbosity: int) -> None:
                 for item in (shown if verbosity > 0 else shown[:_LISTED])
             ],
         )
-    if len(shown) > _LISTED and verbosity <= 0:
+    if plan.shortage:
+        say(f"mastlake: {plan.shortage}: sync would fetch nothing")
+    if verbosity < 0:
+        return
+    if len(shown) > _LISTED and verbosity == 0:
         say(f"and {len(shown) - _LISTED:,} more; all of them: mastlake -v sync ... --dry-run")
     free = f", {size(plan.free_bytes)} are free" if plan.free_bytes is not None else ""
     say(f"{plural(plan.selected, 'product')} selected; needs {size(plan.needed_bytes)} in {plan.dest}{free}")
     for note in plan.notes:
         say(note)
-    if plan.shortage:
-        say(f"{plan.shortage}: sync would fetch nothing")
     _advise(item.reason for item in shown)
 
 
