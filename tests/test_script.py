@@ -267,6 +267,45 @@ def test_a_script_quotes_a_token_and_refuses_one_with_a_line_break(
     assert "MAST_API_TOKEN" in done.stderr
 
 
+@pytest.mark.parametrize("plant", ["link", "hard link", "pipe"])
+def test_a_script_neither_writes_through_nor_waits_for_what_has_its_own_names(
+    run: Run, files: Files, one: str, tmp_path: Path, plant: str
+) -> None:
+    dest, victim = tmp_path / "dest", tmp_path / "victim"
+    dest.mkdir()
+    victim.write_bytes(b"precious")
+    for name in ("", ".head", ".now", ".new", ".said", ".plain", ".version"):
+        planted = dest / f".jw7.jpg.curl{name}"
+        {"link": planted.symlink_to, "hard link": planted.hardlink_to}.get(plant, lambda _, at=planted: os.mkfifo(at))(
+            victim
+        )
+    packed = gzip.compress(files.content[one])
+    files.act = sending(head("200 OK", len(packed), "Content-Encoding: gzip") + packed)
+    assert run().returncode == 0
+    assert victim.read_bytes() == b"precious"
+    assert there(dest) == {"jw7.jpg": files.content[one]}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_script_is_not_sent_more_than_a_file_may_have(
+    run: Run, files: Files, database: Database, tmp_path: Path, packed: bool
+) -> None:
+    uri = next(iter(files.content))
+    with database.write() as connection:
+        for table in ("file_version", "product_version", "observation_product_link"):
+            connection.execute(f"DELETE FROM {table}")
+    add_files(database, {uri: b"x"})
+    files.exclusive.clear()
+    body = bytes(8 << 20)
+    sent = b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(body) if packed else b"\r\n" + body
+    files.act = sending(b"HTTP/1.1 200 OK\r\nConnection: close\r\n" + sent)
+    done = run()
+    assert done.returncode == 1
+    assert "more bytes come than may" in done.stderr
+    assert sum(map(len, there(tmp_path / "dest").values())) < 2 << 20
+    assert files.stats["get"] == 1
+
+
 @pytest.mark.parametrize("plant", ["folder", "unfinished", "hard link", "pipe"])
 def test_a_script_writes_through_no_link(run: Run, files: Files, one: str, tmp_path: Path, plant: str) -> None:
     outside, dest = tmp_path / "outside", tmp_path / "dest"

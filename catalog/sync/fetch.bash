@@ -73,29 +73,42 @@ wrong() {
   esac
 }
 
-# ask PART TOKEN URL ARGUMENT...: what the archive sends goes to PART.new, its headers to PART.now.
+# most SIZE MD5: the kibibytes that may come for a file; of one without a checksum, the listed size is advice.
+most() {
+  if [ "$1" = - ]; then echo 1048576; elif [ "$2" = - ]; then echo $(($1 / 1024 + 1048576)); else echo $(($1 / 1024 + 1024)); fi
+}
+
+# at_most KIBIBYTES COMMAND...: a file that the command writes does not grow beyond that.
+at_most() {
+  trap '' XFSZ
+  ulimit -f "$1" 2>/dev/null
+  shift
+  exec "$@"
+}
+
+# ask PART TOKEN URL MOST ARGUMENT...: what the archive sends goes to PART.new, its headers to PART.now.
 ask() {
-  local part=$1 token=$2 url=$3
-  shift 3
+  local part=$1 token=$2 url=$3 limit=$4
+  shift 4
   rm -f -- "$part.new" "$part.now" "$part.said"
   {
     if [ "$token" = yes ]; then printf 'header = %s\n' "$(quoted "Authorization: token ${MAST_API_TOKEN:?}")"; fi
     if [ -d "$bundle" ]; then printf 'capath = %s\n' "$(quoted "$bundle")"
     elif [ -n "$bundle" ]; then printf 'cacert = %s\n' "$(quoted "$bundle")"; fi
-  } | curl --config - --silent --show-error --fail --location --max-redirs 5 --globoff --proto '=http,https' \
+  } | at_most "$limit" curl --config - --silent --show-error --fail --location --max-redirs 5 --globoff --proto '=http,https' \
     --connect-timeout 30 --speed-limit 256 --speed-time 30 --dump-header "$part.now" --output "$part.new" \
     "$@" -- "$server$url" 2>"$part.said" &
   wait "$!"
 }
 
-# settle PART NAME RESULT: what came last joins the bytes so far, or takes their place. A 206 goes on exactly where they
+# settle PART NAME RESULT MOST: what came last joins the bytes so far, or takes their place. A 206 goes on exactly where they
 # end, and is of the same version; a 200 is the file from its start. It is also run after a kill, with RESULT "?".
 settle() {
-  local part=$1 name=$2 result=$3 old new
+  local part=$1 name=$2 result=$3 limit=$4 old new
   if [ ! -f "$part.new" ] || [ ! -f "$part.now" ]; then rm -f -- "$part.new"; return; fi
   case $(status_of "$part.now") in
     200)
-      if unpack "$part" "$name" "$result"; then
+      if unpack "$part" "$name" "$result" "$limit"; then
         rm -f -- "$part.head"
         mv -f -- "$part.new" "$part" && cp -f -- "$part.now" "$part.head"
       else
@@ -116,7 +129,7 @@ settle() {
   rm -f -- "$part.new"
 }
 
-# unpack PART NAME RESULT: undoes a Content-Encoding that nobody asked for; a .gz file is said to be gzip-encoded, and is not.
+# unpack PART NAME RESULT MOST: undoes a Content-Encoding that nobody asked for; a .gz file is said to be gzip-encoded, and is not.
 unpack() {
   local encoding
   encoding=$(header content-encoding "$1.now" | tr '[:upper:]' '[:lower:]')
@@ -126,7 +139,12 @@ unpack() {
     *) echo "it came $encoding-encoded" >"$1.said"; return 1 ;;
   esac
   case $2 in *.gz) return 0 ;; esac
-  if [ "$3" != 0 ] || ! gzip -dc <"$1.new" >"$1.plain" 2>/dev/null; then rm -f -- "$1.plain"; return 1; fi
+  rm -f -- "$1.plain"
+  if [ "$3" != 0 ] || ! (at_most "$4" gzip -dc <"$1.new" >"$1.plain" 2>/dev/null); then
+    if [ "$(size_of "$1.plain")" -ge $(($4 * 1024)) ]; then overlong=yes; fi
+    rm -f -- "$1.plain"
+    return 1
+  fi
   mv -f -- "$1.plain" "$1.new"
 }
 
@@ -134,13 +152,15 @@ forget() { rm -f -- "$1" "$1.head" "$1.now" "$1.new" "$1.said" "$1.plain" "$1.ve
 
 # begin PART NAME VERSION MD5 SIZE: keeps the bytes so far where they are surely the start of this version.
 begin() {
-  local part=$1 have
-  if [ -L "$part" ] || { [ -e "$part" ] && [ ! -f "$part" ]; } || [ -n "$(find "$part" -links +1 2>/dev/null)" ]; then forget "$part"; fi
-  if [ -L "$part.version" ] || [ "$(cat "$part.version" 2>/dev/null)" != "$3" ]; then
+  local part=$1 have one
+  for one in "$part" "$part".head "$part".now "$part".new "$part".version; do
+    if [ -L "$one" ] || { [ -e "$one" ] && [ ! -f "$one" ]; } || [ -n "$(find "$one" -links +1 2>/dev/null)" ]; then forget "$part"; fi
+  done
+  if [ "$(cat "$part.version" 2>/dev/null)" != "$3" ]; then
     forget "$part"
     printf '%s\n' "$3" >"$part.version"
   fi
-  settle "$part" "$2" '?'
+  settle "$part" "$2" '?' "$(most "$5" "$4")"
   have=$(size_of "$part")
   if { [ "$4" = - ] && [ -z "$(etag_of "$part.head")" ]; } || { [ "$5" != - ] && [ "$have" -gt "$5" ]; }; then
     rm -f -- "$part" "$part.head"
@@ -149,7 +169,7 @@ begin() {
 
 # fetch PART NAME SIZE MD5 TOKEN URL FRESH: one attempt.
 fetch() {
-  local part=$1 name=$2 size=$3 md5=$4 token=$5 url=$6 fresh=$7 have tag result
+  local part=$1 name=$2 size=$3 md5=$4 token=$5 url=$6 fresh=$7 have tag result overlong=no
   begin "$part" "$name" "$url $size $md5" "$md5" "$size"
   have=$(size_of "$part")
   if [ "$have" = "$size" ] && [ "$have" != 0 ]; then return 0; fi
@@ -160,11 +180,12 @@ fetch() {
     tag=$(etag_of "$part.head")
     if [ -n "$tag" ]; then set -- "$@" --header "If-Range: $tag"; fi
   fi
-  ask "$part" "$token" "$url" "$@"
+  ask "$part" "$token" "$url" "$(most "$size" "$md5")" "$@"
   result=$?
   if [ ! -f "$part.new" ] && [ "$result" = 0 ]; then : >"$part.new"; fi # an empty file
-  settle "$part" "$name" "$result"
+  settle "$part" "$name" "$result" "$(most "$size" "$md5")"
   if [ "$(status_of "$part.now")" = 416 ]; then rm -f -- "$part" "$part.head"; fi
+  if [ "$overlong" = yes ]; then return 23; fi
   if [ "$result" = 0 ] && [ ! -f "$part" ]; then return 1; fi
   return "$result"
 }
@@ -240,7 +261,8 @@ attempts() {
         4*) problem="HTTP $status"; case $status in 400 | 404 | 410) break ;; esac ;;
         5*) problem="HTTP $status" ;;
       esac
-      case $result in 3 | 5 | 35 | 58 | 59 | 60 | 77 | 83 | 90 | 91) break ;; esac # TLS or a proxy: so it is each time
+      if [ "$result" = 23 ]; then problem="more bytes come than may, or the disk is full"; fi
+      case $result in 3 | 5 | 23 | 35 | 58 | 59 | 60 | 77 | 83 | 90 | 91) break ;; esac # TLS or a proxy: so it is each time
     fi
     if [ "$attempt" != 6 ]; then sleep "$attempt"; fi
   done
