@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +25,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog
+from catalog.questions.statement import rows as rows_of
 from catalog.store import database as store_database
 from catalog.store.database import Database, columns_of
 from catalog.store.history.merge import SEARCH_FILES, merge_links, merge_versions
@@ -26,6 +33,8 @@ from catalog.store.history.versions import FILES, kept_name
 from catalog.store.schema.migrate import make_views
 from catalog.store.schema.models import metadata
 from catalog.store.spool import Spool
+
+from .kills_migration import kill_upgrades
 
 HOLD = """
 import duckdb, sys, time
@@ -334,3 +343,68 @@ def test_views_can_be_made_again_at_any_time(database: Database) -> None:
     with database.write() as connection:
         make_views(connection)
         make_views(connection)
+
+
+def test_an_upgrade_that_is_killed_is_completed_by_the_next_open_and_no_row_is_lost(tmp_path: Path) -> None:
+    _, faults = kill_upgrades(tmp_path, kills=2, rng=random.Random(1), files=200)
+    assert faults == []
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter; pytest's own is for its user alone."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
+def as_another_user() -> Iterator[None]:
+    """Let the system ask for permission as it does of users who are not root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize(("of_folder", "of_file"), [(0o000, 0o644), (0o755, 0o000), (0o555, 0o444)])
+@pytest.mark.parametrize("writes", [False, True])
+def test_a_catalog_or_folder_without_permission_is_one_line(
+    catalog: Database, open_folder: Path, of_folder: int, of_file: int, writes: bool
+) -> None:
+    folder = open_folder / "inner"
+    folder.mkdir()
+    path = Path(shutil.copy(catalog.path, folder / "catalog.duckdb"))
+    with Database(path).read(), catalog.write():
+        pass  # so that everything is imported as the user who may read it
+    path.chmod(of_file)
+    folder.chmod(of_folder)
+    may_read = not writes and of_file == 0o444
+    try:
+        with as_another_user():
+            if may_read:
+                with Database(path).read() as connection:
+                    assert connection.execute("SELECT count(*) > 0 FROM files").fetchone() == (True,)
+                return
+            other = Database(path)
+            with pytest.raises(CatalogError) as refused, other.write() if writes else other.read():
+                pass
+    finally:
+        folder.chmod(0o755)
+    assert "\n" not in str(refused.value)
+    assert "ermission" in str(refused.value) or "Read-only" in str(refused.value)
+
+
+def test_a_damaged_block_that_a_question_meets_is_one_line(catalog: Database) -> None:
+    size = catalog.path.stat().st_size
+    with catalog.path.open("r+b") as file:
+        for at in range(size // 4, size, 65536):  # the headers stay
+            file.seek(at)
+            file.write(b"\xff" * 64)
+    with pytest.raises(CatalogError, match="is damaged") as refused:
+        rows_of(catalog, "SELECT * FROM files")
+    assert "\n" not in str(refused.value)
