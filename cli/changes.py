@@ -159,14 +159,8 @@ def diff(
     json: Json = False,
 ) -> None:
     """List what became of files, observations and products between two runs, with the columns that differ."""
-    from catalog.changes.span import require_run
-    from catalog.store.history.row_changes import differences
-
     asked = wanted(context, form, output, json, limit)
-    with settings(context).database.read() as connection:
-        for run in (first, second):
-            require_run(connection, run)
-        found = differences(connection, first, second)
+    found = settings(context).lake.diff(first, second)
     rows = [(second, *row) for row in found if what in (None, row[1])]
     put_list(asked, _NAMES, rows, lambda: [dict(zip(_NAMES, row, strict=True)) for row in rows], "row", names=_NAMES)
     if not rows:

@@ -27,11 +27,9 @@ def forget(
 
     Nothing on disk is touched. A file that is still there is found again by the next index.
     """
-    from catalog.store.history.forget import forget as let_go
-
     chosen, forgotten = settings(context), 0
     for path in paths:
-        known = let_go(chosen.database, path)
+        known = chosen.lake.forget(path)
         if not known:
             raise UsageError(f"the catalog knows no file at {path.absolute()} or below it; see: mastlake outdated")
         forgotten += known

@@ -39,15 +39,13 @@ def index(
     Files whose size, time and inode are known are not opened again. With --json, --watch prints one value for each
     time that it indexes.
     """
-    from catalog.headers import index_folders, watch_folders
-
     chosen = settings(context)
     with index_progress(chosen.verbosity < 0, bar=not json) as show:
         if watch:
-            for report in watch_folders(chosen.database, folders, verify=verify, on_event=show):
+            for report in chosen.lake.watch(*folders, verify=verify, on_event=show):
                 _tell(report, chosen.verbosity, json)
             return
-        report = index_folders(chosen.database, folders, verify=verify, on_event=show)
+        report = chosen.lake.index(*folders, verify=verify, on_event=show)
     _tell(report, chosen.verbosity, json)
     if report.failed:
         raise typer.Exit(1)

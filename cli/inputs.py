@@ -39,11 +39,9 @@ def inputs(
 
     The graph comes from the _asn.json files that were indexed, and from the ASNTABLE keyword of headers.
     """
-    from catalog.questions.lineage import inputs as links_to
-
     asked = wanted(context, form, output, json, limit)
     name = Path(file).name
-    links = links_to(settings(context).database, name, deep)
+    links = settings(context).lake.inputs(file, deep)
     put_links(links, "input", f"no inputs of {name} are known; index the _asn.json file of its association", asked)
 
 

@@ -13,9 +13,9 @@ from catalog.network.server import Server
 from . import completion
 
 if TYPE_CHECKING:
+    from catalog.api.catalog import Catalog
     from catalog.config.settings import Defaults
     from catalog.store.database import Database
-    from catalog.sync.tokens import Token
     from catalog.vocabulary.search import Search
 
 MAST = "https://mast.stsci.edu"
@@ -49,6 +49,13 @@ class Settings:
     def declared(self) -> dict[str, Search]:
         """The searches that mastlake.toml describes, by name."""
         return {} if self.defaults is None else {name: one.search for name, one in self.defaults.searches.items()}
+
+    @property
+    def lake(self) -> Catalog:
+        """The catalog and its archive, as Python has them."""
+        from catalog.api.catalog import Catalog
+
+        return Catalog(self.database, self.server, self.server_is_chosen)
 
     @property
     def database(self) -> Database:
@@ -95,9 +102,9 @@ def destination(context: typer.Context, dest: Path) -> Path:
     return found
 
 
-def token_for(chosen: Settings) -> Token | None:
-    """Return the token that the server gets; say so where there is one that it does not get."""
-    from catalog.sync.tokens import find_token, withheld
+def tell_withheld(chosen: Settings) -> None:
+    """Say so where there is a token that the server does not get."""
+    from catalog.sync.tokens import withheld
 
     if withheld(chosen.server, chosen.server_is_chosen) and chosen.defaults is not None:
         from .printing import say
@@ -106,7 +113,6 @@ def token_for(chosen: Settings) -> Token | None:
             f"mastlake: {chosen.defaults.path} names the server {chosen.server}, so your token is not sent; "
             f"if it is for that server, name it yourself: --server {chosen.server}"
         )
-    return find_token(chosen.server, chosen.server_is_chosen)
 
 
 def listed(texts: list[str] | None) -> tuple[str, ...]:

@@ -58,12 +58,10 @@ def outdated(
     """
     from dataclasses import asdict
 
-    from catalog.questions.drift import outdated as compare
-
     chosen = settings(context)
     asked = wanted(context, form, output, json, limit)
     states = _states(state)
-    found = compare(chosen.database, [str(path.absolute()) for path in paths or ()])
+    found = chosen.lake.outdated(*(paths or ()))
     if asked.is_json:
         every = asdict(found)
         put_object(asked, {name: files[:limit] if name in states else [] for name, files in every.items()})

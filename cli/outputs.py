@@ -25,9 +25,7 @@ def outputs(
     json: Json = False,
 ) -> None:
     """List what was made from a file, by the same graph as inputs."""
-    from catalog.questions.lineage import outputs as links_from
-
     asked = wanted(context, form, output, json, limit)
     name = Path(file).name
-    links = links_from(settings(context).database, name, deep)
+    links = settings(context).lake.outputs(file, deep)
     put_links(links, "output", f"no outputs of {name} are known; index the _asn.json files that list it", asked)

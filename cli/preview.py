@@ -10,7 +10,7 @@ import typer
 from catalog.text import plural
 
 from .completion import previewed
-from .options import Json, Settings, settings, token_for
+from .options import Json, Settings, settings, tell_withheld
 from .picture import Kind, Show, picture_path, put_picture, tell_left_out, wants_show
 from .printing import put, put_json, say
 
@@ -45,12 +45,10 @@ def preview(
     """
     from dataclasses import asdict
 
-    from catalog.questions.previews import previews
-
     chosen = settings(context)
     if output is not None or kind is not None:
         output = picture_path(output, kind, Path("previews.png"))
-    found = previews(chosen.database, names, limit)
+    found = chosen.lake.previews(*names, limit=limit)
     failed = _fetch(chosen, found, dest, json)
     here = [(one, dest / one.filename) for one in found if one.filename not in failed]
     here = [(one, path) for one, path in here if path.exists()]  # a sync that gave up names not every file
@@ -67,16 +65,12 @@ def preview(
 def _fetch(chosen: Settings, found: list[Preview], dest: Path, json: bool) -> set[str]:
     """Fetch what is not here yet; say and return what could not be had."""
     from catalog.questions.previews import selecting
-    from catalog.sync import sync
-    from catalog.sync.selection import Selection
 
     from .progress import sync_progress
 
+    tell_withheld(chosen)
     with sync_progress(chosen.verbosity < 0 or json) as shown:
-        report = sync(
-            chosen.database, Selection(sql=selecting(found)), server=chosen.server, dest=dest,
-            token=token_for(chosen), on_event=shown,
-        )  # fmt: skip
+        report = chosen.lake.sync(sql=selecting(found), dest=dest, on_event=shown)
     for failure in report.failures:
         say(f"mastlake: {failure.filename or 'not tried'}: {failure.reason}")
     if report.interrupted:

@@ -11,8 +11,8 @@ from .options import listed
 from .printing import note
 
 if TYPE_CHECKING:
+    from catalog.api.arguments import Filters
     from catalog.store.database import Database
-    from catalog.sync.selection import Selection
 
 Sql = Annotated[
     str | None, typer.Option(metavar="SELECT", help="Any query whose result has a column data_uri or filename.")
@@ -26,8 +26,7 @@ Template = Annotated[
 ]
 
 
-def selection(
-    name: str | None,
+def filters(
     types: list[str] | None,
     levels: list[str] | None,
     subgroups: list[str] | None,
@@ -39,23 +38,20 @@ def selection(
     max_size: str | None = None,
     with_inputs: bool = False,
     release: str | None = None,
-) -> Selection:
+) -> Filters:
     """Read the options that say which products are meant."""
-    from catalog.sync.selection import Selection
-
-    return Selection(
-        search=name,
-        types=listed(types),
-        levels=_levels(listed(levels)),
-        subgroups=listed(subgroups),
-        dataproducts=listed(dataproducts),
-        extensions=listed(extensions),
-        guide_stars=guide_stars,
-        max_size=bytes_of(max_size) if max_size is not None else None,
-        sql=sql,
-        with_inputs=with_inputs,
-        release=release,
-    )
+    return {
+        "types": listed(types),
+        "levels": _levels(listed(levels)),
+        "subgroups": listed(subgroups),
+        "dataproducts": listed(dataproducts),
+        "extensions": listed(extensions),
+        "guide_stars": guide_stars,
+        "max_size": bytes_of(max_size) if max_size is not None else None,
+        "sql": sql,
+        "with_inputs": with_inputs,
+        "release": release,
+    }
 
 
 def hint_at_nothing(database: Database, name: str | None, sql: str | None = None) -> None:

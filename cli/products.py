@@ -24,7 +24,7 @@ from .options import (
     settings,
 )
 from .printing import note, put_table
-from .product_options import hint_at_nothing, selection
+from .product_options import filters, hint_at_nothing
 
 if TYPE_CHECKING:
     from catalog.store.database import Database
@@ -51,8 +51,10 @@ def products(
 ) -> None:
     """List what can be downloaded: the products of a search's observations, each once."""
     asked = wanted(context, form, output, json, limit)
+    from catalog.api.arguments import selection
+
     database = settings(context).database
-    chosen = selection(name, types, levels, subgroups, dataproducts, extensions, release=release)
+    chosen = selection(name, filters(types, levels, subgroups, dataproducts, extensions, release=release))
     if asked.is_table:
         count = _put_rows(database, chosen, asked)
     else:

@@ -9,7 +9,7 @@ import typer
 
 from .options import Dataproducts, Extensions, Json, Levels, Release, SearchName, Subgroups, Types, settings
 from .printing import note, put_json
-from .product_options import GuideStars, MaxSize, Sql, Template, hint_at_nothing, selection
+from .product_options import GuideStars, MaxSize, Sql, Template, filters, hint_at_nothing
 
 
 def register(app: typer.Typer) -> None:
@@ -37,12 +37,10 @@ def script(
     """Write a bash script that fetches the same files with curl, for a machine without mastlake."""
     from catalog.atomic_file import EXECUTABLE, put_in_place
     from catalog.errors import UsageError
-    from catalog.sync.script import script as written
     from catalog.sync.tokens import MAST, origin
 
     chosen = settings(context)
-    wanted = selection(
-        name,
+    wanted = filters(
         types,
         levels,
         subgroups,
@@ -58,7 +56,7 @@ def script(
             f"mastlake.toml names the server {chosen.server}, to which the script would send your token; "
             f"name it yourself: mastlake --server {chosen.server} script ..."
         )
-    text = written(chosen.database, wanted, server=chosen.server, template=template)
+    text = chosen.lake.script(name, template=template, **wanted)
     if "\n  get " not in text:
         hint_at_nothing(chosen.database, name, sql)
     if output is None:

@@ -237,10 +237,7 @@ def _edit(chosen: Settings, name: str, criteria: list[str], instrument: str | No
 
 
 def _rename(chosen: Settings, name: str, new: str) -> None:
-    from catalog.store.history.search_edits import rename_search
-
-    with chosen.database.write() as connection:
-        rename_search(connection, name, new)
+    chosen.lake.rename_search(name, new)
     if name in chosen.declared:
         say(f"mastlake.toml still describes {name}; rename it there too, or the next harvest saves it anew")
     if chosen.verbosity >= 0:
@@ -248,10 +245,7 @@ def _rename(chosen: Settings, name: str, new: str) -> None:
 
 
 def _remove(chosen: Settings, name: str) -> None:
-    from catalog.store.history.search_edits import remove_search
-
-    with chosen.database.write() as connection:
-        remove_search(connection, name)
+    chosen.lake.remove_search(name)
     if name in chosen.declared:
         say(f"mastlake.toml still describes {name}; remove it there too, or the next harvest saves it anew")
     if chosen.verbosity >= 0:
@@ -272,11 +266,8 @@ def runs(
     """List what was harvested, and when."""
     from dataclasses import asdict
 
-    from catalog.store.history.runs import runs as all_runs
-
     asked = wanted(context, form, output, json)
-    with settings(context).database.read() as connection:
-        found = [run for run in all_runs(connection) if search in (None, run.search)]
+    found = settings(context).lake.runs(search)
     if limit is not None and len(found) > limit:
         note(f"the newest {limit:,} of {plural(len(found), 'run')}; --limit shows more")
         found = found[-limit:]

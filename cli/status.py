@@ -29,10 +29,8 @@ def status(
     json: Json = False,
 ) -> None:
     """Show catalog, disk and archive in one page."""
-    from catalog.questions.status import overview
-
     chosen = settings(context)
-    found = overview(chosen.database)
+    found = chosen.lake.status()
     counts, fault = _ask(chosen) if ask else ({}, None)
     if json:
         put_json({**asdict(found), "server": str(chosen.server), "archive_files": counts or None})
@@ -44,17 +42,10 @@ def status(
 
 def _ask(chosen: Settings) -> tuple[dict[str, int], ArchiveError | None]:
     """Ask how many files each search matches now; an archive that does not answer leaves the page without these."""
-    from catalog.archive.client import MastArchive
-    from catalog.archive.partition import Whole
-    from catalog.store.history.runs import saved_searches
-
-    with chosen.database.read() as connection:
-        searches = [saved.search for saved in saved_searches(connection)]
     counts: dict[str, int] = {}
     try:
-        with MastArchive(chosen.server) as archive:
-            for search in searches:
-                counts[search.name] = sum(Whole(archive).count(archive.query(part)) for part in search.parts)
+        for name, count in chosen.lake.archive_counts():
+            counts[name] = count
     except ArchiveError as error:
         return counts, error
     return counts, None

@@ -21,10 +21,10 @@ from .options import (
     Types,
     destination,
     settings,
-    token_for,
+    tell_withheld,
 )
 from .printing import put_json, put_table, say
-from .product_options import GuideStars, MaxSize, Sql, Template, bytes_of, hint_at_nothing, selection
+from .product_options import GuideStars, MaxSize, Sql, Template, bytes_of, filters, hint_at_nothing
 from .progress import sync_progress
 
 if TYPE_CHECKING:
@@ -77,42 +77,33 @@ def sync(
     json: Json = False,
 ) -> None:
     """Fetch what is selected and not on disk yet, or no longer the archive's version; prove every byte."""
-    from catalog.sync import OldBytes, make_plan
-    from catalog.sync import sync as run_sync
-
     chosen = settings(context)
-    wanted = selection(
-        name, types, levels, subgroups, dataproducts, extensions,
+    wanted = filters(
+        types, levels, subgroups, dataproducts, extensions,
         sql=sql, guide_stars=guide_stars, max_size=max_size, with_inputs=with_inputs, release=release,
     )  # fmt: skip
-    token = token_for(chosen)
-    old_bytes = OldBytes(keep_old and keep_old.absolute(), overwrite_modified)
+    tell_withheld(chosen)
     if dry_run:
-        has_token = token is not None
-        plan = make_plan(
-            chosen.database, wanted, dest=dest, template=template, has_token=has_token, old_bytes=old_bytes
+        plan = chosen.lake.plan(
+            name, dest=dest, template=template, overwrite_modified=overwrite_modified, keep_old=keep_old, **wanted
         )
         put_json(plan.as_dict()) if json else _show(plan, chosen.verbosity)
         if not plan.selected:
             hint_at_nothing(chosen.database, name, sql)
         return
-    from catalog.sync.current_listing import asking
-
-    with sync_progress(chosen.verbosity < 0 or json) as show, asking(chosen.database, chosen.server) as current:
-        report = run_sync(
-            chosen.database,
-            wanted,
-            server=chosen.server,
+    with sync_progress(chosen.verbosity < 0 or json) as show:
+        report = chosen.lake.sync(
+            name,
             dest=dest,
             template=template,
             jobs=jobs,
             limit_rate=bytes_of(limit_rate, "--limit-rate") if limit_rate is not None else None,
-            token=token,
             source=source,
-            current=current,
             on_event=show,
-            old_bytes=old_bytes,
+            overwrite_modified=overwrite_modified,
+            keep_old=keep_old,
             trust_length=trust_length,
+            **wanted,
         )
     if not report.selected:
         hint_at_nothing(chosen.database, name, sql)

@@ -6,12 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from catalog.api.astropy_values import plain_cone, plain_value
-from catalog.questions.find import Criteria
-from catalog.vocabulary.criteria import criteria
-from catalog.vocabulary.keywords import nearest
-
 if TYPE_CHECKING:
+    from catalog.questions.find import Criteria
     from catalog.sync import Selection
 
 
@@ -23,25 +19,27 @@ class Filters(TypedDict, total=False):
     subgroups: str | Sequence[str]
     dataproducts: str | Sequence[str]
     extensions: str | Sequence[str]
-    guide_stars: bool
-    max_size: int
-    sql: str
+    guide_stars: bool | None
+    max_size: int | None
+    sql: str | None
     with_inputs: bool
-    release: str
-
-
-_NAMED = tuple(one.name for one in fields(Criteria) if one.name != "written")
+    release: str | None
 
 
 def wanted_files(written: Sequence[str], keywords: Mapping[str, Any], **named: Any) -> Criteria:
     """Tell what `Criteria` names from keywords, and write both as on the command line."""
-    given = {name: keywords.get(name) for name in _NAMED} | named
+    from catalog.api.astropy_values import plain_cone, plain_value
+    from catalog.questions.find import Criteria
+    from catalog.vocabulary.criteria import criteria
+
+    names = [one.name for one in fields(Criteria) if one.name != "written"]
+    given = {name: keywords.get(name) for name in names} | named
     given["cone"] = plain_cone(given["cone"])
     given |= {name: plain_value("date_obs", given[name]) for name in ("since", "until")}
     plain = {name: _written(value) for name, value in given.items() if value is not None}
     if isinstance(given["cone"], tuple | list):
         plain["cone"] += "d"
-    others = {name: plain_value(name, value) for name, value in keywords.items() if name not in _NAMED}
+    others = {name: plain_value(name, value) for name, value in keywords.items() if name not in names}
     return Criteria((*written, *criteria(others)), **plain)
 
 
@@ -52,6 +50,7 @@ def _written(value: Any) -> str:
 def selection(search: str | None, filters: Filters) -> Selection:
     """Say which products are meant."""
     from catalog.sync import Selection
+    from catalog.vocabulary.keywords import nearest
 
     for name in filters:
         if name not in Filters.__annotations__:

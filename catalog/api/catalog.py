@@ -17,7 +17,6 @@ from catalog.errors import UsageError
 from catalog.network.server import Server
 from catalog.store.database import Database
 from catalog.store.shared import KeptOpen
-from catalog.vocabulary.search import Search
 
 if TYPE_CHECKING:
     from threading import Event
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from catalog.harvest import Harvest, Progress
     from catalog.headers import IndexReport
     from catalog.headers.events import OnEvent as OnIndexEvent
+    from catalog.vocabulary.search import Search
 
 PATH = "mastlake.duckdb"
 MAST = "https://mast.stsci.edu"
@@ -42,6 +42,8 @@ class Catalog(Questions, SavedSearches, History, LocalFiles, Transfers, Pictures
         The catalog file.
     server : str or Server
         The archive's address.
+    server_is_chosen : bool
+        Whether the user named the server, and not only a file that came with a folder; no other server gets a token.
 
     Examples
     --------
@@ -54,8 +56,8 @@ class Catalog(Questions, SavedSearches, History, LocalFiles, Transfers, Pictures
     ('full', 3)
     """
 
-    def __init__(self, database: Database, server: str) -> None:
-        super().__init__(database, server if isinstance(server, Server) else Server(server))
+    def __init__(self, database: Database, server: str, server_is_chosen: bool = True) -> None:
+        super().__init__(database, server if isinstance(server, Server) else Server(server), server_is_chosen)
 
     @classmethod
     def open(

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from catalog.network.server import Server
 from catalog.store.database import Database
+
+if TYPE_CHECKING:
+    from catalog.sync import Token
 
 
 class Opened:
@@ -15,8 +20,17 @@ class Opened:
         The catalog file.
     server : Server
         The archive's address.
+    server_is_chosen : bool
+        Whether the user named the server, and not only a file that came with a folder; no other server gets a token.
     """
 
-    def __init__(self, database: Database, server: Server) -> None:
+    def __init__(self, database: Database, server: Server, server_is_chosen: bool = True) -> None:
         self._database = database
         self.server = server
+        self._server_is_chosen = server_is_chosen
+
+    def _token(self) -> Token | None:
+        """Find the user's token for the server, if there is one that it may have."""
+        from catalog.sync import find_token
+
+        return find_token(self.server, self._server_is_chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from catalog.api.opened import Opened
@@ -25,6 +26,34 @@ class SavedSearches(Opened):
 
         with self._database.read() as connection:
             return [saved.search for saved in saved_searches(connection)]
+
+    def archive_counts(self) -> Iterator[tuple[str, int]]:
+        """Ask the archive how many rows each saved search matches now.
+
+        Yields
+        ------
+        tuple of str and int
+            The name of a search, and its count.
+
+        Raises
+        ------
+        ArchiveError
+            If the archive does not answer.
+        CatalogError
+            If there is no catalog, or it cannot be read.
+
+        Examples
+        --------
+        >>> counts = dict(catalog.archive_counts())
+        >>> counts["soss"] == len(catalog.find())
+        True
+        """
+        from catalog.archive.client import MastArchive
+        from catalog.archive.partition import Whole
+
+        with MastArchive(self.server) as archive:
+            for search in self.searches():
+                yield search.name, sum(Whole(archive).count(archive.query(part)) for part in search.parts)
 
     def edit_search(self, search: Search) -> None:
         """Give a saved search other criteria; its next harvest reads everything, and what it was stays known.

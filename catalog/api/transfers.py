@@ -55,10 +55,10 @@ class Transfers(Opened):
         >>> plan.tallies["fetch"].items == plan.selected
         True
         """
-        from catalog.sync import find_token, make_plan
+        from catalog.sync import make_plan
 
         chosen = selection(search, filters)
-        has_token = find_token(self.server) is not None
+        has_token = self._token() is not None
         old_bytes = _old_bytes(overwrite_modified, keep_old)
         return make_plan(self._database, chosen, dest=dest, template=template, has_token=has_token, old_bytes=old_bytes)
 
@@ -111,7 +111,7 @@ class Transfers(Opened):
         >>> report.fetched == report.selected, report.failures
         (True, ())
         """
-        from catalog.sync import find_token, sync
+        from catalog.sync import sync
         from catalog.sync.current_listing import asking
 
         with asking(self._database, self.server) as current:
@@ -124,7 +124,7 @@ class Transfers(Opened):
                 jobs=jobs,
                 limit_rate=limit_rate,
                 source=source,
-                token=find_token(self.server),
+                token=self._token(),
                 current=current,
                 on_event=on_event,
                 old_bytes=_old_bytes(overwrite_modified, keep_old),
@@ -170,7 +170,7 @@ class Transfers(Opened):
         >>> catalog.apply(plan).fetched == plan.tallies["fetch"].items
         True
         """
-        from catalog.sync import apply_plan, find_token
+        from catalog.sync import apply_plan
         from catalog.sync.current_listing import asking
 
         with asking(self._database, self.server) as current:
@@ -181,7 +181,7 @@ class Transfers(Opened):
                 jobs=jobs,
                 limit_rate=limit_rate,
                 source=source,
-                token=find_token(self.server),
+                token=self._token(),
                 current=current,
                 on_event=on_event,
                 old_bytes=_old_bytes(overwrite_modified, keep_old),
