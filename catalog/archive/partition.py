@@ -1,7 +1,8 @@
 """Split a search so that every answer is whole, and prove it by counts and keys.
 
 The archive promises no row order, so pages of one question can lose and repeat rows. A question is asked in one
-page or not at all: a larger one is split by ranges of a column, each part proven against ``COUNT_BIG(*)``.
+page or not at all: a larger one is split by ranges of a column, each part proven against ``COUNT_BIG(*)``. So is one
+for which the archive has no time. In the end all parts together must be the whole.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.archive.answer import Answer, SetAside
 from catalog.archive.client import Archive, Query
+from catalog.archive.repeats import Hashes, alike, folded, hashes, key_column, repeated, shared
 from catalog.archive.retry import Patience
-from catalog.errors import Incomplete
+from catalog.errors import Incomplete, QueryTimeout
 from catalog.missions import JWST, Cut
 from catalog.vocabulary.spelling import kept_name
 
@@ -29,6 +31,8 @@ LIGHT_ROWS = 50_000
 
 KEYS_AT_ONCE = 500
 """Keys of one count."""
+_DEEPEST = 20
+"""How often a part is split again that has more rows than was thought, or that the archive has no time for."""
 
 
 @dataclass(frozen=True)
@@ -96,15 +100,26 @@ class Whole:
         """
         size = limit or (FULL_ROWS if "*" in columns else LIGHT_ROWS)
         total = self.count(query) or self._proven_count(query, columns, size)
+        if not total:
+            return
         done = 0
-        parts = self._split(query, total, size, self.cuts)
         patterns = patterns_to_check(query)
         more = tuple(name for name in patterns if "*" not in columns and name not in columns)
-        for table in self._ahead(parts, lambda part: self._prove(part, (*columns, *more), size)):
+        for table in self._proven(query, total, (*columns, *more), size):
             done += table.num_rows
             if on_part:
                 on_part(done, max(total, done))
             yield _matching(table, query, patterns).drop_columns([kept_name(name, query.kind) for name in more])
+
+    def _proven(self, query: Query, total: int, columns: Sequence[str], size: int) -> Iterator[pa.Table]:
+        """Yield the rows of all parts; in the end they must be those of the whole."""
+        proofs: list[_Proof] = []
+        parts = self._split(query, total, size, self.cuts)
+        for part, answers in self._ahead(parts, lambda part: self._prove(part, columns, size)):
+            proofs.append(_proof(part.query, answers, self.key))
+            yield from _tables(answers)
+        if sum(proof.answers for proof in proofs) > 1:
+            yield from self._moved(query, proofs, columns, size)
 
     def _proven_count(self, query: Query, columns: Sequence[str], size: int) -> int:
         """Return how many rows a query has that seems to have none, by a page of its rows and another count."""
@@ -112,26 +127,58 @@ class Whole:
         shown = int(answer.rows.num_rows) + answer.rows_aside
         return max(self.count(query), answer.total, shown)
 
-    def _ahead(self, parts: Iterator[Part], ask: Callable[[Part], pa.Table]) -> Iterator[pa.Table]:
+    def _moved(self, query: Query, proofs: list[_Proof], columns: Sequence[str], size: int) -> Iterator[pa.Table]:
+        """Yield those parts again between which rows moved while they were asked for.
+
+        A row that moves into a part which was asked for already is in no answer. The archive then counts more rows in
+        all, or another row took its place, and stands in two parts.
+
+        Raises
+        ------
+        Incomplete
+            If the parts never come to be the whole.
+        """
+        again = replace(self, on_aside=None)
+        believed: frozenset[int] = frozenset()
+        for _ in range(self.patience.attempts):
+            total, found = self.count(query), sum(proof.rows for proof in proofs)
+            keys, doubtful = shared([proof.keys for proof in proofs])
+            if total == found and keys == believed:
+                return
+            if total != found:
+                doubtful |= {at for at, proof in enumerate(proofs) if self.count(proof.query) != proof.rows}
+            for at in sorted(doubtful):
+                part = Part(proofs[at].query, proofs[at].rows)
+                answers = again._prove(part, columns, size)
+                proofs[at] = _proof(part.query, answers, self.key)
+                yield from _tables(answers)
+            believed = keys
+        raise Incomplete(f"{query.service} counts {total} rows and gives {found} in its parts; try again later")
+
+    def _ahead(self, parts: Iterator[Part], ask: Callable[[Part], list[Answer]]) -> Iterator[tuple[Part, list[Answer]]]:
         """Ask for a few parts ahead of whoever takes the answers, in order."""
         with ThreadPoolExecutor(self.at_once, thread_name_prefix="archive") as pool:
-            waiting: deque[Future[pa.Table]] = deque()
+            waiting: deque[tuple[Part, Future[list[Answer]]]] = deque()
             try:
                 for part in parts:
-                    waiting.append(pool.submit(ask, part))
+                    waiting.append((part, pool.submit(ask, part)))
                     if len(waiting) >= self.at_once:
-                        yield waiting.popleft().result()
+                        first, answers = waiting.popleft()
+                        yield first, answers.result()
                 while waiting:
-                    yield waiting.popleft().result()
+                    first, answers = waiting.popleft()
+                    yield first, answers.result()
             finally:
-                for future in waiting:
-                    future.cancel()
+                for _, answers in waiting:
+                    answers.cancel()
 
     def _split(self, query: Query, total: int, size: int, cuts: Sequence[Cut]) -> Iterator[Part]:
-        """Yield parts of at most ``size`` rows that together are the query."""
+        """Yield parts of at most ``size`` rows that together are the query.
+
+        Parts that seem empty are among them: a count of 0 alone proves nothing.
+        """
         if total <= size:
-            if total:
-                yield Part(query, total)
+            yield Part(query, total)
             return
         if not cuts:
             raise Incomplete(
@@ -147,17 +194,14 @@ class Whole:
             low, high, rows = stack.pop()
             part = _within(query, cut, low, high)
             if rows <= size:
-                if rows:
-                    yield Part(part, rows)
+                yield Part(part, rows)
             elif high - low <= cut.step:
                 yield from self._split(part, rows, size, rest)
             else:
                 middle = low + (high - low) / 2
                 upper = math.nextafter(middle, math.inf)
                 left = self.count(_within(query, cut, low, middle))
-                right = rows - left  # proven with the rows; only a part that seems empty would never be asked for
-                if right <= 0:
-                    right = self.count(_within(query, cut, upper, high))
+                right = max(0, rows - left)  # proven with the rows
                 stack += [(upper, high, right), (low, middle, left)]
 
     def _stretches(self, query: Query, cut: Cut, total: int) -> list[tuple[float, float, int]]:
@@ -169,47 +213,89 @@ class Whole:
         ranges = ((after, cut.high), (first, last), (cut.low, before))
         return [(low, high, self.count(_within(query, cut, low, high))) for low, high in ranges]
 
-    def _prove(self, part: Part, columns: Sequence[str], size: int) -> pa.Table:
+    def _prove(self, part: Part, columns: Sequence[str], size: int, depth: int = 0) -> list[Answer]:
         """Ask until the rows are as many as the archive counts, and each of them is known to be another."""
         query, expected = part.query, part.rows
+        before: Answer | None = None
         for _ in range(self.patience.attempts):
-            answer = self.patience.ask(lambda: self.archive.rows(query, columns, size))
+            try:
+                answer = self._page(query, columns, size, splits := expected > 1 and depth < _DEEPEST)
+            except QueryTimeout:
+                if not splits:
+                    raise
+                return self._deeper(query, expected, columns, min(size, expected) // 2, depth)
             rows = answer.rows.num_rows + answer.rows_aside
-            if rows == expected == answer.total and self._are_distinct(query, answer):
+            if rows == expected == answer.total and self._is_sure(query, answer, before):
                 if self.on_aside and answer.aside:
                     self.on_aside(answer.aside)
-                return answer.rows
-            expected = self.count(query)
+                return [answer]
+            before, expected = answer, self.count(query)
             if expected > size:
-                parts = self._split(query, expected, size, self.cuts)
-                return pa.concat_tables([self._prove(p, columns, size) for p in parts], promote_options="permissive")
-        raise Incomplete(f"{query.service} gave {rows} rows where it counts {expected}; try again later")
+                return self._deeper(query, expected, columns, size, depth)
+        repeats = " and repeats some" if rows == expected else ""
+        raise Incomplete(f"{query.service} gave {rows} rows{repeats} where it counts {expected}; try again later")
 
-    def _are_distinct(self, query: Query, answer: Answer) -> bool:
-        """Say whether no key stands more often than the archive has rows of it.
+    def _page(self, query: Query, columns: Sequence[str], size: int, splits: bool) -> Answer:
+        """Ask for a page; where fewer rows can be asked for instead, two time-outs are enough."""
 
-        An answer of the right length that repeats one row has lost another. Yet the archive itself may have several
-        rows of one key, so it is asked for the number of rows of just those keys.
+        def asked() -> Answer:
+            return self.archive.rows(query, columns, size)
+
+        if not splits:
+            return self.patience.ask(asked)
+        try:
+            return self.patience.ask(asked, also=())
+        except QueryTimeout:
+            return self.patience.ask(asked, also=())
+
+    def _deeper(self, query: Query, expected: int, columns: Sequence[str], size: int, depth: int) -> list[Answer]:
+        """Prove a part by smaller ones."""
+        if depth >= _DEEPEST:
+            raise Incomplete(f"{query.service} counts {expected} rows where it had fewer before; try again later")
+        parts = self._split(query, expected, size, self.cuts)
+        return [answer for part in parts for answer in self._prove(part, columns, size, depth + 1)]
+
+    def _is_sure(self, query: Query, answer: Answer, before: Answer | None) -> bool:
+        """Say whether no row of an answer of the right length stands in the place of another.
+
+        An answer that repeats one row has lost another. Yet the archive itself may have several rows of one key, so it
+        is asked for the number of rows of just those keys. Then, and where rows have no key, the answer is believed
+        once a second one agrees: of two equal rows either may be the one that is too many.
         """
+        if not answer.rows_aside and (not answer.rows.num_rows or not len(repeated(answer.rows, self.key))):
+            return True
+        return self._has_all(query, answer) and before is not None and alike(before, answer, self.key)
+
+    def _has_all(self, query: Query, answer: Answer) -> bool:
+        """Say whether the archive counts as many rows of each repeated key as there are."""
         if not answer.rows.num_rows:
             return True
-        key = self._key(answer.rows)
-        keys = answer.rows.column(key)
-        folded = pc.utf8_rtrim_whitespace(pc.utf8_lower(keys.cast(pa.string())))  # as the archive compares texts
-        counted = pc.value_counts(folded)
-        several = counted.filter(pc.greater(counted.field("counts"), 1)).field("values")
-        if not len(several):
-            return True
+        keys, several = answer.rows.column(key_column(answer.rows, self.key)), repeated(answer.rows, self.key)
         groups = [several[at : at + KEYS_AT_ONCE] for at in range(0, len(several), KEYS_AT_ONCE)]
-        return all(self._has_all(query, key, keys.filter(pc.is_in(folded, group))) for group in groups)
+        chosen = [keys.filter(pc.is_in(folded(answer.rows, self.key), group)) for group in groups]
+        return all(
+            len(some) == self.count(query.having(key_column(answer.rows, self.key), *pc.unique(some).to_pylist()))
+            for some in chosen
+        )
 
-    def _has_all(self, query: Query, key: str, keys: pa.ChunkedArray) -> bool:
-        """Say whether the archive counts as many rows of these keys as there are."""
-        return len(keys) == self.count(query.having(key, *pc.unique(keys).to_pylist()))
 
-    def _key(self, table: pa.Table) -> str:
-        """GuideStar rows spell it fileName."""
-        return str(next(name for name in table.column_names if name.lower() == self.key.lower()))
+@dataclass(frozen=True)
+class _Proof:
+    """A part that was proven: its rows, and numbers that stand for their keys."""
+
+    query: Query
+    rows: int
+    keys: Hashes
+    answers: int
+
+
+def _proof(query: Query, answers: Sequence[Answer], key: str) -> _Proof:
+    rows = sum(answer.rows.num_rows + answer.rows_aside for answer in answers)
+    return _Proof(query, rows, hashes([answer.rows for answer in answers], key), len(answers))
+
+
+def _tables(answers: Sequence[Answer]) -> Iterator[pa.Table]:
+    return (answer.rows for answer in answers if answer.rows.num_rows)
 
 
 def patterns_to_check(query: Query) -> dict[str, str]:

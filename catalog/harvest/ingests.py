@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from catalog.archive.client import Archive, Query
 from catalog.archive.partition import LIGHT_ROWS, Whole
+from catalog.archive.repeats import is_plainly_whole
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError, OutOfTime, QueryTimeout, Refused
 from catalog.harvest.halving import Halving, ask
@@ -111,7 +112,7 @@ class Ingests:
         query, columns = Query(JWST.services[instrument]).having("program", *programs), (name, JWST.ingest_column)
         answer = ask(patience, lambda: self.archive.rows(query, columns, LIGHT_ROWS), len(programs) > 1)
         parts = [answer.rows]
-        if answer.total != answer.rows.num_rows + answer.rows_aside:
+        if not is_plainly_whole(answer, name):
             parts = list(Whole(self.archive, patience).rows(query, columns))
         return pa.concat_tables([_named(part, name) for part in parts]) if parts else _named(answer.rows, name)
 

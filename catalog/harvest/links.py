@@ -22,7 +22,7 @@ from catalog.archive.client import Archive
 from catalog.archive.partition import Whole
 from catalog.archive.retry import Patience
 from catalog.harvest.ingests import GUIDE_STARS, Ingests, offer_ingests
-from catalog.harvest.observations import IDS_AT_ONCE, ObservationReader, among, identified
+from catalog.harvest.observations import IDS_AT_ONCE, ObservationReader, among
 from catalog.harvest.pages import rows_that_include
 from catalog.harvest.products import PRODUCTS_IN, READ_IN, ProductReader
 from catalog.harvest.reconcile import FILES_IN, PRESENT_IN
@@ -108,7 +108,7 @@ class Walk:
         """Spool the observations that an advanced search matches, and the products of those that may have moved."""
         self._load_members()
         for part in self._matches():
-            self._keep(identified(part))
+            self._keep(self.observations.identified(part))
         self._vanished = set(self._members) - self._found
         to_read = self._to_read(self._trace_observations())
         self.products.read([obs_id for obs_id in self.products.known() if obs_id in to_read])

@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 
 from catalog.archive.client import Archive, Query
 from catalog.archive.partition import Whole
+from catalog.archive.repeats import is_plainly_whole
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError
-from catalog.harvest.halving import Halving, ask, whole
+from catalog.harvest.halving import Halving, ask
 from catalog.harvest.shortfall import Shortfall
 from catalog.missions import JWST
 from catalog.vocabulary.search import CAOM
@@ -57,9 +58,10 @@ class ObservationReader:
             The catalog knows observations among them, so that an answer without rows is asked for twice.
         """
 
-        def asked(chunk: Sequence[str]) -> pa.Table:
-            rows = self._of_ids(chunk)
-            return rows if rows.num_rows or not expected else self._of_ids(chunk)
+        def asked(chunk: Sequence[str]) -> list[pa.Table]:
+            query = _JWST.having("obs_id", *chunk)
+            parts = self._rows(query, len(chunk) > 1)
+            return parts if not expected or any(part.num_rows for part in parts) else self._rows(query, len(chunk) > 1)
 
         def lost(obs_id: str, error: ArchiveError) -> None:
             self.shortfall.fail("observation", obs_id, error)
@@ -67,8 +69,8 @@ class ObservationReader:
         halving = Halving(asked, lost)
         for start in range(0, len(ids), IDS_AT_ONCE):
             chunk = ids[start : start + IDS_AT_ONCE]
-            for rows in halving.answers(chunk, IDS_AT_ONCE, lambda done: None):
-                yield identified(rows)
+            for parts in halving.answers(chunk, IDS_AT_ONCE, lambda done: None):
+                yield from map(self.identified, parts)
             self.on_done("observations", min(start + IDS_AT_ONCE, len(ids)), len(ids))
 
     def by_program(self, programs: Sequence[str], instrument: str) -> Iterator[pa.Table]:
@@ -76,12 +78,7 @@ class ObservationReader:
 
         def asked(chunk: Sequence[str]) -> list[pa.Table]:
             query = _JWST.having("proposal_id", *chunk).like("instrument_name", f"{instrument}%")
-            answer = ask(self.patience, lambda: self.archive.rows(query), len(chunk) > 1)
-            if answer.total == answer.rows.num_rows + answer.rows_aside:
-                self.shortfall.note(answer.aside)
-                return [answer.rows]
-            parts = Whole(self.archive, self.patience, "obsid", JWST.observation_cuts, on_aside=self.shortfall.note)
-            return list(parts.rows(query))
+            return self._rows(query, len(chunk) > 1)
 
         def lost(program: str, error: ArchiveError) -> None:
             self.shortfall.fail("program", program, error)
@@ -90,29 +87,28 @@ class ObservationReader:
         for start in range(0, len(programs), PROGRAMS_AT_ONCE):
             chunk = programs[start : start + PROGRAMS_AT_ONCE]
             for parts in halving.answers(chunk, PROGRAMS_AT_ONCE, lambda done: None):
-                yield from map(identified, parts)
+                yield from map(self.identified, parts)
             self.on_done("programs", min(start + PROGRAMS_AT_ONCE, len(programs)), len(programs))
 
-    def _of_ids(self, ids: Sequence[str]) -> pa.Table:
-        answer = ask(
-            self.patience,
-            lambda: whole(self.archive.rows(_JWST.having("obs_id", *ids))),
-            len(ids) > 1,
-        )
-        self.shortfall.note(answer.aside)
-        return answer.rows
+    def identified(self, rows: pa.Table) -> pa.Table:
+        """Return the rows that have an id and a number, without the column `DISTANCE`; the others are set aside."""
+        if not rows.num_rows:
+            return pa.table({"obs_id": pa.array([], pa.string()), "obsid": pa.array([], pa.string())})
+        rows = self.shortfall.named(rows, "observation", "obs_id", "obsid")
+        return rows.select([column for column in rows.column_names if column != DISTANCE])
+
+    def _rows(self, query: Query, several: bool) -> list[pa.Table]:
+        """Return all rows of a query: those of one answer where it is plainly whole, else of parts that are proven."""
+        answer = ask(self.patience, lambda: self.archive.rows(query), several)
+        if is_plainly_whole(answer, "obsid"):
+            self.shortfall.note(answer.aside)
+            return [answer.rows]
+        parts = Whole(self.archive, self.patience, "obsid", JWST.observation_cuts, on_aside=self.shortfall.note)
+        return list(parts.rows(query))
 
 
 DISTANCE = "distance"
 """A column of the question, not of the observation: how far from the cone's axis it is."""
-
-
-def identified(rows: pa.Table) -> pa.Table:
-    """Return the rows of observations that have an id and a number, without the column `DISTANCE`."""
-    if not rows.num_rows or not {"obs_id", "obsid"} <= set(rows.column_names):
-        return rows.slice(0, 0)
-    valid = pc.and_(pc.is_valid(rows.column("obs_id")), pc.is_valid(rows.column("obsid")))
-    return rows.select([c for c in rows.column_names if c != DISTANCE]).filter(valid)
 
 
 def among(rows: pa.Table, ids: pa.Array) -> pa.BooleanArray:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from catalog.archive.answer import Answer
 from catalog.archive.client import Query
 from catalog.archive.partition import LIGHT_ROWS, Whole
+from catalog.archive.repeats import key_column, repeated
+from catalog.errors import Garbled, QueryTimeout
 
 
 def rows_that_include(
@@ -21,7 +23,8 @@ def rows_that_include(
     """Yield all rows of a query; one page without a count does if it has everything that was there before.
 
     A page that lacks a row which the archive does not count would withdraw what it stands for. So where anything that
-    is known is missing, the rows are asked for again in parts, each proven by a count.
+    is known is missing, or the archive has no time for the page, the rows are asked for again in parts, each proven by
+    a count.
 
     Parameters
     ----------
@@ -35,16 +38,30 @@ def rows_that_include(
         Called with rows so far and rows in all.
     """
     if known and len(known) <= LIGHT_ROWS:
-        answer = whole.patience.ask(lambda: whole.archive.rows(query, columns, LIGHT_ROWS))
-        keys = [name for name in answer.rows.column_names if name.lower() == whole.key.lower()]
-        if keys and answer.total == answer.rows.num_rows + answer.rows_aside:
-            column = answer.rows.column(keys[0]).cast(pa.string())
-            missing = set(known).difference(column.to_pylist())
-            if not missing and pc.count_distinct(column).as_py() == answer.rows.num_rows:
-                if whole.on_aside and answer.aside:
-                    whole.on_aside(answer.aside)
-                if on_part:
-                    on_part(answer.rows.num_rows, answer.rows.num_rows)
-                yield answer.rows
-                return
+        answer = _page(whole, query, columns)
+        if answer is not None and _includes(answer, whole.key, known):
+            if whole.on_aside and answer.aside:
+                whole.on_aside(answer.aside)
+            if on_part:
+                on_part(answer.rows.num_rows, answer.rows.num_rows)
+            yield answer.rows
+            return
     yield from whole.rows(query, columns, on_part=on_part)
+
+
+def _page(whole: Whole, query: Query, columns: Sequence[str]) -> Answer | None:
+    try:
+        return whole.patience.ask(lambda: whole.archive.rows(query, columns, LIGHT_ROWS), also=())
+    except QueryTimeout:
+        return None
+
+
+def _includes(answer: Answer, key: str, known: Collection[str]) -> bool:
+    """Say whether an answer has all that its paging counts, each row once, and everything that is known."""
+    if answer.total != answer.rows.num_rows + answer.rows_aside:
+        return False
+    try:
+        keys = answer.rows.column(key_column(answer.rows, key)).cast(pa.string())
+    except Garbled:
+        return False
+    return set(known) <= set(keys.to_pylist()) and not len(repeated(answer.rows, key))

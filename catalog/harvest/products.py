@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from catalog.archive.answer import Answer
 from catalog.archive.client import Archive
 from catalog.archive.retry import Patience
-from catalog.errors import ArchiveError, Garbled, OutOfTime, Overloaded, Unreachable
+from catalog.errors import ArchiveError, Garbled, Incomplete, OutOfTime, Overloaded, Unreachable
 from catalog.harvest.halving import LOST_IN_A_ROW, ask, whole
 from catalog.harvest.shortfall import Shortfall
 from catalog.store.spool import Spool
@@ -28,6 +28,8 @@ Keep = Callable[[pa.Table], set[str] | None]
 
 FIRST_BATCH, LARGEST_BATCH = 16, 128
 STEADY = 8
+AGREEING = 4
+"""Answers that must be the same where rows of an answer stand twice, or are no rows."""
 AT_ONCE = 2
 """Batches under way at the same time."""
 
@@ -185,7 +187,20 @@ class ProductReader:
         return self._asked_for(rows)
 
     def _whole(self, numbers: Sequence[str]) -> Answer:
-        return whole(self.archive.products(numbers))
+        """Return an answer whose rows are as many as its paging counts, and each another.
+
+        The archive counts no products. So where an answer repeats a row of one observation's list, or some row cannot
+        be kept, others are asked for: one without is whole, and if all agree, the archive has it so.
+        """
+        answers: list[Answer] = []
+        for _ in range(AGREEING):
+            answer = whole(self.archive.products(numbers))
+            if not answer.rows_aside and not _repeats(answer.rows):
+                return answer
+            answers.append(answer)
+        if any(_as_texts(answer) != _as_texts(answers[0]) for answer in answers[1:]):
+            raise Incomplete("answers of the same length list different products; try again later")
+        return answers[-1]
 
     def _asked_for(self, rows: pa.Table) -> pa.Table:
         """Return the rows that belong to the observation that was asked for; the others are set aside."""
@@ -202,6 +217,16 @@ def _parents(rows: pa.Table) -> list[str | None]:
     if pa.types.is_floating(column.type):
         column = column.cast(pa.int64(), safe=False)
     return texts(column)
+
+
+def _repeats(rows: pa.Table) -> bool:
+    """Say whether some product stands twice in the list of one observation."""
+    names = [name for name in ("parent_obsid", "dataURI") if name in rows.column_names]
+    return bool(names) and rows.num_rows > rows.group_by(names).aggregate([]).num_rows
+
+
+def _as_texts(answer: Answer) -> list[str]:
+    return sorted([repr(row) for row in answer.rows.to_pylist()] + [aside.text for aside in answer.aside])
 
 
 def texts(column: pa.ChunkedArray) -> list[str | None]:

@@ -7,7 +7,8 @@ small share of those checked longest ago, since other columns can change without
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import duckdb
@@ -15,6 +16,8 @@ import pyarrow as pa
 
 from catalog.archive.client import Query
 from catalog.archive.partition import Whole
+from catalog.archive.repeats import is_plainly_whole
+from catalog.errors import QueryTimeout
 from catalog.harvest.pages import rows_that_include
 from catalog.missions import JWST
 from catalog.store.database import Database, columns_of
@@ -128,7 +131,8 @@ class FileReader:
         wanted = [*needed.names, *needed.in_turn] if in_turn else needed.names
         for start in range(0, len(wanted), NAMES_AT_ONCE):
             names = wanted[start : start + NAMES_AT_ONCE]
-            self._keep(_by_name(rest, query.having(name, *names), len(names)), search, part)
+            for rows in _by_name(rest, query.having(name, *names), len(names)):
+                self._keep(rows, search, part)
             self.on_rows(min(start + NAMES_AT_ONCE, len(wanted)), len(wanted))
 
     def _keep(self, rows: pa.Table, search: Search, part: Search) -> None:
@@ -141,12 +145,14 @@ class FileReader:
             self.spool.add(PARTS_IN, named.select(["filename"]).append_column("instrument", of_part))
 
 
-def _by_name(whole: Whole, query: Query, files: int) -> pa.Table:
-    """Return the rows of some files; one that has just left the search has none."""
-    answer = whole.patience.ask(lambda: whole.archive.rows(query))
-    if answer.rows.num_rows == files == answer.total:
-        return answer.rows
-    return pa.concat_tables(whole.rows(query), promote_options="permissive")
+def _by_name(whole: Whole, query: Query, files: int) -> Iterator[pa.Table]:
+    """Yield the rows of some files; one that has just left the search has none."""
+    with suppress(QueryTimeout):
+        answer = whole.patience.ask(lambda: whole.archive.rows(query), also=())
+        if answer.total == files and is_plainly_whole(answer, whole.key):
+            yield answer.rows
+            return
+    yield from whole.rows(query)
 
 
 def _filename(search: Search) -> str:
