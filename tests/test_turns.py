@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import subprocess
 import sys
@@ -23,6 +25,17 @@ from catalog.store.database import Database
 with Database(sys.argv[1], wait=60).write() as connection:
     connection.execute("INSERT INTO changes (run, kind, what, key) VALUES (1, 'new', 'file', 'a')")
 print('written')
+"""
+TAKE = """
+import os, sys
+from pathlib import Path
+from catalog.store.turns import Waiting, held
+path, inside = Path(sys.argv[1]), Path(sys.argv[1] + ".inside")
+for _ in range(300):
+    with held(path, Waiting(60), "another"):
+        os.close(os.open(inside, os.O_CREAT | os.O_EXCL))
+        inside.unlink()
+print("alone")
 """
 READ = """
 import sys
@@ -59,6 +72,43 @@ class TestLockFile:
         assert not is_held(path)
         with held(path, Waiting(0), "me"):
             pass
+
+    @pytest.mark.parametrize("taken_anew", [False, True])
+    def test_a_lock_of_a_file_that_was_removed_meanwhile_is_none(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken_anew: bool
+    ) -> None:
+        path, other = tmp_path / "a.harvest", contextlib.ExitStack()
+        first = held(path, Waiting(0), "the first")
+        first.__enter__()
+        lock = fcntl.flock
+
+        def after_the_first_has_left(handle: int, operation: int) -> None:
+            monkeypatch.setattr(fcntl, "flock", lock)
+            first.__exit__(None, None, None)
+            if taken_anew:
+                other.enter_context(held(path, Waiting(0), "another"))
+            lock(handle, operation)
+
+        monkeypatch.setattr(fcntl, "flock", after_the_first_has_left)
+        with other:
+            if taken_anew:
+                with pytest.raises(StillHeld), held(path, Waiting(0), "me"):
+                    pass
+            else:
+                with held(path, Waiting(0), "me"), pytest.raises(StillHeld), held(path, Waiting(0), "a third"):
+                    pass
+
+    def test_whoever_holds_a_removed_file_leaves_the_file_of_the_next_one(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.harvest"
+        with contextlib.ExitStack() as next_one:
+            with held(path, Waiting(0), "the first"):
+                path.unlink()
+                next_one.enter_context(held(path, Waiting(0), "the next"))
+            assert is_held(path)
+
+    def test_only_one_of_many_processes_has_it_at_any_moment(self, tmp_path: Path) -> None:
+        processes = [started(TAKE, tmp_path / "a.harvest") for _ in range(3)]
+        assert [process.communicate()[0] for process in processes] == ["alone\n"] * 3
 
     def test_only_one_of_many_threads_has_it_at_any_moment(self, tmp_path: Path) -> None:
         path, inside, most = tmp_path / "a.writer", [0], [0]

@@ -75,25 +75,39 @@ def held(path: Path, waiting: Waiting, holder: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):
-            path.unlink()  # while it is locked, so that it is ours
+        if _is_at(handle, path):
+            with suppress(OSError):
+                path.unlink()  # while it is locked, so that it is ours
         os.close(handle)
 
 
 def _locked(path: Path) -> int | None:
-    """Lock the file that has this path now; None where another has it."""
-    handle = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(handle), path.stat()):
-            return handle
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    except BaseException:
+    """Lock the file that has this path now; None where another has it.
+
+    Its holder may unlink the file between our opening and our locking it. The lock is then one of a file that nobody
+    else will ever open, so the path is tried again.
+    """
+    while True:
+        handle = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(handle, path):
+                return handle
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        except BaseException:
+            os.close(handle)
+            raise
         os.close(handle)
-        raise
-    os.close(handle)
-    return None
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Say whether a path leads to an open file."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def is_held(path: Path) -> bool:
