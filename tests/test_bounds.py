@@ -17,8 +17,11 @@ import pytest
 from catalog.archive import body as bodies
 from catalog.archive.client import MastArchive, Query, Waiting
 from catalog.errors import ArchiveError, Garbled, ProxyFault, Refused, Unreachable, Untrusted
+from catalog.simulator import Simulator
 from catalog.sync.rate import Floor, TooSlow
 from catalog.sync.source import Ask, Mast
+
+from .conftest import Command
 
 Respond = Callable[[BaseHTTPRequestHandler, threading.Event], None]
 QUERY = Query("Mast.Jwst.Filtered.Niriss")
@@ -280,3 +283,12 @@ def test_a_download_that_unpacks_to_nothing_is_too_slow() -> None:
         with source.open(Ask("mast:a")) as answer, pytest.raises(TooSlow):
             deque(map(floor.passed, map(len, answer.chunks(1000))))
         source.close()
+
+
+def test_a_harvest_from_an_archive_that_drips_ends_at_its_time_limit_with_one_line(mastlake: Command) -> None:
+    with Simulator(files=20, instruments=["niriss"]) as sky:
+        sky.faults(invoke_drip=10_000)
+        outcome = mastlake("harvest", "n", "--instrument", "niriss", "--server", sky.url, "--time-limit", "1s")
+    assert outcome.code == 1
+    assert len([line for line in outcome.err.splitlines() if line.strip()]) == 1, outcome.err
+    assert "time" in outcome.err
