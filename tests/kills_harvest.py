@@ -1,9 +1,9 @@
 """Harvests that are killed at random moments: each leaves a complete state, and the next one goes on from it.
 
 Run by ``make kills``: ``python -m tests.kills_harvest [KILLS] [SEED]``. Time passes in the archive, ten harvests of
-what it became, of files and then of observations, are killed one after the other, and one is left to end; then the
-catalog is what full harvests make of that archive, products included. So it goes on until there were as many kills as
-wanted. The short form runs with the tests.
+what it became, of files, of observations and of several instruments, are killed one after the other, and one is left to
+end; then the catalog is what full harvests make of that archive, products included. Half of those that are killed are
+answered wrongly as well. So it goes on until there were as many kills as wanted. The short form runs with the tests.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,17 @@ from catalog.simulator import Simulator
 from catalog.store.database import Database
 from catalog.vocabulary.search import Search
 
+from .bad_habits import ALL_WELL, HABITS, ODD, keys
 from .conftest import state
 
 ROUND = 10
-SEARCHES = (Search.parse("n", "niriss", []), Search.observations("o", ["instrument_name=NIRISS*", "calib_level=2,3"]))
+State = dict[str, list[dict[str, Any]]]
+View = Callable[[State], Any]
+SEARCHES = (
+    Search.parse("n", "niriss", []),
+    Search.observations("o", ["instrument_name=NIRISS*", "calib_level=2,3"]),
+    Search.parse("b", "niriss,guidestar", []),
+)
 _HARVEST = """
 import sys
 from catalog.archive.client import MastArchive
@@ -37,6 +45,7 @@ print("ready", flush=True)
 searches = (
     Search.parse("n", "niriss", []),
     Search.observations("o", ["instrument_name=NIRISS*", "calib_level=2,3"]),
+    Search.parse("b", "niriss,guidestar", []),
 )
 for search in searches:
     harvest(Database(sys.argv[1]), MastArchive(sys.argv[2]), search)
@@ -54,23 +63,43 @@ def kill_harvests(database: Database, sky: Simulator, kills: int, chance: random
                 complete, seconds = _undisturbed(database, archive)
                 coming = complete[-1]
                 assert coming == _anew(database, archive), "an incremental harvest did not end where a full one does"
+                shown: View = _everything
+            fault = chance.choice(HABITS) if chance.random() < 0.5 else None
+            if fault is not None:
+                sky.faults(**{fault: chance.randint(1, 6)})
+                shown = keys if fault in ODD else shown
             cut += _kill(database, sky.url, chance.uniform(0, seconds))
-            assert state(database) in (done, *complete), "the catalog is in a state that the archive was never in"
+            sky.faults(**ALL_WELL)
+            view = _files_alone if _lacks_answers(database) else shown
+            possible = [view(one) for one in (done, *complete)]
+            assert view(state(database)) in possible, f"the archive was never in this state (fault {fault})"
             _prove_whole(database)
             if number % ROUND == ROUND - 1 or number + 1 == kills:
-                assert _harvested(database, archive)[-1] == coming, "a harvest after a kill ended in another state"
+                found = _harvested(database, archive, full=shown is keys)[-1]
+                assert found == coming, "a harvest after a kill ended in another state"
                 done = coming
     return cut
 
 
-State = dict[str, list[dict[str, Any]]]
+def _everything(found: State) -> Any:
+    return found
 
 
-def _harvested(database: Database, archive: MastArchive) -> list[State]:
+def _files_alone(found: State) -> Any:
+    """Return what a harvest has in any case; it says of which observations the archive did not answer."""
+    return {view: [row["filename"] for row in found[view]] for view in ("files", "search_files")}
+
+
+def _lacks_answers(database: Database) -> bool:
+    with database.read() as connection:
+        return connection.execute("FROM pending LIMIT 1").fetchone() is not None
+
+
+def _harvested(database: Database, archive: MastArchive, full: bool = False) -> list[State]:
     """Harvest all searches; return the states after each of them."""
     states = []
     for search in SEARCHES:
-        harvest(database, archive, search)
+        harvest(database, archive, search, full=full)
         states.append(state(database))
     return states
 

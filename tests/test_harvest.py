@@ -313,5 +313,6 @@ def test_an_observation_without_an_answer_is_named_and_asked_for_again(
         assert connection.execute("SELECT count(*) FROM pending").fetchone() == (0,)
 
 
-def test_a_killed_harvest_leaves_the_last_complete_state(database: Database, own_sky: Simulator) -> None:
-    kill_harvests(database, own_sky, 3, random.Random(7))
+def test_a_killed_harvest_leaves_the_last_complete_state(database: Database) -> None:
+    with Simulator(files=100, instruments=["niriss", "guidestar"], retry_after_s=0) as sky:
+        kill_harvests(database, sky, 3, random.Random(7))
