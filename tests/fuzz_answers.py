@@ -2,10 +2,14 @@
 
     python -m tests.fuzz_answers [ANSWERS] [SEED]
 
-A server answers as MAST does, but spoils answers at random: odd cells and rows, other types, columns of any name, wrong
-paging, cut and mixed bytes, HTML, deep nesting, wrong encodings. Each round harvests into a catalog of its own, in a
-process of its own with a bound on its memory, first spoilt and then again from an honest server. Then the catalog has
-every file, and what the archive has of it.
+A server answers as MAST does, but spoils answers at random: odd cells and rows, rows without keys, other types, columns
+of any name, wrong paging and counts, cut and mixed bytes, HTML, deep nesting, wrong encodings. Each round harvests into
+a catalog of its own, full or not, first spoilt and then once from an honest server, in one process whose memory has a
+bound. After each spoilt harvest no row stands twice and no link leads nowhere; in the end the catalog has every file
+with every value that the archive has of it, and nothing lies beside it on disk.
+
+To be quick, the harvesting process is kept for many rounds, a new catalog is a copy of an empty one, and honest answers
+are remembered. The built-in archive bears few observations a question, so that a harvest has many answers.
 """
 
 from __future__ import annotations
@@ -13,18 +17,20 @@ from __future__ import annotations
 import gzip
 import json
 import random
-import resource
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 from urllib.request import Request, urlopen
+
+from catalog.vocabulary.spelling import kept_name
 
 MEMORY = 1500 << 20
 """Bytes of address space beside what a process of Python with its libraries maps anyway."""
@@ -69,6 +75,9 @@ NAMES = (
 )
 
 
+KEYS = ("filename", "fileName", "obs_id", "obsid", "dataURI", "parent_obsid")
+
+
 class Spoiler:
     """Spoils answers, a share of them, as chance has it."""
 
@@ -78,15 +87,17 @@ class Spoiler:
         self.spoilt = 0
         self._lock = threading.Lock()
 
-    def __call__(self, body: bytes) -> tuple[bytes, dict[str, str]]:
+    def __call__(self, body: bytes, is_count: bool) -> tuple[bytes, dict[str, str]]:
         """Return what is sent in place of an honest answer, and more headers."""
         with self._lock:
             if self.chance.random() >= self.share:
                 return body, {}
             self.spoilt += 1
             ways: list[Callable[[bytes], tuple[bytes, dict[str, str]]]]
-            ways = [self._cells, self._cells, self._rows, self._columns, self._envelope, self._bytes, self._encoding]
-            with suppress(ValueError, KeyError, TypeError, AttributeError):
+            ways = [self._envelope, self._status, self._bytes, self._encoding]
+            rows = [self._cells, self._cells, self._rows, self._keys, self._lengths, self._columns, self._fields]
+            ways += [self._count] * 3 if is_count else [*rows, self._paging]
+            with suppress(ValueError, KeyError, TypeError, AttributeError, IndexError):
                 return self.chance.choice(ways)(body)
             return body, {}
 
@@ -94,8 +105,7 @@ class Spoiler:
         answer = json.loads(body)
         for _ in range(self.chance.randint(1, 5)):
             row = self.chance.choice(answer["data"] or [{}])
-            kept = ("filename", "fileName", "obs_id", "obsid", "dataURI", "parent_obsid")
-            names = [name for name in row if name not in kept]
+            names = [name for name in row if name not in KEYS]
             if names:
                 row[self.chance.choice(names)] = self.chance.choice(ODD)
         return json.dumps(answer).encode(), {}
@@ -118,10 +128,77 @@ class Spoiler:
             described["type"] = self.chance.choice(("string", "int", "float", "date", "boolean"))
         return json.dumps(answer).encode(), {}
 
+    def _keys(self, body: bytes) -> tuple[bytes, dict[str, str]]:
+        """Take the key from a row, or give it another's, or another type."""
+        answer = json.loads(body)
+        row, other = self.chance.choice(answer["data"]), self.chance.choice(answer["data"])
+        name = self.chance.choice([name for name in KEYS if name in row])
+        row[name] = self.chance.choice((None, "", 5, True, [], "\0", "x\ny", other[name], "x" * 5000))
+        if self.chance.random() < 0.2:
+            del row[name]
+        return json.dumps(answer).encode(), {}
+
+    def _lengths(self, body: bytes) -> tuple[bytes, dict[str, str]]:
+        """Let rows have fewer members, or none of one name; repeat rows and leave out others."""
+        answer = json.loads(body)
+        rows = answer["data"]
+        way = self.chance.randrange(4)
+        if way == 0:
+            name = self.chance.choice(list(rows[0]))
+            for row in rows:
+                row.pop(name, None)
+        elif way == 1:
+            row = self.chance.choice(rows)
+            for name in self.chance.sample(list(row), len(row) // 2):
+                if name not in KEYS:
+                    del row[name]
+        elif way == 2:
+            rows[self.chance.randrange(len(rows))] = self.chance.choice(rows)
+        else:
+            del rows[self.chance.randrange(len(rows)) :]
+        return json.dumps(answer).encode(), {}
+
+    def _fields(self, body: bytes) -> tuple[bytes, dict[str, str]]:
+        answer = json.loads(body)
+        way = self.chance.randrange(4)
+        if way == 0:
+            del answer["fields"]
+        elif way == 1:
+            answer["fields"] *= 2
+        elif way == 2:
+            answer["fields"] = self.chance.sample(answer["fields"], len(answer["fields"]) // 2)
+        else:
+            answer["fields"].append(self.chance.choice((None, 5, {}, {"name": None}, {"name": 5}, {"type": "int"}, [])))
+        return json.dumps(answer).encode(), {}
+
+    def _paging(self, body: bytes) -> tuple[bytes, dict[str, str]]:
+        answer = json.loads(body)
+        name = self.chance.choice(("rowsFiltered", "rows", "page", "pageSize", "pagesFiltered", "rowsTotal"))
+        answer["paging"][name] = self.chance.choice((*ODD, "7", "-1", 7.0, "7 rows", 10**18))
+        if self.chance.random() < 0.2:
+            answer["paging"] = self.chance.choice(({}, [], "x", None, 5, {"rowsFiltered": {}}))
+        return json.dumps(answer).encode(), {}
+
+    def _count(self, body: bytes) -> tuple[bytes, dict[str, str]]:
+        answer = json.loads(body)
+        row = answer["data"][0]
+        for name in row:
+            row[name] = self.chance.choice((*ODD, row[name] + 1, max(0, row[name] - 1), 10**18, "1e3", "٣"))
+        if self.chance.random() < 0.2:
+            answer["data"] = self.chance.choice(([], [{}], [row, row], None, [5]))
+        return json.dumps(answer).encode(), {}
+
+    def _status(self, body: bytes) -> tuple[bytes, dict[str, str]]:
+        words = ("EXECUTING", "ERROR", "complete", "COMPLETE ", "", "x" * 10_000, None, 5, True, [])
+        message = self.chance.choice(("", "Timeout expired.", "a\nb\x1b[31m", "x" * 100_000, None, 5, []))
+        return json.dumps({**json.loads(body), "status": self.chance.choice(words), "msg": message}).encode(), {}
+
     def _envelope(self, body: bytes) -> tuple[bytes, dict[str, str]]:
         answer = json.loads(body)
         name = self.chance.choice(("status", "msg", "data", "fields", "paging"))
         answer[name] = self.chance.choice(ODD)
+        if self.chance.random() < 0.3:
+            del answer[name]
         return json.dumps(answer).encode(), {}
 
     def _bytes(self, body: bytes) -> tuple[bytes, dict[str, str]]:
@@ -145,18 +222,39 @@ class Spoiler:
         return body, {"Content-Encoding": self.chance.choice(("gzip", "br", "identity", "x"))}
 
 
+class Honest:
+    """Asks the built-in archive, each question once."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._known: dict[str, bytes] = {}
+
+    def __call__(self, path: str, asked: bytes) -> tuple[bytes, bool]:
+        """Return an answer, and whether it is a count."""
+        request = json.loads(parse_qs(asked.decode()).get("request", ["null"])[0])
+        if isinstance(request, dict):
+            request.pop("cacheBreaker", None)
+        key = f"{path} {json.dumps(request, sort_keys=True)}"
+        if key not in self._known:
+            kind = {"Content-Type": "application/x-www-form-urlencoded"}
+            with urlopen(Request(self.url + path, asked, kind)) as answer:
+                self._known[key] = answer.read()
+        return self._known[key], "COUNT_BIG" in key
+
+
 @contextmanager
-def spoiling(url: str, spoil: Spoiler) -> Iterator[str]:
-    """Stand before an honest server, and spoil its answers."""
+def serving(honest: Honest) -> Iterator[tuple[str, list[Spoiler]]]:
+    """Stand before an honest archive; the one spoiler of the list spoils its answers, if there is one."""
+    spoilers: list[Spoiler] = []
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_POST(self) -> None:
             asked = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            kind = {"Content-Type": "application/x-www-form-urlencoded"}
-            with urlopen(Request(url + self.path, asked, kind)) as honest:
-                body, headers = honest.read(), {}
-            if urlsplit(self.path).path.endswith("/invoke") and b"COUNT_BIG" not in asked and parse_qs(asked):
-                body, headers = spoil(body)
+            (body, is_count), headers = honest(self.path, asked), {}
+            for spoil in spoilers:
+                body, headers = spoil(body, is_count)
             with suppress(OSError):
                 self.send_response(200)
                 for name, value in {"Content-Length": str(len(body)), **headers}.items():
@@ -168,10 +266,11 @@ def spoiling(url: str, spoil: Spoiler) -> Iterator[str]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://127.0.0.1:{server.server_port}", spoilers
     finally:
         server.shutdown()
         thread.join()
@@ -179,86 +278,160 @@ def spoiling(url: str, spoil: Spoiler) -> Iterator[str]:
 
 
 HARVEST = """
-import sys
+import json, resource, shutil, sys, warnings
 from pathlib import Path
 from catalog.archive.client import MastArchive, Waiting
 from catalog.archive.retry import Patience
 from catalog.errors import MastlakeError
 from catalog.harvest import harvest
 from catalog.vocabulary.search import Search
+from catalog.store import database as store
 from catalog.store.database import Database
 
-path, url, times = sys.argv[1:]
-with MastArchive(url, Waiting(total=30)) as archive:
-    for _ in range(int(times)):
+warnings.simplefilter("error")
+url, empty, most = sys.argv[1:]
+resource.setrlimit(resource.RLIMIT_AS, (int(most), int(most)))
+with Database(empty).write():
+    pass
+store.make = lambda path: shutil.copyfile(empty, path)
+searches = Search.parse("all", "niriss", []), Search.observations("seen", ["instrument_name=NIRISS*"])
+patience = Patience(attempts=6, first_pause=0.001, longest_pause=0.002)
+with MastArchive(url, Waiting(total=0.05, first_pause=0.001, longest_pause=0.01)) as archive:
+    for line in sys.stdin:
+        path, full, which, is_honest = json.loads(line)
+        said = ""
         try:
-            harvest(Database(Path(path)), archive, Search.parse("all", "niriss", []), full=True,
-                    patience=Patience(attempts=3, first_pause=0.001, longest_pause=0.002))
+            how = {"full": full, "allow_empty": True, "patience": patience}
+            done = harvest(Database(Path(path)), archive, searches[which], **how)
+            assert not is_honest or not (done.unanswered or done.set_aside), done
         except MastlakeError as error:
-            print(type(error).__name__, str(error)[:200], file=sys.stderr)
+            assert not is_honest, error
+            said = f"{type(error).__name__}: {error}"
+        print(json.dumps(said), flush=True)
 """
 
 
-def harvested(path: Path, url: str, times: int) -> str:
-    """Harvest in a process of its own, and return what it says.
+class Harvester:
+    """A process that harvests as it is told, and whose memory has a bound."""
 
-    Raises
-    ------
-    AssertionError
-        If it ends otherwise than it should.
-    """
-    ran = subprocess.run(
-        [sys.executable, "-c", HARVEST, str(path), url, str(times)],
-        check=False,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=600,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MAPPED + MEMORY, MAPPED + MEMORY)),
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    return ran.stderr
+    def __init__(self, url: str, folder: Path) -> None:
+        self.errors = (folder / "errors.txt").open("w+", errors="replace")
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", HARVEST, url, str(folder / "empty.duckdb"), str(MAPPED + MEMORY)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+        )
+
+    def harvest(self, catalog: Path, *, full: bool, which: int = 0, honest: bool = False) -> str:
+        """Harvest once, and return what is said of an error.
+
+        Raises
+        ------
+        AssertionError
+            If the process ends, or says more than one line.
+        """
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps([str(catalog), full, which, honest]) + "\n")
+            self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            self.process.wait()
+            self.errors.seek(0)
+            raise AssertionError(f"ended with {self.process.returncode}: {self.errors.read()[-4000:]}")
+        said = json.loads(line)
+        assert "\n" not in said, said
+        assert len(said) < 1000, said
+        return str(said)
+
+    def close(self) -> None:
+        """Let the process end."""
+        self.process.communicate()
+        self.errors.close()
 
 
 def check(catalog: Path, expected: dict[str, dict[str, Any]]) -> None:
-    """Prove that a catalog has every file, and nothing beside it on disk."""
+    """Prove that a catalog has every file with every value, and nothing beside it on disk."""
     from catalog.store.database import Database
 
     with Database(catalog).read() as connection:
-        rows = connection.execute("SELECT filename, checksum, data_uri, program, targname FROM files").fetchall()
-    assert {row[0]: row[1:] for row in rows} == expected
+        rows = connection.execute("SELECT * FROM files").to_arrow_table().to_pylist()
+    found = {row["filename"]: row for row in rows}
+    assert set(found) == set(expected)
+    for filename, wanted in expected.items():
+        got = {name: found[filename][kept_name(name, "file")] for name in wanted}
+        wrong = {name: (got[name], value) for name, value in wanted.items() if got[name] != value}
+        assert not wrong, (filename, wrong)
     assert [left.name for left in catalog.parent.iterdir()] == [catalog.name]
 
 
+def prove_whole(catalog: Path) -> None:
+    """Prove that no row stands twice and that no link leads nowhere."""
+    from catalog.store.database import Database
+
+    if not catalog.exists():
+        return
+    with Database(catalog).read() as connection:
+        for table, key in (("file", "filename"), ("observation", "obs_id"), ("product", "data_uri")):
+            doubled = f"SELECT {key} FROM {table}_version WHERE until_run IS NULL GROUP BY 1 HAVING count(*) > 1"
+            assert connection.execute(doubled).fetchall() == [], f"a {table} stands twice"
+        orphans = "SELECT count(*) FROM observation_products ANTI JOIN products USING (data_uri)"
+        assert connection.execute(orphans).fetchone() == (0,)
+
+
+def values_of(url: str) -> dict[str, dict[str, Any]]:
+    """Return what the archive has of each file, as a catalog keeps it."""
+    request = json.dumps({"service": "Mast.Jwst.Filtered.Niriss", "params": {"columns": "*"}}).encode()
+    with urlopen(Request(f"{url}/api/v0/invoke", b"request=" + request)) as answer:
+        rows = json.load(answer)["data"]
+    return {row["filename"]: {name: _kept(value) for name, value in row.items()} for row in rows}
+
+
+def _kept(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith("/Date("):
+        return datetime(1970, 1, 1) + timedelta(milliseconds=int(value[6:-2]))
+    return {"t": True, "f": False}.get(value, value) if isinstance(value, str) else value
+
+
 def fuzz(
-    answers: int, seed: int = 1, files: int = 120, harvests: int = 10, say: Callable[[str], None] = lambda text: None
+    answers: int, seed: int = 1, files: int = 30, harvests: int = 12, say: Callable[[str], None] = lambda text: None
 ) -> int:
     """Spoil so many answers, and return how many were."""
     from catalog.simulator import Simulator
 
-    spoilt = 0
-    with Simulator(files=files, seed=11) as sky:
-        asked = Request(
-            f"{sky.url}/api/v0/invoke",
-            b"request=" + json.dumps({"service": "Mast.Jwst.Filtered.Niriss", "params": {"columns": "*"}}).encode(),
-        )
-        with urlopen(asked) as answer:
-            rows = json.load(answer)["data"]
-        wanted = ("checksum", "dataURI", "program", "targname")
-        expected = {row["filename"]: tuple(row[name] for name in wanted) for row in rows}
+    spoilt, said = 0, 0
+    with (
+        Simulator(files=files, seed=11, instruments=["niriss", "guidestar"]) as sky,
+        tempfile.TemporaryDirectory() as folder,
+        serving(Honest(sky.url)) as (url, spoilers),
+    ):
+        sky.settings(max_obsids=3)
+        expected = values_of(sky.url)
+        harvester = Harvester(url, Path(folder))
         while spoilt < answers:
-            spoil = Spoiler(seed, 0.5)
-            with tempfile.TemporaryDirectory() as folder:
-                catalog = Path(folder) / "c.duckdb"
-                with spoiling(sky.url, spoil) as url:
-                    harvested(catalog, url, harvests)
-                harvested(catalog, sky.url, 1)
+            chance = random.Random(seed)
+            spoilers[:] = [Spoiler(seed, chance.choice((0.1, 0.3, 0.6)))]
+            with tempfile.TemporaryDirectory(dir=folder) as place:
+                catalog = Path(place) / "c.duckdb"
+                for _ in range(harvests):
+                    how: dict[str, Any] = {"full": chance.random() < 0.5, "which": chance.randrange(2)}
+                    error = harvester.harvest(catalog, **how)
+                    say(error)
+                    prove_whole(catalog)
+                spoilt += spoilers.pop().spoilt
+                harvester.harvest(catalog, full=True, honest=True)
                 check(catalog, expected)
-            spoilt, seed = spoilt + spoil.spoilt, seed + 1
-            say(f"{spoilt:,} answers spoilt")
+            seed += 1
+            if spoilt - said >= 100:
+                said = spoilt
+                print(f"{spoilt:,} answers spoilt, seed {seed}", flush=True)
+        harvester.close()
     return spoilt
 
 
 if __name__ == "__main__":
     arguments = [int(argument) for argument in sys.argv[1:]]
-    fuzz(*(arguments or [10_000]), say=print)
+    fuzz(*(arguments or [10_000]))

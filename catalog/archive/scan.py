@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Iterator
 
+_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # surrogates that stand for no byte
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _SCALAR = re.compile(r'[^ \t\r\n,:{}\[\]"]+')
@@ -41,8 +42,13 @@ def shown(text: str) -> str:
     --------
     >>> shown(decoded(b'"\xffa"'))
     '"\\xffa"'
+    >>> shown("a\ud800")
+    'a\\ud800'
     """
-    return text if text.isascii() else text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    if text.isascii():
+        return text
+    spelled = _NO_BYTE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return spelled.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def members(text: str, start: int = 0) -> Iterator[tuple[str, str]]:
