@@ -8,19 +8,19 @@ it came, in the row's ``odd_cells``; a row that is no object, or has no key, is 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.archive.cells import ARROW, NOTHING, Cells, read_cells
-from catalog.archive.columns import NEEDED, Column, columns_of_answer, empty_kind, key_of
+from catalog.archive.columns import NEEDED, Column, columns_of_answer, empty_kind, holds_without_fields, key_of
 from catalog.archive.envelope import Envelope, complete, read_count, total_rows
 from catalog.archive.rows import Uneven, read_evenly, times
 from catalog.archive.scan import NotJson, decoded, elements, members, shown
 from catalog.errors import Garbled
-from catalog.vocabulary.spelling import ODD_CELLS, Kind
+from catalog.vocabulary.spelling import ODD_CELLS, Kind, kept_name
 
 __all__ = ["Answer", "SetAside", "read_answer", "read_count"]
 
@@ -76,7 +76,9 @@ class Answer:
         return sum(one.what != "column" for one in self.aside)
 
 
-def read_answer(body: bytes | Envelope, kind: Kind = "file", *, whole: bool = False) -> Answer:
+def read_answer(
+    body: bytes | Envelope, kind: Kind = "file", *, whole: bool = False, asked: Sequence[str] = ()
+) -> Answer:
     """Read a completed answer's rows.
 
     Parameters
@@ -87,6 +89,8 @@ def read_answer(body: bytes | Envelope, kind: Kind = "file", *, whole: bool = Fa
         What the rows are: ``file``, ``observation`` or ``product``.
     whole : bool
         Whether all columns were asked for, so that those which the catalog cannot do without must be there.
+    asked : sequence of str
+        Columns that were asked for by name. Where an answer lacks one that is no key, it has no value in any row.
 
     Raises
     ------
@@ -99,18 +103,25 @@ def read_answer(body: bytes | Envelope, kind: Kind = "file", *, whole: bool = Fa
         raise Garbled("the archive's answer has no list of rows")
     read = _read_evenly(envelope, data, kind) or _read_by_cell(envelope, bytes(data), kind)
     columns, cells, aside, sent = read
-    keyed = _without_keyless(columns, cells, aside, kind, whole and sent > 0)
+    keyed = _without_keyless(columns, cells, aside, kind, (whole or bool(asked)) and sent > 0)
     rows = pa.table(dict(zip([c.kept for c in columns], [one.values for one in cells], strict=True)))
     odd = {c.kept: len(one.odd) for c, one in zip(columns, cells, strict=True) if one.odd}
     if odd:
         rows = rows.append_column(ODD_CELLS, _odd_cells(columns, cells, rows.num_rows))
     if keyed is not None:
         rows = rows.filter(keyed)
-    if whole:
-        for name in NEEDED[kind]:
-            if name not in rows.column_names:
-                rows = rows.append_column(name, pa.nulls(rows.num_rows, pa.string()))
+    rows = _with_columns(rows, (*NEEDED[kind], *asked) if whole else asked, kind)
     return Answer(rows, total_rows(envelope, sent), tuple(aside), odd)
+
+
+def _with_columns(rows: pa.Table, names: Iterable[str], kind: Kind) -> pa.Table:
+    """Add the columns of these names that an answer does not have."""
+    present = {name.lower() for name in rows.column_names}
+    for name in names:
+        kept = kept_name(name, kind)
+        if kept.lower() not in present:
+            rows = rows.append_column(kept, pa.nulls(rows.num_rows, ARROW[holds_without_fields(name, kind)]))
+    return rows
 
 
 _Read = tuple[list[Column], list[Cells], list[SetAside], int]

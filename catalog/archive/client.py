@@ -324,7 +324,8 @@ class MastArchive:
         size : int
             Rows of a page, 50,000 at most.
         """
-        return read_answer(self._ask(query, columns, size), query.kind, whole="*" in columns)
+        whole = "*" in columns
+        return read_answer(self._ask(query, columns, size), query.kind, whole=whole, asked=() if whole else columns)
 
     def observations(self, **criteria: Any) -> Answer:
         """Return CAOM observations; criteria as of astroquery's ``Observations.query_criteria``."""

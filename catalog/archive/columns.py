@@ -117,7 +117,7 @@ def columns_of_answer(fields: Iterable[Field], others: Iterable[str], kind: Kind
 def _column(name: str, kept: str, announced: str | None, kind: Kind, present: set[str]) -> Column:
     if name in _computed(kind):
         return Column(name, kept, _computed(kind)[name], strict=True, bounds=_bounds(name))
-    holds = _WIRE_KINDS.get(announced or "", "text")
+    holds = _WIRE_KINDS.get(announced, "text") if announced is not None else holds_without_fields(name, kind)
     flag = holds == "text" and kind == "file" and name in _flags()
     twin = holds == "text" and f"{name}_mjd" in present
     bounds = _bounds(name) if holds == "number" else None
@@ -137,6 +137,20 @@ def empty_kind(column: Column, kind: Kind) -> CellKind | None:
     if column.perhaps_time:
         return "time"
     return _dictionary().get(column.sent) if kind == "file" else None
+
+
+def holds_without_fields(name: str, kind: Kind) -> CellKind:
+    """Return what a column holds of which an answer says nothing: what MAST's dictionaries say, else text."""
+    known = _dictionary().get(name) if kind == "file" else _OBSERVED.get(_observed(name, kind))
+    return _computed(kind).get(name) or known or "text"
+
+
+_OBSERVED: Mapping[str, CellKind] = {"boolean": "truth", "integer": "whole", "number": "number", "time": "number"}
+
+
+def _observed(name: str, kind: Kind) -> str:
+    column = observation_columns().get(name) if kind == "observation" else None
+    return column.kind if column else "text"
 
 
 @lru_cache(maxsize=3)
