@@ -183,7 +183,7 @@ def _read(walk: Walk, saved: SavedSearch) -> int:
         walk.from_observations()
         return walk.spool.rows(OBSERVATIONS_IN)
     whole = Whole(walk.archive, walk.patience, on_aside=walk.shortfall.note)
-    reader = FileReader(walk.database, whole, walk.spool, partial(walk.on_done, "files"))
+    reader = FileReader(walk.database, whole, walk.spool, partial(walk.on_done, "files"), walk.shortfall)
     matched, moved = reader.read(saved, walk.full, walk.thorough)
     walk.from_files(moved)
     return matched

@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from catalog.harvest.ingests import keep_marks, offer_ingests
 from catalog.harvest.outcome import Harvested, note_changes, summary
-from catalog.harvest.products import PRODUCTS_IN, READ_IN
-from catalog.harvest.reconcile import FILES_IN, MOVED_IN, PARTS_IN
+from catalog.harvest.products import PARTLY_IN, PRODUCTS_IN, READ_IN
+from catalog.harvest.reconcile import FILES_IN, HELD_IN, MOVED_IN, PARTS_IN
 from catalog.harvest.stale import OBSERVATIONS_IN
 from catalog.missions import JWST
 from catalog.store.database import columns_of, literal
@@ -109,6 +109,8 @@ def _merge_files(
         scope += f" AND filename IN ({moved})"
     elif not harvested.full:
         scope = "false"
+    if spool.offer(connection, HELD_IN):
+        scope = f"({scope}) AND filename NOT IN (SELECT filename FROM {HELD_IN})"
     merge_links(connection, SEARCH_FILES, now, scope, run)
     return grown
 
@@ -143,6 +145,9 @@ def _merge_products(connection: duckdb.DuckDBPyConnection, spool: Spool, offered
         grown = _nothing_merged(connection, PRODUCTS)
         now = "SELECT NULL, NULL WHERE false"
     scope = "obs_id IN (SELECT obs_id FROM read_in)" if offered[READ_IN] else "false"
+    if spool.offer(connection, PARTLY_IN):  # of whose lists some row was set aside
+        now += f""" UNION SELECT obs_id, data_uri FROM observation_product_link
+                    WHERE until_run IS NULL AND obs_id IN (SELECT obs_id FROM {PARTLY_IN})"""
     merge_links(connection, OBSERVATION_PRODUCTS, now, scope, run)
     return grown
 

@@ -14,6 +14,7 @@ from catalog.archive.repeats import is_plainly_whole
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError
 from catalog.harvest.halving import Halving, ask
+from catalog.harvest.reconcile import counted
 from catalog.harvest.shortfall import Shortfall
 from catalog.missions import JWST
 from catalog.vocabulary.search import CAOM
@@ -89,6 +90,10 @@ class ObservationReader:
             for parts in halving.answers(chunk, PROGRAMS_AT_ONCE, lambda done: None):
                 yield from map(self.identified, parts)
             self.on_done("programs", min(start + PROGRAMS_AT_ONCE, len(programs)), len(programs))
+
+    def counted(self, ids: Sequence[str]) -> list[str]:
+        """Return those ids of which the archive has rows, by counts alone."""
+        return counted(Whole(self.archive, self.patience), _JWST, "obs_id", ids)
 
     def identified(self, rows: pa.Table) -> pa.Table:
         """Return the rows that have an id and a number, without the column `DISTANCE`; the others are set aside."""

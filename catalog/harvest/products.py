@@ -20,6 +20,8 @@ from catalog.store.spool import Spool
 
 PRODUCTS_IN = "products_in"
 READ_IN = "read_in"
+PARTLY_IN = "partly_in"
+"""Observations of whose lists some row was set aside: what they listed before may still be listed."""
 
 _NEEDED = ("obs_id", "parent_obsid", "productFilename")
 """Columns by which products are told apart and linked; an answer without one gets it, without values."""
@@ -87,6 +89,7 @@ class ProductReader:
     shortfall: Shortfall
     _numbers: dict[str, str] = field(default_factory=dict)  # obs_id -> obsid, as of now
     _pace: Pace = field(default_factory=Pace)
+    _partly: set[str] = field(default_factory=set)  # obs_ids of whose lists some row was set aside
     _lost_in_a_row: int = 0
 
     def know(self, observations: pa.Table) -> None:
@@ -151,6 +154,9 @@ class ProductReader:
         read = batch if kept is None else [obs_id for obs_id in batch if obs_id in kept]
         if read:
             self.spool.add(READ_IN, pa.table({"obs_id": read}))
+        if partly := sorted(self._partly.intersection(read)):
+            self.spool.add(PARTLY_IN, pa.table({"obs_id": partly}))
+            self._partly.difference_update(partly)
         self._pace.faster(len(batch))
         self._lost_in_a_row = 0
         return []
@@ -171,6 +177,8 @@ class ProductReader:
         parents = {self._numbers[obs_id]: obs_id for obs_id in batch}
         several = len(batch) > 1
         answer = ask(self.patience, lambda: self._whole(list(parents)), several)
+        if answer.rows_aside:
+            self._partly.update(batch)
         if not answer.rows.num_rows:
             self.shortfall.note(answer.aside)
             return answer.rows
@@ -180,6 +188,8 @@ class ProductReader:
         self.shortfall.note(answer.aside)
         if not any(names):  # the answer for one observation is that observation's
             names = [batch[0] for _ in names]
+        elif None in names:
+            self._partly.update(batch)
         rows = answer.rows.append_column("parent", pa.array(names, pa.string()))
         for column in _NEEDED:
             if column not in rows.column_names:

@@ -7,7 +7,7 @@ small share of those checked longest ago, since other columns can change without
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +19,7 @@ from catalog.archive.partition import Whole
 from catalog.archive.repeats import is_plainly_whole
 from catalog.errors import QueryTimeout
 from catalog.harvest.pages import rows_that_include
+from catalog.harvest.shortfall import Shortfall
 from catalog.missions import JWST
 from catalog.store.database import Database, columns_of
 from catalog.store.history.row_order import in_storage_order
@@ -31,6 +32,8 @@ from catalog.vocabulary.search import Search
 FILES_IN = "files_in"
 PRESENT_IN = "present_in"
 MOVED_IN = "moved_in"
+HELD_IN = "held_in"
+"""Files that no row names, and which the archive counts all the same."""
 PARTS_IN = "parts_in"
 """Files of a search for several instruments, each with its own."""
 
@@ -74,12 +77,15 @@ class FileReader:
         joined and left the search as `MOVED_IN`.
     on_rows : callable
         Called with rows so far, and rows in all.
+    shortfall : Shortfall
+        Tells whether rows were set aside, which may be those of files that seem to be gone.
     """
 
     database: Database
     whole: Whole
     spool: Spool
     on_rows: OnRows
+    shortfall: Shortfall
 
     def read(self, saved: SavedSearch, full: bool, thorough: bool = True) -> tuple[int, bool]:
         """Read the rows of a search; return how many files it matches, and whether any of them moved.
@@ -95,11 +101,24 @@ class FileReader:
         """
         if not full:
             moved = self._read_changed(saved, thorough)
-            return self.spool.rows(PRESENT_IN), moved
+            return self.spool.rows(PRESENT_IN) + self.spool.rows(HELD_IN), moved
         for part in saved.search.parts:
             for rows in self.whole.rows(self.whole.archive.query(part), on_part=self.on_rows):
                 self._keep(rows, saved.search, part)
-        return self.spool.rows(FILES_IN), True
+            self._hold(saved.search, part, FILES_IN)
+        return self.spool.rows(FILES_IN) + self.spool.rows(HELD_IN), True
+
+    def _hold(self, search: Search, part: Search, listed: str) -> None:
+        """Hold on to files that are missing where rows were set aside, if the archive counts rows of their names."""
+        if not self.shortfall.lacks_rows("file"):
+            return
+        missing = set(self._members(search, part))
+        with self.database.read() as connection:
+            if self.spool.offer(connection, listed):
+                missing -= {row[0] for row in connection.execute(f"SELECT filename FROM {listed}").fetchall()}
+        held = counted(self.whole, self.whole.archive.query(part), _filename(part), sorted(missing))
+        if held:
+            self.spool.add(HELD_IN, pa.table({"filename": pa.array(held, pa.string())}))
 
     def _read_changed(self, saved: SavedSearch, thorough: bool) -> bool:
         parts = saved.search.parts
@@ -108,6 +127,7 @@ class FileReader:
             for light in rows_that_include(self.whole, query, columns, self._members(saved.search, part)):
                 of_part = pa.array([part.instrument] * light.num_rows, pa.string())
                 self.spool.add(PRESENT_IN, _named(light).append_column("part", of_part))
+            self._hold(saved.search, part, PRESENT_IN)
         needs = _needed(self.database, saved, self.spool)
         moved = any(needed.moved for needed in needs) or self.spool.rows(MOVED_IN) > 0
         for part, needed in zip(parts, needs, strict=True):
@@ -143,6 +163,22 @@ class FileReader:
         if part is not search:
             of_part = pa.array([part.instrument] * named.num_rows, pa.string())
             self.spool.add(PARTS_IN, named.select(["filename"]).append_column("instrument", of_part))
+
+
+def counted(whole: Whole, query: Query, column: str, names: Sequence[str]) -> list[str]:
+    """Return those names of which a query has rows, by counts alone."""
+    groups = [list(names[start : start + NAMES_AT_ONCE]) for start in range(0, len(names), NAMES_AT_ONCE)]
+    found: list[str] = []
+    while groups:
+        group = groups.pop()
+        if not whole.count(query.having(column, *group)):
+            continue
+        if len(group) == 1:
+            found += group
+        else:
+            middle = len(group) // 2
+            groups += [group[middle:], group[:middle]]
+    return found
 
 
 def _by_name(whole: Whole, query: Query, files: int) -> Iterator[pa.Table]:

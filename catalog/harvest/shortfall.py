@@ -94,6 +94,10 @@ class Shortfall:
         """What was set aside, and why."""
         return tuple(SetAside(what, reason, rows) for (what, reason), rows in self._aside.items() if rows)
 
+    def lacks_rows(self, what: str) -> bool:
+        """Say whether some row was set aside: it may be that of anything which seems to be gone."""
+        return any(kind == what and rows for (kind, _), rows in self._aside.items())
+
     def named(self, rows: pa.Table, what: str, *keys: str) -> pa.Table:
         """Return the rows that have a text in each key column; the others are set aside.
 

@@ -212,7 +212,7 @@ def mast_lookup(read: Callable[[str], bytes]) -> Lookup:
         try:
             found = json.loads(read(f"/api/v0.1/path_lookup/?{query}"))
             return {uri: _key((found.get(uri) or {}).get("path")) for uri in wanted}
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             raise Garbled("the archive's path look-up is not what was expected") from error
 
     return lookup
