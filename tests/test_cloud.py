@@ -37,7 +37,9 @@ def test_the_archive_is_asked_for_cloud_paths_of_forty_products_at_most() -> Non
     assert AT_ONCE == 40
 
 
-@pytest.mark.parametrize("answer", [b"", b"[]", b"<html>", b'{"mast:a": 5}', b'{"mast:a": {"path": ["x"]}}'])
+@pytest.mark.parametrize(
+    "answer", [b"", b"[]", b"[" * 100_000, b"<html>", b'{"mast:a": 5}', b'{"mast:a": {"path": ["x"]}}']
+)
 def test_a_look_up_that_is_not_as_expected_is_garbled_or_finds_nothing(answer: bytes) -> None:
     try:
         assert mast_lookup(lambda path: answer)(["mast:a"]) == {"mast:a": None}

@@ -47,8 +47,7 @@ def asking() -> Iterator[tuple[Simulator, MastArchive, list[Spoil]]]:
         yield sky, archive, spoilers
 
 
-@pytest.mark.parametrize("full", [False, True])
-@pytest.mark.parametrize("row", [None, 5], ids=["without a key", "no object"])
+@pytest.mark.parametrize(("full", "row"), [(False, None), (True, 5)], ids=["without a key", "no object"])
 def test_a_file_whose_row_is_set_aside_stays(database: Database, full: bool, row: Any) -> None:
     with asking() as (sky, archive, spoilers):
         harvest(database, archive, FILES, patience=QUICK)
