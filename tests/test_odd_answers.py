@@ -189,6 +189,19 @@ class TestRows:
         assert answer.rows["obs_id"].to_pylist() == [text, "b"]
         assert answer.rows["obsid"].to_pylist() == ["87602512", "2"]
 
+    def test_a_column_that_differs_from_the_key_in_case_does_not_take_its_place(self) -> None:
+        sent = body({"FILENAME": "string", "fileName": "string"}, [{"FILENAME": "x", "fileName": "a"}])
+        rows = read_answer(sent, asked=("fileName", "ingestCompletionDate_mjd")).rows
+        assert rows.column_names == ["%46%49%4C%45%4E%41%4D%45", "fileName", "ingestCompletionDate_mjd"]
+        assert rows["fileName"].to_pylist() == ["a"]
+
+    def test_an_answer_may_lack_columns_that_were_asked_for_but_not_its_key(self) -> None:
+        asked = ("filename", "checksum", "ingestCompletionDate_mjd")
+        rows = read_answer(body({}, [{"filename": "a"}]), asked=asked).rows
+        assert rows.to_pylist() == [{"filename": "a", "checksum": None, "ingestCompletionDate_mjd": None}]
+        with pytest.raises(Garbled, match="no column filename"):
+            read_answer(body({}, [{"checksum": "c"}]), asked=asked)
+
     def test_a_column_that_no_field_names_is_kept(self) -> None:
         answer = read_answer(body({"filename": "string"}, [{"filename": "a", "z": 1}, {"filename": "b", "y": "c"}]))
         assert answer.rows.to_pylist() == [

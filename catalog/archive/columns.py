@@ -105,6 +105,8 @@ def columns_of_answer(fields: Iterable[Field], others: Iterable[str], kind: Kind
     ordered = dict.fromkeys([*reversed(types), *others])
     ordered.pop(_SELECTED, None)
     known = _known(kind)
+    if kind == "file" and "filename" not in ordered:  # guide stars spell it otherwise, and FILENAME must not win
+        known |= {"fileName"}
     refused = too_many(ordered, known)
     names = [name for name in ordered if name not in set(refused)]
     kept = kept_names(names, kind, known)

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from catalog.archive.client import Archive, Query
 from catalog.archive.partition import LIGHT_ROWS, Whole
-from catalog.archive.repeats import is_plainly_whole
+from catalog.archive.repeats import is_plainly_whole, key_column
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError, OutOfTime, QueryTimeout, Refused
 from catalog.harvest.halving import Halving, ask
@@ -131,7 +131,7 @@ def _named(rows: pa.Table, name: str) -> pa.Table:
         ingest = rows.column(JWST.ingest_column).cast(pa.float64())
     except (KeyError, pa.ArrowInvalid) as error:
         raise Refused(f"the archive lists files without a time of ingest: {error}") from error
-    filename = rows.column(name).cast(pa.string())
+    filename = rows.column(key_column(rows, name)).cast(pa.string())
     return pa.table({"filename": filename, "ingest_mjd": ingest}).filter(filename.is_valid())
 
 
