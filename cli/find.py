@@ -9,7 +9,7 @@ import typer
 from . import completion
 from .answer_output import form_of, put_answer
 from .file_options import Since, Until
-from .options import Criteria, Form, Json, Output, Release, settings
+from .options import MOST_ROWS, Criteria, Form, Json, Output, Release, settings
 from .printing import note, put_lines
 
 
@@ -51,7 +51,7 @@ def find(
         typer.Option(metavar="niriss,miri", help="Whose search.", autocompletion=completion.instruments),
     ] = None,
     release: Release = None,
-    limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_ROWS, help="Rows at most.")] = 1000,
     explain: Annotated[bool, typer.Option("--explain", help="Print the SQL instead of running it.")] = False,
     form: Form = None,
     output: Output = None,

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn, cast
 import typer
 
 from catalog._version import __version__
-from catalog.errors import MastlakeError
+from catalog.errors import MastlakeError, UsageError
 from catalog.network.server import Server
 from catalog.process import exit as leaving
 from catalog.process.unwanted_imports import leave_out
@@ -154,6 +154,27 @@ def globals_first(arguments: list[str]) -> list[str]:
     return front + rest
 
 
+def refuse_empty(words: list[str]) -> None:
+    """Refuse an empty value: a variable of the shell that is not set, which would mean everything, or this folder.
+
+    Raises
+    ------
+    UsageError
+        Says after which word it stands.
+    """
+    if any(word in _EMPTY_IS_ALL for word in words):
+        return
+    for before, word in zip(["mastlake", *words], words, strict=False):
+        if word == "--":
+            return
+        bare = word.startswith("--") and word.endswith("=")
+        if not word or bare:
+            after = word.rstrip("=") if bare else before
+            raise UsageError(f"the value after {after} is empty; give one, or leave it out")
+
+
+_EMPTY_IS_ALL = ("keywords", "sql")
+"""Commands that have an answer of their own to an empty word."""
 _WRONG_USAGE: Any = typer.BadParameter.__mro__[2]
 """What typer raises for all that is wrong on the command line; it has no public name for it."""
 
@@ -179,6 +200,7 @@ def run(arguments: list[str] | None = None) -> None:
         words = globals_first(sys.argv[1:] if arguments is None else arguments)
         if completing(os.environ):
             complete_in_bash(lambda: application()(words, prog_name="mastlake"), os.environ)
+        refuse_empty(words)
         code = application(*_asked(words))(words, prog_name="mastlake", standalone_mode=False)
         sys.stdout.flush()
         if isinstance(code, int) and code:  # how typer hands over an exit code

@@ -141,7 +141,8 @@ Form = Annotated[
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there; its ending gives the format.")
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="Rows at most.")]
+MOST_ROWS = 1_000_000_000
+Limit = Annotated[int | None, typer.Option(min=1, max=MOST_ROWS, help="Rows at most.")]
 Criteria = Annotated[
     list[str] | None,
     typer.Option(

@@ -62,6 +62,9 @@ def outdated(
     asked = wanted(context, form, output, json, limit)
     states = _states(state)
     found = chosen.lake.outdated(*(paths or ()))
+    for path in paths or ():
+        if not path.exists() and not any(_at(path, one) for name in STATES for one in getattr(found, name)):
+            note(f"mastlake: there is no {path}, and the catalog knows no outdated file there")
     if asked.is_json:
         every = asdict(found)
         put_object(asked, {name: files[:limit] if name in states else [] for name, files in every.items()})
@@ -79,6 +82,11 @@ def outdated(
         note(f"the first {limit:,} of {plural(len(rows), 'row')}; --limit shows more")
     if chosen.verbosity >= 0:
         _count(found, states)
+
+
+def _at(path: Path, one: Drifted) -> bool:
+    place = str(path.absolute())
+    return one.path == place or one.path.startswith(f"{place.rstrip('/')}/")
 
 
 def _states(text: str | None) -> list[str]:

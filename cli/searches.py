@@ -268,6 +268,11 @@ def runs(
 
     asked = wanted(context, form, output, json)
     found = settings(context).lake.runs(search)
+    if search is not None and not found:  # one that was removed has runs still
+        from catalog.changes.span import require_search
+
+        with settings(context).database.read() as connection:
+            require_search(connection, search)
     if limit is not None and len(found) > limit:
         note(f"the newest {limit:,} of {plural(len(found), 'run')}; --limit shows more")
         found = found[-limit:]

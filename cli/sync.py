@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from catalog.errors import BadValue
 from catalog.text import plural, size
 
 from .options import (
@@ -82,6 +83,9 @@ def sync(
         types, levels, subgroups, dataproducts, extensions,
         sql=sql, guide_stars=guide_stars, max_size=max_size, with_inputs=with_inputs, release=release,
     )  # fmt: skip
+    rate = bytes_of(limit_rate, "--limit-rate") if limit_rate is not None else None
+    if source not in ("mast", "cloud"):
+        raise BadValue(f"--source is mast or cloud, not {source!r}")
     tell_withheld(chosen)
     if dry_run:
         plan = chosen.lake.plan(
@@ -97,7 +101,7 @@ def sync(
             dest=dest,
             template=template,
             jobs=jobs,
-            limit_rate=bytes_of(limit_rate, "--limit-rate") if limit_rate is not None else None,
+            limit_rate=rate,
             source=source,
             on_event=show,
             overwrite_modified=overwrite_modified,

@@ -118,3 +118,35 @@ def test_a_limit_is_a_number_of_rows(command: str, limit: str, catalog: Database
     done = mastlake("--catalog", str(catalog.path), *LISTINGS[command], "--limit", limit)
     assert (done.code, done.out) == (2, "")
     assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["forget", ""], ["find", "--target", ""], ["find", "--until="], ["products", "soss", "--subgroup", ""],
+        ["index", ""], ["plot", ""], ["outdated", "--state", ""], ["sync", "--sql", "", "--dry-run"],
+        ["inputs", ""], ["searches", "show", ""], ["--catalog", "", "status"],
+    ],
+)  # fmt: skip
+def test_an_empty_value_never_means_everything(catalog: Database, mastlake: Command, words: list[str]) -> None:
+    done = mastlake("--catalog", str(catalog.path), *words)
+    assert (done.code, done.out) == (2, "")
+    assert "is empty; give one" in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["find", "--limit", "99999999999999999999"], ["sync", "soss", "--source", "clod", "--dry-run"],
+        ["sync", "soss", "--limit-rate", "20MB/h", "--dry-run"], ["runs", "--search", "sos"],
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_refused_in_one_line(catalog: Database, mastlake: Command, words: list[str]) -> None:
+    done = mastlake("--catalog", str(catalog.path), *words)
+    assert (done.code, done.out) == (2, "")
+    assert len(done.err.splitlines()) == 1
+
+
+def test_a_path_that_is_not_there_is_told(catalog: Database, mastlake: Command) -> None:
+    assert "there is no nowhere" in mastlake("--catalog", str(catalog.path), "outdated", "nowhere").err

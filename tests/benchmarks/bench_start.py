@@ -55,6 +55,7 @@ def main() -> None:
         with Simulator(files=FILES) as simulator, MastArchive(simulator.url) as archive:
             harvest(Database(path), archive, Search.parse("soss", "niriss", ["exp_type=NIS_SOSS"]))
         environment = {**os.environ, "MASTLAKE_CATALOG": str(path), "XDG_CACHE_HOME": folder}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's second start finds the modules compiled
         mastlake = str(Path(sys.executable).with_name("mastlake"))
         for name, (words, sql) in QUESTIONS.items():
             peer = [sys.executable, "-c", _PEER.format(path=str(path), sql=sql)]
