@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import grimp
 import pytest
@@ -16,7 +17,10 @@ from catalog.cli.main import COMMANDS
 
 import catalog
 from catalog.errors import MastlakeError
+from catalog.simulator import Simulator
 from catalog.store.database import Database
+
+from .conftest import Command
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -157,3 +161,48 @@ def test_each_decision_has_a_number_a_date_an_alternative_and_a_figure(record: P
 
 def test_decisions_are_numbered_without_a_gap() -> None:
     assert [int(record.name[:4]) for record in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+
+
+KEYS = re.findall(
+    r"^\| `(.+?)` \| (a list|an object).*? \| (.+) \|$", (DOCS / "reference" / "json.md").read_text(), re.M
+)
+
+
+def values_at(value: Any, path: str) -> list[Any]:
+    """What stands under keys with dots between them; a list stands for each of its members."""
+    found = [value]
+    for key in path.split("."):
+        members = [one for each in found for one in (each if isinstance(each, list) else [each])]
+        assert all(key in one for one in members), path
+        found = [one[key] for one in members]
+    return found
+
+
+def test_every_key_that_is_promised_is_in_what_a_command_prints(
+    mastlake: Command, catalog: Database, sky: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MASTLAKE_SERVER", sky.url)
+    assert len(KEYS) > 15
+    for words, kind, keys in KEYS:
+        outcome = mastlake(*words.split(), "--json")
+        assert outcome.code == 0, (words, outcome.err)
+        assert isinstance(outcome.json, list if kind == "a list" else dict), words
+        assert outcome.json, words
+        for path in re.findall(r"`([\w.]+)`", keys):
+            values_at(outcome.json, path)
+
+
+def test_the_page_of_python_has_every_public_name() -> None:
+    page = (DOCS / "reference" / "api.md").read_text()
+    named = set(re.findall(r"^\.\. auto\w+:: mastlake\.(\w+)$", page, re.MULTILINE))
+    assert named == set(catalog.__all__) - {"__version__"}
+
+
+def test_the_python_on_the_pages_runs(sky: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MASTLAKE_SERVER", sky.url)
+    for page in (ROOT / "README.md", DOCS / "howto" / "python.md"):
+        blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+        assert blocks
+        for block in blocks:
+            exec(compile(block, page.name, "exec"), {})
