@@ -67,6 +67,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy docs/generate
 	$(BIN)/lint-imports
 
 format: $(READY)

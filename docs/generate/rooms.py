@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def _box(room: str, x: float, y: float) -> str:
     )
 
 
-def _arrow(places: dict[str, tuple[float, float]], one: str, other: str, number: int) -> str:
+def _arrow(places: Mapping[str, tuple[float, float]], one: str, other: str, number: int) -> str:
     (x1, y1), (x2, y2) = places[one], places[other]
     y1, middle = y1 + HEIGHT, (y1 + HEIGHT + y2) / 2
     colour = COLOURS[number % len(COLOURS)]

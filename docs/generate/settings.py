@@ -42,7 +42,7 @@ def _options(command: Any) -> list[list[str]]:
 
 
 def _key(option: Any) -> str:
-    return max(option.opts, key=len).lstrip("-")
+    return str(max(option.opts, key=len)).lstrip("-")
 
 
 def _trusted(key: str) -> str:
