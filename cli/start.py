@@ -12,6 +12,11 @@ _INTERRUPTED = 130
 
 def run(arguments: list[str] | None = None) -> None:
     """Import the commands, and run the one that was typed, or that the arguments say."""
+    if os.name != "posix":  # locks of files, and the ends of processes, are those of POSIX
+        sys.stderr.write(
+            "mastlake: this needs Linux or macOS; on Windows, install it in the Windows Subsystem for Linux\n"
+        )
+        sys.exit(1)
     try:
         if arguments is None:  # the process is ours
             wait_for_imports()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from catalog.cli import start
 from catalog.cli.main import COMMANDS, application
 
 from catalog.cache import kept
@@ -90,3 +92,15 @@ def test_a_cache_that_cannot_be_written_is_no_matter(tmp_path: Path, monkeypatch
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert kept("x", [], lambda: {"a": 1}) == {"a": 1}
+
+
+def test_a_system_without_posix_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(start, "os", SimpleNamespace(name="nt"))
+    with pytest.raises(SystemExit) as left:
+        start.run(["status"])
+    told = capsys.readouterr().err
+    assert left.value.code == 1
+    assert told.count("\n") == 1
+    assert "Linux" in told
