@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from itertools import product
 from pathlib import Path
 
@@ -36,10 +37,9 @@ def is_exclusive(rights: str | None, date: str) -> bool:
     return rights.upper() != "PUBLIC" and date != "since the row was read"
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> tuple[Database, dict[str, bool]]:
-    """A catalog with every combination of rights and dates, and whether each file is exclusive."""
-    made = catalog(tmp_path / "catalog.duckdb")
+@pytest.fixture(scope="module")
+def _made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bool]]:
+    made = catalog(tmp_path_factory.mktemp("access") / "catalog.duckdb")
     add_run(made, 1, str(READ))
     expected = {}
     for number, (rights, date, listed) in enumerate(product(RIGHTS, DATES, (True, False))):
@@ -49,7 +49,14 @@ def database(tmp_path: Path) -> tuple[Database, dict[str, bool]]:
         if listed:
             add_products(made, body, dataRights=rights)
         expected[name] = is_exclusive(rights, date)
-    return made, expected
+    return made.path, expected
+
+
+@pytest.fixture
+def database(_made: tuple[Path, dict[str, bool]], tmp_path: Path) -> tuple[Database, dict[str, bool]]:
+    """A catalog with every combination of rights and dates, and whether each file is exclusive."""
+    path, expected = _made
+    return Database(shutil.copy(path, tmp_path / "catalog.duckdb")), expected
 
 
 class TestOneRule:
