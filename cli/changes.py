@@ -73,17 +73,15 @@ def changes(
     What changed alike is one line; -v lists every row with its old and new values. What changed twice counts once, from
     the oldest value to the newest. Only a look without RUN, --since, --local, --what and --limit counts as one.
     """
-    from catalog.changes import changes as tell
-    from catalog.changes import remember, spanning
     from catalog.errors import UsageError
 
     if run is not None and since is not None:
         raise UsageError("give a RUN or --since, not both")
     asked = wanted(context, form, output, json, limit)
     chosen = settings(context)
-    database = chosen.database
-    span = spanning(database, since=since, run=run, search=search, what=what, local=local)
-    found = tell(database, span, with_rows=not asked.is_table or chosen.verbosity > 0)
+    with_rows = not asked.is_table or chosen.verbosity > 0
+    found = chosen.lake.changes(since=since, run=run, search=search, what=what, local=local, with_rows=with_rows)
+    span = found.span
     if asked.is_json:
         _put_object(found, asked)
     elif asked.is_table:
@@ -96,7 +94,7 @@ def changes(
     sys.stdout.flush()
     looked = run is None and since is None and not local and what is None and limit is None
     if looked and span.until > span.since:
-        remembered = remember(database, found)
+        remembered = chosen.lake.remember_seen(found)
         if chosen.verbosity >= 0 and not asked.is_json:
             again = f"mastlake changes --since {span.since}"
             say(f"seen; to see it again: {again}" if remembered else "cannot remember that you looked")

@@ -152,12 +152,11 @@ def _newest_run(chosen: Settings, report: Path | None) -> int:
 
 def _write_report(chosen: Settings, path: Path, before: int, failures: list[str]) -> None:
     """Write what the runs after one changed."""
-    from catalog.changes import changes, spanning
     from catalog.changes.report import page, write_report
 
     if not chosen.database.exists():
         return
-    found = changes(chosen.database, spanning(chosen.database, since=str(before)), with_rows=True)
+    found = chosen.lake.changes(since=before, with_rows=True)
     write_report(path, page(found, f"What changed in {chosen.catalog.name}", failures))
     if chosen.verbosity >= 0:
         say(f"the report is {path}")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from catalog import Catalog
 from catalog.archive.client import MastArchive
-from catalog.changes import changes, spanning
+from catalog.changes import changes
 from catalog.changes.groups import _natural
 from catalog.changes.report import Page, Section, as_html, as_markdown, as_text
 from catalog.harvest import harvest
@@ -216,7 +216,7 @@ class TestNetEffect:
 
 
 def _is_what_two_moments_differ_in(database: Database, since: int) -> None:
-    found = changes(database, spanning(database, since=str(since), what="file"))
+    found = changes(database, since=str(since), what="file")
     with database.read() as connection:
         before, after = (
             {row["filename"]: row for row in connection.execute(f"FROM files_at({run})").to_arrow_table().to_pylist()}
@@ -393,4 +393,4 @@ def test_from_python_changes_are_groups_and_rows(catalog: Database) -> None:
 def test_an_index_without_a_harvest_has_no_changes(database: Database, tmp_path: Path) -> None:
     (tmp_path / "a.fits").write_bytes(sample())
     index_folders(database, [tmp_path / "a.fits"])
-    assert not changes(database, spanning(database, local=True))
+    assert not changes(database, local=True)

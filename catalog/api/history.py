@@ -83,6 +83,7 @@ class History(Opened):
         search: str | None = None,
         what: str | None = None,
         local: bool = False,
+        with_rows: bool = False,
     ) -> Changes:
         """Tell what changed in the archive, as a net effect: what changed twice counts once, from the oldest value.
 
@@ -98,6 +99,8 @@ class History(Opened):
             ``file``, ``observation`` or ``product``.
         local : bool
             Only what is on this disk, and what is to be reduced again because its inputs are stale.
+        with_rows : bool
+            Read old and new values at once; else they are read when they are first asked for.
 
         Returns
         -------
@@ -115,8 +118,28 @@ class History(Opened):
         >>> {group.change for group in found.groups}
         {'new'}
         """
-        from catalog.changes import changes, spanning
+        from catalog.changes import changes
 
         text = since.isoformat() if isinstance(since, date) else None if since is None else str(since)
-        span = spanning(self._database, since=text, run=run, search=search, what=what, local=local)
-        return changes(self._database, span)
+        return changes(self._database, since=text, run=run, search=search, what=what, local=local, with_rows=with_rows)
+
+    def remember_seen(self, found: Changes) -> bool:
+        """Remember that a person has seen changes, so that the next `changes` begins after them.
+
+        Parameters
+        ----------
+        found : catalog.changes.Changes
+            What was seen.
+
+        Returns
+        -------
+        bool
+            Whether that was possible: a folder that cannot be written, and no home folder, make it impossible.
+
+        Examples
+        --------
+        >>> seen = catalog.remember_seen(catalog.changes(since=0))
+        """
+        from catalog.changes import remember
+
+        return remember(self._database, found)

@@ -18,9 +18,10 @@ from catalog.store.database import Database
 from catalog.text import plural
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa  # which takes as long to import as a question
 
-__all__ = ["Again", "Changes", "Group", "Line", "Looked", "Move", "Row", "Span", "changes", "remember", "spanning"]
+__all__ = ["Again", "Changes", "Group", "Line", "Looked", "Move", "Row", "Span", "changes", "remember"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -104,7 +105,7 @@ class Changes:
         return {"since": self.since, "until": self.until, "groups": groups}
 
 
-def spanning(
+def changes(
     database: Database,
     *,
     since: str | None = None,
@@ -112,8 +113,9 @@ def spanning(
     search: str | None = None,
     what: str | None = None,
     local: bool = False,
-) -> Span:
-    """Say which runs are meant: one, those since a date or run, or those since one last looked.
+    with_rows: bool = False,
+) -> Changes:
+    """Tell what changed in one run, since a date or run, or since one last looked; the catalog is opened once.
 
     Parameters
     ----------
@@ -125,6 +127,8 @@ def spanning(
         This run alone.
     search, what, local
         See `Span`.
+    with_rows : bool
+        Read old and new values at once; else they are read when they are first asked for.
 
     Raises
     ------
@@ -136,45 +140,36 @@ def spanning(
     with database.read() as connection:
         if search is not None:
             require_search(connection, search)
-        newest = newest_run(connection)
-        if run is not None:
-            require_run(connection, run)
-            return Span(run - 1, run, search, what, local)
-        if since is not None:
-            return Span(min(run_before(connection, since), newest), newest, search, what, local)
-        return Span(read_looked(connection, database.path).at(search), newest, search, what, local)
+        first, last = _runs_meant(connection, database, since, run, search)
+        return _told(database, connection, Span(first, last, search, what, local), with_rows)
 
 
-def changes(database: Database, span: Span, *, with_rows: bool = False) -> Changes:
-    """Tell what changed between two runs.
+def _runs_meant(
+    connection: duckdb.DuckDBPyConnection, database: Database, since: str | None, run: int | None, search: str | None
+) -> tuple[int, int]:
+    """Return the run after which changes count, and the last one."""
+    newest = newest_run(connection)
+    if run is not None:
+        require_run(connection, run)
+        return run - 1, run
+    if since is not None:
+        return min(run_before(connection, since), newest), newest
+    return read_looked(connection, database.path).at(search), newest
 
-    Parameters
-    ----------
-    database : Database
-        The catalog.
-    span : Span
-        Which runs, and what of them; see `spanning`.
-    with_rows : bool
-        Read old and new values at once; else they are read when they are first asked for.
 
-    Raises
-    ------
-    CatalogError
-        If there is no catalog, or it cannot be read.
-    """
-    with database.read() as connection:
-        ran = harvests(connection, span)
-        make_net(connection, span)
-        groups = read_groups(connection)
-        again = reduce_again(connection) if span.local else []
-        tables = read_rows(connection, span) if with_rows else None
+def _told(database: Database, connection: duckdb.DuckDBPyConnection, span: Span, with_rows: bool) -> Changes:
+    ran = harvests(connection, span)
+    make_net(connection, span)
+    groups = read_groups(connection)
+    again = reduce_again(connection) if span.local else []
+    tables = read_rows(connection, span) if with_rows else None
 
     def load() -> list[pa.Table]:
         if tables is not None:
             return tables
-        with database.read() as connection:
-            make_net(connection, span)
-            return read_rows(connection, span)
+        with database.read() as later:
+            make_net(later, span)
+            return read_rows(later, span)
 
     return Changes(span, ran.since_at, ran.until_at, ran.runs, ran.searches, groups, again, load)
 

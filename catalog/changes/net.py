@@ -129,56 +129,64 @@ def _make_members(connection: duckdb.DuckDBPyConnection, span: Span) -> None:
     )
 
 
+_PRESENCE = """CREATE OR REPLACE TEMP TABLE presence AS
+    WITH ran AS (
+        SELECT run, search, search IN (SELECT search FROM search_file_membership) AS of_files,
+            run IN (
+                SELECT min(n.run) FROM search_edit e JOIN runs n ON n.search = e.search AND n.run > e.run
+                WHERE e.act = 'edited' GROUP BY e.search, e.run) AS edited
+        FROM runs WHERE run > $since AND run <= $until
+    ), told AS (
+        SELECT c.run, c.kind, c.what, c.key, r.search, r.edited,
+            CASE WHEN c.what = 'file' OR (c.what = 'observation' AND NOT r.of_files) THEN r.search END AS scope
+        FROM changes c JOIN ran r USING (run)
+        WHERE c.run > $since AND c.run <= $until AND c.kind <> 'changed' AND ($what IS NULL OR c.what = $what)
+    ), net_of AS (
+        SELECT what, key, scope, arg_min(kind, run) AS first, arg_max(kind, run) AS last,
+            max(run) AS run, arg_max(search, run) AS search, arg_max(edited, run) AS edited
+        FROM told
+        WHERE $search IS NULL OR scope = $search
+           OR (scope IS NULL AND (what, key) IN (SELECT (what, key) FROM member))
+        GROUP BY what, key, scope
+    )
+    SELECT what, key, run, search, scope, edited, CASE WHEN first = 'withdrawn' THEN 'withdrawn'
+        WHEN last = 'withdrawn' THEN 'came and went' ELSE first END AS kind
+    FROM net_of WHERE first <> 'withdrawn' OR last = 'withdrawn'"""
+
+
 def _note_presence(connection: duckdb.DuckDBPyConnection, span: Span) -> None:
     """Note what came and what left; files and the observations of observation searches once for each search."""
     connection.execute(
-        """CREATE OR REPLACE TEMP TABLE presence AS
-            WITH ran AS (
-                SELECT run, search, search IN (SELECT search FROM search_file_membership) AS of_files,
-                    run IN (
-                        SELECT min(n.run) FROM search_edit e JOIN runs n ON n.search = e.search AND n.run > e.run
-                        WHERE e.act = 'edited' GROUP BY e.search, e.run) AS edited
-                FROM runs WHERE run > $since AND run <= $until
-            ), told AS (
-                SELECT c.run, c.kind, c.what, c.key, r.search, r.edited,
-                    CASE WHEN c.what = 'file' OR (c.what = 'observation' AND NOT r.of_files) THEN r.search END AS scope
-                FROM changes c JOIN ran r USING (run)
-                WHERE c.run > $since AND c.run <= $until AND c.kind <> 'changed' AND ($what IS NULL OR c.what = $what)
-            ), net_of AS (
-                SELECT what, key, scope, arg_min(kind, run) AS first, arg_max(kind, run) AS last,
-                    max(run) AS run, arg_max(search, run) AS search, arg_max(edited, run) AS edited
-                FROM told
-                WHERE $search IS NULL OR scope = $search
-                   OR (scope IS NULL AND (what, key) IN (SELECT (what, key) FROM member))
-                GROUP BY what, key, scope
-            )
-            SELECT what, key, run, search, scope, edited, CASE WHEN first = 'withdrawn' THEN 'withdrawn'
-                WHEN last = 'withdrawn' THEN 'came and went' ELSE first END AS kind
-            FROM net_of WHERE first <> 'withdrawn' OR last = 'withdrawn'""",
+        _PRESENCE,
         {"since": span.since, "until": span.until, "what": span.what, "search": span.search},
     )
     for compared in COMPARED:
-        table, key, what = compared.versions.table, compared.versions.key, compared.versions.what
-        connection.execute(
-            f"""INSERT INTO net
-                WITH here AS (SELECT * FROM presence WHERE what = {literal(what)}),
-                known AS (
-                    SELECT {key} AS key, bool_or(since_run <= $since AND coalesce(until_run > $since, true)) AS before,
-                        bool_or(since_run <= $until AND coalesce(until_run > $until, true)) AS after
-                    FROM {table} WHERE {key} IN (SELECT key FROM here WHERE scope IS NOT NULL) GROUP BY 1
-                )
-                SELECT {literal(what)}, h.key, h.kind, h.run, h.search,
-                    CASE WHEN h.edited AND h.kind IN ('new', 'returned')
-                            THEN 'new to ' || h.search || ', which was edited'
-                         WHEN h.edited AND h.kind = 'withdrawn' THEN 'left by ' || h.search || ', which was edited'
-                         WHEN h.kind IN ('new', 'returned') AND k.before THEN 'new to ' || h.scope || ', known before'
-                         WHEN h.kind = 'withdrawn' AND k.after
-                            THEN 'no longer in ' || h.scope || ', still in the catalog'
-                         ELSE h.kind END,
-                    {_SUBGROUP.format("h.key")}, [], [], NULL, NULL
-                FROM here h LEFT JOIN known k ON k.key = h.key""",
-            {"since": span.since, "until": span.until},
-        )
+        _note_presence_of(connection, compared, span)
+
+
+def _note_presence_of(connection: duckdb.DuckDBPyConnection, compared: Compared, span: Span) -> None:
+    """Note what came and what left of files, of observations or of products."""
+    table, key, what = compared.versions.table, compared.versions.key, compared.versions.what
+    connection.execute(
+        f"""INSERT INTO net
+            WITH here AS (SELECT * FROM presence WHERE what = {literal(what)}),
+            known AS (
+                SELECT {key} AS key, bool_or(since_run <= $since AND coalesce(until_run > $since, true)) AS before,
+                    bool_or(since_run <= $until AND coalesce(until_run > $until, true)) AS after
+                FROM {table} WHERE {key} IN (SELECT key FROM here WHERE scope IS NOT NULL) GROUP BY 1
+            )
+            SELECT {literal(what)}, h.key, h.kind, h.run, h.search,
+                CASE WHEN h.edited AND h.kind IN ('new', 'returned')
+                        THEN 'new to ' || h.search || ', which was edited'
+                     WHEN h.edited AND h.kind = 'withdrawn' THEN 'left by ' || h.search || ', which was edited'
+                     WHEN h.kind IN ('new', 'returned') AND k.before THEN 'new to ' || h.scope || ', known before'
+                     WHEN h.kind = 'withdrawn' AND k.after
+                        THEN 'no longer in ' || h.scope || ', still in the catalog'
+                     ELSE h.kind END,
+                {_SUBGROUP.format("h.key")}, [], [], NULL, NULL
+            FROM here h LEFT JOIN known k ON k.key = h.key""",
+        {"since": span.since, "until": span.until},
+    )
 
 
 def _note_differences(connection: duckdb.DuckDBPyConnection, compared: Compared, span: Span) -> None:
