@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from astropy.io import fits
@@ -113,7 +114,12 @@ def value_of(kind: str, text: str | None) -> Any:
         assert text is None
         return None
     assert text is not None
-    readers = {"integer": int, "number": float, "complex": complex, "boolean": lambda t: {"T": True, "F": False}[t]}
+    readers: dict[str, Callable[[str], Any]] = {
+        "integer": int,
+        "number": float,
+        "complex": complex,
+        "boolean": lambda t: {"T": True, "F": False}[t],
+    }
     return readers.get(kind, str)(text)
 
 

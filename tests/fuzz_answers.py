@@ -36,7 +36,7 @@ from catalog.vocabulary.spelling import Kind, kept_name
 MEMORY = 1500 << 20
 """Bytes of address space beside what a process of Python with its libraries maps anyway."""
 MAPPED = 6 << 30
-ODD = (
+ODD: tuple[Any, ...] = (
     *(
         None,
         True,
@@ -113,7 +113,7 @@ class Spoiler:
 
     def _rows(self, body: bytes) -> tuple[bytes, dict[str, str]]:
         answer = json.loads(body)
-        row = self.chance.choice((None, 5, "x", [], {}))
+        row: Any = self.chance.choice((None, 5, "x", [], {}))
         answer["data"].insert(self.chance.randint(0, len(answer["data"])), row)
         return json.dumps(answer).encode(), {}
 
@@ -190,8 +190,8 @@ class Spoiler:
         return json.dumps(answer).encode(), {}
 
     def _status(self, body: bytes) -> tuple[bytes, dict[str, str]]:
-        words = ("EXECUTING", "ERROR", "complete", "COMPLETE ", "", "x" * 10_000, None, 5, True, [])
-        message = self.chance.choice(("", "Timeout expired.", "a\nb\x1b[31m", "x" * 100_000, None, 5, []))
+        words: tuple[Any, ...] = ("EXECUTING", "ERROR", "complete", "COMPLETE ", "", "x" * 10_000, None, 5, True, [])
+        message: Any = self.chance.choice(("", "Timeout expired.", "a\nb\x1b[31m", "x" * 100_000, None, 5, []))
         return json.dumps({**json.loads(body), "status": self.chance.choice(words), "msg": message}).encode(), {}
 
     def _envelope(self, body: bytes) -> tuple[bytes, dict[str, str]]:
@@ -275,7 +275,8 @@ def serving(honest: Honest) -> Iterator[tuple[str, list[Spoil]]]:
 
         def do_POST(self) -> None:
             asked = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            (body, is_count), headers = honest(self.path, asked), {}
+            headers: dict[str, str] = {}
+            body, is_count = honest(self.path, asked)
             for spoil in spoilers:
                 body, headers = spoil(body, is_count)
             with suppress(OSError):
@@ -499,5 +500,8 @@ def fuzz(
 if __name__ == "__main__":
     arguments = [int(argument) for argument in sys.argv[1:]]
     answers, *more = arguments or [10_000]
-    print(f"{fuzz_reading(answers, *more):,} of {answers:,} spoilt answers can be read, each alone", flush=True)
-    fuzz(answers, *more)
+    print(
+        f"{fuzz_reading(answers, more[0] if more else 1):,} of {answers:,} spoilt answers can be read, each alone",
+        flush=True,
+    )
+    fuzz(answers, more[0] if more else 1)

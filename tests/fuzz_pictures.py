@@ -37,7 +37,8 @@ def originals() -> list[bytes]:
         path = Path(folder) / "a.fits"
         made = []
         for make in _MAKERS:
-            (make(path, side=40) if make is files.sky_image else make(path)) and made.append(path.read_bytes())
+            if make(path, side=40) if make is files.sky_image else make(path):
+                made.append(path.read_bytes())
             path.unlink()
         made.append(_packed())
         return made

@@ -14,6 +14,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from catalog.store.database import Database
 from tests.files_server import Files, fits, md5, serving
@@ -91,7 +92,8 @@ def _there(dest: Path) -> dict[str, str]:
 
 def main(kills: int, seed: int) -> None:
     """Kill, and say how it went."""
-    rng, outcomes = random.Random(seed), []
+    rng = random.Random(seed)
+    outcomes: list[Any] = []
     while sum(outcome.kills for outcome in outcomes) < kills:
         with tempfile.TemporaryDirectory() as folder:
             outcomes.append(killed(Path(folder), 500, _ROUND, rng))

@@ -426,7 +426,7 @@ def test_a_plan_from_before_a_harvest_is_refused(lake: Catalog, tmp_path: Path) 
 
 
 def test_applying_a_plan_leaves_what_a_person_changed_meanwhile(lake: Catalog, tmp_path: Path) -> None:
-    kept = {"subgroups": "X1DINTS", "levels": 2, "dest": tmp_path / "data"}
+    kept: dict[str, Any] = {"subgroups": "X1DINTS", "levels": 2, "dest": tmp_path / "data"}
     lake.sync("soss", **kept)
     path = next(path for path in sorted((tmp_path / "data").iterdir()) if path.suffix == ".fits")
     path.unlink()

@@ -180,15 +180,15 @@ class TestClient:
     """Against servers that misbehave."""
 
     def test_executing_is_asked_again_until_complete(self, connect: Connect) -> None:
-        working = (200, {}, json.dumps({"status": "EXECUTING"}).encode())
-        done = (200, {}, body({"Column1": "string"}, [{"Column1": 7}]))
+        working: tuple[int, dict[str, str], bytes] = (200, {}, json.dumps({"status": "EXECUTING"}).encode())
+        done: tuple[int, dict[str, str], bytes] = (200, {}, body({"Column1": "string"}, [{"Column1": 7}]))
         with scripted(working, working, working, done) as url:
             archive = connect(url)
             assert archive.count(Query("Mast.Jwst.Filtered.Niriss")) == 7
             assert archive.requests == 4
 
     def test_executing_for_ever_ends_with_a_clear_line(self) -> None:
-        working = (200, {}, json.dumps({"status": "EXECUTING"}).encode())
+        working: tuple[int, dict[str, str], bytes] = (200, {}, json.dumps({"status": "EXECUTING"}).encode())
         waiting = Waiting(total=0.3, first_pause=0.05)
         with (
             scripted(working) as url,
@@ -239,7 +239,7 @@ class TestClient:
             connect("http://127.0.0.1:9").count(Query("Mast.Jwst.Filtered.Niriss"))
 
     def test_a_passing_fault_is_asked_again_and_a_refusal_is_not(self, connect: Connect) -> None:
-        done = (200, {}, body({"Column1": "string"}, [{"Column1": 7}]))
+        done: tuple[int, dict[str, str], bytes] = (200, {}, body({"Column1": "string"}, [{"Column1": 7}]))
         with scripted((503, {}, b""), (200, {}, b"<html>"), done) as url:
             archive = connect(url)
             assert QUICK.ask(lambda: archive.count(Query("s"))) == 7

@@ -1,6 +1,8 @@
 """The archive against the disk."""
 
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,11 +17,11 @@ THEN = datetime(2022, 8, 1)
 
 
 @pytest.fixture
-def database(tmp_path):
+def database(tmp_path: Path) -> Any:
     return Database(tmp_path / "catalog.duckdb")
 
 
-def archive(database, *rows):
+def archive(database: Database, *rows: Any) -> None:
     """Rows of the archive: filename, checksum, cal_ver, crds_ctx, date, since_run, until_run."""
     with database.write() as connection:
         if "checksum" not in columns_of(connection, "file_version"):
@@ -37,9 +39,19 @@ def archive(database, *rows):
         keep_verdicts(connection)
 
 
-def local(database, filename, *, checksum=None, data_uri=None, problem=None, until_at=None, header=None, file_id=None):
+def local(
+    database: Database,
+    filename: str,
+    *,
+    checksum: Any = None,
+    data_uri: Any = None,
+    problem: Any = None,
+    until_at: Any = None,
+    header: Any = None,
+    file_id: Any = None,
+) -> None:
     with database.write() as connection:
-        (count,) = connection.execute("SELECT count(*) FROM local_file_version").fetchone()
+        ((count,),) = connection.execute("SELECT count(*) FROM local_file_version").fetchall()
         file_id = file_id or count + 1
         connection.execute(
             """INSERT INTO local_file_version BY NAME
@@ -58,23 +70,23 @@ def local(database, filename, *, checksum=None, data_uri=None, problem=None, unt
         keep_verdicts(connection)
 
 
-def reasons(database):
+def reasons(database: Database) -> Any:
     found = outdated(database)
     return {state: {one.filename: one.reason for one in getattr(found, state)} for state in STATES}
 
 
-def test_a_catalog_without_harvest_knows_no_local_file(database):
+def test_a_catalog_without_harvest_knows_no_local_file(database: Database) -> None:
     local(database, "a.fits")
     assert reasons(database)["unknown"] == {"a.fits": "the archive does not list it"}
 
 
-def test_a_file_with_the_archives_checksum_is_current_whatever_its_header_says(database):
+def test_a_file_with_the_archives_checksum_is_current_whatever_its_header_says(database: Database) -> None:
     archive(database, ("a.fits", "AB12", "1.9", "jwst_1.pmap", "2022-08-01", 1, None))
     local(database, "a.fits", checksum="ab12", header=("1.8", "jwst_0.pmap", "2022-07-01"))
     assert not any(reasons(database).values())
 
 
-def test_a_checksum_that_the_archive_had_before_is_stale(database):
+def test_a_checksum_that_the_archive_had_before_is_stale(database: Database) -> None:
     archive(
         database,
         ("a.fits", "old", "1.8", "jwst_0.pmap", "2022-07-01", 1, 2),
@@ -87,7 +99,7 @@ def test_a_checksum_that_the_archive_had_before_is_stale(database):
     }
 
 
-def test_sound_bytes_that_the_archive_never_had_are_a_persons_own(database):
+def test_sound_bytes_that_the_archive_never_had_are_a_persons_own(database: Database) -> None:
     archive(database, ("a.fits", "new", None, None, None, 1, None))
     local(database, "a.fits", checksum="odd")
     assert reasons(database)["modified"] == {
@@ -95,13 +107,13 @@ def test_sound_bytes_that_the_archive_never_had_are_a_persons_own(database):
     }
 
 
-def test_an_older_header_is_stale_where_no_checksum_is_known(database):
+def test_an_older_header_is_stale_where_no_checksum_is_known(database: Database) -> None:
     archive(database, ("a.fits", "new", "1.9", "jwst_1.pmap", "2022-08-01", 1, None))
     local(database, "a.fits", header=("1.9", "jwst_0.pmap", "2022-08-01"))
     assert reasons(database)["stale"] == {"a.fits": "CRDS_CTX jwst_0.pmap -> jwst_1.pmap"}
 
 
-def test_a_header_newer_than_the_archive_is_of_a_persons_own_making(database):
+def test_a_header_newer_than_the_archive_is_of_a_persons_own_making(database: Database) -> None:
     archive(database, ("a.fits", "new", "1.9", "jwst_1.pmap", "2022-08-01", 1, None))
     local(database, "a.fits", header=("1.10", "jwst_2.pmap", "2022-09-01"))
     assert reasons(database)["modified"] == {
@@ -109,13 +121,13 @@ def test_a_header_newer_than_the_archive_is_of_a_persons_own_making(database):
     }
 
 
-def test_a_file_with_a_problem_is_corrupt(database):
+def test_a_file_with_a_problem_is_corrupt(database: Database) -> None:
     archive(database, ("a.fits", "new", None, None, None, 1, None))
     local(database, "a.fits", problem="HDU 1, byte 2880: truncated")
     assert reasons(database)["corrupt"] == {"a.fits": "HDU 1, byte 2880: truncated"}
 
 
-def test_a_fetched_file_that_is_gone_is_missing_until_it_is_fetched_again(database):
+def test_a_fetched_file_that_is_gone_is_missing_until_it_is_fetched_again(database: Database) -> None:
     archive(database, ("a.fits", "new", None, None, None, 1, None))
     local(database, "a.fits", checksum="new", data_uri="mast:JWST/product/a.fits", until_at=THEN)
     assert reasons(database)["missing"] == {
@@ -125,13 +137,13 @@ def test_a_fetched_file_that_is_gone_is_missing_until_it_is_fetched_again(databa
     assert not any(reasons(database).values())
 
 
-def test_a_file_that_the_archive_withdrew_is_unknown_and_says_so(database):
+def test_a_file_that_the_archive_withdrew_is_unknown_and_says_so(database: Database) -> None:
     archive(database, ("a.fits", "old", None, None, None, 1, 2))
     local(database, "a.fits", checksum="old")
     assert reasons(database)["unknown"] == {"a.fits": "the archive lists it no longer"}
 
 
-def test_the_view_names_each_keyword_that_differs_and_nothing_else(database):
+def test_the_view_names_each_keyword_that_differs_and_nothing_else(database: Database) -> None:
     archive(database, ("a.fits", "new", "1.9", "jwst_1.pmap", "2022-08-01 00:00:00.0004", 1, None))
     local(database, "a.fits", header=("1.9", "jwst_0.pmap", "2022-08-01"))
     with database.read() as connection:
@@ -151,7 +163,7 @@ def test_the_view_names_each_keyword_that_differs_and_nothing_else(database):
 VALUES = {"VARCHAR": ("a", "b"), "BIGINT": (1, 2), "DOUBLE": (1.5, 1.6), "BOOLEAN": (True, False), "TIMESTAMP": (THEN,)}
 
 
-def test_every_keyword_that_differs_is_named_however_many_keywords_there_are(database):
+def test_every_keyword_that_differs_is_named_however_many_keywords_there_are(database: Database) -> None:
     archive(database)
     with database.write() as connection:
         ensure_columns(connection)

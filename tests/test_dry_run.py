@@ -41,6 +41,11 @@ def _hard_linked(path: Path, body: bytes) -> None:
     os.link(path.with_name("mine"), path.with_name(f".{path.name}.part"))
 
 
+def _instead_of_its_folder(path: Path, body: bytes) -> None:
+    path.parent.rmdir()
+    path.parent.write_bytes(b"")
+
+
 OBSTACLES: dict[str, Obstacle] = {
     "nothing": lambda path, body: None,
     "the file": lambda path, body: path.write_bytes(body),
@@ -54,7 +59,7 @@ OBSTACLES: dict[str, Obstacle] = {
     "an unfinished pipe": lambda path, body: os.mkfifo(path.with_name(f".{path.name}.part")),
     "an unfinished folder": lambda path, body: path.with_name(f".{path.name}.part").mkdir(),
     "an unfinished hard link": _hard_linked,
-    "a folder that is a file": lambda path, body: (path.parent.rmdir(), path.parent.write_bytes(b"")),
+    "a folder that is a file": _instead_of_its_folder,
     "a folder that is a link": _linked,
 }
 NAMES = ("a_x1d.fits", "c.duckdb", "C.DUCKDB.wal", "mastlake.toml", ".hidden.fits", "a.part", "b.db", "B.db.wal",

@@ -7,6 +7,7 @@ import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -269,8 +270,9 @@ class TestWrong:
         ],
     )  # fmt: skip
     def test_a_wrong_value_is_refused_in_one_line(self, lake: Database, criteria: dict[str, str], says: str) -> None:
+        options: dict[str, Any] = {**criteria}
         with pytest.raises((BadValue, UnknownKeyword), match=says) as refused:
-            statement(Criteria(**criteria), database=lake)
+            statement(Criteria(**options), database=lake)
         assert "\n" not in str(refused.value)
 
     @given(text=st.text(max_size=40) | st.from_regex(r"[-+0-9.:dhms,PCOLYGNIRE ]{0,40}", fullmatch=True))

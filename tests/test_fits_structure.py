@@ -8,6 +8,7 @@ import io
 import lzma
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -198,7 +199,13 @@ def zipped(content: bytes) -> bytes:
     return file.getvalue()
 
 
-WAYS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "Z": compressed_by_lzw, "zip": zipped}
+WAYS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "Z": compressed_by_lzw,
+    "zip": zipped,
+}
 
 
 @pytest.mark.parametrize("ending", WAYS)

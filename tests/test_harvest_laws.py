@@ -66,7 +66,7 @@ class Mortal(MastArchive):
 
     left = -1
 
-    def _ask(self, *arguments: Any) -> bytes:
+    def _ask(self, *arguments: Any) -> Any:
         self.left -= 1
         if self.left == 0:
             raise Killed

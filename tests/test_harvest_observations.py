@@ -193,7 +193,17 @@ def test_what_the_archive_would_not_understand_is_refused_before_any_request(
 
 
 def test_the_command_saves_shows_and_repeats_it(mastlake: Command, sky: Simulator) -> None:
-    words = ("--server", sky.url, "harvest", "o", "--observations", "-k", "instrument_name=NIRISS*", "-k", "t_min=..")
+    words: tuple[str, ...] = (
+        "--server",
+        sky.url,
+        "harvest",
+        "o",
+        "--observations",
+        "-k",
+        "instrument_name=NIRISS*",
+        "-k",
+        "t_min=..",
+    )
     assert mastlake(*words).code == 2
     words = ("--server", sky.url, "harvest", "o", "--observations", "-k", "instrument_name=NIRISS*")
     dry = mastlake(*words, "--dry-run", "--json").json

@@ -32,13 +32,13 @@ class Odd(MastArchive):
     most_ids = 1000
     balks_at: frozenset[str] = frozenset()
     fault: type[ArchiveError] = QueryTimeout
-    products_as: Change | None = None
+    products_as: Any = None
     page = 50_000
     asked_ids: list[int]
 
     def rows(self, query: Query, columns: Sequence[str] = ("*",), size: int = 50_000) -> Answer:
         answer = super().rows(query, columns, size)
-        ids = next((one["values"] for one in query.filters if one["paramName"] == "obs_id"), [])
+        ids: list[Any] = next((one["values"] for one in query.filters if one["paramName"] == "obs_id"), [])
         if not ids:
             return answer
         self.asked_ids = [*getattr(self, "asked_ids", []), len(ids)]
@@ -48,7 +48,7 @@ class Odd(MastArchive):
 
     def products(self, obsids: Sequence[str]) -> Answer:
         answer = super().products(obsids)
-        return answer if self.products_as is None else replace(answer, rows=type(self).products_as(answer.rows))
+        return answer if self.products_as is None else replace(answer, rows=self.products_as(answer.rows))
 
 
 @pytest.fixture

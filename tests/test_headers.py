@@ -10,6 +10,7 @@ import shutil
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
@@ -30,7 +31,7 @@ from tests.fuzz_headers import fuzz
 
 
 @pytest.fixture(scope="module")
-def empty_catalog(tmp_path_factory):
+def empty_catalog(tmp_path_factory: Any) -> Any:
     database = Database(tmp_path_factory.mktemp("catalog") / "empty.duckdb")
     folder = tmp_path_factory.mktemp("one")
     (folder / "a.fits").write_bytes(primary())
@@ -42,23 +43,23 @@ def empty_catalog(tmp_path_factory):
 
 
 @pytest.fixture
-def database(empty_catalog, tmp_path):
+def database(empty_catalog: Any, tmp_path: Path) -> Any:
     shutil.copy(empty_catalog, tmp_path / "catalog.duckdb")
     return Database(tmp_path / "catalog.duckdb")
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Any:
     (tmp_path / "disk").mkdir()
     return tmp_path / "disk"
 
 
-def rows(database, question, *values):
+def rows(database: Database, question: Any, *values: Any) -> Any:
     with database.read() as connection:
         return connection.execute(question, list(values)).fetchall()
 
 
-def counts(report: IndexReport):
+def counts(report: IndexReport) -> Any:
     return report.files, report.read, report.unchanged, report.removed, report.failed
 
 
@@ -66,12 +67,12 @@ def counts(report: IndexReport):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_of_card_reads_as_astropy_reads_it(form):
+def test_every_form_of_card_reads_as_astropy_reads_it(form: Any) -> None:
     image = form.encode("latin1").ljust(80)
     assert_same(read_ours([image])[0], read_reference(image))
 
 
-def test_cards_in_any_company_read_as_astropy_reads_them():
+def test_cards_in_any_company_read_as_astropy_reads_them() -> None:
     header = b"".join(form.encode("latin1").ljust(80) for form in FORMS)
     assert_same(read_ours([header])[0], read_reference(header))
 
@@ -110,16 +111,16 @@ _card = st.one_of(_standard, _standard, _continued, _commentary, _hierarch, _any
 @settings(max_examples=150, deadline=None)
 @given(st.lists(_card, max_size=12))
 @example([b"A       = ''  / see 'x'".ljust(80), b"B       = 'x'".ljust(80), b"CONTINUE  'y' / 'z'".ljust(80)])
-def test_generated_headers_read_as_astropy_reads_them(cards):
+def test_generated_headers_read_as_astropy_reads_them(cards: Any) -> None:
     header = b"".join(card for card in cards if card != b"END".ljust(80))
     assert_same(read_ours([header])[0], read_reference(header))
 
 
-def test_mutated_headers_and_files_read_as_astropy_reads_them():
+def test_mutated_headers_and_files_read_as_astropy_reads_them() -> None:
     assert fuzz(4000, seed=20220714) == 4000  # `make fuzz` does a million
 
 
-def test_a_string_over_a_thousand_cards_neither_hangs_nor_loses_text():
+def test_a_string_over_a_thousand_cards_neither_hangs_nor_loses_text() -> None:
     cards = [b"LONG    = 'x&'".ljust(80), *[b"CONTINUE  'yz&'".ljust(80)] * 1000, b"CONTINUE  'it''s'".ljust(80)]
     plain, quoted = read_ours([b"".join(cards[:-1]), b"".join(cards)])
     assert plain == [("LONG", "text", "x" + "yz" * 1000, "")]
@@ -129,19 +130,19 @@ def test_a_string_over_a_thousand_cards_neither_hangs_nor_loses_text():
 # One file
 
 
-def offsets(path):
+def offsets(path: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with fits.open(io.BytesIO(path.read_bytes()), disable_image_compression=True) as hdus:
             return [(hdu._header_offset, hdu._data_offset, hdu._data_size) for hdu in hdus]
 
 
-def scanned(path, careful=False):
+def scanned(path: Path, careful: Any = False) -> Any:
     headers = scan_file(str(path), careful)[0].headers
     return [(header.at, header.data_at, whole_blocks(header.data_size)) for header in headers]
 
 
-def write_all_kinds(path):
+def write_all_kinds(path: Path) -> None:
     table = fits.BinTableHDU.from_columns([fits.Column("v", "PE()", array=np.array([[1.0], [1.0, 2.0]], object))])
     ascii_table = fits.TableHDU.from_columns([fits.Column("a", "E10.4", array=np.ones(3), ascii=True)])
     image = fits.ImageHDU(np.ones((3, 50, 40), np.float32), name="SCI")
@@ -150,31 +151,31 @@ def write_all_kinds(path):
 
 
 @pytest.mark.parametrize("careful", [False, True])
-def test_all_kinds_of_hdus_stand_where_astropy_finds_them(folder, careful):
+def test_all_kinds_of_hdus_stand_where_astropy_finds_them(folder: Path, careful: Any) -> None:
     write_all_kinds(folder / "a.fits")
     assert scanned(folder / "a.fits", careful) == offsets(folder / "a.fits")
 
 
-def test_random_groups_are_measured_as_groups(folder):
+def test_random_groups_are_measured_as_groups(folder: Path) -> None:
     data = fits.GroupData(np.ones((3, 1, 1, 4), np.float32), bitpix=-32, parnames=["U"], pardata=[np.arange(3)])
     fits.HDUList([fits.GroupsHDU(data)]).writeto(folder / "a.fits")
     assert scanned(folder / "a.fits") == offsets(folder / "a.fits")
 
 
-def test_a_compressed_file_reads_as_the_plain_one(folder):
+def test_a_compressed_file_reads_as_the_plain_one(folder: Path) -> None:
     write_all_kinds(folder / "a.fits")
     with gzip.open(folder / "a.fits.gz", "wb") as file:
         file.write((folder / "a.fits").read_bytes())
     assert scan_file(str(folder / "a.fits"))[0] == scan_file(str(folder / "a.fits.gz"))[0]
 
 
-def test_a_header_longer_than_one_read_is_read_to_its_end(folder):
+def test_a_header_longer_than_one_read_is_read_to_its_end(folder: Path) -> None:
     many = primary(*[f"K{n:07}= {n:20d}" for n in range(2000)])
     (folder / "a.fits").write_bytes(many + extension(axes=(3,)) + padded(b"abc"))
     assert scanned(folder / "a.fits") == offsets(folder / "a.fits")
 
 
-def test_the_last_of_repeated_mandatory_keywords_counts_as_in_astropy(folder, database):
+def test_the_last_of_repeated_mandatory_keywords_counts_as_in_astropy(folder: Path, database: Database) -> None:
     header = primary("NAXIS1  =                 5760", axes=(10,))
     (folder / "a.fits").write_bytes(header + bytes(5760) + extension())
     assert offsets(folder / "a.fits")[0][2] == 5760
@@ -197,7 +198,9 @@ def test_the_last_of_repeated_mandatory_keywords_counts_as_in_astropy(folder, da
         "HIERARCH NAXIS =             1",
     ],
 )
-def test_a_mandatory_keyword_out_of_its_place_counts_where_it_counts_in_astropy(card, end, folder):
+def test_a_mandatory_keyword_out_of_its_place_counts_where_it_counts_in_astropy(
+    card: Any, end: Any, folder: Path
+) -> None:
     cards = ["SIMPLE  =                    T", "BITPIX  =                    8", card, "NAXIS1  =                 2880"]
     (folder / "a.fits").write_bytes(block([*cards, end], end=False) + bytes(2880) + extension())
     try:
@@ -228,7 +231,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_file_is_a_finding_and_indexed_as_far_as_it_goes(name, folder, database):
+def test_a_broken_file_is_a_finding_and_indexed_as_far_as_it_goes(name: str, folder: Path, database: Database) -> None:
     content, hdus, reason = BROKEN[name]
     (folder / "a.fits").write_bytes(content)
     report = index_folders(database, [folder])
@@ -249,7 +252,7 @@ HARMLESS = {
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_an_oddity_is_a_finding_and_no_failure(name, folder, database):
+def test_an_oddity_is_a_finding_and_no_failure(name: str, folder: Path, database: Database) -> None:
     content, reason = HARMLESS[name]
     (folder / "a.fits").write_bytes(content)
     assert counts(index_folders(database, [folder])) == (1, 1, 0, 0, 0)
@@ -257,14 +260,14 @@ def test_an_oddity_is_a_finding_and_no_failure(name, folder, database):
     assert any(reason in one for (one,) in found)
 
 
-def test_a_finding_tells_hdu_and_byte(folder, database):
+def test_a_finding_tells_hdu_and_byte(folder: Path, database: Database) -> None:
     content = primary() + extension("LONG    = 'a&'", "CONTINUE  'b'", "BAD     = 12abc")
     (folder / "a.fits").write_bytes(content)
     index_folders(database, [folder])
     assert rows(database, "SELECT hdu, byte FROM findings") == [(1, content.index(b"BAD"))]
 
 
-def test_a_broken_gzip_stream_is_a_finding(folder, database):
+def test_a_broken_gzip_stream_is_a_finding(folder: Path, database: Database) -> None:
     whole = gzip.compress(primary() + extension(axes=(100_000,)) + padded(os.urandom(100_000)))
     (folder / "a.fits.gz").write_bytes(whole[:50_000])
     report = index_folders(database, [folder])
@@ -276,7 +279,7 @@ def test_a_broken_gzip_stream_is_a_finding(folder, database):
 # Folders and the catalog
 
 
-def test_cards_hdus_and_headers_say_what_the_file_says(folder, database):
+def test_cards_hdus_and_headers_say_what_the_file_says(folder: Path, database: Database) -> None:
     write_all_kinds(folder / "a.fits")
     report = index_folders(database, [folder])
     with fits.open(folder / "a.fits", disable_image_compression=True) as hdus:
@@ -293,7 +296,7 @@ def test_cards_hdus_and_headers_say_what_the_file_says(folder, database):
     assert [found[n][2] for n in (0, 1, 4)] == [shapes[0], shapes[1], [100, 100]]
 
 
-def test_headers_have_the_spelling_and_types_of_the_archive(folder, database):
+def test_headers_have_the_spelling_and_types_of_the_archive(folder: Path, database: Database) -> None:
     values = {
         "PROGRAM": "'01091   '", "TSOVISIT": f"{'T':>20}", "EXPSTART": "59735.5", "DATE": "'2022-08-01T01:02:03.456'",
         "DATE_OBS": "'2022-06-05'", "TIME-OBS": "'12:00:10.430'", "OBS_ID": "'V01091'", "NINTS": "3",
@@ -307,7 +310,7 @@ def test_headers_have_the_spelling_and_types_of_the_archive(folder, database):
     ]
 
 
-def test_the_primary_header_wins_over_the_first_science_header(folder, database):
+def test_the_primary_header_wins_over_the_first_science_header(folder: Path, database: Database) -> None:
     content = primary("FILTER  = 'F150W'") + extension("EXTNAME = 'DQ'", "PUPIL   = 'DQ'")
     content += extension("EXTNAME = 'SCI'", "FILTER  = 'F277W'", "PUPIL   = 'GR700XD'")
     (folder / "a.fits").write_bytes(content)
@@ -315,7 +318,7 @@ def test_the_primary_header_wins_over_the_first_science_header(folder, database)
     assert rows(database, "SELECT filter, pupil FROM headers") == [("F150W", "GR700XD")]
 
 
-def test_any_keyword_can_be_asked_for(folder, database):
+def test_any_keyword_can_be_asked_for(folder: Path, database: Database) -> None:
     (folder / "a.fits").write_bytes(sample(MYWORD="1.5D3 / mine"))
     index_folders(database, [folder])
     assert rows(database, "SELECT filename, number, text, comment FROM header_value('myword')") == [
@@ -323,7 +326,7 @@ def test_any_keyword_can_be_asked_for(folder, database):
     ]
 
 
-def test_unchanged_files_are_not_opened_and_changed_ones_get_a_version(folder, database):
+def test_unchanged_files_are_not_opened_and_changed_ones_get_a_version(folder: Path, database: Database) -> None:
     for name in ("a", "b"):
         (folder / f"{name}.fits").write_bytes(sample(name))
     assert counts(index_folders(database, [folder])) == (2, 2, 0, 0, 0)
@@ -335,7 +338,7 @@ def test_unchanged_files_are_not_opened_and_changed_ones_get_a_version(folder, d
     assert rows(database, "SELECT nints FROM headers ORDER BY filename") == [(None,), (4,)]
 
 
-def test_deleted_files_close_their_version_but_only_in_the_folders_asked_for(folder, database):
+def test_deleted_files_close_their_version_but_only_in_the_folders_asked_for(folder: Path, database: Database) -> None:
     (folder / "kept").mkdir()
     (folder / "kept" / "a.fits").write_bytes(sample("a"))
     (folder / "b.fits").write_bytes(sample("b"))
@@ -347,14 +350,14 @@ def test_deleted_files_close_their_version_but_only_in_the_folders_asked_for(fol
     assert rows(database, "SELECT DISTINCT filename FROM cards") == [("a.fits",)]
 
 
-def test_a_moved_file_keeps_its_headers_and_provenance_without_being_read(folder, database):
+def test_a_moved_file_keeps_its_headers_and_provenance_without_being_read(folder: Path, database: Database) -> None:
     (folder / "a.fits").write_bytes(sample())
     index_folders(database, [folder])
     with database.write() as connection:
         connection.execute("UPDATE local_file_version SET data_uri = 'mast:JWST/product/a.fits'")
     (folder / "deep").mkdir()
     (folder / "a.fits").rename(folder / "deep" / "b.fits")
-    events = []
+    events: list[Any] = []
     assert counts(index_folders(database, [folder], on_event=events.append)) == (1, 0, 1, 0, 0)
     assert FileMoved(str(folder / "a.fits"), str(folder / "deep" / "b.fits")) in events
     assert rows(database, "SELECT filename, data_uri FROM local_files") == [("b.fits", "mast:JWST/product/a.fits")]
@@ -362,7 +365,7 @@ def test_a_moved_file_keeps_its_headers_and_provenance_without_being_read(folder
     assert rows(database, "SELECT count(DISTINCT file_id), count(*) FROM local_file_version") == [(1, 2)]
 
 
-def test_a_file_copied_away_and_deleted_is_known_by_its_md5(folder, database):
+def test_a_file_copied_away_and_deleted_is_known_by_its_md5(folder: Path, database: Database) -> None:
     (folder / "a.fits").write_bytes(sample())
     index_folders(database, [folder], verify=True)
     shutil.copyfile(folder / "a.fits", folder / "b.fits")
@@ -371,7 +374,7 @@ def test_a_file_copied_away_and_deleted_is_known_by_its_md5(folder, database):
     assert counts(index_folders(database, [folder])) == (1, 0, 1, 0, 0)
 
 
-def test_a_fetched_file_keeps_what_the_transfer_knew(folder, database):
+def test_a_fetched_file_keeps_what_the_transfer_knew(folder: Path, database: Database) -> None:
     (folder / "a.fits").write_bytes(sample())
     status = (folder / "a.fits").stat()
     with database.write() as connection:
@@ -388,7 +391,7 @@ def test_a_fetched_file_keeps_what_the_transfer_knew(folder, database):
     assert rows(database, "SELECT count(*) FROM hdus") == [(2,)]
 
 
-def test_verify_reads_every_byte_once_and_stores_no_header_twice(folder, database):
+def test_verify_reads_every_byte_once_and_stores_no_header_twice(folder: Path, database: Database) -> None:
     (folder / "a.fits").write_bytes(sample())
     index_folders(database, [folder])
     index_folders(database, [folder], verify=True)
@@ -396,7 +399,7 @@ def test_verify_reads_every_byte_once_and_stores_no_header_twice(folder, databas
     assert rows(database, "SELECT count(*) FROM hdus") == [(2,)]
 
 
-def test_verify_compares_with_the_checksum_of_the_archive(folder, database):
+def test_verify_compares_with_the_checksum_of_the_archive(folder: Path, database: Database) -> None:
     for name in ("good", "odd"):
         (folder / f"{name}.fits").write_bytes(sample(name))
     good = hashlib.md5((folder / "good.fits").read_bytes()).hexdigest()
@@ -415,7 +418,7 @@ def test_verify_compares_with_the_checksum_of_the_archive(folder, database):
     assert "the archive never had that" in report.failures[0].reason
 
 
-def test_verifying_many_files_stores_no_card_again(folder, database):
+def test_verifying_many_files_stores_no_card_again(folder: Path, database: Database) -> None:
     for n in range(200):
         (folder / f"{n}.fits").write_bytes(sample(str(n), EXPSTART=f"{59000 + n}.5"))
     index_folders(database, [folder])
@@ -424,13 +427,13 @@ def test_verifying_many_files_stores_no_card_again(folder, database):
     assert rows(database, "SELECT count(*) FROM card_value") == [(once,)]
 
 
-def test_a_slow_disk_is_asked_for_many_files_at_once(folder, monkeypatch):
+def test_a_slow_disk_is_asked_for_many_files_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [folder / f"{n:02}.fits" for n in range(40)]
     for n, path in enumerate(paths):
         path.write_bytes(sample(NINTS=str(n)))
     quick, waiting, most = os.pread, [0], [0]
 
-    def slow(*arguments):
+    def slow(*arguments: Any) -> Any:
         waiting[0] += 1
         most[0] = max(most[0], waiting[0])
         time.sleep(0.01)
@@ -443,12 +446,14 @@ def test_a_slow_disk_is_asked_for_many_files_at_once(folder, monkeypatch):
     assert read.keywords.texts.to_pylist() == [str(n) for n in range(40)]
 
 
-def test_a_file_that_cannot_be_opened_fails_and_is_tried_again(folder, database, monkeypatch):
+def test_a_file_that_cannot_be_opened_fails_and_is_tried_again(
+    folder: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / "a.fits").write_bytes(sample())
 
     real = os.open
 
-    def refuse(path, *rest):  # the catalog's locks are opened as well
+    def refuse(path: Path, *rest: Any) -> Any:  # the catalog's locks are opened as well
         if str(path).endswith("a.fits"):
             raise PermissionError(13, "Permission denied")
         return real(path, *rest)
@@ -462,7 +467,7 @@ def test_a_file_that_cannot_be_opened_fails_and_is_tried_again(folder, database,
     assert rows(database, "SELECT problem FROM local_files") == [(None,)]
 
 
-def test_a_folder_that_is_not_there_is_refused_and_closes_nothing(folder, database):
+def test_a_folder_that_is_not_there_is_refused_and_closes_nothing(folder: Path, database: Database) -> None:
     (folder / "a.fits").write_bytes(sample())
     index_folders(database, [folder])
     with pytest.raises(DiskError, match="no such folder"):
@@ -470,7 +475,7 @@ def test_a_folder_that_is_not_there_is_refused_and_closes_nothing(folder, databa
     assert rows(database, "SELECT count(*) FROM local_files") == [(1,)]
 
 
-def test_each_distinct_card_is_stored_once(folder, database):
+def test_each_distinct_card_is_stored_once(folder: Path, database: Database) -> None:
     for n in range(20):
         (folder / f"{n}.fits").write_bytes(sample("same"))
     index_folders(database, [folder / "0.fits"])
@@ -479,7 +484,7 @@ def test_each_distinct_card_is_stored_once(folder, database):
     assert rows(database, "SELECT count(*), count(DISTINCT (label_id, text)) FROM card_value") == [(once, once)]
 
 
-def test_several_processes_read_the_same_as_one(folder):
+def test_several_processes_read_the_same_as_one(folder: Path) -> None:
     for n in range(40):
         (folder / f"{n}.fits").write_bytes(sample(str(n), NINTS=str(n)))
     paths = sorted(str(path) for path in folder.iterdir()) * 60
@@ -488,9 +493,9 @@ def test_several_processes_read_the_same_as_one(folder):
     assert alone == shared
 
 
-def test_stopping_early_leaves_no_process_behind(folder):
+def test_stopping_early_leaves_no_process_behind(folder: Path) -> None:
     (folder / "a.fits").write_bytes(sample())
-    batches = extract_all([str(folder / "a.fits")] * 4000, processes=2)
+    batches: Any = extract_all([str(folder / "a.fits")] * 4000, processes=2)
     next(batches)
     batches.close()  # a warning about a process that runs on would be an error
 
@@ -499,7 +504,7 @@ def test_stopping_early_leaves_no_process_behind(folder):
 
 
 @pytest.mark.parametrize("instrument", ["NIRISS", "NIRCAM", "NIRSPEC", "MIRI", "FGS"])
-def test_files_of_the_data_models_read_as_astropy_reads_them(instrument, folder, database):
+def test_files_of_the_data_models_read_as_astropy_reads_them(instrument: Any, folder: Path, database: Database) -> None:
     from stdatamodels.jwst import datamodels
 
     with warnings.catch_warnings():
@@ -520,13 +525,13 @@ def test_files_of_the_data_models_read_as_astropy_reads_them(instrument, folder,
     assert rows(database, "SELECT instrume, expstart FROM headers") == [(instrument, 59735.50012071757)]
 
 
-def test_the_report_counts_what_the_command_prints():
+def test_the_report_counts_what_the_command_prints() -> None:
     names = ["files", "read", "unchanged", "removed", "failed", "hdus", "cards", "seconds", "failures"]
     names += ["verified", "unverified"]
     assert list(IndexReport.__dataclass_fields__) == names
 
 
-def test_paths_are_absolute(folder, database, monkeypatch):
+def test_paths_are_absolute(folder: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "a.fits").write_bytes(sample())
     monkeypatch.chdir(folder.parent)
     index_folders(database, [Path("disk")])

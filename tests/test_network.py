@@ -14,6 +14,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from catalog.archive.client import MastArchive, Waiting
 from catalog.errors import ProxyFault, Unreachable, Untrusted, UsageError
 from catalog.network.routes import proxy_of
 from catalog.network.server import Server, keeps_credentials
+from catalog.simulator import Simulator
 from catalog.store.database import Database
 from catalog.sync import Selection, Token, sync
 from catalog.sync.rate import Pace
@@ -53,7 +55,7 @@ def files() -> Iterator[Files]:
         yield served
 
 
-def fetched(server: str, **ask: bool) -> bytes:
+def fetched(server: str, **ask: Any) -> bytes:
     source = Mast(server, Token(TOKEN), timeout=5)
     try:
         with source.open(Ask(NAME, **ask)) as answer:
@@ -104,7 +106,7 @@ def test_a_password_in_an_address_is_shown_and_copied_nowhere() -> None:
 
 
 def test_a_password_goes_to_its_server_and_into_neither_catalog_nor_script(
-    mastlake: Command, sky: object, tmp_path: Path
+    mastlake: Command, sky: Simulator, tmp_path: Path
 ) -> None:
     address = str(sky.url).replace("http://", "http://bob:s3cret@")
     assert mastlake("--server", address, "harvest", "s", "--instrument", "niriss", "-k", "exp_type=NIS_SOSS").code == 0
@@ -115,7 +117,7 @@ def test_a_password_goes_to_its_server_and_into_neither_catalog_nor_script(
 
 
 def test_a_password_is_sent_to_its_server_and_a_token_beside_it(files: Files) -> None:
-    files.act = lambda handler, uri, body: bool(handler.send_error(401)) or True  # what is asked matters here
+    files.act = lambda handler, uri, body: handler.send_error(401) or True  # type: ignore[func-returns-value]
     with pytest.raises(Exception, match="401"):
         fetched(files.address.replace("//", "//bob:s3cret@"), exclusive=True)
     assert files.asked[0]["Authorization"].startswith("Basic ")

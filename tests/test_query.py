@@ -19,7 +19,7 @@ from catalog.questions.conditions import condition, written_out
 from catalog.questions.query_errors import BadQuery
 from catalog.questions.statement import answering, rows
 from catalog.store.database import Database
-from catalog.vocabulary.search import parse_criterion
+from catalog.vocabulary.criteria import parse_criterion
 
 from .conftest import Command
 from .test_find import HARVESTED, OBSERVED, fill

@@ -457,7 +457,7 @@ def test_redirects_without_end_and_to_no_address_are_told(files: Files) -> None:
     source = Mast(files.address)
     for where in ("{same}", "file:///etc/passwd", "http://[", ""):
         target = where.replace("{same}", "/api/v0.1/Download/file?uri=" + URI + ONE)
-        files.act = lambda handler, uri, body, target=target: handler.answer(302, b"", Location=target) or True  # type: ignore[attr-defined,misc]
+        files.act = lambda handler, uri, body, target=target: handler.answer(302, b"", Location=target) or True
         with pytest.raises((Garbled, Refused)):
             source.open(Ask(URI + ONE))
     source.close()
@@ -674,7 +674,8 @@ def test_whatever_the_headers_and_wherever_answers_are_cut_a_final_name_has_the_
         turn = next(answers)
         framing, cut = framings[turn % len(framings)], cuts[turn % len(cuts)] if turn < 8 else 1.0
         start = int(handler.headers.get("Range", "bytes=0-")[6:-1]) if ranges and not packing else 0
-        sent = {"gzip": gzip.compress, "deflate": zlib.compress}.get(packing, bytes)(content[start:])
+        packers: dict[str, Any] = {"gzip": gzip.compress, "deflate": zlib.compress}
+        sent = packers.get(packing, bytes)(content[start:])
         head = [f"HTTP/1.1 {206 if start else 200} Yes", f"Content-Type: {kind}", "Connection: close"]
         head += [f"Content-Encoding: {'gzip' if packing == 'said only' else packing}"] if packing else []
         head += ['ETag: "v1"'] if etag else []

@@ -1,6 +1,7 @@
 """Criteria, and the filters they become."""
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -40,6 +41,7 @@ def test_a_date_keyword_is_asked_by_its_twin_in_mjd() -> None:
 
 def test_one_day_means_the_whole_day() -> None:
     (found,) = filters("date_obs_mjd=2022-06-01")
+    value: Any
     (value,) = found["values"]  # type: ignore[misc]
     assert value["min"] == 59731.0
     assert 59731.99999 < value["max"] < 59732.0

@@ -55,8 +55,8 @@ def written(node: ast.AST) -> str | None:
             left, right = written(node.left), written(node.right)
             return None if left is None and right is None else (left or VALUE) + (right or VALUE)
         case ast.BinOp(op=ast.Mod(), left=template) | ast.Call(func=ast.Attribute(attr="format", value=template)):
-            text = written(template)
-            return None if text is None else re.sub(r"%[sdr]|\{\w*\}", VALUE, text)
+            found = written(template)
+            return None if found is None else re.sub(r"%[sdr]|\{\w*\}", VALUE, found)
     return None
 
 

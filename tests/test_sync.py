@@ -409,9 +409,9 @@ def test_an_archive_that_answered_before_is_waited_for_much_longer() -> None:
         for _ in range(trials):
             pace.failed("HTTP 503")
             pace.admit()
-        assert not pace.halted
+        assert pace.halted == ""
         pace.failed("HTTP 503")
-        assert pace.halted == "the archive is down (HTTP 503)"
+        assert str(pace.halted) == "the archive is down (HTTP 503)"
 
 
 @pytest.mark.parametrize(

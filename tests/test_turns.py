@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from catalog import Catalog
-from catalog.errors import CatalogLocked, UsageError
+from catalog.errors import CatalogLocked, CatalogUnwritable, UsageError
 from catalog.questions.statement import rows
 from catalog.store import database as store
 from catalog.store.database import Database
@@ -220,7 +220,7 @@ class TestMaking:
         path = tmp_path / "catalog.duckdb"
         monkeypatch.setattr("catalog.store.schema.migrate.make_views", fail)
         monkeypatch.setattr(store, "make", MAKE)
-        with pytest.raises(store.CatalogUnwritable, match="no space left"), Database(path).write():
+        with pytest.raises(CatalogUnwritable, match="no space left"), Database(path).write():
             pass
         assert list(tmp_path.iterdir()) == []
         monkeypatch.undo()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,8 @@ from tests.fits_samples import sample
 @contextmanager
 def watching(database: Database, *folders: Path) -> Iterator[Queue[IndexReport]]:
     """Watch in a thread of its own; what it reports comes out of a queue."""
-    stop, reports = threading.Event(), Queue()
+    stop = threading.Event()
+    reports: Queue[IndexReport] = Queue()
 
     def watch() -> None:
         for report in watch_folders(database, folders, quiet_seconds=0.1, stop=stop):
@@ -36,19 +38,19 @@ def watching(database: Database, *folders: Path) -> Iterator[Queue[IndexReport]]
         assert not thread.is_alive()
 
 
-def until(reports: Queue[IndexReport], condition) -> None:
+def until(reports: Queue[IndexReport], condition: Any) -> None:
     """Wait for a report of which something is true; the events of one change may come in several."""
     deadline = time.monotonic() + 30
     while not condition(reports.get(timeout=deadline - time.monotonic())):
         pass
 
 
-def names(database):
+def names(database: Database) -> Any:
     with database.read() as connection:
         return sorted(name for (name,) in connection.execute("SELECT filename FROM local_files").fetchall())
 
 
-def test_a_folder_is_indexed_at_once_and_again_as_it_changes(tmp_path, database):
+def test_a_folder_is_indexed_at_once_and_again_as_it_changes(tmp_path: Path, database: Database) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     (disk / "a.fits").write_bytes(sample("a"))
@@ -64,7 +66,7 @@ def test_a_folder_is_indexed_at_once_and_again_as_it_changes(tmp_path, database)
     assert names(database) == ["b.fits", "c.fits"]
 
 
-def test_only_the_folders_that_changed_are_looked_at_again(tmp_path, database):
+def test_only_the_folders_that_changed_are_looked_at_again(tmp_path: Path, database: Database) -> None:
     for name in ("one", "two"):
         (tmp_path / "disk" / name).mkdir(parents=True)
         (tmp_path / "disk" / name / f"{name}.fits").write_bytes(sample(name))
@@ -75,7 +77,7 @@ def test_only_the_folders_that_changed_are_looked_at_again(tmp_path, database):
     assert names(database) == ["more.fits", "one.fits", "two.fits"]
 
 
-def test_a_download_under_way_is_left_alone(tmp_path, database):
+def test_a_download_under_way_is_left_alone(tmp_path: Path, database: Database) -> None:
     (tmp_path / "disk").mkdir()
     with watching(database, tmp_path / "disk") as reports:
         until(reports, lambda report: report.files == 0)
@@ -86,6 +88,6 @@ def test_a_download_under_way_is_left_alone(tmp_path, database):
         until(reports, lambda report: report.read == 1)
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path, database):
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path, database: Database) -> None:
     with pytest.raises(DiskError, match="no such folder"):
         next(watch_folders(database, [tmp_path / "nowhere"]))

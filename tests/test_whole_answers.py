@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 
 from catalog.archive.answer import Answer, SetAside
 from catalog.archive.client import Archive, Query
-from catalog.archive.partition import Cut, Whole
+from catalog.archive.partition import Whole
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError, Incomplete, QueryTimeout
+from catalog.missions import Cut
 
 AT_ONCE = Patience(attempts=4, first_pause=0, longest_pause=0)
 CUTS = (Cut("day", 0.0, 1000.0, 1e-3, (200.0, 600.0)), Cut("number", 0, 1e4, 1))

@@ -125,7 +125,7 @@ class TestPutInPlace:
                 "-c",
                 "from catalog.cli.start import run; run()",
                 "--catalog",
-                catalog.path,
+                str(catalog.path),
                 *words,
             ]
             done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)

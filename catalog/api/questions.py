@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from catalog.api.arguments import Filters, selection, wanted_files
 from catalog.api.opened import Opened
@@ -25,7 +25,7 @@ class Questions(Opened):
         self,
         *written: str,
         target: str | None = None,
-        cone: str | tuple[float, float, float] | None = None,
+        cone: str | tuple[float, float, float] | tuple[Any, Any] | None = None,
         footprint: str | None = None,
         since: str | None = None,
         until: str | None = None,

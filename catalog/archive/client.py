@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, Self, cast
 
 import requests
 
@@ -358,7 +358,7 @@ class MastArchive:
         for portal in self._portals:
             portal._session.close()
 
-    def __enter__(self) -> MastArchive:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -16,9 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from catalog.harvest.shortfall import Shortfall
 
 ARCHIVE = """
 import sys
@@ -108,7 +110,7 @@ def catalog(url: str, path: str, pages: str = "") -> None:
             save_search(connection, search)
             saved = saved_search(connection, "all")
         marks.append(time.perf_counter())
-        FileReader(database, Whole(mast), spool, lambda done, total: None).read(saved, not saved.has_run)
+        FileReader(database, Whole(mast), spool, lambda done, total: None, Shortfall()).read(saved, not saved.has_run)
         marks.append(time.perf_counter())
         peak_read = peak()
         harvested = Harvested(search, not saved.has_run, url, utc_now(), saved.cursor_mjd, mast.requests)
@@ -177,7 +179,7 @@ def show(what: str, found: dict[str, Any]) -> None:
     print(f"{what}: " + ", ".join(f"{name} {value:,}" for name, value in found.items()), flush=True)
 
 
-ROLES = {"table": table, "catalog": catalog, "whole": whole}
+ROLES: dict[str, Callable[..., None]] = {"table": table, "catalog": catalog, "whole": whole}
 
 
 def main() -> None:

@@ -249,7 +249,7 @@ def questions(lake: Frame, frame: Frame, place: Place) -> list[tuple[str, Callab
 
 def compare(path: Path, only: Sequence[str], seconds: float) -> None:
     """Ask every question of the catalog and of each frame, and print how many times as fast."""
-    makers = {"polars": Polars, "pandas": Pandas, "astropy": Astropy}
+    makers: dict[str, Callable[..., Frame]] = {"polars": Polars, "pandas": Pandas, "astropy": Astropy}
     with Catalog.open(path) as lake:
         (row,) = lake.sql("SELECT ra, dec FROM footprints LIMIT 1 OFFSET 54321")
         place = Place(round(row["ra"], 4), round(row["dec"], 4))

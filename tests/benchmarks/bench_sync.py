@@ -192,8 +192,8 @@ def measure(title: str, job: Job, tools: list[tuple[Tool, int]], size: int) -> N
     total = len(job.names) * size
     ours = statistics.median(found["mastlake"].wall)
     print(f"\n{title}, {job.jobs} at once\n{'':12}{'seconds':>9}{'MB/s':>8}{'CPU s/GiB':>11}{'our speed':>12}")
-    for name, turns in found.items():
-        wall, cpu = statistics.median(turns.wall), statistics.median(turns.cpu)
+    for name, measured in found.items():
+        wall, cpu = statistics.median(measured.wall), statistics.median(measured.cpu)
         rate, per_gib = total / wall / 1e6, cpu / total * (1 << 30)
         print(f"{name:12}{wall:9.2f}{rate:8.0f}{per_gib:11.2f}{wall / ours:11.2f}x", flush=True)
 

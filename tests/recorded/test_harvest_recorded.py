@@ -109,8 +109,8 @@ def test_history_tells_what_was_known_when(database: Database, recorded: Any, co
         run = harvest(database, connect(recorded.url), soss, patience=QUICK).run
         known[run.run] = {row["filename"]: row["checksum"] for row in recorded.archive.tables[soss.service][1]}
     with database.read() as connection:
-        for run, files in known.items():
-            rows = connection.execute("SELECT filename, checksum FROM files_at(?)", [run]).fetchall()
+        for number, files in known.items():
+            rows = connection.execute("SELECT filename, checksum FROM files_at(?)", [number]).fetchall()
             assert dict(rows) == files
 
 

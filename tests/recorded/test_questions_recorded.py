@@ -1,4 +1,4 @@
-"""The README's questions, against truths computed from what MAST really answered."""
+"""Questions of the README and of the pages, against truths computed from what MAST really answered."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from catalog.vocabulary.search import Search
 
 from ..conftest import QUICK
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EXPOSURE = re.compile(r"jw\d{11}_\w{5}_\d{5}")
 
 
 def questions(word: str) -> list[str]:
-    """The README's questions that hold a word."""
-    lines = re.findall(r"^\$ (mastlake sql .*)$", README.read_text(), re.MULTILINE)
-    return [sql for _, _, sql, *_ in map(shlex.split, lines) if word in sql]
+    """Return the questions of README and pages, for all targets, that hold a word."""
+    lines = [line for page in PAGES for line in re.findall(r"^ *\$ (mastlake sql .*)$", page.read_text(), re.MULTILINE)]
+    return [sql for _, _, sql, *_ in map(shlex.split, lines) if word in sql and "WHERE" not in sql]
 
 
 @pytest.fixture

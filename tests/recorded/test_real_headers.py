@@ -8,13 +8,14 @@ import pytest
 from astropy.io import fits
 
 from catalog.headers import index_folders
+from catalog.store.database import Database
 from tests.fits_samples import assert_same, read_reference
 
 FOLDER = Path(__file__).parents[3] / "shared" / "archive" / "data" / "fits"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"the record of real headers is not at {FOLDER}")
 
 
-def test_real_headers_index_to_the_cards_that_astropy_reads(database):
+def test_real_headers_index_to_the_cards_that_astropy_reads(database: Database) -> None:
     report = index_folders(database, [FOLDER])
     paths = sorted(FOLDER.glob("*.fits"))
     assert (report.files, report.failed) == (len(paths), 0)
@@ -29,7 +30,7 @@ def test_real_headers_index_to_the_cards_that_astropy_reads(database):
     assert report.cards == cards
 
 
-def test_real_headers_have_the_archives_columns(database):
+def test_real_headers_have_the_archives_columns(database: Database) -> None:
     index_folders(database, [FOLDER])
     with database.read() as connection:
         rows = connection.execute(
