@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from catalog.archive.client import MastArchive, Waiting
-from catalog.errors import ProxyFault, Unreachable, Untrusted, UsageError
+from catalog.errors import ProxyFault, Refused, Unreachable, Untrusted, UsageError
 from catalog.network.routes import proxy_of
 from catalog.network.server import Server, keeps_credentials
 from catalog.simulator import Simulator
@@ -358,6 +358,19 @@ def test_a_redirect_from_http_to_https_keeps_the_question(
     with portal(asked, authority.tls) as safe, portal([], redirect=safe) as plain:
         assert count(plain) == 3
     assert [(handler.command, "COUNT_BIG" in handler.body) for handler in asked] == [("POST", True)]  # type: ignore[attr-defined]
+
+
+def test_a_question_that_is_sent_on_to_another_host_is_told_with_its_name(
+    asked: list[http.server.BaseHTTPRequestHandler],
+) -> None:
+    told = r"sends the question on to http://localhost:\d+; .*--server http://localhost"
+    with (
+        portal(asked) as other,
+        portal([], redirect=other.replace("127.0.0.1", "localhost")) as first,
+        pytest.raises(Refused, match=told),
+    ):
+        count(first)
+    assert asked == []
 
 
 # --- an archive that is down -----------------------------------------------------------------------

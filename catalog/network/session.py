@@ -8,9 +8,11 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
+from catalog.errors import Refused
 from catalog.network.patience import make_patient
 from catalog.network.routes import certificates, proxy_of
 from catalog.network.server import Server, keeps_credentials
+from catalog.text import harmless
 
 
 def prepare(session: requests.Session, server: Server) -> None:
@@ -49,7 +51,7 @@ class _Adapter(HTTPAdapter):
         self._authorize(request, url)
         response = super().send(request, *args, **options)
         response.proxy = proxy  # type: ignore[attr-defined]
-        _keep_post(request, response)
+        _keep_post(request, response, self._server)
         _leave_body(response)
         return response
 
@@ -79,16 +81,26 @@ class _Adapter(HTTPAdapter):
         """Leave the certificates to the context that the connection has."""
 
 
-def _keep_post(request: requests.PreparedRequest, response: requests.Response) -> None:
-    """Follow a server's redirect from http to https with the same question.
+def _keep_post(request: requests.PreparedRequest, response: requests.Response, server: Server) -> None:
+    """Follow a redirect to https, and one among MAST's own hosts, with the same question.
 
-    `requests` would ask again by GET, without the question, as browsers do after 301 and 302; after 308 it does not.
+    `requests` would ask again by GET, without the question, as browsers do after 301 to 303; after 308 it does not.
+
+    Raises
+    ------
+    Refused
+        If the redirect leads to another host: whether that is the archive, the user must say.
     """
-    if request.method != "POST" or response.status_code not in (301, 302):
+    if request.method != "POST" or response.status_code not in (301, 302, 303) or "Location" not in response.headers:
         return
     asked = urlsplit(request.url or "")
-    told = urlsplit(urljoin(request.url or "", response.headers.get("Location", "")))
-    if told.hostname == asked.hostname and (asked.scheme, told.scheme) in (("http", "https"), ("https", "https")):
+    told = urlsplit(urljoin(request.url or "", response.headers["Location"]))
+    if told.hostname != asked.hostname and not keeps_credentials(server, told.geturl()):
+        origin = harmless(f"{told.scheme}://{told.netloc.rpartition('@')[2]}")
+        raise Refused(
+            f"{asked.hostname} sends the question on to {origin}; if this is the archive you mean: --server {origin}"
+        )
+    if response.status_code != 303 and told.scheme == "https":
         response.status_code = 308
 
 
