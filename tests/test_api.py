@@ -121,10 +121,8 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     with Simulator(files=600) as archive:
         monkeypatch.setenv("MASTLAKE_SERVER", archive.url)
-        names: dict[str, Any] = {}
-        exec(code, names)
-    assert len(names["found"]) > 0
-    assert names["report"].fetched > 0
+        exec(code, {})
+    assert list((tmp_path / "data").glob("*_x1dints.fits"))
 
 
 def test_find_takes_python_values_for_what_the_command_line_writes(lake: Catalog) -> None:

@@ -20,6 +20,7 @@ from catalog.questions.query_errors import BadQuery
 from catalog.questions.statement import answering, rows
 from catalog.store.database import Database
 from catalog.vocabulary.criteria import parse_criterion
+from tests.sync_catalog import add_run
 
 from .conftest import Command
 from .test_find import HARVESTED, OBSERVED, fill
@@ -28,7 +29,9 @@ from .test_find import HARVESTED, OBSERVED, fill
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     empty = Database(tmp_path_factory.mktemp("lake") / "catalog.duckdb")
-    return fill(empty, pa.Table.from_pylist(HARVESTED), pa.Table.from_pylist(OBSERVED)).path
+    made = fill(empty, pa.Table.from_pylist(HARVESTED), pa.Table.from_pylist(OBSERVED))
+    add_run(made, 1, "2026-01-01")
+    return made.path
 
 
 @pytest.fixture
