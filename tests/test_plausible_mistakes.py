@@ -150,8 +150,9 @@ def test_quiet_means_the_same_before_and_after_the_command(mastlake: Command, ca
 def test_examples_reach_a_command_in_zsh_as_they_are_written(tmp_path: Path) -> None:
     from catalog.cli.examples import EXAMPLES
 
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
-    lines = [line[2:] for line in readme.splitlines() if line.startswith("$ mastlake")]
+    from .test_readme import commands
+
+    lines = [f"mastlake {words}" for _, words in commands()]
     lines += [words for parts in EXAMPLES.values() for _, words in parts]
     script = "mastlake() { printf '%s\\0' \"$#\" }\n" + "\n".join(lines)
     done = subprocess.run(["zsh", "-f", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -93,7 +93,7 @@ class TestReading:
         with pytest.raises(UsageError, match=says):
             read_defaults(written(tmp_path, text))
 
-    @pytest.mark.parametrize("where", ["README.md", "catalog/config/settings.py"])
+    @pytest.mark.parametrize("where", ["docs/reference/settings.md", "catalog/config/settings.py"])
     def test_what_the_documentation_shows_is_understood(self, tmp_path: Path, where: str) -> None:
         text = (Path(__file__).parent.parent / where).read_text()
         shown = re.search(r"```toml\n(.*?)```", text, re.DOTALL) or re.search(r"::\n\n(.*?)\n\nWhat", text, re.DOTALL)
