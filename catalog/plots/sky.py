@@ -16,6 +16,7 @@ from catalog.plots.outside_text import literal
 from catalog.plots.selection import Chosen, column, condition, nothing
 from catalog.questions.conditions import Condition
 from catalog.store.database import Database
+from catalog.store.sql import records
 from catalog.text import plural
 from catalog.vocabulary.region import Values, corners, degrees, directions, distances, middle, on_sky
 
@@ -113,7 +114,7 @@ def footprints(database: Database, chosen: Chosen) -> Sky:
     wanted = condition(database, chosen)
     with database.read() as connection:
         sql, values = _footprints_sql(connection, chosen, wanted)
-        found = [Footprint(*row) for row in connection.execute(sql, values).fetchall()]
+        found = records(Footprint, connection.execute(sql, values))
     placed = [one for one in found if one.places]
     if not placed:
         raise nothing(chosen, "footprints")
@@ -131,7 +132,8 @@ def _footprints_sql(connection: Any, chosen: Chosen, wanted: Condition) -> tuple
 
     region, seen = of("s_region", "VARCHAR"), of("s_region", "VARCHAR", "observations", "o")
     sql = f"""
-        SELECT region, any_value(ra), any_value(dec), instrument, any_value(target) AS target, count(*) AS files
+        SELECT region, any_value(ra) AS ra, any_value(dec) AS dec, instrument, any_value(target) AS target,
+               count(*) AS files
         FROM (SELECT coalesce(nullif({region}, ''), {seen}) AS region, {of("targ_ra", "DOUBLE")} AS ra,
                      {of("targ_dec", "DOUBLE")} AS dec, coalesce(f.instrument, 'other') AS instrument,
                      {of("targname", "VARCHAR")} AS target

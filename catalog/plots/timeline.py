@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalog.errors import UsageError
+from catalog.missions import JWST
 from catalog.plots.canvas import GREY, Drawing, instrument_colours, look, sheet
 from catalog.plots.outside_text import DATES, literal
 from catalog.plots.selection import Chosen, column, condition, nothing
 from catalog.questions.conditions import Condition
 from catalog.store.database import Database
+from catalog.store.sql import records
 from catalog.store.times import moment
 from catalog.text import plural
 
@@ -108,9 +110,9 @@ def timeline(database: Database, chosen: Chosen) -> Timeline:
     """
     wanted = condition(database, chosen)
     with database.read() as connection:
-        observed = [Observed(*row) for row in _observed(connection, wanted)]
-        processed = [Processed(*row) for row in _processed(connection, wanted)]
-        harvested = [Harvested(*row) for row in _harvested(connection, wanted)]
+        observed = _observed(connection, wanted)
+        processed = _processed(connection, wanted)
+        harvested = _harvested(connection, wanted)
         undated = _undated(connection, wanted)
     if not observed and not processed:
         if undated:
@@ -119,21 +121,21 @@ def timeline(database: Database, chosen: Chosen) -> Timeline:
     return Timeline(tuple(observed), tuple(processed), tuple(harvested), undated)
 
 
-def _observed(connection: Any, wanted: Condition) -> list[tuple[Any, ...]]:
-    start, end = _start_and_end(connection)
+def _observed(connection: Any, wanted: Condition) -> list[Observed]:
+    begun, finished = _start_and_end(connection)
     target = column(connection, "files", "targname", "VARCHAR", "f")
-    return list(
-        connection.execute(
-            f"""SELECT target, instrument, {moment("min(start)")} AS first, {moment("max(finish)")} AS last, count(*)
-                FROM (SELECT coalesce(nullif({target}, ''), 'no target') AS target,
-                             coalesce(f.instrument, 'other') AS instrument, {start} AS start,
-                             CASE WHEN {end} {DATES} THEN greatest({end}, {start}) ELSE {start} END AS finish
-                      FROM files f WHERE {wanted.sql})
-                WHERE start {DATES}
-                GROUP BY target, instrument, floor(start) ORDER BY first, target, instrument""",
-            list(wanted.values),
-        ).fetchall()
+    answered = connection.execute(
+        f"""SELECT target, instrument, {moment("min(begun)")} AS start, {moment("max(finished)")} AS "end",
+                   count(*) AS files
+            FROM (SELECT coalesce(nullif({target}, ''), 'no target') AS target,
+                         coalesce(f.instrument, 'other') AS instrument, {begun} AS begun,
+                         CASE WHEN {finished} {DATES} THEN greatest({finished}, {begun}) ELSE {begun} END AS finished
+                  FROM files f WHERE {wanted.sql})
+            WHERE begun {DATES}
+            GROUP BY target, instrument, floor(begun) ORDER BY min(begun), target, instrument""",
+        list(wanted.values),
     )
+    return records(Observed, answered)
 
 
 def _start_and_end(connection: Any) -> tuple[str, str]:
@@ -151,32 +153,31 @@ def _undated(connection: Any, wanted: Condition) -> int:
     return int(row[0])
 
 
-def _processed(connection: Any, wanted: Condition) -> list[tuple[Any, ...]]:
+def _processed(connection: Any, wanted: Condition) -> list[Processed]:
     """Every version that the catalog has seen, by the day that the archive took it in."""
-    ingest = column(connection, "file_version", "ingestCompletionDate_mjd", "DOUBLE", "v")
+    ingest = column(connection, "file_version", JWST.ingest_column, "DOUBLE", "v")
     pipeline = column(connection, "file_version", "cal_ver", "VARCHAR", "v")
-    return list(
-        connection.execute(
-            f"""SELECT CAST({moment("ingest")} AS DATE) AS day, cal_ver, count(*), count(*) FILTER (current)
-                FROM (SELECT {ingest} AS ingest, coalesce(nullif({pipeline}, ''), 'not calibrated') AS cal_ver,
-                             v.until_run IS NULL AS current
-                      FROM file_version v WHERE v.filename IN (SELECT f.filename FROM files f WHERE {wanted.sql}))
-                WHERE ingest {DATES} GROUP BY day, cal_ver ORDER BY day, cal_ver""",
-            list(wanted.values),
-        ).fetchall()
+    answered = connection.execute(
+        f"""SELECT CAST({moment("ingest")} AS DATE) AS day, cal_ver, count(*) AS files,
+                   count(*) FILTER (is_current) AS current
+            FROM (SELECT {ingest} AS ingest, coalesce(nullif({pipeline}, ''), 'not calibrated') AS cal_ver,
+                         v.until_run IS NULL AS is_current
+                  FROM file_version v WHERE v.filename IN (SELECT f.filename FROM files f WHERE {wanted.sql}))
+            WHERE ingest {DATES} GROUP BY day, cal_ver ORDER BY day, cal_ver""",
+        list(wanted.values),
     )
+    return records(Processed, answered)
 
 
-def _harvested(connection: Any, wanted: Condition) -> list[tuple[Any, ...]]:
-    return list(
-        connection.execute(
-            f"""SELECT r.run, any_value(r.ended_at), count(c.key)
-                FROM runs r LEFT JOIN changes c ON c.run = r.run AND c.what = 'file' AND c.kind = 'changed'
-                    AND c.key IN (SELECT f.filename FROM files f WHERE {wanted.sql})
-                GROUP BY r.run ORDER BY r.run""",
-            list(wanted.values),
-        ).fetchall()
+def _harvested(connection: Any, wanted: Condition) -> list[Harvested]:
+    answered = connection.execute(
+        f"""SELECT r.run, any_value(r.ended_at) AS at, count(c.key) AS changed
+            FROM runs r LEFT JOIN changes c ON c.run = r.run AND c.what = 'file' AND c.kind = 'changed'
+                AND c.key IN (SELECT f.filename FROM files f WHERE {wanted.sql})
+            GROUP BY r.run ORDER BY r.run""",
+        list(wanted.values),
     )
+    return records(Harvested, answered)
 
 
 def draw_timeline(database: Database, chosen: Chosen | None = None) -> Drawing:

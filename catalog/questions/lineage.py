@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from catalog.store.database import Database
+from catalog.store.sql import records
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def outputs(database: Database, filename: str, deep: bool = False) -> list[Link]
 
 def _follow(database: Database, filename: str, deep: bool, here: str, there: str) -> list[Link]:
     with database.read() as connection:
-        rows = connection.execute(
+        answered = connection.execute(
             f"""
             WITH RECURSIVE graph AS MATERIALIZED (SELECT input, output, via FROM lineage),
             steps AS (
@@ -71,5 +72,5 @@ def _follow(database: Database, filename: str, deep: bool, here: str, there: str
             GROUP BY ALL ORDER BY step, {there}, via
             """,
             {"filename": filename, "deep": deep},
-        ).fetchall()
-    return [Link(*row) for row in rows]
+        )
+        return records(Link, answered)

@@ -10,6 +10,7 @@ from typing import Any
 from catalog.errors import UsageError
 from catalog.questions.conditions import written_out
 from catalog.store.database import Database, columns_of
+from catalog.store.sql import records
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,8 @@ def _of_name(connection: Any, name: str) -> list[Preview]:
         ("obs_id IN (SELECT obs_id FROM files JOIN search_files USING (filename) WHERE search = ?)", name),
     )
     for way, value in ways:
-        rows = connection.execute(f"{_PREVIEWS} SELECT * FROM preview WHERE {way} ORDER BY filename", [value])
-        if mine := [Preview(*row) for row in rows.fetchall()]:
+        answered = connection.execute(f"{_PREVIEWS} SELECT * FROM preview WHERE {way} ORDER BY filename", [value])
+        if mine := records(Preview, answered):
             return mine
     return []
 

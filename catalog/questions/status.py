@@ -7,6 +7,7 @@ from datetime import datetime
 
 from catalog.questions.drift import counts_of_states
 from catalog.store.database import Database
+from catalog.store.sql import records
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ _COUNTS = """
            (SELECT count(*) FROM local_files WHERE indexed)
 """
 _SEARCHES = """
-    SELECT s.name, s.instrument, coalesce(f.files, 0), coalesce(r.linked, 0), r.run, r.ended_at FROM searches s
+    SELECT s.name, s.instrument, coalesce(f.files, 0) AS files, coalesce(r.linked, 0) AS linked, r.run,
+           r.ended_at AS harvested_at FROM searches s
     LEFT JOIN (SELECT search, count(*) AS files FROM search_files GROUP BY search) f ON f.search = s.name
     LEFT JOIN (SELECT search, max(run) AS run, max_by(linked, run) AS linked, max_by(ended_at, run) AS ended_at
                FROM runs GROUP BY search) r ON r.search = s.name
@@ -98,7 +100,7 @@ def overview(database: Database) -> Overview:
     """
     with database.read() as connection:
         counts = connection.execute(_COUNTS).fetchone()
-        searches = [SearchOverview(*row) for row in connection.execute(_SEARCHES).fetchall()]
+        searches = records(SearchOverview, connection.execute(_SEARCHES))
         by_state = counts_of_states(connection)
     assert counts is not None
     files, observations, products, runs, pending, local_files, local_bytes, indexed = counts

@@ -6,7 +6,12 @@ view, a macro, a comment or a setting. A test reads the source and finds stateme
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import duckdb
+
+Record = TypeVar("Record")
 
 
 def quoted(name: str) -> str:
@@ -49,3 +54,26 @@ def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, s
     except duckdb.CatalogException:
         return {}
     return {str(name): str(kind) for name, kind, *_ in rows}
+
+
+def records(kind: Callable[..., Record], answered: duckdb.DuckDBPyConnection) -> list[Record]:
+    """Make one object of each row of an answer, its fields filled by the names of the columns.
+
+    Parameters
+    ----------
+    kind : callable
+        A class whose fields are named as the columns.
+    answered : duckdb.DuckDBPyConnection
+        What ``execute`` returned.
+
+    Examples
+    --------
+    >>> from typing import NamedTuple
+    >>> class Place(NamedTuple):
+    ...     ra: float
+    ...     dec: float
+    >>> records(Place, duckdb.connect().execute("SELECT -5 AS dec, 120 AS ra"))
+    [Place(ra=120, dec=-5)]
+    """
+    names = [column[0] for column in answered.description or ()]
+    return [kind(**dict(zip(names, row, strict=True))) for row in answered.fetchall()]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import duckdb
 
 from catalog.store.history.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
-from catalog.store.sql import columns_of, literal, quoted
+from catalog.store.sql import columns_of, literal, quoted, records
 
 
 class RowChange(NamedTuple):
@@ -61,7 +61,7 @@ def _of_one_table(
     differing = f"list_filter([{tests}], lambda c: c IS NOT NULL)" if columns else "[]::VARCHAR[]"
     at = "(SELECT * FROM {} WHERE since_run <= {} AND (until_run IS NULL OR until_run > {}))"
     before, after = (at.format(versions.table, run, run) for run in (int(first), int(second)))
-    rows = connection.execute(
+    answered = connection.execute(
         f"""SELECT CASE WHEN a.{key} IS NULL THEN 'new' WHEN b.{key} IS NULL THEN 'withdrawn'
                         ELSE 'changed' END AS kind,
                    {literal(versions.what)} AS what, coalesce(a.{key}, b.{key}) AS key,
@@ -69,5 +69,5 @@ def _of_one_table(
             FROM {before} a FULL JOIN {after} b ON a.{key} = b.{key}
             WHERE a.{key} IS NULL OR b.{key} IS NULL OR a.since_run <> b.since_run
             ORDER BY kind, key"""
-    ).fetchall()
-    return [RowChange(*row) for row in rows if row[0] != "changed" or row[3]]
+    )
+    return [row for row in records(RowChange, answered) if row.kind != "changed" or row.columns]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import duckdb
 
 from catalog.errors import BadValue, NoSuchSearch
-from catalog.store.sql import quoted
+from catalog.store.sql import quoted, records
 from catalog.vocabulary.keywords import nearest
 from catalog.vocabulary.search import Search
 
@@ -218,4 +218,4 @@ def keep_cursors(connection: duckdb.DuckDBPyConnection, name: str, ingest: str) 
 def runs(connection: duckdb.DuckDBPyConnection) -> list[Run]:
     """Return every run, oldest first."""
     names = ", ".join(field.name for field in fields(Run))
-    return [Run(*row) for row in connection.execute(f"SELECT {names} FROM runs ORDER BY run").fetchall()]
+    return records(Run, connection.execute(f"SELECT {names} FROM runs ORDER BY run"))
