@@ -139,15 +139,13 @@ def harvest(
 def _newest_run(chosen: Settings, report: Path | None) -> int:
     """Return the newest run, which a report begins after; refuse a report whose ending names no form."""
     from catalog.changes.report import check_ending
-    from catalog.changes.span import newest_run
 
     if report is None:
         return 0
     check_ending(report)
     if not chosen.database.exists():
         return 0
-    with chosen.database.read() as connection:
-        return newest_run(connection)
+    return max((run.run for run in chosen.lake.runs()), default=0)
 
 
 def _write_report(chosen: Settings, path: Path, before: int, failures: list[str]) -> None:
@@ -229,7 +227,6 @@ def _seconds(text: str) -> float:
 
 def _searches(chosen: Settings, names: list[str], defined: Search | None) -> list[Search]:
     from catalog.errors import UsageError
-    from catalog.store.history.runs import saved_search, saved_searches
 
     if defined is not None:
         return [defined]
@@ -238,10 +235,9 @@ def _searches(chosen: Settings, names: list[str], defined: Search | None) -> lis
         return [declared[name] for name in names or declared]
     if not chosen.database.exists() and not names:
         raise UsageError("there is no catalog yet: mastlake harvest NAME --instrument ... -k ...")
-    with chosen.database.read() as connection:
-        if names:
-            return [declared.get(name) or saved_search(connection, name).search for name in names]
-        saved = {one.search.name: one.search for one in saved_searches(connection)}
+    if names:
+        return [declared.get(name) or chosen.lake.saved_search(name) for name in names]
+    saved = {search.name: search for search in chosen.lake.searches()}
     found = vanished(chosen, saved) | declared
     if not found:
         raise UsageError("no search is saved yet: mastlake harvest NAME --instrument ... -k ...")
@@ -269,24 +265,17 @@ def _show_requests(chosen: Settings, searches: list[Search], json: bool) -> None
 
 
 def _harvest_one(chosen: Settings, search: Search, how: How, json: bool) -> dict[str, Any]:
-    from catalog.archive.client import MastArchive, Waiting
-    from catalog.archive.retry import Patience
-    from catalog.harvest import harvest as run_harvest
-
     from .progress import harvest_progress
 
     start = time.perf_counter()
-    waiting, patience = Waiting(until=how.until), Patience(until=how.until)
     asked = f"{search.name}: asked {chosen.server}"
-    with harvest_progress(chosen.verbosity < 0 or json, asked) as show, MastArchive(chosen.server, waiting) as archive:
-        result = run_harvest(
-            chosen.database,
-            archive,
+    with harvest_progress(chosen.verbosity < 0 or json, asked) as show:
+        result = chosen.lake.harvest(
             search,
             full=how.full,
             server_moved=how.server_moved,
             allow_empty=how.allow_empty,
-            patience=patience,
+            time_limit=how.until - time.monotonic(),
             on_progress=show,
         )
     seconds = round(time.perf_counter() - start, 3)

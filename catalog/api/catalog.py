@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,6 +114,7 @@ class Catalog(Questions, SavedSearches, History, LocalFiles, Transfers, Pictures
         full: bool = False,
         server_moved: bool = False,
         allow_empty: bool = False,
+        time_limit: float | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Harvest:
         """Bring the catalog to what the archive has for a search: its files, their observations and products.
@@ -126,6 +129,8 @@ class Catalog(Questions, SavedSearches, History, LocalFiles, Transfers, Pictures
             The archive is the one that the search was harvested from before, at another address.
         allow_empty : bool
             Believe that a search which matched something matches nothing any more.
+        time_limit : float, optional
+            Give up after so many seconds.
         on_progress : callable, optional
             Called with `catalog.harvest.Progress`.
 
@@ -140,7 +145,7 @@ class Catalog(Questions, SavedSearches, History, LocalFiles, Transfers, Pictures
         Emptied
             If it matched something and matches nothing now, unless ``allow_empty``; the catalog is as it was.
         ArchiveError
-            If the archive does not answer; the catalog is as it was.
+            If the archive does not answer, or not in time; the catalog is as it was.
         CatalogError
             If the catalog cannot be used; it is as it was.
 
@@ -150,14 +155,14 @@ class Catalog(Questions, SavedSearches, History, LocalFiles, Transfers, Pictures
         >>> again.run.kind, again.run.new
         ('incremental', 0)
         """
-        from catalog.archive.client import MastArchive
+        from catalog.archive.client import MastArchive, Waiting
+        from catalog.archive.retry import Patience
         from catalog.harvest import harvest
-        from catalog.store.history.runs import saved_search
 
         if isinstance(search, str):
-            with self._database.read() as connection:
-                search = saved_search(connection, search).search
-        with MastArchive(self.server) as archive:
+            search = self.saved_search(search)
+        until = math.inf if time_limit is None else time.monotonic() + time_limit
+        with MastArchive(self.server, Waiting(until=until)) as archive:
             return harvest(
                 self._database,
                 archive,
@@ -165,6 +170,7 @@ class Catalog(Questions, SavedSearches, History, LocalFiles, Transfers, Pictures
                 full=full,
                 server_moved=server_moved,
                 allow_empty=allow_empty,
+                patience=Patience(until=until),
                 on_progress=on_progress,
             )
 

@@ -27,6 +27,24 @@ class SavedSearches(Opened):
         with self._database.read() as connection:
             return [saved.search for saved in saved_searches(connection)]
 
+    def saved_search(self, name: str) -> Search:
+        """Return one saved search.
+
+        Raises
+        ------
+        NoSuchSearch
+            For a name under which none is saved, with the nearest that is.
+
+        Examples
+        --------
+        >>> catalog.saved_search("soss").instrument
+        'niriss'
+        """
+        from catalog.store.history.runs import saved_search
+
+        with self._database.read() as connection:
+            return saved_search(connection, name).search
+
     def archive_counts(self) -> Iterator[tuple[str, int]]:
         """Ask the archive how many rows each saved search matches now.
 
