@@ -90,7 +90,7 @@ class _PlainIndex:
         elif isinstance(event, FilesFound) and self.pace.is_due():
             about = f" of about {event.about:,}" if event.about else ""
             say(f"looking for files: {event.files:,}{about}")
-        elif isinstance(event, FilesRead) and event.done and self.pace.is_due():
+        elif isinstance(event, FilesRead) and 0 < event.done < event.total and self.pace.is_due():
             say(f"reading headers: {event.done:,} of {event.total:,}")
 
 

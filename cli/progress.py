@@ -65,7 +65,7 @@ def harvest_progress(quiet: bool, asked: str = "") -> Iterator[Callable[[Progres
 
         def tell(progress: Progress) -> None:
             later.cancel()
-            if pace.is_due():
+            if progress.done != progress.total and pace.is_due():
                 total = f" of about {progress.total:,}" if progress.total else ""
                 say(f"{progress.search}: {progress.stage}, {progress.done:,}{total}")
 

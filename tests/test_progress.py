@@ -87,6 +87,8 @@ def test_a_long_index_without_a_terminal_says_how_far_it_is(
         show(FilesFound(2500, 5000))
         now[0] = 13.0
         show(FilesRead(128, 5100))
+        now[0] = 30.0
+        show(FilesRead(5100, 5100))  # the report follows at once
     assert capsys.readouterr().err == "looking for files: 2,000 of about 5,000\nreading headers: 128 of 5,100\n"
 
 

@@ -33,6 +33,7 @@ from catalog.store.history.versions import FILES, kept_name
 from catalog.store.schema.migrate import make_views
 from catalog.store.schema.models import metadata
 from catalog.store.spool import Spool
+from tests.sync_catalog import add_run
 
 from .kills_migration import kill_upgrades
 
@@ -192,6 +193,7 @@ class TestMerge:
 
     def test_a_row_that_differs_closes_a_version_and_opens_another(self, database: Database) -> None:
         merge(database, 1, row("a", x=1, y="p"))
+        add_run(database, 1, "2026-01-01")
         assert merge(database, 2, row("a", x=2, y="q")) == {"a": ["x", "y"]}
         with database.read() as connection:
             assert connection.execute("SELECT x, since_run FROM files").fetchall() == [(2, 2)]
