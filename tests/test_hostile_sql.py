@@ -139,7 +139,7 @@ def test_the_kernel_sees_no_file_opened_and_no_socket_made(
         "FROM changes",
         "WITH a AS (FROM changes) SELECT max(run) OVER (ORDER BY run) FROM a QUALIFY row_number() OVER () = 1",
         "WITH RECURSIVE a(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM a WHERE n < 3) FROM a",
-        "SELECT * FROM files_at(1)",
+        "SELECT * FROM files_at(0)",
         "SELECT unnest([1, 2]), list_transform([1], lambda x: x + 1)",
         "SELECT x FROM range(3) t(x), generate_series(1, 2)",
         "DESCRIBE files", "SHOW TABLES", "SHOW ALL TABLES", "SUMMARIZE changes", "TABLE changes", "VALUES (1)",

@@ -24,3 +24,15 @@ def test_a_run_that_was_is_answered(catalog: Database, view: str) -> None:
     for asked, values in ((f"FROM {view}_at(2)", []), (f"FROM {view}_at(?)", [2])):
         assert rows(catalog, f"SELECT count(*) AS n {asked}", values)["n"].to_pylist() == [now]
     assert rows(catalog, f"FROM {view}_at(0)").num_rows == 0
+
+
+def test_the_number_may_come_from_another_macro_or_table(catalog: Database) -> None:
+    """What a person builds on it: a macro of one's own, and each run beside what was there."""
+    with catalog.write() as connection:
+        connection.execute("CREATE MACRO those(n) AS TABLE SELECT * FROM files_at(n)")
+    assert rows(catalog, "FROM those(2)").num_rows == rows(catalog, "FROM files").num_rows
+    beside = rows(
+        catalog, "SELECT r.run, count(f.filename) AS n FROM runs r, files_at(r.run) f GROUP BY ALL ORDER BY 1"
+    )
+    now = rows(catalog, "SELECT count(*) AS n FROM files")["n"].to_pylist()[0]
+    assert beside["n"].to_pylist()[-1] == now

@@ -48,10 +48,10 @@ _COMMENTS = {
 
 _RUN = "coalesce(TRY_CAST(CAST(run AS VARCHAR) AS DOUBLE), -1)"
 _A_RUN = f"""
-    (SELECT CASE WHEN {_RUN} BETWEEN 0 AND coalesce(max(runs.run), 0) AND {_RUN} = floor({_RUN}) THEN true
+    (SELECT CASE WHEN {_RUN} BETWEEN 0 AND newest AND {_RUN} = floor({_RUN}) THEN true
         ELSE error(format('there is no run {{}}; SELECT run, ended_at FROM runs lists them',
                           coalesce(CAST(run AS VARCHAR), 'NULL'))) END
-     FROM {attached("runs")})
+     FROM (SELECT coalesce(max(runs.run), 0) AS newest FROM {attached("runs")}))
 """
 """A date without quotes, like 2026-11-27, is a number as well, and the catalog as of a run to come is not known."""
 
