@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from html.parser import HTMLParser
@@ -33,13 +34,25 @@ CAL = ("harvest", "cal", "--instrument", "niriss", "-k", "productLevel=2b")
 RAW = ("harvest", "raw", "--instrument", "niriss", "-k", "productLevel=2a")
 
 
+@pytest.fixture(scope="module")
+def _harvested_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("changes") / "catalog.duckdb"
+    with Simulator(files=20, instruments=["niriss"]) as sky, MastArchive(sky.url) as archive:
+        for name, level in (("cal", "2b"), ("raw", "2a")):
+            harvest(Database(path), archive, Search.parse(name, "niriss", [f"productLevel={level}"]), patience=QUICK)
+    return path
+
+
 @pytest.fixture
-def served(mastlake: Command, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+def served(
+    mastlake: Command, _harvested_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Simulator]:
     """A small archive of the test's own, which commands ask, and two searches harvested from it."""
     with Simulator(files=20, instruments=["niriss"]) as sky:
         monkeypatch.setenv("MASTLAKE_SERVER", sky.url)
-        for words in (CAL, RAW):
-            assert mastlake("-q", *words).code == 0
+        database = Database(shutil.copy(_harvested_once, tmp_path / "catalog.duckdb"))
+        with database.write() as connection:  # the same sky, which another port serves
+            connection.execute("UPDATE runs SET server = ?", [sky.url])
         yield sky
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -118,6 +119,9 @@ class DiskAndArchive(RuleBasedStateMachine):
 
 
 DiskAndArchive.TestCase.settings = settings(
-    max_examples=4, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=int(os.environ.get("MASTLAKE_EXAMPLES", "2")),
+    stateful_step_count=6,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
 )
 TestKeptDriftIsComputedDrift = DiskAndArchive.TestCase

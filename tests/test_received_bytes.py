@@ -568,20 +568,26 @@ def test_a_named_pipe_in_the_destination_makes_nobody_wait(
     assert report.fetched + report.failed == 1
 
 
+@pytest.fixture(scope="module")
+def half_fetched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Database, Path]:
+    """A catalog of one file, and a folder for it."""
+    folder = tmp_path_factory.mktemp("half")
+    database = catalog(folder / "c.duckdb")
+    add_files(database, {URI + ONE: fits(1)})
+    (folder / "d").mkdir()
+    return database, folder / "d"
+
+
 @settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(note=st.one_of(st.binary(max_size=80), st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=9), lambda inner: st.fixed_dictionaries(
         {"uri": inner | st.just(URI + ONE), "checksum": inner, "length": inner, "etag": inner}), max_leaves=5,
 ).map(lambda value: json.dumps(value).encode())))  # fmt: skip
-def test_no_note_beside_an_unfinished_file_stops_a_plan(note: bytes) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        database = catalog(Path(folder) / "c.duckdb")
-        add_files(database, {URI + ONE: fits(1)})
-        dest = Path(folder) / "d"
-        dest.mkdir()
-        part_path(dest / ONE).write_bytes(b"half")
-        (dest / f".{ONE}.part.json").write_bytes(note)
-        assert make_plan(database, EVERYTHING, dest=dest).selected == 1
+def test_no_note_beside_an_unfinished_file_stops_a_plan(half_fetched: tuple[Database, Path], note: bytes) -> None:
+    database, dest = half_fetched
+    part_path(dest / ONE).write_bytes(b"half")
+    (dest / f".{ONE}.part.json").write_bytes(note)
+    assert make_plan(database, EVERYTHING, dest=dest).selected == 1
 
 
 # --- the report ----------------------------------------------------------------------------------------
