@@ -102,6 +102,7 @@ class BytesHereAndThere(RuleBasedStateMachine):
             body += bytes(2880)
         else:
             body = body[:-1] + bytes([body[-1] ^ 1])
+        self.kept.discard(md5(path.read_bytes()))  # the person's own earlier edit, which this one ends
         path.write_bytes(body)
         os.utime(path, ns=(number, number))
         self.kept.add(md5(body))
@@ -109,8 +110,9 @@ class BytesHereAndThere(RuleBasedStateMachine):
     @rule(number=some)
     def cut(self, number: int) -> None:
         if (path := self.pick(number)) is not None:
-            path.write_bytes(path.read_bytes()[: 2880 + number % 100])
-            self.kept.discard("")
+            body = path.read_bytes()
+            self.kept.discard(md5(body))
+            path.write_bytes(body[: 2880 + number % 100])
 
     @rule(number=some)
     def touch(self, number: int) -> None:
