@@ -55,6 +55,7 @@ class BytesHereAndThere(RuleBasedStateMachine):
         self.gone: list[str] = []
         self.kept: set[str] = set()  # MD5 of everything that a person made
         self.bytes_of = cache(self._bytes_of)
+        self.followed: list[Search] = []
         self.follow(SEARCHES[0], full=True)
         self.fetch(overwrite=False)
 
@@ -75,9 +76,15 @@ class BytesHereAndThere(RuleBasedStateMachine):
         except urllib.error.HTTPError:
             return None
 
-    def follow(self, search: Search = SEARCHES[0], full: bool = False) -> None:
+    def follow(self, search: Search, full: bool = False) -> None:
         self.bytes_of.cache_clear()
+        self.followed += [search] if search not in self.followed else []
         harvest(self.database, self.archive, search, full=full, patience=QUICK)
+
+    def follow_all(self) -> None:
+        """Harvest every search again: a file that one of them has not seen leave is listed still."""
+        for search in self.followed:
+            self.follow(search)
 
     def pick(self, number: int) -> Path | None:
         there = sorted(path for path in self.dest.iterdir() if path.is_file() and not path.name.startswith("."))
@@ -128,20 +135,20 @@ class BytesHereAndThere(RuleBasedStateMachine):
     @rule(number=some)
     def reprocess(self, number: int) -> None:
         self.sky.reprocess(self.sky.filenames("niriss")[number % 3 :: 3], keep_size=[None, True, False][number % 3])
-        self.follow()
+        self.follow_all()
 
     @rule(number=some)
     def withdraw(self, number: int) -> None:
         left = self.sky.filenames("niriss")[number % 5 :: 5]
         self.sky.withdraw(left)
         self.gone += left
-        self.follow()
+        self.follow_all()
 
     @rule()
     def restore(self) -> None:
         self.sky.restore(self.gone)
         self.gone = []
-        self.follow()
+        self.follow_all()
 
     @rule(search=st.sampled_from(SEARCHES), full=st.booleans())
     def harvest_again(self, search: Search, full: bool) -> None:
