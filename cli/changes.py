@@ -81,7 +81,14 @@ def changes(
     chosen = settings(context)
     with_rows = not asked.is_table or chosen.verbosity > 0
     found = chosen.lake.changes(since=since, run=run, search=search, what=what, local=local, with_rows=with_rows)
-    span = found.span
+    _put_changes(found, asked, chosen)
+    if run is None and since is None and not local and what is None and limit is None:
+        _remember_look(found, asked, chosen)
+
+
+def _put_changes(found: Changes, asked: Wanted, chosen: Settings) -> None:
+    """Print what changed in the format that was asked for."""
+    limit = asked.limit
     if asked.is_json:
         _put_object(found, asked)
     elif asked.is_table:
@@ -92,12 +99,16 @@ def changes(
     if limit is not None and _is_cut(found, limit, chosen.verbosity > 0 or not asked.is_table):
         note(f"the first {limit:,} rows; --limit shows more")
     sys.stdout.flush()
-    looked = run is None and since is None and not local and what is None and limit is None
-    if looked and span.until > span.since:
-        remembered = chosen.lake.remember_seen(found)
-        if chosen.verbosity >= 0 and not asked.is_json:
-            again = f"mastlake changes --since {span.since}"
-            say(f"seen; to see it again: {again}" if remembered else "cannot remember that you looked")
+
+
+def _remember_look(found: Changes, asked: Wanted, chosen: Settings) -> None:
+    """Let the next look begin after this one, and say how to see the same again."""
+    if found.span.until <= found.span.since:
+        return
+    remembered = chosen.lake.remember_seen(found)
+    if chosen.verbosity >= 0 and not asked.is_json:
+        again = f"mastlake changes --since {found.span.since}"
+        say(f"seen; to see it again: {again}" if remembered else "cannot remember that you looked")
 
 
 def _told(row: Row) -> dict[str, Any]:

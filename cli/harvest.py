@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -104,36 +104,56 @@ def harvest(
     before = _newest_run(chosen, report)
     take_edits(chosen, searches)
     new = unsaved(chosen, searches)
-    outcomes, failures, emptied = [], [], []
+    tally = Tally()
     for search in searches:
-        try:
-            outcome = _harvest_one(chosen, search, how, json)
-        except _stoppers() as error:
-            if _is_emptied(error):  # the archive's answer is proven, and taking it is a person's decision
-                outcomes.append({"run": None, "search": search.name, "emptied": True})
-                emptied.append(f"{search.name}: {error}")
-                say(f"mastlake: {emptied[-1]}")
-                continue
-            failures.append(f"{search.name}: {error}")
-            kept = keep_or_drop(chosen, search, save, f"failed: {error}") if search.name in new else ""
-            say(f"mastlake: {failures[-1]}" + (f"; {kept}" if kept else ""))
-        except KeyboardInterrupt:
-            if search.name in new and (kept := keep_or_drop(chosen, search, save, "was interrupted")):
-                say(f"{search.name} was interrupted; {kept}")
-            raise
-        else:
-            outcomes.append(outcome)
-            matched_nothing = search.name in new and not (outcome["files"] or outcome["observations"])
-            if matched_nothing and (kept := keep_or_drop(chosen, search, save, "matched nothing")):
-                say(f"{search.name} matched nothing; {kept}")
-            failures += [f"{one['name']}: {one['reason']}" for one in outcome["failures"]]
+        _harvest_into(tally, chosen, search, how, save if search.name in new else None, json)
     note_declared(chosen, searches)
     if report is not None:
-        _write_report(chosen, report, before, failures + emptied)
+        _write_report(chosen, report, before, tally.failures + tally.emptied)
     if json:
-        put_json(outcomes[0] if len(searches) == 1 and outcomes else outcomes)
-    if failures:
+        put_json(tally.outcomes[0] if len(searches) == 1 and tally.outcomes else tally.outcomes)
+    if tally.failures:
         raise typer.Exit(1)
+
+
+@dataclass
+class Tally:
+    """What became of the searches of one command: a report each, what failed, and which match nothing any more."""
+
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    emptied: list[str] = field(default_factory=list)
+
+
+def _harvest_into(tally: Tally, chosen: Settings, search: Search, how: How, save: bool | None, json: bool) -> None:
+    """Harvest one search, and note what became of it; a new one that brought nothing is kept only if wanted.
+
+    ``save`` is None for a search that is saved already.
+    """
+
+    def keep(why: str) -> str:
+        return keep_or_drop(chosen, search, save, why) if save is not None else ""
+
+    try:
+        outcome = _harvest_one(chosen, search, how, json)
+    except _stoppers() as error:
+        if _is_emptied(error):  # the archive's answer is proven, and taking it is a person's decision
+            tally.outcomes.append({"run": None, "search": search.name, "emptied": True})
+            tally.emptied.append(f"{search.name}: {error}")
+            say(f"mastlake: {tally.emptied[-1]}")
+            return
+        tally.failures.append(f"{search.name}: {error}")
+        kept = keep(f"failed: {error}")
+        say(f"mastlake: {tally.failures[-1]}" + (f"; {kept}" if kept else ""))
+    except KeyboardInterrupt:
+        if kept := keep("was interrupted"):
+            say(f"{search.name} was interrupted; {kept}")
+        raise
+    else:
+        tally.outcomes.append(outcome)
+        if not (outcome["files"] or outcome["observations"]) and (kept := keep("matched nothing")):
+            say(f"{search.name} matched nothing; {kept}")
+        tally.failures += [f"{one['name']}: {one['reason']}" for one in outcome["failures"]]
 
 
 def _newest_run(chosen: Settings, report: Path | None) -> int:

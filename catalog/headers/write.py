@@ -291,15 +291,7 @@ def write_moves(
     """Close the versions of files that are gone, and give those that moved a version at their new path."""
     if not moved and not gone:
         return
-    moves = pa.table(
-        {
-            "file_id": pa.array([move.file_id for move in moved], pa.int64()),
-            "path": pa.array([move.now for move in moved], pa.string()),
-            "mtime_ns": pa.array([_status(move.now)[0] for move in moved], pa.int64()),
-            "inode": pa.array([_status(move.now)[1] for move in moved], pa.int64()),
-        }
-    )
-    connection.register("moves", moves)
+    connection.register("moves", _as_table(moved))
     connection.register("gone", pa.table({"file_id": pa.array([*gone], pa.int64())}))
     connection.execute(
         """
@@ -327,6 +319,19 @@ def write_moves(
     keep_verdicts(connection, "SELECT file_id FROM touched")
     connection.unregister("moves")
     connection.unregister("gone")
+
+
+def _as_table(moved: Sequence[Moved]) -> pa.Table:
+    """Return which files moved, where they are now, and the time and inode that they have there."""
+    found = [_status(move.now) for move in moved]
+    return pa.table(
+        {
+            "file_id": pa.array([move.file_id for move in moved], pa.int64()),
+            "path": pa.array([move.now for move in moved], pa.string()),
+            "mtime_ns": pa.array([mtime_ns for mtime_ns, _ in found], pa.int64()),
+            "inode": pa.array([inode for _, inode in found], pa.int64()),
+        }
+    )
 
 
 def _status(path: str) -> tuple[int, int]:
