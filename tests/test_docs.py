@@ -21,10 +21,8 @@ from catalog.simulator import Simulator
 from catalog.store.database import Database
 
 from .conftest import Command
+from .written_pages import DOCS, ROOT, written_pages
 
-ROOT = Path(__file__).parents[1]
-DOCS = ROOT / "docs"
-PAGES = sorted(path for path in DOCS.rglob("*.md") if not {"generated", "_build"} & set(path.relative_to(DOCS).parts))
 WAYS = (DOCS / "explanation" / "rooms.md").read_text().split("\n## ")[1:]
 
 
@@ -50,7 +48,7 @@ def test_each_way_through_the_rooms_names_files_and_names_that_there_are(way: st
             assert re.search(rf"^(?:def|class|from .* import .*|    def) ?{name}\b", source, re.MULTILINE), step
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+@pytest.mark.parametrize("page", written_pages(), ids=lambda page: page.relative_to(DOCS).as_posix())
 def test_every_file_that_a_page_names_is_there(page: Path) -> None:
     text = page.read_text()
     for path in re.findall(r"`((?:catalog|cli|tests|migrations|docs)/[\w/.]+\.\w+)`", text):

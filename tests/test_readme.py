@@ -11,8 +11,8 @@ import pytest
 from catalog.simulator import Simulator
 
 from .conftest import Command
+from .written_pages import DOCS, ROOT, written_pages
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 FIRST = ("harvest", "ask", "program", "download", "disk", "headers", "pictures")
 """How-to pages in the order of reading: each may use what the earlier ones left in the folder."""
@@ -20,10 +20,9 @@ PRINT = {"sql", "products", "find", "searches", "runs", "keywords"}
 
 
 def pages() -> list[Path]:
-    folder = ROOT / "docs" / "howto"
+    folder = DOCS / "howto"
     first = [folder / f"{name}.md" for name in FIRST]
-    others = sorted(path for path in (ROOT / "docs").rglob("*.md") if path.parent.name not in ("generated", "_build"))
-    return [ROOT / "README.md", *first, *(path for path in others if path not in first)]
+    return [ROOT / "README.md", *first, *(path for path in written_pages() if path not in first)]
 
 
 def commands() -> list[tuple[str, str]]:

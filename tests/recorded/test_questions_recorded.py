@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,15 +16,18 @@ from catalog.store.database import Database
 from catalog.vocabulary.search import Search
 
 from ..conftest import QUICK
+from ..written_pages import README, written_pages
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EXPOSURE = re.compile(r"jw\d{11}_\w{5}_\d{5}")
 
 
 def questions(word: str) -> list[str]:
     """Return the questions of README and pages, for all targets, that hold a word."""
-    lines = [line for page in PAGES for line in re.findall(r"^ *\$ (mastlake sql .*)$", page.read_text(), re.MULTILINE)]
+    lines = [
+        line
+        for page in [README, *written_pages()]
+        for line in re.findall(r"^ *\$ (mastlake sql .*)$", page.read_text(), re.MULTILINE)
+    ]
     return [sql for _, _, sql, *_ in map(shlex.split, lines) if word in sql and "WHERE" not in sql]
 
 
