@@ -233,7 +233,7 @@ class Archives(RuleBasedStateMachine):
         finally:
             self.archive.left = -1
 
-    @rule(pick=st.integers(0, 2), step=st.sampled_from(["_merge_products", "_link_files", "record_run"]))
+    @rule(pick=st.integers(0, 2), step=st.sampled_from(["_merge_products", "link_files", "record_run"]))
     def die_committing(self, pick: int, step: str) -> None:
         def die(*arguments: object) -> None:
             raise Killed

@@ -5,23 +5,24 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from catalog.harvest.ingests import keep_marks, offer_ingests
-from catalog.harvest.outcome import Harvested, note_changes, summary
+from catalog.harvest.ingests import offer_ingests
+from catalog.harvest.outcome import Harvested, searched_for, summary
 from catalog.harvest.products import PARTLY_IN, PRODUCTS_IN, READ_IN
 from catalog.harvest.reconcile import FILES_IN, HELD_IN, MOVED_IN, PARTS_IN
 from catalog.harvest.stale import OBSERVATIONS_IN
 from catalog.missions import JWST
 from catalog.store.database import columns_of, literal
 from catalog.store.history.footprints import number_files
-from catalog.store.history.keyword_differences import Pair, compared_columns, keep_differences
+from catalog.store.history.keyword_differences import compared_columns, keep_differences_of_run
+from catalog.store.history.links import close_unreached, link_files, note_reading_of_files
 from catalog.store.history.merge import (
     OBSERVATION_PRODUCTS,
     SEARCH_FILES,
     SEARCH_OBSERVATIONS,
-    close_versions,
     merge_links,
     merge_versions,
 )
+from catalog.store.history.run_notes import keep_marks, note_changes, note_pending, note_readings, note_set_aside
 from catalog.store.history.runs import Run, keep_cursors, next_run, record_run, save_search
 from catalog.store.history.verdicts import keep_verdicts_of_run
 from catalog.store.history.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
@@ -62,14 +63,16 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
     ]
     if any(grown):
         make_views(connection)
-    _close_unreached(connection, run)
+    close_unreached(connection, run, _FILES_TOUCHED, _OBSERVATIONS_TOUCHED, "SELECT key FROM product_merge")
     keep_marks(connection, run)
-    _note_readings(connection, offered, run)
-    _note_set_aside(connection, harvested, run)
-    _note_pending(connection, offered, harvested, run)
-    note_changes(connection, search, run)
-    _link_files(connection, run)
-    _compare_headers(connection, compared_before, run)
+    read = "SELECT obs_id FROM read_in" if offered[READ_IN] else "SELECT NULL WHERE false"
+    note_readings(connection, run, read)
+    note_set_aside(connection, run, [(aside.what, aside.reason, aside.rows) for aside in harvested.aside])
+    failures = [(failure.what, failure.key, failure.reason) for failure in harvested.failures]
+    note_pending(connection, run, search.name, failures, read)
+    note_changes(connection, run, search.name, *searched_for(search))
+    link_files(connection, run)
+    keep_differences_of_run(connection, compared_before, run)
     keep_verdicts_of_run(connection, run)
     number_files(connection, run)
     result = summary(connection, harvested, run)
@@ -85,17 +88,7 @@ def _merge_files(
     if offered[FILES_IN]:
         constants: dict[str, object] = {"instrument": harvested.search.instrument, "checked_run": run}
         grown = merge_versions(connection, FILES, spool.staged(FILES_IN), run, constants)
-        if spool.offer(connection, PARTS_IN):
-            connection.execute(
-                f"""UPDATE file_version SET instrument = p.instrument FROM {PARTS_IN} p
-                    WHERE file_version.filename = p.filename AND file_version.since_run = ?""",
-                [run],
-            )
-        connection.execute(
-            """UPDATE file_version SET checked_run = ? WHERE until_run IS NULL
-               AND filename IN (SELECT key FROM file_merge WHERE NOT fresh AND differing IS NULL)""",
-            [run],
-        )
+        note_reading_of_files(connection, run, PARTS_IN if spool.offer(connection, PARTS_IN) else None)
     else:
         grown = _nothing_merged(connection, FILES)
     name = literal(harvested.search.name)
@@ -187,37 +180,6 @@ def _rank(owner: str, parent: str) -> str:
     return f"struct_pack(owner := {owner}, by_another := {owner} <> {parent}, parent := {parent})"
 
 
-def _close_unreached(connection: duckdb.DuckDBPyConnection, run: int) -> None:
-    """Close what nothing leads to any more; only what this run read or let go of can be so."""
-    close_versions(
-        connection,
-        FILES,
-        run,
-        """SELECT key FROM file_merge
-           UNION ALL SELECT "right" FROM search_file_membership_merge WHERE kind = 'withdrawn'""",
-        "SELECT filename FROM search_file_membership WHERE until_run IS NULL",
-    )
-    read = """SELECT key FROM observation_merge
-              UNION ALL SELECT "right" FROM search_observation_membership_merge WHERE kind = 'withdrawn'
-              UNION ALL SELECT "left" FROM observation_product_link_merge"""
-    held = "SELECT obs_id FROM search_observation_membership WHERE until_run IS NULL"
-    close_versions(connection, OBSERVATIONS, run, read, held)
-    connection.execute(
-        f"""UPDATE observation_product_link SET until_run = ?
-            WHERE until_run IS NULL AND obs_id IN ({read} EXCEPT {held})""",
-        [run],
-    )
-    close_versions(
-        connection,
-        PRODUCTS,
-        run,
-        """SELECT key FROM product_merge
-           UNION ALL SELECT data_uri FROM observation_product_link WHERE until_run = """
-        f"{run}",
-        "SELECT data_uri FROM observation_product_link WHERE until_run IS NULL",
-    )
-
-
 def _nothing_merged(connection: duckdb.DuckDBPyConnection, versions: Versions) -> bool:
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {versions.what}_merge (key VARCHAR, fresh BOOLEAN, differing VARCHAR[])"
@@ -225,98 +187,13 @@ def _nothing_merged(connection: duckdb.DuckDBPyConnection, versions: Versions) -
     return False
 
 
-def _note_pending(
-    connection: duckdb.DuckDBPyConnection, offered: dict[str, bool], harvested: Harvested, run: int
-) -> None:
-    """Remember whose products are to be asked again, and forget those that were had."""
-    if offered[READ_IN]:
-        connection.execute("DELETE FROM pending WHERE what = 'products' AND key IN (SELECT obs_id FROM read_in)")
-    connection.execute(
-        "DELETE FROM pending WHERE what = 'products' AND key NOT IN (SELECT obs_id FROM search_observations)"
-    )
-    connection.execute("DELETE FROM pending WHERE what <> 'products' AND search = ?", [harvested.search.name])
-    for failure in harvested.failures:
-        connection.execute("DELETE FROM pending WHERE what = ? AND key = ?", [failure.what, failure.key])
-        values = [failure.what, failure.key, harvested.search.name, run, failure.reason]
-        connection.execute("INSERT INTO pending VALUES (?, ?, ?, ?, ?)", values)
-
-
-def _note_readings(connection: duckdb.DuckDBPyConnection, offered: dict[str, bool], run: int) -> None:
-    """Remember when each observation's products were read; forget it where another let go of a product they share."""
-    connection.execute("DELETE FROM product_reading WHERE obs_id NOT IN (SELECT obs_id FROM search_observations)")
-    if offered[READ_IN]:
-        connection.execute("DELETE FROM product_reading WHERE obs_id IN (SELECT obs_id FROM read_in)")
-        connection.execute(
-            """INSERT INTO product_reading (obs_id, run) SELECT DISTINCT obs_id, ? FROM read_in
-               WHERE obs_id IN (SELECT obs_id FROM search_observations)""",
-            [run],
-        )
-    connection.execute(
-        """DELETE FROM product_reading WHERE run < $run AND obs_id IN (
-            SELECT l.obs_id FROM observation_product_link l WHERE l.until_run IS NULL AND l.data_uri IN (
-                SELECT data_uri FROM observation_product_link WHERE until_run = $run))""",
-        {"run": run},
-    )
-
-
-def _note_set_aside(connection: duckdb.DuckDBPyConnection, harvested: Harvested, run: int) -> None:
-    """Keep how many rows this run could not keep, and why."""
-    for aside in harvested.aside:
-        connection.execute("INSERT INTO set_aside VALUES (?, ?, ?, ?)", [run, aside.what, aside.reason, aside.rows])
-
-
-def _link_files(connection: duckdb.DuckDBPyConnection, run: int) -> None:
-    """Keep the CAOM observation of each file; where it is another than before, a new version says so."""
-    files, products = columns_of(connection, "file_version"), columns_of(connection, "product_version")
-    if "dataURI" not in files or "obs_id" not in products:
-        return
-    connection.execute(
-        """CREATE OR REPLACE TEMP TABLE linkable AS
-            SELECT filename, dataURI, obs_id, since_run FROM file_version
-            WHERE until_run IS NULL AND (filename IN (SELECT key FROM file_merge) OR dataURI IN (
-                SELECT key FROM product_merge UNION ALL SELECT data_uri FROM product_version WHERE until_run = ?))""",
-        [run],
-    )
-    connection.execute(
-        """CREATE OR REPLACE TEMP TABLE relinked AS
-            SELECT f.filename, p.obs_id, f.since_run < ? AS anew FROM linkable f LEFT JOIN (
-                SELECT data_uri, obs_id FROM product_version
-                WHERE until_run IS NULL AND data_uri IN (SELECT dataURI FROM linkable)
-            ) p ON p.data_uri = f.dataURI
-            WHERE f.obs_id IS DISTINCT FROM p.obs_id""",
-        [run],
-    )
-    connection.execute(
-        """UPDATE file_version SET obs_id = r.obs_id FROM relinked r
-           WHERE file_version.filename = r.filename AND until_run IS NULL AND since_run = ?""",
-        [run],
-    )
-    if connection.execute("FROM relinked WHERE anew LIMIT 1").fetchone() is None:  # else all columns would be read
-        return
-    connection.execute(
-        """CREATE OR REPLACE TEMP TABLE linked_anew AS
-            SELECT v.* REPLACE (r.obs_id AS obs_id, ? AS since_run) FROM file_version v
-            JOIN relinked r USING (filename) WHERE v.until_run IS NULL AND r.anew""",
-        [run],
-    )
-    connection.execute(
-        """UPDATE file_version SET until_run = ?
-           WHERE until_run IS NULL AND filename IN (SELECT filename FROM relinked WHERE anew)""",
-        [run],
-    )
-    connection.execute("INSERT INTO file_version BY NAME SELECT * FROM linked_anew")
-
-
-def _compare_headers(connection: duckdb.DuckDBPyConnection, compared_before: list[Pair], run: int) -> None:
-    """Keep where headers differ from what this run changed; from everything, where a column is compared otherwise."""
-    if not set(compared_before) <= set(compared_columns(connection)):
-        keep_differences(connection)
-        return
-    connection.execute(
-        """CREATE OR REPLACE TEMP TABLE touched AS
-            SELECT file_id FROM local_files
-            WHERE filename IN (SELECT filename FROM file_version WHERE since_run = $run OR until_run = $run)""",
-        {"run": run},
-    )
-    keep_differences(connection, "SELECT file_id FROM touched")
-    connection.execute("DELETE FROM keyword_difference WHERE file_id NOT IN (SELECT file_id FROM local_files)")
+_FILES_TOUCHED = """
+    SELECT key FROM file_merge
+    UNION ALL SELECT "right" FROM search_file_membership_merge WHERE kind = 'withdrawn'
+"""
+_OBSERVATIONS_TOUCHED = """
+    SELECT key FROM observation_merge
+    UNION ALL SELECT "right" FROM search_observation_membership_merge WHERE kind = 'withdrawn'
+    UNION ALL SELECT "left" FROM observation_product_link_merge
+"""
+"""Only what a run read or let go of can have nothing that leads to it."""

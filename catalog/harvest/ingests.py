@@ -157,19 +157,6 @@ def offer_ingests(connection: duckdb.DuckDBPyConnection, spool: Spool) -> None:
     connection.execute(f"CREATE OR REPLACE TEMP TABLE mark_moved AS {_MOVED}")
 
 
-def keep_marks(connection: duckdb.DuckDBPyConnection, run: int) -> None:
-    """Keep the marks that moved, as seen by this run; after `offer_ingests`."""
-    connection.execute(
-        """DELETE FROM ingest_mark m USING mark_moved n
-           WHERE m.instrument = n.instrument AND m.observation = n.observation"""
-    )
-    connection.execute(
-        """INSERT INTO ingest_mark (instrument, program, observation, mark, since_run)
-           SELECT instrument, program, observation, mark, ? FROM mark_moved""",
-        [run],
-    )
-
-
 _NONE_TRACED = "SELECT NULL::VARCHAR AS instrument, NULL::VARCHAR AS program WHERE false"
 _TRACED = f"SELECT DISTINCT instrument, program FROM {TRACED_IN}"
 _NO_MARKS = """

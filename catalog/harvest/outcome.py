@@ -14,7 +14,6 @@ from catalog.store.database import columns_of
 from catalog.store.history.merge import SEARCH_FILES, SEARCH_OBSERVATIONS, Links
 from catalog.store.history.runs import Run, utc_now
 from catalog.store.history.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
-from catalog.store.sql import literal
 from catalog.vocabulary.search import Search
 
 
@@ -52,47 +51,6 @@ class Harvested:
     aside: tuple[SetAside, ...] = ()
 
 
-def note_changes(connection: duckdb.DuckDBPyConnection, search: Search, run: int) -> None:
-    """Write what a run changed: what was searched for as the search saw it, all else as the catalog did.
-
-    Parameters
-    ----------
-    connection : duckdb.DuckDBPyConnection
-        In the transaction that merged the rows, with the temporary tables of that.
-    search : Search
-        Whose run.
-    run : int
-        Its number.
-    """
-    own, links, others = _searched_for(search)
-    connection.execute(
-        f"""INSERT INTO changes
-            SELECT $run, kind, {literal(own.what)}, "right", NULL FROM {links.table}_merge
-            UNION ALL
-            SELECT $run, 'changed', {literal(own.what)}, key, differing FROM {own.what}_merge m
-            WHERE differing IS NOT NULL AND key IN (
-                SELECT {links.right} FROM {links.table}
-                WHERE search = $search AND until_run IS NULL AND since_run < $run)""",
-        {"run": run, "search": search.name},
-    )
-    for versions in others:
-        table, key, what = versions.table, versions.key, versions.what
-        connection.execute(
-            f"""INSERT INTO changes
-                SELECT $run, CASE WHEN e.{key} IS NULL THEN 'new' ELSE 'returned' END, {literal(what)}, m.key, NULL
-                FROM {what}_merge m
-                LEFT JOIN (SELECT DISTINCT {key} FROM {table} WHERE until_run < $run) e ON e.{key} = m.key
-                WHERE m.fresh
-                UNION ALL SELECT $run, 'changed', {literal(what)}, key, differing FROM {what}_merge
-                WHERE differing IS NOT NULL
-                UNION ALL SELECT $run, 'withdrawn', {literal(what)}, {key}, NULL FROM (
-                    WITH closed AS MATERIALIZED (SELECT {key} FROM {table} WHERE until_run = $run)
-                    FROM closed EXCEPT SELECT {key} FROM {table}
-                    WHERE until_run IS NULL AND {key} IN (FROM closed))""",
-            {"run": run},
-        )
-
-
 def odd_rows(connection: duckdb.DuckDBPyConnection, run: int) -> dict[str, int]:
     """Return how many rows of a run have a value that its column cannot hold, by what they are."""
     counted = {
@@ -106,7 +64,7 @@ def odd_rows(connection: duckdb.DuckDBPyConnection, run: int) -> dict[str, int]:
     return {what: rows for what, rows in counted.items() if rows}
 
 
-def _searched_for(search: Search) -> tuple[Versions, Links, tuple[Versions, ...]]:
+def searched_for(search: Search) -> tuple[Versions, Links, tuple[Versions, ...]]:
     """Return what a search asks for, how it holds on to it, and what it leads to beside that."""
     if search.instrument is None:
         return OBSERVATIONS, SEARCH_OBSERVATIONS, (PRODUCTS,)
@@ -119,14 +77,14 @@ def summary(connection: duckdb.DuckDBPyConnection, harvested: Harvested, run: in
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        After `note_changes`.
+        After `run_notes.note_changes`.
     harvested : Harvested
         What was had.
     run : int
         Its number.
     """
     search = harvested.search.name
-    own, _, _ = _searched_for(harvested.search)
+    own, _, _ = searched_for(harvested.search)
     kinds = dict(
         connection.execute(
             "SELECT kind, count(*) FROM changes WHERE run = ? AND what = ? GROUP BY kind", [run, own.what]

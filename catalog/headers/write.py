@@ -19,7 +19,9 @@ from catalog.headers.numbers import CardNumbers
 from catalog.headers.walk import Moved
 from catalog.inodes import signed
 from catalog.store.database import columns_of, quoted
+from catalog.store.history.header_rows import HeaderTable, add_keywords, add_rows
 from catalog.store.history.keyword_differences import keep_differences
+from catalog.store.history.local_files import keep_moves, keep_read
 from catalog.store.history.verdicts import keep_verdicts
 from catalog.store.schema.migrate import make_views
 
@@ -66,7 +68,7 @@ def write_extracts(
         UTC, without zone.
     """
     gathered = _gather(batches)
-    file_ids, fresh = _write_files(connection, gathered.paths, gathered.files, now)
+    file_ids, fresh = keep_read(connection, gathered.paths, gathered.files, now)
     _insert_by_file(connection, "header_finding", gathered.findings, file_ids, fresh)
     _write_keywords(connection, gathered.keywords, file_ids, fresh)
     keep_differences(connection, "SELECT file_id FROM touched")
@@ -74,7 +76,7 @@ def write_extracts(
     lists = _write_cards(connection, [extract for _, extract in batches], numbers, fresh)
     hdus, _ = _of_fresh(gathered.hdus, file_ids, fresh)
     if hdus.num_rows:
-        _insert(connection, "hdu_header", hdus.append_column("cards", lists), _HDU_COLUMNS)
+        add_rows(connection, "hdu_header", hdus.append_column("cards", lists), _HDU_COLUMNS)
     return Written(gathered.hdus.num_rows, sum(len(extract.cards.code) for _, extract in batches))
 
 
@@ -99,64 +101,6 @@ def _joined(tables: Sequence[pa.Table], sizes: Sequence[int]) -> pa.Table:
     return pa.concat_tables(counted, promote_options="default")
 
 
-def _write_files(
-    connection: duckdb.DuckDBPyConnection, paths: Sequence[str], files: pa.Table, now: datetime
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Store the rows of files; return each one's id, and whether its headers are to be stored with it."""
-    _stage(connection, paths, files)
-    connection.execute(
-        """
-        UPDATE local_file_version v SET until_at = ?, ended = 'changed' FROM staged s
-        WHERE v.file_id = s.known AND v.until_at IS NULL AND NOT s.same AND v.path = s.path
-        """,
-        [now],
-    )
-    connection.execute("""
-        UPDATE local_file_version v
-        SET indexed = s.unread IS NULL, problem = coalesce(s.unread, s.problem),
-            checksum = coalesce(s.checksum, v.checksum)
-        FROM staged s WHERE v.file_id = s.known AND v.until_at IS NULL AND s.same
-    """)
-    connection.execute(
-        """
-        INSERT INTO local_file_version BY NAME
-        SELECT file_id, path, parse_filename(path) AS filename, coalesce(size, 0) AS size,
-               coalesce(mtime_ns, 0) AS mtime_ns, coalesce(inode, 0) AS inode, checksum, data_uri,
-               unread IS NULL AS indexed, coalesce(unread, problem) AS problem, CAST(? AS TIMESTAMP) AS since_at,
-               fetched_checksum, fetched_size, fetched_mtime_ns, fetched_at, fetched_run, trusted
-        FROM staged WHERE NOT same
-        """,
-        [now],
-    )
-    rows = connection.execute("SELECT file_id, unread IS NULL AND NOT (same AND indexed) FROM staged ORDER BY file")
-    columns = rows.fetchnumpy()
-    connection.execute("""
-        CREATE OR REPLACE TEMP TABLE touched AS
-        SELECT file_id FROM staged UNION SELECT known FROM staged WHERE known IS NOT NULL
-    """)
-    connection.execute("DROP TABLE staged")
-    return np.asarray(columns["file_id"]), np.asarray(list(columns.values())[1], bool)
-
-
-def _stage(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], files: pa.Table) -> None:
-    """Make the temporary table ``staged``: the files that were read, beside what is known of them."""
-    read = files.append_column("path", pa.array(paths, pa.string()))
-    connection.register("read", read.append_column("file", pa.array(np.arange(len(paths)))))
-    connection.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE staged AS
-        SELECT r.*, l.file_id AS known, l.data_uri, coalesce(l.indexed, false) AS indexed,
-               l.fetched_checksum, l.fetched_size, l.fetched_mtime_ns, l.fetched_at, l.fetched_run, l.trusted,
-               l.file_id IS NOT NULL
-                   AND (r.size IS NULL OR (r.size, r.mtime_ns, r.inode) = (l.size, l.mtime_ns, l.inode)) AS same,
-               CASE WHEN same THEN l.file_id
-                    ELSE (SELECT coalesce(max(file_id), 0) FROM local_file_version) + r.file + 1 END AS file_id
-        FROM read r LEFT JOIN local_files l USING (path)
-        """
-    )
-    connection.unregister("read")
-
-
 def _of_fresh(
     rows: pa.Table, file_ids: NDArray[np.int64], fresh: NDArray[np.bool_]
 ) -> tuple[pa.Table, NDArray[np.bool_]]:
@@ -169,20 +113,14 @@ def _of_fresh(
 
 def _insert_by_file(
     connection: duckdb.DuckDBPyConnection,
-    table: str,
+    table: HeaderTable,
     rows: pa.Table,
     file_ids: NDArray[np.int64],
     fresh: NDArray[np.bool_],
 ) -> None:
     rows, _ = _of_fresh(rows, file_ids, fresh)
     if rows.num_rows:
-        _insert(connection, table, rows)
-
-
-def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, select: str = "*") -> None:
-    connection.register("rows", rows)
-    connection.execute(f"INSERT INTO {table} BY NAME SELECT {select} FROM rows")
-    connection.unregister("rows")
+        add_rows(connection, table, rows)
 
 
 def _write_keywords(
@@ -193,7 +131,7 @@ def _write_keywords(
         return
     present = set(rows.column_names) & set(wanted_keywords())
     chosen = [f"{c.expression(present)} AS {quoted(c.name)}" for c in header_columns() if c.fits_keyword in present]
-    _insert(connection, "local_header", rows, ", ".join(["file_id", *chosen]))
+    add_rows(connection, "local_header", rows, ", ".join(["file_id", *chosen]))
 
 
 def _write_cards(
@@ -221,8 +159,8 @@ def _write_cards(
         lists.append(pa.ListArray.from_arrays(pa.array(cards.first, pa.int32()), pa.array(card[cards.code])))
     if words:
         columns = {name: [word[n] for word in words] for n, name in enumerate(("keyword", "kind", "comment"))}
-        _insert(connection, "card_label", pa.table({"label_id": pa.array(label_ids, pa.int32()), **columns}))
-    _insert(connection, "card_value", pa.concat_tables(values))
+        add_rows(connection, "card_label", pa.table({"label_id": pa.array(label_ids, pa.int32()), **columns}))
+    add_rows(connection, "card_value", pa.concat_tables(values))
     return pa.chunked_array(lists, pa.list_(pa.int32()))
 
 
@@ -257,7 +195,7 @@ def write_associations(
     connection: duckdb.DuckDBPyConnection, paths: Sequence[str], files: pa.Table, members: pa.Table, now: datetime
 ) -> None:
     """Store association files and their members."""
-    file_ids, fresh = _write_files(connection, paths, files, now)
+    file_ids, fresh = keep_read(connection, paths, files, now)
     _insert_by_file(connection, "association_member", members, file_ids, fresh)
     keep_verdicts(connection, "SELECT file_id FROM touched")
 
@@ -265,7 +203,7 @@ def write_associations(
 def write_others(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], files: pa.Table, now: datetime) -> None:
     """Store what became of fetched files that have no headers."""
     if paths:
-        _write_files(connection, paths, files, now)
+        keep_read(connection, paths, files, now)
         keep_verdicts(connection, "SELECT file_id FROM touched")
 
 
@@ -276,12 +214,7 @@ def ensure_columns(connection: duckdb.DuckDBPyConnection) -> None:
     missing = {c.name: c.type for c in header_columns() if c.name.lower() not in known}
     if not missing:
         return
-    if connection.execute("SELECT 1 FROM local_header LIMIT 1").fetchone():
-        for name, kind in missing.items():
-            connection.execute(f"ALTER TABLE local_header ADD COLUMN {quoted(name)} {kind}")
-    else:  # hundreds of columns one by one would take seconds
-        columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in {**present, **missing}.items())
-        connection.execute(f"CREATE OR REPLACE TABLE local_header ({columns})")
+    add_keywords(connection, missing)
     make_views(connection)
 
 
@@ -291,34 +224,9 @@ def write_moves(
     """Close the versions of files that are gone, and give those that moved a version at their new path."""
     if not moved and not gone:
         return
-    connection.register("moves", _as_table(moved))
-    connection.register("gone", pa.table({"file_id": pa.array([*gone], pa.int64())}))
-    connection.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE arrived AS
-        SELECT v.* REPLACE (m.path AS path, parse_filename(m.path) AS filename, m.mtime_ns AS mtime_ns,
-                            m.inode AS inode, CAST(? AS TIMESTAMP) AS since_at, CAST(NULL AS VARCHAR) AS ended)
-        FROM local_file_version v JOIN moves m USING (file_id) WHERE v.until_at IS NULL
-        """,
-        [now],
-    )
-    connection.execute(
-        """
-        UPDATE local_file_version SET until_at = ?,
-            ended = CASE WHEN file_id IN (SELECT file_id FROM moves) THEN 'moved' ELSE 'gone' END
-        WHERE until_at IS NULL AND file_id IN (SELECT file_id FROM moves UNION ALL SELECT file_id FROM gone)
-        """,
-        [now],
-    )
-    connection.execute("INSERT INTO local_file_version SELECT * FROM arrived")
-    connection.execute("DROP TABLE arrived")
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE touched AS SELECT file_id FROM moves UNION ALL SELECT file_id FROM gone"
-    )
+    keep_moves(connection, _as_table(moved), gone, now)
     keep_differences(connection, "SELECT file_id FROM touched")
     keep_verdicts(connection, "SELECT file_id FROM touched")
-    connection.unregister("moves")
-    connection.unregister("gone")
 
 
 def _as_table(moved: Sequence[Moved]) -> pa.Table:

@@ -12,7 +12,8 @@ import pyarrow as pa
 from catalog.errors import CatalogLocked
 from catalog.inodes import signed
 from catalog.store.database import Database
-from catalog.store.history.local_files import UNKNOWN_STATE, note_folders
+from catalog.store.history.header_rows import add_findings
+from catalog.store.history.local_files import UNKNOWN_STATE, keep_fetched, note_folders
 from catalog.store.history.runs import utc_now
 from catalog.store.history.verdicts import keep_verdicts
 from catalog.sync.partial import fsync_folder
@@ -81,34 +82,20 @@ class Recorder:
             for done in self._waiting
         ]
         with self._database.write() as connection:
-            connection.register("done_rows", pa.Table.from_pylist(rows, schema=_ROWS))
-            for statement in (_SAME_BYTES, _CLOSE, _OPEN):
-                values = {"now": now, "run": self._run}
-                connection.execute(statement, {name: values[name] for name in values if f"${name}" in statement})
-            keep_verdicts(connection, "SELECT file_id FROM local_files SEMI JOIN done_rows USING (path)")
+            keep_fetched(connection, pa.Table.from_pylist(rows, schema=_ROWS), now, self._run)
+            keep_verdicts(connection, "SELECT file_id FROM touched")
             note_folders(connection, dict.fromkeys(map(str, folders), UNKNOWN_STATE))
-            connection.unregister("done_rows")
             self._write_findings(connection)
         self._waiting.clear()
 
     def _write_findings(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Note what is odd about files that were accepted; their index adds its own findings later."""
         rows = [{"path": done.item.path, "reason": reason} for done in self._waiting for reason in done.findings]
-        if not rows:
-            return
-        connection.register("odd_rows", pa.Table.from_pylist(rows, schema=_ODD))
-        connection.execute(_FINDINGS)
-        connection.unregister("odd_rows")
+        if rows:
+            add_findings(connection, pa.Table.from_pylist(rows, schema=_ODD))
 
 
 _ODD = pa.schema([("path", pa.string()), ("reason", pa.string())])
-
-_FINDINGS = """
-    INSERT INTO header_finding BY NAME
-    SELECT l.file_id, 0 AS hdu, 0 AS byte, o.reason, false AS harm
-    FROM odd_rows o JOIN local_file_version l ON l.path = o.path AND l.until_at IS NULL
-    WHERE NOT EXISTS (FROM header_finding h WHERE h.file_id = l.file_id AND h.reason = o.reason)
-"""
 
 _ROWS = pa.schema(
     [
@@ -123,41 +110,3 @@ _ROWS = pa.schema(
         ("trusted", pa.bool_()),
     ]
 )
-
-_SAME_BYTES = """
-    UPDATE local_file_version AS l
-    SET checksum = d.checksum, data_uri = CASE WHEN d.proven THEN d.data_uri ELSE l.data_uri END,
-        problem = CASE WHEN d.proven THEN NULL ELSE l.problem END,
-        fetched_checksum = CASE WHEN d.proven THEN d.checksum ELSE l.fetched_checksum END,
-        fetched_size = CASE WHEN d.proven THEN d.size ELSE l.fetched_size END,
-        fetched_mtime_ns = CASE WHEN d.proven THEN d.mtime_ns ELSE l.fetched_mtime_ns END,
-        fetched_at = CASE WHEN d.proven THEN CAST($now AS TIMESTAMP) ELSE l.fetched_at END,
-        fetched_run = CASE WHEN d.proven THEN CAST($run AS INTEGER) ELSE l.fetched_run END,
-        trusted = CASE WHEN d.proven THEN d.trusted ELSE l.trusted END
-    FROM done_rows d
-    WHERE l.until_at IS NULL AND l.path = d.path AND l.size = d.size AND l.mtime_ns = d.mtime_ns AND l.inode = d.inode
-"""
-
-_CLOSE = """
-    UPDATE local_file_version AS l SET until_at = $now, ended = 'changed'
-    FROM done_rows d
-    WHERE l.until_at IS NULL AND l.path = d.path
-        AND NOT (l.size = d.size AND l.mtime_ns = d.mtime_ns AND l.inode = d.inode)
-"""
-
-_OPEN = """
-    INSERT INTO local_file_version BY NAME
-    SELECT (SELECT coalesce(max(file_id), 0) FROM local_file_version) + row_number() OVER () AS file_id, d.path,
-        d.filename, d.size, d.mtime_ns, d.inode, d.checksum,
-        CASE WHEN d.proven THEN d.data_uri ELSE e.data_uri END AS data_uri, false AS indexed,
-        CAST($now AS TIMESTAMP) AS since_at,
-        CASE WHEN d.proven THEN d.checksum ELSE e.fetched_checksum END AS fetched_checksum,
-        CASE WHEN d.proven THEN d.size ELSE e.fetched_size END AS fetched_size,
-        CASE WHEN d.proven THEN d.mtime_ns ELSE e.fetched_mtime_ns END AS fetched_mtime_ns,
-        CASE WHEN d.proven THEN CAST($now AS TIMESTAMP) ELSE e.fetched_at END AS fetched_at,
-        CASE WHEN d.proven THEN CAST($run AS INTEGER) ELSE e.fetched_run END AS fetched_run,
-        CASE WHEN d.proven THEN d.trusted ELSE e.trusted END AS trusted
-    FROM done_rows d
-    LEFT JOIN (FROM local_file_version WHERE until_at = $now AND ended = 'changed') e ON e.path = d.path
-    ANTI JOIN (SELECT path FROM local_file_version WHERE until_at IS NULL) l ON l.path = d.path
-"""

@@ -69,6 +69,36 @@ def keep_differences(connection: duckdb.DuckDBPyConnection, touched: str | None 
     connection.execute("DROP TABLE pair")
 
 
+def drop_differences(connection: duckdb.DuckDBPyConnection, touched: str) -> None:
+    """Drop what was kept about files that are forgotten; ``touched`` is a query of their ``file_id``."""
+    connection.execute(f"DELETE FROM keyword_difference WHERE file_id IN ({touched})")
+
+
+def keep_differences_of_run(connection: duckdb.DuckDBPyConnection, compared_before: list[Pair], run: int) -> None:
+    """Compare headers with what a run changed; with everything, where a column is compared otherwise than before.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        In the transaction of the run.
+    compared_before : list of Pair
+        What `compared_columns` returned before the run merged its rows.
+    run : int
+        Its number.
+    """
+    if not set(compared_before) <= set(compared_columns(connection)):
+        keep_differences(connection)
+        return
+    connection.execute(
+        """CREATE OR REPLACE TEMP TABLE touched AS
+            SELECT file_id FROM local_files
+            WHERE filename IN (SELECT filename FROM file_version WHERE since_run = $run OR until_run = $run)""",
+        {"run": run},
+    )
+    keep_differences(connection, "SELECT file_id FROM touched")
+    connection.execute("DELETE FROM keyword_difference WHERE file_id NOT IN (SELECT file_id FROM local_files)")
+
+
 def _keep_group(connection: duckdb.DuckDBPyConnection, group: Sequence[Pair], start: int) -> None:
     shown = ", ".join(_shown(*pair) for pair in group)
     connection.execute(

@@ -1,13 +1,20 @@
-"""Files on this disk, as the catalog keeps them."""
+"""Files on this disk, as the catalog keeps them: no other module writes a state of a file, or of its folder.
+
+Every function that writes runs in the caller's transaction.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from catalog.store.history.keyword_differences import drop_differences
+from catalog.store.history.verdicts import drop_verdicts
 from catalog.store.sql import columns_of
 
 
@@ -81,9 +88,153 @@ def forget(connection: duckdb.DuckDBPyConnection, path: str, now: datetime) -> i
             WHERE {BELOW} AND ended IS DISTINCT FROM 'moved'""",
         {"path": path, "now": now},
     )
-    connection.execute("DELETE FROM local_verdict WHERE file_id IN (FROM touched)")
-    connection.execute("DELETE FROM keyword_difference WHERE file_id IN (FROM touched)")
+    drop_verdicts(connection, "FROM touched")
+    drop_differences(connection, "FROM touched")
     return int(row[0]) if row else 0
+
+
+def keep_fetched(connection: duckdb.DuckDBPyConnection, done: pa.Table, now: datetime, run: int) -> None:
+    """Keep what a sync fetched, or found to be there; leave the temporary table ``touched``, the ``file_id`` of each.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        In a transaction.
+    done : pyarrow.Table
+        A row a file: path, filename, size, mtime_ns, inode, checksum, data_uri, proven and trusted.
+    now : datetime
+        UTC, without zone.
+    run : int
+        The newest run when the sync was planned.
+    """
+    connection.register("done_rows", done)
+    for statement in (_SAME_BYTES, _CLOSE, _OPEN):
+        values = {"now": now, "run": run}
+        connection.execute(statement, {name: values[name] for name in values if f"${name}" in statement})
+    connection.execute(
+        """CREATE OR REPLACE TEMP TABLE touched AS
+            SELECT file_id FROM local_file_version SEMI JOIN done_rows USING (path) WHERE until_at IS NULL"""
+    )
+    connection.unregister("done_rows")
+
+
+def keep_read(
+    connection: duckdb.DuckDBPyConnection, paths: Sequence[str], files: pa.Table, now: datetime
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Keep the state of files that were read; leave the temporary table ``touched``, the ``file_id`` of each.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        In a transaction.
+    paths : sequence of str
+        Absolute.
+    files : pyarrow.Table
+        A row a path: size, mtime_ns, inode, checksum, problem and unread.
+    now : datetime
+        UTC, without zone.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Each file's id, and whether its headers are to be stored with it.
+    """
+    _stage(connection, paths, files)
+    connection.execute(
+        """
+        UPDATE local_file_version v SET until_at = ?, ended = 'changed' FROM staged s
+        WHERE v.file_id = s.known AND v.until_at IS NULL AND NOT s.same AND v.path = s.path
+        """,
+        [now],
+    )
+    connection.execute("""
+        UPDATE local_file_version v
+        SET indexed = s.unread IS NULL, problem = coalesce(s.unread, s.problem),
+            checksum = coalesce(s.checksum, v.checksum)
+        FROM staged s WHERE v.file_id = s.known AND v.until_at IS NULL AND s.same
+    """)
+    connection.execute(
+        """
+        INSERT INTO local_file_version BY NAME
+        SELECT file_id, path, parse_filename(path) AS filename, coalesce(size, 0) AS size,
+               coalesce(mtime_ns, 0) AS mtime_ns, coalesce(inode, 0) AS inode, checksum, data_uri,
+               unread IS NULL AS indexed, coalesce(unread, problem) AS problem, CAST(? AS TIMESTAMP) AS since_at,
+               fetched_checksum, fetched_size, fetched_mtime_ns, fetched_at, fetched_run, trusted
+        FROM staged WHERE NOT same
+        """,
+        [now],
+    )
+    rows = connection.execute("SELECT file_id, unread IS NULL AND NOT (same AND indexed) FROM staged ORDER BY file")
+    columns = rows.fetchnumpy()
+    connection.execute("""
+        CREATE OR REPLACE TEMP TABLE touched AS
+        SELECT file_id FROM staged UNION SELECT known FROM staged WHERE known IS NOT NULL
+    """)
+    connection.execute("DROP TABLE staged")
+    return np.asarray(columns["file_id"]), np.asarray(list(columns.values())[1], bool)
+
+
+def _stage(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], files: pa.Table) -> None:
+    """Make the temporary table ``staged``: the files that were read, beside what is known of them."""
+    read = files.append_column("path", pa.array(paths, pa.string()))
+    connection.register("read", read.append_column("file", pa.array(np.arange(len(paths)))))
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE staged AS
+        SELECT r.*, l.file_id AS known, l.data_uri, coalesce(l.indexed, false) AS indexed,
+               l.fetched_checksum, l.fetched_size, l.fetched_mtime_ns, l.fetched_at, l.fetched_run, l.trusted,
+               l.file_id IS NOT NULL
+                   AND (r.size IS NULL OR (r.size, r.mtime_ns, r.inode) = (l.size, l.mtime_ns, l.inode)) AS same,
+               CASE WHEN same THEN l.file_id
+                    ELSE (SELECT coalesce(max(file_id), 0) FROM local_file_version) + r.file + 1 END AS file_id
+        FROM read r LEFT JOIN local_files l USING (path)
+        """
+    )
+    connection.unregister("read")
+
+
+def keep_moves(connection: duckdb.DuckDBPyConnection, moved: pa.Table, gone: Sequence[int], now: datetime) -> None:
+    """Close the state of files that are gone, and give those that moved one at their new path.
+
+    Leaves the temporary table ``touched``, the ``file_id`` of each.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        In a transaction.
+    moved : pyarrow.Table
+        With file_id, and path, mtime_ns and inode as they are now.
+    gone : sequence of int
+        The ``file_id`` of files that are gone.
+    now : datetime
+        UTC, without zone.
+    """
+    connection.register("moves", moved)
+    connection.register("gone", pa.table({"file_id": pa.array([*gone], pa.int64())}))
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE arrived AS
+        SELECT v.* REPLACE (m.path AS path, parse_filename(m.path) AS filename, m.mtime_ns AS mtime_ns,
+                            m.inode AS inode, CAST(? AS TIMESTAMP) AS since_at, CAST(NULL AS VARCHAR) AS ended)
+        FROM local_file_version v JOIN moves m USING (file_id) WHERE v.until_at IS NULL
+        """,
+        [now],
+    )
+    connection.execute(
+        """
+        UPDATE local_file_version SET until_at = ?,
+            ended = CASE WHEN file_id IN (SELECT file_id FROM moves) THEN 'moved' ELSE 'gone' END
+        WHERE until_at IS NULL AND file_id IN (SELECT file_id FROM moves UNION ALL SELECT file_id FROM gone)
+        """,
+        [now],
+    )
+    connection.execute("INSERT INTO local_file_version SELECT * FROM arrived")
+    connection.execute("DROP TABLE arrived")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE touched AS SELECT file_id FROM moves UNION ALL SELECT file_id FROM gone"
+    )
+    connection.unregister("moves")
+    connection.unregister("gone")
 
 
 FolderState = tuple[int, int]
@@ -128,3 +279,42 @@ def note_folders(connection: duckdb.DuckDBPyConnection, states: Mapping[str, Fol
     connection.execute("DELETE FROM local_folder WHERE path IN (SELECT path FROM folder_rows)")
     connection.execute("INSERT INTO local_folder BY NAME FROM folder_rows")
     connection.unregister("folder_rows")
+
+
+_SAME_BYTES = """
+    UPDATE local_file_version AS l
+    SET checksum = d.checksum, data_uri = CASE WHEN d.proven THEN d.data_uri ELSE l.data_uri END,
+        problem = CASE WHEN d.proven THEN NULL ELSE l.problem END,
+        fetched_checksum = CASE WHEN d.proven THEN d.checksum ELSE l.fetched_checksum END,
+        fetched_size = CASE WHEN d.proven THEN d.size ELSE l.fetched_size END,
+        fetched_mtime_ns = CASE WHEN d.proven THEN d.mtime_ns ELSE l.fetched_mtime_ns END,
+        fetched_at = CASE WHEN d.proven THEN CAST($now AS TIMESTAMP) ELSE l.fetched_at END,
+        fetched_run = CASE WHEN d.proven THEN CAST($run AS INTEGER) ELSE l.fetched_run END,
+        trusted = CASE WHEN d.proven THEN d.trusted ELSE l.trusted END
+    FROM done_rows d
+    WHERE l.until_at IS NULL AND l.path = d.path AND l.size = d.size AND l.mtime_ns = d.mtime_ns AND l.inode = d.inode
+"""
+
+_CLOSE = """
+    UPDATE local_file_version AS l SET until_at = $now, ended = 'changed'
+    FROM done_rows d
+    WHERE l.until_at IS NULL AND l.path = d.path
+        AND NOT (l.size = d.size AND l.mtime_ns = d.mtime_ns AND l.inode = d.inode)
+"""
+
+_OPEN = """
+    INSERT INTO local_file_version BY NAME
+    SELECT (SELECT coalesce(max(file_id), 0) FROM local_file_version) + row_number() OVER () AS file_id, d.path,
+        d.filename, d.size, d.mtime_ns, d.inode, d.checksum,
+        CASE WHEN d.proven THEN d.data_uri ELSE e.data_uri END AS data_uri, false AS indexed,
+        CAST($now AS TIMESTAMP) AS since_at,
+        CASE WHEN d.proven THEN d.checksum ELSE e.fetched_checksum END AS fetched_checksum,
+        CASE WHEN d.proven THEN d.size ELSE e.fetched_size END AS fetched_size,
+        CASE WHEN d.proven THEN d.mtime_ns ELSE e.fetched_mtime_ns END AS fetched_mtime_ns,
+        CASE WHEN d.proven THEN CAST($now AS TIMESTAMP) ELSE e.fetched_at END AS fetched_at,
+        CASE WHEN d.proven THEN CAST($run AS INTEGER) ELSE e.fetched_run END AS fetched_run,
+        CASE WHEN d.proven THEN d.trusted ELSE e.trusted END AS trusted
+    FROM done_rows d
+    LEFT JOIN (FROM local_file_version WHERE until_at = $now AND ended = 'changed') e ON e.path = d.path
+    ANTI JOIN (SELECT path FROM local_file_version WHERE until_at IS NULL) l ON l.path = d.path
+"""

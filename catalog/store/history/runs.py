@@ -164,6 +164,40 @@ def save_search(connection: duckdb.DuckDBPyConnection, search: Search) -> None:
         )
 
 
+def replace_criteria(connection: duckdb.DuckDBPyConnection, search: Search) -> None:
+    """Give a saved search other criteria; no file that it has seen counts from here on."""
+    cone = search.cone.stored if search.cone else None
+    connection.execute(
+        """UPDATE searches SET instrument = ?, criteria = ?, cone = ?, cursor_mjd = NULL, edited_run = ?
+           WHERE name = ?""",
+        [search.instrument, list(search.written), cone, next_run(connection) - 1, search.name],
+    )
+    connection.execute("DELETE FROM search_cursor WHERE search = ?", [search.name])
+
+
+def rename_saved(connection: duckdb.DuckDBPyConnection, name: str, new: str) -> None:
+    """Give a saved search and its runs another name."""
+    connection.execute("UPDATE searches SET name = ? WHERE name = ?", [new, name])
+    for table in ("search_cursor", "runs"):
+        connection.execute(f"UPDATE {table} SET search = ? WHERE search = ?", [new, name])
+
+
+def drop_search(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Drop a saved search, if there is one, and what it has seen; its runs stay."""
+    connection.execute("DELETE FROM searches WHERE name = ?", [name])
+    connection.execute("DELETE FROM search_cursor WHERE search = ?", [name])
+
+
+def mark_declared(connection: duckdb.DuckDBPyConnection, name: str, declared: bool) -> None:
+    """Remember whether mastlake.toml describes a search."""
+    connection.execute("UPDATE searches SET declared = ? WHERE name = ?", [declared, name])
+
+
+def declared_searches(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Return the searches that mastlake.toml described at their last run."""
+    return {str(row[0]) for row in connection.execute("SELECT name FROM searches WHERE declared").fetchall()}
+
+
 def mean_the_same(one: Search, other: Search) -> bool:
     """Say whether two searches of one name ask for the same, however they are written."""
     return replace(one, written=()) == replace(other, written=())

@@ -11,11 +11,27 @@ from datetime import datetime
 import duckdb
 
 from catalog.errors import BadValue
-from catalog.store.history.merge import close_versions
-from catalog.store.history.runs import Run, next_run, record_run, saved_search, utc_now
+from catalog.store.history.links import close_memberships, close_unreached, rename_memberships
+from catalog.store.history.run_notes import drop_pending, drop_readings, rename_pending
+from catalog.store.history.runs import (
+    Run,
+    declared_searches,
+    drop_search,
+    mark_declared,
+    next_run,
+    record_run,
+    rename_saved,
+    replace_criteria,
+    saved_search,
+    utc_now,
+)
 from catalog.store.history.verdicts import keep_verdicts_of_run
-from catalog.store.history.versions import FILES, OBSERVATIONS, PRODUCTS
 from catalog.vocabulary.search import Search, checked_name
+
+__all__ = [
+    "Edit", "declared_searches", "drop_search", "edit_search", "edits", "mark_declared", "remove_search",
+    "rename_search",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,18 +93,7 @@ def edit_search(connection: duckdb.DuckDBPyConnection, search: Search) -> None:
         kind = "observations" if former.instrument is None else "files"
         raise BadValue(f"search {search.name!r} is for {kind}, and stays that; save the other under another name")
     _note(connection, search.name, "edited", search.name)
-    connection.execute(
-        """UPDATE searches SET instrument = ?, criteria = ?, cone = ?, cursor_mjd = NULL, edited_run = ?
-           WHERE name = ?""",
-        [
-            search.instrument,
-            list(search.written),
-            search.cone.stored if search.cone else None,
-            next_run(connection) - 1,
-            search.name,
-        ],
-    )
-    connection.execute("DELETE FROM search_cursor WHERE search = ?", [search.name])
+    replace_criteria(connection, search)
 
 
 def rename_search(connection: duckdb.DuckDBPyConnection, name: str, new: str) -> None:
@@ -109,12 +114,10 @@ def rename_search(connection: duckdb.DuckDBPyConnection, name: str, new: str) ->
     if taken:
         raise BadValue(f"{new!r} is the name of another search, or was; choose another")
     _note(connection, new, "renamed", name)
-    connection.execute("UPDATE searches SET name = ? WHERE name = ?", [new, name])
-    for table in (*_OF_SEARCHES, "runs", "search_edit"):
-        connection.execute(f"UPDATE {table} SET search = ? WHERE search = ?", [new, name])
-
-
-_OF_SEARCHES = ("search_file_membership", "search_observation_membership", "pending", "search_cursor")
+    rename_saved(connection, name, new)
+    rename_memberships(connection, name, new)
+    rename_pending(connection, name, new)
+    connection.execute("UPDATE search_edit SET search = ? WHERE search = ?", [new, name])
 
 
 def remove_search(connection: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -128,40 +131,19 @@ def remove_search(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     saved_search(connection, name)
     run = next_run(connection)
     _note(connection, name, "removed", name)
-    connection.execute("DELETE FROM searches WHERE name = ?", [name])
-    for table in ("pending", "search_cursor"):
-        connection.execute(f"DELETE FROM {table} WHERE search = ?", [name])
+    drop_search(connection, name)
+    drop_pending(connection, name)
     if connection.execute("SELECT 1 FROM runs WHERE search = ? LIMIT 1", [name]).fetchone() is None:
         return
-    for table in ("search_file_membership", "search_observation_membership"):
-        connection.execute(f"UPDATE {table} SET until_run = ? WHERE search = ? AND until_run IS NULL", [run, name])
-    _close_unreached(connection, run)
-    connection.execute("DELETE FROM product_reading WHERE obs_id NOT IN (SELECT obs_id FROM search_observations)")
-    _record_removal(connection, name, run)
-    keep_verdicts_of_run(connection, run)
-
-
-def _close_unreached(connection: duckdb.DuckDBPyConnection, run: int) -> None:
-    """Close what only the removed search led to."""
+    close_memberships(connection, name, run)
     files, observations = (
         f"SELECT {key} FROM {table} WHERE until_run = {int(run)}"
         for key, table in (("filename", "search_file_membership"), ("obs_id", "search_observation_membership"))
     )
-    held = "SELECT obs_id FROM search_observation_membership WHERE until_run IS NULL"
-    close_versions(connection, FILES, run, files, "SELECT filename FROM search_file_membership WHERE until_run IS NULL")
-    close_versions(connection, OBSERVATIONS, run, observations, held)
-    connection.execute(
-        f"""UPDATE observation_product_link SET until_run = ?
-            WHERE until_run IS NULL AND obs_id IN ({observations}) AND obs_id NOT IN ({held})""",
-        [run],
-    )
-    close_versions(
-        connection,
-        PRODUCTS,
-        run,
-        f"SELECT data_uri FROM observation_product_link WHERE until_run = {int(run)}",
-        "SELECT data_uri FROM observation_product_link WHERE until_run IS NULL",
-    )
+    close_unreached(connection, run, files, observations)
+    drop_readings(connection)
+    _record_removal(connection, name, run)
+    keep_verdicts_of_run(connection, run)
 
 
 def _record_removal(connection: duckdb.DuckDBPyConnection, name: str, run: int) -> None:
@@ -190,22 +172,6 @@ def _record_removal(connection: duckdb.DuckDBPyConnection, name: str, run: int) 
             requests=0,
         ),
     )
-
-
-def drop_search(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Drop a search whose runs brought nothing and which nobody wants to keep; it may not be saved at all."""
-    connection.execute("DELETE FROM searches WHERE name = ?", [name])
-    connection.execute("DELETE FROM search_cursor WHERE search = ?", [name])
-
-
-def mark_declared(connection: duckdb.DuckDBPyConnection, name: str, declared: bool) -> None:
-    """Remember whether mastlake.toml describes a search."""
-    connection.execute("UPDATE searches SET declared = ? WHERE name = ?", [declared, name])
-
-
-def declared_searches(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """Return the searches that mastlake.toml described at their last run."""
-    return {str(row[0]) for row in connection.execute("SELECT name FROM searches WHERE declared").fetchall()}
 
 
 def _note(connection: duckdb.DuckDBPyConnection, name: str, act: str, former: str) -> None:

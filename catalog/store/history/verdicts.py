@@ -48,6 +48,11 @@ def keep_verdicts(connection: duckdb.DuckDBPyConnection, touched: str | None = N
     connection.execute("DROP TABLE to_judge")
 
 
+def drop_verdicts(connection: duckdb.DuckDBPyConnection, touched: str) -> None:
+    """Drop what was kept about files that are forgotten; ``touched`` is a query of their ``file_id``."""
+    connection.execute(f"DELETE FROM local_verdict WHERE file_id IN ({touched})")
+
+
 def keep_verdicts_of_run(connection: duckdb.DuckDBPyConnection, run: int) -> None:
     """Judge the local files whose row in the archive a run opened or closed."""
     names, uris = [], []
