@@ -99,7 +99,7 @@ def harvest(
     if not server_moved:
         _refuse_other_archives(chosen, searches)
     if dry_run:
-        _show_requests(chosen, searches, json)
+        _show_requests(chosen, searches, how.until, json)
         return
     before = _newest_run(chosen, report)
     take_edits(chosen, searches)
@@ -264,15 +264,19 @@ def _searches(chosen: Settings, names: list[str], defined: Search | None) -> lis
     return list(found.values())
 
 
-def _show_requests(chosen: Settings, searches: list[Search], json: bool) -> None:
-    from catalog.archive.client import MastArchive
+def _show_requests(chosen: Settings, searches: list[Search], until: float, json: bool) -> None:
+    from catalog.archive.client import MastArchive, Waiting
     from catalog.archive.partition import Whole
+    from catalog.archive.retry import Patience
     from catalog.harvest.origin import without_credentials
 
-    with MastArchive(chosen.server) as archive:
+    from .progress import harvest_progress
+
+    asked = harvest_progress(chosen.verbosity < 0 or json, f"asked {chosen.server}")
+    with MastArchive(chosen.server, Waiting(until=until)) as archive, asked:
         searches = [part for search in searches for part in search.parts]
         queries = [archive.query(search) for search in searches]
-        counts = [Whole(archive).count(query) for query in queries]
+        counts = [Whole(archive, Patience(until=until)).count(query) for query in queries]
     shown, server = [], without_credentials(chosen.server)
     for search, query, rows in zip(searches, queries, counts, strict=True):
         request = {"service": query.service, "params": query.params(), "format": "json"}

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _SILENT_SECONDS = 1.0
 """How long a person waits without a word."""
 _NEXT_SECONDS = 10.0
+_LONG_SECONDS = 60.0
+"""How long a person waits for the next word where nothing moves."""
 
 
 class Pace:
@@ -43,6 +45,42 @@ class Pace:
         return True
 
 
+class _Waited:
+    """Says that nothing has come: after a second at the beginning, and then each `_LONG_SECONDS`.
+
+    Parameters
+    ----------
+    asked : str
+        What is waited for.
+    """
+
+    def __init__(self, asked: str) -> None:
+        self._since, self._line, self._least = time.monotonic(), f"{asked}, waiting since", _SILENT_SECONDS
+        self._is_over = threading.Event()
+        self._wait(_SILENT_SECONDS)
+
+    def heard(self, line: str) -> None:
+        """Begin anew: something came, which a line tells."""
+        self._since, self._line, self._least = time.monotonic(), f"{line}; nothing more for", _LONG_SECONDS
+
+    def end(self) -> None:
+        """Say no more."""
+        self._is_over.set()
+        self._later.cancel()
+
+    def _wait(self, seconds: float) -> None:
+        self._later = threading.Timer(seconds, self._tell)
+        self._later.daemon = True
+        self._later.start()
+
+    def _tell(self) -> None:
+        if self._is_over.is_set():
+            return
+        if (silent := time.monotonic() - self._since) >= self._least:
+            say(f"{self._line} {silent:.0f} s")
+        self._wait(_LONG_SECONDS)
+
+
 @contextmanager
 def harvest_progress(quiet: bool, asked: str = "") -> Iterator[Callable[[Progress], None]]:
     """Say what was asked from the start, and draw a bar for each stage of a harvest.
@@ -58,21 +96,19 @@ def harvest_progress(quiet: bool, asked: str = "") -> Iterator[Callable[[Progres
         yield lambda progress: None
         return
     if not sys.stderr.isatty() and not os.environ.get("FORCE_COLOR"):
-        later = threading.Timer(_SILENT_SECONDS, say, [f"{asked}, waiting since {_SILENT_SECONDS:.0f} s"])
-        later.daemon = True
-        later.start()
-        pace = Pace()
+        waiting_for, pace = _Waited(asked), Pace()
 
         def tell(progress: Progress) -> None:
-            later.cancel()
+            total = f" of about {progress.total:,}" if progress.total else ""
+            line = f"{progress.search}: {progress.stage}, {progress.done:,}{total}"
+            waiting_for.heard(line)
             if progress.done != progress.total and pace.is_due():
-                total = f" of about {progress.total:,}" if progress.total else ""
-                say(f"{progress.search}: {progress.stage}, {progress.done:,}{total}")
+                say(line)
 
         try:
             yield tell
         finally:
-            later.cancel()
+            waiting_for.end()
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn

@@ -197,6 +197,21 @@ class TestClient:
         ):
             archive.count(Query("Mast.Jwst.Filtered.Niriss"))
 
+    def test_answers_after_one_that_stayed_executing_get_half_the_time_down_to_a_minute(self) -> None:
+        assert [Waiting().working(given_up) for given_up in (0, 1, 2, 3, 4, 900)] == [600, 300, 150, 75, 60, 60]
+        assert Waiting(total=30).working(5) == 30
+
+    def test_a_question_that_had_no_answer_for_so_long_is_not_asked_again(self) -> None:
+        asked: list[int] = []
+
+        def question() -> int:
+            asked.append(1)
+            raise Unreachable("still working")
+
+        with pytest.raises(Unreachable):
+            Patience(first_pause=0, silence=0).ask(question)
+        assert len(asked) == 1
+
     @pytest.mark.parametrize(
         ("answer", "fault"),
         [

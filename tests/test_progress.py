@@ -23,12 +23,12 @@ def timers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     made: list[Any] = []
 
     class Timer:
-        def __init__(self, seconds: float, act: Any, words: list[str]) -> None:
-            self.seconds, self.act, self.words, self.cancelled = seconds, act, words, False
+        def __init__(self, seconds: float, act: Any) -> None:
+            self.seconds, self.act, self.cancelled = seconds, act, False
             made.append(self)
 
         def start(self) -> None:
-            assert self.seconds <= 1
+            assert self.seconds <= (1 if self is made[0] else 60)
 
         def cancel(self) -> None:
             self.cancelled = True
@@ -37,22 +37,47 @@ def timers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return made
 
 
-def test_a_slow_archive_is_told_after_a_second_without_a_terminal(
-    timers: list[Any], capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock that a test sets."""
+    clock = [0.0]
+    monkeypatch.setattr(bars.time, "monotonic", lambda: clock[0])
+    return clock
+
+
+def test_a_slow_archive_is_told_after_a_second_and_each_minute_without_a_terminal(
+    timers: list[Any], now: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with bars.harvest_progress(quiet=False, asked="soss: asked http://archive"):
-        (timer,) = timers
-        timer.act(*timer.words)
-    assert capsys.readouterr().err == "soss: asked http://archive, waiting since 1 s\n"
-    assert timer.cancelled
+    asked = "soss: asked http://archive"
+    with bars.harvest_progress(quiet=False, asked=asked):
+        for now[0] in (1.0, 61.0):
+            timers[-1].act()
+        assert not timers[-1].cancelled
+    assert timers[-1].cancelled
+    timers[-1].act()
+    assert capsys.readouterr().err == f"{asked}, waiting since 1 s\n{asked}, waiting since 61 s\n"
 
 
-def test_an_archive_that_answers_is_not_told(timers: list[Any]) -> None:
+def test_an_archive_that_falls_silent_is_told_after_a_minute(
+    timers: list[Any], now: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with bars.harvest_progress(quiet=False, asked="soss: asked http://archive") as show:
+        show(Progress("soss", "products", 20, 1200))
+        for now[0] in (1.0, 61.0):
+            timers[-1].act()
+    assert capsys.readouterr().err == "soss: products, 20 of about 1,200; nothing more for 61 s\n"
+
+
+def test_an_archive_that_answers_is_not_told(
+    timers: list[Any], now: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
     with bars.harvest_progress(quiet=False, asked="soss: asked http://archive") as show:
         show(Progress("soss", "files", 1, 2))
-        assert timers[0].cancelled
+        now[0] = 1.0
+        timers[0].act()
     with bars.harvest_progress(quiet=True, asked="x"):
-        assert len(timers) == 1
+        assert len(timers) == 2
+    assert capsys.readouterr().err == ""
 
 
 def test_a_terminal_shows_from_the_start_what_was_asked(
@@ -66,10 +91,8 @@ def test_a_terminal_shows_from_the_start_what_was_asked(
 
 
 def test_a_long_harvest_without_a_terminal_says_how_far_it_is(
-    timers: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    timers: list[Any], now: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    now = [0.0]
-    monkeypatch.setattr(bars.time, "monotonic", lambda: now[0])
     with bars.harvest_progress(quiet=False, asked="x") as show:
         for now[0], done in ((0.5, 1), (1.5, 20), (2.0, 30), (12.0, 400)):
             show(Progress("soss", "products", done, 1200))

@@ -10,6 +10,9 @@ from catalog.api.opened import Opened
 if TYPE_CHECKING:
     from catalog.vocabulary.search import Search
 
+_COUNTED_IN = 60.0
+"""Seconds that the archive may take for one count: a person waits for nothing else."""
+
 
 class SavedSearches(Opened):
     """The part of a `mastlake.Catalog` that keeps searches."""
@@ -66,12 +69,14 @@ class SavedSearches(Opened):
         >>> counts["soss"] == len(catalog.find())
         True
         """
-        from catalog.archive.client import MastArchive
+        from catalog.archive.client import MastArchive, Waiting
         from catalog.archive.partition import Whole
+        from catalog.archive.retry import Patience
 
-        with MastArchive(self.server) as archive:
+        with MastArchive(self.server, Waiting(read=_COUNTED_IN, total=_COUNTED_IN)) as archive:
+            whole = Whole(archive, Patience(attempts=3, silence=_COUNTED_IN))
             for search in self.searches():
-                yield search.name, sum(Whole(archive).count(archive.query(part)) for part in search.parts)
+                yield search.name, sum(whole.count(archive.query(part)) for part in search.parts)
 
     def edit_search(self, search: Search) -> None:
         """Give a saved search other criteria; its next harvest reads everything, and what it was stays known.

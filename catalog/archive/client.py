@@ -7,7 +7,6 @@ archive is EXECUTING, and an end.
 
 from __future__ import annotations
 
-import math
 import random
 import threading
 import time
@@ -29,6 +28,7 @@ from catalog.archive.answer import Answer, read_answer, read_count
 from catalog.archive.body import read_body
 from catalog.archive.envelope import Envelope, complete, read_envelope, total_rows
 from catalog.archive.retry import retry_after
+from catalog.archive.waiting import Waiting
 from catalog.errors import (
     ArchiveError,
     BadValue,
@@ -47,6 +47,8 @@ from catalog.network.server import Server
 from catalog.network.session import prepare
 from catalog.vocabulary.search import CAOM, CAOM_IN_CONE, Search
 from catalog.vocabulary.spelling import Kind
+
+__all__ = ["MAST", "Archive", "Filters", "MastArchive", "Query", "Waiting"]
 
 MAST = "https://mast.stsci.edu"
 _PRODUCTS = "Mast.Caom.Products"
@@ -115,44 +117,16 @@ class Archive(Protocol):
         """Return the products of the observations with these archive numbers."""
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """How long to wait for one answer.
-
-    Attributes
-    ----------
-    connect, read : float
-        Seconds until a connection stands, and between two pieces of an answer.
-    total : float
-        Seconds until an answer that stays EXECUTING, or does not end, is given up; MAST's own client waits as long.
-    first_pause, longest_pause : float
-        Seconds between two looks at an answer that is EXECUTING.
-    until : float
-        When to stop altogether, by `time.monotonic`.
-    """
-
-    connect: float = 20.0
-    read: float = 300.0
-    total: float = 600.0
-    first_pause: float = 0.2
-    longest_pause: float = 10.0
-    until: float = math.inf
-
-    def timeouts(self) -> tuple[float, float]:
-        """Return the seconds to wait for a connection and for a piece of an answer, as `requests` takes them."""
-        left = max(0.1, self.until - time.monotonic())
-        return min(self.connect, left), min(self.read, left)
-
-    def longest(self) -> float:
-        """Return the seconds that one answer may take, from the first byte of the question to its own last."""
-        return max(0.1, min(self.total, self.until - time.monotonic()))
-
-
 class _Portal(PortalAPI):  # type: ignore[misc]
     """astroquery's portal, asked at another address and with other patience."""
 
     def __init__(
-        self, session: requests.Session, server: str, waiting: Waiting, column_configs: dict[str, Any]
+        self,
+        session: requests.Session,
+        server: str,
+        waiting: Waiting,
+        column_configs: dict[str, Any],
+        given_up: list[str],
     ) -> None:
         super().__init__(session)
         self.MAST_REQUEST_URL = f"{server}/api/v0/invoke"
@@ -162,6 +136,7 @@ class _Portal(PortalAPI):  # type: ignore[misc]
         self._column_configs = column_configs  # astroquery shares them between instances, whatever their server
         self.waiting = waiting
         self.requests = 0
+        self._given_up = given_up
 
     def _request(
         self,
@@ -176,7 +151,8 @@ class _Portal(PortalAPI):  # type: ignore[misc]
         retrieve_all: bool = True,
     ) -> list[requests.Response]:
         """Ask, and look again while the archive is EXECUTING."""
-        end = min(time.monotonic() + self.waiting.total, self.waiting.until)
+        began, longest = time.monotonic(), self.waiting.working(len(self._given_up))
+        end = min(began + longest, self.waiting.until)
         pause = self.waiting.first_pause
         while True:
             response = self._send(method, url, params=params, data=data, headers=headers, files=files, auth=auth)
@@ -184,7 +160,8 @@ class _Portal(PortalAPI):  # type: ignore[misc]
             if response.envelope.status != "EXECUTING":  # type: ignore[attr-defined]
                 return [response]
             if time.monotonic() + pause > end:
-                raise Unreachable("the archive is still working on an answer; try again later")
+                self._given_up.append(url)
+                raise Unreachable(f"{url.split('/')[2]} {_still_working(time.monotonic() - began)}")
             time.sleep(pause * random.uniform(0.75, 1.25))
             pause = min(pause * 1.6, self.waiting.longest_pause)
 
@@ -199,6 +176,10 @@ class _Portal(PortalAPI):  # type: ignore[misc]
             response._content = read_body(response, host, time.monotonic() + longest)
             response.raise_for_status()
             return response
+
+
+def _still_working(seconds: float) -> str:
+    return f"is still working on an answer after {seconds:.0f} s; try again later, or ask for less at once"
 
 
 @contextmanager
@@ -259,6 +240,7 @@ class MastArchive:
         self._column_configs: dict[str, Any] = {
             service: {} for service in (*JWST.services.values(), _PRODUCTS, CAOM, CAOM_IN_CONE)
         }
+        self._given_up: list[str] = []  # addresses whose answers stayed EXECUTING
         self._not_counting: set[str] = set()  # services that refuse COUNT_BIG(*)
         self._threads = threading.local()
         self._portals: list[_Portal] = []
@@ -376,7 +358,8 @@ class MastArchive:
             observations = ObservationsClass()
             observations._session.hooks["response"].clear()  # it writes out every answer for a log that nobody reads
             prepare(observations._session, self.server)
-            portal = _Portal(observations._session, self.server, self.waiting, self._column_configs)
+            shared = (self.server, self.waiting, self._column_configs, self._given_up)
+            portal = _Portal(observations._session, *shared)
             observations._portal_api_connection = portal
             self._threads.observations = observations
             self._portals.append(portal)

@@ -15,7 +15,6 @@ from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception_type,
-    stop_after_attempt,
     wait_random_exponential,
 )
 
@@ -40,6 +39,9 @@ class Patience:
     first_pause, longest_pause : float
         Seconds; pauses double from the first on and are drawn at random below that (full jitter, as in
         https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+    silence : float
+        Seconds after which a question that has no answer in time is not asked again: an archive that worked on it for
+        so long, or said nothing, does so the next time.
     until : float
         When to stop asking altogether, by `time.monotonic`.
     """
@@ -47,6 +49,7 @@ class Patience:
     attempts: int = 5
     first_pause: float = 0.5
     longest_pause: float = 60.0
+    silence: float = 450.0
     until: float = math.inf
 
     def ask(self, question: Callable[[], Result], *, also: tuple[type[ArchiveError], ...] = (QueryTimeout,)) -> Result:
@@ -68,7 +71,7 @@ class Patience:
             retry=retry_if_exception_type(PASSING + also),
             before=self._in_time,
             wait=self._pause,
-            stop=stop_after_attempt(self.attempts),
+            stop=self._is_enough,
             reraise=True,
         )
         return attempts(question)
@@ -76,6 +79,11 @@ class Patience:
     def _in_time(self, state: RetryCallState) -> None:
         if time.monotonic() >= self.until:
             raise OutOfTime("the time limit of this run is reached; nothing was changed, run it again")
+
+    def _is_enough(self, state: RetryCallState) -> bool:
+        fault = state.outcome.exception() if state.outcome else None
+        is_silent = isinstance(fault, Unreachable) and (state.seconds_since_start or 0) >= self.silence
+        return is_silent or state.attempt_number >= self.attempts
 
     def _pause(self, state: RetryCallState) -> float:
         fault = state.outcome.exception() if state.outcome else None

@@ -1,0 +1,48 @@
+"""How long to wait for one answer of the archive."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+_LEAST_WORKING = 60.0
+"""Seconds that an answer may stay EXECUTING in any case."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How long to wait for one answer.
+
+    Attributes
+    ----------
+    connect, read : float
+        Seconds until a connection stands, and between two pieces of an answer.
+    total : float
+        Seconds until an answer that stays EXECUTING, or does not end, is given up; MAST's own client waits as long.
+        After each answer that stayed EXECUTING for so long, the next one gets half the time.
+    first_pause, longest_pause : float
+        Seconds between two looks at an answer that is EXECUTING.
+    until : float
+        When to stop altogether, by `time.monotonic`.
+    """
+
+    connect: float = 20.0
+    read: float = 300.0
+    total: float = 600.0
+    first_pause: float = 0.2
+    longest_pause: float = 10.0
+    until: float = math.inf
+
+    def timeouts(self) -> tuple[float, float]:
+        """Return the seconds to wait for a connection and for a piece of an answer, as `requests` takes them."""
+        left = max(0.1, self.until - time.monotonic())
+        return min(self.connect, left), min(self.read, left)
+
+    def working(self, given_up: int) -> float:
+        """Return the seconds that an answer may stay EXECUTING, if so many before it did and were given up."""
+        return max(min(self.total, _LEAST_WORKING), self.total * 0.5**given_up)
+
+    def longest(self) -> float:
+        """Return the seconds that one answer may take, from the first byte of the question to its own last."""
+        return max(0.1, min(self.total, self.until - time.monotonic()))
