@@ -8,16 +8,23 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
+from typing import Any, cast
 
+import duckdb
 import pytest
 
 from catalog import Catalog
+from catalog.archive.client import Archive
 from catalog.errors import CatalogLocked, CatalogUnwritable, UsageError
+from catalog.harvest.closed_catalog import AskedWhileClosed
 from catalog.questions.statement import rows
 from catalog.store import database as store
+from catalog.store.between import OpenBetween
 from catalog.store.database import Database
 from catalog.store.turns import StillHeld, Waiting, held, is_held
+from catalog.vocabulary.search import Search
 
 WRITE = """
 import sys
@@ -237,3 +244,54 @@ class TestMaking:
 
 MAKE = store.make
 """As it is; tests copy a catalog that was made once instead."""
+
+
+class TestOpenBetween:
+    """Blocks of one harvest that read share a connection, and let others write."""
+
+    def test_blocks_share_a_connection_until_it_is_let_go_of(self, catalog: Database) -> None:
+        known = OpenBetween(catalog)
+        with known.read() as first:
+            first.execute("CREATE TEMP TABLE noted AS SELECT 7 AS x")
+        with known.read() as second, known.read() as third:
+            assert second is first
+            assert third.execute("FROM noted").fetchone() == (7,)
+        known.release()
+        with known.read() as later, pytest.raises(duckdb.CatalogException):
+            later.execute("FROM noted")
+        known.release()
+
+    def test_a_connection_is_let_go_of_before_a_write_and_after_a_fault(self, catalog: Database) -> None:
+        known = OpenBetween(catalog)
+        with known.read():
+            pass
+        with known.write() as connection:
+            connection.execute("UPDATE runs SET kind = kind")
+        with pytest.raises(duckdb.Error), known.read() as connection:
+            connection.execute("FROM nothing")
+        with Database(catalog.path, wait=0).write():
+            pass
+
+    def test_another_who_waits_to_write_is_let_in_after_the_block(self, catalog: Database) -> None:
+        known = OpenBetween(catalog)
+        with known.read():
+            writer = started(WRITE, catalog.path)
+            while not is_held(known._turns):
+                time.sleep(0.01)
+        out, _ = writer.communicate(timeout=60)
+        assert out.endswith("written\n")
+
+
+@pytest.mark.parametrize("call", ["count", "rows", "observations", "products", "query"])
+def test_no_question_to_the_archive_is_asked_while_the_catalog_is_open(call: str) -> None:
+    order: list[str] = []
+
+    class Asked:
+        def __getattr__(self, name: str) -> Any:
+            return lambda *arguments, **named: order.append(name)
+
+    asked = AskedWhileClosed(cast("Archive", Asked()), lambda: order.append("closed"))
+    search = Search.observations("o", ["obs_id=jw01366*"])
+    values: dict[str, Any] = {"count": [None], "rows": [None], "products": [[]], "query": [search]}
+    getattr(asked, call)(*values.get(call, []))
+    assert order == ["closed", call]

@@ -11,9 +11,10 @@ from catalog.archive.client import MastArchive
 from catalog.archive.partition import Whole
 from catalog.archive.retry import Patience
 from catalog.errors import Emptied
+from catalog.harvest.closed_catalog import AskedWhileClosed, open_between
 from catalog.harvest.commit import commit
 from catalog.harvest.links import Walk
-from catalog.harvest.origin import identity, refuse_other_archives, without_credentials
+from catalog.harvest.origin import identity, refuse_other_archives, refuse_others, without_credentials
 from catalog.harvest.outcome import Harvested, odd_rows
 from catalog.harvest.reconcile import FileReader
 from catalog.harvest.shortfall import Failure, SetAside, Shortfall
@@ -146,21 +147,20 @@ def harvest(
     tell = on_progress or (lambda progress: None)
     patience = patience or Patience()
     started, asked_before, shortfall = utc_now(), archive.requests, Shortfall()
-    if not server_moved:
-        refuse_other_archives(database, [search.name], archive.server)
-    with database.harvesting():
-        saved = _saved(database, search)
+    with database.harvesting(), open_between(database) as known:
+        saved = _saved(known, search, None if server_moved else archive.server)
         full = full or not saved.has_run
         with Spool(database.path) as spool:
 
             def on_done(stage: str, done: int, total: int) -> None:
                 tell(Progress(search.name, stage, done, total))
 
-            looks = full or (_is_due(database, search) if thorough is None else thorough)
-            walk = Walk(database, archive, patience, spool, search, full, shortfall, on_done, looks)
+            looks = full or (_is_due(known, search) if thorough is None else thorough)
+            asked = AskedWhileClosed(archive, known.release)
+            walk = Walk(known, asked, patience, spool, search, full, shortfall, on_done, looks)
             matched = _read(walk, saved)
             if not matched and not allow_empty:
-                _refuse_to_empty(database, search)
+                _refuse_to_empty(known, search)
             harvested = Harvested(
                 search=search,
                 full=full,
@@ -171,7 +171,7 @@ def harvest(
                 failures=shortfall.failures,
                 aside=shortfall.aside,
             )
-            with database.write() as connection:
+            with known.write() as connection:
                 run = commit(connection, spool, harvested)
                 odd = odd_rows(connection, run.run)
     return Harvest(run, shortfall.failures, shortfall.aside, search.instrument is None, odd)
@@ -215,9 +215,14 @@ def _refuse_to_empty(database: Database, search: Search) -> None:
         )
 
 
-def _saved(database: Database, search: Search) -> SavedSearch:
-    """Return the search as it is saved; a new one is saved when its run ends, with what it brought."""
+def _saved(database: Database, search: Search, server: str | None) -> SavedSearch:
+    """Return the search as it is saved; a new one is saved when its run ends, with what it brought.
+
+    A catalog that cannot be written is told before the archive is asked, and so is a search of another ``server``.
+    """
     with database.write() as connection:
+        if server is not None:
+            refuse_others(connection, [search.name], server)
         if not is_saved(connection, search.name):
             return SavedSearch(search, None)
         save_search(connection, search)  # refuses other criteria under this name

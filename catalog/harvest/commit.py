@@ -63,18 +63,21 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
     ]
     if any(grown):
         make_views(connection)
-    close_unreached(connection, run, _FILES_TOUCHED, _OBSERVATIONS_TOUCHED, "SELECT key FROM product_merge")
+    moved = connection.execute(_MOVED).fetchone() is not None
+    if moved:
+        close_unreached(connection, run, _FILES_TOUCHED, _OBSERVATIONS_TOUCHED, "SELECT key FROM product_merge")
     keep_marks(connection, run)
     read = "SELECT obs_id FROM read_in" if offered[READ_IN] else "SELECT NULL WHERE false"
     note_readings(connection, run, read)
     note_set_aside(connection, run, [(aside.what, aside.reason, aside.rows) for aside in harvested.aside])
     failures = [(failure.what, failure.key, failure.reason) for failure in harvested.failures]
     note_pending(connection, run, search.name, failures, read)
-    note_changes(connection, run, search.name, *searched_for(search))
-    link_files(connection, run)
-    keep_differences_of_run(connection, compared_before, run)
-    keep_verdicts_of_run(connection, run)
-    number_files(connection, run)
+    if moved:
+        note_changes(connection, run, search.name, *searched_for(search))
+        link_files(connection, run)
+        keep_differences_of_run(connection, compared_before, run)
+        keep_verdicts_of_run(connection, run)
+        number_files(connection, run)
     result = summary(connection, harvested, run)
     record_run(connection, result)
     if JWST.ingest_column in columns_of(connection, "file_version"):
@@ -186,6 +189,20 @@ def _nothing_merged(connection: duckdb.DuckDBPyConnection, versions: Versions) -
     )
     return False
 
+
+_MOVED = " UNION ALL ".join(
+    [
+        *(
+            f"(SELECT 1 FROM {what}_merge WHERE fresh OR differing IS NOT NULL LIMIT 1)"
+            for what in ("file", "observation", "product")
+        ),
+        *(
+            f"(SELECT 1 FROM {links.table}_merge LIMIT 1)"
+            for links in (SEARCH_FILES, SEARCH_OBSERVATIONS, OBSERVATION_PRODUCTS)
+        ),
+    ]
+)
+"""A row where a run opens or closes anything; without one, nothing that follows from rows and links is another."""
 
 _FILES_TOUCHED = """
     SELECT key FROM file_merge

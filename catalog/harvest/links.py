@@ -98,6 +98,7 @@ class Walk:
             programs = [row[0] for row in connection.execute(_PROGRAMS).fetchall()]
         if not ids:
             return
+        self._load_members()
         self._trace_files(programs)
         self._observations_of(ids, programs)
         to_read = self._to_read(programs)
@@ -149,7 +150,6 @@ class Walk:
 
     def _observations_of(self, ids: Sequence[str], programs: Sequence[str]) -> None:
         """Spool the observations that have the ids of files; set those aside that the search reached otherwise."""
-        self._load_members()
         others = [] if self.full else sorted(set(self._members) - set(ids))
         by_name, by_other_ways = pa.array(ids, pa.string()), pa.array(others, pa.string())
         for rows in self._asked([*ids, *others], programs):
@@ -322,7 +322,7 @@ class Walk:
             known = columns_of(connection, listed) if listed else {}
             ingest = JWST.ingest_column if JWST.ingest_column in known else "NULL::DOUBLE"
             present = f"SELECT filename, {ingest} AS ingest_mjd FROM {listed}" if listed else _NO_FILES
-            connection.execute(f"CREATE TEMP VIEW present AS {present}")
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW present AS {present}")
             yield connection
 
 

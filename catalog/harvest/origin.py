@@ -67,7 +67,12 @@ def refuse_other_archives(database: Database, searches: Iterable[str], server: s
     if not database.exists():
         return
     with database.read() as connection:
-        before = _servers(connection)
+        refuse_others(connection, searches, server)
+
+
+def refuse_others(connection: duckdb.DuckDBPyConnection, searches: Iterable[str], server: str) -> None:
+    """Refuse as `refuse_other_archives` does, through a connection to the catalog."""
+    before = _servers(connection)
     for name in searches:
         known = before.get(name)
         if known is not None and identity(known) != identity(server):

@@ -208,7 +208,7 @@ _NO_VERSIONS = """
            NULL::DOUBLE AS ingestCompletionDate_mjd, NULL::INTEGER AS checked_run, NULL::VARCHAR AS part WHERE false
 """
 _COMPARED = """
-    CREATE TEMP TABLE compared AS
+    CREATE OR REPLACE TEMP TABLE compared AS
     WITH member AS (SELECT filename FROM search_file_membership WHERE search = $search AND until_run IS NULL)
     SELECT coalesce(p.filename, m.filename) AS filename, p.part, p.ingestCompletionDate_mjd AS ingest_mjd,
            v.checked_run, m.filename IS NULL AS joined, p.filename IS NULL AS gone,
@@ -240,7 +240,7 @@ def _needed(database: Database, saved: SavedSearch, spool: Spool) -> list[Needed
     name = saved.search.name
     with database.read() as connection:
         if not spool.offer(connection, PRESENT_IN):  # the search matches nothing any more
-            connection.execute(f"CREATE TEMP TABLE present_in AS {_NO_VERSIONS}")
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE present_in AS {_NO_VERSIONS}")
         known = "checksum" in columns_of(connection, "file_version")  # a search has matched a file before
         versions = "FROM file_version WHERE until_run IS NULL" if known else _NO_VERSIONS
         connection.execute(_COMPARED.format(versions=versions), {"search": name})

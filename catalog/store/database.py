@@ -81,7 +81,7 @@ class Database:
             Where there is no catalog, it is not one, is too new, or stays locked.
         """
         self._must_exist()
-        with _in_process[self.path]:
+        with self.alone():
             self._let_writers_in()
             connection = self._opened()
             try:
@@ -101,7 +101,7 @@ class Database:
         CatalogError
             Where the file is not a catalog, is too new, stays locked, or cannot be written.
         """
-        with _in_process[self.path]:
+        with self.alone():
             self._bring_to_head()
             with self._turn():
                 connection = self._open(read_only=False)
@@ -114,6 +114,15 @@ class Database:
                 connection.close()  # without a COMMIT this rolls back
                 tidy(self.path)
                 self._note_proven()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other threads of this process from opening the catalog."""
+        with _in_process[self.path]:
+            yield
+
+    def release(self) -> None:
+        """Let go of the file, where this object keeps it open."""
 
     @contextmanager
     def harvesting(self) -> Iterator[None]:

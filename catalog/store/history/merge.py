@@ -66,6 +66,8 @@ def merge_versions(
     """
     columns, grown = _ensure_columns(connection, versions, staged.relation)
     _compare(connection, versions, staged, columns)
+    if not _any_opens(connection, versions):
+        return grown
     table, key = versions.table, versions.key
     connection.execute(
         f"""UPDATE {table} SET until_run = ? WHERE until_run IS NULL
@@ -75,6 +77,12 @@ def merge_versions(
     _open_versions(connection, versions, staged, columns, run, constants)
     note_footprints(connection, table, run)
     return grown
+
+
+def _any_opens(connection: duckdb.DuckDBPyConnection, versions: Versions) -> bool:
+    """Say whether any staged row is new or differs; in most harvests none of most rows does."""
+    opens = f"FROM {versions.what}_merge WHERE fresh OR differing IS NOT NULL LIMIT 1"
+    return connection.execute(opens).fetchone() is not None
 
 
 def _open_versions(
@@ -318,6 +326,8 @@ def merge_links(connection: duckdb.DuckDBPyConnection, links: Links, now: str, s
             FROM now ANTI JOIN held USING ("left", "right") LEFT JOIN ever e USING ("left", "right")
             UNION ALL SELECT "left", "right", 'withdrawn' FROM held ANTI JOIN now USING ("left", "right")"""
     )
+    if connection.execute(f"FROM {table}_merge LIMIT 1").fetchone() is None:
+        return
     connection.execute(
         f"""UPDATE {table} SET until_run = ? FROM {table}_merge m
             WHERE until_run IS NULL AND {left} = m."left" AND {right} = m."right" AND m.kind = 'withdrawn'""",

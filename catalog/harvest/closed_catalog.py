@@ -1,0 +1,66 @@
+"""An archive that is asked while the catalog is closed, so that others can write it meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from catalog.archive.answer import Answer
+from catalog.archive.client import Archive, Query
+from catalog.store.between import OpenBetween
+from catalog.store.database import Database
+from catalog.vocabulary.search import Search
+
+
+@contextmanager
+def open_between(database: Database) -> Iterator[OpenBetween]:
+    """Let a catalog stay open between blocks that read, until the end of this block at the latest."""
+    kept = OpenBetween(database)
+    try:
+        yield kept
+    finally:
+        kept.release()
+
+
+@dataclass(frozen=True)
+class AskedWhileClosed:
+    """An archive that closes the catalog before each question; see `catalog.archive.client.Archive`.
+
+    Attributes
+    ----------
+    archive : Archive
+        Whom to ask.
+    release : callable
+        Closes the catalog.
+    """
+
+    archive: Archive
+    release: Callable[[], None]
+
+    def query(self, search: Search) -> Query:
+        """Return a search as the archive is asked for it, which asks the archive where it is for observations."""
+        if search.instrument is None:
+            self.release()
+        return self.archive.query(search)
+
+    def count(self, query: Query) -> int:
+        """Return how many rows a query has."""
+        self.release()
+        return self.archive.count(query)
+
+    def rows(self, query: Query, columns: Sequence[str] = ("*",), size: int = 50_000) -> Answer:
+        """Return the first page of a query's rows."""
+        self.release()
+        return self.archive.rows(query, columns, size)
+
+    def observations(self, **criteria: Any) -> Answer:
+        """Return the CAOM observations that meet the criteria."""
+        self.release()
+        return self.archive.observations(**criteria)
+
+    def products(self, obsids: Sequence[str]) -> Answer:
+        """Return the products of some observations."""
+        self.release()
+        return self.archive.products(obsids)
