@@ -141,6 +141,24 @@ class TestCells:
         assert answer.rows.schema.field("x").type == pa.string()
         assert not answer.odd
 
+    @pytest.mark.parametrize("announced", KINDS)
+    @pytest.mark.parametrize(
+        ("listed", "values", "kind"),
+        [
+            ("productLevel", ["3", "1b"], pa.string()),
+            ("effexptm", [2, 2.5], pa.float64()),
+            ("nints", [3, 4], pa.int64()),
+        ],
+    )
+    def test_a_column_that_the_dictionary_lists_holds_that_whatever_an_answer_calls_it(
+        self, announced: str, listed: str, values: list[Any], kind: pa.DataType
+    ) -> None:
+        rows = [{"filename": f"{number}", listed: value} for number, value in enumerate(values)]
+        for some in (rows, rows[:1]):
+            column = read_answer(body({"filename": "string", listed: announced}, some)).rows[listed]
+            assert column.type == kind
+            assert column.to_pylist() == values[: len(some)]
+
     def test_a_member_that_stands_twice_in_a_row_is_kept_twice(self) -> None:
         raw = body({"filename": "string", "n": "int"}, [{"filename": "a", "n": 1}]).replace(
             b'"n": 1', b'"n": 1, "n": 2'

@@ -119,11 +119,23 @@ def columns_of_answer(fields: Iterable[Field], others: Iterable[str], kind: Kind
 def _column(name: str, kept: str, announced: str | None, kind: Kind, present: set[str]) -> Column:
     if name in _computed(kind):
         return Column(name, kept, _computed(kind)[name], strict=True, bounds=_bounds(name))
-    holds = _WIRE_KINDS.get(announced, "text") if announced is not None else holds_without_fields(name, kind)
+    holds = _holds(name, announced, kind)
     flag = holds == "text" and kind == "file" and name in _flags()
     twin = holds == "text" and f"{name}_mjd" in present
     bounds = _bounds(name) if holds == "number" else None
     return Column(name, kept, "truth" if flag else holds, flag, flag, bounds, twin)
+
+
+def _holds(name: str, announced: str | None, kind: Kind) -> CellKind:
+    """Return what a column holds: what the dictionary of keywords says of it, and of one that is not in it, the answer.
+
+    An answer that calls a listed column something else must not decide what the catalog's column is from then on. Times
+    may travel as text. The list of observation columns names some whole numbers as text, so there the answer decides.
+    """
+    if announced is None:
+        return holds_without_fields(name, kind)
+    said, listed = _WIRE_KINDS.get(announced, "text"), _listed(name, "file") if kind == "file" else None
+    return said if listed is None or (listed, said) == ("time", "text") else listed
 
 
 def _bounds(name: str) -> Bounds | None:
@@ -143,16 +155,24 @@ def empty_kind(column: Column, kind: Kind) -> CellKind | None:
 
 def holds_without_fields(name: str, kind: Kind) -> CellKind:
     """Return what a column holds of which an answer says nothing: what MAST's dictionaries say, else text."""
-    known = _dictionary().get(name) if kind == "file" else _OBSERVED.get(_observed(name, kind))
-    return _computed(kind).get(name) or known or "text"
+    return _computed(kind).get(name) or _listed(name, kind) or "text"
 
 
-_OBSERVED: Mapping[str, CellKind] = {"boolean": "truth", "integer": "whole", "number": "number", "time": "number"}
+_OBSERVED: Mapping[str, CellKind] = {
+    "boolean": "truth",
+    "integer": "whole",
+    "number": "number",
+    "time": "number",
+    "text": "text",
+}
 
 
-def _observed(name: str, kind: Kind) -> str:
+def _listed(name: str, kind: Kind) -> CellKind | None:
+    """Return what MAST's dictionaries say that a column holds; None for one that they do not list."""
+    if kind == "file":
+        return _dictionary().get(name)
     column = observation_columns().get(name) if kind == "observation" else None
-    return column.kind if column else "text"
+    return _OBSERVED.get(column.kind) if column else None
 
 
 @lru_cache(maxsize=3)
