@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +11,9 @@ from catalog.text import plural
 from .printing import note, put_lines, put_table
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     import typer
 
-    from catalog.store.database import Database
+    from catalog.api.question import Question
 
 SHOWN = 1000
 """Rows of a table on the screen."""
@@ -63,25 +61,13 @@ def _refuse_two(form: str, output: Path | None) -> None:
         raise UsageError(f"--format {form} and -o {output} are two formats; leave out --format, or change the ending")
 
 
-def put_answer(
-    database: Database,
-    sql: str,
-    values: Sequence[object],
-    form: str,
-    output: Path | None,
-    noun: str = "row",
-    limit: int | None = None,
-) -> int:
-    """Run one read-only statement and put its rows where they were asked for; return how many there were.
+def put_answer(question: Question, form: str, output: Path | None, noun: str = "row", limit: int | None = None) -> int:
+    """Ask a question and put its rows where they were asked for; return how many there were.
 
     Parameters
     ----------
-    database : Database
-        The catalog.
-    sql : str
-        One statement that reads.
-    values : sequence
-        For its ``?`` marks.
+    question : Question
+        As `Catalog.ask` returns it.
     form : str
         ``table`` or one of `catalog.answers.formats.FORMATS`.
     output : Path or None
@@ -92,45 +78,22 @@ def put_answer(
         Rows at most.
     """
     if form == "table" and output is None:
-        return _put_table(database, sql, values, noun, limit)
-    from catalog.answers.formats import checked_format, write, write_file
+        return _put_table(question, noun, limit)
     from catalog.errors import UsageError
-    from catalog.questions.statement import answering, kept_aside
 
     if form == "table":
         raise UsageError("a table is for the terminal; choose --format csv, json, jsonl, parquet, votable or ecsv")
-    known = checked_format(form)
-    if output is None:  # a reader of stdout may take its time, and keeps nobody from the catalog
-        with kept_aside(database, sql, values, limit) as reader:
-            count = write(reader, known, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
+    count = question.write(output or sys.stdout.buffer, form, limit)
+    if output is None:
+        sys.stdout.buffer.flush()
     else:
-        with answering(database, sql, values) as reader:
-            count = write_file(reader if limit is None else _first(reader, limit), known, output)
         note(f"{plural(count, noun)} in {output}")
     return count
 
 
-def _first(reader: pa.RecordBatchReader, limit: int) -> pa.RecordBatchReader:
-    """Return the first rows only."""
-    import pyarrow as pa
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        left = limit
-        for batch in reader:
-            yield batch.slice(0, left)
-            left -= batch.num_rows
-            if left <= 0:
-                return
-
-    return pa.RecordBatchReader.from_batches(reader.schema, batches())
-
-
-def _put_table(database: Database, sql: str, values: Sequence[object], noun: str, limit: int | None) -> int:
-    """Print the first rows; the catalog is let go of before, since a reader of stdout may take its time."""
-    from catalog.questions.statement import first_rows
-
-    columns, rows, more = first_rows(database, sql, values, SHOWN if limit is None else limit)
+def _put_table(question: Question, noun: str, limit: int | None) -> int:
+    """Print the first rows. The catalog is closed before, because the reader of stdout may be slow."""
+    columns, rows, more = question.first_rows(SHOWN if limit is None else limit)
     if columns == ["explain_key", "explain_value"]:
         put_lines("".join(str(plan) for _, plan in rows).removesuffix("\n"))
         return len(rows)

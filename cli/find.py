@@ -58,28 +58,16 @@ def find(
     json: Json = False,
 ) -> None:
     """Find files in the catalog, offline."""
-    from catalog.questions.conditions import written_out
-    from catalog.questions.find import Criteria as Wanted
-    from catalog.questions.find import statement
-
-    database = settings(context).database
-    wanted = Wanted(
-        tuple(criteria or ()), target, cone, since, until, footprint, program, pi, instrument, release
-    )  # fmt: skip
     form = form_of(form, output, json, context)
-    sql, values = statement(
-        wanted,
-        everything=form != "table" and not explain,
-        limit=limit,
-        database=database if database.exists() else None,
-    )
+    question = settings(context).lake.ask_files(
+        *(criteria or ()), target=target, cone=cone, footprint=footprint, since=since, until=until, program=program,
+        pi=pi, instrument=instrument, release=release, everything=form != "table" and not explain, limit=limit,
+    )  # fmt: skip
     if explain:
-        put_lines(written_out(sql, values))
+        put_lines(question.sql)
         return
-    count = put_answer(database, sql, values, form, output, noun="file")
+    count = put_answer(question, form, output, noun="file")
     if count == limit:
         note(f"there may be more than {limit:,}: --limit")
     elif count == 0:
-        from catalog.questions.hints import why_nothing
-
-        note(why_nothing(database, wanted))
+        note(question.why_nothing())

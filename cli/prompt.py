@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 from prompt_toolkit import PromptSession
@@ -21,11 +20,12 @@ from pygments.lexers.sql import SqlLexer
 from catalog.errors import MastlakeError
 from catalog.text import plural
 
-from .answer_output import SHOWN, put_answer
+from .answer_output import SHOWN, form_of, put_answer
 from .printing import harmless_lines, page, page_table, say
 
 if TYPE_CHECKING:
-    from catalog.store.database import Database
+    from catalog.api.catalog import Catalog
+    from catalog.api.question import Question
 
 HELP = """\
 A question ends with a semicolon, or with an empty line: SELECT count(*) FROM files;
@@ -37,57 +37,6 @@ A question ends with a semicolon, or with an empty line: SELECT count(*) FROM fi
 Tab completes names, columns, and values within quotes after a column; the up arrow brings back earlier questions.
 """
 
-TABLES = """
-    SELECT view_name AS name, 'view' AS kind, comment FROM duckdb_views() WHERE NOT internal
-    UNION ALL
-    SELECT table_name, 'table', comment FROM duckdb_tables() WHERE NOT internal
-    UNION ALL
-    SELECT DISTINCT function_name || '(' || array_to_string(parameters, ', ') || ')', 'macro',
-           coalesce(comment, description) FROM duckdb_functions() WHERE NOT internal
-    ORDER BY kind DESC, name
-"""
-COLUMNS = """
-    SELECT c.column_name AS name, c.data_type AS type, k.unit, coalesce(c.comment, k.meaning) AS meaning
-    FROM duckdb_columns() c LEFT JOIN (
-        SELECT lower(name) AS name, any_value(unit) AS unit, any_value(meaning) AS meaning FROM keywords GROUP BY ALL
-    ) k ON k.name = lower(c.column_name)
-    WHERE NOT c.internal AND lower(c.table_name) = lower(?) ORDER BY c.column_index
-"""
-
-
-@dataclass
-class Names:
-    """What can be completed, as the catalog has it when the prompt opens."""
-
-    columns: dict[str, list[str]] = field(default_factory=dict)
-    words: list[str] = field(default_factory=list)
-    functions: list[str] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, database: Database) -> Names:
-        """Read them.
-
-        Raises
-        ------
-        CatalogError
-            If there is no catalog, or it cannot be read.
-        """
-        names = cls()
-        with database.read() as connection:
-            for table, column in connection.execute(
-                "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal ORDER BY column_index"
-            ).fetchall():
-                names.columns.setdefault(str(table), []).append(str(column))
-            words = connection.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()
-            names.words = [str(word).upper() for (word,) in words]
-            names.functions = [
-                str(name)
-                for (name,) in connection.execute("SELECT DISTINCT function_name FROM duckdb_functions()").fetchall()
-                if re.fullmatch(r"[a-z]\w+", str(name))
-            ]
-        return names
-
-
 _VALUE = re.compile(r"(\w+)\)?\s*(?:=|<>|!=|I?LIKE|IN\s*\([^)]*)\s*'([^']*)$", re.IGNORECASE)
 _AFTER_FROM = re.compile(r"(?:\b(?:FROM|JOIN|DESCRIBE|SUMMARIZE|TABLE)|^\.columns)\s+\w*$", re.IGNORECASE)
 _OF_TABLE = re.compile(r"(\w+)\.(\w*)$")
@@ -98,15 +47,13 @@ class SqlCompleter(Completer):
 
     Parameters
     ----------
-    database : Database
-        The catalog, which is asked for values.
-    names : Names
-        Its tables, columns and functions.
+    lake : Catalog
+        Asked once for its tables, columns and functions, and for the values of a column when they are needed.
     """
 
-    def __init__(self, database: Database, names: Names) -> None:
-        self._database = database
-        self._names = names
+    def __init__(self, lake: Catalog) -> None:
+        self._lake = lake
+        self._names = lake.sql_names()
         self._values: dict[str, list[str]] = {}
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
@@ -123,17 +70,15 @@ class SqlCompleter(Completer):
             elif word:
                 named = [name for name in self._names.columns if re.search(rf"\b{re.escape(name)}\b", document.text)]
                 columns = {column: None for name in named or ["files"] for column in self._names.columns.get(name, [])}
-                yield from _starting([*columns, *self._names.words, *self._names.functions], word)
+                yield from _starting([*columns, *self._names.keywords, *self._names.functions], word)
 
     def _values_of(self, column: str) -> list[str]:
         if column not in self._values:
-            from catalog.questions.keyword_values import present
-
             try:
-                found = present(self._database, column, most=200).values
+                counts = self._lake.keyword_values(column, most=200).values
             except MastlakeError:
-                found = ()
-            self._values[column] = [str(value) for value, _ in found]
+                counts = ()
+            self._values[column] = [str(value) for value, _ in counts]
         return self._values[column]
 
 
@@ -143,7 +88,7 @@ def _starting(words: Iterable[str], begun: str) -> Iterator[Completion]:
             yield Completion(word, start_position=-len(begun))
 
 
-def converse(database: Database) -> None:
+def converse(lake: Catalog) -> None:
     """Ask for questions and answer them, until the end of the input.
 
     Raises
@@ -154,14 +99,14 @@ def converse(database: Database) -> None:
     session: PromptSession[str] = PromptSession(
         history=_history(),
         auto_suggest=AutoSuggestFromHistory(),
-        completer=SqlCompleter(database, Names.of(database)),
+        completer=SqlCompleter(lake),
         complete_while_typing=False,
         lexer=PygmentsLexer(SqlLexer),
         multiline=True,
         key_bindings=_keys(),
         prompt_continuation=lambda width, number, wrapped: " " * (width - 2) + "> ",
     )
-    say(f"{database.path}, read-only; .help says more")
+    say(f"{lake.path}, read-only; .help says more")
     last = ""
     while True:
         try:
@@ -173,7 +118,7 @@ def converse(database: Database) -> None:
         if text in (".quit", ".exit", "quit", "exit"):
             return
         try:
-            last = _answer(database, text, last)
+            last = _answer(lake, text, last)
         except MastlakeError as error:
             say(f"mastlake: {error}")
         except KeyboardInterrupt:
@@ -212,7 +157,7 @@ def _history() -> History:
     return FileHistory(str(path))
 
 
-def _answer(database: Database, text: str, last: str) -> str:
+def _answer(lake: Catalog, text: str, last: str) -> str:
     """Answer one question or command, and return what is the last question now."""
     command, _, rest = text.partition(" ")
     if not text:
@@ -220,34 +165,31 @@ def _answer(database: Database, text: str, last: str) -> str:
     if command == ".help":
         typer.echo(HELP, nl=False)
     elif command == ".tables":
-        _show(database, TABLES, ())
+        _show(lake.ask_tables())
     elif command == ".columns":
-        _show(database, COLUMNS, (rest.strip() or "files",))
+        _show(lake.ask_columns(rest.strip() or "files"))
     elif command == ".save":
-        _save(database, last, rest.strip())
+        _save(lake, last, rest.strip())
     elif command.startswith("."):
         say(f"no command {command}; .help lists them")
     else:
-        _show(database, text, ())
+        _show(lake.ask(text))
         return text
     return last
 
 
-def _save(database: Database, last: str, name: str) -> None:
-    from catalog.answers.formats import format_of
+def _save(lake: Catalog, last: str, name: str) -> None:
     from catalog.errors import UsageError
 
     if not last:
         raise UsageError("there is no question yet whose answer could be saved")
     if not name:
         raise UsageError(".save takes a file name that ends in .csv, .json, .jsonl, .parquet, .vot or .ecsv")
-    put_answer(database, last, (), format_of(Path(name)), Path(name).expanduser())
+    put_answer(lake.ask(last), form_of(None, Path(name)), Path(name).expanduser())
 
 
-def _show(database: Database, sql: str, values: tuple[Any, ...]) -> None:
-    from catalog.questions.statement import first_rows
-
-    columns, rows, more = first_rows(database, sql, values, SHOWN)
+def _show(question: Question) -> None:
+    columns, rows, more = question.first_rows(SHOWN)
     if columns == ["explain_key", "explain_value"]:
         page(harmless_lines("".join(str(plan) for _, plan in rows)))
         return

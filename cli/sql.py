@@ -12,7 +12,7 @@ from .answer_output import form_of, put_answer
 from .options import Form, Json, Limit, Output, settings
 
 if TYPE_CHECKING:
-    from catalog.store.database import Database
+    from catalog.api.catalog import Catalog
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +36,7 @@ def sql(
 
     Without a statement, on a terminal, a prompt opens.
     """
-    database = settings(context).database
+    lake = settings(context).lake
     if (
         statement is None
         and form is None
@@ -47,24 +47,22 @@ def sql(
     ):
         from .prompt import converse
 
-        converse(database)
+        converse(lake)
         return
-    text = sys.stdin.read() if statement in (None, "-") else statement
-    if str(text).startswith("."):
-        _command(database, str(text), form_of(form, output, json, context), output)
+    text = sys.stdin.read() if statement is None or statement == "-" else statement
+    if text.startswith("."):
+        _command(lake, text, form_of(form, output, json, context), output)
         return
-    put_answer(database, str(text), (), form_of(form, output, json, context), output, limit=limit)
+    put_answer(lake.ask(text), form_of(form, output, json, context), output, limit=limit)
 
 
-def _command(database: Database, text: str, form: str, output: Path | None) -> None:
+def _command(lake: Catalog, text: str, form: str, output: Path | None) -> None:
     """Answer a command of the prompt that asks: which columns there are, with unit and meaning, and which tables."""
     from catalog.errors import UsageError
-
-    from .prompt import COLUMNS, TABLES
 
     command, _, name = text.strip().rstrip(";").partition(" ")
     if command not in (".columns", ".tables"):
         raise UsageError(f"no command {command}; there are .columns NAME and .tables, and more at the prompt")
-    sql, values = (COLUMNS, [name.strip() or "files"]) if command == ".columns" else (TABLES, [])
-    if not put_answer(database, sql, values, form, output):
+    question = lake.ask_columns(name.strip() or "files") if command == ".columns" else lake.ask_tables()
+    if not put_answer(question, form, output):
         raise UsageError(f"there is no table or view {name.strip()}; mastlake sql .tables lists them")

@@ -13,17 +13,20 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from catalog.cli.prompt import Names, SqlCompleter, converse
+from catalog.cli.prompt import SqlCompleter, converse
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
+from catalog import Catalog
 from catalog.errors import CatalogError
 from catalog.store.database import Database
 
 from .test_find import HARVESTED, OBSERVED, fill
+
+SERVER = "https://mast.stsci.edu"
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def lake(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def completer(lake: Database) -> SqlCompleter:
-    return SqlCompleter(lake, Names.of(lake))
+    return SqlCompleter(Catalog(lake, SERVER))
 
 
 def offered(completer: SqlCompleter, before: str, after: str = "") -> list[str]:
@@ -47,7 +50,7 @@ def typed(database: Database, *lines: str) -> None:
     """Type lines, and the end of the input."""
     with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
         keys.send_text("".join(f"{line}\r" for line in lines) + "\x04")
-        converse(database)
+        converse(Catalog(database, SERVER))
 
 
 class TestCompletion:

@@ -93,6 +93,20 @@ def write_file(rows: pa.RecordBatchReader, form: Format, path: Path) -> int:
         return write(rows, form, sink)
 
 
+def first_rows(rows: pa.RecordBatchReader, limit: int) -> pa.RecordBatchReader:
+    """Return a reader of the first rows only."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        left = limit
+        for batch in rows:
+            yield batch.slice(0, left)
+            left -= batch.num_rows
+            if left <= 0:
+                return
+
+    return pa.RecordBatchReader.from_batches(rows.schema, batches())
+
+
 def objects(rows: pa.RecordBatchReader) -> Iterator[dict[str, Any]]:
     """Yield rows as JSON-ready objects: times as ISO 8601 text, NaN as null."""
     for batch in small(plain(rows, "objects")):

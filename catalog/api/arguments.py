@@ -26,20 +26,28 @@ class Filters(TypedDict, total=False):
     release: str | None
 
 
-def wanted_files(written: Sequence[str], keywords: Mapping[str, Any], **named: Any) -> Criteria:
-    """Tell what `Criteria` names from keywords, and write both as on the command line."""
+def file_criteria(written: Sequence[str], wanted: Mapping[str, Any]) -> Criteria:
+    """Write Python's arguments as the command line writes them.
+
+    Parameters
+    ----------
+    written : sequence of str
+        Criteria that are written already, ``keyword=value``.
+    wanted : mapping
+        Fields of `Criteria`, and keywords with their values. None stands for no criterion.
+    """
     from catalog.api.astropy_values import plain_cone, plain_value
     from catalog.questions.find import Criteria
     from catalog.vocabulary.criteria import criteria
 
-    names = [one.name for one in fields(Criteria) if one.name != "written"]
-    given = {name: keywords.get(name) for name in names} | named
+    names = [field.name for field in fields(Criteria) if field.name != "written"]
+    given = {name: wanted.get(name) for name in names}
     given["cone"] = plain_cone(given["cone"])
     given |= {name: plain_value("date_obs", given[name]) for name in ("since", "until")}
     plain = {name: _written(value) for name, value in given.items() if value is not None}
     if isinstance(given["cone"], tuple | list):
         plain["cone"] += "d"
-    others = {name: plain_value(name, value) for name, value in keywords.items() if name not in names}
+    others = {name: plain_value(name, value) for name, value in wanted.items() if name not in names}
     return Criteria((*written, *criteria(others)), **plain)
 
 

@@ -17,8 +17,6 @@ from catalog.api.saved_searches import SavedSearches
 from catalog.api.transfers import Transfers
 from catalog.errors import UsageError
 from catalog.network.server import Server
-from catalog.store.database import Database
-from catalog.store.shared import KeptOpen
 
 if TYPE_CHECKING:
     from threading import Event
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from catalog.harvest import Harvest, Progress
     from catalog.headers import IndexReport
     from catalog.headers.events import OnEvent as OnIndexEvent
+    from catalog.store.database import Database
     from catalog.vocabulary.search import Search
 
 PATH = "mastlake.duckdb"
@@ -85,6 +84,8 @@ class Catalog(Questions, SavedSearches, History, LocalFiles, Transfers, Pictures
         >>> Catalog.open("my.duckdb").server
         'https://mast.stsci.edu'
         """
+        from catalog.store.shared import KeptOpen
+
         chosen = path if path is not None else os.environ.get("MASTLAKE_CATALOG", PATH)
         return cls(KeptOpen(chosen, wait), server or os.environ.get("MASTLAKE_SERVER", MAST))
 
@@ -95,6 +96,8 @@ class Catalog(Questions, SavedSearches, History, LocalFiles, Transfers, Pictures
 
     def close(self) -> None:
         """Let go of the file; the next use opens it again."""
+        from catalog.store.shared import KeptOpen
+
         if isinstance(self._database, KeptOpen):
             self._database.release()
 

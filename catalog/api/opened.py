@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from catalog.network.server import Server
-from catalog.store.database import Database
 
 if TYPE_CHECKING:
+    from catalog.store.database import Database
     from catalog.sync import Token
 
 

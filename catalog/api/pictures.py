@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catalog.api.arguments import wanted_files
+from catalog.api.arguments import file_criteria
 from catalog.api.opened import Opened
 from catalog.errors import UsageError
 
@@ -87,7 +87,7 @@ class Pictures(Opened):
         """
         from catalog.plots import Chosen, draw_sky
 
-        return draw_sky(self._database, Chosen(search, wanted_files(written, wanted), sql))
+        return draw_sky(self._database, Chosen(search, file_criteria(written, wanted), sql))
 
     def timeline(
         self, search: str | None = None, *written: str, sql: str | None = None, **wanted: Wanted | None
@@ -102,7 +102,7 @@ class Pictures(Opened):
         """
         from catalog.plots import Chosen, draw_timeline
 
-        return draw_timeline(self._database, Chosen(search, wanted_files(written, wanted), sql))
+        return draw_timeline(self._database, Chosen(search, file_criteria(written, wanted), sql))
 
     def previews(self, *names: str, limit: int = 12) -> list[Preview]:
         """Find the preview images that the archive offers.

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Unpack
 
-from catalog.api.arguments import Filters, selection, wanted_files
+from catalog.api.arguments import Filters, file_criteria, selection
 from catalog.api.opened import Opened
+from catalog.api.question import Question
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from catalog.answers.result import Result
+    from catalog.questions.catalog_contents import SqlNames
     from catalog.questions.keyword_values import Present
     from catalog.vocabulary.criteria import Wanted
     from catalog.vocabulary.keywords import Keyword
@@ -86,17 +88,58 @@ class Questions(Opened):
         >>> len(found), found.columns[:3]
         (5, ['filename', 'targname', 'exp_type'])
         """
-        from catalog.answers.result import Result
-        from catalog.questions.conditions import written_out
-        from catalog.questions.find import statement
-        from catalog.questions.statement import rows
+        return self.ask_files(
+            *written, target=target, cone=cone, footprint=footprint, since=since, until=until, program=program,
+            pi=pi, instrument=instrument, release=release, everything=everything, limit=limit, **keywords,
+        ).result()  # fmt: skip
 
-        wanted = wanted_files(
-            written, keywords, target=target, cone=cone, footprint=footprint, since=since, until=until,
-            program=program, pi=pi, instrument=instrument, release=release,
-        )  # fmt: skip
-        sql, values = statement(wanted, everything=everything, limit=limit, database=self._database)
-        return Result(rows(self._database, sql, values, ours=True), written_out(sql, values))
+    def ask_files(self, *written: str, everything: bool = False, limit: int | None = None, **wanted: Any) -> Question:
+        """Write the question that `find` asks, without asking it.
+
+        Parameters
+        ----------
+        *written, everything, limit, **wanted
+            As for `find`.
+
+        Returns
+        -------
+        Question
+            Without a catalog it can be written, too; then names of targets have no place.
+
+        Raises
+        ------
+        UnknownKeyword, BadValue
+            For criteria that are not understood, with the nearest right spelling.
+
+        Examples
+        --------
+        >>> print(catalog.ask_files(exp_type="NIS_SOSS", everything=True).sql)
+        SELECT *
+        FROM files
+        WHERE lower(exp_type) = 'nis_soss'
+        ORDER BY date_obs_mjd, filename
+        """
+        from catalog.questions.find import statement
+
+        criteria = file_criteria(written, wanted)
+        database = self._database if self._database.exists() else None
+        sql, values = statement(criteria, everything=everything, limit=limit, database=database)
+        return Question(self._database, sql, values, criteria)
+
+    def ask(self, statement: str, values: Sequence[object] = ()) -> Question:
+        """Make a question of SQL, without asking it; its rows can be had one by one, as a table, or in a file.
+
+        Parameters
+        ----------
+        statement, values
+            As for `sql`.
+
+        Examples
+        --------
+        >>> catalog.ask("SELECT count(*) FROM files").first_rows(1)[0]
+        ['count_star()']
+        """
+        return Question(self._database, statement, values)
 
     def sql(self, statement: str, values: Sequence[object] = ()) -> Result:
         """Ask the catalog in SQL (DuckDB's); nothing can be written, and nothing else be read.
@@ -120,10 +163,7 @@ class Questions(Opened):
         >>> catalog.sql("SELECT count(*) AS n FROM files WHERE exp_type = ?", ["NIS_SOSS"])["n"][0] > 0
         True
         """
-        from catalog.answers.result import Result
-        from catalog.questions.statement import rows
-
-        return Result(rows(self._database, statement, values), statement)
+        return self.ask(statement, values).result()
 
     @contextmanager
     def stream(self, statement: str, values: Sequence[object] = ()) -> Iterator[pa.RecordBatchReader]:
@@ -140,10 +180,54 @@ class Questions(Opened):
         ...     sum(batch.num_rows for batch in batches) == len(catalog.find())
         True
         """
-        from catalog.questions.statement import kept_aside
-
-        with kept_aside(self._database, statement, values) as reader:
+        with self.ask(statement, values).stream() as reader:
             yield reader
+
+    def ask_tables(self) -> Question:
+        """Make the question which views, tables and macros the catalog has, and what is in each.
+
+        Examples
+        --------
+        >>> "files" in catalog.ask_tables().result()["name"]
+        True
+        """
+        from catalog.questions.catalog_contents import TABLES_SQL
+
+        return Question(self._database, TABLES_SQL)
+
+    def ask_columns(self, table: str = "files") -> Question:
+        """Make the question which columns a table or view has, with type, unit and meaning.
+
+        Parameters
+        ----------
+        table : str
+            Its name. There are no rows for a name that the catalog does not have.
+
+        Examples
+        --------
+        >>> catalog.ask_columns("files").result()["name"][0]
+        'filename'
+        """
+        from catalog.questions.catalog_contents import COLUMNS_SQL
+
+        return Question(self._database, COLUMNS_SQL, [table])
+
+    def sql_names(self) -> SqlNames:
+        """Return the words that SQL over this catalog can be written with: tables, columns, functions, SQL's own words.
+
+        Raises
+        ------
+        CatalogError
+            If there is no catalog, or it cannot be read.
+
+        Examples
+        --------
+        >>> "filename" in catalog.sql_names().columns["files"]
+        True
+        """
+        from catalog.questions.catalog_contents import sql_names
+
+        return sql_names(self._database)
 
     def products(self, search: str | None = None, **filters: Unpack[Filters]) -> Result:
         """List products: of a saved search, of a query, or all.

@@ -1,0 +1,180 @@
+"""A question to a catalog: its SQL and values, written down before it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from catalog.answers.result import Result
+    from catalog.questions.find import Criteria
+    from catalog.store.database import Database
+
+
+@dataclass(frozen=True, repr=False)
+class Question:
+    """A question that can be read before it is asked, and asked in several ways.
+
+    Made by `Catalog.ask` and `Catalog.ask_files`. The catalog is opened when the rows are wanted, and not before.
+
+    Attributes
+    ----------
+    statement : str
+        One SELECT, with ``?`` marks.
+    values : sequence
+        For the marks.
+    criteria : Criteria or None
+        What the statement was written from, if it was.
+
+    Examples
+    --------
+    >>> question = catalog.ask("SELECT filename FROM files WHERE exp_type = ?", ["NIS_SOSS"])
+    >>> columns, rows, has_more = question.first_rows(3)
+    >>> columns, len(rows), has_more
+    (['filename'], 3, True)
+    """
+
+    _database: Database
+    statement: str
+    values: Sequence[object] = ()
+    criteria: Criteria | None = None
+
+    @property
+    def sql(self) -> str:
+        """The statement; one that was written from criteria has its values in it."""
+        if self.criteria is None:
+            return self.statement
+        from catalog.questions.conditions import written_out
+
+        return written_out(self.statement, self.values)
+
+    def __repr__(self) -> str:
+        return f"<Question {self.sql}>"
+
+    def first_rows(self, limit: int) -> tuple[list[str], list[tuple[Any, ...]], bool]:
+        """Ask, and return the first rows as Python's values, without Arrow.
+
+        Parameters
+        ----------
+        limit : int
+            Rows at most.
+
+        Returns
+        -------
+        columns : list of str
+            Their names.
+        rows : list of tuple
+            The values of each row.
+        has_more : bool
+            Whether the answer has more rows.
+
+        Raises
+        ------
+        BadQuery
+            If the statement does more than read, or DuckDB does not understand it.
+        CatalogError
+            If there is no catalog, or it cannot be read.
+        """
+        from catalog.questions.statement import first_rows
+
+        return first_rows(self._database, self.statement, self.values, limit)
+
+    def result(self) -> Result:
+        """Ask, and return all rows.
+
+        Raises
+        ------
+        BadQuery, CatalogError
+            As for `first_rows`.
+
+        Examples
+        --------
+        >>> len(catalog.ask("SELECT 1 AS one").result())
+        1
+        """
+        from catalog.answers.result import Result
+        from catalog.questions.statement import rows
+
+        return Result(rows(self._database, self.statement, self.values, ours=self.criteria is not None), self.sql)
+
+    @contextmanager
+    def stream(self, limit: int | None = None) -> Iterator[pa.RecordBatchReader]:
+        """Ask, and return the rows batch by batch. The catalog is free for other processes meanwhile.
+
+        Parameters
+        ----------
+        limit : int, optional
+            Rows at most.
+
+        Yields
+        ------
+        pyarrow.RecordBatchReader
+            Valid inside the block. The rows lie in a temporary file.
+
+        Raises
+        ------
+        BadQuery, CatalogError
+            As for `first_rows`.
+        DiskError
+            If there is no room for the temporary file.
+        """
+        from catalog.questions.statement import kept_aside
+
+        with kept_aside(self._database, self.statement, self.values, limit) as reader:
+            yield reader
+
+    def write(self, sink: IO[bytes] | Path, form: str, limit: int | None = None) -> int:
+        """Ask, and write the rows in a format that other tools read.
+
+        Parameters
+        ----------
+        sink : binary file or Path
+            An open file, which may be read slowly, or a path, at which the file is put in place when it is whole.
+        form : str
+            csv, json, jsonl, parquet, votable or ecsv.
+        limit : int, optional
+            Rows at most.
+
+        Returns
+        -------
+        int
+            How many rows were written.
+
+        Raises
+        ------
+        UsageError
+            For an unknown format.
+        BadQuery, CatalogError, DiskError
+            As for `stream`; also if the file cannot be written.
+
+        Examples
+        --------
+        >>> catalog.ask("SELECT 1 AS one").write(folder / "one.csv", "csv")
+        1
+        """
+        from catalog.answers.formats import checked_format, first_rows, write, write_file
+        from catalog.questions.statement import answering
+
+        known = checked_format(form)
+        if not isinstance(sink, Path):
+            with self.stream(limit) as reader:
+                return write(reader, known, sink)
+        with answering(self._database, self.statement, self.values) as reader:
+            return write_file(reader if limit is None else first_rows(reader, limit), known, sink)
+
+    def why_nothing(self) -> str:
+        """Say in one line why no file meets the criteria, and what there is instead.
+
+        Examples
+        --------
+        >>> catalog.ask_files(target="WASP-999").why_nothing()[:45]
+        "no harvested target is called 'WASP-999'; did"
+        """
+        from catalog.questions.hints import why_nothing
+
+        return "the statement has no rows" if self.criteria is None else why_nothing(self._database, self.criteria)
