@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from catalog.store.database import Database
 
 
-@dataclass(frozen=True, repr=False)
 class Question:
     """A question that can be read before it is asked, and asked in several ways.
 
@@ -39,10 +37,13 @@ class Question:
     (['filename'], 3, True)
     """
 
-    _database: Database
-    statement: str
-    values: Sequence[object] = ()
-    criteria: Criteria | None = None
+    def __init__(
+        self, database: Database, statement: str, values: Sequence[object] = (), criteria: Criteria | None = None
+    ) -> None:
+        self._database = database
+        self.statement = statement
+        self.values = values
+        self.criteria = criteria
 
     @property
     def sql(self) -> str:
