@@ -204,3 +204,13 @@ def test_the_python_of_its_page_runs(sky: Simulator, tmp_path: Path, monkeypatch
     assert blocks
     for block in blocks:
         exec(compile(block, page.name, "exec"), {})
+
+
+def test_the_page_of_laws_names_each_law_of_the_tests(generate: ModuleType) -> None:
+    page = generate.PAGES["laws.md"]()
+    assert "- Every cell is the one that was sent." in page
+    assert "  - Nothing stands twice or halfway." in page
+    sources = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
+    assert page.count("\n- ") == sum(
+        len(re.findall(r"^ *@given|^class .*StateMachine\)", text, re.M)) for text in sources
+    )

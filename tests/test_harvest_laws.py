@@ -74,7 +74,7 @@ class Mortal(MastArchive):
 
 
 class Archives(RuleBasedStateMachine):
-    """Change the archive, spoil its answers, harvest, and die on the way."""
+    """The archive changes, answers are spoilt, and harvests run or die; the next whole one equals a full harvest."""
 
     @initialize(
         seed=st.integers(1, 50), searches=st.lists(st.sampled_from(SEARCHES), min_size=1, max_size=3, unique=True)

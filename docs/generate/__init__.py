@@ -7,6 +7,7 @@ from pathlib import Path
 from .catalog_format import catalog_format
 from .commands import commands
 from .errors import errors
+from .laws import laws
 from .rooms import draw_rooms
 from .settings import settings
 
@@ -14,6 +15,7 @@ PAGES = {
     "catalog_format.md": catalog_format,
     "commands.md": commands,
     "errors.md": errors,
+    "laws.md": laws,
     "rooms.svg": draw_rooms,
     "settings.md": settings,
 }
