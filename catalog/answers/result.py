@@ -73,27 +73,58 @@ class Result:
         return self.rows.__arrow_c_stream__(requested_schema)
 
     def to_arrow(self) -> pa.Table:
-        """Return the rows as an Arrow table; nothing is copied."""
+        """Return the rows as an Arrow table.
+
+        Returns
+        -------
+        pyarrow.Table
+            The rows themselves; nothing is copied.
+
+        Examples
+        --------
+        >>> catalog.sql("SELECT count(*) AS files FROM files").to_arrow().schema.names
+        ['files']
+        """
         return self.rows
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return the rows as a pandas DataFrame; what pandas has no form for, like the year 20000, becomes text.
+        """Return the rows as a pandas DataFrame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A value that pandas has no form for, like the year 20000, is text.
 
         Raises
         ------
         UsageError
             Where pandas is not installed.
+
+        Examples
+        --------
+        >>> catalog.sql("SELECT 1 AS one, 'a' AS letter").to_pandas().shape
+        (1, 2)
         """
         _require("pandas")
         return with_texts(self.rows, lambda column: column.to_pandas()).to_pandas()
 
     def to_polars(self) -> pl.DataFrame:
-        """Return the rows as a polars DataFrame; most columns are not copied, and intervals and unions become text.
+        """Return the rows as a polars DataFrame.
+
+        Returns
+        -------
+        polars.DataFrame
+            Most columns are not copied. Intervals and unions are text.
 
         Raises
         ------
         UsageError
             Where polars is not installed.
+
+        Examples
+        --------
+        >>> catalog.sql("SELECT 1 AS one, 'a' AS letter").to_polars().shape
+        (1, 2)
         """
         _require("polars")
         import polars as pl
@@ -109,6 +140,11 @@ class Result:
         -------
         astropy.table.Table
             Nulls are masked; times are ``datetime64[us]``, UTC, or ``datetime64[ns]`` where DuckDB's are.
+
+        Examples
+        --------
+        >>> catalog.sql("SELECT effexptm FROM files LIMIT 3").to_table()["effexptm"].unit
+        Unit("s")
         """
         return astropy_table(self.rows)
 
@@ -120,6 +156,12 @@ class Result:
         astropy.table.QTable
             Columns with a unit are quantities and dates are `astropy.time.Time`, UTC; both are masked only where a
             value is null. Dates of which one lies beyond the years 1 to 9999 stay ``datetime64``.
+
+        Examples
+        --------
+        >>> exposures = catalog.sql("SELECT date_obs, effexptm FROM files WHERE effexptm > 0 LIMIT 3").to_qtable()
+        >>> exposures["date_obs"].scale, exposures["effexptm"].unit
+        ('utc', Unit("s"))
         """
         from astropy.table import Column, QTable
         from astropy.time import Time
@@ -134,7 +176,7 @@ class Result:
         return QTable(plain, copy=False)
 
     def write(self, path: str | os.PathLike[str], form: str | None = None) -> int:
-        """Write the rows to a file, whole or not at all, and return how many they are.
+        """Write the rows to a file, whole or not at all.
 
         Parameters
         ----------
@@ -143,12 +185,22 @@ class Result:
         form : str, optional
             csv, json, jsonl, parquet, votable or ecsv.
 
+        Returns
+        -------
+        int
+            How many rows the file has.
+
         Raises
         ------
         UsageError
             For an unknown format, or an ending that names none.
         DiskError
             If the file cannot be written.
+
+        Examples
+        --------
+        >>> catalog.sql("SELECT filename FROM files LIMIT 3").write(folder / "three.ecsv")
+        3
         """
         target = Path(path)
         chosen = checked_format(form) if form else format_of(target)

@@ -78,11 +78,34 @@ class Changes:
             yield Row(self.until, None, "reduce again", "file", one.filename, {})
 
     def lines(self) -> list[Line]:
-        """Tell the groups, one line for what changed alike."""
+        """Tell the groups in words.
+
+        Returns
+        -------
+        list of Line
+            One for what changed alike, the largest groups first.
+
+        Examples
+        --------
+        >>> for line in catalog.changes(run=1, what="file").lines():
+        ...     print(line.text)
+        99 new: 31 x1dints, 24 calints, 24 rateints, 20 uncal (of BD+60 1753, HAT-P-14, HAT-P-18 and 3 more targets)
+        """
         return list(lines(self.groups))
 
     def summary(self) -> str:
-        """Say in one line what is covered."""
+        """Say what is covered.
+
+        Returns
+        -------
+        str
+            One line: since when, how many runs, and of which searches.
+
+        Examples
+        --------
+        >>> catalog.changes(run=1).summary()
+        'since the first harvest: 1 run of soss'
+        """
         began = f"since run {self.since}" + (f" ({self.since_at:%Y-%m-%d %H:%M} UTC)" if self.since_at else "")
         if not self.since:
             began = "since the first harvest"
@@ -96,7 +119,18 @@ class Changes:
         return "\n".join([f"<Changes {self.summary()}>", *(f"  {line.text}" for line in self.lines())])
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all but the rows as JSON's types."""
+        """Return all but the rows as JSON's types.
+
+        Returns
+        -------
+        dict
+            As ``mastlake changes --json`` prints it: ``since``, ``until`` and ``groups``.
+
+        Examples
+        --------
+        >>> sorted(catalog.changes(run=1).as_dict())
+        ['groups', 'since', 'until']
+        """
         groups = [group.as_dict() for group in self.groups]
         if self.again:
             count = len(self.again)

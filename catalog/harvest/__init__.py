@@ -82,7 +82,19 @@ class Harvest:
         return {failure.key: failure.reason for failure in self.unanswered}
 
     def summary(self) -> tuple[str, str]:
-        """Say what the search matches and what became of it, and what that leads to."""
+        """Say what the run found, in words.
+
+        Returns
+        -------
+        (str, str)
+            What the search matches and how much of it changed; and the observations and products that this leads to.
+
+        Examples
+        --------
+        >>> harvest = Harvest(catalog.runs()[0])
+        >>> harvest.summary()[0] == f"{harvest.run.files} files ({harvest.run.new} new)"
+        True
+        """
         run = self.run
         moved = ", ".join(f"{count:,} {kind}" for kind in _KINDS if (count := getattr(run, kind)))
         moved = f" ({moved})" if moved else ""

@@ -77,7 +77,18 @@ class SyncReport:
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report as JSON's types."""
+        """Return the report as JSON's types.
+
+        Returns
+        -------
+        dict
+            As ``mastlake sync --json`` prints it.
+
+        Examples
+        --------
+        >>> SyncReport(1, 1, 0, 0, 0, 0, 0, 0.5).as_dict()["present"]
+        1
+        """
         return {**asdict(self), "failures": [asdict(failure) for failure in self.failures]}
 
 

@@ -126,7 +126,24 @@ class Plan:
         return f"{self.dest} has {self.free_bytes:,} bytes free, {self.needed_bytes:,} are needed"
 
     def items(self, *actions: str) -> Iterator[Item]:
-        """Iterate over the items that are not present, or over those of some actions."""
+        """Iterate over the items of the plan that are not present.
+
+        Parameters
+        ----------
+        *actions : str
+            Iterate over the items of these actions only, like ``"fetch"`` and ``"replace"``.
+
+        Yields
+        ------
+        Item
+            One file: what is to be done with it, and why.
+
+        Examples
+        --------
+        >>> plan = catalog.plan("soss", subgroups="X1DINTS", dest=folder)
+        >>> len(list(plan.items("fetch"))) == plan.selected
+        True
+        """
         for batch in self.rows.to_batches(max_chunksize=1000):
             for row in batch.to_pylist():
                 if not actions or row["action"] in actions:
@@ -136,7 +153,19 @@ class Plan:
                     yield Item(**row)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the plan as JSON's types, item by item."""
+        """Return the plan as JSON's types.
+
+        Returns
+        -------
+        dict
+            As ``mastlake sync --dry-run --json`` prints it: counts and bytes of each action, and ``items``.
+
+        Examples
+        --------
+        >>> plan = catalog.plan("soss", subgroups="X1DINTS", dest=folder)
+        >>> plan.as_dict()["fetch"]["items"] == len(plan.as_dict()["items"])
+        True
+        """
         words = {a.replace(" ", "_"): {"items": t.items, "bytes": t.bytes} for a, t in self.tallies.items()}
         items = [
             {

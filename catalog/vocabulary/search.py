@@ -62,6 +62,11 @@ class Search:
         typed : bool
             Whether a person wrote them just now, so that what can only be a mistake is refused.
 
+        Returns
+        -------
+        Search
+            Nothing is asked and nothing saved yet.
+
         Raises
         ------
         UnknownKeyword
@@ -95,6 +100,11 @@ class Search:
             ``RA,DEC,RADIUS``.
         typed : bool
             Whether a person wrote them just now, so that what can only be a mistake is refused.
+
+        Returns
+        -------
+        Search
+            Nothing is asked and nothing saved yet.
 
         Raises
         ------
@@ -149,11 +159,33 @@ class Search:
         return CAOM if self.cone is None else CAOM_IN_CONE
 
     def filters(self) -> list[dict[str, Any]]:
-        """Return a keyword search's criteria as MAST's filters."""
+        """Return a keyword search's criteria as MAST's filters.
+
+        Returns
+        -------
+        list of dict
+            With ``paramName`` and ``values``, as the ``Mast.Jwst.Filtered`` services take them.
+
+        Examples
+        --------
+        >>> Search.parse("soss", "niriss", ["exp_type=NIS_SOSS"]).filters()
+        [{'paramName': 'exp_type', 'values': ['NIS_SOSS']}]
+        """
         return [criterion.as_filter() for criterion in self.criteria]
 
     def astroquery_criteria(self) -> dict[str, list[Any]]:
-        """Return the criteria as ``Observations.query_criteria`` of astroquery takes them; it makes the filters."""
+        """Return the criteria of an observation search as ``Observations.query_criteria`` of astroquery takes them.
+
+        Returns
+        -------
+        dict
+            Lists of values by the name of the column; astroquery makes the filters from it.
+
+        Examples
+        --------
+        >>> Search.observations("ero", ["proposal_id=2734"]).astroquery_criteria()
+        {'proposal_id': ['2734'], 'obs_collection': ['JWST']}
+        """
         return {criterion.keyword: criterion.as_astroquery() for criterion in self.criteria}
 
 
