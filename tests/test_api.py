@@ -88,7 +88,7 @@ def test_every_example_in_a_docstring_runs(
     monkeypatch.delenv("MASTLAKE_CATALOG", raising=False)
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name.removesuffix(".__init__"))
-    result = doctest.testmod(module, extraglobs={"catalog": lake, "folder": tmp_path})
+    result = doctest.testmod(module, extraglobs={"catalog": lake, "folder": tmp_path, "Search": Search})
     assert result.attempted > 0
     assert result.failed == 0
 

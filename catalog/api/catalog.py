@@ -79,6 +79,11 @@ class Catalog(Questions, SavedSearches, History, LocalFiles, Transfers, Pictures
         wait : float, optional
             Seconds to wait for another process that is writing; ``MASTLAKE_WAIT``, or a minute.
 
+        Returns
+        -------
+        Catalog
+            A context manager that lets go of the file at its end.
+
         Examples
         --------
         >>> Catalog.open("my.duckdb").server
@@ -95,7 +100,14 @@ class Catalog(Questions, SavedSearches, History, LocalFiles, Transfers, Pictures
         return self._database.path
 
     def close(self) -> None:
-        """Let go of the file; the next use opens it again."""
+        """Let go of the file; the next use opens it again.
+
+        Examples
+        --------
+        >>> catalog.close()
+        >>> len(catalog.searches())
+        1
+        """
         from catalog.store.shared import KeptOpen
 
         if isinstance(self._database, KeptOpen):
@@ -136,6 +148,11 @@ class Catalog(Questions, SavedSearches, History, LocalFiles, Transfers, Pictures
             Give up after so many seconds.
         on_progress : callable, optional
             Called with `catalog.harvest.Progress`.
+
+        Returns
+        -------
+        Harvest
+            The run as the catalog recorded it, and what the archive did not answer.
 
         Raises
         ------
@@ -190,6 +207,11 @@ class Catalog(Questions, SavedSearches, History, LocalFiles, Transfers, Pictures
             Read all bytes too, to know their MD5.
         on_event : callable, optional
             Told what happens; see `catalog.headers.events`.
+
+        Returns
+        -------
+        IndexReport
+            How many files there are, how many were read, and why the others were not.
 
         Raises
         ------

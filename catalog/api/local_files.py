@@ -48,6 +48,11 @@ class LocalFiles(Opened):
         *paths : path-like
             Only files here, or below these folders; all unless given.
 
+        Returns
+        -------
+        Outdated
+            The files that are not, or are not known to be, what the archive has now, by their verdict.
+
         Raises
         ------
         CatalogError
@@ -88,6 +93,18 @@ class LocalFiles(Opened):
 
     def outputs(self, file: str | os.PathLike[str], deep: bool = False) -> list[Link]:
         """List what was made from a file, by the same graph as `inputs`.
+
+        Parameters
+        ----------
+        file : path-like
+            Its name, or where it lies.
+        deep : bool
+            Follow the outputs of the outputs, too.
+
+        Returns
+        -------
+        list of catalog.questions.lineage.Link
+            From the association files and the headers that were indexed.
 
         Examples
         --------

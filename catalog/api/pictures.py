@@ -94,7 +94,15 @@ class Pictures(Opened):
     ) -> Drawing:
         """Draw what was observed when, and what was processed again since.
 
-        Parameters, results and errors are those of `sky`.
+        Parameters
+        ----------
+        search, *written, sql, **wanted
+            As for `sky`.
+
+        Returns
+        -------
+        Drawing
+            It can be shown in a notebook, and written to a file.
 
         Examples
         --------

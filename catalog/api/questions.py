@@ -134,6 +134,11 @@ class Questions(Opened):
         statement, values
             As for `sql`.
 
+        Returns
+        -------
+        Question
+            It asks each time its rows are taken.
+
         Examples
         --------
         >>> catalog.ask("SELECT count(*) FROM files").first_rows(1)[0]
@@ -150,6 +155,11 @@ class Questions(Opened):
             One SELECT (or FROM, WITH, DESCRIBE, SHOW, SUMMARIZE, EXPLAIN).
         values : sequence
             For the ``?`` marks in it.
+
+        Returns
+        -------
+        Result
+            All rows; see `stream` for more of them than memory holds.
 
         Raises
         ------
@@ -169,6 +179,11 @@ class Questions(Opened):
     def stream(self, statement: str, values: Sequence[object] = ()) -> Iterator[pa.RecordBatchReader]:
         """Ask as `sql` does, and take the rows batch by batch: for more of them than memory holds.
 
+        Parameters
+        ----------
+        statement, values
+            As for `sql`.
+
         Yields
         ------
         pyarrow.RecordBatchReader
@@ -185,6 +200,11 @@ class Questions(Opened):
 
     def ask_tables(self) -> Question:
         """Make the question which views, tables and macros the catalog has, and what is in each.
+
+        Returns
+        -------
+        Question
+            Its rows have a name, a kind and a meaning.
 
         Examples
         --------
@@ -203,6 +223,11 @@ class Questions(Opened):
         table : str
             Its name. There are no rows for a name that the catalog does not have.
 
+        Returns
+        -------
+        Question
+            Its rows have a name, a type, a unit and a meaning.
+
         Examples
         --------
         >>> catalog.ask_columns("files").result()["name"][0]
@@ -214,6 +239,11 @@ class Questions(Opened):
 
     def sql_names(self) -> SqlNames:
         """Return the words that SQL over this catalog can be written with: tables, columns, functions, SQL's own words.
+
+        Returns
+        -------
+        catalog.questions.catalog_contents.SqlNames
+            For completion, and for the names that are nearest to a misspelt one.
 
         Raises
         ------
@@ -238,6 +268,11 @@ class Questions(Opened):
             Its name.
         **filters
             As in `Filters`.
+
+        Returns
+        -------
+        Result
+            One row for each product, in the order of their file names.
 
         Raises
         ------
@@ -288,6 +323,11 @@ class Questions(Opened):
             By MAST's spelling, or its FITS keyword.
         most : int
             How many of the values to return, the most frequent first.
+
+        Returns
+        -------
+        catalog.questions.keyword_values.Present
+            The values with their counts, and how many others there are.
 
         Raises
         ------

@@ -18,7 +18,12 @@ class SavedSearches(Opened):
     """The part of a `mastlake.Catalog` that keeps searches."""
 
     def searches(self) -> list[Search]:
-        """Return the saved searches, by name.
+        """Return the saved searches.
+
+        Returns
+        -------
+        list of Search
+            In the order of their names.
 
         Examples
         --------
@@ -32,6 +37,16 @@ class SavedSearches(Opened):
 
     def saved_search(self, name: str) -> Search:
         """Return one saved search.
+
+        Parameters
+        ----------
+        name : str
+            The name that it was saved under.
+
+        Returns
+        -------
+        Search
+            As it is saved now.
 
         Raises
         ------
@@ -92,6 +107,12 @@ class SavedSearches(Opened):
             For a name under which none is saved.
         BadValue
             If one is for files and the other for observations.
+
+        Examples
+        --------
+        >>> catalog.edit_search(Search.parse("soss", "niriss", ["exp_type=NIS_SOSS", "category=COM"]))
+        >>> catalog.saved_search("soss").written
+        ('exp_type=NIS_SOSS', 'category=COM')
         """
         from catalog.store.history.search_edits import edit_search
 
@@ -101,12 +122,26 @@ class SavedSearches(Opened):
     def rename_search(self, name: str, new: str) -> None:
         """Give a saved search another name, in its history too.
 
+        Parameters
+        ----------
+        name : str
+            The name that it has.
+        new : str
+            The name that it gets.
+
         Raises
         ------
         NoSuchSearch
             For a name under which none is saved.
         BadValue
             For a new name that is no name, or that is or was another search's.
+
+        Examples
+        --------
+        >>> catalog.rename_search("soss", "soss-2022")
+        >>> [search.name for search in catalog.searches()]
+        ['soss-2022']
+        >>> catalog.rename_search("soss-2022", "soss")
         """
         from catalog.store.history.search_edits import rename_search
 
@@ -116,10 +151,22 @@ class SavedSearches(Opened):
     def remove_search(self, name: str) -> None:
         """Remove a saved search; what it found stays in the history.
 
+        Parameters
+        ----------
+        name : str
+            The name that it was saved under.
+
         Raises
         ------
         NoSuchSearch
             For a name under which none is saved.
+
+        Examples
+        --------
+        >>> harvest = catalog.harvest(Search.parse("imaging", "niriss", ["exp_type=NIS_IMAGE"]))
+        >>> catalog.remove_search("imaging")
+        >>> [search.name for search in catalog.searches()]
+        ['soss']
         """
         from catalog.store.history.search_edits import remove_search
 

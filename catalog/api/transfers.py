@@ -44,6 +44,11 @@ class Transfers(Opened):
         **filters
             As in `Filters`.
 
+        Returns
+        -------
+        Plan
+            It can be printed, gone through by `Plan.items`, and done by `apply`.
+
         Raises
         ------
         NoSuchSearch, UsageError
