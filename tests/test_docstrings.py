@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from numpydoc.docscrape import NumpyDocString
 
-import mastlake
+import catalog
 
 
 def callables() -> Iterator[tuple[str, Callable[..., Any]]]:
     """Every function of the package, and every method that its own classes define."""
-    for name in mastlake.__all__:
-        thing = getattr(mastlake, name)
+    for name in catalog.__all__:
+        thing = getattr(catalog, name)
         if inspect.isclass(thing):
             for member, method in inspect.getmembers(thing, inspect.isroutine):
                 if not member.startswith("_") and str(getattr(method, "__module__", "")).startswith("catalog"):
