@@ -87,7 +87,8 @@ def read_groups(connection: duckdb.DuckDBPyConnection) -> list[Group]:
     """Gather the temporary table ``net`` into groups, the largest first; files before products and observations."""
     connection.execute(_GROUPED)
     targets, more = _targets(connection)
-    moved, columns = _moves(connection), _columns(connection)
+    differs = connection.execute("SELECT EXISTS (FROM grouped WHERE kind = 'changed')").fetchone() == (True,)
+    moved, columns = (_moves(connection), _columns(connection)) if differs else ({}, {})
     found = [
         Group(
             what=what,
@@ -96,7 +97,7 @@ def read_groups(connection: duckdb.DuckDBPyConnection) -> list[Group]:
             subgroup=subgroup,
             count=count,
             told_as_files=told,
-            searches=tuple(searches),
+            searches=tuple(sorted(name for name in searches if name is not None)),
             targets=targets.get(number, ()),
             more_targets=more.get(number, 0),
             moved=moved.get(number, ()),
@@ -116,7 +117,7 @@ _GROUPED = """
 """
 _ROWS = """
     SELECT number, what, kind, change, subgroup, count(DISTINCT key), count(DISTINCT key) FILTER (told),
-        list(DISTINCT search ORDER BY search)
+        list(DISTINCT search)
     FROM grouped GROUP BY number, what, kind, change, subgroup
 """
 

@@ -191,6 +191,8 @@ def _note_presence_of(connection: duckdb.DuckDBPyConnection, compared: Compared,
 
 def _note_differences(connection: duckdb.DuckDBPyConnection, compared: Compared, span: Span) -> None:
     """Note what was there at both ends of the span, and differs."""
+    if span.since == 0:  # nothing was there at its beginning
+        return
     table, key, what = compared.versions.table, compared.versions.key, compared.versions.what
     only = f"AND {key} IN (SELECT key FROM member WHERE what = {literal(what)})" if span.search is not None else ""
     bounds = {"since": span.since, "until": span.until}
@@ -204,7 +206,8 @@ def _note_differences(connection: duckdb.DuckDBPyConnection, compared: Compared,
             JOIN {table} b ON b.{key} = o.key AND b.since_run <= $until AND coalesce(b.until_run > $until, true)""",
         bounds,
     )
-    columns = compared_columns(connection, compared.versions, bounds)
+    has_pairs = connection.execute("SELECT EXISTS (FROM pair)").fetchone() == (True,)
+    columns = compared_columns(connection, compared.versions, bounds) if has_pairs else {}
     if not columns:
         return
     tests = ", ".join(_if_differs(name, literal(name)) for name in columns)

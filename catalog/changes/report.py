@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Any
 
-from catalog.atomic_file import put_in_place
 from catalog.changes import Changes, Row
 from catalog.errors import UsageError
 from catalog.text import harmless, plural, shown
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element  # a page on the terminal needs none
 
 LINES = 15
 """Lines of one kind of thing; further groups are counted together."""
@@ -167,6 +168,8 @@ _CSS = (
 
 def as_html(made: Page) -> str:
     """Write a page as HTML that loads nothing, so that it can be mailed."""
+    from xml.etree import ElementTree
+
     html = ElementTree.Element("html", lang="en")
     head, body = ElementTree.SubElement(html, "head"), ElementTree.SubElement(html, "body")
     ElementTree.SubElement(head, "meta", charset="utf-8")
@@ -191,7 +194,9 @@ def as_html(made: Page) -> str:
     return "<!DOCTYPE html>\n" + ElementTree.tostring(html, encoding="unicode", method="html") + "\n"
 
 
-def _put(parent: ElementTree.Element, tag: str, text: str) -> None:
+def _put(parent: Element, tag: str, text: str) -> None:
+    from xml.etree import ElementTree
+
     ElementTree.SubElement(parent, tag).text = harmless(text).replace("->", "→")
 
 
@@ -229,5 +234,7 @@ def write_report(path: Path, made: Page) -> None:
     """
     check_ending(path)
     text = _FORMS[path.suffix.lower()](made)
+    from catalog.atomic_file import put_in_place
+
     with put_in_place(path) as sink:
         sink.write(text.encode())

@@ -132,11 +132,10 @@ def run_before(connection: duckdb.DuckDBPyConnection, text: str) -> int:
 
 def harvests(connection: duckdb.DuckDBPyConnection, span: Span) -> Harvests:
     """Return the runs of a span."""
-    row = connection.execute(
-        """SELECT count(*), list(DISTINCT search ORDER BY search) FROM runs
-           WHERE run > $since AND run <= $until AND ($search IS NULL OR search = $search)""",
+    rows = connection.execute(
+        """SELECT search, count(*) FROM runs
+           WHERE run > $since AND run <= $until AND ($search IS NULL OR search = $search) GROUP BY search""",
         {"since": span.since, "until": span.until, "search": span.search},
-    ).fetchone()
-    count, searches = row or (0, None)
+    ).fetchall()
     first, last = ended_at(connection, span.since), ended_at(connection, span.until)
-    return Harvests(first, last, int(count), tuple(searches or ()))
+    return Harvests(first, last, sum(count for _, count in rows), tuple(sorted(name for name, _ in rows)))
