@@ -130,12 +130,13 @@ def _holds(name: str, announced: str | None, kind: Kind) -> CellKind:
     """Return what a column holds: what the dictionary of keywords says of it, and of one that is not in it, the answer.
 
     An answer that calls a listed column something else must not decide what the catalog's column is from then on. Times
-    may travel as text. The list of observation columns names some whole numbers as text, so there the answer decides.
+    and truths may travel as text. The list of observation columns names some whole numbers as text, so there the
+    answer decides.
     """
     if announced is None:
         return holds_without_fields(name, kind)
     said, listed = _WIRE_KINDS.get(announced, "text"), _listed(name, "file") if kind == "file" else None
-    return said if listed is None or (listed, said) == ("time", "text") else listed
+    return said if listed is None or (said == "text" and listed in ("time", "truth")) else listed
 
 
 def _bounds(name: str) -> Bounds | None:
