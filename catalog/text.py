@@ -86,3 +86,18 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     ('1 spectrum', '2 spectra', '1,200 files')
     """
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def nearest(word: str, words: list[str]) -> str | None:
+    """Return the word that looks most like what was typed, or None.
+
+    Examples
+    --------
+    >>> nearest("exptype", ["exp_type", "expstart"])
+    'exp_type'
+    """
+    import difflib
+
+    by_lower = {candidate.lower(): candidate for candidate in words}
+    close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[close[0]] if close else None

@@ -14,7 +14,7 @@ from .options import Form, Json, Limit, Output, Settings, settings
 from .printing import note, say
 
 if TYPE_CHECKING:
-    from catalog.changes import Changes, Row
+    from catalog.api.types import Changes, Row
 
 
 def register(app: typer.Typer) -> None:
@@ -136,7 +136,6 @@ def _put_object(found: Changes, asked: Wanted) -> None:
 
 
 def _put_lines(found: Changes, chosen: Settings, limit: int | None) -> None:
-    from catalog.changes.report import sections, told_values
     from catalog.text import harmless
 
     if not found:
@@ -144,14 +143,14 @@ def _put_lines(found: Changes, chosen: Settings, limit: int | None) -> None:
             say(f"nothing changed {harmless(found.summary())}")
         return
     lines = [harmless(found.summary())]
-    for section in sections(found):
+    for section in found.sections():
         lines += [f"{section.heading}:", *(f"  {harmless(line)}" for line in section.lines[:limit])]
     sys.stdout.write("\n".join(lines) + "\n")
     if chosen.verbosity > 0:
         sys.stdout.write("One by one:\n")
         for row in islice(found, limit):
             by = f"run {row.run}, {row.search}" if row.search else f"run {row.run}"
-            told = told_values(row, None)
+            told = row.told_values(None)
             sys.stdout.write(
                 harmless(f"  {row.what} {row.kind} ({by}): {row.key}" + (f": {told}" if told else "")) + "\n"
             )

@@ -146,7 +146,7 @@ def targets(context: typer.Context, incomplete: str) -> Offer:
 
 def fits_files(context: typer.Context, incomplete: str) -> Offer:
     """FITS files in the folder that was begun, and names of the catalog's local files."""
-    from catalog.headers.names import FITS_ENDINGS
+    from catalog.api.types import FITS_ENDINGS
 
     folder, _, begun = incomplete.rpartition("/")
     here = sorted(Path(folder or ".").glob(f"{begun}*")) if not begun.startswith("*") else []

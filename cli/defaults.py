@@ -115,7 +115,7 @@ def _bare(option: str) -> str:
 
 def _known(word: str, there_are: list[str], wrong: str) -> None:
     from catalog.config.settings import BadSettings
-    from catalog.vocabulary.keywords import nearest
+    from catalog.text import nearest
 
     if word in there_are:
         return

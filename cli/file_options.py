@@ -1,15 +1,12 @@
-"""From options to a choice of files, for pictures: the options of ``find``."""
+"""Options that say which files are meant, for ``find`` and for pictures."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from . import completion
-
-if TYPE_CHECKING:
-    from catalog.plots import Chosen
 
 Since = Annotated[
     str | None,
@@ -24,12 +21,3 @@ Instrument = Annotated[
 Sql = Annotated[
     str | None, typer.Option("--sql", metavar="SELECT", help="Any query whose result has a column filename.")
 ]
-
-
-def choice(name: str | None, sql: str | None, written: list[str] | None, **named: str | None) -> Chosen:
-    """Read the options that say which files are meant; the named ones are those of `Criteria`."""
-    from catalog.plots import Chosen
-    from catalog.questions.find import Criteria
-
-    options: dict[str, Any] = {**named, "written": tuple(written or ())}
-    return Chosen(name, Criteria(**options), sql)

@@ -18,8 +18,7 @@ from .printing import put_json, say
 from .saved_searches import keep_or_drop, note_declared, take_edits, unsaved, vanished
 
 if TYPE_CHECKING:
-    from catalog.harvest import Harvest
-    from catalog.vocabulary.search import Search
+    from catalog.api.types import Harvest, Search
 
 _REPORTED = (
     "run", "search", "files", "new", "changed", "withdrawn", "returned", "unchanged",
@@ -158,24 +157,19 @@ def _harvest_into(tally: Tally, chosen: Settings, search: Search, how: How, save
 
 def _newest_run(chosen: Settings, report: Path | None) -> int:
     """Return the newest run, which a report begins after; refuse a report whose ending names no form."""
-    from catalog.changes.report import check_ending
-
     if report is None:
         return 0
-    check_ending(report)
-    if not chosen.database.exists():
+    chosen.lake.check_report(report)
+    if not chosen.lake.exists():
         return 0
     return max((run.run for run in chosen.lake.runs()), default=0)
 
 
 def _write_report(chosen: Settings, path: Path, before: int, failures: list[str]) -> None:
     """Write what the runs after one changed."""
-    from catalog.changes.report import page, write_report
-
-    if not chosen.database.exists():
+    if not chosen.lake.exists():
         return
-    found = chosen.lake.changes(since=before, with_rows=True)
-    write_report(path, page(found, f"What changed in {chosen.catalog.name}", failures))
+    chosen.lake.write_report(path, since=before, failures=failures)
     if chosen.verbosity >= 0:
         say(f"the report is {path}")
 
@@ -192,9 +186,7 @@ class How:
 
 def _refuse_other_archives(chosen: Settings, searches: list[Search]) -> None:
     """Refuse before the first request, not when the turn of a search comes."""
-    from catalog.harvest.origin import refuse_other_archives
-
-    refuse_other_archives(chosen.database, [search.name for search in searches], chosen.server)
+    chosen.lake.refuse_other_archives([search.name for search in searches])
 
 
 def _is_emptied(error: Exception) -> bool:
@@ -214,8 +206,8 @@ def _defined(
     names: list[str], instrument: str | None, observations: bool, criteria: list[str], cone: str | None
 ) -> Search | None:
     """Return the search that the options define, if they do."""
+    from catalog.api.types import Search
     from catalog.errors import UsageError
-    from catalog.vocabulary.search import Search
 
     if instrument is None and not observations:
         if criteria or cone:
@@ -251,9 +243,9 @@ def _searches(chosen: Settings, names: list[str], defined: Search | None) -> lis
     if defined is not None:
         return [defined]
     declared = chosen.declared
-    if not chosen.database.exists() and declared and set(names) <= set(declared):
+    if not chosen.lake.exists() and declared and set(names) <= set(declared):
         return [declared[name] for name in names or declared]
-    if not chosen.database.exists() and not names:
+    if not chosen.lake.exists() and not names:
         raise UsageError("there is no catalog yet: mastlake harvest NAME --instrument ... -k ...")
     if names:
         return [declared.get(name) or chosen.lake.saved_search(name) for name in names]
@@ -265,27 +257,19 @@ def _searches(chosen: Settings, names: list[str], defined: Search | None) -> lis
 
 
 def _show_requests(chosen: Settings, searches: list[Search], until: float, json: bool) -> None:
-    from catalog.archive.client import MastArchive, Waiting
-    from catalog.archive.partition import Whole
-    from catalog.archive.retry import Patience
-    from catalog.harvest.origin import without_credentials
+    from dataclasses import asdict
 
     from .progress import harvest_progress
 
-    asked = harvest_progress(chosen.verbosity < 0 or json, f"asked {chosen.server}")
-    with MastArchive(chosen.server, Waiting(until=until)) as archive, asked:
-        searches = [part for search in searches for part in search.parts]
-        queries = [archive.query(search) for search in searches]
-        counts = [Whole(archive, Patience(until=until)).count(query) for query in queries]
-    shown, server = [], without_credentials(chosen.server)
-    for search, query, rows in zip(searches, queries, counts, strict=True):
-        request = {"service": query.service, "params": query.params(), "format": "json"}
-        shown.append({"search": search.name, "server": server, "request": request, "rows": rows})
-        if not json:
-            say(f"{search.name}: {plural(rows, 'row')} at {server} for this request:")
-            put_json(request)
+    with harvest_progress(chosen.verbosity < 0 or json, f"asked {chosen.server}"):
+        requests = chosen.lake.requests(*searches, time_limit=until - time.monotonic())
     if json:
-        put_json(shown[0] if len(shown) == 1 else shown)
+        told = [asdict(request) for request in requests]
+        put_json(told[0] if len(told) == 1 else told)
+        return
+    for request in requests:
+        say(f"{request.search}: {plural(request.rows, 'row')} at {request.server} for this request:")
+        put_json(request.request)
 
 
 def _harvest_one(chosen: Settings, search: Search, how: How, json: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from .options import Json, settings
 from .printing import put_json, say
 
 if TYPE_CHECKING:
-    from catalog.headers import Failure, IndexReport
+    from catalog.api.types import IndexFailure, IndexReport
 
 
 def register(app: typer.Typer) -> None:
@@ -70,6 +70,6 @@ def _tell(report: IndexReport, verbosity: int, json: bool) -> None:
             )
 
 
-def _where(failure: Failure) -> str:
+def _where(failure: IndexFailure) -> str:
     hdu = f", HDU {failure.hdu}" if failure.hdu is not None else ""
     return hdu + (f", byte {failure.byte}" if failure.byte is not None else "")

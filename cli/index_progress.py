@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from catalog.headers import Event
+    from catalog.api.types import IndexEvent
 
 _MANY = 1000
 """Headers of so many files take longer than a second."""
 
 
 @contextmanager
-def index_progress(quiet: bool, bar: bool = True) -> Iterator[Callable[[Event], None]]:
+def index_progress(quiet: bool, bar: bool = True) -> Iterator[Callable[[IndexEvent], None]]:
     """Draw how many files were found, and then how many of them are read; lines where there is no terminal.
 
     Parameters
@@ -56,9 +56,9 @@ class _IndexDrawing:
         self.bars = bars
         self.task: TaskID = bars.add_task("looking for files", total=None)
 
-    def show(self, event: Event) -> None:
+    def show(self, event: IndexEvent) -> None:
         """Draw one event."""
-        from catalog.headers import FilesFound, FilesRead, FoldersWalked, LinksLeftOut
+        from catalog.api.types import FilesFound, FilesRead, FoldersWalked, LinksLeftOut
 
         if isinstance(event, FilesFound):
             self.bars.update(
@@ -79,9 +79,9 @@ class _PlainIndex:
     def __init__(self) -> None:
         self.pace = Pace()
 
-    def show(self, event: Event) -> None:
+    def show(self, event: IndexEvent) -> None:
         """Say what one event means, where it is time for a line."""
-        from catalog.headers import FilesFound, FilesRead, FoldersWalked, LinksLeftOut
+        from catalog.api.types import FilesFound, FilesRead, FoldersWalked, LinksLeftOut
 
         if isinstance(event, FoldersWalked) and event.to_read > _MANY:
             say(f"reading the headers of {event.to_read:,} of {plural(event.files, 'FITS file')}")

@@ -13,7 +13,7 @@ from .options import Form, Json, Limit, Output, settings
 from .printing import note
 
 if TYPE_CHECKING:
-    from catalog.questions.lineage import Link
+    from catalog.api.types import Link
 
 File = Annotated[
     str,

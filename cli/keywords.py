@@ -14,9 +14,8 @@ from .options import Form, Json, Limit, Output, settings
 from .printing import put_lines
 
 if TYPE_CHECKING:
-    from catalog.questions.keyword_values import Present
-    from catalog.store.database import Database
-    from catalog.vocabulary.keywords import Keyword
+    from catalog.api.catalog import Catalog
+    from catalog.api.types import Keyword, KeywordValues
 
 
 def register(app: typer.Typer) -> None:
@@ -40,19 +39,19 @@ def keywords(
     from dataclasses import asdict
 
     from catalog.errors import UnknownKeyword
-    from catalog.vocabulary.keywords import lookup, matching
 
     asked = wanted(context, form, output, json, limit)
-    found = matching(pattern)
-    of_observations = _of_observations(pattern)
+    lake = settings(context).lake
+    found = lake.keywords(pattern)
+    of_observations = lake.observation_columns(pattern)
     if not found and of_observations and asked.is_table:
         _put_columns(of_observations, asked)
         return
     if not found and not asked.is_json:
-        lookup(pattern)  # says what is near
+        lake.keyword(pattern)  # raises with the nearest keyword
         raise UnknownKeyword(f"no keyword like {pattern!r}")
     exact = [word for word in found if pattern.lower() in (word.name.lower(), (word.fits_keyword or "").lower())]
-    counts = {word.name: _present(settings(context).database, word.name) for word in exact}
+    counts = {word.name: _counted(lake, word.name) for word in exact}
     if asked.is_json:
         told = [
             {**asdict(word), **({"present": asdict(count)} if (count := counts.get(word.name)) else {})}
@@ -78,18 +77,6 @@ def keywords(
         _put_columns(of_observations, asked)
 
 
-def _of_observations(pattern: str) -> list[Keyword]:
-    """Return the columns of CAOM observations whose name or meaning has every word of the pattern."""
-    from catalog.vocabulary.observation_columns import observation_columns
-
-    words = pattern.lower().split()
-    return [
-        column
-        for column in observation_columns().values()
-        if words and all(word in f"{column.name} {column.meaning}".lower() for word in words)
-    ]
-
-
 def _put_columns(columns: list[Keyword], asked: Wanted) -> None:
     """Print columns of observations, by which harvest --observations asks."""
     put_list(
@@ -102,20 +89,19 @@ def _put_columns(columns: list[Keyword], asked: Wanted) -> None:
     )
 
 
-def _present(database: Database, name: str) -> Present | None:
+def _counted(lake: Catalog, name: str) -> KeywordValues | None:
     """Count values where there is a catalog that has the keyword; the dictionary needs none."""
     from catalog.errors import UnknownKeyword
-    from catalog.questions.keyword_values import present
 
-    if not database.exists():
+    if not lake.exists():
         return None
     try:
-        return present(database, name)
+        return lake.keyword_values(name)
     except UnknownKeyword:
         return None
 
 
-def _described(word: Keyword, count: Present | None) -> list[str]:
+def _described(word: Keyword, count: KeywordValues | None) -> list[str]:
     where = (
         f"{word.fits_keyword} in the {_header(word.hdu)}" if word.fits_keyword else "not in the file; the archive's own"
     )

@@ -104,9 +104,7 @@ def destination(context: typer.Context, dest: Path) -> Path:
 
 def tell_withheld(chosen: Settings) -> None:
     """Say so where there is a token that the server does not get."""
-    from catalog.sync.tokens import withheld
-
-    if withheld(chosen.server, chosen.server_is_chosen) and chosen.defaults is not None:
+    if chosen.defaults is not None and chosen.lake.withholds_token:
         from .printing import say
 
         say(

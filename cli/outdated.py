@@ -19,7 +19,7 @@ from .printing import note, put_table, say
 from .status import STATES
 
 if TYPE_CHECKING:
-    from catalog.questions.drift import Drifted, Outdated
+    from catalog.api.types import Drifted, Outdated
 
 _FEW_UNKNOWN = 20
 """So many files that the archive does not list are told one by one; of more, only their folders."""
@@ -95,7 +95,7 @@ def _states(text: str | None) -> list[str]:
     named = [word.strip().lower() for word in text.split(",") if word.strip()]
     for word in named:
         if word not in STATES:
-            from catalog.vocabulary.keywords import nearest
+            from catalog.text import nearest
 
             raise BadValue(f"--state {word} is no state; {_did_you_mean(nearest(word, list(STATES)))}")
     return [name for name in STATES if name in named]

@@ -14,7 +14,7 @@ from .options import Settings
 from .printing import put_json, say
 
 if TYPE_CHECKING:
-    from catalog.plots import Drawing
+    from catalog.api.types import Drawing
 
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="PICTURE", help="PNG, SVG or PDF, by its ending.")
@@ -37,29 +37,6 @@ _TOLD = 3
 """Parts that were left out, and are told with their reasons."""
 _CELL = 2.0
 """How many times a character is as high as it is wide."""
-
-
-def picture_path(output: Path | None, kind: str | None, usual: Path) -> Path:
-    """Return where a picture goes, by -o, by --format, or as it is usual.
-
-    Raises
-    ------
-    UsageError
-        For a kind of picture that there is not, and for two at once.
-    """
-    from catalog.errors import UsageError
-    from catalog.plots.canvas import ENDINGS, checked_ending
-
-    if kind is None:
-        return checked_ending(output or usual)
-    ending = f".{kind.lower().lstrip('.')}"
-    if ending not in ENDINGS:
-        raise UsageError(f"--format {kind}: a picture is png, svg or pdf")
-    if output is None:
-        return usual.with_suffix(ending)
-    if output.suffix.lower() != ending:
-        raise UsageError(f"--format {kind} and -o {output} are two formats; leave out --format, or change the ending")
-    return output
 
 
 def deliver(

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from catalog.headers.names import FITS_ENDINGS
+from catalog.api.types import FITS_ENDINGS
 
 from .completion import fits_files
 from .options import Json, settings
-from .picture import Kind, Output, Show, deliver, picture_path
+from .picture import Kind, Output, Show, deliver
 
 
 def register(app: typer.Typer) -> None:
@@ -41,34 +41,15 @@ def plot(
     An image has a stretch that shows faint and bright, and axes on the sky where its WCS says so. Spectra have their
     units. A time series is drawn as time against wavelength. Without -o the picture is the file's name with .png.
     """
-    from catalog.plots import draw_file
-    from catalog.plots.fits_file import check_regular
+    from catalog.api.pictures import picture_path
 
-    source = _located(context, file)
-    check_regular(source)
+    chosen = settings(context)
+    source = chosen.lake.local_file(file)
     picture = picture_path(output, kind, _beside(source))
-    drawing = draw_file(source, hdu)
-    deliver(drawing, picture, settings(context), show, json, {"file": str(source)})
+    deliver(chosen.lake.plot(source, hdu), picture, chosen, show, json, {"file": str(source)})
 
 
 def _beside(source: Path) -> Path:
     """Return the name of a picture: that of its file, without the endings of FITS and of compressions."""
     ending = next((one for one in FITS_ENDINGS if source.name.lower().endswith(one)), source.suffix)
     return Path(f"{source.name[: len(source.name) - len(ending)] or 'picture'}.png")
-
-
-def _located(context: typer.Context, file: str) -> Path:
-    from catalog.errors import UsageError
-
-    path = Path(file)
-    if path.exists():
-        return path
-    database = settings(context).database
-    if database.exists():
-        with database.read() as connection:
-            row = connection.execute("SELECT path FROM local_files WHERE filename = ?", [file]).fetchone()
-        if row and Path(row[0]).exists():
-            return Path(row[0])
-    raise UsageError(
-        f"no file {file}, neither at that path nor among the catalog's local files; mastlake sync fetches files"
-    )

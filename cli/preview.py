@@ -11,11 +11,11 @@ from catalog.text import plural
 
 from .completion import previewed
 from .options import Json, Settings, settings, tell_withheld
-from .picture import Kind, Show, picture_path, put_picture, tell_left_out, wants_show
+from .picture import Kind, Show, put_picture, tell_left_out, wants_show
 from .printing import put, put_json, say
 
 if TYPE_CHECKING:
-    from catalog.questions.previews import Preview
+    from catalog.api.types import Preview
 
 
 def register(app: typer.Typer) -> None:
@@ -45,6 +45,8 @@ def preview(
     """
     from dataclasses import asdict
 
+    from catalog.api.pictures import picture_path
+
     chosen = settings(context)
     if output is not None or kind is not None:
         output = picture_path(output, kind, Path("previews.png"))
@@ -64,13 +66,11 @@ def preview(
 
 def _fetch(chosen: Settings, found: list[Preview], dest: Path, json: bool) -> set[str]:
     """Fetch what is not here yet; say and return what could not be had."""
-    from catalog.questions.previews import selecting
-
     from .progress import sync_progress
 
     tell_withheld(chosen)
     with sync_progress(chosen.verbosity < 0 or json) as shown:
-        report = chosen.lake.sync(sql=selecting(found), dest=dest, on_event=shown)
+        report = chosen.lake.fetch_previews(found, dest, on_event=shown)
     for failure in report.failures:
         say(f"mastlake: {failure.filename or 'not tried'}: {failure.reason}")
     if report.interrupted:
@@ -83,9 +83,7 @@ def _show(chosen: Settings, paths: list[Path], output: Path | None, show: bool |
     on_terminal = wants_show(show, chosen)
     if not paths or (output is None and not on_terminal):
         return False
-    from catalog.plots import draw_pictures
-
-    drawing = draw_pictures(paths)
+    drawing = chosen.lake.sheet(paths)
     tell_left_out(drawing, chosen)
     if output is not None:
         drawing.write(output)

@@ -12,7 +12,7 @@ from .printing import note
 
 if TYPE_CHECKING:
     from catalog.api.arguments import Filters
-    from catalog.store.database import Database
+    from catalog.api.catalog import Catalog
 
 Sql = Annotated[
     str | None, typer.Option(metavar="SELECT", help="Any query whose result has a column data_uri or filename.")
@@ -54,14 +54,12 @@ def filters(
     }
 
 
-def hint_at_nothing(database: Database, name: str | None, sql: str | None = None) -> None:
+def hint_at_nothing(lake: Catalog, name: str | None, sql: str | None = None) -> None:
     """Say why no product is selected, and what there is instead."""
-    from catalog.questions.hints import nothing_selected
-
     if sql is not None:
         note("no product is selected: the statement of --sql has no rows, or the other options leave none of them")
     else:
-        note(nothing_selected(database, name))
+        note(lake.why_no_products(name))
 
 
 def _levels(words: tuple[str, ...]) -> tuple[int, ...]:

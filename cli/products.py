@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import typer
 
@@ -26,10 +26,6 @@ from .options import (
 from .printing import note, put_table
 from .product_options import filters, hint_at_nothing
 
-if TYPE_CHECKING:
-    from catalog.store.database import Database
-    from catalog.sync.selection import Selection
-
 
 def register(app: typer.Typer) -> None:
     app.command("products")(products)
@@ -51,30 +47,23 @@ def products(
 ) -> None:
     """List what can be downloaded: the products of a search's observations, each once."""
     asked = wanted(context, form, output, json, limit)
-    from catalog.api.arguments import selection
-
-    database = settings(context).database
-    chosen = selection(name, filters(types, levels, subgroups, dataproducts, extensions, release=release))
+    lake = settings(context).lake
+    chosen = filters(types, levels, subgroups, dataproducts, extensions, release=release)
     if asked.is_table:
-        count = _put_rows(database, chosen, asked)
+        count = _put_rows(lake.product_rows(_SHOWN, name, **chosen), asked)
     else:
-        from catalog.sync.selection import products as listed_products
-
-        found = listed_products(database, chosen)
-        put_arrow(asked, found, "product")
-        count = int(found.num_rows)
+        listed = lake.products(name, **chosen)
+        put_arrow(asked, listed.rows, "product")
+        count = len(listed)
     if not count:
-        hint_at_nothing(database, name)
+        hint_at_nothing(lake, name)
 
 
 _SHOWN = ("filename", "productType", "productSubGroupDescription", "calib_level", "size", "dataRights")
 _SIZE = _SHOWN.index("size")
 
 
-def _put_rows(database: Database, chosen: Selection, asked: Wanted) -> int:
-    from catalog.sync.selection import product_rows
-
-    rows = product_rows(database, chosen, _SHOWN)
+def _put_rows(rows: list[tuple[Any, ...]], asked: Wanted) -> int:
     told = [
         [size(value) if at == _SIZE and value is not None else value for at, value in enumerate(row)]
         for row in rows[: asked.limit]

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from catalog.harvest import Progress
-    from catalog.sync.events import Event
+    from catalog.api.types import Progress, SyncEvent
 
 
 _SILENT_SECONDS = 1.0
@@ -131,7 +130,7 @@ def harvest_progress(quiet: bool, asked: str = "") -> Iterator[Callable[[Progres
 
 
 @contextmanager
-def sync_progress(quiet: bool) -> Iterator[Callable[[Event], None]]:
+def sync_progress(quiet: bool) -> Iterator[Callable[[SyncEvent], None]]:
     """Draw a sync: one bar for all bytes and one for each file in flight; plain lines where there is no terminal."""
     from rich.console import Console
 
@@ -145,8 +144,8 @@ def sync_progress(quiet: bool) -> Iterator[Callable[[Event], None]]:
         yield _plain
 
 
-def _plain(event: Event) -> None:
-    from catalog.sync.events import Finished, Note, Paused
+def _plain(event: SyncEvent) -> None:
+    from catalog.api.types import Finished, Note, Paused
 
     if isinstance(event, Finished) and event.outcome not in ("present", "failed"):
         say(f"{event.outcome} {event.filename} ({size(event.size)})")
@@ -157,7 +156,7 @@ def _plain(event: Event) -> None:
 
 
 @contextmanager
-def _bars(console: Console) -> Iterator[Callable[[Event], None]]:
+def _bars(console: Console) -> Iterator[Callable[[SyncEvent], None]]:
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as Bars
 
@@ -181,9 +180,9 @@ class _Drawing:
         self.files: dict[str, TaskID] = {}
         self.had: dict[str, int] = {}
 
-    def show(self, event: Event) -> None:
+    def show(self, event: SyncEvent) -> None:
         """Draw one event."""
-        from catalog.sync.events import Finished, Note, Paused, Planned, Received, Started
+        from catalog.api.types import Finished, Note, Paused, Planned, Received, Started
 
         if isinstance(event, Planned):
             self.all = self.bars.add_task(f"{event.items:,} files", total=event.bytes)

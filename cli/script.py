@@ -36,8 +36,6 @@ def script(
 ) -> None:
     """Write a bash script that fetches the same files with curl, for a machine without mastlake."""
     from catalog.atomic_file import EXECUTABLE, put_in_place
-    from catalog.errors import UsageError
-    from catalog.sync.tokens import MAST, origin
 
     chosen = settings(context)
     wanted = filters(
@@ -51,14 +49,9 @@ def script(
         max_size=max_size,
         release=release,
     )
-    if not chosen.server_is_chosen and origin(chosen.server) != MAST:
-        raise UsageError(
-            f"mastlake.toml names the server {chosen.server}, to which the script would send your token; "
-            f"name it yourself: mastlake --server {chosen.server} script ..."
-        )
     text = chosen.lake.script(name, template=template, **wanted)
     if "\n  get " not in text:
-        hint_at_nothing(chosen.database, name, sql)
+        hint_at_nothing(chosen.lake, name, sql)
     if output is None:
         put_json({"script": text}) if json else typer.echo(text, nl=False)
         return

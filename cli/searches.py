@@ -97,7 +97,7 @@ def searches(
 
 def _refuse_nonsense(act: str | None, name: str | None, new: str | None, criteria: bool, asked: Wanted) -> None:
     from catalog.errors import UsageError
-    from catalog.vocabulary.keywords import nearest
+    from catalog.text import nearest
 
     if act is not None and act not in _ACTS:
         near = nearest(act, list(_ACTS))
@@ -268,11 +268,6 @@ def runs(
 
     asked = wanted(context, form, output, json)
     found = settings(context).lake.runs(search)
-    if search is not None and not found:  # one that was removed has runs still
-        from catalog.changes.span import require_search
-
-        with settings(context).database.read() as connection:
-            require_search(connection, search)
     if limit is not None and len(found) > limit:
         note(f"the newest {limit:,} of {plural(len(found), 'run')}; --limit shows more")
         found = found[-limit:]

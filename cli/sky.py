@@ -6,10 +6,10 @@ from pathlib import Path
 
 import typer
 
-from .file_options import Instrument, Investigator, Program, Since, Sql, Until, choice
+from .file_options import Instrument, Investigator, Program, Since, Sql, Until
 from .find import Cone, Footprint, Target
 from .options import Criteria, Json, Release, SearchName, settings
-from .picture import Kind, Output, Show, deliver, picture_path
+from .picture import Kind, Output, Show, deliver
 
 
 def register(app: typer.Typer) -> None:
@@ -42,20 +42,19 @@ def sky(
     """
     from dataclasses import asdict
 
-    from catalog.plots.sky import footprints, picture_of
+    from catalog.api.pictures import picture_path
 
-    picture = picture_path(output, kind, Path("sky.png"))
     chosen = settings(context)
-    wanted = choice(
-        name, sql, criteria, target=target, cone=cone, footprint=footprint, since=since, until=until, program=program,
-        pi=pi, instrument=instrument, release=release,
+    picture = picture_path(output, kind, Path("sky.png"))
+    drawing = chosen.lake.sky(
+        name, *(criteria or ()), sql=sql, target=target, cone=cone, footprint=footprint, since=since, until=until,
+        program=program, pi=pi, instrument=instrument, release=release,
     )  # fmt: skip
-    found = footprints(chosen.database, wanted)
     facts = {
-        "files": found.files,
-        "unplaced": found.unplaced,
-        "centre": list(found.centre),
-        "radius": found.radius,
-        "footprints": [asdict(one) for one in found.footprints],
+        "files": drawing.content.files,
+        "unplaced": drawing.content.unplaced,
+        "centre": list(drawing.content.centre),
+        "radius": drawing.content.radius,
+        "footprints": [asdict(footprint) for footprint in drawing.content.footprints],
     }
-    deliver(picture_of(found, wanted.told()), picture, chosen, show, json, facts)
+    deliver(drawing, picture, chosen, show, json, facts)

@@ -14,7 +14,7 @@ from .options import Json, Settings, settings
 from .printing import put, put_json, put_table
 
 if TYPE_CHECKING:
-    from catalog.questions.status import Overview
+    from catalog.api.types import Overview
 
 
 def register(app: typer.Typer) -> None:

@@ -29,7 +29,7 @@ from .product_options import GuideStars, MaxSize, Sql, Template, bytes_of, filte
 from .progress import sync_progress
 
 if TYPE_CHECKING:
-    from catalog.sync import Plan, SyncReport
+    from catalog.api.types import Plan, SyncReport
 
 OverwriteModified = Annotated[
     bool, typer.Option("--overwrite-modified", help="Replace also files that a person changed or made.")
@@ -93,7 +93,7 @@ def sync(
         )
         put_json(plan.as_dict()) if json else _show(plan, chosen.verbosity)
         if not plan.selected:
-            hint_at_nothing(chosen.database, name, sql)
+            hint_at_nothing(chosen.lake, name, sql)
         return
     with sync_progress(chosen.verbosity < 0 or json) as show:
         report = chosen.lake.sync(
@@ -110,7 +110,7 @@ def sync(
             **wanted,
         )
     if not report.selected:
-        hint_at_nothing(chosen.database, name, sql)
+        hint_at_nothing(chosen.lake, name, sql)
     _report(report, dest, json, chosen.verbosity)
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import typer
 
-from .file_options import Instrument, Investigator, Program, Since, Sql, Until, choice
+from .file_options import Instrument, Investigator, Program, Since, Sql, Until
 from .find import Cone, Footprint, Target
 from .options import Criteria, Json, Release, SearchName, settings
-from .picture import Kind, Output, Show, deliver, picture_path
+from .picture import Kind, Output, Show, deliver
 
 
 def register(app: typer.Typer) -> None:
@@ -42,14 +42,12 @@ def timeline(
     """
     from dataclasses import asdict
 
-    from catalog.plots.timeline import picture_of
-    from catalog.plots.timeline import timeline as read_timeline
+    from catalog.api.pictures import picture_path
 
-    picture = picture_path(output, kind, Path("timeline.png"))
     chosen = settings(context)
-    wanted = choice(
-        name, sql, criteria, target=target, cone=cone, footprint=footprint, since=since, until=until, program=program,
-        pi=pi, instrument=instrument, release=release,
+    picture = picture_path(output, kind, Path("timeline.png"))
+    drawing = chosen.lake.timeline(
+        name, *(criteria or ()), sql=sql, target=target, cone=cone, footprint=footprint, since=since, until=until,
+        program=program, pi=pi, instrument=instrument, release=release,
     )  # fmt: skip
-    found = read_timeline(chosen.database, wanted)
-    deliver(picture_of(found, wanted.told()), picture, chosen, show, json, asdict(found))
+    deliver(drawing, picture, chosen, show, json, asdict(drawing.content))

@@ -5,9 +5,10 @@ import pytest
 
 from catalog.errors import UnknownKeyword
 from catalog.missions import JWST
-from catalog.questions.keyword_values import present
+from catalog.questions.keyword_values import keyword_values
 from catalog.store.database import Database
-from catalog.vocabulary.keywords import archive_columns, dictionary, lookup, matching, nearest
+from catalog.text import nearest
+from catalog.vocabulary.keywords import archive_columns, dictionary, lookup, matching
 
 from .conftest import Command
 from .test_find import fill
@@ -92,16 +93,16 @@ def lake(database: Database) -> Database:
 
 
 def test_values_in_the_catalog_are_counted(lake: Database) -> None:
-    found = present(lake, "EXP_TYPE")
+    found = keyword_values(lake, "EXP_TYPE")
     assert (found.files, found.without, found.distinct) == (33, 1, 2)
     assert found.values == (("NIS_AMI", 30), ("NIS_SOSS", 3))
-    numbers = present(lake, "effexptm", most=5)
+    numbers = keyword_values(lake, "effexptm", most=5)
     assert (numbers.low, numbers.high, numbers.distinct, len(numbers.values)) == (0.5, 33.5, 34, 5)
-    assert present(lake, "obs_id").values == (("V013", 34),)
+    assert keyword_values(lake, "obs_id").values == (("V013", 34),)
     with pytest.raises(UnknownKeyword, match="no harvested file has detector"):
-        present(lake, "detector")
+        keyword_values(lake, "detector")
     with pytest.raises(UnknownKeyword, match="did you mean 'exp_type'"):
-        present(lake, "exptype")
+        keyword_values(lake, "exptype")
 
 
 def test_the_command_shows_all_there_is_to_say_of_a_keyword(mastlake: Command, lake: Database) -> None:

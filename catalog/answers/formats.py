@@ -12,7 +12,8 @@ import pyarrow as pa
 from catalog.answers.plain_columns import jsonable, plain, python_values, small
 from catalog.atomic_file import put_in_place
 from catalog.errors import UsageError
-from catalog.vocabulary.keywords import dictionary, nearest
+from catalog.text import nearest
+from catalog.vocabulary.keywords import dictionary
 
 Format = Literal["csv", "json", "jsonl", "parquet", "votable", "ecsv"]
 FORMATS: tuple[Format, ...] = ("csv", "json", "jsonl", "parquet", "votable", "ecsv")

@@ -58,7 +58,7 @@ def _written(value: Any) -> str:
 def selection(search: str | None, filters: Filters) -> Selection:
     """Say which products are meant."""
     from catalog.sync import Selection
-    from catalog.vocabulary.keywords import nearest
+    from catalog.text import nearest
 
     for name in filters:
         if name not in Filters.__annotations__:

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalog.api.history import History
-from catalog.api.local_files import LocalFiles
 from catalog.api.pictures import Pictures
 from catalog.api.questions import Questions
 from catalog.api.saved_searches import SavedSearches
-from catalog.api.transfers import Transfers
 from catalog.errors import UsageError
 from catalog.network.server import Server
 
@@ -31,7 +29,7 @@ PATH = "mastlake.duckdb"
 MAST = "https://mast.stsci.edu"
 
 
-class Catalog(Questions, SavedSearches, History, LocalFiles, Transfers, Pictures):
+class Catalog(Questions, SavedSearches, History, Pictures):
     """A catalog file, and the archive that it is a copy of.
 
     Made by `Catalog.open`. It can be used from several threads, and closed and used again. Questions asked in quick

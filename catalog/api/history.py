@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalog.api.opened import Opened
@@ -31,6 +34,8 @@ class History(Opened):
 
         Raises
         ------
+        NoSuchSearch
+            For a name that no search has or had.
         CatalogError
             If there is no catalog, or it cannot be read.
 
@@ -39,10 +44,14 @@ class History(Opened):
         >>> [(run.run, run.kind) for run in catalog.runs("soss")][0]
         (1, 'full')
         """
+        from catalog.changes.span import require_search
         from catalog.store.history.runs import runs
 
         with self._database.read() as connection:
-            return [run for run in runs(connection) if search in (None, run.search)]
+            listed = [run for run in runs(connection) if search in (None, run.search)]
+            if search is not None and not listed:  # a search that was removed still has runs
+                require_search(connection, search)
+        return listed
 
     def diff(self, first: int, second: int) -> list[RowChange]:
         """Compare the catalog as it stood after two runs.
@@ -143,3 +152,49 @@ class History(Opened):
         from catalog.changes import remember
 
         return remember(self._database, found)
+
+    def check_report(self, path: str | os.PathLike[str]) -> None:
+        """Refuse the path of a report whose ending names no form.
+
+        Raises
+        ------
+        UsageError
+            It names the endings that there are.
+
+        Examples
+        --------
+        >>> catalog.check_report("changes.html")
+        """
+        from catalog.changes.report import check_ending
+
+        check_ending(Path(path))
+
+    def write_report(
+        self, path: str | os.PathLike[str], *, since: int | str | date | None = None, failures: Sequence[str] = ()
+    ) -> None:
+        """Write what changed as a page that can be mailed: text, Markdown (.md) or HTML, by the file's ending.
+
+        Parameters
+        ----------
+        path : path-like
+            Where the page goes; it is put in place when it is whole.
+        since : int, str or datetime.date, optional
+            As for `changes`.
+        failures : sequence of str
+            What could not be done; the page begins with it.
+
+        Raises
+        ------
+        UsageError
+            For an ending that names no form.
+        DiskError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> catalog.write_report(folder / "changes.md", since=0)
+        """
+        from catalog.changes.report import page, write_report
+
+        found = self.changes(since=since, with_rows=True)
+        write_report(Path(path), page(found, f"What changed in {self._database.path.name}", failures))

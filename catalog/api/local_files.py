@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalog.api.opened import Opened
+from catalog.errors import UsageError
 
 if TYPE_CHECKING:
     from catalog.questions.drift import Outdated
@@ -66,6 +67,32 @@ class LocalFiles(Opened):
         from catalog.questions.drift import outdated
 
         return outdated(self._database, [str(Path(path).absolute()) for path in paths])
+
+    def local_file(self, file: str | os.PathLike[str]) -> Path:
+        """Return where a file lies: at the path itself, or where the catalog knows a local file of that name.
+
+        Raises
+        ------
+        UsageError
+            If there is none.
+
+        Examples
+        --------
+        >>> catalog.local_file(folder) == folder
+        True
+        """
+        path = Path(file)
+        if path.exists():
+            return path
+        if self._database.exists():
+            with self._database.read() as connection:
+                rows = connection.execute("SELECT path FROM local_files WHERE filename = ?", [path.name]).fetchall()
+            for (known,) in rows:
+                if Path(known).exists():
+                    return Path(known)
+        raise UsageError(
+            f"no file {file}, neither at that path nor among the catalog's local files; mastlake sync fetches files"
+        )
 
     def inputs(self, file: str | os.PathLike[str], deep: bool = False) -> list[Link]:
         """List what a file was made from: members of its association, and the association itself.

@@ -29,6 +29,23 @@ class Opened:
         self.server = server
         self._server_is_chosen = server_is_chosen
 
+    def exists(self) -> bool:
+        """Say whether there is a catalog file yet.
+
+        Examples
+        --------
+        >>> catalog.exists()
+        True
+        """
+        return self._database.exists()
+
+    @property
+    def withholds_token(self) -> bool:
+        """Whether there is a token that the server does not get, because the user did not choose the server."""
+        from catalog.sync.tokens import withheld
+
+        return withheld(self.server, self._server_is_chosen)
+
     def _token(self) -> Token | None:
         """Find the user's token for the server, if there is one that it may have."""
         from catalog.sync import find_token

@@ -7,16 +7,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalog.api.arguments import file_criteria
-from catalog.api.opened import Opened
-from catalog.errors import UsageError
+from catalog.api.local_files import LocalFiles
+from catalog.api.transfers import Transfers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from catalog.plots import Drawing
     from catalog.questions.previews import Preview
+    from catalog.sync import SyncReport
+    from catalog.sync.events import OnEvent
     from catalog.vocabulary.criteria import Wanted
 
 
-class Pictures(Opened):
+def picture_path(output: Path | None, kind: str | None, usual: Path) -> Path:
+    """Return where a picture goes; see `catalog.plots.canvas.picture_path`."""
+    from catalog.plots.canvas import picture_path
+
+    return picture_path(output, kind, usual)
+
+
+class Pictures(LocalFiles, Transfers):
     """The part of a `mastlake.Catalog` that draws."""
 
     def plot(self, file: str | os.PathLike[str], hdu: str | None = None) -> Drawing:
@@ -44,20 +55,12 @@ class Pictures(Opened):
         Examples
         --------
         >>> report = catalog.sync("soss", subgroups="X1DINTS", levels=2, max_size=60_000, dest=folder / "drawn")
-        >>> local = catalog.sql("SELECT filename FROM local_files")["filename"][0]
+        >>> local = catalog.sql("SELECT filename FROM local_files WHERE filename LIKE '%x1dints.fits'")["filename"][0]
         >>> catalog.plot(local).write(folder / "spectrum.png")
         """
         from catalog.plots import draw_file
 
-        path = Path(file)
-        if not path.exists():
-            with self._database.read() as connection:
-                rows = connection.execute("SELECT path FROM local_files WHERE filename = ?", [path.name]).fetchall()
-            found = [Path(row[0]) for row in rows if Path(row[0]).exists()]
-            if not found:
-                raise UsageError(f"no file {file} here, and no local file of that name in the catalog")
-            path = found[0]
-        return draw_file(path, hdu)
+        return draw_file(self.local_file(file), hdu)
 
     def sky(self, search: str | None = None, *written: str, sql: str | None = None, **wanted: Wanted | None) -> Drawing:
         """Draw where on the sky files lie, by their footprints.
@@ -111,6 +114,53 @@ class Pictures(Opened):
         from catalog.plots import Chosen, draw_timeline
 
         return draw_timeline(self._database, Chosen(search, file_criteria(written, wanted), sql))
+
+    def fetch_previews(
+        self, previews: Sequence[Preview], dest: str | os.PathLike[str], on_event: OnEvent | None = None
+    ) -> SyncReport:
+        """Fetch preview images, as `sync` does; an image that is on disk already is not fetched again.
+
+        Parameters
+        ----------
+        previews : sequence of catalog.questions.previews.Preview
+            As `previews` returns them.
+        dest : path-like
+            Where the images go.
+        on_event : callable, optional
+            Told what happens; see `catalog.sync.events`.
+
+        Returns
+        -------
+        SyncReport
+            Images that could not be had are in its ``failures``.
+
+        Examples
+        --------
+        >>> catalog.fetch_previews(catalog.previews("soss", limit=1), folder / "previews").failed
+        0
+        """
+        from catalog.questions.previews import selecting
+
+        return self.sync(sql=selecting(previews), dest=dest, on_event=on_event)
+
+    def sheet(self, paths: Sequence[Path]) -> Drawing:
+        """Draw several images on one sheet.
+
+        Parameters
+        ----------
+        paths : sequence of Path
+            Of preview images.
+
+        Examples
+        --------
+        >>> images = catalog.previews("soss", limit=1)
+        >>> report = catalog.fetch_previews(images, folder)
+        >>> catalog.sheet([folder / image.filename for image in images]).told
+        '1 preview'
+        """
+        from catalog.plots import draw_pictures
+
+        return draw_pictures(paths)
 
     def previews(self, *names: str, limit: int = 12) -> list[Preview]:
         """Find the preview images that the archive offers.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from catalog.answers.result import Result
     from catalog.questions.catalog_contents import SqlNames
-    from catalog.questions.keyword_values import Present
+    from catalog.questions.keyword_values import KeywordValues
     from catalog.vocabulary.criteria import Wanted
     from catalog.vocabulary.keywords import Keyword
 
@@ -290,6 +290,78 @@ class Questions(Opened):
 
         return Result(products(self._database, selection(search, filters)), f"-- the products of {search or 'all'}")
 
+    def product_rows(
+        self, columns: Sequence[str], search: str | None = None, **filters: Unpack[Filters]
+    ) -> list[tuple[Any, ...]]:
+        """List a few columns of products as Python's values, without Arrow.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            Names of columns; ``filename`` is one.
+        search, **filters
+            As for `products`.
+
+        Examples
+        --------
+        >>> catalog.product_rows(["productSubGroupDescription"], "soss", subgroups="X1DINTS")[0]
+        ('X1DINTS',)
+        """
+        from catalog.sync.selection import product_rows
+
+        return product_rows(self._database, selection(search, filters), columns)
+
+    def why_no_products(self, search: str | None = None) -> str:
+        """Say in one line why filters select no product of a search, or of the catalog, and what there is instead.
+
+        Examples
+        --------
+        >>> catalog.why_no_products("soss")[:44]
+        'no product matches; those of soss have types'
+        """
+        from catalog.questions.hints import nothing_selected
+
+        return nothing_selected(self._database, search)
+
+    def keyword(self, name: str) -> Keyword:
+        """Look one keyword up in the dictionary.
+
+        Parameters
+        ----------
+        name : str
+            MAST's spelling, or the FITS keyword.
+
+        Raises
+        ------
+        UnknownKeyword
+            If there is none, with the nearest.
+
+        Examples
+        --------
+        >>> catalog.keyword("EXP_TYPE").name
+        'exp_type'
+        """
+        from catalog.vocabulary.keywords import lookup
+
+        return lookup(name)
+
+    def observation_columns(self, pattern: str) -> list[Keyword]:
+        """Look words up among the columns of CAOM observations, by which ``harvest --observations`` asks.
+
+        Parameters
+        ----------
+        pattern : str
+            Words that the name and the meaning of a column have together.
+
+        Examples
+        --------
+        >>> [column.name for column in catalog.observation_columns("t_exptime")]
+        ['t_exptime']
+        """
+        from catalog.vocabulary.observation_columns import matching_columns
+
+        return matching_columns(pattern)
+
     def keywords(self, pattern: str = "", instrument: str | None = None) -> list[Keyword]:
         """Look words up in the keyword dictionary.
 
@@ -314,7 +386,7 @@ class Questions(Opened):
 
         return [one for one in matching(pattern) if instrument is None or instrument.lower() in one.instruments]
 
-    def keyword_values(self, keyword: str, most: int = 20) -> Present:
+    def keyword_values(self, keyword: str, most: int = 20) -> KeywordValues:
         """Count the values of a keyword among the files that the catalog has.
 
         Parameters
@@ -339,6 +411,6 @@ class Questions(Opened):
         >>> catalog.keyword_values("INSTRUME").values[0][0]
         'NIRISS'
         """
-        from catalog.questions.keyword_values import present
+        from catalog.questions.keyword_values import keyword_values
 
-        return present(self._database, keyword, most)
+        return keyword_values(self._database, keyword, most)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from catalog.api.opened import Opened
 
 if TYPE_CHECKING:
+    from catalog.harvest.requests import Request
     from catalog.vocabulary.search import Search
 
 _COUNTED_IN = 60.0
@@ -92,6 +95,61 @@ class SavedSearches(Opened):
             whole = Whole(archive, Patience(attempts=3, silence=_COUNTED_IN))
             for search in self.searches():
                 yield search.name, sum(whole.count(archive.query(part)) for part in search.parts)
+
+    def requests(self, *searches: Search | str, time_limit: float | None = None) -> list[Request]:
+        """Write the requests that a harvest would begin with, and ask the archive how many rows each has.
+
+        Parameters
+        ----------
+        *searches : Search or str
+            Searches, or names of saved ones.
+        time_limit : float, optional
+            Give up after so many seconds.
+
+        Returns
+        -------
+        list of catalog.harvest.requests.Request
+            One for each search and instrument. Nothing is written to the catalog.
+
+        Raises
+        ------
+        NoSuchSearch
+            For a name under which none is saved.
+        ArchiveError
+            If the archive does not answer.
+
+        Examples
+        --------
+        >>> (request,) = catalog.requests("soss")
+        >>> request.request["service"], request.rows == len(catalog.find())
+        ('Mast.Jwst.Filtered.Niriss', True)
+        """
+        from catalog.harvest.requests import requests
+
+        until = math.inf if time_limit is None else time.monotonic() + time_limit
+        described = [self.saved_search(search) if isinstance(search, str) else search for search in searches]
+        return requests(self.server, described, until)
+
+    def refuse_other_archives(self, names: Sequence[str]) -> None:
+        """Refuse to harvest searches that were harvested from another archive before; nothing is asked.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Names of searches.
+
+        Raises
+        ------
+        OtherArchive
+            With both addresses.
+
+        Examples
+        --------
+        >>> catalog.refuse_other_archives(["soss"])
+        """
+        from catalog.harvest.origin import refuse_other_archives
+
+        refuse_other_archives(self._database, names, self.server)
 
     def edit_search(self, search: Search) -> None:
         """Give a saved search other criteria; its next harvest reads everything, and what it was stays known.

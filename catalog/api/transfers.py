@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from catalog.api.arguments import Filters, selection
 from catalog.api.opened import Opened
+from catalog.errors import UsageError
 
 if TYPE_CHECKING:
     from catalog.sync import OldBytes, Plan, SyncReport
@@ -213,7 +214,8 @@ class Transfers(Opened):
         Raises
         ------
         NoSuchSearch, UsageError
-            Where the search, the SQL or the template is wrong, or two products would have one path.
+            Where the search, the SQL or the template is wrong, or two products would have one path; and if only a
+            file that came with a folder names the server, because the script would send the user's token there.
 
         Examples
         --------
@@ -221,7 +223,13 @@ class Transfers(Opened):
         '#!/usr/bin/env bash'
         """
         from catalog.sync.script import script
+        from catalog.sync.tokens import MAST, origin
 
+        if not self._server_is_chosen and origin(self.server) != MAST:
+            raise UsageError(
+                f"mastlake.toml names the server {self.server}, to which the script would send your token; "
+                f"name it yourself: mastlake --server {self.server} script ..."
+            )
         return script(self._database, selection(search, filters), server=self.server, template=template)
 
 

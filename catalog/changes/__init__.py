@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa  # which takes as long to import as a question
 
+    from catalog.changes.report import Section
+
 __all__ = ["Again", "Changes", "Group", "Line", "Looked", "Move", "Row", "Span", "changes", "remember"]
 
 
@@ -92,6 +94,12 @@ class Changes:
         99 new: 31 x1dints, 24 calints, 24 rateints, 20 uncal (of BD+60 1753, HAT-P-14, HAT-P-18 and 3 more targets)
         """
         return list(lines(self.groups))
+
+    def sections(self) -> list[Section]:
+        """Put the lines under headings, and count together the lines beyond a page."""
+        from catalog.changes.report import sections
+
+        return list(sections(self))
 
     def summary(self) -> str:
         """Say what is covered.

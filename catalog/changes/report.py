@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from catalog.changes import Changes, Row
+from catalog.changes import Changes
 from catalog.errors import UsageError
-from catalog.text import harmless, plural, shown
+from catalog.text import harmless, plural
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element  # a page on the terminal needs none
@@ -23,10 +23,6 @@ LINES = 15
 """Lines of one kind of thing; further groups are counted together."""
 ROWS = 100
 """Rows in the table at the end of a report."""
-_VALUES = 8
-"""Columns whose old and new values one row of a report tells."""
-_CELL = 60
-"""Characters of one value."""
 
 _HEADINGS = {"file": "Files", "product": "Other products", "observation": "Observations"}
 
@@ -101,24 +97,9 @@ def page(found: Changes, title: str, failures: Sequence[str] = ()) -> Page:
     parts = [Section("Could not be done", tuple(failures))] if failures else []
     parts += sections(found) if found else [Section("Nothing changed", ())]
     total = sum(group.count for group in found.groups)
-    rows = tuple((f"{one.what} {one.kind}", one.key, told_values(one)) for one in islice(found, ROWS)) if total else ()
+    rows = tuple((f"{one.what} {one.kind}", one.key, one.told_values()) for one in islice(found, ROWS)) if total else ()
     hint = f"mastlake changes -v --since {found.since}"
     return Page(title, found.summary(), tuple(parts), rows, max(0, total - len(rows)), hint)
-
-
-def told_values(row: Row, most: int | None = _VALUES) -> str:
-    """Write the old and the new values of a row: ``cal_ver 1.5.3 -> 1.8.2; ...``."""
-    told = [f"{name} {_short(old)} -> {_short(new)}" for name, (old, new) in row.columns.items()]
-    if most is not None and len(told) > most:
-        told = [*told[:most], f"{len(told) - most} columns more"]
-    return "; ".join(told)
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    text = shown(value)
-    return text if len(text) <= _CELL else f"{text[: _CELL - 3]}..."
 
 
 def as_text(made: Page) -> str:

@@ -11,12 +11,18 @@ import duckdb
 from catalog.changes.net import COMPARED, Compared, compared_columns
 from catalog.changes.span import Span
 from catalog.store.sql import literal, quoted
+from catalog.text import shown
 
 if TYPE_CHECKING:
     import pyarrow as pa  # which takes as long to import as a question
 
 _PLAIN = frozenset({"VARCHAR", "BOOLEAN", "BIGINT", "INTEGER", "SMALLINT", "TINYINT", "DOUBLE", "FLOAT"})
 """Types that Arrow and JSON take as they are; others, such as times, go as text."""
+
+_VALUES = 8
+"""Columns whose old and new values one row of a report has."""
+_CELL = 60
+"""Characters of one value."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,26 @@ class Row:
     what: str
     key: str
     columns: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    def told_values(self, most: int | None = _VALUES) -> str:
+        """Write the old and the new values: ``cal_ver 1.5.3 -> 1.8.2; ...``.
+
+        Parameters
+        ----------
+        most : int or None
+            How many columns are written out; the others are counted.
+        """
+        told = [f"{name} {_short(old)} -> {_short(new)}" for name, (old, new) in self.columns.items()]
+        if most is not None and len(told) > most:
+            told = [*told[:most], f"{len(told) - most} columns more"]
+        return "; ".join(told)
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    text = shown(value)
+    return text if len(text) <= _CELL else f"{text[: _CELL - 3]}..."
 
 
 def read_rows(connection: duckdb.DuckDBPyConnection, span: Span) -> list[pa.Table]:

@@ -9,8 +9,8 @@ from datetime import datetime
 import duckdb
 
 from catalog.errors import BadValue, NoSuchSearch, UsageError
+from catalog.text import nearest
 from catalog.vocabulary.dates import moment, period
-from catalog.vocabulary.keywords import nearest
 
 _WHATS = ("file", "observation", "product")
 

@@ -45,11 +45,14 @@ class Drawing:
         What was drawn, in a line.
     left_out : tuple of str
         What was not drawn, and why; a line each.
+    content : object
+        What was read from the catalog to be drawn: `catalog.plots.sky.Sky` or `catalog.plots.timeline.Timeline`.
     """
 
     figure: Any
     told: str
     left_out: tuple[str, ...] = ()
+    content: Any = None
 
     def write(self, picture: str | os.PathLike[str]) -> None:
         """Write a file, of the kind that its ending says.
@@ -96,6 +99,40 @@ def checked_ending(picture: Path) -> Path:
     if picture.suffix.lower() not in ENDINGS:
         raise UsageError(f"{picture} ends in {picture.suffix or 'nothing'}; a picture is .png, .svg or .pdf")
     return picture
+
+
+def picture_path(output: Path | None, kind: str | None, usual: Path) -> Path:
+    """Return where a picture goes: to the path that was given, or to the usual one, by the kind that was given.
+
+    Parameters
+    ----------
+    output : Path or None
+        As after -o.
+    kind : str or None
+        As after --format.
+    usual : Path
+        For no ``output``.
+
+    Raises
+    ------
+    UsageError
+        For an unknown kind of picture, and for an ending that contradicts the kind.
+
+    Examples
+    --------
+    >>> picture_path(None, "svg", Path("sky.png")).name
+    'sky.svg'
+    """
+    if kind is None:
+        return checked_ending(output or usual)
+    ending = f".{kind.lower().lstrip('.')}"
+    if ending not in ENDINGS:
+        raise UsageError(f"--format {kind}: a picture is png, svg or pdf")
+    if output is None:
+        return usual.with_suffix(ending)
+    if output.suffix.lower() != ending:
+        raise UsageError(f"--format {kind} and -o {output} are two formats; leave out --format, or change the ending")
+    return output
 
 
 def instrument_colours(instruments: Iterable[str]) -> dict[str, str]:

@@ -188,7 +188,7 @@ def picture_of(sky: Sky, title: str) -> Drawing:
         name_places(axes, _named(axes, sky, wide))
     told += f"; {sky.unplaced:,} files have no place" if sky.unplaced else ""
     left_out = (f"{plural(sky.misplaced, 'footprint')} that cannot be on the sky",) if sky.misplaced else ()
-    return Drawing(figure, told, left_out)
+    return Drawing(figure, told, left_out, sky)
 
 
 def _by_instrument(sky: Sky) -> dict[str, list[Footprint]]:

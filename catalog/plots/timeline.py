@@ -215,7 +215,7 @@ def picture_of(found: Timeline, title: str) -> Drawing:
         told += f", {changed:,} found changed by later harvests" if changed else ""
         above.set_title(f"{literal(title, 110)}\n{told}", loc="left")
     left_out = (f"{plural(found.undated, 'file')} with a date before 1950 or after 2100",) if found.undated else ()
-    return Drawing(figure, told, left_out)
+    return Drawing(figure, told, left_out, found)
 
 
 def _targets(found: Timeline) -> list[str]:

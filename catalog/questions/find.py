@@ -15,10 +15,10 @@ from catalog.questions.places import plain_name, read_cone, read_region
 from catalog.store.access import checked_release
 from catalog.store.database import Database, columns_of
 from catalog.store.history.versions import FILES, kept_name
+from catalog.text import nearest
 from catalog.vocabulary.cone import Cone
 from catalog.vocabulary.criteria import Criterion, parse_criterion
 from catalog.vocabulary.dates import iso, moment
-from catalog.vocabulary.keywords import nearest
 from catalog.vocabulary.mistakes import refuse_contradictions
 
 _SHOWN = ("filename", "targname", "exp_type", "filter", "pupil", "date_obs", "program", "productLevel", "file_size")

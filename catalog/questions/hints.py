@@ -7,13 +7,13 @@ from dataclasses import fields
 
 from catalog.errors import MastlakeError
 from catalog.questions.find import Criteria, statement
-from catalog.questions.keyword_values import present
+from catalog.questions.keyword_values import keyword_values
 from catalog.questions.places import plain_name
 from catalog.questions.statement import first_rows
 from catalog.store.database import Database, columns_of, quoted
-from catalog.text import shown
+from catalog.text import nearest, shown
 from catalog.vocabulary.criteria import parse_criterion
-from catalog.vocabulary.keywords import lookup, nearest
+from catalog.vocabulary.keywords import lookup
 
 _LISTED = 6
 
@@ -86,7 +86,7 @@ def _of_keyword(database: Database, name: str, value: str) -> str:
     """Say which values a keyword has, or from where to where they go."""
     try:
         keyword = lookup(name)
-        found = present(database, keyword.name, most=200)
+        found = keyword_values(database, keyword.name, most=200)
     except MastlakeError:
         return ""
     if not found.files:

@@ -11,7 +11,7 @@ from catalog.vocabulary.keywords import lookup
 
 
 @dataclass(frozen=True)
-class Present:
+class KeywordValues:
     """The values of one keyword among the files that the catalog has now.
 
     Attributes
@@ -39,7 +39,7 @@ class Present:
     values: tuple[tuple[object, int], ...]
 
 
-def present(database: Database, name: str, most: int = 20) -> Present:
+def keyword_values(database: Database, name: str, most: int = 20) -> KeywordValues:
     """Count the values of a keyword in the catalog.
 
     Parameters
@@ -75,4 +75,4 @@ def present(database: Database, name: str, most: int = 20) -> Present:
         ).fetchall()
     assert counts is not None
     files, without, distinct, low, high = counts
-    return Present(keyword, files, without, distinct, low, high, tuple((one, count) for one, count in values))
+    return KeywordValues(keyword, files, without, distinct, low, high, tuple((one, count) for one, count in values))

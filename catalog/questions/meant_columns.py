@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from catalog.store.sql import literal
-from catalog.vocabulary.keywords import nearest
+from catalog.text import nearest
 
 _MEANT = {
     "size": "file_size in files, size in products", "filesize": "file_size", "ra": "targ_ra", "dec": "targ_dec",

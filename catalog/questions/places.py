@@ -11,8 +11,8 @@ import duckdb
 
 from catalog.errors import BadValue
 from catalog.store.database import columns_of, quoted
+from catalog.text import nearest
 from catalog.vocabulary.cone import DASHES, Cone, is_place, plain_signs, radius_of
-from catalog.vocabulary.keywords import nearest
 
 _SHAPE = re.compile(r"(POLYGON|CIRCLE)\s+(?:ICRS\s+)?([-+0-9.eE,\s]+)", re.IGNORECASE)
 _ONE_PLACE = 1 / 60

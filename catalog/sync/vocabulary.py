@@ -8,7 +8,7 @@ import duckdb
 
 from catalog.errors import BadValue
 from catalog.store.database import columns_of, quoted
-from catalog.vocabulary.keywords import nearest
+from catalog.text import nearest
 from catalog.vocabulary.observation_columns import observation_columns
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from datetime import date
 from typing import Any
 
 from catalog.errors import BadValue, UnknownKeyword
+from catalog.text import nearest
 from catalog.vocabulary.cone import plain_signs
 from catalog.vocabulary.dates import iso, mjd, period
-from catalog.vocabulary.keywords import Keyword, lookup, nearest
+from catalog.vocabulary.keywords import Keyword, lookup
 from catalog.vocabulary.observation_columns import observation_column
 
 UNBOUNDED = 1e15

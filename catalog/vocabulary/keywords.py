@@ -19,6 +19,7 @@ from typing import Any, Literal
 from catalog.cache import kept
 from catalog.errors import UnknownKeyword
 from catalog.missions import JWST
+from catalog.text import nearest
 
 Kind = Literal["text", "boolean", "integer", "number", "time"]
 
@@ -275,21 +276,6 @@ def lookup(name: str, instrument: str | None = None) -> Keyword:
 
 
 _LOOK_UP = "; look for one with: mastlake keywords PATTERN"
-
-
-def nearest(word: str, words: list[str]) -> str | None:
-    """Return the word that looks most like what was typed, or None.
-
-    Examples
-    --------
-    >>> nearest("exptype", ["exp_type", "expstart"])
-    'exp_type'
-    """
-    import difflib
-
-    by_lower = {candidate.lower(): candidate for candidate in words}
-    close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
-    return by_lower[close[0]] if close else None
 
 
 def matching(pattern: str) -> list[Keyword]:

@@ -11,7 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from catalog.errors import UnknownKeyword
-from catalog.vocabulary.keywords import Keyword, Kind, nearest
+from catalog.text import nearest
+from catalog.vocabulary.keywords import Keyword, Kind
 
 _KINDS: Mapping[str, Kind] = {
     "text": "text",
@@ -67,3 +68,19 @@ def observation_column(name: str) -> Keyword:
     near = nearest(name, list(columns))
     hint = f"; did you mean {near!r}?" if near else f"; there are {', '.join(columns)}"
     raise UnknownKeyword(f"observations have no {name!r}{hint}")
+
+
+def matching_columns(pattern: str) -> list[Keyword]:
+    """Return the columns whose name and meaning have every word of the pattern; none for an empty pattern.
+
+    Examples
+    --------
+    >>> [column.name for column in matching_columns("t_exptime")]
+    ['t_exptime']
+    """
+    words = pattern.lower().split()
+    return [
+        column
+        for column in observation_columns().values()
+        if words and all(word in f"{column.name} {column.meaning}".lower() for word in words)
+    ]

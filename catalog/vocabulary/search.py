@@ -9,9 +9,9 @@ from typing import Any
 
 from catalog.errors import BadValue, UnknownKeyword
 from catalog.missions import JWST
+from catalog.text import nearest
 from catalog.vocabulary.cone import Cone
 from catalog.vocabulary.criteria import Criterion, parse_criterion, parse_observation_criterion
-from catalog.vocabulary.keywords import nearest
 from catalog.vocabulary.mistakes import refuse_contradictions, refuse_modeless
 
 ALL = "all"

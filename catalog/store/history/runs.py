@@ -9,7 +9,7 @@ import duckdb
 
 from catalog.errors import BadValue, NoSuchSearch
 from catalog.store.sql import quoted, records
-from catalog.vocabulary.keywords import nearest
+from catalog.text import nearest
 from catalog.vocabulary.search import Search
 
 

@@ -1,0 +1,63 @@
+"""The requests that a harvest of a search would begin with, as the archive sees them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from catalog.archive.client import MastArchive, Waiting
+from catalog.archive.partition import Whole
+from catalog.archive.retry import Patience
+from catalog.harvest.origin import without_credentials
+from catalog.vocabulary.search import Search
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request to the archive, and how many rows it has.
+
+    Attributes
+    ----------
+    search : str
+        The name of the search.
+    server : str
+        The archive's address, without a user's name and password.
+    request : dict
+        MAST's own form of the request.
+    rows : int
+        As the archive counts them now.
+    """
+
+    search: str
+    server: str
+    request: dict[str, Any]
+    rows: int
+
+
+def requests(server: str, searches: list[Search], until: float = math.inf) -> list[Request]:
+    """Write the requests of searches, one for each instrument, and ask the archive how many rows each has.
+
+    Parameters
+    ----------
+    server : str
+        The archive's address.
+    searches : list of Search
+        Those that would be harvested.
+    until : float
+        When to give up, by `time.monotonic`.
+
+    Raises
+    ------
+    ArchiveError
+        If the archive does not answer, or not in time.
+    """
+    with MastArchive(server, Waiting(until=until)) as archive:
+        parts = [part for search in searches for part in search.parts]
+        queries = [archive.query(part) for part in parts]
+        counts = [Whole(archive, Patience(until=until)).count(query) for query in queries]
+    address = without_credentials(server)
+    return [
+        Request(part.name, address, {"service": query.service, "params": query.params(), "format": "json"}, rows)
+        for part, query, rows in zip(parts, queries, counts, strict=True)
+    ]
