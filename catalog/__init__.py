@@ -20,6 +20,7 @@ from catalog._version import __version__
 if TYPE_CHECKING:
     from catalog.answers.result import Result
     from catalog.api.catalog import Catalog
+    from catalog.api.question import Question
     from catalog.changes import Changes
     from catalog.errors import MastlakeError
     from catalog.harvest import Harvest
@@ -36,6 +37,7 @@ __all__ = [
     "MastlakeError",
     "Outdated",
     "Plan",
+    "Question",
     "Result",
     "Search",
     "Selection",
@@ -51,6 +53,7 @@ _HOMES = {
     "MastlakeError": "catalog.errors",
     "Outdated": "catalog.questions.drift",
     "Plan": "catalog.sync",
+    "Question": "catalog.api.question",
     "Result": "catalog.answers.result",
     "Search": "catalog.vocabulary.search",
     "Selection": "catalog.sync",

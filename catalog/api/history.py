@@ -156,6 +156,11 @@ class History(Opened):
     def check_report(self, path: str | os.PathLike[str]) -> None:
         """Refuse the path of a report whose ending names no form.
 
+        Parameters
+        ----------
+        path : path-like
+            Where the report is to go.
+
         Raises
         ------
         UsageError

@@ -71,6 +71,16 @@ class LocalFiles(Opened):
     def local_file(self, file: str | os.PathLike[str]) -> Path:
         """Return where a file lies: at the path itself, or where the catalog knows a local file of that name.
 
+        Parameters
+        ----------
+        file : path-like
+            A path, or the name of a file.
+
+        Returns
+        -------
+        Path
+            Of a file or folder that exists.
+
         Raises
         ------
         UsageError

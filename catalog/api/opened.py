@@ -32,6 +32,11 @@ class Opened:
     def exists(self) -> bool:
         """Say whether there is a catalog file yet.
 
+        Returns
+        -------
+        bool
+            False before the first harvest or index, which makes the file.
+
         Examples
         --------
         >>> catalog.exists()

@@ -151,6 +151,11 @@ class Pictures(LocalFiles, Transfers):
         paths : sequence of Path
             Of preview images.
 
+        Returns
+        -------
+        catalog.plots.Drawing
+            With the images that could be read; the others are in its ``left_out``.
+
         Examples
         --------
         >>> images = catalog.previews("soss", limit=1)

@@ -80,6 +80,11 @@ class Question:
             If the statement does more than read, or DuckDB does not understand it.
         CatalogError
             If there is no catalog, or it cannot be read.
+
+        Examples
+        --------
+        >>> catalog.ask("SELECT 1 AS one").first_rows(5)
+        (['one'], [(1,)], False)
         """
         from catalog.questions.statement import first_rows
 
@@ -87,6 +92,11 @@ class Question:
 
     def result(self) -> Result:
         """Ask, and return all rows.
+
+        Returns
+        -------
+        Result
+            All rows; see `stream` for more of them than memory holds.
 
         Raises
         ------
@@ -123,6 +133,12 @@ class Question:
             As for `first_rows`.
         DiskError
             If there is no room for the temporary file.
+
+        Examples
+        --------
+        >>> with catalog.ask("SELECT filename FROM files").stream(limit=2) as batches:
+        ...     sum(batch.num_rows for batch in batches)
+        2
         """
         from catalog.questions.statement import kept_aside
 
@@ -170,6 +186,11 @@ class Question:
 
     def why_nothing(self) -> str:
         """Say in one line why no file meets the criteria, and what there is instead.
+
+        Returns
+        -------
+        str
+            The criteria that no file meets, with the nearest values that there are.
 
         Examples
         --------

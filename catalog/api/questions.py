@@ -302,6 +302,11 @@ class Questions(Opened):
         search, **filters
             As for `products`.
 
+        Returns
+        -------
+        list of tuple
+            The values of each product, in the order of ``columns``.
+
         Examples
         --------
         >>> catalog.product_rows(["productSubGroupDescription"], "soss", subgroups="X1DINTS")[0]
@@ -313,6 +318,16 @@ class Questions(Opened):
 
     def why_no_products(self, search: str | None = None) -> str:
         """Say in one line why filters select no product of a search, or of the catalog, and what there is instead.
+
+        Parameters
+        ----------
+        search : str, optional
+            Its name.
+
+        Returns
+        -------
+        str
+            The product types and subgroups that the search, or the catalog, has.
 
         Examples
         --------
@@ -330,6 +345,11 @@ class Questions(Opened):
         ----------
         name : str
             MAST's spelling, or the FITS keyword.
+
+        Returns
+        -------
+        catalog.vocabulary.keywords.Keyword
+            With type, unit, meaning and allowed values.
 
         Raises
         ------
@@ -352,6 +372,11 @@ class Questions(Opened):
         ----------
         pattern : str
             Words that the name and the meaning of a column have together.
+
+        Returns
+        -------
+        list of catalog.vocabulary.keywords.Keyword
+            With type, unit, meaning and allowed values.
 
         Examples
         --------

@@ -96,7 +96,18 @@ class Changes:
         return list(lines(self.groups))
 
     def sections(self) -> list[Section]:
-        """Put the lines under headings, and count together the lines beyond a page."""
+        """Put the lines under headings, and count together the lines beyond a page.
+
+        Returns
+        -------
+        list of catalog.changes.report.Section
+            Files, other products, observations, and what is to be reduced again; none without a line.
+
+        Examples
+        --------
+        >>> [section.heading for section in catalog.changes(since=0).sections()][0]
+        'Files'
+        """
         from catalog.changes.report import sections
 
         return list(sections(self))
