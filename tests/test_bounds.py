@@ -21,7 +21,7 @@ from catalog.simulator import Simulator
 from catalog.sync.rate import Floor, TooSlow
 from catalog.sync.source import Ask, Mast
 
-from .conftest import Command
+from .conftest import Authority, Command
 
 Respond = Callable[[BaseHTTPRequestHandler, threading.Event], None]
 QUERY = Query("Mast.Jwst.Filtered.Niriss")
@@ -31,14 +31,14 @@ Speak = Callable[[socket.socket, threading.Event], None]
 
 
 @contextmanager
-def speaking(speak: Speak) -> Iterator[str]:
-    """Answer every request at the level of the socket, in one way."""
+def speaking(speak: Speak, first: int = 1 << 16) -> Iterator[str]:
+    """Answer every request at the level of the socket, in one way, once so many bytes at most are read."""
     over = threading.Event()
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             with suppress(OSError):
-                self.request.recv(1 << 16)
+                self.request.recv(first)
                 speak(self.request, over)
 
     server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
@@ -247,6 +247,40 @@ def test_a_byte_at_a_time_is_waited_for_no_longer_than_silence_is(
         monkeypatch.setenv(variable, url)
         with pytest.raises((Unreachable, ProxyFault, Untrusted, Refused, Garbled)):
             ask(behind or url)
+
+
+def in_tls(authority: Authority, speak: Speak) -> Speak:
+    """Speak in one way within TLS."""
+
+    def answer(connection: socket.socket, over: threading.Event) -> None:
+        with authority.tls.wrap_socket(connection, server_side=True) as safe:
+            speak(safe, over)
+
+    return answer
+
+
+def tunnel(start: bytes, drop: bytes) -> Speak:
+    """Open any tunnel; what it leads to drips."""
+
+    def speak(proxy: socket.socket, over: threading.Event) -> None:
+        proxy.recv(1 << 16)
+        proxy.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        proxy.recv(1 << 16)
+        dripping(start, drop)(proxy, over)
+
+    return speak
+
+
+@pytest.mark.parametrize("ask", [downloaded, searched, logged_in])
+def test_a_handshake_that_drips_through_a_safe_proxy_is_waited_for_no_longer_than_silence_is(
+    ask: Callable[[str], None], authority: Authority, bare_environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hello = tunnel(b"\x16\x03\x03\x3f\x00\x02\x00\x3e\xfc\x03\x03", b"x")  # a record of 16 kB
+    with speaking(in_tls(authority, hello), first=0) as url:
+        monkeypatch.setenv("https_proxy", url.replace("http:", "https:"))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.bundle))
+        with pytest.raises((Unreachable, ProxyFault), match=r"in time|timed out"):
+            ask("https://archive.invalid")
 
 
 def test_a_body_that_drips_ends_a_login_in_time() -> None:

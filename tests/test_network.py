@@ -12,7 +12,7 @@ import ssl
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from catalog.vocabulary.search import Search
 from tests.conftest import Authority, Command
 from tests.files_server import TOKEN, Files, fits, serving
 from tests.sync_catalog import URI, add_files, catalog
+from tests.test_bounds import in_tls, speaking
 
 NAME = f"{URI}jw00001_nis_x1d.fits"
 THREE = {
@@ -291,6 +292,32 @@ def test_searches_and_downloads_trust_the_same_bundle(
 ) -> None:
     monkeypatch.setenv(name, str(authority.bundle))
     with portal(asked, authority.tls) as address:
+        assert (count(address), fetched(address)) == (3, fits(2))
+
+
+def tunnelled(connection: socket.socket, over: threading.Event) -> None:
+    """Lead a connection on to where it asks to be led."""
+    host, port = connection.recv(1 << 16).split()[1].decode().split(":")
+    connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    with socket.create_connection((host, int(port))) as far:
+        back = threading.Thread(target=pumped, args=(far, connection), daemon=True)
+        back.start()
+        pumped(connection, far)
+
+
+def pumped(sender: socket.socket, receiver: socket.socket) -> None:
+    with suppress(OSError):
+        while some := sender.recv(1 << 16):
+            receiver.sendall(some)
+
+
+def test_searches_and_downloads_go_through_a_proxy_that_is_spoken_to_in_tls(
+    authority: Authority, asked: list[http.server.BaseHTTPRequestHandler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.bundle))
+    with portal(asked, authority.tls) as address, speaking(in_tls(authority, tunnelled), first=0) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.replace("http:", "https:"))
+        monkeypatch.setenv("no_proxy", "")
         assert (count(address), fetched(address)) == (3, fits(2))
 
 

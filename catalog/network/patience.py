@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import math
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -38,6 +39,35 @@ def no_longer_than(seconds: float) -> Iterator[None]:
 
 def _over() -> float:
     return float(getattr(_thread, "over", math.inf))
+
+
+class PatientSocket(ssl.SSLSocket):
+    """A TLS connection to a proxy, within which there is another: one time-out counts for all that a step reads.
+
+    A handshake within a handshake is made by urllib3's `SSLTransport`, which reads with `recv` until it has enough. A
+    step begins where the time-out is set. Outside such a tunnel nobody reads with `recv`.
+    """
+
+    _until = math.inf
+
+    def settimeout(self, value: float | None) -> None:
+        """Set the time-out, and begin a step."""
+        super().settimeout(value)
+        self._until = math.inf if value is None else time.monotonic() + value
+
+    def recv(self, *sizes: int) -> bytes:
+        """Read what has come; raise `TimeoutError` once it is too late."""
+        if self._until == math.inf:
+            return super().recv(*sizes)
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        before = self.gettimeout()
+        super().settimeout(left)
+        try:
+            return super().recv(*sizes)
+        finally:
+            super().settimeout(before)
 
 
 class _Reader(io.RawIOBase):
@@ -77,12 +107,11 @@ class _Reader(io.RawIOBase):
     def readinto(self, room: Any) -> int | None:
         """Read what has come; raise `TimeoutError` once it is too late."""
         until = min(self.until, _over())
-        if until == math.inf:
-            return self._raw.readinto(room)
         left = until - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
-        self._socket.settimeout(left if self._patience is None else min(left, self._patience))
+        patience = math.inf if self._patience is None else self._patience
+        self._socket.settimeout(None if left == patience == math.inf else min(left, patience))
         try:
             return self._raw.readinto(room)
         finally:

@@ -130,7 +130,10 @@ def _bundles() -> Iterator[tuple[str, str]]:
 def _context(bundles: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
     from urllib3.util.ssl_ import create_urllib3_context
 
+    from catalog.network.patience import PatientSocket
+
     context = create_urllib3_context()
+    context.sslsocket_class = PatientSocket
     for name, path in bundles:
         _trust(context, name, path)
     if not bundles:

@@ -61,6 +61,8 @@ class _Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         known = proxy in self.proxy_manager
+        if proxy.startswith("https:"):
+            options["proxy_ssl_context"] = certificates()
         manager = super().proxy_manager_for(proxy, **options)
         if not known:
             make_patient(manager)
