@@ -8,14 +8,15 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 
-from catalog.missions import JWST
+if TYPE_CHECKING:
+    from catalog.api.catalog import Catalog
 
 Offer = list[tuple[str, str]]
 """Candidates, each with a word about it; shells that can show these do."""
@@ -24,38 +25,29 @@ _MOST = 200
 _WAIT = 0.2
 
 
-def _ask(context: typer.Context, sql: str, values: Iterable[object] = ()) -> list[tuple[Any, ...]]:
-    """Run a query over the catalog that the words before name; nothing where it cannot be had at once."""
-    from catalog.errors import MastlakeError
+def _lake(context: typer.Context) -> Catalog:
+    """Return the catalog that the words before name; it waits for no lock."""
+    from catalog.api.catalog import Catalog
 
+    return Catalog.once(_path(context), wait=_WAIT)
+
+
+def _path(context: typer.Context) -> Path:
     given = context.find_root().params.get("catalog") or os.environ.get("MASTLAKE_CATALOG") or "mastlake.duckdb"
-    if not Path(given).exists():
-        return []
-    import duckdb
-
-    from catalog.store.database import Database
-
-    try:
-        with Database(given, wait=_WAIT).read() as connection:
-            return list(connection.execute(sql, list(values)).fetchall())
-    except (MastlakeError, duckdb.Error):
-        return []
+    return Path(given)
 
 
 def searches(context: typer.Context, incomplete: str) -> Offer:
     """Saved searches, and those that mastlake.toml describes."""
-    found = _ask(context, "SELECT name, coalesce(instrument, 'observations') FROM searches ORDER BY name")
-    offered = {str(name): str(instrument) for name, instrument in found}
-    return _starting({**_declared(context), **offered}, incomplete)
+    return _starting({**_declared(context), **_lake(context).completions("searches")}, incomplete)
 
 
 def _declared(context: typer.Context) -> dict[str, str]:
     from catalog.config.settings import read_defaults
     from catalog.errors import MastlakeError
 
-    given = context.find_root().params.get("catalog") or os.environ.get("MASTLAKE_CATALOG") or "mastlake.duckdb"
     try:
-        declared = read_defaults(Path(given)).searches
+        declared = read_defaults(_path(context)).searches
     except MastlakeError:
         return {}
     return {name: one.search.instrument or "observations" for name, one in declared.items()}
@@ -63,6 +55,8 @@ def _declared(context: typer.Context) -> dict[str, str]:
 
 def instruments(incomplete: str) -> Offer:
     """Whose keyword searches there are, also after a comma."""
+    from catalog.api.types import JWST
+
     before, comma, last = incomplete.lower().rpartition(",")
     known = [one for one in (*JWST.services, *(() if comma else ("all",))) if one not in before.split(",")]
     return [(f"{before}{comma}{name}", word) for name, word in _starting(dict.fromkeys(known, ""), last)]
@@ -74,11 +68,9 @@ def formats(incomplete: str) -> Offer:
     return _starting(dict.fromkeys(known, ""), incomplete)
 
 
-def keywords(incomplete: str) -> Offer:
+def keywords(context: typer.Context, incomplete: str) -> Offer:
     """Names of keywords."""
-    from catalog.vocabulary.keywords import dictionary
-
-    return _starting({name: word.meaning or "" for name, word in dictionary().items()}, incomplete)
+    return _starting({keyword.name: keyword.meaning or "" for keyword in _lake(context).keywords()}, incomplete)
 
 
 def criteria(context: typer.Context, incomplete: str) -> Offer:
@@ -95,13 +87,11 @@ def criteria(context: typer.Context, incomplete: str) -> Offer:
 
 def _criteria_begun(context: typer.Context, begun: str) -> Offer:
     """Keywords with their equals sign; a single one with its values, so that the shell goes on without a space."""
-    from catalog.vocabulary.keywords import dictionary
-
     instrument = context.params.get("instrument")
     known = {
-        name: word.meaning or ""
-        for name, word in dictionary().items()
-        if name.startswith(begun) and (instrument is None or str(instrument).lower() in word.instruments)
+        keyword.name: keyword.meaning or ""
+        for keyword in _lake(context).keywords(instrument=None if instrument is None else str(instrument))
+        if keyword.name.startswith(begun)
     }
     if len(known) != 1:
         return [(f"{name}=", meaning) for name, meaning in list(known.items())[:_MOST]]
@@ -114,18 +104,11 @@ def _criteria_begun(context: typer.Context, begun: str) -> Offer:
 
 def _values(context: typer.Context, name: str) -> dict[str, str]:
     """The values that a keyword can have, and how many files of the catalog have each."""
-    from catalog.vocabulary.keywords import dictionary
-
-    word = dictionary().get(name)
+    lake = _lake(context)
+    word = next((keyword for keyword in lake.keywords(name) if keyword.name == name), None)
     if word is None:
         return {}
-    quoted = '"' + word.name.replace('"', '""') + '"'
-    counted = _ask(
-        context,
-        f"""SELECT CAST({quoted} AS VARCHAR) AS value, count(*) FROM files WHERE value IS NOT NULL AND value <> ''
-            GROUP BY value ORDER BY count(*) DESC LIMIT {_MOST}""",
-    )
-    present = {_written(word.kind, value): f"{count:,} files" for value, count in counted}
+    present = {_written(word.kind, value): count for value, count in lake.value_counts(word.name).items()}
     if word.kind == "boolean":
         present = {value: present.get(value, "") for value in ("T", "F")}
     return {**present, **{value: "" for value in word.allowed if value not in present}}
@@ -139,9 +122,7 @@ def _written(kind: str, value: str) -> str:
 
 def targets(context: typer.Context, incomplete: str) -> Offer:
     """Names of harvested targets."""
-    sql = f"""SELECT targname, count(*) FROM files WHERE targname <> ''
-              GROUP BY targname ORDER BY targname LIMIT {_MOST}"""
-    return _in_typed_case({name: f"{count:,} files" for name, count in _ask(context, sql)}, incomplete)
+    return _in_typed_case(_lake(context).completions("targets"), incomplete)
 
 
 def fits_files(context: typer.Context, incomplete: str) -> Offer:
@@ -157,9 +138,7 @@ def fits_files(context: typer.Context, incomplete: str) -> Offer:
     }
     offered |= {f"{folder}/{one.name}/" if folder else f"{one.name}/": "" for one in here if _is_folder(one)}
     if not folder:
-        sql = f"""SELECT filename, path FROM local_files WHERE starts_with(filename, ?)
-                  AND filename LIKE '%.fits' ORDER BY filename LIMIT {_MOST}"""
-        offered |= {str(name): str(path) for name, path in _ask(context, sql, [begun])}
+        offered |= _lake(context).completions("local files", begun)
     return _starting(offered, incomplete)
 
 
@@ -169,9 +148,7 @@ def _is_folder(path: Path) -> bool:
 
 def previewed(context: typer.Context, incomplete: str) -> Offer:
     """Searches, and observations that have a preview."""
-    sql = f"""SELECT DISTINCT obs_id FROM products WHERE upper("productType") = 'PREVIEW' AND starts_with(obs_id, ?)
-              ORDER BY obs_id LIMIT {_MOST}"""
-    return searches(context, incomplete) + [(str(name), "") for (name,) in _ask(context, sql, [incomplete])]
+    return searches(context, incomplete) + list(_lake(context).completions("previews", incomplete).items())
 
 
 def product_types(context: typer.Context, incomplete: str) -> Offer:
@@ -197,11 +174,7 @@ def levels(incomplete: str) -> Offer:
 
 def _listed(context: typer.Context, column: str, known: tuple[str, ...], incomplete: str) -> Offer:
     before, comma, last = incomplete.rpartition(",")
-    from catalog.store.sql import quoted
-
-    sql = f"""SELECT {quoted(column)}, count(*) FROM products WHERE {quoted(column)} IS NOT NULL
-              GROUP BY ALL ORDER BY 1 LIMIT {_MOST}"""
-    present = {str(value): f"{count:,} products" for value, count in _ask(context, sql)}
+    present = _lake(context).value_counts(column, "products")
     taken = before.split(",")
     values = {value: word for value, word in {**dict.fromkeys(known, ""), **present}.items() if value not in taken}
     return [(f"{before}{comma}{value}", word) for value, word in _in_typed_case(values, last)]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .options import Json, Settings, settings
 from .printing import put_json, say
+
+if TYPE_CHECKING:
+    from catalog.api.catalog import Catalog
 
 
 def register(app: typer.Typer) -> None:
@@ -30,57 +33,49 @@ def login(
 
     The token is read from MAST_API_TOKEN or from a pipe, or asked for without showing it. Make one at https://auth.mast.stsci.edu.
     """
-    from catalog.sync.tokens import VARIABLE, cleaned
+    from catalog.api.types import TOKEN_VARIABLE
 
     chosen = settings(context)
     _named_by_the_user(chosen)
-    given = os.environ.get(VARIABLE, "").strip()
-    token = cleaned(given or _asked_for(), VARIABLE if given else "the terminal" if sys.stdin.isatty() else "the pipe")
-    name = _checked(chosen, token)
+    given = os.environ.get(TOKEN_VARIABLE, "").strip()
+    source = TOKEN_VARIABLE if given else "the terminal" if sys.stdin.isatty() else "the pipe"
+    token = given or _asked_for()
+    name = chosen.lake.login(token, source)
     if not json:
         say(f"MAST accepts the token of {name}")
-    kept = _keep(token, chosen.server, file) if store and (file or not given) else None
+    kept = _keep(chosen.lake, token, file) if store and (file or not given) else None
     if json:
         put_json({"name": name, "kept": kept is not None})
     elif kept:
         say(kept)
 
 
-def _checked(chosen: Settings, token: str) -> str:
-    from catalog.archive.client import MastArchive
-
-    with MastArchive(chosen.server) as archive:
-        return archive.login(token)
-
-
 def _named_by_the_user(chosen: Settings) -> None:
     """Refuse to give a token to a server that only a folder's file names."""
     from catalog.errors import UsageError
-    from catalog.sync.tokens import MAST, origin
 
-    if not chosen.server_is_chosen and origin(chosen.server) != MAST and chosen.defaults is not None:
+    if chosen.defaults is not None and not chosen.lake.server_is_trusted:
         raise UsageError(
             f"{chosen.defaults.path} names the server {chosen.server}; if your token is for it, name it yourself: "
             f"mastlake --server {chosen.server} login"
         )
 
 
-def _keep(token: str, server: str, file: bool) -> str:
+def _keep(lake: Catalog, token: str, file: bool) -> str:
     """Keep the token, and return what to say of it."""
     from catalog.errors import DiskError
-    from catalog.sync.tokens import keep_in_file, keep_token, token_file
 
-    if not file and keep_token(token, server):
+    if not file and lake.keep_token(token):
         return "kept in the system keyring"
     if not file and sys.stdin.isatty():
-        question = f"This machine has no keyring. Keep the token in {token_file(server)}, which only you can read?"
+        question = f"This machine has no keyring. Keep the token in {lake.token_path}, which only you can read?"
         file = typer.confirm(question, err=True)
     if not file:
         raise DiskError(
             "the token is right, but this machine has no keyring to keep it in; keep it in a file that only you can "
             "read: mastlake login --file, or set MAST_API_TOKEN each time"
         )
-    return f"kept in {keep_in_file(token, server)}, which only you can read"
+    return f"kept in {lake.keep_token_in_file(token)}, which only you can read"
 
 
 def _asked_for() -> str:

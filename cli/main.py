@@ -15,8 +15,8 @@ from typing import Annotated, Any, NoReturn, cast
 import typer
 
 from catalog._version import __version__
+from catalog.api.opened import Server
 from catalog.errors import MastlakeError, UsageError
-from catalog.network.server import Server
 from catalog.process import exit as leaving
 from catalog.process.unwanted_imports import leave_out
 

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from catalog.network.server import Server
+from catalog.api.opened import Server
 
 from . import completion
 
 if TYPE_CHECKING:
     from catalog.api.catalog import Catalog
+    from catalog.api.types import Search
     from catalog.config.settings import Defaults
-    from catalog.store.database import Database
-    from catalog.vocabulary.search import Search
 
 MAST = "https://mast.stsci.edu"
 
@@ -55,16 +54,10 @@ class Settings:
         """The catalog and its archive, as Python has them."""
         from catalog.api.catalog import Catalog
 
-        return Catalog(self.database, self.server, self.server_is_chosen)
-
-    @property
-    def database(self) -> Database:
-        """The catalog, not yet open."""
-        from catalog.store.database import Database
-
         from .printing import say
 
-        return Database(self.catalog, tell=say if self.verbosity >= 0 else None)
+        tell = say if self.verbosity >= 0 else None
+        return Catalog.once(self.catalog, self.server, server_is_chosen=self.server_is_chosen, tell=tell)
 
 
 def settings(context: typer.Context) -> Settings:

@@ -14,14 +14,8 @@ from .options import Criteria, Form, Json, Limit, Output, Settings, settings
 from .printing import note, put_table, say
 
 if TYPE_CHECKING:
-    from catalog.store.history.runs import SavedSearch
-    from catalog.vocabulary.search import Search
+    from catalog.api.types import Search, SearchState
 
-_MATCHES = """
-    SELECT search, count(*) FROM search_files GROUP BY search
-    UNION ALL SELECT o.search, count(*) FROM search_observations o
-    JOIN searches s ON s.name = o.search AND s.kind = 'observations' GROUP BY o.search
-"""
 _ACTS = {
     "show": "criteria, history and last runs of one search",
     "edit": "give one search other criteria",
@@ -77,8 +71,7 @@ def searches(
     asked = wanted(context, form, output, json, limit)
     json = asked.is_json
     _refuse_nonsense(act, name, new, bool(criteria or instrument or cone), asked)
-    with chosen.database.read():  # says how to make a catalog where there is none, and makes none itself
-        pass
+    chosen.lake.require()
     if act is None:
         _list(chosen, asked)
     elif act == "show":
@@ -120,29 +113,24 @@ def _refuse_nonsense(act: str | None, name: str | None, new: str | None, criteri
 
 
 def _list(chosen: Settings, asked: Wanted) -> None:
-    from catalog.store.history.runs import saved_searches
-    from catalog.vocabulary.dates import iso
-
-    with chosen.database.read() as connection:
-        found = saved_searches(connection)
-        counts = dict(connection.execute(_MATCHES).fetchall())
+    states = chosen.lake.search_states()
     put_list(
         asked,
         ("name", "of", "matches", "newest ingest (UTC)", "criteria"),
         [
-            (
-                one.search.name,
-                _kind(one.search),
-                counts.get(one.search.name, 0),
-                iso(one.cursor_mjd).replace("T", " ") if one.cursor_mjd else None,
-                _written(one.search),
-            )
-            for one in found
+            (state.search.name, _kind(state.search), state.matches, _moment(state.cursor_mjd), _written(state.search))
+            for state in states
         ],
-        lambda: [_as_dict(one, counts.get(one.search.name, 0)) for one in found],
+        lambda: [_as_dict(state) for state in states],
         "search",
         names=("name", "instrument", "criteria", "cone", "matches", "files", "cursor_mjd"),
     )
+
+
+def _moment(mjd: float | None) -> str | None:
+    from catalog.api.types import iso
+
+    return iso(mjd).replace("T", " ") if mjd else None
 
 
 def _kind(search: Search) -> str:
@@ -153,36 +141,31 @@ def _written(search: Search) -> str:
     return " ".join([*search.written, *([f"cone={search.cone}"] if search.cone else [])])
 
 
-def _as_dict(one: SavedSearch, matches: int) -> dict[str, Any]:
+def _as_dict(state: SearchState) -> dict[str, Any]:
+    search = state.search
     return {
-        "name": one.search.name,
-        "instrument": one.search.instrument,
-        "criteria": list(one.search.written),
-        "cone": str(one.search.cone) if one.search.cone else None,
-        "matches": matches,
-        "files": matches if one.search.instrument else 0,
-        "cursor_mjd": one.cursor_mjd,
+        "name": search.name,
+        "instrument": search.instrument,
+        "criteria": list(search.written),
+        "cone": str(search.cone) if search.cone else None,
+        "matches": state.matches,
+        "files": state.matches if search.instrument else 0,
+        "cursor_mjd": state.cursor_mjd,
     }
 
 
 def _show(chosen: Settings, name: str, asked: Wanted) -> None:
     from dataclasses import asdict
 
-    from catalog.store.history.runs import runs as all_runs
-    from catalog.store.history.runs import saved_search
-    from catalog.store.history.search_edits import edits
-
-    with chosen.database.read() as connection:
-        saved = saved_search(connection, name)
-        matches = dict(connection.execute(_MATCHES).fetchall()).get(name, 0)
-        history = edits(connection, name)
-        ran = [run for run in all_runs(connection) if run.search == name]
+    history = chosen.lake.search_edits(name)
+    state = next(state for state in chosen.lake.search_states() if state.search.name == name)
+    ran = [run for run in chosen.lake.runs() if run.search == name]
     if asked.is_json:
         last = [asdict(run) for run in ran[-_LAST_RUNS:]]
-        put_object(asked, {**_as_dict(saved, matches), "edits": [asdict(one) for one in history], "runs": last})
+        put_object(asked, {**_as_dict(state), "edits": [asdict(one) for one in history], "runs": last})
         return
-    search = saved.search
-    lines = [f"name      {search.name}", f"of        {_kind(search)}", f"matches   {matches:,}"]
+    search = state.search
+    lines = [f"name      {search.name}", f"of        {_kind(search)}", f"matches   {state.matches:,}"]
     lines += [f"{'criteria' if not number else '':<9} {one}" for number, one in enumerate(search.written)]
     lines += [f"cone      {search.cone}"] if search.cone else []
     for one in history:
@@ -213,25 +196,7 @@ def _former(edit: Any) -> str:
 
 
 def _edit(chosen: Settings, name: str, criteria: list[str], instrument: str | None, cone: str | None) -> None:
-    from catalog.errors import UsageError
-    from catalog.store.history.runs import saved_search
-    from catalog.store.history.search_edits import edit_search
-    from catalog.vocabulary.search import Search
-
-    with chosen.database.write() as connection:
-        former = saved_search(connection, name).search
-        if not criteria and instrument is None and cone is None:
-            now = " ".join(f"-k {one}" for one in former.written)
-            raise UsageError(f"give the criteria that it is to have: mastlake searches edit {name} {now}")
-        if former.instrument is None:
-            if instrument is not None:
-                raise UsageError(f"{name} is a search for observations, which has no --instrument")
-            search = Search.observations(name, criteria, cone)
-        elif cone is not None:
-            raise UsageError(f"{name} is a search for files, which knows no cone")
-        else:
-            search = Search.parse(name, instrument or former.instrument, criteria or former.written)
-        edit_search(connection, search)
+    chosen.lake.revise_search(name, criteria, instrument=instrument, cone=cone)
     if chosen.verbosity >= 0:
         say(f"{name} was edited; its next harvest reads everything: mastlake harvest {name}")
 

@@ -17,6 +17,13 @@ WRONG = {
     ),
     "a room that asks the built-in archive": ("catalog/sync/plan.py", "import catalog.simulator\n"),
     "a room that imports the command line": ("catalog/api/catalog.py", "import cli.main\n"),
+    "a command that passes the Python API by": ("cli/status.py", "import catalog.store.database\n"),
+    "a command that passes it by within a function": (
+        "cli/find.py", "def late() -> None:\n    from catalog.questions.find import statement\n",
+    ),
+    "a command that names a lower room for its types only": (
+        "cli/sync.py", "if TYPE_CHECKING:\n    from catalog.sync import Plan\n",
+    ),
     "a module in no room": ("catalog/somewhere.py", ""),
 }  # fmt: skip
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from catalog.api.account import Account
+from catalog.api.completions import Completions
 from catalog.api.history import History
 from catalog.api.pictures import Pictures
 from catalog.api.questions import Questions
@@ -29,7 +31,7 @@ PATH = "mastlake.duckdb"
 MAST = "https://mast.stsci.edu"
 
 
-class Catalog(Questions, SavedSearches, History, Pictures):
+class Catalog(Questions, SavedSearches, History, Pictures, Account, Completions):
     """A catalog file, and the archive that it is a copy of.
 
     Made by `Catalog.open`. It can be used from several threads, and closed and used again. Questions asked in quick
@@ -91,6 +93,45 @@ class Catalog(Questions, SavedSearches, History, Pictures):
 
         chosen = path if path is not None else os.environ.get("MASTLAKE_CATALOG", PATH)
         return cls(KeptOpen(chosen, wait), server or os.environ.get("MASTLAKE_SERVER", MAST))
+
+    @classmethod
+    def once(
+        cls,
+        path: str | os.PathLike[str],
+        server: Server | None = None,
+        *,
+        server_is_chosen: bool = True,
+        wait: float | None = None,
+        tell: Callable[[str], None] | None = None,
+    ) -> Catalog:
+        """Make a catalog of which no connection stays open between two questions, for a process that asks once.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+        server : Server, optional
+            The archive's address; MAST unless given.
+        server_is_chosen : bool
+            Whether the user named the server, and not only a file that came with a folder.
+        wait : float, optional
+            As for `open`.
+        tell : callable, optional
+            Told in a line that another process is waited for.
+
+        Returns
+        -------
+        Catalog
+            The file is opened by each question, and closed after it.
+
+        Examples
+        --------
+        >>> Catalog.once("none.duckdb").exists()
+        False
+        """
+        from catalog.store.database import Database
+
+        return cls(Database(path, wait, tell=tell), server or Server(MAST), server_is_chosen)
 
     @property
     def path(self) -> Path:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from catalog.store.database import Database
     from catalog.sync import Token
 
+__all__ = ["Opened", "Server"]
+
 
 class Opened:
     """A catalog file, and the archive that it is a copy of.
@@ -43,6 +45,28 @@ class Opened:
         True
         """
         return self._database.exists()
+
+    def require(self) -> None:
+        """Refuse to go on without a catalog that can be read.
+
+        Raises
+        ------
+        CatalogError
+            It says how to make a catalog.
+
+        Examples
+        --------
+        >>> catalog.require()
+        """
+        with self._database.read():
+            pass
+
+    @property
+    def server_is_trusted(self) -> bool:
+        """Whether the server is MAST, or was chosen by the user and not by a file that came with a folder."""
+        from catalog.sync.tokens import MAST, origin
+
+        return self._server_is_chosen or origin(self.server) == MAST
 
     @property
     def withholds_token(self) -> bool:

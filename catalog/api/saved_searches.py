@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from catalog.api.opened import Opened
 
 if TYPE_CHECKING:
     from catalog.harvest.requests import Request
+    from catalog.questions.search_states import SearchState
+    from catalog.store.history.search_edits import Edit
     from catalog.vocabulary.search import Search
 
 _COUNTED_IN = 60.0
@@ -65,6 +67,228 @@ class SavedSearches(Opened):
 
         with self._database.read() as connection:
             return saved_search(connection, name).search
+
+    def search_states(self) -> list[SearchState]:
+        """Return the saved searches with how much each matches, by name.
+
+        Returns
+        -------
+        list of catalog.questions.search_states.SearchState
+            As of the last run of each.
+
+        Raises
+        ------
+        CatalogError
+            If there is no catalog, or it cannot be read.
+
+        Examples
+        --------
+        >>> (state,) = catalog.search_states()
+        >>> state.search.name, state.matches == len(catalog.find())
+        ('soss', True)
+        """
+        from catalog.questions.search_states import search_states
+
+        return search_states(self._database)
+
+    def search_edits(self, name: str) -> list[Edit]:
+        """Return what became of a saved search, oldest first: edits and renames, with what it was before.
+
+        Parameters
+        ----------
+        name : str
+            Of the search.
+
+        Returns
+        -------
+        list of catalog.store.history.search_edits.Edit
+            Empty for a search that is as it was first saved.
+
+        Raises
+        ------
+        NoSuchSearch
+            For a name under which none is saved.
+
+        Examples
+        --------
+        >>> all(edit.act in ("edited", "renamed") for edit in catalog.search_edits("soss"))
+        True
+        """
+        from catalog.questions.search_states import search_edits
+
+        return search_edits(self._database, name)
+
+    def unsaved(self, names: Sequence[str]) -> set[str]:
+        """Return the names under which no search is saved yet.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Names of searches.
+
+        Returns
+        -------
+        set of str
+            Those of ``names``; all of them without a catalog.
+
+        Examples
+        --------
+        >>> catalog.unsaved(["soss", "other"])
+        {'other'}
+        """
+        return set(names) - {search.name for search in (self.searches() if self.exists() else [])}
+
+    def save_search(self, search: Search) -> None:
+        """Save a search without harvesting it; nothing happens without a catalog.
+
+        Parameters
+        ----------
+        search : Search
+            Under its name.
+
+        Raises
+        ------
+        BadValue
+            If the name means another search.
+
+        Examples
+        --------
+        >>> catalog.save_search(catalog.saved_search("soss"))
+        """
+        from catalog.store.history.runs import save_search
+
+        if self.exists():
+            with self._database.write() as connection:
+                save_search(connection, search)
+
+    def discard_search(self, name: str) -> None:
+        """Discard a search that brought nothing, as if it had never been saved; its runs stay.
+
+        Parameters
+        ----------
+        name : str
+            Of the search; it need not be saved.
+
+        Examples
+        --------
+        >>> catalog.discard_search("never saved")
+        """
+        from catalog.store.history.search_edits import drop_search
+
+        if self.exists():
+            with self._database.write() as connection:
+                drop_search(connection, name)
+
+    def revise_search(
+        self, name: str, criteria: Sequence[str] = (), *, instrument: str | None = None, cone: str | None = None
+    ) -> Search:
+        """Give a saved search other criteria, another instrument or another cone, and leave what is not given.
+
+        Parameters
+        ----------
+        name : str
+            Of a saved search.
+        criteria : sequence of str
+            In place of all that there were, as after ``-k``.
+        instrument : str, optional
+            For a search for files.
+        cone : str, optional
+            For a search for observations.
+
+        Returns
+        -------
+        Search
+            As it is now. Its next harvest reads everything.
+
+        Raises
+        ------
+        NoSuchSearch
+            For a name under which none is saved.
+        UsageError
+            If nothing is given, or something that this kind of search does not have.
+
+        Examples
+        --------
+        >>> catalog.revise_search("soss", catalog.saved_search("soss").written).name
+        'soss'
+        """
+        from catalog.store.history.runs import saved_search
+        from catalog.store.history.search_edits import edit_search
+        from catalog.vocabulary.search import revised
+
+        with self._database.write() as connection:
+            search = revised(saved_search(connection, name).search, criteria, instrument, cone)
+            edit_search(connection, search)
+        return search
+
+    def follow_settings(self, searches: Sequence[Search]) -> list[str]:
+        """Edit saved searches that ``mastlake.toml`` describes otherwise than before.
+
+        Parameters
+        ----------
+        searches : sequence of Search
+            As the file describes them.
+
+        Returns
+        -------
+        list of str
+            Names of those that were edited.
+
+        Examples
+        --------
+        >>> catalog.follow_settings(catalog.searches())
+        []
+        """
+        from catalog.store.history.runs import mean_the_same
+
+        if not searches or not self.exists():
+            return []
+        saved = {search.name: search for search in self.searches()}
+        edited = [one for one in searches if one.name in saved and not mean_the_same(saved[one.name], one)]
+        for search in edited:
+            self.edit_search(search)
+        return [search.name for search in edited]
+
+    def searches_of_settings(self) -> set[str]:
+        """Return the names of searches that ``mastlake.toml`` described when they last ran.
+
+        Returns
+        -------
+        set of str
+            Empty without a catalog.
+
+        Examples
+        --------
+        >>> catalog.searches_of_settings()
+        set()
+        """
+        from catalog.store.history.search_edits import declared_searches
+
+        if not self.exists():
+            return set()
+        with self._database.read() as connection:
+            return declared_searches(connection)
+
+    def note_settings(self, names: Mapping[str, bool]) -> None:
+        """Remember for some searches whether ``mastlake.toml`` describes them.
+
+        Parameters
+        ----------
+        names : mapping of str to bool
+            By name.
+
+        Examples
+        --------
+        >>> catalog.note_settings({"soss": False})
+        """
+        from catalog.store.history.search_edits import mark_declared
+
+        noted = self.searches_of_settings()
+        moved = {name: described for name, described in names.items() if described != (name in noted)}
+        if moved and self.exists():
+            with self._database.write() as connection:
+                for name, described in moved.items():
+                    mark_declared(connection, name, described)
 
     def archive_counts(self) -> Iterator[tuple[str, int]]:
         """Ask the archive how many rows each saved search matches now.
@@ -121,7 +345,7 @@ class SavedSearches(Opened):
         Examples
         --------
         >>> (request,) = catalog.requests("soss")
-        >>> request.request["service"], request.rows == len(catalog.find())
+        >>> request.request["service"], request.rows > 0
         ('Mast.Jwst.Filtered.Niriss', True)
         """
         from catalog.harvest.requests import requests

@@ -223,9 +223,8 @@ class Transfers(Opened):
         '#!/usr/bin/env bash'
         """
         from catalog.sync.script import script
-        from catalog.sync.tokens import MAST, origin
 
-        if not self._server_is_chosen and origin(self.server) != MAST:
+        if not self.server_is_trusted:
             raise UsageError(
                 f"mastlake.toml names the server {self.server}, to which the script would send your token; "
                 f"name it yourself: mastlake --server {self.server} script ..."

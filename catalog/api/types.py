@@ -14,18 +14,22 @@ if TYPE_CHECKING:
     from catalog.headers import Failure as IndexFailure
     from catalog.headers import FilesFound, FilesRead, FoldersWalked, IndexReport, LinksLeftOut
     from catalog.headers.names import FITS_ENDINGS
+    from catalog.missions import JWST
     from catalog.network.server import Server
     from catalog.plots import Drawing
     from catalog.questions.drift import Drifted, Outdated
     from catalog.questions.keyword_values import KeywordValues
     from catalog.questions.lineage import Link
     from catalog.questions.previews import Preview
+    from catalog.questions.search_states import SearchState
     from catalog.questions.status import Overview
-    from catalog.store.history.runs import Run, SavedSearch
+    from catalog.store.history.runs import Run
     from catalog.store.history.search_edits import Edit
     from catalog.sync import Plan, SyncReport
     from catalog.sync.events import Event as SyncEvent
     from catalog.sync.events import Finished, Note, Paused, Planned, Received, Started
+    from catalog.sync.tokens import VARIABLE as TOKEN_VARIABLE
+    from catalog.vocabulary.dates import iso
     from catalog.vocabulary.keywords import Keyword
     from catalog.vocabulary.search import Search
 
@@ -43,6 +47,7 @@ _HOMES = {
     "IndexEvent": "catalog.headers:Event",
     "IndexFailure": "catalog.headers:Failure",
     "IndexReport": "catalog.headers",
+    "JWST": "catalog.missions",
     "Keyword": "catalog.vocabulary.keywords",
     "KeywordValues": "catalog.questions.keyword_values",
     "Link": "catalog.questions.lineage",
@@ -60,19 +65,56 @@ _HOMES = {
     "Request": "catalog.harvest.requests",
     "Row": "catalog.changes",
     "Run": "catalog.store.history.runs",
-    "SavedSearch": "catalog.store.history.runs",
     "Search": "catalog.vocabulary.search",
+    "SearchState": "catalog.questions.search_states",
     "Server": "catalog.network.server",
     "Started": "catalog.sync.events",
     "SyncEvent": "catalog.sync.events:Event",
     "SyncReport": "catalog.sync",
+    "TOKEN_VARIABLE": "catalog.sync.tokens:VARIABLE",
+    "iso": "catalog.vocabulary.dates",
 }
 
 __all__ = [
-    "FITS_ENDINGS", "Changes", "Drawing", "Drifted", "Edit", "FilesFound", "FilesRead", "Finished", "FoldersWalked",
-    "Harvest", "IndexEvent", "IndexFailure", "IndexReport", "Keyword", "KeywordValues", "Link", "LinksLeftOut", "Note",
-    "Outdated", "Overview", "Paused", "Plan", "Planned", "Preview", "Progress", "Question", "Received", "Request",
-    "Row", "Run", "SavedSearch", "Search", "Server", "Started", "SyncEvent", "SyncReport",
+    "FITS_ENDINGS",
+    "JWST",
+    "TOKEN_VARIABLE",
+    "Changes",
+    "Drawing",
+    "Drifted",
+    "Edit",
+    "FilesFound",
+    "FilesRead",
+    "Finished",
+    "FoldersWalked",
+    "Harvest",
+    "IndexEvent",
+    "IndexFailure",
+    "IndexReport",
+    "Keyword",
+    "KeywordValues",
+    "Link",
+    "LinksLeftOut",
+    "Note",
+    "Outdated",
+    "Overview",
+    "Paused",
+    "Plan",
+    "Planned",
+    "Preview",
+    "Progress",
+    "Question",
+    "Received",
+    "Request",
+    "Row",
+    "Run",
+    "Search",
+    "SearchState",
+    "Server",
+    "Started",
+    "SyncEvent",
+    "SyncReport",
+    "iso",
 ]  # fmt: skip
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from catalog.errors import BadValue, UnknownKeyword
+from catalog.errors import BadValue, UnknownKeyword, UsageError
 from catalog.missions import JWST
 from catalog.text import nearest
 from catalog.vocabulary.cone import Cone
@@ -244,3 +244,37 @@ def _not_an_instrument(word: str) -> str:
     near = nearest(word, list(JWST.services))
     hint = f"; did you mean {near!r}?" if near else f"; there are {', '.join(JWST.services)}"
     return f"no instrument {word!r}{hint}"
+
+
+def revised(former: Search, criteria: Sequence[str], instrument: str | None, cone: str | None) -> Search:
+    """Return a search with other criteria, another instrument or another cone.
+
+    Parameters
+    ----------
+    former : Search
+        As it was.
+    criteria : sequence of str
+        In place of all that there were.
+    instrument, cone : str or None
+        None leaves the instrument as it was, and a search for observations without a cone.
+
+    Raises
+    ------
+    UsageError
+        If nothing is given, or something that this kind of search does not have.
+
+    Examples
+    --------
+    >>> revised(Search.parse("soss", "niriss", ["category=COM"]), ["category=ERS"], None, None).written
+    ('category=ERS',)
+    """
+    if not criteria and instrument is None and cone is None:
+        now = " ".join(f"-k {written}" for written in former.written)
+        raise UsageError(f"give the criteria that it is to have: mastlake searches edit {former.name} {now}")
+    if former.instrument is None:
+        if instrument is not None:
+            raise UsageError(f"{former.name} is a search for observations, which has no --instrument")
+        return Search.observations(former.name, criteria, cone)
+    if cone is not None:
+        raise UsageError(f"{former.name} is a search for files, which knows no cone")
+    return Search.parse(former.name, instrument or former.instrument, criteria or former.written)

@@ -1,0 +1,64 @@
+"""The saved searches, how many files or observations each matches, and what each was before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from catalog.store.database import Database
+from catalog.store.history.runs import saved_search, saved_searches
+from catalog.store.history.search_edits import Edit, edits
+from catalog.vocabulary.search import Search
+
+_MATCHES = """
+    SELECT search, count(*) FROM search_files GROUP BY search
+    UNION ALL SELECT o.search, count(*) FROM search_observations o
+    JOIN searches s ON s.name = o.search AND s.kind = 'observations' GROUP BY o.search
+"""
+
+
+@dataclass(frozen=True)
+class SearchState:
+    """A saved search, and what the catalog has of it.
+
+    Attributes
+    ----------
+    search : Search
+        Its name and criteria.
+    matches : int
+        Files, or observations of a search for observations, that it matched at its last run.
+    cursor_mjd : float or None
+        The newest ingest that it has seen, MJD (UTC); None where it has seen no file.
+    """
+
+    search: Search
+    matches: int
+    cursor_mjd: float | None
+
+
+def search_states(database: Database) -> list[SearchState]:
+    """Return the state of every saved search, by name.
+
+    Raises
+    ------
+    CatalogError
+        If there is no catalog, or it cannot be read.
+    """
+    with database.read() as connection:
+        matches = dict(connection.execute(_MATCHES).fetchall())
+        return [
+            SearchState(saved.search, matches.get(saved.search.name, 0), saved.cursor_mjd)
+            for saved in saved_searches(connection)
+        ]
+
+
+def search_edits(database: Database, name: str) -> list[Edit]:
+    """Return what became of one saved search, oldest first.
+
+    Raises
+    ------
+    NoSuchSearch
+        For a name under which none is saved.
+    """
+    with database.read() as connection:
+        saved_search(connection, name)
+        return edits(connection, name)
