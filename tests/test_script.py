@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from tests.files_server import TOKEN, Files, fits, md5, serving
 from tests.sync_catalog import URI, add_files, add_products, catalog, change_file
 
 EVERYTHING = Selection()
+TOOLS = "awk basename bash cat cp curl cut dirname find grep gzip head mkdir mktemp mv rm sed sleep tr wc"
 
 
 @pytest.fixture
@@ -67,6 +69,16 @@ def run(tmp_path: Path, files: Files, database: Database) -> Callable[..., subpr
         )
 
     return go
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Path:
+    """A folder with the tools that the script uses, as far as every machine has them."""
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    for name in TOOLS.split():
+        (folder / name).symlink_to(str(shutil.which(name)))
+    return folder
 
 
 def there(folder: Path) -> dict[str, bytes]:
@@ -163,6 +175,48 @@ def test_a_script_never_puts_wrong_bytes_under_a_final_name(
     assert md5(files.content[uri]) not in [
         md5(body) for name, body in there(tmp_path / "dest").items() if name[0] != "."
     ]
+
+
+@pytest.mark.parametrize("has", ["md5sum", "md5", "openssl"])
+def test_a_script_proves_checksums_by_what_the_machine_has(
+    database: Database, files: Files, tools: Path, tmp_path: Path, has: str
+) -> None:
+    if has == "md5":  # that of macOS and the BSDs
+        (tools / has).write_text(f"#!{shutil.which('bash')}\n{shutil.which('md5sum')} <\"$2\" | cut -d ' ' -f 1\n")
+        (tools / has).chmod(0o755)
+    else:
+        (tools / has).symlink_to(shutil.which(has) or pytest.skip(f"there is no {has} here"))
+    (tmp_path / "fetch.sh").write_text(script(database, EVERYTHING, server=files.address))
+    command = ["bash", str(tmp_path / "fetch.sh"), str(tmp_path / "dest")]
+    environment = {"PATH": str(tools), "JOBS": "8", "MAST_API_TOKEN": TOKEN}
+    for told in ("0 present, 6 fetched", "6 present, 0 fetched"):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, told in done.stderr) == (0, True), done.stderr
+
+
+def test_a_script_that_can_prove_no_checksum_says_so_before_it_asks(
+    database: Database, files: Files, tools: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "fetch.sh").write_text(script(database, EVERYTHING, server=files.address))
+    command = ["bash", str(tmp_path / "fetch.sh"), str(tmp_path / "dest")]
+    done = subprocess.run(command, env={"PATH": str(tools)}, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (2, "this script needs md5sum, md5 or openssl\n")
+    assert not files.asked
+
+
+@pytest.mark.parametrize("shell", [["sh"], ["bash", "--posix"]])
+def test_a_script_runs_under_the_name_of_another_shell(files: Files, tmp_path: Path, shell: list[str]) -> None:
+    uri = f"{URI}jw1_nis_x1d.fits"
+    files.content[uri] = fits(1000)  # larger than the bytes beyond a listed length that are borne
+    made = catalog(tmp_path / "one.duckdb")
+    add_files(made, {uri: files.content[uri]})
+    (tmp_path / "fetch.sh").write_text(script(made, EVERYTHING, server=files.address))
+    done = subprocess.run(
+        [*shell, str(tmp_path / "fetch.sh"), str(tmp_path / "dest")],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, "1 fetched" in done.stderr) == (0, True), done.stderr
+    assert (tmp_path / "dest" / "jw1_nis_x1d.fits").read_bytes() == files.content[uri]
 
 
 def test_a_server_that_is_no_web_address_is_refused(database: Database) -> None:

@@ -3,8 +3,10 @@
 # Run it again to fetch what is left. JOBS=8 fetches so many at once (default 4).
 # Exclusive products need your token in MAST_API_TOKEN.
 # A file gets its name when its length, and its MD5 where the archive lists one, are right.
-# Needs bash 3.2 or newer, curl, awk, and md5sum or md5.
-@NOTE@set -u
+# Needs bash 3.2 or newer, curl, awk, and md5sum, md5 or openssl.
+@NOTE@if [ -z "${BASH_VERSION:-}" ]; then exec bash "$0" "$@"; fi # "sh NAME" is another shell on many machines
+set +o posix # there "ulimit -f" counts other blocks
+set -u
 export LC_ALL=C
 server=@SERVER@
 count=@COUNT@
@@ -22,6 +24,9 @@ esac
 for tool in curl awk sed; do
   if ! command -v "$tool" >/dev/null; then say "this script needs $tool"; exit 2; fi
 done
+if ! command -v md5sum >/dev/null && ! command -v md5 >/dev/null && ! command -v openssl >/dev/null; then
+  say "this script needs md5sum, md5 or openssl"; exit 2
+fi
 case ${MAST_API_TOKEN:-} in
   *[![:graph:]]*) say "MAST_API_TOKEN holds a blank or a line break; copy the token again, without 'token' before it"; exit 2 ;;
 esac
@@ -31,7 +36,9 @@ bundle=${REQUESTS_CA_BUNDLE:-${CURL_CA_BUNDLE:-${SSL_CERT_FILE:-}}}
 size_of() { if [ -f "$1" ]; then wc -c <"$1" | tr -d ' '; else echo 0; fi; }
 
 md5_of() {
-  if command -v md5sum >/dev/null; then md5sum <"$1" | cut -d ' ' -f 1; else md5 -q "$1"; fi
+  if command -v md5sum >/dev/null; then md5sum <"$1" | cut -d ' ' -f 1
+  elif command -v md5 >/dev/null; then md5 -q "$1"
+  else openssl md5 -r <"$1" | cut -d ' ' -f 1; fi
 }
 
 human() {
