@@ -292,7 +292,10 @@ def _harvest_one(chosen: Settings, search: Search, how: How, json: bool) -> dict
     for aside in result.set_aside:
         say(f"mastlake: {search.name}: {plural(aside.rows, 'row')} set aside: {aside.what} {aside.reason}")
     for what, rows in result.odd.items():
-        say(f"mastlake: {search.name}: {plural(rows, what)} with a value that its column cannot hold; see odd_cells")
+        say(
+            f"mastlake: {search.name}: {plural(rows, what)} with a value that its column cannot hold; "
+            "see odd_cells and column_finding"
+        )
     if not json and chosen.verbosity >= 0:
         _tell(result, seconds)
     report = {name: getattr(result.run, name) for name in _REPORTED}

@@ -61,7 +61,7 @@ def _migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         with Database(empty).write():
             pass
-        patch.setattr(store, "make", lambda path: shutil.copyfile(empty, path))
+        patch.setattr(store, "make", lambda path, engine: shutil.copyfile(empty, path))
         yield
 
 

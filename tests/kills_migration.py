@@ -14,14 +14,11 @@ import time
 from pathlib import Path
 
 import duckdb
-import sqlalchemy
-from alembic import command
-from alembic.config import Config
-from duckdb_sqlalchemy import ConnectionWrapper
 
 from catalog.store.database import HEAD, Database
 
 OLD = "0003"
+OLD_CATALOGS = Path(__file__).parent / "old_catalogs"
 _OPEN = """
 import sys
 from catalog.store.database import Database
@@ -36,26 +33,16 @@ _LONGEST_SECONDS = 1.5
 def older_catalog(path: Path, files: int) -> None:
     """Make a catalog as an older version left it, with so many files and a run."""
     connection = duckdb.connect(path)
-    engine = sqlalchemy.create_engine(
-        "duckdb://", creator=lambda: ConnectionWrapper(connection), poolclass=sqlalchemy.pool.StaticPool
-    )
-    with engine.begin() as within:
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
-        config.attributes["connection"] = within
-        command.upgrade(config, OLD)
+    connection.execute((OLD_CATALOGS / f"{OLD}.sql").read_text())
+    connection.execute("INSERT INTO alembic_version VALUES (?)", [OLD])
+    connection.execute("ALTER TABLE file_version ADD COLUMN s_region VARCHAR")
     connection.execute(
-        """INSERT INTO file_version (filename, instrument, row_hash, since_run, checked_run)
-           SELECT format('jw{:011d}_nis_x1d.fits', n), 'niriss', n, 1, 1 FROM range(?) t(n)""",
-        [files],
-    )
-    connection.execute(
-        """INSERT INTO footprints (s_region, ra, "dec", radius, number)
-           SELECT format('CIRCLE {} 10 0.01', n * 360.0 / $files), n * 360.0 / $files, 10, 0.01, n
+        """INSERT INTO file_version (filename, instrument, row_hash, since_run, checked_run, s_region)
+           SELECT format('jw{:011d}_nis_x1d.fits', n), 'niriss', n, 1, 1,
+                  format('CIRCLE {} 10.5 0.01', n * 360.0 / $files)
            FROM range($files) t(n)""",
         {"files": files},
     )
-    engine.dispose()
     connection.close()
 
 

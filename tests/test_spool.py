@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.store.database import one_thread
+from catalog.store.duckdb_file import one_thread
 from catalog.store.history.row_order import in_storage_order
 from catalog.store.history.versions import FILES
 from catalog.store.spool import Spool, few_at_a_time

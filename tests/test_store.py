@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import random
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +27,19 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog
+from catalog.harvest.outcome import odd_rows
 from catalog.questions.statement import rows as rows_of
 from catalog.store import database as store_database
 from catalog.store.database import Database, columns_of
+from catalog.store.duckdb_file import DUCKDB, engine_of
+from catalog.store.engine import Comment, Engine
+from catalog.store.history import merge as merging
 from catalog.store.history.merge import SEARCH_FILES, merge_links, merge_versions
-from catalog.store.history.versions import FILES, kept_name
+from catalog.store.history.versions import FILES, Versions, kept_name
 from catalog.store.schema.migrate import make_views
 from catalog.store.schema.models import metadata
 from catalog.store.spool import Spool
+from catalog.store.turns import Waiting
 from tests.sync_catalog import add_run
 
 from .kills_migration import kill_upgrades
@@ -45,6 +52,16 @@ time.sleep(float(sys.argv[2]))
 """
 
 
+ENGINES: tuple[Engine, ...] = (DUCKDB,)
+"""Every engine that keeps a catalog; each passes all of these tests."""
+
+
+@pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """A catalog that is not there yet, of one engine after the other."""
+    return Database(tmp_path / "catalog.duckdb", wait=5, engine=request.param)
+
+
 def hold(path: Path, seconds: float) -> subprocess.Popen[bytes]:
     """Let another process hold the catalog for a while."""
     process = subprocess.Popen([sys.executable, "-c", HOLD, str(path), str(seconds)], stdout=subprocess.PIPE)
@@ -52,6 +69,55 @@ def hold(path: Path, seconds: float) -> subprocess.Popen[bytes]:
     process.stdout.readline()
     process.stdout.close()
     return process
+
+
+_TABLES = "SELECT table_name, sql FROM duckdb_tables() WHERE table_name <> 'alembic_version' ORDER BY ALL"
+
+
+class TestEngine:
+    """What every engine does."""
+
+    def test_a_connection_knows_its_engine(self, database: Database) -> None:
+        with database.write() as connection:
+            assert engine_of(connection) is database.engine
+
+    def test_a_column_becomes_wider_and_keeps_its_values(self, database: Database) -> None:
+        with database.write() as connection:
+            connection.execute("CREATE TABLE t AS SELECT 7::BIGINT AS x")
+            database.engine.widen(connection, "t", "x", "DOUBLE")
+            assert connection.execute("SELECT x, typeof(x) FROM t").fetchone() == (7.0, "DOUBLE")
+
+    def test_a_comment_is_kept_and_one_of_an_unknown_kind_is_left_out(self, database: Database) -> None:
+        told = 'what\'s "it"?'
+        with database.write() as connection:
+            database.engine.comment(connection, [Comment("TABLE", "runs", told), Comment("INDEX", "runs", "no")])
+        with database.read() as connection:
+            asked = "SELECT comment FROM duckdb_tables() WHERE table_name = 'runs'"
+            assert connection.execute(asked).fetchone() == (told,)
+
+    def test_a_sealed_connection_changes_no_setting(self, database: Database) -> None:
+        with database.write():
+            pass
+        with database.read() as connection:
+            database.engine.seal(connection)
+            database.engine.seal(connection)
+            with pytest.raises(duckdb.InvalidInputException):
+                connection.execute("SET threads = 1")
+
+    def test_the_turn_to_write_is_seen_while_it_is_held(self, database: Database) -> None:
+        with database.write():
+            pass
+        with database.engine.lock(database.path, Waiting(0), "me"):
+            assert database.writer_waits
+        assert not database.writer_waits
+
+    def test_values_of_types_that_an_engine_does_not_have_are_text(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(merging, "engine_of", lambda connection: replace(DUCKDB, types=frozenset({"VARCHAR"})))
+        merge(database, 1, row("a", x=1))
+        with database.read() as connection:
+            assert connection.execute("SELECT x, typeof(x) FROM files").fetchone() == ("1", "VARCHAR")
 
 
 class TestOpening:
@@ -85,8 +151,13 @@ class TestOpening:
             context = MigrationContext.configure(connection, opts={"version_table_pk": False, "compare_type": False})
             assert compare_metadata(context, metadata) == []
         with database.read() as connection:
-            for table in metadata.sorted_tables:
-                assert list(columns_of(connection, table.name)) == [column.name for column in table.columns], table.name
+            made = connection.execute(_TABLES).fetchall()
+        models = sa.create_engine("duckdb:///:memory:")
+        with models.begin() as of_models:
+            metadata.create_all(of_models)
+            assert made == [tuple(row) for row in of_models.exec_driver_sql(_TABLES).all()]
+        models.dispose()
+        engine.dispose()
 
     def test_a_catalog_of_a_newer_mastlake_is_refused(self, database: Database) -> None:
         with database.write() as connection:
@@ -168,13 +239,15 @@ class TestOpening:
         assert not list(database.path.parent.glob("*.spool-*"))
 
 
-def merge(database: Database, run: int, *batches: pa.Table) -> dict[str, Any]:
+def merge(database: Database, run: int, *batches: pa.Table, versions: Versions = FILES) -> dict[str, Any]:
     """Merge rows as files, and return what became of them."""
     with Spool(database.path) as spool, database.write() as connection:
         for batch in batches:
             spool.add("rows", batch)
         spool.offer(connection, "rows")
-        if merge_versions(connection, FILES, spool.staged("rows"), run, {"instrument": "niriss", "checked_run": run}):
+        if merge_versions(
+            connection, versions, spool.staged("rows"), run, {"instrument": "niriss", "checked_run": run}
+        ):
             make_views(connection)
         rows = connection.execute("SELECT key, fresh, differing FROM file_merge").fetchall()
         return {key: "new" if fresh else sorted(differing) if differing else "same" for key, fresh, differing in rows}
@@ -264,15 +337,66 @@ class TestMerge:
         assert [x for x, _ in rows] == kept
         assert [json.loads(cells)["x"] if cells else None for _, cells in rows] == [None, odd]
 
-    def test_a_column_becomes_text_when_most_of_what_comes_is_text(self, database: Database) -> None:
-        merge(database, 1, row("a", x=1))
-        names = [f"n{number:02}" for number in range(30)]
-        merge(database, 2, pa.table({"filename": names, "x": names}))
+    @pytest.mark.parametrize(
+        ("first", "then", "name", "kind"),
+        [
+            (1, [f"n{number:02}" for number in range(30)], "x%text", "VARCHAR"),
+            (True, [number + 0.5 for number in range(30)], "x%number", "DOUBLE"),
+            (2**60, [number + 0.5 for number in range(30)], "x%number", "DOUBLE"),
+            (1.5, [number % 2 == 0 for number in range(30)], "x%boolean", "BOOLEAN"),
+            (dt.datetime(2022, 7, 1), list(range(30)), "x%integer", "BIGINT"),
+        ],
+    )
+    def test_values_of_another_type_stand_in_a_column_beside_when_most_are(
+        self, database: Database, first: Any, then: list[Any], name: str, kind: str
+    ) -> None:
+        merge(database, 1, row("a", x=first))
         with database.read() as connection:
-            assert columns_of(connection, "file_version")["x"] == "VARCHAR"
-            assert connection.execute(
-                "SELECT x, odd_cells FROM files WHERE filename IN ('a', 'n07') ORDER BY ALL"
-            ).fetchall() == [("1", None), ("n07", None)]
+            before = columns_of(connection, "file_version")["x"]
+        names = [f"n{number:02}" for number in range(30)]
+        came = pa.table({"filename": names, "x": then})
+        merge(database, 2, came)
+        assert set(merge(database, 3, came).values()) == {"same"}
+        with database.read() as connection:
+            kinds = columns_of(connection, "files")
+            assert (kinds["x"], kinds[name]) == (before, kind)
+            rows = f'SELECT x, "{name}", odd_cells FROM files ORDER BY filename'
+            assert connection.execute(rows).fetchall() == [(first, None, None), *((None, one, None) for one in then)]
+            assert odd_rows(connection, 2) == {"file": 30}
+            noted = connection.execute('SELECT run, mission, what, "column", kind, kept_in FROM column_finding')
+            assert noted.fetchall() == [(2, "JWST", "file", "x", before, name)]
+            meant = "SELECT comment FROM duckdb_columns() WHERE table_name = 'files' AND column_name = ?"
+            assert connection.execute(meant, [name]).fetchone() == (f"values of x that came as {name[2:]}",)
+
+    def test_a_value_beside_that_fits_again_leaves_no_other_behind(self, database: Database) -> None:
+        names = [f"n{number:02}" for number in range(30)]
+        merge(database, 1, row("a", x=1))
+        merge(database, 2, pa.table({"filename": names, "x": names}))
+        assert merge(database, 3, row("n07", x="q")) == {"n07": ["x%text"]}
+        assert merge(database, 4, row("n07", x=5)) == {"n07": ["x", "x%text"]}
+        with database.read() as connection:
+            asked = "SELECT x, \"x%text\" FROM files WHERE filename = 'n07'"
+            assert connection.execute(asked).fetchall() == [(5, None)]
+
+    def test_rows_of_another_mission_touch_no_row_and_no_type_of_this_one(self, database: Database) -> None:
+        merge(database, 1, row("a", x=1, y="p"))
+        hst = replace(FILES, mission="HST")
+        assert merge(database, 2, row("a", x=2.5, y="q"), versions=hst) == {"a": "new"}
+        assert merge(database, 3, row("a", x=1, y="p")) == {"a": "same"}
+        assert merge(database, 4, row("a", x=2.5, y="r"), versions=hst) == {"a": ["y"]}
+        with database.read() as connection:
+            assert columns_of(connection, "file_version")["x"] == "BIGINT"
+            asked = "SELECT mission, since_run, until_run, x, y, odd_cells FROM file_version ORDER BY ALL"
+            assert connection.execute(asked).fetchall() == [
+                ("HST", 2, 4, None, "q", '{"x":"2.5"}'),
+                ("HST", 4, None, None, "r", '{"x":"2.5"}'),
+                ("JWST", 1, None, 1, "p", None),
+            ]
+
+    def test_a_column_of_the_archive_that_is_called_mission_is_kept(self, database: Database) -> None:
+        merge(database, 1, row("a", **{kept_name(FILES, "mission"): "JWST"}))
+        with database.read() as connection:
+            assert connection.execute("SELECT si_mission FROM files").fetchall() == [("JWST",)]
 
     def test_an_odd_value_that_is_mended_is_a_change_and_so_is_another(self, database: Database) -> None:
         merge(database, 1, row("a", x=1))

@@ -184,19 +184,22 @@ class TestReadersAndWriters:
     def test_a_question_within_a_block_does_not_wait_for_a_writer_that_waits_for_the_block(
         self, catalog: Database
     ) -> None:
-        with catalog.read() as connection, held(catalog._turns, Waiting(0), "another"):
+        with catalog.read() as connection, catalog.engine.lock(catalog.path, Waiting(0), "another"):
             assert connection.execute("SELECT 1").fetchone() == (1,)
             with Database(catalog.path, wait=0).read() as within:
                 assert within.execute("SELECT count(*) > 0 FROM files").fetchone() == (True,)
 
     def test_a_reader_that_is_not_let_in_says_who_writes(self, catalog: Database) -> None:
-        with held(catalog._turns, Waiting(0), "another"), pytest.raises(CatalogLocked, match="others that write"):
+        with (
+            catalog.engine.lock(catalog.path, Waiting(0), "another"),
+            pytest.raises(CatalogLocked, match="others that write"),
+        ):
             rows(Database(catalog.path, wait=0.1), "SELECT 1")
 
     def test_a_wait_is_told_in_our_words(self, catalog: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         told: list[str] = []
         database = Database(catalog.path, wait=1.2, tell=told.append)
-        with held(catalog._turns, Waiting(0), "another"), pytest.raises(CatalogLocked):
+        with catalog.engine.lock(catalog.path, Waiting(0), "another"), pytest.raises(CatalogLocked):
             rows(database, "SELECT 1")
         assert told == [f"waiting for {catalog.path}, in use by another mastlake, which writes; Ctrl-C gives up"]
 
@@ -276,7 +279,7 @@ class TestOpenBetween:
         known = OpenBetween(catalog)
         with known.read():
             writer = started(WRITE, catalog.path)
-            while not is_held(known._turns):
+            while not known.writer_waits:
                 time.sleep(0.01)
         out, _ = writer.communicate(timeout=60)
         assert out.endswith("written\n")

@@ -67,7 +67,8 @@ class Harvest:
     of_observations : bool
         Whether the search was for observations, which the run then counts in place of files.
     odd : mapping
-        By what rows are, how many new versions have a value that its column cannot hold, and so in ``odd_cells``.
+        By what rows are, how many new versions have a value that its column cannot hold, and so in ``odd_cells`` or
+        in a column of `column_finding`.
     """
 
     run: Run

@@ -10,7 +10,7 @@ import duckdb
 
 from catalog.harvest.shortfall import Failure, SetAside
 from catalog.missions import JWST
-from catalog.store.database import columns_of
+from catalog.store.database import columns_of, quoted
 from catalog.store.history.merge import SEARCH_FILES, SEARCH_OBSERVATIONS, Links
 from catalog.store.history.runs import Run, utc_now
 from catalog.store.history.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
@@ -53,10 +53,14 @@ class Harvested:
 
 def odd_rows(connection: duckdb.DuckDBPyConnection, run: int) -> dict[str, int]:
     """Return how many rows of a run have a value that its column cannot hold, by what they are."""
+    beside: dict[str, list[str]] = {}
+    for what, column in connection.execute("SELECT DISTINCT what, kept_in FROM column_finding").fetchall():
+        beside.setdefault(what, []).append(f" OR {quoted(column)} IS NOT NULL")
     counted = {
         versions.what: _count(
             connection,
-            f"SELECT count(*) FROM {versions.table} WHERE since_run = ? AND odd_cells IS NOT NULL",
+            f"""SELECT count(*) FROM {versions.table}
+                WHERE since_run = ? AND (odd_cells IS NOT NULL{"".join(beside.get(versions.what, []))})""",
             run,
         )
         for versions in (FILES, OBSERVATIONS, PRODUCTS)

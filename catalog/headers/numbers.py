@@ -64,7 +64,7 @@ class CardNumbers:
 
     def cards(
         self, label: NDArray[np.int32], text: pa.StringArray, shared: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
         """Return the numbers of distinct cards, and the places of those that are new.
 
         Parameters
@@ -79,10 +79,10 @@ class CardNumbers:
         places = np.flatnonzero(shared)
         keys = _keys(label[places], text.take(pa.array(places)))
         recent, older = self._recent.get, self._older.get
-        numbers = np.zeros(len(label), np.int32)
+        numbers = np.zeros(len(label), np.int64)
         numbers[places] = [recent(key) or older(key) or 0 for key in keys]
         new = np.flatnonzero(numbers == 0)
-        numbers[new] = np.arange(self._next_card, self._next_card + len(new), dtype=np.int32)
+        numbers[new] = np.arange(self._next_card, self._next_card + len(new), dtype=np.int64)
         self._next_card += len(new)
         self._recent.update(zip(keys, numbers[places].tolist(), strict=True))
         if len(self._recent) > _REMEMBERED:

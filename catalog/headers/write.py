@@ -161,11 +161,11 @@ def _write_cards(
         columns = {name: [word[n] for word in words] for n, name in enumerate(("keyword", "kind", "comment"))}
         add_rows(connection, "card_label", pa.table({"label_id": pa.array(label_ids, pa.int32()), **columns}))
     add_rows(connection, "card_value", pa.concat_tables(values))
-    return pa.chunked_array(lists, pa.list_(pa.int32()))
+    return pa.chunked_array(lists, pa.list_(pa.int64()))
 
 
 def _value_rows(
-    card: NDArray[np.int32], label: NDArray[np.int32], text: pa.StringArray, new: NDArray[np.intp]
+    card: NDArray[np.int64], label: NDArray[np.int32], text: pa.StringArray, new: NDArray[np.intp]
 ) -> pa.Table:
     chosen = text if len(new) == len(text) else text.take(pa.array(new))
     return pa.table({"card_id": card[new], "label_id": label[new], "text": chosen})

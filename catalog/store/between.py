@@ -10,7 +10,6 @@ import duckdb
 
 from catalog.store.database import Database
 from catalog.store.faults import reading
-from catalog.store.turns import is_held
 
 
 class OpenBetween(Database):
@@ -29,7 +28,7 @@ class OpenBetween(Database):
     """
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database.path, database.wait, database.tell)
+        super().__init__(database.path, database.wait, database.tell, database.engine)
         self._database = database
         self._lock = threading.Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
@@ -44,7 +43,7 @@ class OpenBetween(Database):
                 yield connection
             return
         with self._database.alone():
-            if is_held(self._turns) and not self._is_within():
+            if self.writer_waits and not self._is_within():
                 self.release()
                 self._let_writers_in()
             connection = self._entered()
@@ -56,7 +55,7 @@ class OpenBetween(Database):
                 self.release()
                 raise
             self._left()
-            if is_held(self._turns):
+            if self.writer_waits:
                 self.release()
 
     @contextmanager

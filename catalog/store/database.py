@@ -16,34 +16,33 @@ import stat
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
 from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog, UsageError
-from catalog.store.addresses import make_room, odd_logs, tidy
-from catalog.store.faults import Locked, explain, reading, writing
-from catalog.store.memory import READING_MB, THREADS, WRITING_MB
+from catalog.store.addresses import tidy
+from catalog.store.duckdb_file import DUCKDB
+from catalog.store.engine import Engine
+from catalog.store.faults import Locked, reading, writing
 from catalog.store.sql import columns_of, literal, quoted
-from catalog.store.turns import StillHeld, Waiting, held, is_held
+from catalog.store.turns import StillHeld, Waiting, held
 from catalog.store.work import close
 
-__all__ = ["HEAD", "Database", "allow_memory", "columns_of", "literal", "one_thread", "quiet", "quoted", "seal"]
+__all__ = ["HEAD", "Database", "columns_of", "literal", "quoted"]
 
-HEAD = "0011"
+HEAD = "0012"
 """The newest schema revision that this code knows; `migrations/versions` ends with it."""
 
-_SLOWER_THAN_NOT = "compressed_materialization"
-"""It packs texts into integers before a GROUP BY or a join, which hides from both that they are words of a dictionary:
-these take 1.3 to 1.8 times as long with it, for sorting everything in nine tenths of the time."""
+_FIRST = "0001"
 _ready: set[tuple[Path, int]] = set()
 """Catalogs, with their inode, whose schema this process has found or brought to `HEAD`."""
 _in_process: defaultdict[Path, threading.RLock] = defaultdict(threading.RLock)
 _open_here = threading.local()
 """Catalogs that the thread at hand has open for reading, in ``paths``."""
 _WAIT = "MASTLAKE_WAIT"
+_HOLDER = "another mastlake"
 Tell = Callable[[str], None]
 
 
@@ -58,9 +57,18 @@ class Database:
         Seconds to wait for another process to let go of the file; ``MASTLAKE_WAIT``, or a minute.
     tell : callable, optional
         Called with a line to show once a wait for another process has taken a second.
+    engine : Engine
+        That keeps the tables.
     """
 
-    def __init__(self, path: str | os.PathLike[str], wait: float | None = None, tell: Tell | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        wait: float | None = None,
+        tell: Tell | None = None,
+        engine: Engine = DUCKDB,
+    ) -> None:
+        self.engine = engine
         self.path = Path(path).absolute()
         self.wait = _seconds(os.environ.get(_WAIT, "60")) if wait is None else wait
         self.tell = tell
@@ -86,7 +94,7 @@ class Database:
             connection = self._opened()
             try:
                 if sealed:
-                    seal(connection)
+                    self.engine.seal(connection)
                 with self._within(), reading(self.path):
                     yield connection
             finally:
@@ -137,7 +145,7 @@ class Database:
         """
         path = self.path.with_name(f"{self.path.name}.harvest")
         busy = CatalogLocked(f"another harvest of {self.path} is under way; try again when it is done")
-        with self._lock_file(path, Waiting(0), busy):
+        with self._locked(held(path, Waiting(0), _HOLDER), busy):
             yield
 
     def columns(self, connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
@@ -173,25 +181,25 @@ class Database:
             raise CatalogError(f"no catalog at {self.path}; make one with: mastlake harvest NAME --instrument ...")
 
     @property
-    def _turns(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.writer")
+    def writer_waits(self) -> bool:
+        """Whether somebody waits to write the catalog, or opens it to write."""
+        return self.engine.is_locked(self.path)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Wait for a turn to write, and let no new readers in until the catalog is open."""
         busy = CatalogLocked(f"{self.path} is in use by others that write; try again when they are done")
-        with self._lock_file(self._turns, self._waiting(), busy):
+        with self._locked(self.engine.lock(self.path, self._waiting(), _HOLDER), busy):
             yield
 
     @contextmanager
-    def _lock_file(self, path: Path, waiting: Waiting, busy: CatalogLocked) -> Iterator[None]:
-        lock = held(path, waiting, "another mastlake")
+    def _locked(self, lock: AbstractContextManager[None], busy: CatalogLocked) -> Iterator[None]:
         try:
             lock.__enter__()
         except StillHeld:
             raise busy from None
         except OSError as error:
-            raise CatalogUnwritable(f"cannot write {path.parent}: {error.strerror}") from error
+            raise CatalogUnwritable(f"cannot write {self.path.parent}: {error.strerror}") from error
         try:
             yield
         finally:
@@ -202,7 +210,7 @@ class Database:
         if self._is_within():
             return
         waiting = self._waiting()
-        while is_held(self._turns):
+        while self.writer_waits:
             if not waiting.pause("another mastlake, which writes"):
                 raise CatalogLocked(f"{self.path} is in use by others that write; try again when they are done")
 
@@ -256,7 +264,7 @@ class Database:
             return
         with self._turn(), writing(self.path):  # commands that start at once wait for the first
             if not self._size():
-                make(Path(os.path.realpath(self.path)))
+                make(Path(os.path.realpath(self.path)), self.engine)
             elif self._revision() != HEAD:
                 from catalog.store.schema.migrate import migrate
 
@@ -295,6 +303,10 @@ class Database:
                     f"{self.path} was written by a newer mastlake (schema {revision}, this one knows {HEAD}); "
                     "upgrade it"
                 )
+            if revision is not None and revision < _FIRST:
+                raise NotACatalog(
+                    f"{self.path} has the schema {revision}, which no mastlake had; keep it, and harvest into a new one"
+                )
             if not is_noted(self.path):
                 prove_definitions(connection, self.path)
                 note(self.path)
@@ -304,7 +316,7 @@ class Database:
         waiting = self._waiting()
         while True:
             try:
-                return connect(self.path, read_only)
+                return self.engine.open(self.path, read_only)
             except Locked as error:
                 if not waiting.pause(str(error)):
                     raise CatalogLocked(f"{self.path} is in use by {error}; try again when it is done") from None
@@ -328,43 +340,7 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
-    """Open a catalog file once, without waiting.
-
-    Raises
-    ------
-    Locked
-        Where another connection has it.
-    CatalogError
-        Where it cannot be opened at all.
-    """
-    settings: dict[str, Any] = {
-        "memory_limit": f"{READING_MB if read_only else WRITING_MB}MB",
-        "temp_directory": f"{path}.tmp",
-        "default_block_size": "65536",  # tables of 200 columns would take 200 larger ones for a few rows
-        "preserve_insertion_order": False,
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-        "python_enable_replacements": False,  # a query sees tables, not the variables of the program
-    }
-    if read_only:
-        settings["disabled_optimizers"] = _SLOWER_THAN_NOT
-    try:
-        if not read_only:
-            make_room(path)
-        connection = duckdb.connect(os.fspath(path), read_only=read_only, config=settings)
-    except duckdb.Error as error:
-        raise explain(error, path) from error
-    quiet(connection)
-    with suppress(duckdb.InvalidInputException):  # sealed already, and so set
-        connection.execute("SET GLOBAL TimeZone = 'UTC'")  # the archive's times
-        if beside := odd_logs(path):
-            connection.execute(f"SET allowed_paths = [{', '.join(literal(os.fspath(one)) for one in beside)}]")
-        connection.execute("SET enable_external_access = false")  # as a setting above, it would forbid temp_directory
-    return connection
-
-
-def make(path: Path) -> None:
+def make(path: Path, engine: Engine = DUCKDB) -> None:
     """Make a new catalog beside its place, and put it there when it is whole: a full disk leaves nothing behind."""
     from catalog.store.schema.migrate import migrate
 
@@ -373,47 +349,10 @@ def make(path: Path) -> None:
     try:
         for one in leftovers:
             one.unlink(missing_ok=True)
-        migrate(connect(partial, read_only=False))
+        migrate(engine.open(partial, read_only=False))
         partial.replace(path)
     finally:
         tidy(partial)
         for one in leftovers:
             with suppress(OSError):
                 one.unlink(missing_ok=True)
-
-
-def quiet(connection: duckdb.DuckDBPyConnection) -> None:
-    """Draw no progress bar: DuckDB draws it on stdout, among the answers."""
-    with suppress(duckdb.InvalidInputException):  # sealed already, or in a notebook that could not draw one
-        connection.execute("SET enable_progress_bar = false")
-
-
-def seal(connection: duckdb.DuckDBPyConnection) -> None:
-    """Let no statement change a setting from here on; it cannot be undone."""
-    if not _is_sealed(connection):  # a block within another block shares its sealed connection
-        connection.execute("SET lock_configuration = true")
-
-
-def allow_memory(connection: duckdb.DuckDBPyConnection, memory: str) -> None:
-    """Give the statements of a block more memory; within a sealed block, they go to the disk sooner instead."""
-    if not _is_sealed(connection):
-        connection.execute(f"SET memory_limit = {literal(memory)}")
-
-
-def _is_sealed(connection: duckdb.DuckDBPyConnection) -> bool:
-    return connection.execute("SELECT current_setting('lock_configuration')").fetchone() == (True,)
-
-
-@contextmanager
-def one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Let statements of the block run on one thread.
-
-    Rows of 200 columns are laid down so: each thread that inserts keeps a stretch of 122,880 rows of its own in memory,
-    some 260 MB, and writes it to disk and back where memory is short, which takes several times as long.
-
-    A statement that fails leaves it at that: its transaction takes no other, whose error would be told in its place.
-    """
-    threads = connection.execute("SELECT current_setting('threads')").fetchone()
-    connection.execute("SET threads = 1")
-    yield
-    connection.execute(f"SET threads = {threads[0] if threads else THREADS}")

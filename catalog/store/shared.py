@@ -10,9 +10,8 @@ from contextlib import contextmanager
 
 import duckdb
 
-from catalog.store.database import Database, Tell, seal
+from catalog.store.database import Database, Tell
 from catalog.store.faults import reading
-from catalog.store.turns import is_held
 from catalog.store.work import close
 
 _IDLE_SECONDS = 1.0
@@ -68,7 +67,7 @@ class KeptOpen(Database):
             with self._lock:
                 self._users -= 1
                 self._used_at = time.monotonic()
-                if is_held(self._turns):
+                if self.writer_waits:
                     self.release()
                 if not self._watched:
                     self._watched = True
@@ -100,7 +99,7 @@ class KeptOpen(Database):
 
     def _give_way(self) -> None:
         """Let go of the file where another waits to write it, and wait until that is done."""
-        if is_held(self._turns) and not self._is_within():
+        if self.writer_waits and not self._is_within():
             self.release()
             self._let_writers_in()
 
@@ -120,7 +119,7 @@ class KeptOpen(Database):
     def _sealed(self) -> duckdb.DuckDBPyConnection:
         self._must_exist()
         connection = self._opened()
-        seal(connection)
+        self.engine.seal(connection)
         return connection
 
     def _watch(self, seconds: float) -> None:

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from catalog.errors import UsageError
 from catalog.store.access import exclusive
-from catalog.store.database import quiet
+from catalog.store.duckdb_file import quiet
 from catalog.sync.names import FLAT, PLAIN, RESERVED, Template, refusal_of_path
 from catalog.sync.plan import ACTIONS, TO_DO, Aim, Plan, Rows, Tally
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from catalog.errors import DiskError, UsageError
-from catalog.store.database import Database, allow_memory
+from catalog.store.database import Database
+from catalog.store.duckdb_file import allow_memory
 from catalog.store.history.local_files import offer_local_files
 from catalog.sync.apply import SyncReport, apply
 from catalog.sync.cloud import Cloud, mast_lookup

@@ -34,7 +34,7 @@ MOST_COLUMNS = 2000
 """Columns of one answer; MAST's widest has some 220."""
 
 _STAGED = {"staged_row", "staged_hash", "__filename", "__fragment_index", "__batch_index", "__last_in_fragment"}
-_EVERYWHERE = {"since_run", "until_run", "row_hash", "rowid", ODD_CELLS} | _STAGED
+_EVERYWHERE = {"mission", "since_run", "until_run", "row_hash", "rowid", ODD_CELLS} | _STAGED
 _IN_FILES = {"obs_id", "instrument", "checked_run", "footprint", "file_id"}
 _IN_FILES |= {"data_uri", "file_size", "is_stale", "ingest_mjd"}  # other names of columns in the view
 OWN_NAMES: Mapping[Kind, frozenset[str]] = {

@@ -29,6 +29,8 @@ A question looks into the few bands that it may touch, and DuckDB passes over th
 
 SHAPES = "STRUCT(corners DOUBLE[3][], radius DOUBLE)[]"
 """The type of what the macro ``region_shapes`` reads from a footprint's text."""
+STORED_SHAPES = "STRUCT(corners DOUBLE[][], radius DOUBLE)[]"
+"""The type in which `footprints` keeps shapes: other engines have no arrays of a fixed size."""
 
 
 def note_footprints(connection: duckdb.DuckDBPyConnection, table: str, run: int) -> None:
@@ -41,18 +43,19 @@ def note_footprints(connection: duckdb.DuckDBPyConnection, table: str, run: int)
     table : str
         A table of versions that may have a column ``s_region``.
     run : int
-        Whose rows are looked at.
+        Whose rows are looked at; 0 for every run's.
     """
     if "s_region" not in columns_of(connection, table):
         return
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE footprints_in AS
-            SELECT DISTINCT s_region FROM {table} WHERE since_run = ? AND s_region IS NOT NULL""",
-        [run],
+            SELECT DISTINCT s_region FROM {table} WHERE (since_run = $run OR $run = 0) AND s_region IS NOT NULL""",
+        {"run": run},
     )
     connection.execute(
         f"""INSERT INTO footprints (number, s_region, ra, dec, radius, shapes, band)
-            SELECT {NUMBER}, s_region, ra, "dec", radius, region_shapes(s_region), {BAND} FROM (
+            SELECT {NUMBER}, s_region, ra, "dec", radius, CAST(region_shapes(s_region) AS {STORED_SHAPES}), {BAND}
+            FROM (
                 SELECT s_region, unnest(region_circle(s_region))
                 FROM footprints_in ANTI JOIN footprints USING (s_region)
             )

@@ -11,11 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import duckdb
+import pyarrow as pa
 
-from catalog.store.database import one_thread
+from catalog.store.duckdb_file import engine_of, one_thread
 from catalog.store.history.footprints import note_footprints
+from catalog.store.history.row_hash import ROWS_AT_ONCE, row_hashes
 from catalog.store.history.versions import FILES, Versions
-from catalog.store.history.widening import fitted, with_odd_cells
+from catalog.store.history.widening import Place, fitted, with_odd_cells
 from catalog.store.spool import Staged
 from catalog.store.sql import columns_of, literal, quoted
 from catalog.vocabulary.keywords import all_archive_columns
@@ -24,14 +26,13 @@ from catalog.vocabulary.spelling import MOST_COLUMNS, ODD_CELLS
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of the archive: its name, SQL for what came as the catalog keeps it, and whether nothing came.
+    """A column of the archive: its name, and SQL for what came as the catalog keeps it.
 
     The archive's names are in the catalog's spelling already (`catalog.vocabulary.spelling`); none is one of its own.
     """
 
     name: str
     value: str
-    is_null: str
 
 
 def merge_versions(
@@ -64,13 +65,13 @@ def merge_versions(
     bool
         Whether the table's columns are others than before; then the views are to be made anew.
     """
-    columns, grown = _ensure_columns(connection, versions, staged.relation)
+    columns, grown = _ensure_columns(connection, versions, staged.relation, run)
     _compare(connection, versions, staged, columns)
     if not _any_opens(connection, versions):
         return grown
     table, key = versions.table, versions.key
     connection.execute(
-        f"""UPDATE {table} SET until_run = ? WHERE until_run IS NULL
+        f"""UPDATE {table} SET until_run = ? WHERE {versions.is_open()}
             AND {key} IN (SELECT key FROM {versions.what}_merge WHERE differing IS NOT NULL)""",
         [run],
     )
@@ -103,43 +104,48 @@ def _open_versions(
     marks = "".join(", ?" for _ in versions.extra)
     with staged.picked(connection, wanted), one_thread(connection):
         connection.execute(
-            f"""INSERT INTO {versions.table} ({names}{extra}, row_hash, since_run)
-                SELECT {values}{marks}, staged_hash, ? FROM picked s""",
-            [*(constants[name] for name in versions.extra), run],
+            f"""INSERT INTO {versions.table} ({names}{extra}, row_hash, mission, since_run)
+                SELECT {values}{marks}, staged_hash, ?, ? FROM picked s""",
+            [*(constants[name] for name in versions.extra), versions.mission, run],
         )
 
 
 def _ensure_columns(
-    connection: duckdb.DuckDBPyConnection, versions: Versions, staged: str
+    connection: duckdb.DuckDBPyConnection, versions: Versions, staged: str, run: int
 ) -> tuple[list[_Column], bool]:
     """Add the columns that were never seen, widen those whose values no longer fit, and say whether any were."""
     have = {name.lower(): (name, kind) for name, kind in columns_of(connection, versions.table).items()}
-    described = {
-        name: kind
-        for name, kind, *_ in connection.execute(f"DESCRIBE {quoted(staged)}").fetchall()
-        if name != "staged_row"
-    }
     room = max(0, MOST_COLUMNS + len(versions.own) - len(have))
-    beyond = [name for name in described if name.lower() not in have][room:]
-    described = {name: kind for name, kind in described.items() if name not in beyond}
+    described = _described(connection, staged, set(have), room)
     unseen = [name for name, kind in described.items() if kind == "VARCHAR" and name.lower() not in have]
     flags = _only_flags(connection, staged, unseen) if versions is FILES else set()
+    types = engine_of(connection).types
     columns, grown = [], False
     odd = f"s.{ODD_CELLS}" if ODD_CELLS in described else "CAST(NULL AS VARCHAR)"
     for name, kind in described.items():
         value = f"s.{quoted(name)}"
         if name.lower() not in have:
-            final = "BOOLEAN" if name in flags else kind
+            final = "BOOLEAN" if name in flags else kind if kind in types else "VARCHAR"
             connection.execute(f"ALTER TABLE {versions.table} ADD COLUMN {quoted(name)} {final}")
-            columns.append(_Column(name, f"CAST({value} AS {final})", f"{value} IS NULL"))
+            columns.append(_Column(name, f"CAST({value} AS {final})"))
             grown = True
         elif name != ODD_CELLS:
             kept, known = have[name.lower()]
-            fit = fitted(connection, versions.table, kept, known, (staged, name, kind))
-            columns.append(_Column(kept, fit.value, f"{value if fit.misfit is None else fit.value} IS NULL"))
-            odd = odd if fit.misfit is None else with_odd_cells(odd, kept, fit)
-            grown = grown or fit.kind != known
-    return [*columns, _Column(ODD_CELLS, odd, f"({odd}) IS NULL")], grown
+            fit = fitted(connection, Place(versions, kept, known, run, room > 0), (staged, name, kind))
+            columns.append(_Column(kept, fit.value))
+            if fit.beside is not None:
+                columns.append(_Column(fit.beside, f"CASE WHEN {fit.misfit} THEN {value} END"))
+            elif fit.misfit is not None:
+                odd = with_odd_cells(odd, kept, fit)
+            grown = grown or fit.kind != known or (fit.beside or kept).lower() not in have
+    return [*columns, _Column(ODD_CELLS, odd)], grown
+
+
+def _described(connection: duckdb.DuckDBPyConnection, staged: str, have: set[str], room: int) -> dict[str, str]:
+    """Return the staged columns and their types, without new ones for which a table has no room."""
+    described = {name: kind for name, kind in columns_of(connection, staged).items() if name != "staged_row"}
+    beyond = [name for name in described if name.lower() not in have][room:]
+    return {name: kind for name, kind in described.items() if name not in beyond}
 
 
 def _only_flags(connection: duckdb.DuckDBPyConnection, staged: str, unseen: list[str]) -> set[str]:
@@ -162,15 +168,8 @@ def _compare(
     what, key = versions.what, versions.key
     key_column = next(c for c in columns if c.name.lower() == key)
     newest = next((c for c in columns if c.name == versions.newest), None)
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE hashed (key VARCHAR, staged_row BIGINT, row_hash BIGINT, newest DOUBLE)"
-    )
-    with staged.in_passing(connection):
-        connection.execute(
-            f"""INSERT INTO hashed
-                SELECT {key_column.value}, staged_row, {_hash(columns)}, {newest.value if newest else 0}
-                FROM {staged.relation} s"""
-        )
+    hashed = _hashed(connection, staged, columns, key_column.value, newest.value if newest else "0")
+    connection.register("hashed", hashed)
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE {what}_merge AS
             WITH one_each AS (
@@ -180,13 +179,36 @@ def _compare(
             SELECT o.key, o.chosen.row AS staged_row, o.chosen.hash AS row_hash, v.{key} IS NULL AS fresh,
                    v.row_hash IS DISTINCT FROM o.chosen.hash AND v.{key} IS NOT NULL AS suspect,
                    CAST(NULL AS VARCHAR[]) AS differing
-            FROM one_each o LEFT JOIN {versions.table} v ON v.{key} = o.key AND v.until_run IS NULL"""
+            FROM one_each o LEFT JOIN {versions.table} v ON v.{key} = o.key AND {versions.is_open("v")}"""
     )
-    connection.execute("DROP TABLE hashed")
+    connection.unregister("hashed")
     suspects = connection.execute(f"SELECT count(*) FROM {what}_merge WHERE suspect").fetchone()
     if suspects is not None and suspects[0]:
         _name_differences(connection, versions, staged.relation, columns)
         _heal_hashes(connection, versions)
+
+
+def _hashed(
+    connection: duckdb.DuckDBPyConnection, staged: Staged, columns: list[_Column], key: str, newest: str
+) -> pa.Table:
+    """Return key, place, hash and age of each staged row."""
+    values = "".join(f", {column.value}" for column in columns)
+    pieces = [_HASHED.empty_table()]
+    with staged.in_passing(connection):
+        batches = connection.execute(
+            f"""SELECT CAST({key} AS VARCHAR), staged_row, CAST({newest} AS DOUBLE){values}
+                FROM {staged.relation} s"""
+        ).to_arrow_reader(ROWS_AT_ONCE)
+        for batch in batches:
+            cells = dict(zip((column.name for column in columns), batch.columns[3:], strict=True))
+            hashes = pa.array(row_hashes(cells, batch.num_rows))
+            pieces.append(pa.Table.from_arrays([*batch.columns[:3], hashes], schema=_HASHED))
+    return pa.concat_tables(pieces)
+
+
+_HASHED = pa.schema(
+    [("key", pa.string()), ("staged_row", pa.int64()), ("newest", pa.float64()), ("row_hash", pa.int64())]
+)
 
 
 def _name_differences(
@@ -202,7 +224,7 @@ def _name_differences(
         f"""UPDATE {what}_merge m SET differing = d.differing FROM (
                 SELECT s.staged_row, list_filter([{", ".join(tests)}], lambda c: c IS NOT NULL) AS differing
                 FROM {staged} s JOIN {what}_merge m ON m.staged_row = s.staged_row AND m.suspect
-                JOIN {versions.table} v ON v.{key} = m.key AND v.until_run IS NULL
+                JOIN {versions.table} v ON v.{key} = m.key AND {versions.is_open("v")}
             ) d WHERE d.staged_row = m.staged_row AND len(d.differing) > 0"""
     )
 
@@ -231,31 +253,14 @@ def differing_columns(connection: duckdb.DuckDBPyConnection, staged: str, versio
 def _heal_hashes(connection: duckdb.DuckDBPyConnection, versions: Versions) -> None:
     """Keep the right hash of rows whose hash was another though no column differs.
 
-    A newer DuckDB may hash otherwise, and a hash can be damaged. Else all columns of such a row would be compared again
-    in every full harvest.
+    A catalog of an older mastlake has other hashes, a column that is widened changes them, and one can be damaged. Else
+    all columns of such a row would be compared again in every full harvest.
     """
     table, what = versions.table, versions.what
     connection.execute(
         f"""UPDATE {table} SET row_hash = m.row_hash FROM {what}_merge m
-            WHERE {table}.{versions.key} = m.key AND until_run IS NULL AND m.suspect AND m.differing IS NULL"""
+            WHERE {table}.{versions.key} = m.key AND {versions.is_open()} AND m.suspect AND m.differing IS NULL"""
     )
-
-
-def _hash(columns: list[_Column]) -> str:
-    """Hash a row so that columns without a value do not count: one that appears later changes no hash.
-
-    DuckDB's hash of several values is the exclusive or of theirs. Two columns that change from one value to one other
-    would undo each other in that, so the hash of a cell is hashed once more.
-    """
-    parts = [
-        f"CASE WHEN {c.is_null} THEN 0::UBIGINT ELSE hash(hash({c.value}, {literal(c.name)})) END" for c in columns
-    ]
-    while len(parts) > 1:  # in pairs of pairs: DuckDB reads expressions within expressions only to a depth of 1,000
-        parts = [
-            f"xor({', '.join(pair)})" if len(pair := parts[at : at + 2]) == 2 else pair[0]
-            for at in range(0, len(parts), 2)
-        ]
-    return f"CAST(({parts[0]}) >> 1 AS BIGINT)"
 
 
 def close_versions(
@@ -272,7 +277,7 @@ def close_versions(
     """
     connection.execute(f"CREATE OR REPLACE TEMP TABLE doubtful AS SELECT DISTINCT key FROM ({doubtful}) AS d(key)")
     connection.execute(
-        f"""UPDATE {versions.table} SET until_run = ? WHERE until_run IS NULL AND {versions.key} IN (
+        f"""UPDATE {versions.table} SET until_run = ? WHERE {versions.is_open()} AND {versions.key} IN (
                 FROM doubtful EXCEPT SELECT key FROM ({reached}) AS r(key) WHERE key IN (FROM doubtful))""",
         [run],
     )

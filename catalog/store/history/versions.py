@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from catalog.missions import JWST
+from catalog.store.sql import literal
 from catalog.vocabulary import spelling
 
 
@@ -29,22 +30,30 @@ class Versions:
         A number by which the newest of several rows with one key is known.
     laid : tuple of (str, int)
         Columns in whose stretches of this width rows are laid down; see `in_storage_order`.
+    mission : str
+        Whose rows these are, as CAOM calls it; rows of other missions may stand in the same table.
     """
 
     table: str
     key: str
     what: str
-    own: tuple[str, ...] = ("since_run", "until_run", "row_hash")
+    own: tuple[str, ...] = ("since_run", "until_run", "row_hash", "mission")
     extra: tuple[str, ...] = ()
     newest: str | None = None
     laid: tuple[tuple[str, int], ...] = ()
+    mission: str = JWST.collection
+
+    def is_open(self, relation: str = "") -> str:
+        """Return the condition that a row is the mission's and true now; ``relation`` is what SQL calls the table."""
+        of = f"{relation}." if relation else ""
+        return f"{of}until_run IS NULL AND {of}mission = {literal(self.mission)}"
 
 
 FILES = Versions(
     "file_version",
     "filename",
     "file",
-    ("since_run", "until_run", "row_hash", "obs_id", "instrument", "checked_run", "footprint"),
+    ("since_run", "until_run", "row_hash", "mission", "obs_id", "instrument", "checked_run", "footprint"),
     ("instrument", "checked_run"),
     JWST.ingest_column,
     (("date_obs_mjd", 32), ("targ_dec", 10)),

@@ -1,20 +1,34 @@
 """What becomes of a column of the catalog when an answer has values of another type.
 
 A column is widened only where that loses nothing and changes nothing that stands in it: whole numbers become numbers
-with a fraction. Any other value that the column cannot hold is an odd cell: null in the column, and its text in
-``odd_cells``. A column becomes text if most of what came, and not only a few cells, cannot be held otherwise.
+with a fraction. A value that the column cannot hold is null in the column, and kept beside it:
+
+- A few such values are odd cells: their text is in ``odd_cells``.
+- If most of what came, and not only a few cells, is such a value, the archive has another idea of the column. Then
+  these values get a column of their own, with the type that they came with, and `column_finding` says so. The column
+  and its history stay as they are.
+
+The new column is called as the first, with a percent sign and what the values are: ``nints%text``. No column of the
+archive has such a name in the catalog (`catalog.vocabulary.spelling`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import duckdb
 
-from catalog.store.sql import literal, quoted
+from catalog.store.duckdb_file import engine_of
+from catalog.store.history.versions import Versions
+from catalog.store.sql import columns_of, literal, quoted
 
 MANY = 20
 """Values from which on most of them tell what a column holds."""
+WORDS: Mapping[str, str] = {
+    "VARCHAR": "text", "BIGINT": "integer", "DOUBLE": "number", "BOOLEAN": "boolean", "TIMESTAMP": "time",
+}  # fmt: skip
+"""What values are, by their type, in the name of a column for values that came with another type."""
 _EXACT = 2**53  # up to here every whole number is a DOUBLE
 _TRUE_OR_FALSE = "('t', 'f', 'true', 'false')"
 
@@ -33,25 +47,49 @@ class Fitted:
         A condition in SQL: the column cannot hold this value. None where it holds all of them.
     text : str
         SQL for the JSON text of a staged value.
+    beside : str or None
+        The column that has the values which this one cannot hold; None where they are odd cells.
     """
 
     kind: str
     value: str
     misfit: str | None = None
     text: str = "NULL"
+    beside: str | None = None
 
 
-def fitted(
-    connection: duckdb.DuckDBPyConnection, table: str, column: str, known: str, staged: tuple[str, str, str]
-) -> Fitted:
-    """Say how staged values go into a column, and widen it where it must be wider.
+@dataclass(frozen=True)
+class Place:
+    """A column of the catalog that gets staged values.
+
+    Attributes
+    ----------
+    versions : Versions
+        Its table.
+    column, kind : str
+        Its name and type.
+    run : int
+        The run that brings the values.
+    has_room : bool
+        Whether the table may get one more column.
+    """
+
+    versions: Versions
+    column: str
+    kind: str
+    run: int
+    has_room: bool = True
+
+
+def fitted(connection: duckdb.DuckDBPyConnection, place: Place, staged: tuple[str, str, str]) -> Fitted:
+    """Say how staged values go into a column; widen it, or make one beside it, where that is needed.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
         In a transaction.
-    table, column, known : str
-        The catalog's column and its type.
+    place : Place
+        The catalog's column.
     staged : (str, str, str)
         The relation, the column and the type of what came.
 
@@ -60,25 +98,39 @@ def fitted(
     Fitted
         Its SQL names the staged relation ``s``.
     """
-    relation, name, kind = staged
+    (relation, name, kind), known, table = staged, place.kind, place.versions.table
     value = f"s.{quoted(name)}"
-    if known != kind and _is_empty(connection, table, column):
-        _retype(connection, table, column, kind, f"CAST(NULL AS {kind})")
+    if known != kind and _is_empty(connection, place):
+        connection.execute(f"ALTER TABLE {table} DROP COLUMN {quoted(place.column)}")
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN {quoted(place.column)} {kind}")
         known = kind
     if known in (kind, "VARCHAR"):
         return Fitted(known, f"CAST({value} AS {known})")
-    if (known, kind) == ("BIGINT", "DOUBLE") and _all_exact(connection, table, column):
-        _retype(connection, table, column, "DOUBLE", f"CAST({quoted(column)} AS DOUBLE)")
+    if (known, kind) == ("BIGINT", "DOUBLE") and _may_widen(connection, place):
+        engine_of(connection).widen(connection, table, place.column, "DOUBLE")
         return Fitted("DOUBLE", value)
     fit = _fit(known, kind, value)
+    beside = f"{place.column}%{WORDS.get(kind, 'text')}"
+    if beside in columns_of(connection, table):
+        return replace(fit, beside=beside)
     filled, odd = _counts(connection, relation, value, fit.misfit)
     if not odd:
         return Fitted(known, fit.value)
-    if filled >= MANY and 2 * odd > filled:
-        as_text = f"CASE WHEN {quoted(column)} THEN 't' ELSE 'f' END" if known == "BOOLEAN" else quoted(column)
-        _retype(connection, table, column, "VARCHAR", f"CAST({as_text} AS VARCHAR)")
-        return Fitted("VARCHAR", f"CAST({value} AS VARCHAR)")
+    if filled >= MANY and 2 * odd > filled and place.has_room:
+        _make_beside(connection, place, beside, kind)
+        return replace(fit, beside=beside)
     return fit
+
+
+def _make_beside(connection: duckdb.DuckDBPyConnection, place: Place, beside: str, kind: str) -> None:
+    """Make a column for values of another type, and note it."""
+    kept_as = kind if kind in WORDS else "VARCHAR"
+    connection.execute(f"ALTER TABLE {place.versions.table} ADD COLUMN {quoted(beside)} {kept_as}")
+    connection.execute(
+        """INSERT INTO column_finding (run, mission, what, "column", kind, came_as, kept_in)
+           VALUES (?, ?, ?, ?, ?, ?, ?)""",
+        [place.run, place.versions.mission, place.versions.what, place.column, place.kind, kind, beside],
+    )
 
 
 def with_odd_cells(odd: str, column: str, fit: Fitted) -> str:
@@ -136,17 +188,17 @@ def _counts(connection: duckdb.DuckDBPyConnection, relation: str, value: str, mi
     return (int(row[0]), int(row[1])) if row else (0, 0)
 
 
-def _is_empty(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:
-    row = connection.execute(f"SELECT count({quoted(column)}) = 0 FROM {table}").fetchone()
+def _is_empty(connection: duckdb.DuckDBPyConnection, place: Place) -> bool:
+    row = connection.execute(f"SELECT count({quoted(place.column)}) = 0 FROM {place.versions.table}").fetchone()
     return bool(row and row[0])
 
 
-def _all_exact(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:
+def _may_widen(connection: duckdb.DuckDBPyConnection, place: Place) -> bool:
+    """Say whether a column of whole numbers can hold fractions as well: all values exactly, all of one mission."""
+    name = quoted(place.column)
     row = connection.execute(
-        f"SELECT coalesce(max(abs({quoted(column)}::HUGEINT)), 0) <= {_EXACT} FROM {table}"
+        f"""SELECT coalesce(max(abs({name}::HUGEINT)), 0) <= {_EXACT} AND coalesce(bool_and(mission = ?), true)
+            FROM {place.versions.table} WHERE {name} IS NOT NULL""",
+        [place.versions.mission],
     ).fetchone()
     return bool(row and row[0])
-
-
-def _retype(connection: duckdb.DuckDBPyConnection, table: str, column: str, kind: str, using: str) -> None:
-    connection.execute(f"ALTER TABLE {table} ALTER COLUMN {quoted(column)} SET DATA TYPE {kind} USING {using}")

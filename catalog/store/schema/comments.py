@@ -7,8 +7,11 @@ from collections.abc import Mapping
 
 import duckdb
 
-from catalog.store.database import literal, quoted
-from catalog.store.schema.table_meanings import COLUMNS, TABLES
+from catalog.store.duckdb_file import engine_of
+from catalog.store.engine import Comment
+from catalog.store.history.widening import WORDS
+from catalog.store.schema.column_meanings import COLUMNS
+from catalog.store.sql import quoted
 from catalog.vocabulary.keywords import Keyword, dictionary
 from catalog.vocabulary.observation_columns import observation_columns
 from catalog.vocabulary.spelling import sent_name
@@ -31,38 +34,6 @@ _TABLE_MACROS: Mapping[str, str] = {
     "header_value": "one keyword in every header on this disk: FROM header_value('CRDS_CTX')",
 }
 _PRODUCT_COLUMNS: Mapping[str, str] = {
-    "allowed": "all values it can have; null: any",
-    "archive": "the value that the archive has",
-    "bitpix": "bits and kind of a pixel, as in the FITS standard",
-    "changed": "how many the run found changed",
-    "comment": "what stands after the value",
-    "created_at": "UTC",
-    "data_at": "byte where the data begin",
-    "ended_at": "UTC",
-    "fits_keyword": "in the headers of files; null: the archive's own",
-    "header": "the value that the file has",
-    "inode": "of the file",
-    "input": "name of a file that went into the other",
-    "instruments": "whose searches have it",
-    "label_id": "keyword, kind and comment, each combination once",
-    "meaning": "what it says",
-    "mtime_ns": "when the file was last changed, nanoseconds since 1970",
-    "nextend": "number of extensions",
-    "observations": "how many the search leads to",
-    "output": "name of the file that was made",
-    "products": "how many these list",
-    "reason": "why, in words",
-    "returned": "how many the run found again after they had been withdrawn",
-    "row_hash": "of all values, to see a change quickly",
-    "run": "number of the harvest",
-    "server": "address of the archive",
-    "since_at": "from when on it is known, UTC",
-    "started_at": "UTC",
-    "state": "stale, missing, corrupt, unknown, or differs for a keyword",
-    "unchanged": "how many the run found as they were",
-    "unit": "as astropy reads it",
-    "via": "name of the association file",
-    "withdrawn": "how many the run no longer found",
     "calib_level": "-1 planned, 0 raw, 1 instrumental, 2 calibrated, 3 combined",
     "dataproduct_type": "image, spectrum, cube, timeseries, ...",
     "dataRights": "PUBLIC, or EXCLUSIVE_ACCESS",
@@ -89,9 +60,11 @@ def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:
     """Write the comments anew; views and macros lose theirs whenever they are made anew."""
     from catalog.store.schema.models import metadata  # SQLAlchemy takes longer to import than most commands run
 
-    comments = [f"COMMENT ON TABLE {table} IS {literal(comment)}" for table, comment in TABLES.items()]
+    of_tables = {"alembic_version": "which revision of the schema this is"}
+    of_tables |= {table.name: table.comment or "" for table in metadata.tables.values()}
+    comments = [Comment("TABLE", table, text) for table, text in of_tables.items()]
     for kind, macros in (("MACRO", _MACROS), ("MACRO TABLE", _TABLE_MACROS)):
-        comments += [f"COMMENT ON {kind} {macro} IS {literal(comment)}" for macro, comment in macros.items()]
+        comments += [Comment(kind, macro, text) for macro, text in macros.items()]
     fixed = {(table.name, one.name): one.comment for table in metadata.tables.values() for one in table.columns}
     elsewhere = {column: comment for (_, column), comment in fixed.items() if comment}
     bare = connection.execute(
@@ -105,8 +78,8 @@ def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:
             meaning = _meaning(str(relation), str(column)) or elsewhere.get(column)
             meaning = _with_sent_name(str(relation), str(column), meaning)
         if meaning:
-            comments.append(f"COMMENT ON COLUMN {relation}.{quoted(str(column))} IS {literal(meaning)}")
-    connection.execute(";".join(comments))
+            comments.append(Comment("COLUMN", f"{relation}.{quoted(str(column))}", meaning))
+    engine_of(connection).comment(connection, comments)
 
 
 _KINDS: Mapping[str, str] = {
@@ -131,6 +104,9 @@ def _with_sent_name(relation: str, column: str, meaning: str | None) -> str | No
 
 def _meaning(relation: str, column: str) -> str | None:
     """Return what a column of the archive's or of a view means, with its unit."""
+    first, _, word = column.rpartition("%")
+    if word in WORDS.values():
+        return f"values of {first} that came as {word}"
     if relation in ("observations", "observation_version"):
         return _of(observation_columns().get(column)) or COLUMNS.get(column)
     if relation in ("products", "product_version"):

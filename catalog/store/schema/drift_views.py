@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import duckdb
 
+from catalog.store.duckdb_file import engine_of
+from catalog.store.engine import Comment
 from catalog.store.relations import local_files
-from catalog.store.sql import literal
 
 _LOCAL_FILES = f"({local_files()})"
 
@@ -15,7 +16,7 @@ def make_drift_views(connection: duckdb.DuckDBPyConnection) -> None:
     views = {"file_drift": _BY_FILE, "keyword_drift": _BY_KEYWORD, "drift": _BOTH}
     for view, query in views.items():
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
-        connection.execute(f"COMMENT ON VIEW {view} IS {literal(_COMMENTS[view])}")
+        engine_of(connection).comment(connection, [Comment("VIEW", view, _COMMENTS[view])])
 
 
 _COMMENTS = {

@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import duckdb
 
+from catalog.store.duckdb_file import engine_of
+from catalog.store.engine import Comment
 from catalog.store.relations import ATTACHED_AS, attached, local_files
 from catalog.store.schema.drift_views import make_drift_views
-from catalog.store.sql import columns_of, literal, quoted
+from catalog.store.sql import columns_of, quoted
 
 _LOCAL_FILES = f"({local_files()})"
 
@@ -95,7 +97,7 @@ def make_local_views(connection: duckdb.DuckDBPyConnection) -> None:
     headers = f"SELECT path, filename, {words}, file_id FROM local_header JOIN {_LOCAL_FILES} USING (file_id)"
     for view, query in {**_VIEWS, "headers": headers}.items():
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
-        connection.execute(f"COMMENT ON VIEW {view} IS {literal(_COMMENTS[view])}")
+        engine_of(connection).comment(connection, [Comment("VIEW", view, _COMMENTS[view])])
     make_drift_views(connection)
     for macro, query in _TABLE_MACROS.items():
         connection.execute(f"CREATE OR REPLACE MACRO {macro} AS TABLE {query}")

@@ -6,21 +6,25 @@ whenever a table has grown: DuckDB binds a view's columns when it is made.
 
 from __future__ import annotations
 
-from pathlib import Path
+from importlib import import_module
+from importlib.machinery import ModuleSpec
 
 import duckdb
 
 from catalog.missions import JWST
 from catalog.store.access import make_access_view
+from catalog.store.duckdb_file import engine_of
+from catalog.store.engine import Comment
+from catalog.store.history.footprints import note_footprints, number_files
 from catalog.store.history.keyword_differences import keep_differences
 from catalog.store.history.verdicts import keep_verdicts
 from catalog.store.relations import ATTACHED_AS, attached, current, local_files
 from catalog.store.schema.comments import comment_on_everything
 from catalog.store.schema.local_views import make_local_views
 from catalog.store.schema.sky_macros import make_sky_macros
-from catalog.store.sql import columns_of, literal, quoted
+from catalog.store.sql import columns_of, quoted
 
-_OWN_COLUMNS = {"since_run", "until_run", "row_hash", "checked_run"}
+_OWN_COLUMNS = {"mission", "since_run", "until_run", "row_hash", "checked_run"}
 
 _ALIASES = {
     "files": {
@@ -89,12 +93,14 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
     )
     try:
         with engine.begin() as within:
+            _to_baseline(connection)
             config = Config()
-            config.set_main_option("script_location", str(_migrations()).replace("%", "%%"))
+            config.set_main_option("script_location", _folder(_migrations()).replace("%", "%%"))
             config.attributes["connection"] = within
             command.upgrade(config, "head")
             fill_keywords(connection)  # the same connection, so the same transaction
             make_views(connection)
+            _fill_footprints(connection)
             keep_differences(connection)
             keep_verdicts(connection)
     finally:
@@ -102,13 +108,36 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
         connection.close()
 
 
-def _migrations() -> Path:
+def _to_baseline(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring a catalog of before the baseline to it."""
+    before_baseline = import_module(f"{_migrations().name}.before_baseline")
+    tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    if "alembic_version" not in tables:
+        return
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    if row is not None and row[0] in before_baseline.REVISIONS:
+        before_baseline.upgrade(connection, row[0])
+
+
+def _fill_footprints(connection: duckdb.DuckDBPyConnection) -> None:
+    """Note all footprints anew, where there are none."""
+    if connection.execute("SELECT 1 FROM footprints LIMIT 1").fetchone() is None:
+        for table in ("file_version", "observation_version"):
+            note_footprints(connection, table, 0)
+        number_files(connection, 0)
+
+
+def _migrations() -> ModuleSpec:
     from importlib.util import find_spec
 
     spec = find_spec("catalog.migrations") or find_spec("migrations")
     if spec is None or not spec.submodule_search_locations:
         raise RuntimeError("the migrations are not installed")
-    return Path(next(iter(spec.submodule_search_locations)))
+    return spec
+
+
+def _folder(package: ModuleSpec) -> str:
+    return next(iter(package.submodule_search_locations or ()))
 
 
 def fill_keywords(connection: duckdb.DuckDBPyConnection) -> None:
@@ -124,7 +153,7 @@ def fill_keywords(connection: duckdb.DuckDBPyConnection) -> None:
     table = pa.table({f: pa.array([getattr(word, f) for word in words], types[f]) for f in fields})
     connection.execute("DELETE FROM keywords")
     connection.register("dictionary_rows", table)
-    connection.execute("INSERT INTO keywords SELECT * FROM dictionary_rows")
+    connection.execute("INSERT INTO keywords BY NAME FROM dictionary_rows")
     connection.unregister("dictionary_rows")
 
 
@@ -150,8 +179,7 @@ def make_views(connection: duckdb.DuckDBPyConnection) -> None:
     for macro, expression in JWST.name_rules.items():
         connection.execute(f"CREATE OR REPLACE MACRO {macro} AS {expression}")
     connection.execute(f"CREATE OR REPLACE VIEW exposures AS {_exposures(connection)}")
-    for view, comment in _COMMENTS.items():
-        connection.execute(f"COMMENT ON VIEW {view} IS {literal(comment)}")
+    engine_of(connection).comment(connection, (Comment("VIEW", view, text) for view, text in _COMMENTS.items()))
     comment_on_everything(connection)
 
 

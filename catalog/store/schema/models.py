@@ -12,8 +12,9 @@ from __future__ import annotations
 from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Double, Integer, MetaData, SmallInteger, String, Table, Text
 from sqlalchemy.types import TIMESTAMP, UserDefinedType
 
-from catalog.store.history.footprints import SHAPES
-from catalog.store.schema.table_meanings import COLUMNS, TABLES
+from catalog.missions import JWST
+from catalog.store.history.footprints import STORED_SHAPES
+from catalog.store.schema.column_meanings import COLUMNS
 
 metadata = MetaData()
 
@@ -25,7 +26,11 @@ class Shapes(UserDefinedType[object]):
 
     def get_col_spec(self, **options: object) -> str:
         """Return the type, as DuckDB writes it."""
-        return SHAPES
+        return STORED_SHAPES
+
+
+def _mission() -> Column[object]:
+    return Column("mission", String, nullable=False, server_default=JWST.collection, comment="as CAOM calls it")
 
 
 searches = Table(
@@ -44,6 +49,8 @@ searches = Table(
     Column("created_at", TIMESTAMP, nullable=False),
     Column("edited_run", Integer, comment="newest run when its criteria were edited; null: never"),
     Column("declared", Boolean, comment="mastlake.toml described it at its last run"),
+    _mission(),
+    comment="saved searches",
 )
 
 search_cursor = Table(
@@ -52,6 +59,7 @@ search_cursor = Table(
     Column("search", String, nullable=False),
     Column("instrument", String, nullable=False, comment="whose keyword search was read up to the cursor"),
     Column("cursor_mjd", Double, comment="newest ingest completion seen, MJD (UTC)"),
+    comment="how far each search has seen what the archive took in, by instrument",
 )
 
 search_edit = Table(
@@ -65,6 +73,7 @@ search_edit = Table(
     Column("instrument", String, comment="as it was before; null for an observation search"),
     Column("criteria", ARRAY(Text), comment="as they were before"),
     Column("cone", String, comment="as it was before"),
+    comment="what searches were before they were edited, renamed or removed",
 )
 
 runs = Table(
@@ -87,6 +96,8 @@ runs = Table(
     Column("products", BigInteger, nullable=False),
     Column("linked", BigInteger, nullable=False, comment="files with a product row"),
     Column("requests", BigInteger, nullable=False, comment="asked of the archive"),
+    _mission(),
+    comment="one row a harvest of a search",
 )
 
 changes = Table(
@@ -97,6 +108,7 @@ changes = Table(
     Column("what", String, nullable=False, comment="file, observation or product"),
     Column("key", String, nullable=False, comment="filename, obs_id or data_uri"),
     Column("columns", ARRAY(Text), comment="that differ, where the kind is changed"),
+    comment="what each run changed: new, changed, withdrawn and returned files, observations and products",
 )
 
 pending = Table(
@@ -107,6 +119,7 @@ pending = Table(
     Column("search", String, nullable=False),
     Column("run", Integer, nullable=False),
     Column("reason", Text),
+    comment="what could not be asked of the archive, and is asked again by the next harvest",
 )
 
 set_aside = Table(
@@ -116,6 +129,7 @@ set_aside = Table(
     Column("what", String, nullable=False, comment="file, observation or product"),
     Column("reason", Text, nullable=False, comment="why these rows cannot be kept"),
     Column("rows", BigInteger, nullable=False, comment="how many"),
+    comment="rows of the archive that a run could not keep, counted by what is wrong with them",
 )
 ingest_mark = Table(
     "ingest_mark",
@@ -125,21 +139,18 @@ ingest_mark = Table(
     Column("observation", String, nullable=False, comment="its number in the program, like jw02734-o001"),
     Column("mark", BigInteger, comment="of the names and ingest times of its files; null: it has none any more"),
     Column("since_run", Integer, nullable=False),
+    comment="when the files of each observation were ingested, by which a harvest sees what was processed again",
 )
 product_reading = Table(
     "product_reading",
     metadata,
     Column("obs_id", String, nullable=False),
     Column("run", Integer, nullable=False, comment="the last run that read its products"),
+    comment="when the products of each observation were last read",
 )
 
 
-def _odd_cells() -> Column[object]:
-    comment = "values that their own column cannot hold, as the archive wrote them: a JSON object of texts by column"
-    return Column("odd_cells", String, comment=comment)
-
-
-def _versioned(name: str, key: str, *columns: Column[object]) -> Table:
+def _versioned(name: str, comment: str, key: str, *columns: Column[object]) -> Table:
     """A table of versions: each row is true from ``since_run`` until ``until_run`` (null: now)."""
     return Table(
         name,
@@ -148,30 +159,68 @@ def _versioned(name: str, key: str, *columns: Column[object]) -> Table:
         *columns,
         Column("since_run", Integer, nullable=False),
         Column("until_run", Integer),
+        comment=comment,
     )
+
+
+def _of_the_archive() -> tuple[Column[object], ...]:
+    """Columns of rows that the archive sent, beside those that the archive names."""
+    odd = "values that their own column cannot hold, as the archive wrote them: a JSON object of texts by column"
+    return (_mission(), Column("row_hash", BigInteger, nullable=False), Column("odd_cells", String, comment=odd))
 
 
 file_version = _versioned(
     "file_version",
+    "every state that files were in, from since_run until until_run; see the view files",
     "filename",
     Column("instrument", String, nullable=False, comment="whose keyword search returned it"),
     Column("obs_id", String, comment="CAOM's, from the file's product row; the keyword obs_id is si_obs_id"),
-    Column("row_hash", BigInteger, nullable=False, comment="of all keyword values, to see a change quickly"),
     Column("checked_run", Integer, nullable=False, comment="the last run that read the whole row"),
+    Column("footprint", BigInteger, comment="footprints.number of its s_region, or else of its observation's"),
+    *_of_the_archive(),
 )
-file_version.append_column(
-    Column("footprint", BigInteger, comment="footprints.number of its s_region, or else of its observation's")
+observation_version = _versioned(
+    "observation_version",
+    "every state that observations were in; see the view observations",
+    "obs_id",
+    *_of_the_archive(),
 )
-file_version.append_column(_odd_cells())
-observation_version = _versioned("observation_version", "obs_id", Column("row_hash", BigInteger, nullable=False))
-observation_version.append_column(_odd_cells())
-product_version = _versioned("product_version", "data_uri", Column("row_hash", BigInteger, nullable=False))
-product_version.append_column(_odd_cells())
+product_version = _versioned(
+    "product_version",
+    "every state that products were in; see the view products",
+    "data_uri",
+    *_of_the_archive(),
+)
+column_finding = Table(
+    "column_finding",
+    metadata,
+    Column("run", Integer, nullable=False),
+    _mission(),
+    Column("what", String, nullable=False, comment="file, observation or product"),
+    Column("column", String, nullable=False, comment="as the catalog spells it"),
+    Column("kind", String, nullable=False, comment="type of this column"),
+    Column("came_as", String, nullable=False, comment="type that most of the values had which the run brought"),
+    Column("kept_in", String, nullable=False, comment="column that has the values which the first cannot hold"),
+    comment="columns of the archive that came with another type than before, and where such values are kept",
+)
 
-observation_product_link = _versioned("observation_product_link", "obs_id", Column("data_uri", String, nullable=False))
-search_file_membership = _versioned("search_file_membership", "search", Column("filename", String, nullable=False))
+observation_product_link = _versioned(
+    "observation_product_link",
+    "which products observations listed when; see the view observation_products",
+    "obs_id",
+    Column("data_uri", String, nullable=False),
+)
+search_file_membership = _versioned(
+    "search_file_membership",
+    "which files searches matched when; see the view search_files",
+    "search",
+    Column("filename", String, nullable=False),
+)
 search_observation_membership = _versioned(
-    "search_observation_membership", "search", Column("obs_id", String, nullable=False)
+    "search_observation_membership",
+    "which observations searches led to when; see the view search_observations",
+    "search",
+    Column("obs_id", String, nullable=False),
 )
 
 footprints = Table(  # made from the archive's s_region; see sky_macros
@@ -184,6 +233,7 @@ footprints = Table(  # made from the archive's s_region; see sky_macros
     Column("number", BigInteger, comment="by which files.footprint refers to it"),
     Column("shapes", Shapes(), comment="what s_region says: corners as unit vectors, and a radius about them, radians"),
     Column("band", SmallInteger, comment="the degree of declination of the circle's centre; -100 of wide circles"),
+    comment="every footprint (s_region) that was harvested, with a circle about it; see footprints_overlapping()",
 )
 
 local_file_version = Table(
@@ -208,6 +258,7 @@ local_file_version = Table(
     Column("fetched_run", Integer, comment="newest run when it was fetched: the version of its row then"),
     Column("trusted", Boolean, comment="a person accepted the bytes although their MD5 is not the archive's"),
     Column("ended", String, comment="why this state ended: changed, moved, gone or forgotten; null: it is true"),
+    comment="every state that files on this disk were in; see the view local_files",
 )
 
 local_verdict = Table(  # a file without a row is current
@@ -217,6 +268,7 @@ local_verdict = Table(  # a file without a row is current
     Column("state", String, nullable=False, comment="stale, corrupt, modified, unverified or unknown"),
     Column("reason", Text, nullable=False),
     Column("archived", Boolean, nullable=False, comment="the bytes are a version that the archive had"),
+    comment="files on this disk that are not known to be the archive's, and why; see the view file_drift",
 )
 
 local_folder = Table(
@@ -225,6 +277,7 @@ local_folder = Table(
     Column("path", String, nullable=False, comment="absolute"),
     Column("mtime_ns", BigInteger, nullable=False),
     Column("inode", BigInteger, nullable=False),
+    comment="folders of files on this disk, as they were when their files were last looked at",
 )
 
 keywords = Table(
@@ -238,6 +291,8 @@ keywords = Table(
     Column("allowed", ARRAY(Text)),
     Column("instruments", ARRAY(Text)),
     Column("hdu", String),
+    _mission(),
+    comment="the keyword dictionary: what the archive can be searched by",
 )
 
 card_label = Table(
@@ -247,13 +302,15 @@ card_label = Table(
     Column("keyword", String, nullable=False),
     Column("kind", String, nullable=False, comment="text, boolean, integer, number, complex, undefined, commentary"),
     Column("comment", Text, nullable=False),
+    comment="keywords and comments of cards on this disk, each once; see the view cards",
 )
 card_value = Table(
     "card_value",
     metadata,
-    Column("card_id", Integer, nullable=False, comment="one distinct card; HDUs refer to it"),
+    Column("card_id", BigInteger, nullable=False, comment="one distinct card; HDUs refer to it"),
     Column("label_id", Integer, nullable=False, comment="its keyword, kind and comment"),
     Column("text", Text, comment="its value; null: undefined"),
+    comment="distinct cards on this disk; see the view cards",
 )
 hdu_header = Table(
     "hdu_header",
@@ -268,7 +325,8 @@ hdu_header = Table(
     Column("header_at", BigInteger, nullable=False, comment="byte in the (uncompressed) file"),
     Column("data_at", BigInteger, nullable=False),
     Column("data_size", BigInteger, comment="bytes, without padding; null: not known"),
-    Column("cards", ARRAY(Integer), nullable=False, comment="card_value.card_id, in order"),
+    Column("cards", ARRAY(BigInteger), nullable=False, comment="card_value.card_id, in order"),
+    comment="HDUs of files on this disk; see the view hdus",
 )
 local_header = Table(  # grows by the archive's keywords that headers have
     "local_header",
@@ -278,6 +336,7 @@ local_header = Table(  # grows by the archive's keywords that headers have
     Column("crds_ctx", String),
     Column("date", TIMESTAMP),
     Column("asntable", String),
+    comment="one row a file on this disk; see the view headers",
 )
 keyword_difference = Table(
     "keyword_difference",
@@ -286,6 +345,7 @@ keyword_difference = Table(
     Column("keyword", String, nullable=False, comment="the column's name in headers and files"),
     Column("header", Text, nullable=False, comment="the value that the file has"),
     Column("archive", Text, nullable=False, comment="the value that the archive has now"),
+    comment="keywords whose value in a file is not the archive's; see the view keyword_drift",
 )
 header_finding = Table(
     "header_finding",
@@ -295,6 +355,7 @@ header_finding = Table(
     Column("byte", BigInteger, nullable=False, comment="in the (uncompressed) file"),
     Column("reason", Text, nullable=False),
     Column("harm", Boolean, nullable=False, comment="the file is incomplete, or no FITS structure"),
+    comment="what is not as the FITS standard has it; see the view findings",
 )
 association_member = Table(
     "association_member",
@@ -303,9 +364,9 @@ association_member = Table(
     Column("product", String, nullable=False, comment="name that its products begin with"),
     Column("member", String, nullable=False, comment="filename of an input"),
     Column("exposure_type", String, comment="what the input is for"),
+    comment="members of association files on this disk; see the view lineage",
 )
 
 for _table in metadata.tables.values():
-    _table.comment = TABLES[_table.name]
     for _column in _table.columns:
         _column.comment = _column.comment or COLUMNS.get(_column.name)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import duckdb
 
-from catalog.store.history.footprints import BAND_REACH, WIDE
+from catalog.store.history.footprints import BAND_REACH, SHAPES, WIDE
 from catalog.store.relations import ATTACHED_AS, attached
 from catalog.store.schema.inlined_macros import inlined
 
@@ -148,11 +148,11 @@ _NEAR = """
 _OVERLAPPING = """
     WITH near AS MATERIALIZED (SELECT footprints.rowid AS place, asked_shapes {near})
     SELECT {column} FROM footprints JOIN near ON footprints.rowid = place
-    WHERE CASE WHEN place IS NULL THEN false ELSE any_overlap(shapes, asked_shapes) END
+    WHERE CASE WHEN place IS NULL THEN false ELSE any_overlap(CAST(shapes AS {shapes}), asked_shapes) END
 """
 _OVERLAPPING_ATTACHED = """
     WITH near AS MATERIALIZED (SELECT footprints.{column}, shapes, asked_shapes {near})
-    SELECT {column} FROM near WHERE any_overlap(shapes, asked_shapes)
+    SELECT {column} FROM near WHERE any_overlap(CAST(shapes AS {shapes}), asked_shapes)
 """
 """Without rows' numbers, which `attached` does not hand on: the shapes of every footprint in the bands are read."""
 _TABLE_MACROS = {"footprints_overlapping": "s_region", "footprint_numbers": "number"}
@@ -163,10 +163,10 @@ def make_sky_macros(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the macros anew; `footprints` has all its columns."""
     make_region_macros(connection)
     for macro, column in _TABLE_MACROS.items():
-        of_own = _OVERLAPPING.format(column=column, near=_near("footprints"))
+        of_own = _OVERLAPPING.format(column=column, near=_near("footprints"), shapes=SHAPES)
         head, query = (
             f"{macro}(region)",
-            _OVERLAPPING_ATTACHED.format(column=column, near=_near(attached("footprints"))),
+            _OVERLAPPING_ATTACHED.format(column=column, near=_near(attached("footprints")), shapes=SHAPES),
         )
         of_attached = inlined({**_MACROS, head: query})[head]
         connection.execute(

@@ -1,39 +1,8 @@
-"""What the catalog's own tables and columns are, in words."""
+"""What columns of the catalog are, in words, by their names: what stands in several tables is said once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-TABLES: Mapping[str, str] = {
-    "alembic_version": "which revision of the schema this is",
-    "association_member": "members of association files on this disk; see the view lineage",
-    "card_label": "keywords and comments of cards on this disk, each once; see the view cards",
-    "card_value": "distinct cards on this disk; see the view cards",
-    "changes": "what each run changed: new, changed, withdrawn and returned files, observations and products",
-    "file_version": "every state that files were in, from since_run until until_run; see the view files",
-    "footprints": "every footprint (s_region) that was harvested, with a circle about it; see footprints_overlapping()",
-    "hdu_header": "HDUs of files on this disk; see the view hdus",
-    "header_finding": "what is not as the FITS standard has it; see the view findings",
-    "ingest_mark": "when the files of each observation were ingested, by which a harvest sees what was processed again",
-    "keyword_difference": "keywords whose value in a file is not the archive's; see the view keyword_drift",
-    "keywords": "the keyword dictionary: what the archive can be searched by",
-    "local_file_version": "every state that files on this disk were in; see the view local_files",
-    "local_folder": "folders of files on this disk, as they were when their files were last looked at",
-    "local_verdict": "files on this disk that are not known to be the archive's, and why; see the view file_drift",
-    "local_header": "one row a file on this disk; see the view headers",
-    "observation_product_link": "which products observations listed when; see the view observation_products",
-    "observation_version": "every state that observations were in; see the view observations",
-    "pending": "what could not be asked of the archive, and is asked again by the next harvest",
-    "product_reading": "when the products of each observation were last read",
-    "product_version": "every state that products were in; see the view products",
-    "runs": "one row a harvest of a search",
-    "search_cursor": "how far each search has seen what the archive took in, by instrument",
-    "search_edit": "what searches were before they were edited, renamed or removed",
-    "search_file_membership": "which files searches matched when; see the view search_files",
-    "search_observation_membership": "which observations searches led to when; see the view search_observations",
-    "searches": "saved searches",
-    "set_aside": "rows of the archive that a run could not keep, counted by what is wrong with them",
-}
 
 COLUMNS: Mapping[str, str] = {
     "act": "edited, renamed or removed",
