@@ -23,7 +23,8 @@
     │   ├── NotACatalog
     │   ├── CatalogLocked
     │   ├── CatalogTooNew
-    │   └── CatalogUnwritable    folder, permission or disk space
+    │   ├── CatalogUnwritable    folder, permission or disk space
+    │   └── QuestionStopped      a question took too long, or was cancelled
     └── DiskError                exit 1: files outside the catalog
 
 Anything else that is raised is a bug, and shows its traceback.
@@ -134,6 +135,10 @@ class CatalogTooNew(CatalogError):
 
 class CatalogUnwritable(CatalogError):
     """The folder, the permissions or the disk space do not allow writing."""
+
+
+class QuestionStopped(CatalogError):
+    """A question took longer than it may, or was cancelled; the catalog is as it was."""
 
 
 class DiskError(MastlakeError):

@@ -104,6 +104,14 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Everything in the catalog", "mastlake timeline"),
         ("One target", "mastlake timeline --target 'WASP*' -o wasp.pdf"),
     ),
+    "serve": (
+        ("Look at the catalog in the browser", "mastlake serve --open"),
+        ("Always at the same address", "mastlake serve --port 8642"),
+        (
+            "From other machines of a network that you trust",
+            "mastlake serve --host 0.0.0.0 --port 8642 --token a-long-word-of-yours",
+        ),
+    ),
     "login": (("Keep a token for files that are not public yet", "mastlake login"),),
     "forget": (("Let go of a folder that will not come back", "mastlake forget data"),),
     "simulate": (("To try things on: set MASTLAKE_SERVER to what it prints", "mastlake simulate --port 8765"),),
@@ -132,6 +140,7 @@ SHORT: dict[str, str] = {
     "preview": "Fetch and show preview images of the archive",
     "sky": "Draw where on the sky files lie",
     "timeline": "Draw what was observed and processed when",
+    "serve": "Look at the catalog in the browser, read-only",
     "login": "Check a MAST token, and keep it in the system keyring",
     "simulate": "Serve the built-in archive, to try things on",
 }
@@ -159,6 +168,7 @@ SEE_ALSO: dict[str, str] = {
     "preview": "plot, products",
     "sky": "find, timeline",
     "timeline": "changes, sky",
+    "serve": "find, sql, plot",
     "login": "sync",
     "simulate": "demo",
 }

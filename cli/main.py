@@ -31,7 +31,8 @@ COMMANDS = {
     "diff": "changes", "sql": "sql", "find": "find", "products": "products", "sync": "sync", "script": "script",
     "index": "index", "status": "status", "outdated": "outdated", "forget": "forget", "inputs": "inputs",
     "outputs": "outputs", "keywords": "keywords", "plot": "plot", "preview": "preview", "sky": "sky",
-    "timeline": "timeline", "login": "login", "simulate": "simulate",
+    "timeline": "timeline", "serve": "serve", "login": "login",
+    "simulate": "simulate",
 }  # fmt: skip
 """Commands in the order of the help, and the modules that they are in."""
 INTERRUPTED = 130

@@ -23,8 +23,8 @@ from .conftest import Command
 
 COMMANDS = sorted(str(info.name) for info in app.registered_commands)
 ENTRY = str(Path(sys.executable).with_name("mastlake"))
-NOT_RUN = {"demo", "simulate"}  # the one has tests of its own, the other ends only with Ctrl-C
-NO_JSON = {"demo", "simulate"}  # they show, and end with nothing to say
+NOT_RUN = {"demo", "serve", "simulate"}  # the one has tests of its own, the others end only with Ctrl-C
+NO_JSON = {"demo", "serve", "simulate"}  # they show, and end with nothing to say
 CATALOG_FIRST = {"products", "find", "status", "outdated", "searches", "runs", "sky", "timeline", "sql"}
 
 

@@ -30,7 +30,7 @@ LISTINGS: dict[str, tuple[str, ...]] = {
     "outputs": ("outputs", "nothing.fits"),
 }
 PICTURES = ("plot", "preview", "sky", "timeline")
-OF_ONE_VALUE = ("demo", "harvest", "sync", "script", "index", "status", "forget", "login", "simulate")
+OF_ONE_VALUE = ("demo", "harvest", "sync", "script", "index", "status", "forget", "serve", "login", "simulate")
 OF_OBJECTS = ("changes", "outdated")
 """Listings whose JSON is an object with lists in it."""
 

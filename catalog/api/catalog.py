@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalog.api.account import Account
+from catalog.api.browsing import Browsing
 from catalog.api.completions import Completions
 from catalog.api.history import History
 from catalog.api.pictures import Pictures
@@ -31,7 +32,7 @@ PATH = "mastlake.duckdb"
 MAST = "https://mast.stsci.edu"
 
 
-class Catalog(Questions, SavedSearches, History, Pictures, Account, Completions):
+class Catalog(Questions, Browsing, SavedSearches, History, Pictures, Account, Completions):
     """A catalog file, and the archive that it is a copy of.
 
     Made by `Catalog.open`. It can be used from several threads, and closed and used again. Questions asked in quick

@@ -115,7 +115,7 @@ def _written(
     everything: bool,
     limit: int | None,
 ) -> tuple[str, list[object]]:
-    parts = list(_conditions(criteria, connection, have))
+    parts = list(conditions_of(criteria, connection, have))
     where = "\n  AND ".join(part.sql for part in parts)
     shown = [name for name in _SHOWN if not have or name.lower() in have]
     order = [name for name in ("date_obs_mjd", "filename") if not have or name in have]
@@ -130,7 +130,25 @@ Columns = Mapping[str, tuple[str, str]]
 """By name in small letters: the name and its DuckDB type; empty where that is not known."""
 
 
-def _conditions(criteria: Criteria, connection: duckdb.DuckDBPyConnection | None, have: Columns) -> Iterator[Condition]:
+def conditions_of(
+    criteria: Criteria, connection: duckdb.DuckDBPyConnection | None, have: Columns
+) -> Iterator[Condition]:
+    """Yield a condition over `files` for each criterion.
+
+    Parameters
+    ----------
+    criteria : Criteria
+        What to find.
+    connection : duckdb.DuckDBPyConnection or None
+        To the catalog, for names of targets.
+    have : mapping
+        The columns of `files`; empty where they are not known.
+
+    Raises
+    ------
+    UnknownKeyword, BadValue
+        For criteria that are not understood, and for keywords that no harvested file has.
+    """
     written = [*criteria.written, *([f"program={criteria.program}"] if criteria.program else [])]
     parsed = [parse_criterion(text) for text in written]
     refuse_contradictions(parsed)

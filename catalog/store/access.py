@@ -64,19 +64,34 @@ def column(connection: duckdb.DuckDBPyConnection, view: str, name: str, kind: st
     return f"TRY_CAST({prefix}{quoted(name)} AS {kind})"
 
 
-def make_access_view(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the view ``file_access`` anew, over the columns that there are now."""
+def access_query(connection: duckdb.DuckDBPyConnection, files: str) -> str:
+    """Write the query of who may fetch files: ``filename``, ``rights``, ``release_at`` and ``exclusive``.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        To the catalog, for the columns that there are.
+    files : str
+        A relation with those columns of `file_version` that `ACCESS_COLUMNS` names, as far as there are.
+    """
     rights = column(connection, "products", "dataRights", "VARCHAR", "p.")
     restricted = column(connection, "files", "isRestricted", "BOOLEAN", "f.")
     released = column(connection, "files", "publicReleaseDate", "TIMESTAMP", "f.")
     observed = moment(column(connection, "observations", "t_obs_release", "DOUBLE", "o."))
     uri = column(connection, "files", "dataURI", "VARCHAR", "f.")
-    connection.execute(
-        f"""CREATE OR REPLACE VIEW file_access AS
+    return f"""
             SELECT filename, rights, release_at, {exclusive("rights", "release_at", "read_at")} AS exclusive FROM (
                 SELECT f.filename, coalesce({rights}, {rights_of_file(restricted)}) AS rights,
                     coalesce({released}, {observed}) AS release_at, r.started_at AS read_at
-                FROM {current("file_version")} f LEFT JOIN {current("product_version")} p ON p.data_uri = {uri}
+                FROM {files} f LEFT JOIN {current("product_version")} p ON p.data_uri = {uri}
                 LEFT JOIN {current("observation_version")} o ON o.obs_id = f.obs_id
                 LEFT JOIN runs r ON r.run = coalesce(p.since_run, f.since_run))"""
-    )
+
+
+ACCESS_COLUMNS = ("filename", "obs_id", "since_run", "isRestricted", "publicReleaseDate", "dataURI")
+
+
+def make_access_view(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the view ``file_access`` anew, over the columns that there are now."""
+    query = access_query(connection, current("file_version"))
+    connection.execute(f"CREATE OR REPLACE VIEW file_access AS {query}")

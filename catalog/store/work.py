@@ -20,6 +20,7 @@ import duckdb
 
 from catalog.errors import CatalogError
 from catalog.process import exit as leaving
+from catalog.store.limits import why_to_stop
 from catalog.store.memory import READING_MB
 
 _MOST_BYTES = (READING_MB + 1024) << 20
@@ -51,7 +52,7 @@ class Work:
         Raises
         ------
         CatalogError
-            Where the call takes more memory than it may.
+            Where the call takes more memory than it may, or longer than `catalog.store.limits` lets it.
         KeyboardInterrupt
             For Ctrl-C; the call has ended, or is abandoned.
         """
@@ -63,6 +64,9 @@ class Work:
                 if _memory() > grown:
                     self._stop(running, 1, _TOO_LARGE)
                     raise CatalogError(_TOO_LARGE)
+                if (reason := why_to_stop()) is not None:
+                    self._stop(running, _INTERRUPTED, str(reason))
+                    raise reason
         except KeyboardInterrupt:
             self._stop(running, _INTERRUPTED, "interrupted")
             raise

@@ -1,0 +1,230 @@
+"""Leafing through the catalog from Python: counts by facet, pages of files, one file's versions, and time limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from catalog.api.opened import Opened
+
+if TYPE_CHECKING:
+    from threading import Event
+
+    from catalog.questions.browse import Choice, Facet, Leaf, Table
+    from catalog.questions.one_file import Version
+
+
+class Browsing(Opened):
+    """The part of a `mastlake.Catalog` that pages for people are made of."""
+
+    def facets(self, choice: Choice | None = None) -> tuple[int, list[Facet]]:
+        """Count files by facet: instrument, exposure type, filter, program, target, access, state on disk and others.
+
+        Parameters
+        ----------
+        choice : catalog.questions.browse.Choice, optional
+            Which files; all unless given.
+
+        Returns
+        -------
+        int
+            How many files are chosen.
+        list of catalog.questions.browse.Facet
+            What is picked in a facet does not narrow the facet's own counts.
+
+        Raises
+        ------
+        UnknownKeyword, BadValue
+            For criteria that are not understood.
+        CatalogError
+            If there is no catalog, or it cannot be read.
+
+        Examples
+        --------
+        >>> total, counted = catalog.facets()
+        >>> total == len(catalog.find()), counted[0].name
+        (True, 'instrument')
+        """
+        from catalog.questions.browse import Choice, facets
+
+        return facets(self._database, choice or Choice())
+
+    def leaf(self, choice: Choice, table: Table) -> Leaf:
+        """Return one page of a table of files, which goes on by the key of its last row.
+
+        Parameters
+        ----------
+        choice : catalog.questions.browse.Choice
+            Which files.
+        table : catalog.questions.browse.Table
+            Which columns, in which order, and after which file.
+
+        Returns
+        -------
+        catalog.questions.browse.Leaf
+            The rows, the key after which the next page begins, and the SQL.
+
+        Raises
+        ------
+        UnknownKeyword, BadValue
+            For criteria and columns that are not understood.
+        CatalogError
+            If there is no catalog, or it cannot be read.
+
+        Examples
+        --------
+        >>> from catalog.questions.browse import Choice, Table
+        >>> catalog.leaf(Choice(), Table(("targname",), limit=2)).rows.column_names
+        ['filename', 'targname']
+        """
+        from catalog.questions.browse import leaf
+
+        return leaf(self._database, choice, table)
+
+    def any_file(self, choice: Choice) -> bool:
+        """Say whether any file is chosen.
+
+        Parameters
+        ----------
+        choice : catalog.questions.browse.Choice
+            Which files.
+
+        Returns
+        -------
+        bool
+            Whether there is any.
+
+        Examples
+        --------
+        >>> from catalog.questions.browse import Choice
+        >>> catalog.any_file(Choice())
+        True
+        """
+        from catalog.questions.browse import any_file
+
+        return any_file(self._database, choice)
+
+    def chosen_sql(self, choice: Choice) -> str:
+        """Write the statement that gives all columns of the chosen files, in the order of observation.
+
+        Parameters
+        ----------
+        choice : catalog.questions.browse.Choice
+            Which files.
+
+        Returns
+        -------
+        str
+            With its values written out.
+
+        Examples
+        --------
+        >>> from catalog.questions.browse import Choice
+        >>> catalog.chosen_sql(Choice())
+        'SELECT * FROM files ORDER BY date_obs_mjd, filename'
+        """
+        from catalog.questions.browse import statement_of
+        from catalog.questions.conditions import written_out
+
+        return written_out(*statement_of(self._database, choice))
+
+    def days(self, choice: Choice) -> list[tuple[int, int]]:
+        """Count the chosen files by the day of observation (MJD, UTC).
+
+        Parameters
+        ----------
+        choice : catalog.questions.browse.Choice
+            Which files.
+
+        Returns
+        -------
+        list of (int, int)
+            Days with the number of files; files without a day are left out.
+
+        Examples
+        --------
+        >>> from catalog.questions.browse import Choice
+        >>> sum(files for day, files in catalog.days(Choice())) == len(catalog.find())
+        True
+        """
+        from catalog.questions.browse import days
+
+        return days(self._database, choice)
+
+    def cells(self, choice: Choice) -> list[tuple[int, int, int]]:
+        """Count the chosen files by cells of the sky: right ascension and declination of a corner, degrees, and files.
+
+        Parameters
+        ----------
+        choice : catalog.questions.browse.Choice
+            Which files.
+
+        Returns
+        -------
+        list of (int, int, int)
+            Right ascension and declination of a corner of 4 degrees, and the number of files.
+
+        Examples
+        --------
+        >>> from catalog.questions.browse import Choice
+        >>> all(ra % 4 == dec % 4 == 0 for ra, dec, files in catalog.cells(Choice()))
+        True
+        """
+        from catalog.questions.browse import cells
+
+        return cells(self._database, choice)
+
+    def versions(self, filename: str) -> list[Version]:
+        """List the versions of a file, the oldest first, with what changed from each to the next.
+
+        Parameters
+        ----------
+        filename : str
+            The file's name.
+
+        Returns
+        -------
+        list of catalog.questions.one_file.Version
+            None of them for a file that the archive never listed.
+
+        Raises
+        ------
+        CatalogError
+            If there is no catalog, or it cannot be read.
+
+        Examples
+        --------
+        >>> catalog.versions("no such file")
+        []
+        """
+        from catalog.questions.one_file import versions
+
+        return versions(self._database, filename)
+
+    @contextmanager
+    def limited(self, seconds: float, stop: Event | None = None) -> Iterator[None]:
+        """End the questions that this thread asks within the block after some seconds in all, or when they are stopped.
+
+        Parameters
+        ----------
+        seconds : float
+            For all questions of the block together.
+        stop : threading.Event, optional
+            Ends the question under way when it is set.
+
+        Yields
+        ------
+        None
+            A question that is ended raises `catalog.errors.QuestionStopped`.
+
+        Examples
+        --------
+        >>> with catalog.limited(seconds=60):
+        ...     catalog.sql("SELECT 1 AS one")["one"]
+        [1]
+        """
+        from catalog.store.limits import limited
+
+        with limited(seconds, stop):
+            yield

@@ -1,0 +1,1 @@
+"""A local, read-only page over the catalog: server-rendered, for one person's browser."""

@@ -1,0 +1,159 @@
+"""The routes, and how each is answered: in a thread, within a time, and no longer than somebody waits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from catalog.api.catalog import Catalog
+from catalog.errors import CatalogError, DiskError, MastlakeError
+from catalog.page import find, history, one_file, overview, pictures, places, questions
+from catalog.page.answer import Asked, MakePage, Page, WayBack, rendered
+from catalog.page.guard import Door, Guard
+from catalog.page.missing import NotThere
+
+AT_ONCE = 12
+"""Answers that are made at the same time; others wait."""
+
+
+class Answering:
+    """Makes endpoints of functions that make pages.
+
+    Parameters
+    ----------
+    lake : Catalog
+        The catalog.
+    seconds : float
+        How long one answer may take.
+    """
+
+    def __init__(self, lake: Catalog, seconds: float) -> None:
+        self._lake = lake
+        self._seconds = seconds
+        self._limiter: anyio.CapacityLimiter | None = None
+        self._stops: set[threading.Event] = set()
+
+    def stop_all(self) -> None:
+        """End the questions under way, so that the server can end."""
+        for stop in list(self._stops):
+            stop.set()
+
+    def endpoint(self, make: MakePage, as_json: bool = False) -> Callable[[Request], Any]:
+        """Return the endpoint for pages that a function makes."""
+
+        async def answer(request: Request) -> Response:
+            stop = threading.Event()
+            self._stops.add(stop)
+            self._limiter = self._limiter or anyio.CapacityLimiter(AT_ONCE)
+            try:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(_watch, request, stop)
+                    made = await anyio.to_thread.run_sync(
+                        self._make,
+                        make,
+                        Asked(request, self._lake, stop, self._seconds),
+                        as_json,
+                        limiter=self._limiter,
+                    )
+                    group.cancel_scope.cancel()
+            finally:
+                self._stops.discard(stop)
+            return made
+
+        return answer
+
+    def _make(self, make: MakePage, asked: Asked, as_json: bool) -> Response:
+        try:
+            with self._lake.limited(asked.seconds, asked.stop):
+                made = make(asked)
+        except MastlakeError as error:
+            made = failure(error)
+        if isinstance(made, Response):
+            return made
+        return rendered(made, asked.request, as_json, self._lake.path.name)
+
+
+async def _watch(request: Request, stop: threading.Event) -> None:
+    """Stop what is asked once the browser has gone, or has cancelled."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    stop.set()
+
+
+def failure(error: MastlakeError) -> Page:
+    """Return the page that says in one line what is wrong."""
+    status = 404 if isinstance(error, NotThere) else 503 if isinstance(error, CatalogError | DiskError) else 400
+    return Page("failure.html", "Not possible", {"error": str(error)}, WayBack(), {}, status)
+
+
+_PAGES: dict[str, MakePage] = {
+    "/find": find.page,
+    "/file": one_file.page,
+    "/file/{name:path}": one_file.page,
+    "/target": places.target,
+    "/target/{name:path}": places.target,
+    "/program": places.program,
+    "/program/{name:path}": places.program,
+    "/runs": history.runs,
+    "/run/{name:path}": history.run,
+    "/changes": history.changes,
+    "/status": overview.status,
+    "/keywords": overview.keywords,
+    "/wall": pictures.wall,
+    "/sql": questions.sql,
+}
+_FILES: dict[str, MakePage] = {
+    "/export/{form}": questions.export,
+    "/picture": pictures.picture,
+    "/complete": questions.complete,
+}
+
+
+def make_app(lake: Catalog, door: Door | None = None, seconds: float = 30.0) -> Starlette:
+    """Return the application.
+
+    Parameters
+    ----------
+    lake : Catalog
+        The catalog.
+    door : Door, optional
+        Who may ask; this machine unless given.
+    seconds : float
+        How long one answer may take.
+
+    Returns
+    -------
+    Starlette
+        Its ``state.answering`` can stop what is under way.
+    """
+    answering = Answering(lake, seconds)
+    routes: list[BaseRoute] = [Mount("/static", StaticFiles(directory=Path(__file__).with_name("static")))]
+    routes += [Route("/", answering.endpoint(find.page)), Route("/.json", answering.endpoint(find.page, True))]
+    routes.append(Route("/index.json", answering.endpoint(find.page, True)))
+    for path, make in _PAGES.items():
+        routes.append(Route(f"{path}.json", answering.endpoint(make, True)))
+        routes.append(Route(path, answering.endpoint(make)))
+    routes += [Route(path, answering.endpoint(make)) for path, make in _FILES.items()]
+
+    async def no_page(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 404
+        page = failure(NotThere("there is no such page"))
+        as_json = request.scope["path"].endswith(".json")
+        return rendered(Page(page.template, page.title, page.facts, status=status), request, as_json, lake.path.name)
+
+    made = Starlette(
+        routes=routes, middleware=[Middleware(Guard, door or Door())], exception_handlers={HTTPException: no_page}
+    )
+    made.state.answering = answering
+    return made

@@ -1,0 +1,202 @@
+"""What a find page's address asks for, as a choice of files; and the addresses of the pages beside it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from catalog.api.choices import DISK, FACETS, Choice, Criteria, Table, checked_facet, criterion
+from catalog.errors import BadValue
+
+SHOWN = ("targname", "exp_type", "filter", "pupil", "date_obs", "program", "productLevel", "file_size")
+_NAMED = ("target", "pi", "cone", "footprint", "since", "until", "release")
+_RANGES = {"ra": "targ_ra", "dec": "targ_dec"}
+_PICKED = {name: f"f_{name}" for name in (*FACETS, DISK)}
+_MOST = 64
+"""Parameters that are read of one address."""
+_LONGEST = 1000
+PAGES = (25, 50, 100, 250)
+
+
+@dataclass(frozen=True)
+class State:
+    """The state of a find page, all of which is in its address.
+
+    Attributes
+    ----------
+    named : dict
+        Criteria by their name on the command line.
+    written : tuple of str
+        Criteria ``keyword=value``.
+    picked : dict
+        Values by facet.
+    columns : tuple of str
+        That the table shows beside ``filename``.
+    sort, after : str
+        As in the address: the column, with ``-`` before it for the greatest first; and the key of a page.
+    limit : int
+        Rows of a page.
+    """
+
+    named: dict[str, str] = field(default_factory=dict)
+    written: tuple[str, ...] = ()
+    picked: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    columns: tuple[str, ...] = SHOWN
+    sort: str = "date_obs_mjd"
+    after: str = ""
+    limit: int = 50
+
+    @property
+    def choice(self) -> Choice:
+        """The files that are meant."""
+        return self._choice(self.named)
+
+    def choice_without(self, *names: str) -> Choice:
+        """The files that would be meant without some of the named criteria."""
+        return self._choice({name: text for name, text in self.named.items() if name not in names})
+
+    def _choice(self, named: dict[str, str]) -> Choice:
+        ranges = tuple(f"{_RANGES[name]}={named[name]}" for name in _RANGES if name in named)
+        plain = {name: text for name, text in named.items() if name in _NAMED}
+        return Choice(Criteria((*self.written, *ranges), **plain), tuple(self.picked.items()))
+
+    @property
+    def table(self) -> Table:
+        """What the table shows."""
+        return Table(self.columns, self.sort.lstrip("-"), self.sort.startswith("-"), _key(self.after), self.limit)
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """The parameters of the address."""
+        found = list(self.named.items()) + [("k", text) for text in self.written]
+        found += [(_PICKED[name], value) for name, values in self.picked.items() for value in values]
+        usual = State()
+        found += [("columns", ",".join(self.columns))] if self.columns != usual.columns else []
+        found += [("sort", self.sort)] if self.sort != usual.sort else []
+        found += [("after", self.after)] if self.after else []
+        return found + ([("n", str(self.limit))] if self.limit != usual.limit else [])
+
+    def address(self, path: str = "/find", **other: Any) -> str:
+        """Return the address of this state with some parts of it changed; it begins with the first page."""
+        parts = {"named": self.named, "written": self.written, "picked": self.picked, "columns": self.columns}
+        state = State(**{**parts, "sort": self.sort, "limit": self.limit, "after": "", **other})
+        query = urlencode(state.pairs(), errors="replace")
+        return f"{path}?{query}" if query else path
+
+    def toggled(self, facet: str, value: str) -> str:
+        """Return the address with one value of a facet picked, or no more."""
+        values = self.picked.get(facet, ())
+        now = tuple(one for one in values if one != value) if value in values else (*values, value)
+        return self.address(
+            picked={**{n: v for n, v in self.picked.items() if n != facet}, **({facet: now} if now else {})}
+        )
+
+    def without(self, name: str) -> str:
+        """Return the address without one of the named criteria."""
+        return self.address(named={one: text for one, text in self.named.items() if one != name})
+
+    def without_written(self, text: str) -> str:
+        """Return the address without one of the written criteria."""
+        return self.address(written=tuple(one for one in self.written if one != text))
+
+    def told(self) -> list[dict[str, str]]:
+        """Tell each criterion, with the address without it."""
+        found = [{"name": name, "value": text, "without": self.without(name)} for name, text in self.named.items()]
+        for text in self.written:
+            name, _, value = text.partition("=")
+            found.append({"name": name, "value": value, "without": self.without_written(text)})
+        for name, values in self.picked.items():
+            for one in values:
+                found.append({"name": name, "value": one or "none", "without": self.toggled(name, one)})
+        return found
+
+    def _criteria(self) -> list[str]:
+        """Return what the command line and Python take after ``-k``."""
+        found = list(self.written) + [f"{_RANGES[name]}={self.named[name]}" for name in _RANGES if name in self.named]
+        for name, values in self.picked.items():
+            if name in FACETS and name not in ("instrument",) and all(values):
+                found.append(criterion(FACETS[name], list(values)))
+        return found
+
+    def _named_options(self) -> dict[str, str]:
+        named = {name: text for name, text in self.named.items() if name in _NAMED}
+        return named | ({"instrument": ",".join(self.picked["instrument"])} if self.picked.get("instrument") else {})
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether the command line has words for all of it: it has none for the state on disk, and for no value."""
+        return DISK not in self.picked and all(all(values) for values in self.picked.values())
+
+    def command(self) -> str:
+        """Return the command that gives the same."""
+        words = ["mastlake", "find"]
+        for text in self._criteria():
+            words += ["-k", text]
+        for name, text in self._named_options().items():
+            words += [f"--{name}", text]
+        return shlex.join(words)
+
+    def python(self) -> str:
+        """Return the Python that gives the same."""
+        given = [repr(text) for text in self._criteria()]
+        given += [f"{name}={text!r}" for name, text in self._named_options().items()]
+        return (
+            f"from mastlake import Catalog\n\nwith Catalog.open() as lake:\n    found = lake.find({', '.join(given)})"
+        )
+
+
+def read_state(parameters: Iterable[tuple[str, str]]) -> State:
+    """Read the parameters of an address; those that mean nothing here are left out.
+
+    Raises
+    ------
+    BadValue
+        For too many, and for what is not understood.
+    """
+    pairs = [(name, value) for name, value in parameters if value or name.startswith("f_")]
+    if len(pairs) > _MOST or any(len(value) > _LONGEST for _, value in pairs):
+        raise BadValue(f"an address has at most {_MOST} criteria of {_LONGEST} characters")
+    if any("\0" in value for _, value in pairs):
+        raise BadValue("an address holds no NUL characters")
+    last = dict(pairs)
+    by_parameter = {parameter: name for name, parameter in _PICKED.items()}
+    picked: dict[str, tuple[str, ...]] = {}
+    for name, value in pairs:
+        if name in by_parameter:
+            facet = checked_facet(by_parameter[name])
+            picked[facet] = tuple(dict.fromkeys((*picked.get(facet, ()), value)))
+    written = tuple(dict.fromkeys(value for name, value in pairs if name == "k"))
+    if program := last.get("program"):
+        written = (*written, f"program={program}")
+    columns = tuple(dict.fromkeys(word for word in last.get("columns", "").split(",") if word))[:30]
+    limit = last.get("n", "50")
+    return State(
+        named={name: last[name].strip() for name in (*_NAMED, *_RANGES) if last.get(name, "").strip()},
+        written=written,
+        picked=picked,
+        columns=columns or SHOWN,
+        sort=last.get("sort", "date_obs_mjd"),
+        after=last.get("after", ""),
+        limit=int(limit) if limit in map(str, PAGES) else 50,
+    )
+
+
+def key_text(after: tuple[str | None, str] | None) -> str:
+    """Write the key of a page for its address."""
+    return json.dumps(after) if after else ""
+
+
+def _key(text: str) -> tuple[str | None, str] | None:
+    if not text:
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    match found:
+        case [str() | None as value, str() as filename]:
+            return value, filename
+    raise BadValue("this address holds no key of a page; begin with the first")

@@ -1,0 +1,134 @@
+"""The find page: a search box, facets, a time line, a map of the sky, and a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import RedirectResponse, Response
+
+from catalog.api.choices import DISK, Facet
+from catalog.errors import MastlakeError
+from catalog.page.answer import Asked, Page, WayBack
+from catalog.page.charts import sky_of, timeline_of
+from catalog.page.counts import counted
+from catalog.page.criteria import PAGES, State, key_text, read_state
+from catalog.page.search_box import understood
+
+FORMATS = ("csv", "parquet", "votable", "ecsv", "json", "uris", "script")
+_FIRST = 8
+"""Values of a facet that are shown before the others are asked for."""
+
+
+def page(asked: Asked) -> Page | Response:
+    """Make the find page; what was typed into its box becomes criteria in the address."""
+    typed = asked.parameter("q").strip()
+    state = read_state(asked.request.query_params.multi_items())
+    path = asked.request.url.path
+    if typed:
+        state, words = understood(asked.lake, typed, state)
+        if not words:
+            return RedirectResponse(state.address("/find.json" if path.endswith(".json") else "/find"), 303)
+        return Page("words.html", f"{typed} - words", {"asked": typed, "keywords": words}, drawn={"state": state})
+    return _table(asked, state)
+
+
+def _table(asked: Asked, state: State) -> Page:
+    lake = asked.lake
+    choice = state.choice
+    at_any_time, at_any_place = state.choice_without("since", "until"), state.choice_without("ra", "dec")
+    total, facets = counted(lake, "facets", choice, lambda: lake.facets(choice))
+    leaf = lake.leaf(state.choice, state.table)
+    rows = leaf.rows.to_pylist()
+    days = counted(lake, "days", at_any_time, lambda: lake.days(at_any_time))
+    cells = counted(lake, "cells", at_any_place, lambda: lake.cells(at_any_place))
+    following = state.address(after=key_text(leaf.after)) if leaf.after else None
+    facts: dict[str, Any] = {
+        "total": total,
+        "criteria": [{name: one[name] for name in ("name", "value")} for one in state.told()],
+        "facets": {one.name: [{"value": value, "files": files} for value, files in one.values] for one in facets},
+        "columns": leaf.rows.column_names,
+        "rows": rows,
+        "next": following and following.replace("/find", "/find.json", 1),
+    }
+    drawn = {
+        "state": state,
+        "chips": state.told(),
+        "groups": [_group(state, one) for one in facets if one.values],
+        "heads": [_head(state, name, words) for name, words in _words(asked, leaf.rows.column_names).items()],
+        "timeline": timeline_of(days, state),
+        "sky": sky_of(cells, state),
+        "following": following,
+        "beginning": state.address() if state.after else None,
+        "exports": [(form, state.address(f"/export/{form}")) for form in FORMATS],
+        "wall": state.address("/wall"),
+        "choosable": _choosable(asked, state),
+        "pages": PAGES,
+        "hint": "" if total else _why_nothing(asked, state),
+        "hidden": [(name, value) for name, value in state.pairs() if name != "after"],
+    }
+    way = WayBack(state.command() if state.is_typed else "", leaf.sql, state.python() if state.is_typed else "")
+    return Page("find.html", "Find files", facts, way, drawn)
+
+
+def _group(state: State, facet: Facet) -> dict[str, Any]:
+    picked = state.picked.get(facet.name, ())
+    values = [*facet.values, *((one, 0) for one in picked if one not in dict(facet.values))]
+    lines = [
+        {"value": value, "files": files, "picked": value in picked, "href": _address(state, facet.name, value)}
+        for value, files in values
+    ]
+    lines.sort(key=lambda one: not one["picked"])
+    first = max(_FIRST, len(picked))
+    return {"name": facet.name, "first": lines[:first], "others": lines[first:], "more": facet.more}
+
+
+def _address(state: State, facet: str, value: str) -> str:
+    if facet == "access":
+        return (
+            state.without("release")
+            if state.named.get("release") == value
+            else state.address(named={**state.named, "release": value})
+        )
+    return state.toggled(facet, value)
+
+
+def _words(asked: Asked, names: list[str]) -> dict[str, str]:
+    """Return unit and meaning of columns, for those who hover over their heads."""
+    known = dictionary_of(asked)
+    return {name: known.get(name.lower(), "") for name in names}
+
+
+def dictionary_of(asked: Asked) -> dict[str, str]:
+    """Return what each keyword means, and its unit, by its name in small letters."""
+    found = {
+        one.name.lower(): f"{one.meaning or ''}{f' [{one.unit}]' if one.unit else ''}" for one in asked.lake.keywords()
+    }
+    return found | {"file_size": found.get("filesize", "Size of the file") or "", "filename": "Name of the file"}
+
+
+def _head(state: State, name: str, words: str) -> dict[str, Any]:
+    by = state.sort.lstrip("-")
+    direction = ("descending" if state.sort.startswith("-") else "ascending") if name == by else "none"
+    sort = f"-{name}" if direction == "ascending" else name
+    return {"name": name, "words": words, "direction": direction, "href": state.address(sort=sort)}
+
+
+def _choosable(asked: Asked, state: State) -> list[dict[str, Any]]:
+    names = asked.lake.sql("SELECT column_name FROM (DESCRIBE files)")["column_name"]
+    known = dictionary_of(asked)
+    ordered = [*state.columns, *(name for name in names if name not in state.columns)]
+    return [
+        {"name": name, "words": known.get(name.lower(), ""), "chosen": name in state.columns}
+        for name in ordered if name != "filename"
+    ]  # fmt: skip
+
+
+def _why_nothing(asked: Asked, state: State) -> str:
+    if state.picked.get(DISK) or not (state.named or state.written):
+        return "no file is so; take a criterion away"
+    try:
+        criteria = state.choice.criteria
+        named = {name: text for name, text in vars(criteria).items() if name != "written"}
+        return asked.lake.ask_files(*criteria.written, **named).why_nothing()
+    except MastlakeError:
+        return "no file is so; take a criterion away"

@@ -1,0 +1,68 @@
+"""Pages of what ran, and what changed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from catalog.page.answer import Asked, Page, WayBack, in_python
+from catalog.page.missing import NotThere
+
+_ROWS = 500
+
+
+def runs(asked: Asked) -> Page:
+    """Make the list of runs, the newest first."""
+    found = [asdict(one) for one in reversed(asked.lake.runs())]
+    way = WayBack("mastlake runs", "SELECT * FROM runs ORDER BY run DESC", in_python("found = lake.runs()"))
+    return Page("runs.html", "Runs", {"runs": found}, way)
+
+
+def run(asked: Asked) -> Page:
+    """Make the page of one run: what it changed, in groups as ``changes`` tells them."""
+    text = str(asked.request.path_params["name"])
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise NotThere(f"there is no run {text}")
+    number = int(text)
+    ran = next((one for one in asked.lake.runs() if one.run == number), None)
+    if ran is None:
+        raise NotThere(f"there is no run {number}")
+    facts = {"ran": asdict(ran), **_told(asked, run=number)}
+    way = WayBack(
+        f"mastlake changes {number}", f"SELECT * FROM changes WHERE run = {number}",
+        in_python(f"found = lake.changes(run={number})"),
+    )  # fmt: skip
+    return Page("run.html", f"Run {number}", facts, way)
+
+
+def changes(asked: Asked) -> Page:
+    """Make the page of what changed since a date or run, or since the first harvest."""
+    since, search = asked.parameter("since", "0").strip() or "0", asked.parameter("search").strip() or None
+    local = asked.parameter("local") == "1"
+    facts = _told(asked, since=since, search=search, local=local)
+    words = f"mastlake changes --since {since}" if since.replace("-", "").isalnum() else "mastlake changes"
+    way = WayBack(words + (" --local" if local else ""), "SELECT * FROM changes ORDER BY run DESC",
+                  in_python(f"found = lake.changes(since={since!r}, search={search!r}, local={local})"))  # fmt: skip
+    searches = [one.name for one in asked.lake.searches()]
+    return Page("changes.html", "Changes", facts, way, {"since": since, "search": search or "", "local": local,
+                                                        "searches": searches})  # fmt: skip
+
+
+def _told(asked: Asked, **wanted: Any) -> dict[str, Any]:
+    """Tell changes in groups, and the first of them row by row. The page does not count as having looked."""
+    found = asked.lake.changes(**wanted, with_rows=True)
+    rows: list[dict[str, Any]] = []
+    more = False
+    for one in found:
+        if len(rows) == _ROWS:
+            more = True
+            break
+        rows.append({"run": one.run, "search": one.search, "kind": one.kind, "what": one.what, "key": one.key,
+                     "columns": {name: list(values) for name, values in one.columns.items()}})  # fmt: skip
+    return {
+        "summary": found.summary(),
+        "lines": [{"what": line.what, "count": line.count, "text": line.text} for line in found.lines()],
+        "groups": found.as_dict()["groups"],
+        "rows": rows,
+        "more": more,
+    }

@@ -1,0 +1,38 @@
+"""Pages of the catalog as a whole, and of its words."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from catalog.errors import MastlakeError
+from catalog.page.answer import Asked, Page, WayBack, in_python
+
+_STATES = ("current", "stale", "missing", "corrupt", "modified", "unverified", "unknown")
+
+
+def status(asked: Asked) -> Page:
+    """Make the page of the catalog as a whole."""
+    found = asked.lake.status()
+    drift = asked.lake.sql(
+        "SELECT state, path, filename, reason FROM file_drift ORDER BY state, path LIMIT 500"
+    ).rows.to_pylist()
+    facts = {**asdict(found), "outdated": drift}
+    drawn = {"states": [(name, getattr(found, name)) for name in _STATES]}
+    way = WayBack("mastlake status", "SELECT * FROM file_drift", in_python("found = lake.status()"))
+    return Page("status.html", "Status", facts, way, drawn)
+
+
+def keywords(asked: Asked) -> Page:
+    """Make the page of the keyword dictionary; with one keyword, of its values as well."""
+    wanted = asked.parameter("q").strip()
+    found = [asdict(one) for one in asked.lake.keywords(wanted)]
+    facts: dict[str, Any] = {"q": wanted, "keywords": found, "values": None}
+    exact = next((one for one in found if one["name"] == wanted), None)
+    if exact is not None:
+        try:
+            facts["values"] = asdict(asked.lake.keyword_values(wanted, most=100))
+        except MastlakeError:
+            facts["values"] = None
+    way = WayBack("mastlake keywords", "SELECT * FROM keywords", in_python(f"found = lake.keywords({wanted!r})"))
+    return Page("keywords.html", "Keywords", facts, way)

@@ -1,0 +1,382 @@
+"""Files as a person leafs through them: counts by facet, pages of a table, days and places of observation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from catalog.errors import BadValue, UnknownKeyword
+from catalog.questions.conditions import Condition, written_out
+from catalog.questions.find import Columns, Criteria, conditions_of
+from catalog.questions.statement import answering
+from catalog.store.access import ACCESS_COLUMNS, access_query
+from catalog.store.database import Database
+from catalog.store.sql import quoted
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+FACETS = {
+    "instrument": "instrument", "exp_type": "exp_type", "filter": "filter", "pupil": "pupil", "program": "program",
+    "target": "targname", "level": "productLevel", "calibration": "cal_ver",
+}  # fmt: skip
+"""Facets that are columns of `files`."""
+ACCESS, DISK = "access", "disk"
+"""Facets that other views tell."""
+NOT_HERE = "not on disk"
+_LISTED = 40
+CELL = 4
+"""Degrees of a cell of the sky."""
+_STATES = """SELECT filename, min(state) AS state FROM (
+    SELECT filename, state FROM file_drift UNION ALL
+    SELECT filename, 'current' FROM local_files WHERE file_id NOT IN (SELECT file_id FROM local_verdict)
+) GROUP BY filename"""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which files a person leafs through.
+
+    Attributes
+    ----------
+    criteria : Criteria
+        As `find` takes them.
+    facets : tuple of (str, tuple of str)
+        Facets, each with the values that were picked, any of which will do; an empty text stands for no value.
+    """
+
+    criteria: Criteria = field(default_factory=Criteria)
+    facets: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Facet:
+    """How many files have each value of one facet, among the files that meet all other criteria.
+
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    values : tuple of (str, int)
+        The most frequent values, with how many files have each; an empty text stands for no value.
+    more : bool
+        Whether there are more values than these.
+    """
+
+    name: str
+    values: tuple[tuple[str, int], ...]
+    more: bool
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One page of a table of files.
+
+    Attributes
+    ----------
+    rows : pyarrow.Table
+        With the columns that were asked for; ``filename`` is always among them.
+    after : tuple of (str or None, str) or None
+        The key after which the next page begins; None where this is the last.
+    sql : str
+        The question, with its values written out.
+    """
+
+    rows: pa.Table
+    after: tuple[str | None, str] | None
+    sql: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a table of files shows.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Names of columns of `files`.
+    sort : str
+        The column by which it is sorted.
+    descending : bool
+        The greatest value first; files without a value come last either way.
+    after : tuple of (str or None, str) or None
+        The sort value and filename of the last file of the page before.
+    limit : int
+        Rows at most.
+    """
+
+    columns: tuple[str, ...]
+    sort: str = "date_obs_mjd"
+    descending: bool = False
+    after: tuple[str | None, str] | None = None
+    limit: int = 50
+
+
+class _Asked:
+    """One choice as pieces of SQL, over the columns that a catalog has."""
+
+    def __init__(self, database: Database, connection: duckdb.DuckDBPyConnection, choice: Choice) -> None:
+        have = database.columns(connection, "files")
+        self.have: Columns = {name.lower(): (name, kind) for name, kind in have.items()}
+        self.base = list(conditions_of(choice.criteria, connection, self.have))
+        self.picked = {name: self._picked(name, values) for name, values in choice.facets if values}
+
+    def column(self, name: str) -> tuple[str, str] | None:
+        return self.have.get(name.lower())
+
+    def _picked(self, facet: str, values: Sequence[str]) -> Condition:
+        if facet == DISK:
+            return _on_disk(values)
+        found = self.column(FACETS[facet]) if facet in FACETS else None
+        if found is None:
+            raise UnknownKeyword(f"no harvested file has {facet}")
+        name, kind = found
+        text = quoted(name) if kind == "VARCHAR" else f"CAST({quoted(name)} AS VARCHAR)"
+        given = [value for value in values if value]
+        parts = [f"{text} IN ({', '.join('?' for _ in given)})"] if given else []
+        parts += [f"coalesce({text}, '') = ''"] if "" in values else []
+        return Condition(f"({' OR '.join(parts)})", tuple(given))
+
+    def where(self, leave_out: str = "", more: Sequence[Condition] = ()) -> Condition:
+        """Join the picked facets but one, and further conditions."""
+        parts = [*(one for name, one in self.picked.items() if name != leave_out), *more]
+        sql = " AND ".join(one.sql for one in parts)
+        return Condition(f" WHERE {sql}" if sql else "", tuple(value for one in parts for value in one.values))
+
+    def all(self, more: Sequence[Condition] = ()) -> Condition:
+        return self.where(more=[*self.base, *more])
+
+
+def _on_disk(values: Sequence[str]) -> Condition:
+    there = [value for value in values if value != NOT_HERE]
+    parts, bound = [], tuple(there)
+    if there:
+        parts.append(f"filename IN (SELECT filename FROM ({_STATES}) WHERE state IN ({', '.join('?' for _ in there)}))")
+    if NOT_HERE in values:
+        parts.append("filename NOT IN (SELECT filename FROM local_files)")
+    return Condition(f"({' OR '.join(parts)})", bound)
+
+
+def facets(database: Database, choice: Choice) -> tuple[int, list[Facet]]:
+    """Count files by facet, in one statement.
+
+    Parameters
+    ----------
+    database : Database
+        A catalog.
+    choice : Choice
+        Which files.
+
+    Returns
+    -------
+    int
+        How many files are chosen.
+    list of Facet
+        Those that the catalog's files have.
+
+    Raises
+    ------
+    UnknownKeyword, BadValue
+        For criteria that are not understood.
+    """
+    with database.read(sealed=True) as connection:
+        asked = _Asked(database, connection, choice)
+        access = access_query(connection, "allowed")
+    columns = {name: asked.have[column.lower()][0] for name, column in FACETS.items() if asked.column(column)}
+    sql, values = _counting(asked, columns, access)
+    counted: dict[str, list[tuple[str, int]]] = {name: [] for name in ("", *columns, ACCESS, DISK)}
+    with answering(database, sql, values, ours=True) as reader:
+        for row in reader.read_all().to_pylist():
+            counted[row["facet"]].append((row["value"] or "", int(row["files"])))
+    total = sum(files for _, files in counted.pop(""))
+    counted[DISK] = _with_those_not_here(asked, total, counted[DISK])
+    return total, [Facet(name, tuple(found[:_LISTED]), len(found) > _LISTED) for name, found in counted.items()]
+
+
+def _with_those_not_here(asked: _Asked, total: int, counted: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Add the files that are not on disk: the remainder, unless the state on disk is picked, which counted them."""
+    if DISK in asked.picked:
+        return counted
+    absent = total - sum(files for _, files in counted)
+    return sorted([*counted, *([(NOT_HERE, absent)] if absent else [])], key=lambda one: -one[1])
+
+
+def _counting(asked: _Asked, columns: Mapping[str, str], access: str) -> tuple[str, list[object]]:
+    """Write the statement that counts all facets: the files once, and those of picked facets again without the pick."""
+    needed = {*columns.values(), *(asked.have[one.lower()][0] for one in ACCESS_COLUMNS if one.lower() in asked.have)}
+    base = " AND ".join(one.sql for one in asked.base)
+    listed = ", ".join(map(quoted, sorted(needed)))
+    source = "chosen" if base else "files"
+    begin = f"chosen AS MATERIALIZED (SELECT {listed} FROM files WHERE {base}), " if base else ""
+    everything = asked.where()
+    narrowed = Condition(f"allowed AS (SELECT {listed} FROM {source}{everything.sql})", everything.values)
+    parts = [one for name in asked.picked if (one := _of_picked(asked, name, columns, source)) is not None]
+    together = {name: column for name, column in columns.items() if name not in asked.picked}
+    queries = [_together(together), f"SELECT '{ACCESS}', {_WHO}, count(*) FROM ({access}) GROUP BY ALL"]
+    if DISK not in asked.picked:
+        queries.append(f"SELECT '{DISK}', state, count(*) FROM allowed JOIN ({_STATES}) USING (filename) GROUP BY ALL")
+    union = " UNION ALL ".join([*queries, *(one.sql for one in parts)])
+    values = [value for one in [*asked.base, narrowed, *parts] for value in one.values]
+    sql = f"WITH {begin}{narrowed.sql} SELECT facet, value, files FROM ({union}) ORDER BY facet, files DESC, value"
+    return sql, values
+
+
+_WHO = "CASE WHEN exclusive THEN 'exclusive' ELSE 'public' END"
+
+
+def _together(columns: Mapping[str, str]) -> str:
+    """Write the query that groups the allowed files by each of some columns, and counts them all, in one pass."""
+    names = [quoted(column) for column in columns.values()]
+    bits = len(names)
+    masks = {(1 << bits) - 1 - (1 << (bits - 1 - place)): name for place, name in enumerate(columns)}
+    facet = "".join(f" WHEN {mask} THEN '{name}'" for mask, name in masks.items())
+    sets = ", ".join(["()", *(f"({name})" for name in names)])
+    texts = ", ".join(["NULL", *(f"CAST({name} AS VARCHAR)" for name in names)])
+    grouped = f"CASE grouping({', '.join(names)}){facet} ELSE '' END" if names else "''"
+    return f"""SELECT facet, value, files FROM (
+        SELECT {grouped} AS facet, coalesce({texts}, NULL) AS value, count(*) AS files
+        FROM allowed GROUP BY GROUPING SETS ({sets})
+    ) QUALIFY row_number() OVER (PARTITION BY facet ORDER BY files DESC, value) <= {_LISTED + 1}"""
+
+
+def _of_picked(asked: _Asked, name: str, columns: Mapping[str, str], source: str) -> Condition | None:
+    """Write the query of one picked facet: its own pick does not narrow it."""
+    wanted = asked.where(name)
+    if name == DISK:
+        return Condition(
+            f"SELECT '{DISK}', coalesce(state, '{NOT_HERE}'), count(*) FROM {source} "
+            f"LEFT JOIN ({_STATES}) USING (filename){wanted.sql} GROUP BY ALL",
+            wanted.values,
+        )
+    column = quoted(columns[name])
+    return Condition(
+        f"SELECT * FROM (SELECT '{name}', CAST({column} AS VARCHAR) AS v, count(*) AS n FROM {source}{wanted.sql} "
+        f"GROUP BY ALL ORDER BY n DESC, v LIMIT {_LISTED + 1})",
+        wanted.values,
+    )
+
+
+def leaf(database: Database, choice: Choice, table: Table) -> Leaf:
+    """Return one page of a table of files, sorted by a column and then by filename; pages follow each other by key.
+
+    Parameters
+    ----------
+    database : Database
+        A catalog.
+    choice : Choice
+        Which files.
+    table : Table
+        Which columns, in which order, and after which file.
+
+    Raises
+    ------
+    UnknownKeyword, BadValue
+        For criteria, columns and keys that are not understood.
+    """
+    with database.read(sealed=True) as connection:
+        asked = _Asked(database, connection, choice)
+    found = [asked.column(name) for name in dict.fromkeys(["filename", *table.columns])]
+    if None in found:
+        raise UnknownKeyword("no harvested file has one of these columns; choose others")
+    names = [one[0] for one in found if one is not None]
+    sort, kind = asked.column(table.sort) or ("filename", "VARCHAR")
+    wanted = asked.all([_after(sort, kind, table)] if table.after else [])
+    bound = _last_of_page(database, asked, sort, kind, table)
+    order = f"{quoted(sort)} {'DESC' if table.descending else 'ASC'} NULLS LAST, filename"
+    shown = ", ".join(map(quoted, names))
+    sql = f"SELECT {shown}\nFROM files{wanted.sql.replace(' WHERE ', chr(10) + 'WHERE ', 1)}\nORDER BY {order}"
+    key = f"CAST({quoted(sort)} AS VARCHAR) AS sort_key"
+    paging = asked.all([*([_after(sort, kind, table)] if table.after else []), *bound])
+    paged = f"SELECT {shown}, {key} FROM files{paging.sql} ORDER BY {order} LIMIT {table.limit + 1}"
+    with answering(database, paged, paging.values, ours=True) as reader:
+        rows = reader.read_all()
+    last = rows.slice(table.limit - 1, 1).to_pylist() if rows.num_rows > table.limit else []
+    after = (last[0]["sort_key"], last[0]["filename"]) if last else None
+    told = written_out(sql, wanted.values) + f"\nLIMIT {table.limit}"
+    return Leaf(rows.slice(0, table.limit).drop_columns(["sort_key"]), after, told)
+
+
+def _last_of_page(database: Database, asked: _Asked, sort: str, kind: str, table: Table) -> list[Condition]:
+    """Find the sort value that ends a page, so that the other columns of all files beyond it need not be read."""
+    column, down = quoted(sort), table.descending
+    more = [*([_after(sort, kind, table)] if table.after else []), Condition(f"{column} IS NOT NULL")]
+    wanted = asked.all(more)
+    sql = f"""SELECT CAST({"min" if down else "max"}(k) AS VARCHAR) AS k, count(*) AS n FROM (
+        SELECT {column} AS k FROM files{wanted.sql} ORDER BY k {"DESC" if down else "ASC"} LIMIT {table.limit + 1})"""
+    with answering(database, sql, wanted.values, ours=True) as reader:
+        (row,) = reader.read_all().to_pylist()
+    if row["n"] <= table.limit:
+        return []
+    return [Condition(f"{column} {'>=' if down else '<='} TRY_CAST(? AS {kind})", (row["k"],))]
+
+
+def _after(sort: str, kind: str, table: Table) -> Condition:
+    assert table.after is not None
+    value, filename = table.after
+    column = quoted(sort)
+    if value is None:
+        return Condition(f"({column} IS NULL AND filename > ?)", (filename,))
+    sign = "<" if table.descending else ">"
+    bound = f"TRY_CAST(? AS {kind})"
+    return Condition(
+        f"({column} {sign} {bound} OR ({column} = {bound} AND filename > ?) OR {column} IS NULL)",
+        (value, value, filename),
+    )
+
+
+def any_file(database: Database, choice: Choice) -> bool:
+    """Say whether any file is chosen."""
+    with database.read(sealed=True) as connection:
+        wanted = _Asked(database, connection, choice).all()
+    with answering(database, f"SELECT 1 FROM files{wanted.sql} LIMIT 1", wanted.values, ours=True) as reader:
+        return bool(reader.read_all().num_rows)
+
+
+def statement_of(database: Database, choice: Choice) -> tuple[str, tuple[Any, ...]]:
+    """Write the statement that gives all columns of the chosen files, and its values."""
+    with database.read(sealed=True) as connection:
+        asked = _Asked(database, connection, choice)
+    wanted = asked.all()
+    order = [name for name in ("date_obs_mjd", "filename") if name in asked.have]
+    return f"SELECT * FROM files{wanted.sql} ORDER BY {', '.join(order)}", wanted.values
+
+
+def days(database: Database, choice: Choice) -> list[tuple[int, int]]:
+    """Count the chosen files by the day of observation (MJD, UTC); files without one are left out."""
+    return [(int(day), int(files)) for day, files in _grouped(database, choice, "date_obs_mjd", ("date_obs_mjd",), 1)]
+
+
+def cells(database: Database, choice: Choice) -> list[tuple[int, int, int]]:
+    """Count the chosen files by cells of `CELL` degrees of right ascension and declination (J2000)."""
+    found = _grouped(database, choice, "targ_ra", ("targ_ra", "targ_dec"), CELL)
+    return [(int(ra) * CELL, int(dec) * CELL, int(files)) for ra, dec, files in found]
+
+
+def _grouped(
+    database: Database, choice: Choice, needed: str, columns: Sequence[str], width: int
+) -> list[tuple[Any, ...]]:
+    with database.read(sealed=True) as connection:
+        asked = _Asked(database, connection, choice)
+    if asked.column(needed) is None:
+        return []
+    wanted = asked.all([Condition(f"{name} BETWEEN -1e6 AND 1e6") for name in columns])
+    groups = ", ".join(f"floor({name} / {width}) AS g{number}" for number, name in enumerate(columns))
+    sql = f"SELECT {groups}, count(*) AS files FROM files{wanted.sql} GROUP BY ALL ORDER BY ALL"
+    with answering(database, sql, wanted.values, ours=True) as reader:
+        rows = reader.read_all().to_pylist()
+    return [tuple(row.values()) for row in rows]
+
+
+def checked_facet(name: str) -> str:
+    """Return the name of a facet, or refuse it.
+
+    Raises
+    ------
+    BadValue
+        It names those that there are.
+    """
+    if name not in (*FACETS, DISK):
+        raise BadValue(f"there is no facet {name!r}; there are {', '.join((*FACETS, DISK))}")
+    return name

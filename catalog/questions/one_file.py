@@ -1,0 +1,65 @@
+"""All that the catalog knows of one file: its versions, its states on disk, and the cards of its headers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from catalog.store.database import Database
+from catalog.store.history.versions import FILES
+
+_OWN = {*FILES.own, "odd_cells", FILES.key}
+
+
+@dataclass(frozen=True)
+class Version:
+    """One state of a file's row in the archive.
+
+    Attributes
+    ----------
+    since_run, until_run : int or None
+        From which run on it was so, and which run found it otherwise; None: it is so now.
+    since_at : datetime or None
+        When the first of these runs ended, UTC.
+    changed : dict
+        What differs from the version before: the old and the new value by column.
+    """
+
+    since_run: int
+    until_run: int | None
+    since_at: datetime | None
+    changed: dict[str, tuple[Any, Any]]
+
+
+def versions(database: Database, filename: str) -> list[Version]:
+    """Return the versions of a file, the oldest first, with what changed from each to the next.
+
+    Parameters
+    ----------
+    database : Database
+        A catalog.
+    filename : str
+        The file's name.
+
+    Raises
+    ------
+    CatalogError
+        If there is no catalog, or it cannot be read.
+    """
+    with database.read(sealed=True) as connection:
+        answered = connection.execute(
+            f"""SELECT v.*, r.ended_at AS version_at FROM {FILES.table} v LEFT JOIN runs r ON r.run = v.since_run
+                WHERE v.filename = ? ORDER BY v.since_run""",
+            [filename],
+        )
+        names = [str(name) for name, *_ in answered.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in answered.fetchall()]
+    found: list[Version] = []
+    before: dict[str, Any] | None = None
+    for row in rows:
+        own = {name: row[name] for name in names if name not in _OWN and name != "version_at"}
+        changed = {} if before is None else {n: (before[n], own[n]) for n in own if before[n] != own[n]}
+        found.append(Version(row["since_run"], row["until_run"], row["version_at"], changed))
+        before = own
+    return found
