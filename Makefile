@@ -37,12 +37,14 @@ bench-query: $(READY)
 	$(BIN)/python -m tests.benchmarks.bench_query 1000000
 	$(BIN)/python -m tests.benchmarks.bench_query 10000000
 
-# A million mutated headers against astropy: no crash, no hang, no disagreement; thousands of mutated files drawn; and ten
-# thousand spoilt answers of an archive: no traceback, memory within a bound, no other row lost.
+# A million mutated headers against astropy: no crash, no hang, no disagreement; thousands of mutated files drawn; ten
+# thousand spoilt answers of an archive: no traceback, memory within a bound, no other row lost; and five thousand hostile
+# addresses of the page: no error, no markup that comes back, no file from elsewhere.
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz_headers
 	$(BIN)/python -W error -m tests.fuzz_pictures
 	$(BIN)/python -m tests.fuzz_answers 10000
+	$(BIN)/python -m tests.fuzz_page 5000
 
 # The header index against astropy and a bare scan.
 bench-headers: $(READY)

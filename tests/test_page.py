@@ -186,7 +186,7 @@ def test_sql_is_answered_under_the_seal_and_within_limits(page: Served) -> None:
     found = page.get(f"/sql.json?{urlencode({'sql': 'SELECT 1 AS a, 2 AS a'})}").json
     assert (found["columns"], found["rows"]) == (["a", "a"], [[1, 2]])
     for hostile in ("DROP TABLE files", "SELECT * FROM read_text('/etc/passwd')", "COPY files TO 'x'", "ATTACH 'y'",
-                    "SET threads=1", "SELECT 1; SELECT 2", "INSTALL httpfs", "SELECT * FROM '/etc/passwd'"):  # fmt: skip
+                    "SET threads=1", "SELECT 1; SELECT 2", "INSTALL httpfs", "FROM '/etc/passwd'"):  # fmt: skip
         got = page.get(f"/sql.json?{urlencode({'sql': hostile})}")
         assert got.status == 400
         assert got.json["error"]

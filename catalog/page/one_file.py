@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from catalog.api.catalog import Catalog
+from catalog.api.choices import literal
 from catalog.errors import MastlakeError
 from catalog.page.answer import Asked, Page, WayBack, in_python, link
 from catalog.page.find import dictionary_of
@@ -53,10 +54,9 @@ def page(asked: Asked) -> Page:
         "most": _MOST,
         "graph": _graph(facts),
     }
-    quoted = "'" + name.replace("'", "''") + "'"
     way = WayBack(
         f"mastlake find -k 'filename={name}' --format json" if row and name.isascii() and "'" not in name else "",
-        f"SELECT * FROM files WHERE filename = {quoted}",
+        f"SELECT * FROM files WHERE filename = {literal(name)}",
         in_python(
             f"file = lake.find(filename={name!r}, everything=True)",
             f"made_from = lake.inputs({name!r})",

@@ -34,7 +34,7 @@ def _page(asked: Asked, kind: str, name: str, choice: Choice, column: str) -> Pa
     total, facets = lake.facets(choice)
     state = State(picked={kind: (name,)})
     leaf = lake.leaf(choice, Table(SHOWN, limit=_ROWS))
-    of = f'CAST("{column}" AS VARCHAR) = ?'
+    of = f"CAST({column} AS VARCHAR) = ?"
     moved = lake.sql(_PROCESSED.format(of=of), [name]).rows.to_pylist()
     disk = lake.sql(_DISK.format(of=of), [name]).rows.to_pylist()
     facts: dict[str, Any] = {

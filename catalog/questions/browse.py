@@ -12,7 +12,7 @@ from catalog.questions.find import Columns, Criteria, conditions_of
 from catalog.questions.statement import answering
 from catalog.store.access import ACCESS_COLUMNS, access_query
 from catalog.store.database import Database
-from catalog.store.sql import quoted
+from catalog.store.sql import literal, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -231,7 +231,7 @@ def _together(columns: Mapping[str, str]) -> str:
     names = [quoted(column) for column in columns.values()]
     bits = len(names)
     masks = {(1 << bits) - 1 - (1 << (bits - 1 - place)): name for place, name in enumerate(columns)}
-    facet = "".join(f" WHEN {mask} THEN '{name}'" for mask, name in masks.items())
+    facet = "".join(f" WHEN {mask} THEN {literal(name)}" for mask, name in masks.items())
     sets = ", ".join(["()", *(f"({name})" for name in names)])
     texts = ", ".join(["NULL", *(f"CAST({name} AS VARCHAR)" for name in names)])
     grouped = f"CASE grouping({', '.join(names)}){facet} ELSE '' END" if names else "''"
@@ -252,8 +252,8 @@ def _of_picked(asked: _Asked, name: str, columns: Mapping[str, str], source: str
         )
     column = quoted(columns[name])
     return Condition(
-        f"SELECT * FROM (SELECT '{name}', CAST({column} AS VARCHAR) AS v, count(*) AS n FROM {source}{wanted.sql} "
-        f"GROUP BY ALL ORDER BY n DESC, v LIMIT {_LISTED + 1})",
+        f"SELECT * FROM (SELECT {literal(name)}, CAST({column} AS VARCHAR) AS v, count(*) AS n "
+        f"FROM {source}{wanted.sql} GROUP BY ALL ORDER BY n DESC, v LIMIT {_LISTED + 1})",
         wanted.values,
     )
 
