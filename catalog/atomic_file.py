@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,14 +16,17 @@ from catalog.errors import DiskError
 
 READABLE, EXECUTABLE = 0o666, 0o777
 """What a new file may be, as far as the user's umask lets it."""
+_LOOKS, _LOOK_SECONDS = 40, 0.05
+"""How often, and after what time, a pipe is looked at that has no reader yet."""
 
 
 @contextmanager
 def put_in_place(path: Path, mode: int = READABLE) -> Iterator[IO[bytes]]:
     """Open a file for writing, which takes the place of what is at a path when the block ends well.
 
-    Nothing is written through a link: the new file takes the link's place. What is no file, like a pipe or
-    ``/dev/stdout``, is written as it is.
+    Nothing is written through a link: the new file takes the link's place. What is no file, like a pipe or a device, is
+    written as it is, and so are ``/dev/stdout`` and its like, whatever they lead to. A pipe that nobody reads is not
+    waited for.
 
     Parameters
     ----------
@@ -43,7 +48,7 @@ def put_in_place(path: Path, mode: int = READABLE) -> Iterator[IO[bytes]]:
     with _told(path):
         older = _permissions(path)
         if older is None:
-            with path.open("wb", buffering=1 << 16) as sink:
+            with os.fdopen(_opened_as_it_is(path), "wb", buffering=1 << 16) as sink:
                 yield sink
             return
         partial = path.with_name(f".mastlake-{secrets.token_hex(6)}.part")
@@ -61,6 +66,8 @@ def put_in_place(path: Path, mode: int = READABLE) -> Iterator[IO[bytes]]:
 
 def _permissions(path: Path) -> int | None:
     """Return the permissions of the file at a path, 0 where there is none, and None for what is no file."""
+    if _is_of_the_system(path):
+        return None
     try:
         about = path.lstat()
         if stat.S_ISLNK(about.st_mode):
@@ -70,6 +77,28 @@ def _permissions(path: Path) -> int | None:
     if stat.S_ISREG(about.st_mode):
         return stat.S_IMODE(about.st_mode) & 0o777
     return 0 if stat.S_ISDIR(about.st_mode) else None
+
+
+def _is_of_the_system(path: Path) -> bool:
+    """Say whether a path is a device or an open file of a process, like ``/dev/fd/1``."""
+    folder = os.path.realpath(path.parent)
+    return folder in ("/dev", "/dev/fd") or folder.startswith("/proc/")
+
+
+def _opened_as_it_is(path: Path) -> int:
+    """Open what is no file of the user's: nothing of it is cut off, and a pipe must have a reader within seconds."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    for _ in range(_LOOKS):
+        try:
+            handle = os.open(path, flags)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            time.sleep(_LOOK_SECONDS)
+        else:
+            os.set_blocking(handle, True)
+            return handle
+    raise DiskError(f"cannot write {path}: nobody reads from it")
 
 
 @contextmanager

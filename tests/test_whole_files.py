@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from catalog import Catalog
+from catalog import Catalog, atomic_file
 from catalog.atomic_file import EXECUTABLE, put_in_place
 from catalog.errors import CatalogError, DiskError, UsageError
 from catalog.questions.query_errors import BadQuery
@@ -88,6 +89,32 @@ class TestPutInPlace:
         with put_in_place(Path("/dev/null")) as sink:
             sink.write(b"x")
         assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+    def test_a_pipe_that_is_read_gets_the_answer(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "a.csv")
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit((tmp_path / "a.csv").read_bytes)
+            with put_in_place(tmp_path / "a.csv") as sink:
+                sink.write(b"x" * 200_000)
+            assert answer.result() == b"x" * 200_000
+        assert (tmp_path / "a.csv").is_fifo()
+
+    def test_a_pipe_that_nobody_reads_is_not_waited_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(atomic_file, "_LOOK_SECONDS", 0)
+        os.mkfifo(tmp_path / "a.csv")
+        with pytest.raises(DiskError, match="nobody reads"), put_in_place(tmp_path / "a.csv") as sink:
+            sink.write(b"x")
+
+    @pytest.mark.parametrize("folder", ["/dev/fd", "/proc/self/fd"])
+    def test_an_open_file_of_the_process_is_written_and_not_replaced(self, tmp_path: Path, folder: str) -> None:
+        if not Path(folder).exists():
+            pytest.skip(f"no {folder} here")
+        with (tmp_path / "a.csv").open("wb") as file:
+            file.write(b"before ")
+            file.flush()
+            with put_in_place(Path(folder, str(file.fileno()))) as sink:
+                sink.write(b"x")
+        assert (tmp_path / "a.csv").read_bytes() == b"before x"
 
     def test_a_folder_that_is_not_there_and_a_folder_in_its_place_are_one_line(self, tmp_path: Path) -> None:
         for path in (tmp_path / "none" / "a.csv", tmp_path):
