@@ -16,6 +16,7 @@ from catalog.errors import DiskError
 
 READABLE, EXECUTABLE = 0o666, 0o777
 """What a new file may be, as far as the user's umask lets it."""
+_unfinished: set[Path] = set()
 _LOOKS, _LOOK_SECONDS = 40, 0.05
 """How often, and after what time, a pipe is looked at that has no reader yet."""
 
@@ -52,6 +53,7 @@ def put_in_place(path: Path, mode: int = READABLE) -> Iterator[IO[bytes]]:
                 yield sink
             return
         partial = path.with_name(f".mastlake-{secrets.token_hex(6)}.part")
+        _unfinished.add(partial)
         handle = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
             with os.fdopen(handle, "w+b") as sink:
@@ -62,6 +64,14 @@ def put_in_place(path: Path, mode: int = READABLE) -> Iterator[IO[bytes]]:
         finally:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
+            _unfinished.discard(partial)
+
+
+def sweep() -> None:
+    """Remove what is half written, before the process ends without an end of its blocks."""
+    for partial in list(_unfinished):
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _permissions(path: Path) -> int | None:

@@ -241,6 +241,9 @@ def _forget_stdout() -> None:
 
 def _leave_at_once(code: int, told: str) -> NoReturn:
     """End the process, whatever its other threads are doing."""
+    from catalog.atomic_file import sweep
+
+    sweep()
     sys.stderr.write(f"mastlake: {told}\n")
     sys.stderr.flush()
     os._exit(code)

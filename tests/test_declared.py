@@ -56,3 +56,13 @@ def test_the_page_of_trust_names_tests_that_there_are() -> None:
     named = set(re.findall(r"tests/[a-z0-9_/]+\.py", (ROOT / "SECURITY.md").read_text()))
     assert named
     assert {one for one in named if not (ROOT / one).is_file()} == set()
+
+
+def test_each_line_of_trust_names_a_test_that_holds_it() -> None:
+    page = (ROOT / "SECURITY.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| line |")]
+    assert rows
+    assert [row for row in rows if not re.search(r"`tests/\w+\.py`", row)] == []
+    without = "What is trusted, and what is not"
+    parts = [part for part in page.split("\n## ") if without not in part]
+    assert [part.partition("\n")[0] for part in parts if "`tests/" not in part] == []

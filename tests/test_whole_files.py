@@ -116,6 +116,16 @@ class TestPutInPlace:
                 sink.write(b"x")
         assert (tmp_path / "a.csv").read_bytes() == b"before x"
 
+    def test_a_process_that_leaves_at_once_leaves_nothing_half_written(self, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_bytes(b"older")
+        leave = (
+            "from pathlib import Path; from catalog.atomic_file import put_in_place; from catalog.cli import main\n"
+            "with put_in_place(Path('a.csv')) as sink: sink.write(b'x'); main._leave_at_once(1, 'too large')"
+        )
+        done = subprocess.run([sys.executable, "-c", leave], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (1, "mastlake: too large\n")
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.csv": b"older"}
+
     def test_a_folder_that_is_not_there_and_a_folder_in_its_place_are_one_line(self, tmp_path: Path) -> None:
         for path in (tmp_path / "none" / "a.csv", tmp_path):
             with pytest.raises(DiskError), put_in_place(path) as sink:
