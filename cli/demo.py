@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from .options import settings
 from .printing import say
 
 _SEARCH = (
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
+    context: typer.Context,
     folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where; made anew each time.")] = Path(
         "mastlake-demo"
     ),
@@ -49,6 +51,7 @@ def demo(
     """
     from catalog.simulator import Simulator
 
+    settings(context)  # refuses wrong global options, as every command does
     _fresh(folder)
     with Simulator() as archive, _inside(folder):
         say(f"The built-in archive answers at {archive.url}; everything lies in {folder}/.")

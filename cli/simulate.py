@@ -8,12 +8,15 @@ from typing import Annotated
 
 import typer
 
+from .options import settings
+
 
 def register(app: typer.Typer) -> None:
     app.command("simulate")(simulate)
 
 
 def simulate(
+    context: typer.Context,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 0,
     files: Annotated[
         int | None, typer.Option(min=1, help="Roughly how many files; without it, a few thousand.")
@@ -26,6 +29,8 @@ def simulate(
     """
     from catalog.errors import MastlakeError
     from catalog.simulator import serve_forever
+
+    settings(context)  # refuses wrong global options, as every command does
 
     def ready(address: str) -> None:
         typer.echo(f"READY {address}")

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import DiskError
-from catalog.sync import Plan, Selection, SyncReport, make_plan, sync
+from catalog.sync import OldBytes, Plan, Selection, SyncReport, make_plan, sync
 from catalog.sync.partial import Identity
 from catalog.sync.rate import Pace
 from tests.files_server import Files, fits, md5, serving
@@ -127,6 +127,18 @@ def test_a_destination_that_is_a_file_is_refused_by_both(tmp_path: Path) -> None
         with pytest.raises(DiskError, match="dest is no folder"):
             act(database, EVERYTHING, dest=tmp_path / "dest")
     assert (tmp_path / "dest").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("place", ["mine", "mine/below"])
+def test_a_file_where_a_folder_is_meant_is_refused_by_both(tmp_path: Path, place: str) -> None:
+    database = catalog(tmp_path / "c.duckdb")
+    (tmp_path / "mine").write_bytes(b"mine")
+    for act in (make_plan, sync):
+        with pytest.raises(DiskError, match="mine is no folder; name another destination"):
+            act(database, EVERYTHING, dest=tmp_path / place)
+    with pytest.raises(DiskError, match="mine is no folder; name another --keep-old"):
+        OldBytes(tmp_path / place)
+    assert (tmp_path / "mine").read_bytes() == b"mine"
 
 
 def test_a_disk_that_is_too_small_is_told_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

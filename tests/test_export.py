@@ -178,11 +178,22 @@ def test_what_no_format_holds_is_said_in_one_line() -> None:
     with duckdb.connect() as connection:
         huge = connection.execute("SELECT (2::HUGEINT ** 100)::HUGEINT AS n").to_arrow_table()
         late = connection.execute("SELECT 'infinity'::TIMESTAMP AS t").to_arrow_table()
-    for form in ("json", "votable", "ecsv"):
+    for form in ("votable", "ecsv"):
         with pytest.raises(BadValue, match=r"n has a value .* CAST it AS VARCHAR"):
             written(huge, form)
+    assert json.loads(written(huge, "json")) == [{"n": 2**100}]
     assert written(huge, "csv").splitlines()[1] == str(2**100).encode()
     assert list(objects(late.to_reader())) == [{"t": "infinity"}]
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "jsonl", "votable", "ecsv", "parquet"])
+def test_the_largest_integer_keeps_its_digits(mastlake: Command, lake: None, tmp_path: Path, form: str) -> None:
+    most = 2**128 - 1
+    path = tmp_path / f"x.{form}"
+    done = mastlake("sql", f"SELECT {most}::UHUGEINT AS n, [{most}::UHUGEINT] AS l", "--format", form, "-o", path)
+    assert done.code == 0, done.err
+    told = str(pq.read_table(path).to_pylist()) if form == "parquet" else path.read_text()
+    assert told.count(str(most)) == 2
 
 
 def test_sums_are_numbers_and_names_are_told_apart(mastlake: Command, lake: None) -> None:

@@ -66,7 +66,8 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     (["find", "--cone", "-3.4,217.3,30s"], WRONG, "0 to 360"),
     (["find", "--cone", "10,217.3,30s"], WRONG, "-90 to 90"),
     (["find", "--cone", "217.3,-3.4,30 pc"], WRONG, "not a radius"),
-    (["find", "--cone", "10.5,-89,1s"], NOTHING, "--cone"),
+    (["find", "--cone", "10.5,-89,1s"], NOTHING, "degrees away"),
+    (["find", "--footprint", "10.5,-89,1s"], NOTHING, "degrees away"),
     (["find", "--footprint", "POLYGON 1 2 3 4"], WRONG, "three corners"),
     # names
     (["find", "--target", "NO SUCH STAR"], NOTHING, "there are"),

@@ -150,3 +150,14 @@ def test_a_wrong_value_is_refused_in_one_line(catalog: Database, mastlake: Comma
 
 def test_a_path_that_is_not_there_is_told(catalog: Database, mastlake: Command) -> None:
     assert "there is no nowhere" in mastlake("--catalog", str(catalog.path), "outdated", "nowhere").err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_wrong_server_is_refused_by_every_command(command: str, mastlake: Command) -> None:
+    words = {
+        "keywords": ["exp_type"], "sql": ["SELECT 1"], "index": ["."], "forget": ["x"], "inputs": ["x"],
+        "outputs": ["x"], "plot": ["x"], "preview": ["x"], "diff": ["1", "2"], "demo": ["--dir", "never"],
+    }.get(command, [])  # fmt: skip
+    done = mastlake("--server", "ftp://example.org", command, *words)
+    assert (done.code, done.err) == (2, "mastlake: --server ftp://example.org is not an http or https address\n")
+    assert not done.out

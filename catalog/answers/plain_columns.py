@@ -18,7 +18,7 @@ from catalog.errors import BadValue
 
 Need = Literal["arrow", "text", "objects", "numbers", "longs"]
 """What the writer understands: ``arrow`` nearly all; ``text`` no lists, but exact decimals; ``objects`` lists, but
-numbers of the machine's; ``numbers`` neither lists nor decimals; ``longs`` no 64 bits without a sign either."""
+fractions of the machine's; ``numbers`` neither lists nor decimals; ``longs`` no 64 bits without a sign either."""
 
 _PIECE_BYTES = 1_000_000
 _UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
@@ -139,6 +139,8 @@ def _change(kind: pa.DataType, need: Need) -> _Change | None:
         return _Change(pa.string(), _texts)
     if kind == pa.uint64() and need == "longs":
         return _Change(pa.int64(), lambda column: pc.cast(column, pa.int64()))
+    if need == "objects" and pa.types.is_decimal(kind) and kind.scale == 0:  # JSON's numbers have any length
+        return None
     if pa.types.is_decimal(kind) and need in ("objects", "numbers", "longs"):
         to = pa.int64() if kind.scale == 0 else pa.float64()
         return _Change(to, lambda column: pc.cast(column, to))

@@ -8,7 +8,7 @@ from dataclasses import fields
 from catalog.errors import MastlakeError
 from catalog.questions.find import Criteria, statement
 from catalog.questions.keyword_values import keyword_values
-from catalog.questions.places import plain_name
+from catalog.questions.places import angle, middle_of, plain_name, read_region
 from catalog.questions.statement import first_rows
 from catalog.store.database import Database, columns_of, quoted
 from catalog.text import nearest, shown
@@ -61,9 +61,9 @@ def _reason(database: Database, name: str, text: str) -> str:
     if name in ("written", "program"):
         keyword, _, value = (text if name == "written" else f"program={text}").partition("=")
         return f"no file has {keyword}={value}{_of_keyword(database, keyword, value)}"
-    if name == "instrument":
-        return f"no file is of a search for {text}"
-    return f"no file meets --{name} {text}"
+    if name in ("cone", "footprint"):
+        return f"no file lies in --{name} {text}{_nearest_targets(database, name, text)}"
+    return f"no file is of a search for {text}" if name == "instrument" else f"no file meets --{name} {text}"
 
 
 def _like_target(database: Database, name: str) -> str:
@@ -80,6 +80,23 @@ def _like_target(database: Database, name: str) -> str:
     near = nearest(wanted, list(known))
     found = held[:3] or ([known[near]] if near else [])
     return f"; did you mean {' or '.join(found)}?" if found else f"; there are {_some(sorted(known.values()))}"
+
+
+def _nearest_targets(database: Database, option: str, text: str) -> str:
+    """Say which targets lie nearest to the middle of a region, and how far they are."""
+    with database.read(sealed=True) as connection:
+        ra, dec = middle_of(read_region(text, connection, f"--{option}"))
+        if not {"targname", "targ_ra", "targ_dec"} <= {one.lower() for one in columns_of(connection, "files")}:
+            return ""
+        near = connection.execute(
+            """SELECT coalesce(nullif(targname, ''), filename), min(separation(targ_ra, targ_dec, ?, ?)) AS away
+               FROM files WHERE isfinite(targ_ra) AND isfinite(targ_dec) GROUP BY 1 ORDER BY 2, 1 LIMIT 2""",
+            [ra, dec],
+        ).fetchall()
+    if not near:
+        return "; no harvested file has a place"
+    told = [f"{name}, {angle(away)} away" for name, away in near]
+    return f"; the nearest {'target is' if len(told) == 1 else 'targets are'} {' and '.join(told)}"
 
 
 def _of_keyword(database: Database, name: str, value: str) -> str:

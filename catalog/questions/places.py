@@ -110,6 +110,35 @@ def _vector(ra: float, dec: float) -> tuple[float, float, float]:
     return math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)
 
 
+def middle_of(region: str) -> tuple[float, float]:
+    """Return right ascension and declination of the middle of what `read_region` returns, degrees.
+
+    Examples
+    --------
+    >>> middle_of("CIRCLE ICRS 10 -20 1")
+    (10.0, -20.0)
+    """
+    numbers = [float(word) for word in region.split()[2:]]
+    if region.startswith("CIRCLE"):
+        return numbers[0], numbers[1]
+    corners = [_vector(ra, dec) for ra, dec in zip(numbers[::2], numbers[1::2], strict=True)]
+    x, y, z = (sum(axis) for axis in zip(*corners, strict=True))
+    return math.degrees(math.atan2(y, x)) % 360, math.degrees(math.atan2(z, math.hypot(x, y)))
+
+
+def angle(degrees: float) -> str:
+    """Write an angle in the unit that makes it a short number.
+
+    Examples
+    --------
+    >>> angle(12.34), angle(0.5), angle(0.001)
+    ('12.3 degrees', "30'", '3.6"')
+    """
+    if degrees >= 1:
+        return f"{degrees:.3g} degrees"
+    return f"{degrees * 60:.3g}'" if degrees >= 1 / 60 else f'{degrees * 3600:.3g}"'
+
+
 def plain_name(name: str) -> str:
     """Return a name as names are compared: without spaces, underscores, dashes and accents, in small letters.
 

@@ -147,8 +147,10 @@ def _instead(sql: str, description: Sequence[Sequence[Any]]) -> str | None:
     return with_meanings(_without_semicolon(sql), names) or _with_texts(sql, description)
 
 
-_WITHOUT_FORM = re.compile(r"\b(VARIANT|BIT|GEOMETRY|TYPE|BIGNUM|AGGREGATE_STATE)\b")
-"""DuckDB's types that Arrow or Python have no form for, also within lists and structures."""
+_WITHOUT_FORM = re.compile(r"\b(UHUGEINT|VARIANT|BIT|GEOMETRY|TYPE|BIGNUM|AGGREGATE_STATE)\b")
+"""DuckDB's types that Arrow or Python have no form for, also within lists and structures.
+
+The upper half of UHUGEINT would come out of Arrow as negative numbers."""
 
 
 def _with_texts(sql: str, description: Sequence[Sequence[Any]]) -> str | None:

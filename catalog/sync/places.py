@@ -84,6 +84,21 @@ class Places:
             raise DiskError(f"{folder} is no folder; it is left as it is") from error
 
 
+def refuse_no_folder(path: Path, what: str) -> None:
+    """Refuse a path at which no folder can be, because there is a file at it or on the way to it.
+
+    Raises
+    ------
+    DiskError
+        Names the file, and what to name instead.
+    """
+    there = path
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise DiskError(f"{there} is no folder; name another {what}")
+
+
 def _problem_of_folder(folder: Path, root: Path) -> str | None:
     there = folder
     while not there.exists() and there != root and not there.is_symlink():

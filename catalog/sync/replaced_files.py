@@ -16,7 +16,7 @@ from pathlib import Path
 
 from catalog.errors import DiskError, MastlakeError
 from catalog.sync.partial import QUARANTINE, fsync_folder, quarantine_of, write_own
-from catalog.sync.places import Places
+from catalog.sync.places import Places, refuse_no_folder
 from catalog.sync.plan import Item
 from catalog.sync.verification import Done, examine
 
@@ -55,6 +55,10 @@ class OldBytes:
 
     keep: Path | None = None
     overwrite_modified: bool = False
+
+    def __post_init__(self) -> None:
+        if self.keep is not None:
+            refuse_no_folder(self.keep, "--keep-old")
 
     @property
     def renews_modified(self) -> bool:

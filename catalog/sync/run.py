@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from catalog.errors import DiskError, UsageError
+from catalog.errors import UsageError
 from catalog.store.database import Database
 from catalog.store.duckdb_file import allow_memory
 from catalog.store.history.local_files import offer_local_files
@@ -24,7 +24,7 @@ from catalog.sync.disk import free_bytes, looking
 from catalog.sync.events import OnEvent
 from catalog.sync.inputs import association_files, members
 from catalog.sync.names import FLAT, Template, refusal_of_path
-from catalog.sync.places import Places
+from catalog.sync.places import Places, refuse_no_folder
 from catalog.sync.plan import Aim, Plan
 from catalog.sync.rate import Pace
 from catalog.sync.replaced_files import OldBytes
@@ -89,8 +89,7 @@ def _aim(
     old_bytes: OldBytes | None = None,
 ) -> Aim:
     root = Path(os.path.abspath(dest))  # noqa: PTH100 - links stay as the user named them
-    if root.exists() and not root.is_dir():
-        raise DiskError(f"{root} is no folder; name another destination")
+    refuse_no_folder(root, "destination")
     renew = old_bytes is not None and old_bytes.renews_modified
     return Aim(root, Template(template), has_token, now, free_bytes(root), renew)
 
