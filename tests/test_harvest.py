@@ -7,7 +7,7 @@ import json
 import random
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -21,7 +21,7 @@ from catalog.simulator import Simulator
 from catalog.store.database import Database
 from catalog.vocabulary.search import Search
 
-from .conftest import QUICK, state
+from .conftest import QUICK, SOSS, state
 from .kills_harvest import kill_harvests
 
 Connect = Callable[[str], MastArchive]
@@ -209,10 +209,9 @@ def test_searches_share_files_and_each_keeps_its_own_membership(
         assert connection.execute("SELECT count(*) FROM files").fetchone() == (many.files - 1,)
 
 
-def test_a_name_cannot_mean_two_searches(database: Database, sky: Simulator, connect: Connect, soss: Search) -> None:
-    harvest(database, connect(sky.url), soss, patience=QUICK)
+def test_a_name_cannot_mean_two_searches(catalog: Database, sky: Simulator, connect: Connect) -> None:
     with pytest.raises(BadValue, match="other criteria"):
-        harvest(database, connect(sky.url), Search.parse("soss", "niriss", ["exp_type=NIS_AMI"]), patience=QUICK)
+        harvest(catalog, connect(sky.url), Search.parse("soss", "niriss", ["exp_type=NIS_AMI"]), patience=QUICK)
 
 
 def test_batches_of_products_shrink_when_the_archive_runs_out_of_time(
@@ -250,17 +249,25 @@ def test_a_harvest_tells_how_far_it_is(database: Database, sky: Simulator, conne
     assert all(0 <= one.done <= one.total for one in told)
 
 
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Simulator, dict[str, Any]]]:
+    """An archive that passing faults can be asked of, and what a harvest without faults brings from it."""
+    database = Database(tmp_path_factory.mktemp("clean") / "catalog.duckdb")
+    with Simulator(files=600) as sky, MastArchive(sky.url) as archive:
+        harvest(database, archive, Search.parse("soss", "niriss", SOSS), patience=QUICK)
+        yield sky, state(database)
+
+
 @pytest.mark.parametrize(
     "fault", ["invoke_error", "invoke_500", "invoke_html", "invoke_executing", "invoke_cut", "invoke_429"]
 )
 def test_passing_faults_do_not_show_in_the_catalog(
-    database: Database, own_sky: Simulator, connect: Connect, soss: Search, fault: str, tmp_path: Any
+    database: Database, clean: tuple[Simulator, dict[str, Any]], connect: Connect, soss: Search, fault: str
 ) -> None:
-    clean = Database(tmp_path / "clean.duckdb")
-    harvest(clean, connect(own_sky.url), soss, patience=QUICK)
-    own_sky.faults(**{fault: 3})
-    harvest(database, connect(own_sky.url), soss, patience=QUICK)
-    assert state(database) == state(clean)
+    sky, without_faults = clean
+    sky.faults(**{fault: 3})
+    harvest(database, connect(sky.url), soss, patience=QUICK)
+    assert state(database) == without_faults
 
 
 def test_an_archive_that_goes_away_leaves_the_catalog_as_it_was(
