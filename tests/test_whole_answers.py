@@ -60,6 +60,9 @@ class Model:
         if lie == "move" and self.rows_of:
             row = self.rows_of[by % len(self.rows_of)]
             row["day"] = float((by * 7919) % 1000)
+        elif lie == "swap" and len(self.rows_of) > 1:  # one row is withdrawn, and another takes its place
+            gone = self.rows_of.pop(by % len(self.rows_of))
+            self.rows_of[by % len(self.rows_of)]["day"] = gone["day"]
 
     def count(self, query: Query) -> int:
         lie, by = self._lie()
@@ -108,6 +111,7 @@ skies = st.lists(days, max_size=25).map(
 told = st.sampled_from(["none", "fewer", "more", "lost", "lost and doubled", "doubled", "no row", "no time"])
 lies = st.dictionaries(st.integers(0, 40), st.tuples(told, st.integers(0, 10**6)), max_size=3)
 moves = st.dictionaries(st.integers(0, 60), st.tuples(st.just("move"), st.integers(0, 10**6)), max_size=3)
+swaps = st.dictionaries(st.integers(0, 40), st.tuples(st.just("swap"), st.integers(0, 10**6)), min_size=1, max_size=2)
 sizes = st.sampled_from([1, 3, 7, 100])
 FEW = [{"filename": f"f{n}", "day": day, "number": n} for n, day in enumerate([10.0, 20.0, 300.0, 301.0, 700.0])]
 
@@ -136,6 +140,20 @@ def test_rows_that_move_between_parts_are_found(sky: list[Row], moved: dict[int,
     except ArchiveError:
         return
     assert set(found) == {row["filename"] for row in sky}
+
+
+@example(FEW, {10: ("swap", 0)}, 1)
+@settings(max_examples=60)
+@given(skies, swaps, sizes)
+def test_a_row_that_takes_the_place_of_one_withdrawn_meanwhile_is_found(
+    sky: list[Row], swapped: dict[int, tuple[str, int]], size: int
+) -> None:
+    model = Model([dict(row) for row in sky], swapped)
+    try:
+        found = set(asked(model, size))
+    except ArchiveError:
+        return
+    assert {row["filename"] for row in model.rows_of} <= found <= {row["filename"] for row in sky}
 
 
 @settings(max_examples=30)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -119,7 +120,7 @@ class Whole:
             proofs.append(_proof(part.query, answers, self.key))
             yield from _tables(answers)
         if sum(proof.answers for proof in proofs) > 1:
-            yield from self._moved(query, proofs, columns, size)
+            yield from self._moved(query, total, proofs, columns, size)
 
     def _proven_count(self, query: Query, columns: Sequence[str], size: int) -> int:
         """Return how many rows a query has that seems to have none, by a page of its rows and another count."""
@@ -127,11 +128,14 @@ class Whole:
         shown = int(answer.rows.num_rows) + answer.rows_aside
         return max(self.count(query), answer.total, shown)
 
-    def _moved(self, query: Query, proofs: list[_Proof], columns: Sequence[str], size: int) -> Iterator[pa.Table]:
+    def _moved(
+        self, query: Query, before: int, proofs: list[_Proof], columns: Sequence[str], size: int
+    ) -> Iterator[pa.Table]:
         """Yield those parts again between which rows moved while they were asked for.
 
         A row that moves into a part which was asked for already is in no answer. The archive then counts more rows in
-        all, or another row took its place, and stands in two parts.
+        all, or another row took its place, and stands in two parts. If a third row was withdrawn meanwhile, neither is
+        so. Yet then the archive counts other rows than ``before``, and the keys of each part are read again.
 
         Raises
         ------
@@ -144,9 +148,12 @@ class Whole:
             total, found = self.count(query), sum(proof.rows for proof in proofs)
             keys, doubtful = shared([proof.keys for proof in proofs])
             if total == found and keys == believed:
-                return
-            if total != found:
+                if total == before:
+                    return
+                doubtful = {at for at, proof in enumerate(proofs) if again._has_other_keys(proof, columns, size)}
+            elif total != found:
                 doubtful |= {at for at, proof in enumerate(proofs) if self.count(proof.query) != proof.rows}
+            before = total
             for at in sorted(doubtful):
                 part = Part(proofs[at].query, proofs[at].rows)
                 answers = again._prove(part, columns, size)
@@ -154,6 +161,12 @@ class Whole:
                 yield from _tables(answers)
             believed = keys
         raise Incomplete(f"{query.service} counts {total} rows and gives {found} in its parts; try again later")
+
+    def _has_other_keys(self, proof: _Proof, columns: Sequence[str], size: int) -> bool:
+        """Say whether a part has other keys now than when it was proven."""
+        asked = (proof.key,) if proof.key else columns
+        answers = self._prove(Part(proof.query, proof.rows), asked, size)
+        return not np.array_equal(_proof(proof.query, answers, self.key).keys, proof.keys)
 
     def _ahead(self, parts: Iterator[Part], ask: Callable[[Part], list[Answer]]) -> Iterator[tuple[Part, list[Answer]]]:
         """Ask for a few parts ahead of whoever takes the answers, in order."""
@@ -281,17 +294,20 @@ class Whole:
 
 @dataclass(frozen=True)
 class _Proof:
-    """A part that was proven: its rows, and numbers that stand for their keys."""
+    """A part that was proven: its rows, the column of their keys where there are rows, and numbers for these keys."""
 
     query: Query
     rows: int
+    key: str | None
     keys: Hashes
     answers: int
 
 
 def _proof(query: Query, answers: Sequence[Answer], key: str) -> _Proof:
     rows = sum(answer.rows.num_rows + answer.rows_aside for answer in answers)
-    return _Proof(query, rows, hashes([answer.rows for answer in answers], key), len(answers))
+    tables = [answer.rows for answer in answers]
+    name = next((key_column(table, key) for table in tables if table.num_rows), None)
+    return _Proof(query, rows, name, hashes(tables, key), len(answers))
 
 
 def _tables(answers: Sequence[Answer]) -> Iterator[pa.Table]:
