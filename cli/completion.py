@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from catalog.defaults import CATALOG
+
 if TYPE_CHECKING:
     from catalog.api.catalog import Catalog
 
@@ -33,7 +35,7 @@ def _lake(context: typer.Context) -> Catalog:
 
 
 def _path(context: typer.Context) -> Path:
-    given = context.find_root().params.get("catalog") or os.environ.get("MASTLAKE_CATALOG") or "mastlake.duckdb"
+    given = context.find_root().params.get("catalog") or os.environ.get("MASTLAKE_CATALOG") or CATALOG
     return Path(given)
 
 

@@ -16,6 +16,7 @@ import typer
 
 from catalog._version import __version__
 from catalog.api.opened import Server
+from catalog.defaults import CATALOG, SERVER
 from catalog.errors import MastlakeError, UsageError
 from catalog.process import exit as leaving
 from catalog.process.unwanted_imports import leave_out
@@ -23,7 +24,7 @@ from catalog.process.unwanted_imports import leave_out
 from .completion import complete_in_bash, completing
 from .defaults import find_defaults
 from .examples import MAIN, as_written, give_examples
-from .options import MAST, Settings
+from .options import Settings
 from .printing import hush, say
 
 COMMANDS = {
@@ -50,10 +51,10 @@ def main(
     context: typer.Context,
     catalog: Annotated[
         Path, typer.Option("--catalog", envvar="MASTLAKE_CATALOG", metavar="PATH", help="The catalog file.")
-    ] = Path("mastlake.duckdb"),
+    ] = Path(CATALOG),
     server: Annotated[
         str, typer.Option("--server", envvar="MASTLAKE_SERVER", metavar="URL", help="The archive's address.")
-    ] = MAST,
+    ] = SERVER,
     verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more.")] = 0,
     quiet: Annotated[int, typer.Option("-q", "--quiet", count=True, help="Say less: only errors.")] = 0,
     version: Annotated[

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from catalog.api.types import Search
     from catalog.config.settings import Defaults
 
-MAST = "https://mast.stsci.edu"
-
 
 @dataclass(frozen=True)
 class Settings:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from catalog.config.sizes import bytes_of
 
 from .options import listed
 from .printing import note
@@ -69,26 +70,3 @@ def _levels(words: tuple[str, ...]) -> tuple[int, ...]:
         return tuple(int(word) for word in words)
     except ValueError:
         raise BadValue(f"--level takes numbers like 2,3, not {','.join(words)!r}") from None
-
-
-def bytes_of(text: str, option: str = "--max-size") -> int:
-    """Read a size like 500M or 2G, in bytes.
-
-    Raises
-    ------
-    BadValue
-        For anything else, and for nothing or less.
-
-    Examples
-    --------
-    >>> bytes_of("500M"), bytes_of("1.5 kB")
-    (500000000, 1500)
-    """
-    from catalog.errors import BadValue
-
-    match = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)\s*([KMGT]?)i?B?(/s)?", text.strip(), re.IGNORECASE)
-    factors = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-    count = int(float(match[1]) * factors[match[2].upper()]) if match else 0
-    if count <= 0:
-        raise BadValue(f"{option}: {text!r} is not a size like 500M or 2G")
-    return count

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from catalog.defaults import TEMPLATE
+
 from .options import Dataproducts, Extensions, Json, Levels, Release, SearchName, Subgroups, Types, settings
 from .printing import note, put_json
 from .product_options import GuideStars, MaxSize, Sql, Template, filters, hint_at_nothing
@@ -28,7 +30,7 @@ def script(
     sql: Sql = None,
     guide_stars: GuideStars = None,
     max_size: MaxSize = None,
-    template: Template = "{filename}",
+    template: Template = TEMPLATE,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there, not to stdout.")
     ] = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from catalog.defaults import DEST, JOBS, SOURCE, TEMPLATE
 from catalog.errors import BadValue
 from catalog.text import plural, size
 
@@ -25,7 +26,7 @@ from .options import (
     tell_withheld,
 )
 from .printing import put_json, put_table, say
-from .product_options import GuideStars, MaxSize, Sql, Template, bytes_of, filters, hint_at_nothing
+from .product_options import GuideStars, MaxSize, Sql, Template, filters, hint_at_nothing
 from .progress import sync_progress
 
 if TYPE_CHECKING:
@@ -62,14 +63,14 @@ def sync(
     with_inputs: Annotated[
         bool, typer.Option("--with-inputs", help="And the inputs of selected level-3 products.")
     ] = False,
-    dest: Annotated[Path, typer.Option(metavar="DIR", help="Where files go.", callback=destination)] = Path("mast"),
-    template: Template = "{filename}",
+    dest: Annotated[Path, typer.Option(metavar="DIR", help="Where files go.", callback=destination)] = Path(DEST),
+    template: Template = TEMPLATE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done and why; do nothing.")] = False,
-    jobs: Annotated[int, typer.Option(min=1, max=64, help="Files at the same time.")] = 8,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Files at the same time.")] = JOBS,
     limit_rate: Annotated[str | None, typer.Option(metavar="RATE", help="Bytes a second in all, like 20M.")] = None,
     source: Annotated[
         str, typer.Option(metavar="mast|cloud", help="cloud: MAST's public bucket first, and MAST for the rest.")
-    ] = "mast",
+    ] = SOURCE,
     overwrite_modified: OverwriteModified = False,
     keep_old: KeepOld = None,
     trust_length: Annotated[
@@ -83,7 +84,6 @@ def sync(
         types, levels, subgroups, dataproducts, extensions,
         sql=sql, guide_stars=guide_stars, max_size=max_size, with_inputs=with_inputs, release=release,
     )  # fmt: skip
-    rate = bytes_of(limit_rate, "--limit-rate") if limit_rate is not None else None
     if source not in ("mast", "cloud"):
         raise BadValue(f"--source is mast or cloud, not {source!r}")
     tell_withheld(chosen)
@@ -101,7 +101,7 @@ def sync(
             dest=dest,
             template=template,
             jobs=jobs,
-            limit_rate=rate,
+            limit_rate=limit_rate,
             source=source,
             on_event=show,
             overwrite_modified=overwrite_modified,

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from keyring.backend import KeyringBackend
 from keyring.backends import fail, null
 
+from catalog.defaults import SERVER
 from catalog.errors import DiskError, UsageError
 from catalog.simulator import Simulator
 from catalog.sync import tokens
@@ -152,7 +153,7 @@ class TestWhichServerGetsWhichToken:
     def test_a_token_in_the_keyring_takes_the_place_of_the_file(self) -> None:
         keep_in_file("older")
         assert keep_token(SECRET)
-        assert not token_file(tokens.MAST).exists()
+        assert not token_file(SERVER).exists()
         assert sent(find_token()) == SECRET
 
     @pytest.mark.parametrize("backend", [null.Keyring, fail.Keyring])
@@ -177,7 +178,7 @@ class TestWhichServerGetsWhichToken:
         assert cleaned(given, "a pipe") == SECRET
 
     def test_servers_are_compared_by_scheme_host_and_port(self) -> None:
-        assert origin("https://MAST.stsci.edu:443/api") == tokens.MAST
+        assert origin("https://MAST.stsci.edu:443/api") == SERVER
         assert origin("http://[::1]:80") == "http://[::1]"
 
 

@@ -6,10 +6,10 @@ import math
 from datetime import UTC, datetime
 
 import pytest
-from catalog.cli.product_options import bytes_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalog.config.sizes import bytes_of
 from catalog.errors import BadValue
 from catalog.questions.find import Criteria, statement
 from catalog.questions.places import plain_name

@@ -16,20 +16,19 @@ from catalog.api.history import History
 from catalog.api.pictures import Pictures
 from catalog.api.questions import Questions
 from catalog.api.saved_searches import SavedSearches
+from catalog.defaults import CATALOG, SERVER
 from catalog.errors import UsageError
 from catalog.network.server import Server
 
 if TYPE_CHECKING:
     from threading import Event
 
+    from catalog.config.settings import Defaults
     from catalog.harvest import Harvest, Progress
     from catalog.headers import IndexReport
     from catalog.headers.events import OnEvent as OnIndexEvent
     from catalog.store.database import Database
     from catalog.vocabulary.search import Search
-
-PATH = "mastlake.duckdb"
-MAST = "https://mast.stsci.edu"
 
 
 class Catalog(Questions, Browsing, SavedSearches, History, Pictures, Account, Completions):
@@ -46,6 +45,8 @@ class Catalog(Questions, Browsing, SavedSearches, History, Pictures, Account, Co
         The archive's address.
     server_is_chosen : bool
         Whether the user named the server, and not only a file that came with a folder; no other server gets a token.
+    settings : Defaults, optional
+        What ``mastlake.toml`` says.
 
     Examples
     --------
@@ -58,8 +59,11 @@ class Catalog(Questions, Browsing, SavedSearches, History, Pictures, Account, Co
     ('full', 3)
     """
 
-    def __init__(self, database: Database, server: str, server_is_chosen: bool = True) -> None:
-        super().__init__(database, server if isinstance(server, Server) else Server(server), server_is_chosen)
+    def __init__(
+        self, database: Database, server: str, server_is_chosen: bool = True, settings: Defaults | None = None
+    ) -> None:
+        address = server if isinstance(server, Server) else Server(server)
+        super().__init__(database, address, server_is_chosen, settings)
 
     @classmethod
     def open(
@@ -69,14 +73,14 @@ class Catalog(Questions, Browsing, SavedSearches, History, Pictures, Account, Co
         server: str | None = None,
         wait: float | None = None,
     ) -> Catalog:
-        """Open a catalog; the file is made by the first harvest or index.
+        """Open a catalog, and read ``mastlake.toml``; the file is made by the first harvest or index.
 
         Parameters
         ----------
         path : path-like, optional
             The file; ``MASTLAKE_CATALOG``, or mastlake.duckdb in this folder.
         server : str, optional
-            The archive's address; ``MASTLAKE_SERVER``, or MAST.
+            The archive's address; ``MASTLAKE_SERVER``, or as ``mastlake.toml`` says, or MAST.
         wait : float, optional
             Seconds to wait for another process that is writing; ``MASTLAKE_WAIT``, or a minute.
 
@@ -85,15 +89,23 @@ class Catalog(Questions, Browsing, SavedSearches, History, Pictures, Account, Co
         Catalog
             A context manager that lets go of the file at its end.
 
+        Raises
+        ------
+        BadSettings
+            If ``mastlake.toml`` is not understood.
+
         Examples
         --------
         >>> Catalog.open("my.duckdb").server
         'https://mast.stsci.edu'
         """
+        from catalog.config.settings import read_both
         from catalog.store.shared import KeptOpen
 
-        chosen = path if path is not None else os.environ.get("MASTLAKE_CATALOG", PATH)
-        return cls(KeptOpen(chosen, wait), server or os.environ.get("MASTLAKE_SERVER", MAST))
+        database = KeptOpen(path if path is not None else os.environ.get("MASTLAKE_CATALOG", CATALOG), wait)
+        settings, server_is_users = read_both(database.path)
+        server = server or os.environ.get("MASTLAKE_SERVER")
+        return cls(database, server or settings.server or SERVER, server is not None or server_is_users, settings)
 
     @classmethod
     def once(
@@ -132,7 +144,7 @@ class Catalog(Questions, Browsing, SavedSearches, History, Pictures, Account, Co
         """
         from catalog.store.database import Database
 
-        return cls(Database(path, wait, tell=tell), server or Server(MAST), server_is_chosen)
+        return cls(Database(path, wait, tell=tell), server or Server(SERVER), server_is_chosen)
 
     @property
     def path(self) -> Path:
@@ -177,7 +189,7 @@ class Catalog(Questions, Browsing, SavedSearches, History, Pictures, Account, Co
         Parameters
         ----------
         search : Search or str
-            One that is saved under its name by this; or the name of a saved one.
+            One that is saved under its name by this; or the name of a saved one, or of one in ``mastlake.toml``.
         full : bool
             Read every row and product list anew; the first harvest always does.
         server_moved : bool
@@ -220,7 +232,7 @@ class Catalog(Questions, Browsing, SavedSearches, History, Pictures, Account, Co
         from catalog.harvest import harvest
 
         if isinstance(search, str):
-            search = self.saved_search(search)
+            search = self._search_named(search)
         until = math.inf if time_limit is None else time.monotonic() + time_limit
         with MastArchive(self.server, Waiting(until=until)) as archive:
             return harvest(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from catalog.network.server import Server
 
 if TYPE_CHECKING:
+    from catalog.config.settings import Defaults
     from catalog.store.database import Database
     from catalog.sync import Token
 
@@ -24,12 +25,28 @@ class Opened:
         The archive's address.
     server_is_chosen : bool
         Whether the user named the server, and not only a file that came with a folder; no other server gets a token.
+    settings : Defaults, optional
+        What ``mastlake.toml`` says.
     """
 
-    def __init__(self, database: Database, server: Server, server_is_chosen: bool = True) -> None:
+    def __init__(
+        self,
+        database: Database,
+        server: Server,
+        server_is_chosen: bool = True,
+        settings: Defaults | None = None,
+    ) -> None:
         self._database = database
         self.server = server
         self._server_is_chosen = server_is_chosen
+        self._settings = settings
+
+    def _said(self, command: str, option: str, given: Any, otherwise: Any) -> Any:
+        """Return the value of an option: as given, as mastlake.toml says for the command, or as it is otherwise."""
+        if given is not None:
+            return given
+        said = None if self._settings is None else self._settings.option(command, option)
+        return otherwise if said is None else said
 
     def exists(self) -> bool:
         """Say whether there is a catalog file yet.
@@ -64,9 +81,10 @@ class Opened:
     @property
     def server_is_trusted(self) -> bool:
         """Whether the server is MAST, or was chosen by the user and not by a file that came with a folder."""
-        from catalog.sync.tokens import MAST, origin
+        from catalog.defaults import SERVER
+        from catalog.sync.tokens import origin
 
-        return self._server_is_chosen or origin(self.server) == MAST
+        return self._server_is_chosen or origin(self.server) == SERVER
 
     @property
     def withholds_token(self) -> bool:

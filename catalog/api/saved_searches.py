@@ -68,6 +68,14 @@ class SavedSearches(Opened):
         with self._database.read() as connection:
             return saved_search(connection, name).search
 
+    def _search_named(self, name: str) -> Search:
+        """Return a search of ``mastlake.toml``, in whose words it is saved from here on, or else a saved one."""
+        described = None if self._settings is None else self._settings.searches.get(name)
+        if described is None:
+            return self.saved_search(name)
+        self.follow_settings([described.search])
+        return described.search
+
     def search_states(self) -> list[SearchState]:
         """Return the saved searches with how much each matches, by name.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from catalog.api.arguments import Filters, selection
 from catalog.api.opened import Opened
+from catalog.defaults import DEST, JOBS, SOURCE, TEMPLATE
 from catalog.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ class Transfers(Opened):
         self,
         search: str | None = None,
         *,
-        dest: str | os.PathLike[str] = "mast",
-        template: str = "{filename}",
-        overwrite_modified: bool = False,
+        dest: str | os.PathLike[str] | None = None,
+        template: str | None = None,
+        overwrite_modified: bool | None = None,
         keep_old: str | os.PathLike[str] | None = None,
         **filters: Unpack[Filters],
     ) -> Plan:
@@ -34,11 +35,12 @@ class Transfers(Opened):
         ----------
         search : str, optional
             Its name.
-        dest : path-like
-            Where files go.
-        template : str
-            How they lie there, like ``{program}/{obs_id}/{filename}``.
-        overwrite_modified : bool
+        dest : path-like, optional
+            Where files go; unless given, as ``mastlake.toml`` says, or the folder mast. So do the other options: what
+            is given counts first, then ``[sync]`` of ``mastlake.toml``.
+        template : str, optional
+            How they lie there, like ``{program}/{obs_id}/{filename}``; side by side unless said.
+        overwrite_modified : bool, optional
             Replace also files that a person changed or made.
         keep_old : path-like, optional
             A folder to which everything that is replaced is moved, each version in a folder of its own.
@@ -65,21 +67,22 @@ class Transfers(Opened):
 
         chosen = selection(search, filters)
         has_token = self._token() is not None
-        old_bytes = _old_bytes(overwrite_modified, keep_old)
-        return make_plan(self._database, chosen, dest=dest, template=template, has_token=has_token, old_bytes=old_bytes)
+        old_bytes = self._old_bytes(overwrite_modified, keep_old)
+        place = {"dest": self._dest(dest, search), "template": self._said("sync", "template", template, TEMPLATE)}
+        return make_plan(self._database, chosen, has_token=has_token, old_bytes=old_bytes, **place)
 
     def sync(
         self,
         search: str | None = None,
         *,
-        dest: str | os.PathLike[str] = "mast",
-        template: str = "{filename}",
-        jobs: int = 8,
-        limit_rate: int | None = None,
-        source: str = "mast",
-        trust_length: bool = False,
+        dest: str | os.PathLike[str] | None = None,
+        template: str | None = None,
+        jobs: int | None = None,
+        limit_rate: int | str | None = None,
+        source: str | None = None,
+        trust_length: bool | None = None,
         on_event: OnEvent | None = None,
-        overwrite_modified: bool = False,
+        overwrite_modified: bool | None = None,
         keep_old: str | os.PathLike[str] | None = None,
         **filters: Unpack[Filters],
     ) -> SyncReport:
@@ -89,13 +92,13 @@ class Transfers(Opened):
         ----------
         search, dest, template, overwrite_modified, keep_old, **filters
             As for `plan`.
-        jobs : int
-            Files at the same time.
-        limit_rate : int, optional
-            Bytes a second, in all.
-        source : str
-            ``mast``, or ``cloud``: MAST's public bucket first, and MAST for the rest.
-        trust_length : bool
+        jobs : int, optional
+            Files at the same time; 8 unless said.
+        limit_rate : int or str, optional
+            Bytes a second, in all, like 20_000_000 or ``20M``.
+        source : str, optional
+            ``mast``, which it is unless said, or ``cloud``: MAST's public bucket first, and MAST for the rest.
+        trust_length : bool, optional
             Accept bytes of the right length and structure although their MD5 is not the archive's; say so only if you
             are sure that its checksums are wrong, and not the bytes.
         on_event : callable, optional
@@ -125,28 +128,25 @@ class Transfers(Opened):
                 self._database,
                 selection(search, filters),
                 server=self.server,
-                dest=dest,
-                template=template,
-                jobs=jobs,
-                limit_rate=limit_rate,
-                source=source,
+                dest=self._dest(dest, search),
+                template=self._said("sync", "template", template, TEMPLATE),
                 token=self._token(),
                 current=current,
                 on_event=on_event,
-                old_bytes=_old_bytes(overwrite_modified, keep_old),
-                trust_length=trust_length,
+                old_bytes=self._old_bytes(overwrite_modified, keep_old),
+                **self._transfer(jobs, limit_rate, source, trust_length),
             )
 
     def apply(
         self,
         plan: Plan,
         *,
-        jobs: int = 8,
-        limit_rate: int | None = None,
-        source: str = "mast",
-        trust_length: bool = False,
+        jobs: int | None = None,
+        limit_rate: int | str | None = None,
+        source: str | None = None,
+        trust_length: bool | None = None,
         on_event: OnEvent | None = None,
-        overwrite_modified: bool = False,
+        overwrite_modified: bool | None = None,
         keep_old: str | os.PathLike[str] | None = None,
     ) -> SyncReport:
         """Do what a plan says: what was shown is what is fetched.
@@ -184,24 +184,21 @@ class Transfers(Opened):
                 self._database,
                 plan,
                 server=self.server,
-                jobs=jobs,
-                limit_rate=limit_rate,
-                source=source,
                 token=self._token(),
                 current=current,
                 on_event=on_event,
-                old_bytes=_old_bytes(overwrite_modified, keep_old),
-                trust_length=trust_length,
+                old_bytes=self._old_bytes(overwrite_modified, keep_old),
+                **self._transfer(jobs, limit_rate, source, trust_length),
             )
 
-    def script(self, search: str | None = None, *, template: str = "{filename}", **filters: Unpack[Filters]) -> str:
+    def script(self, search: str | None = None, *, template: str | None = None, **filters: Unpack[Filters]) -> str:
         """Write a bash script that fetches products with curl, for a machine without mastlake.
 
         Parameters
         ----------
         search : str, optional
             Its name.
-        template : str
+        template : str, optional
             How files lie there, like ``{program}/{obs_id}/{filename}``.
         **filters
             As in `Filters`.
@@ -229,10 +226,36 @@ class Transfers(Opened):
                 f"mastlake.toml names the server {self.server}, to which the script would send your token; "
                 f"name it yourself: mastlake --server {self.server} script ..."
             )
-        return script(self._database, selection(search, filters), server=self.server, template=template)
+        return script(
+            self._database,
+            selection(search, filters),
+            server=self.server,
+            template=self._said("script", "template", template, TEMPLATE),
+        )
 
+    def _dest(self, given: str | os.PathLike[str] | None, search: str | None) -> str | os.PathLike[str]:
+        """Return where files go: as given, as mastlake.toml says for the search or for all, or the usual folder."""
+        if given is not None:
+            return given
+        return (self._settings.destination(search) if self._settings is not None else None) or DEST
 
-def _old_bytes(overwrite_modified: bool, keep_old: str | os.PathLike[str] | None) -> OldBytes:
-    from catalog.sync import OldBytes
+    def _old_bytes(self, overwrite_modified: bool | None, keep_old: str | os.PathLike[str] | None) -> OldBytes:
+        from catalog.sync import OldBytes
 
-    return OldBytes(Path(keep_old).absolute() if keep_old else None, overwrite_modified)
+        folder = self._said("sync", "keep_old", keep_old, None)
+        renews = self._said("sync", "overwrite_modified", overwrite_modified, False)
+        return OldBytes(Path(folder).absolute() if folder else None, renews)
+
+    def _transfer(
+        self, jobs: int | None, limit_rate: int | str | None, source: str | None, trust_length: bool | None
+    ) -> dict[str, Any]:
+        """Return how files are fetched, as `catalog.sync.sync` takes it."""
+        from catalog.config.sizes import bytes_of
+
+        rate = self._said("sync", "limit_rate", limit_rate, None)
+        return {
+            "jobs": self._said("sync", "jobs", jobs, JOBS),
+            "limit_rate": bytes_of(rate, "--limit-rate") if isinstance(rate, str) else rate,
+            "source": self._said("sync", "source", source, SOURCE),
+            "trust_length": self._said("sync", "trust_length", trust_length, False),
+        }

@@ -29,6 +29,7 @@ from catalog.archive.body import read_body
 from catalog.archive.envelope import Envelope, complete, read_envelope, total_rows
 from catalog.archive.retry import retry_after
 from catalog.archive.waiting import Waiting
+from catalog.defaults import SERVER as MAST
 from catalog.errors import (
     ArchiveError,
     BadValue,
@@ -50,7 +51,6 @@ from catalog.vocabulary.spelling import Kind
 
 __all__ = ["MAST", "Archive", "Filters", "MastArchive", "Query", "Waiting"]
 
-MAST = "https://mast.stsci.edu"
 _PRODUCTS = "Mast.Caom.Products"
 _COLUMNS = "Mast.Caom.Cone"  # where astroquery looks up the columns of observations
 _LOGIN = 60.0

@@ -27,7 +27,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from catalog.config.trust import is_within, user_folder
+from catalog.config.trust import is_within, may_set, user_folder
 from catalog.errors import UsageError
 from catalog.vocabulary.search import Search
 
@@ -105,6 +105,25 @@ class Defaults:
     users: bool = False
     outside: frozenset[Path] = frozenset()
 
+    def option(self, command: str, name: str) -> Any:
+        """Return what the file says of an option of a command; None where it does not say."""
+        return self.commands.get(command, _NONE).get(name)
+
+    def destination(self, search: str | None) -> Path | None:
+        """Return where files of a search go, or of anything; None where the file does not say.
+
+        Raises
+        ------
+        BadSettings
+            For a folder that a file which came with a folder cannot name.
+        """
+        own = self.searches.get(search or "")
+        said = self.option("sync", "dest")
+        dest = own.dest if own is not None and own.dest is not None else Path(said) if said else self.dest
+        if dest is not None and dest in self.outside:
+            raise outside_refused(self.path, dest)
+        return dest
+
     def before(self, other: Defaults) -> Defaults:
         """Return what both say, where this one counts before the other; options of commands are left to `cli`."""
         return replace(
@@ -167,6 +186,41 @@ def _read(path: Path, users: bool) -> Defaults:
         return replace(found, users=True)
     named = {found.dest, *(one.dest for one in found.searches.values())} - {None}
     return replace(found, outside=frozenset(one for one in named if one and not is_within(path.parent, one)))
+
+
+def read_both(catalog: Path) -> tuple[Defaults, bool]:
+    """Read the user's own file and the one beside a catalog, and let each say what it may.
+
+    Parameters
+    ----------
+    catalog : Path
+        The catalog file; it need not be there.
+
+    Returns
+    -------
+    defaults : Defaults
+        Of both; the file beside the catalog counts first.
+    server_is_users : bool
+        False where only the file beside the catalog names the server.
+
+    Raises
+    ------
+    BadSettings, UnknownKeyword, BadValue
+        As `read_defaults`.
+    """
+    users, folders = read_user_defaults(), read_defaults(catalog)
+    commands = {command: dict(options) for command, options in users.commands.items()}
+    outside: set[Path] = set()
+    for command, options in folders.commands.items():
+        for option, value in options.items():
+            is_allowed = may_set(option, value, folders.path.parent)
+            if is_allowed or option == "dest":  # one that is refused is told when it would be used
+                commands.setdefault(command, {})[option] = value
+            if option == "dest" and not is_allowed:
+                outside.add(Path(str(value)))
+    both = folders.before(users)
+    server_is_users = both.server is None or both.server == users.server
+    return replace(both, commands=commands, outside=both.outside | outside), server_is_users
 
 
 def outside_refused(path: Path, dest: Path) -> BadSettings:

@@ -12,15 +12,12 @@ if TYPE_CHECKING:
     from catalog.sync.apply import Failure, SyncReport
     from catalog.sync.plan import Item, Plan, Tally
     from catalog.sync.replaced_files import OldBytes
-    from catalog.sync.run import DEST, JOBS, SERVER, apply_plan, make_plan, sync
+    from catalog.sync.run import apply_plan, make_plan, sync
     from catalog.sync.selection import Selection, products
     from catalog.sync.tokens import Token, find_token, keep_token
     from catalog.sync.transfer import Current
 
 __all__ = [
-    "DEST",
-    "JOBS",
-    "SERVER",
     "Current",
     "Failure",
     "Item",
@@ -42,7 +39,7 @@ _HOMES = {
     "apply": ("Failure", "SyncReport"),
     "replaced_files": ("OldBytes",),
     "plan": ("Item", "Plan", "Tally"),
-    "run": ("DEST", "JOBS", "SERVER", "apply_plan", "make_plan", "sync"),
+    "run": ("apply_plan", "make_plan", "sync"),
     "selection": ("Selection", "products"),
     "tokens": ("Token", "find_token", "keep_token"),
     "transfer": ("Current",),

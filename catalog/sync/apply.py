@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from catalog.defaults import JOBS
 from catalog.errors import CatalogError, DiskError, MastlakeError
 from catalog.store.database import Database
 from catalog.store.history.runs import utc_now
@@ -92,7 +93,7 @@ class SyncReport:
         return {**asdict(self), "failures": [asdict(failure) for failure in self.failures]}
 
 
-def apply(plan: Plan, database: Database, line: Line, jobs: int = 8, on_event: OnEvent | None = None) -> SyncReport:
+def apply(plan: Plan, database: Database, line: Line, jobs: int = JOBS, on_event: OnEvent | None = None) -> SyncReport:
     """Do what a plan says.
 
     Parameters

@@ -16,10 +16,11 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from catalog.defaults import TEMPLATE
 from catalog.errors import UsageError
 from catalog.store.access import exclusive
 from catalog.store.duckdb_file import quiet
-from catalog.sync.names import FLAT, PLAIN, RESERVED, Template, refusal_of_path
+from catalog.sync.names import PLAIN, RESERVED, Template, refusal_of_path
 from catalog.sync.plan import ACTIONS, TO_DO, Aim, Plan, Rows, Tally
 
 Look = Callable[[list[str]], tuple[pa.Table, pa.Table]]
@@ -37,7 +38,7 @@ def plan(
     parts: pa.Table,
     *,
     dest: Path,
-    template: str = FLAT,
+    template: str = TEMPLATE,
     has_token: bool = False,
     now: dt.datetime | None = None,
     free_bytes: int | None = None,

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from catalog.defaults import TEMPLATE
 from catalog.errors import UsageError
 
-FLAT = "{filename}"
 FIELDS = ("program", "obs_id", "filename", "level", "type", "subgroup", "dataproduct")
 PLAIN = r"[A-Za-z0-9_][A-Za-z0-9._+=@,~-]{0,199}"
 """Parts that need no second look, unless `RESERVED` matches."""
@@ -83,26 +83,26 @@ class Template:
 
     def __post_init__(self) -> None:
         *folders, last = self.text.split("/")
-        if last != FLAT:
-            raise UsageError(f"the template {self.text!r} must end in {FLAT}, as its own part")
+        if last != TEMPLATE:
+            raise UsageError(f"the template {self.text!r} must end in {TEMPLATE}, as its own part")
         for folder in folders:
             bare = re.sub(r"\{[a-z_]+\}", "x", folder)
             if "{" in bare or "}" in bare or refusal(bare):
                 raise UsageError(f"the template's folder {folder!r} cannot be used")
             for field in re.findall(r"\{([a-z_]+)\}", folder):
                 if field == "filename":
-                    raise UsageError(f"the template's {FLAT} can only be its last part")
+                    raise UsageError(f"the template's {TEMPLATE} can only be its last part")
                 if field not in _COLUMNS:
                     raise UsageError(f"the template's {{{field}}} is none of {', '.join(FIELDS)}")
 
     @property
     def flat(self) -> bool:
         """Whether every file lies in the destination itself."""
-        return self.text == FLAT
+        return self.text == TEMPLATE
 
     def folder_sql(self) -> str:
         """The folder of a row of a selection, as an SQL expression; no value of the user's is in it unquoted."""
-        folder = self.text.removesuffix(FLAT).rstrip("/")
+        folder = self.text.removesuffix(TEMPLATE).rstrip("/")
         pieces = []
         for piece in re.split(r"(\{[a-z_]+\})", folder):
             if piece.startswith("{"):
@@ -113,7 +113,7 @@ class Template:
 
     def folder(self, values: Mapping[str, object]) -> str:
         """The folder of one row, given its fields."""
-        folder = self.text.removesuffix(FLAT).rstrip("/")
+        folder = self.text.removesuffix(TEMPLATE).rstrip("/")
         return re.sub(r"\{([a-z_]+)\}", lambda m: str(values.get(m[1]) or "unknown"), folder)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from catalog.defaults import DEST, JOBS, SERVER, SOURCE, TEMPLATE
 from catalog.errors import UsageError
 from catalog.store.database import Database
 from catalog.store.duckdb_file import allow_memory
@@ -23,7 +24,7 @@ from catalog.sync.decisions import decide
 from catalog.sync.disk import free_bytes, looking
 from catalog.sync.events import OnEvent
 from catalog.sync.inputs import association_files, members
-from catalog.sync.names import FLAT, Template, refusal_of_path
+from catalog.sync.names import Template, refusal_of_path
 from catalog.sync.places import Places, refuse_no_folder
 from catalog.sync.plan import Aim, Plan
 from catalog.sync.rate import Pace
@@ -33,9 +34,6 @@ from catalog.sync.source import Mast, Source
 from catalog.sync.tokens import Token
 from catalog.sync.transfer import AskCurrent, Line
 
-SERVER = "https://mast.stsci.edu"
-DEST = Path("mast")
-JOBS = 8
 _NOTHING = Selection(max_size=-1)
 _MEMORY = "2GB"
 """For the joins of a plan over a million products; what is more goes to the catalog's temporary folder."""
@@ -46,7 +44,7 @@ def make_plan(
     selection: Selection,
     *,
     dest: str | os.PathLike[str] = DEST,
-    template: str = FLAT,
+    template: str = TEMPLATE,
     has_token: bool = False,
     now: dt.datetime | None = None,
     old_bytes: OldBytes | None = None,
@@ -132,11 +130,11 @@ def sync(
     *,
     server: str = SERVER,
     dest: str | os.PathLike[str] = DEST,
-    template: str = FLAT,
+    template: str = TEMPLATE,
     jobs: int = JOBS,
     limit_rate: int | None = None,
     token: Token | None = None,
-    source: str = "mast",
+    source: str = SOURCE,
     store: object | None = None,
     current: AskCurrent | None = None,
     on_event: OnEvent | None = None,
@@ -201,7 +199,7 @@ def apply_plan(
     jobs: int = JOBS,
     limit_rate: int | None = None,
     token: Token | None = None,
-    source: str = "mast",
+    source: str = SOURCE,
     store: object | None = None,
     current: AskCurrent | None = None,
     on_event: OnEvent | None = None,

@@ -12,21 +12,21 @@ import shlex
 from importlib import resources
 from pathlib import Path
 
+from catalog.defaults import SERVER, TEMPLATE
 from catalog.network.server import Server
 from catalog.store.database import Database
 from catalog.store.history.local_files import offer_local_files
 from catalog.sync.decisions import decide
 from catalog.sync.disk import DISK, PARTS
-from catalog.sync.names import FLAT, Template
+from catalog.sync.names import Template
 from catalog.sync.plan import Aim, Item, Plan
-from catalog.sync.run import SERVER
 from catalog.sync.selection import Selection, prepare, run_sql
 from catalog.sync.source import download_path
 
 _ROOT = Path("/-")
 
 
-def script(database: Database, selection: Selection, *, server: str = SERVER, template: str = FLAT) -> str:
+def script(database: Database, selection: Selection, *, server: str = SERVER, template: str = TEMPLATE) -> str:
     """Write a bash script that fetches a selection with curl.
 
     Parameters

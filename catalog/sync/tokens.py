@@ -14,10 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from catalog.defaults import SERVER as MAST
 from catalog.errors import DiskError, UsageError
 
 VARIABLE = "MAST_API_TOKEN"
-MAST = "https://mast.stsci.edu"
 SERVICE = "astroquery:mast.stsci.edu.token"
 USER = "masttoken"
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
