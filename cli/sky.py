@@ -8,7 +8,7 @@ import typer
 
 from .file_options import Instrument, Investigator, Program, Since, Sql, Until
 from .find import Cone, Footprint, Target
-from .options import Criteria, Json, Release, SearchName, settings
+from .options import Criteria, Json, Limit, Release, SearchName, settings
 from .picture import Kind, Output, Show, deliver
 
 
@@ -30,6 +30,7 @@ def sky(
     instrument: Instrument = None,
     release: Release = None,
     sql: Sql = None,
+    limit: Limit = None,
     output: Output = None,
     kind: Kind = None,
     show: Show = None,
@@ -48,7 +49,7 @@ def sky(
     picture = picture_path(output, kind, Path("sky.png"))
     drawing = chosen.lake.sky(
         name, *(criteria or ()), sql=sql, target=target, cone=cone, footprint=footprint, since=since, until=until,
-        program=program, pi=pi, instrument=instrument, release=release,
+        program=program, pi=pi, instrument=instrument, release=release, limit=limit,
     )  # fmt: skip
     facts = {
         "files": drawing.content.files,

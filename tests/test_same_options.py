@@ -161,3 +161,16 @@ def test_a_wrong_server_is_refused_by_every_command(command: str, mastlake: Comm
     done = mastlake("--server", "ftp://example.org", command, *words)
     assert (done.code, done.err) == (2, "mastlake: --server ftp://example.org is not an http or https address\n")
     assert not done.out
+
+
+@pytest.mark.parametrize("command", ["sky", "timeline"])
+def test_a_picture_of_files_takes_the_first_of_them(
+    command: str, catalog: Database, mastlake: Command, tmp_path: Path
+) -> None:
+    picture = tmp_path / "x.svg"
+    done = mastlake("--catalog", str(catalog.path), command, "--limit", "2", "-o", str(picture), "--json")
+    assert done.code == 0, done.err
+    assert "the first 2" in picture.read_text()
+    found = done.json["footprints"] if command == "sky" else done.json["observed"]
+    assert sum(one["files"] for one in found) + done.json.get("unplaced", 0) == 2
+    assert mastlake("--catalog", str(catalog.path), command, "--limit", "0").code == 2

@@ -62,7 +62,14 @@ class Pictures(LocalFiles, Transfers):
 
         return draw_file(self.local_file(file), hdu)
 
-    def sky(self, search: str | None = None, *written: str, sql: str | None = None, **wanted: Wanted | None) -> Drawing:
+    def sky(
+        self,
+        search: str | None = None,
+        *written: str,
+        sql: str | None = None,
+        limit: int | None = None,
+        **wanted: Wanted | None,
+    ) -> Drawing:
         """Draw where on the sky files lie, by their footprints.
 
         Parameters
@@ -73,6 +80,8 @@ class Pictures(LocalFiles, Transfers):
             As `find` takes them: criteria, ``target``, ``cone``, ``since`` and the others, and keywords.
         sql : str, optional
             A question whose answer has a column ``filename``.
+        limit : int, optional
+            Files at most, in the order of observation.
 
         Returns
         -------
@@ -90,16 +99,21 @@ class Pictures(LocalFiles, Transfers):
         """
         from catalog.plots import Chosen, draw_sky
 
-        return draw_sky(self._database, Chosen(search, file_criteria(written, wanted), sql))
+        return draw_sky(self._database, Chosen(search, file_criteria(written, wanted), sql, limit))
 
     def timeline(
-        self, search: str | None = None, *written: str, sql: str | None = None, **wanted: Wanted | None
+        self,
+        search: str | None = None,
+        *written: str,
+        sql: str | None = None,
+        limit: int | None = None,
+        **wanted: Wanted | None,
     ) -> Drawing:
         """Draw what was observed when, and what was processed again since.
 
         Parameters
         ----------
-        search, *written, sql, **wanted
+        search, *written, sql, limit, **wanted
             As for `sky`.
 
         Returns
@@ -113,7 +127,7 @@ class Pictures(LocalFiles, Transfers):
         """
         from catalog.plots import Chosen, draw_timeline
 
-        return draw_timeline(self._database, Chosen(search, file_criteria(written, wanted), sql))
+        return draw_timeline(self._database, Chosen(search, file_criteria(written, wanted), sql, limit))
 
     def fetch_previews(
         self, previews: Sequence[Preview], dest: str | os.PathLike[str], on_event: OnEvent | None = None

@@ -26,11 +26,14 @@ class Chosen:
         As `catalog.questions.find` takes them.
     sql : str or None
         A read-only query whose result has a column ``filename``.
+    limit : int or None
+        Files at most, in the order of observation.
     """
 
     search: str | None = None
     criteria: Criteria = field(default_factory=Criteria)
     sql: str | None = None
+    limit: int | None = None
 
     def told(self) -> str:
         """Say what was chosen, for a title."""
@@ -39,12 +42,13 @@ class Chosen:
         for name in ("cone", "footprint", "since", "until", "program", "pi", "instrument", "release"):
             value = getattr(one, name)
             words.append(f"{name} {value}" if value else None)
+        words.append(f"the first {self.limit:,}" if self.limit is not None else None)
         return "  ".join(word for word in words if word) or ("a query" if self.sql else "all files")
 
     @property
     def is_everything_of(self) -> bool:
         """True where nothing but a search, or nothing at all, was asked for."""
-        return self.criteria == Criteria() and self.sql is None
+        return self.criteria == Criteria() and self.sql is None and self.limit is None
 
 
 def condition(database: Database, chosen: Chosen) -> Condition:
@@ -68,7 +72,19 @@ def condition(database: Database, chosen: Chosen) -> Condition:
     if chosen.sql is not None:
         parts.append(Condition("f.filename IN (SELECT unnest(?::VARCHAR[]))", (_filenames(database, chosen.sql),)))
     values = tuple(value for part in parts for value in part.values)
-    return Condition(" AND ".join(part.sql for part in parts) or "true", values)
+    found = Condition(" AND ".join(part.sql for part in parts) or "true", values)
+    return found if chosen.limit is None else _first(database, found, chosen.limit)
+
+
+def _first(database: Database, wanted: Condition, limit: int) -> Condition:
+    """Narrow a condition to the first files in the order of observation."""
+    with database.read() as connection:
+        begun = column(connection, "files", "date_obs_mjd", "DOUBLE", "f")
+    return Condition(
+        f"""f.filename IN (SELECT f.filename FROM files f WHERE {wanted.sql}
+                           ORDER BY {begun}, f.filename LIMIT {int(limit)})""",
+        wanted.values,
+    )
 
 
 _OF_SEARCH = """(f.filename IN (SELECT filename FROM search_files WHERE search = ?)
