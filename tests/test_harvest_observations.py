@@ -226,4 +226,5 @@ def test_a_search_that_looks_at_an_observation_in_vain_leaves_its_products_to_ot
         harvest(database, connect(sky.url), combined, patience=QUICK)
         before = state(database)["observation_products"]
         harvest(database, connect(sky.url), Search.parse("rates", "niriss", ["productLevel=2a"]), patience=QUICK)
-    assert [row for row in before if row not in state(database)["observation_products"]] == []
+    after = state(database)["observation_products"]
+    assert [row for row in before if row not in after] == []
