@@ -26,7 +26,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog
+from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog, UsageError
 from catalog.harvest.outcome import odd_rows
 from catalog.questions.statement import rows as rows_of
 from catalog.store import database as store_database
@@ -534,3 +534,11 @@ def test_a_damaged_block_that_a_question_meets_is_one_line(catalog: Database) ->
     with pytest.raises(CatalogError, match="is damaged") as refused:
         rows_of(catalog, "SELECT * FROM files")
     assert "\n" not in str(refused.value)
+
+
+def test_a_catalog_at_a_name_that_is_no_text_is_refused_in_one_line(tmp_path: Path) -> None:
+    for path in (tmp_path / os.fsdecode(b"\xff.duckdb"), tmp_path / os.fsdecode(b"\xfe") / "c.duckdb"):
+        with pytest.raises(UsageError, match="is not UTF-8") as refused:
+            Database(path)
+        str(refused.value).encode()
+    assert list(tmp_path.iterdir()) == []

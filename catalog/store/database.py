@@ -29,6 +29,7 @@ from catalog.store.faults import Locked, reading, writing
 from catalog.store.sql import columns_of, literal, quoted
 from catalog.store.turns import StillHeld, Waiting, held
 from catalog.store.work import close
+from catalog.text import harmless
 
 __all__ = ["HEAD", "Database", "columns_of", "literal", "quoted"]
 
@@ -69,7 +70,7 @@ class Database:
         engine: Engine = DUCKDB,
     ) -> None:
         self.engine = engine
-        self.path = Path(path).absolute()
+        self.path = _in_unicode(Path(path).absolute())
         self.wait = _seconds(os.environ.get(_WAIT, "60")) if wait is None else wait
         self.tell = tell
 
@@ -328,6 +329,15 @@ def _head_through(connection: duckdb.DuckDBPyConnection) -> str | None:
         if connection.execute("SELECT version_num FROM alembic_version").fetchone() == (HEAD,):
             return HEAD
     return None
+
+
+def _in_unicode(path: Path) -> Path:
+    """Return the path if DuckDB can open it: it takes no name that is not UTF-8."""
+    try:
+        os.path.realpath(path).encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"a catalog cannot be at {harmless(str(path))}: the name is not UTF-8") from None
+    return path
 
 
 def _seconds(text: str) -> float:
