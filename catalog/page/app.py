@@ -25,6 +25,8 @@ from catalog.page.missing import NotThere
 
 AT_ONCE = 12
 """Answers that are made at the same time; others wait."""
+PICTURES_AT_ONCE = 2
+"""Pictures take long, and a wall of them must not keep other pages waiting."""
 
 
 class Answering:
@@ -41,7 +43,7 @@ class Answering:
     def __init__(self, lake: Catalog, seconds: float) -> None:
         self._lake = lake
         self._seconds = seconds
-        self._limiter: anyio.CapacityLimiter | None = None
+        self._limiters: dict[int, anyio.CapacityLimiter] = {}
         self._stops: set[threading.Event] = set()
 
     def stop_all(self) -> None:
@@ -49,13 +51,13 @@ class Answering:
         for stop in list(self._stops):
             stop.set()
 
-    def endpoint(self, make: MakePage, as_json: bool = False) -> Callable[[Request], Any]:
-        """Return the endpoint for pages that a function makes."""
+    def endpoint(self, make: MakePage, as_json: bool = False, at_once: int = AT_ONCE) -> Callable[[Request], Any]:
+        """Return the endpoint for pages that a function makes, so many of them at the same time."""
 
         async def answer(request: Request) -> Response:
             stop = threading.Event()
             self._stops.add(stop)
-            self._limiter = self._limiter or anyio.CapacityLimiter(AT_ONCE)
+            limiter = self._limiters.setdefault(at_once, anyio.CapacityLimiter(at_once))
             try:
                 async with anyio.create_task_group() as group:
                     group.start_soon(_watch, request, stop)
@@ -64,7 +66,7 @@ class Answering:
                         make,
                         Asked(request, self._lake, stop, self._seconds),
                         as_json,
-                        limiter=self._limiter,
+                        limiter=limiter,
                     )
                     group.cancel_scope.cancel()
             finally:
@@ -115,7 +117,6 @@ _PAGES: dict[str, MakePage] = {
 }
 _FILES: dict[str, MakePage] = {
     "/export/{form}": questions.export,
-    "/picture": pictures.picture,
     "/complete": questions.complete,
 }
 
@@ -145,6 +146,7 @@ def make_app(lake: Catalog, door: Door | None = None, seconds: float = 30.0) -> 
         routes.append(Route(f"{path}.json", answering.endpoint(make, True)))
         routes.append(Route(path, answering.endpoint(make)))
     routes += [Route(path, answering.endpoint(make)) for path, make in _FILES.items()]
+    routes.append(Route("/picture", answering.endpoint(pictures.picture, at_once=PICTURES_AT_ONCE)))
 
     async def no_page(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 404
