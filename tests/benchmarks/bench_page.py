@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.bench_page 1000000 [--at FOLDER] [--datasette PATH]
 
-Both serve the same files over HTTP on loopback: a table of 50 rows with the same facets, first of everything, then
-with one value picked, another one each time. datasette reads SQLite, so it gets the columns of the page in a table with
-an index on each; its time limits are lifted. ``--datasette`` names its command; without one there is no peer. The median
-of 50 requests is told (of fewer for datasette), and of the page also that of JSON.
+Both serve the same files over HTTP on loopback: a table of 50 rows with the same facets, first of everything,
+then with one value picked, another one each time. datasette reads SQLite, so it gets the columns of the page in
+a table with an index on each; its time limits are lifted. ``--datasette`` names its command; without one there
+is no peer. The median of 50 requests is told (of fewer for datasette), and of the page also that of JSON.
 """
 
 from __future__ import annotations
