@@ -69,6 +69,8 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     (["find", "--cone", "10.5,-89,1s"], NOTHING, "degrees away"),
     (["find", "--footprint", "10.5,-89,1s"], NOTHING, "degrees away"),
     (["find", "--footprint", "POLYGON 1 2 3 4"], WRONG, "three corners"),
+    (["products", "--extension", "fit"], WRONG, "did you mean fits?"),
+    (["script", "--extension", "docx"], WRONG, "--extension: no product"),
     # names
     (["find", "--target", "NO SUCH STAR"], NOTHING, "there are"),
     (["find", "--program", "WASP"], WRONG, "whole number"),

@@ -21,7 +21,7 @@ from catalog.store.database import Database, columns_of, quoted
 from catalog.store.sql import literal
 from catalog.store.times import moment
 from catalog.sync.plan import Rows
-from catalog.sync.vocabulary import refuse_unknown
+from catalog.sync.vocabulary import ending_of, refuse_unknown
 
 if TYPE_CHECKING:
     import pyarrow as pa  # a list on the screen needs none
@@ -324,7 +324,7 @@ def _condition(selection: Selection) -> tuple[str, dict[str, object]]:
         terms.append("c.calib_level IN (SELECT unnest($levels::BIGINT[]))")
         values["levels"] = [int(level) for level in selection.levels]
     if selection.extensions:
-        endings = [e.lower() if e.startswith((".", "_")) else f".{e.lower()}" for e in selection.extensions]
+        endings = [ending_of(word) for word in selection.extensions]
         terms.append(f"({' OR '.join(f'ends_with(lower(c.filename), $ending{n})' for n in range(len(endings)))})")
         values.update({f"ending{n}": ending for n, ending in enumerate(endings)})
     if selection.guide_stars is not None:

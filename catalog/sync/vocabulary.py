@@ -26,7 +26,7 @@ _LISTED = 12
 
 
 def refuse_unknown(connection: duckdb.DuckDBPyConnection, selection: Selection) -> None:
-    """Refuse a product type, subgroup, kind of data or level that there is not, which would select nothing.
+    """Refuse a product type, subgroup, kind of data, level or ending that there is not, which would select nothing.
 
     A word that MAST has, though no product in the catalog does, is no mistake.
 
@@ -40,6 +40,28 @@ def refuse_unknown(connection: duckdb.DuckDBPyConnection, selection: Selection) 
             text = str(word).strip()
             if text.lower() not in _always(field) and not _is_there(connection, column, text):
                 raise BadValue(f"{option}: no product in the catalog has {text!r}{_hint(connection, column, text)}")
+    for word in selection.extensions:
+        _refuse_unknown_ending(connection, word.strip())
+
+
+def ending_of(word: str) -> str:
+    """Return the end of a file's name that ``fits``, ``.fits`` or ``_x1d.fits`` means, in small letters."""
+    return word.lower() if word.startswith((".", "_")) else f".{word.lower()}"
+
+
+def _refuse_unknown_ending(connection: duckdb.DuckDBPyConnection, word: str) -> None:
+    """Refuse the ending of a file's name that no product has, where there are products."""
+    rows = connection.execute(
+        """SELECT lower(regexp_extract(data_uri, '[.]([A-Za-z0-9]+)$', 1)) AS ending,
+                  bool_or(ends_with(lower(data_uri), ?)) AS is_meant
+           FROM products GROUP BY 1 ORDER BY count(*) DESC""",
+        [ending_of(word)],
+    ).fetchall()
+    if rows and not any(is_meant for _, is_meant in rows):
+        endings = [str(ending) for ending, _ in rows if ending]
+        near = nearest(word.lstrip(".").lower(), endings)
+        hint = f"did you mean {near}?" if near else f"there are {', '.join(endings[:_LISTED])}"
+        raise BadValue(f"--extension: no product in the catalog ends in {word!r}; {hint}")
 
 
 def _always(field: str) -> set[str]:

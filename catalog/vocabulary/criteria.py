@@ -153,7 +153,7 @@ def _levels(column: Keyword, part: str) -> Iterator[int]:
 def _halves(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not separator or not name.strip() or not value.strip():
-        raise BadValue(f"{text!r} is not KEYWORD=VALUE")
+        raise BadValue(f"{text!r} is not KEYWORD=VALUE, like exp_type=NIS_SOSS")
     return name, value
 
 
