@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
+from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
 from catalog.api.choices import DISK, Facet
 from catalog.errors import MastlakeError
-from catalog.page.answer import Asked, Page, WayBack
+from catalog.page.answer import Asked, Page, WayBack, templates
 from catalog.page.charts import sky_of, timeline_of
 from catalog.page.counts import counted
 from catalog.page.criteria import PAGES, State, key_text, read_state
@@ -113,14 +115,19 @@ def _head(state: State, name: str, words: str) -> dict[str, Any]:
     return {"name": name, "words": words, "direction": direction, "href": state.address(sort=sort)}
 
 
-def _choosable(asked: Asked, state: State) -> list[dict[str, Any]]:
+def _choosable(asked: Asked, state: State) -> Markup:
     names = asked.lake.sql("SELECT column_name FROM (DESCRIBE files)")["column_name"]
-    known = dictionary_of(asked)
     ordered = [*state.columns, *(name for name in names if name not in state.columns)]
-    return [
-        {"name": name, "words": known.get(name.lower(), ""), "chosen": name in state.columns}
-        for name in ordered if name != "filename"
-    ]  # fmt: skip
+    known = dictionary_of(asked)
+    listed = tuple((name, known.get(name.lower(), "")) for name in ordered if name != "filename")
+    return _list_of_columns(listed, state.columns)
+
+
+@lru_cache(maxsize=32)
+def _list_of_columns(listed: tuple[tuple[str, str], ...], chosen: tuple[str, ...]) -> Markup:
+    """Draw the list of columns; it is the longest part of a page, and mostly the same."""
+    found = [{"name": name, "words": words, "chosen": name in chosen} for name, words in listed]
+    return Markup(templates().get_template("columns.html").render(choosable=found))  # noqa: S704 - escaped by the template
 
 
 def _why_nothing(asked: Asked, state: State) -> str:
