@@ -37,7 +37,7 @@ EARLIEST_MJD, LATEST_MJD = -678_575.0, 2_973_484.0
 EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
 """The years 1 to 9999, in milliseconds since 1970: beyond them a time is no date of Python's, nor of most programs'."""
 
-_EXACT = 2**53  # up to here every whole number is a DOUBLE
+EXACT = 2**53  # up to here every whole number is a DOUBLE
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _WHOLE = re.compile(r"[+-]?\d{1,19}")
 _MILLISECONDS = re.compile(r"/Date\((-?\d{1,18})(?:[+-]\d{4})?\)/")
@@ -103,7 +103,7 @@ def read_cells(
             if value is not None and not bounds[0] <= value <= bounds[1]:
                 values[row], odd[row] = None, shown(str(tokens[row]))
     if kind == "whole" and any(isinstance(value, float) for value in values):
-        fits = not strict and all(value is None or abs(value) <= _EXACT for value in values)
+        fits = not strict and all(value is None or abs(value) <= EXACT for value in values)
         if fits:
             return Cells(pa.array([value if value is None else float(value) for value in values], pa.float64()), odd)
         values, more = _read(tokens, _whole_only)
@@ -148,7 +148,7 @@ def _text(token: str) -> str:
 def _number(token: str) -> float:
     text = _bare(token)
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
-    if not math.isfinite(value):
+    if not math.isfinite(value) or (abs(value) >= EXACT and _WHOLE.fullmatch(text) and int(text) != value):
         raise _Odd
     return value
 
@@ -162,7 +162,7 @@ def _whole(token: str) -> int | float:
             raise _Odd
         return number
     value = _number(token)
-    if abs(value) > _EXACT:
+    if abs(value) > EXACT:
         raise _Odd
     return int(value) if value.is_integer() else value
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pa_json
 
-from catalog.archive.cells import EARLIEST_MS, LATEST_MS, CellKind
+from catalog.archive.cells import EARLIEST_MS, EXACT, LATEST_MS, CellKind
 from catalog.archive.columns import Column
 
 _SENT_AS = {"text": pa.string(), "whole": pa.int64(), "number": pa.float64(), "truth": pa.bool_(), "time": pa.string()}
@@ -127,8 +127,8 @@ def _typed(read: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
     if column.flag:
         return _flags(read)
     typed = read.cast(_SENT_AS[wanted])
-    if wanted == "number" and not pc.all(pc.is_finite(typed), min_count=0).as_py():
-        raise Uneven("a number is beyond all bounds")
+    if wanted == "number" and not pc.all(pc.less(pc.abs(typed), EXACT), min_count=0).as_py():
+        raise Uneven("a number is beyond all bounds, or perhaps a whole one that was rounded")
     if column.bounds:
         ends = pc.min_max(typed).as_py()
         if ends["min"] is not None and not column.bounds[0] <= ends["min"] <= ends["max"] <= column.bounds[1]:
