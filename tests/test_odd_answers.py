@@ -68,6 +68,7 @@ class TestCells:
 
     @settings(max_examples=150)
     @example("float", 2**53 + 1, True)
+    @example("float", -(10**19 + 1), False)
     @given(st.sampled_from(KINDS), CELLS, st.booleans())
     def test_any_value_is_in_its_column_or_beside_it_and_the_others_stay(
         self, kind: str, cell: Any, first: bool

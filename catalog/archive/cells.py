@@ -148,9 +148,15 @@ def _text(token: str) -> str:
 def _number(token: str) -> float:
     text = _bare(token)
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
-    if not math.isfinite(value) or (abs(value) >= EXACT and _WHOLE.fullmatch(text) and int(text) != value):
+    if not math.isfinite(value) or (abs(value) >= EXACT and _is_rounded(text, value)):
         raise _Odd
     return value
+
+
+def _is_rounded(text: str, value: float) -> bool:
+    """Say whether a whole number, which is written out, is another one as a float."""
+    digits = text.lstrip("+-0")  # at most 309 of them, as the float is finite
+    return digits.isdigit() and int(digits) != abs(value)
 
 
 def _whole(token: str) -> int | float:
