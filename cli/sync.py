@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from catalog.config.sizes import bytes_of
 from catalog.defaults import DEST, JOBS, SOURCE, TEMPLATE
 from catalog.errors import BadValue
 from catalog.text import plural, size
@@ -86,6 +87,8 @@ def sync(
     )  # fmt: skip
     if source not in ("mast", "cloud"):
         raise BadValue(f"--source is mast or cloud, not {source!r}")
+    if limit_rate is not None:
+        bytes_of(limit_rate, "--limit-rate")  # a dry run refuses it as the sync would
     tell_withheld(chosen)
     if dry_run:
         plan = chosen.lake.plan(

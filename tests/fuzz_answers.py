@@ -322,7 +322,7 @@ url, empty, most = sys.argv[1:]
 resource.setrlimit(resource.RLIMIT_AS, (int(most), int(most)))
 with Database(empty).write():
     pass
-store.make = lambda path: shutil.copyfile(empty, path)
+store.make = lambda path, engine: shutil.copyfile(empty, path)
 searches = Search.parse("all", "niriss", []), Search.observations("seen", ["instrument_name=NIRISS*"])
 patience = Patience(attempts=6, first_pause=0.001, longest_pause=0.002)
 with MastArchive(url, Waiting(total=0.05, first_pause=0.001, longest_pause=0.01)) as archive:

@@ -397,7 +397,7 @@ def test_threads_can_share_a_catalog(lake: Catalog) -> None:
 
 
 def test_every_command_has_its_method() -> None:
-    elsewhere = {"demo", "login", "simulate"}
+    elsewhere = {"demo", "login", "serve", "simulate"}
     methods = {"searches": "searches", "keywords": "keywords", "preview": "previews"}
     for command in set(COMMANDS) - elsewhere:
         assert callable(getattr(Catalog, methods.get(command, command))), command

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from catalog.errors import DiskError
 from catalog.headers import index_folders
 from catalog.questions.drift import outdated
 from catalog.store.database import Database
@@ -192,9 +193,12 @@ def test_bytes_that_cannot_be_kept_are_not_replaced(
     os.utime(dest / NAME, (0, 0))
     if obstacle == "a file":
         (tmp_path / "old").write_text("mine")
-    else:
-        (tmp_path / "old").mkdir()
-        (tmp_path / "old" / "19700101T000000").symlink_to(tmp_path)
+        with pytest.raises(DiskError, match="is no folder; name another --keep-old"):
+            go(keep=tmp_path / "old")
+        assert (dest / NAME).read_bytes() == OWN
+        return
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "19700101T000000").symlink_to(tmp_path)
     report = go(keep=tmp_path / "old")
     assert (report.failed, (dest / NAME).read_bytes()) == (1, OWN)
     assert str(tmp_path / "old") in report.failures[0].reason

@@ -523,7 +523,7 @@ def test_too_little_space_is_said_before_anything_is_fetched(
 
 def test_a_destination_that_cannot_be_made_is_said_so(database: Database, files: Files, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DiskError, match="cannot make"):
+    with pytest.raises(DiskError, match="is no folder; name another destination"):
         sync(database, EVERYTHING, server=files.address, dest=tmp_path / "file" / "dest")
 
 

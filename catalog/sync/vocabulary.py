@@ -54,7 +54,8 @@ def _refuse_unknown_ending(connection: duckdb.DuckDBPyConnection, word: str) -> 
     rows = connection.execute(
         """SELECT lower(regexp_extract(data_uri, '[.]([A-Za-z0-9]+)$', 1)) AS ending,
                   bool_or(ends_with(lower(data_uri), ?)) AS is_meant
-           FROM products GROUP BY 1 ORDER BY count(*) DESC""",
+           FROM (SELECT data_uri FROM products UNION ALL SELECT filename FROM files)
+           GROUP BY 1 ORDER BY count(*) DESC""",
         [ending_of(word)],
     ).fetchall()
     if rows and not any(is_meant for _, is_meant in rows):
