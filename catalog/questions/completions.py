@@ -6,7 +6,7 @@ import duckdb
 
 from catalog.errors import MastlakeError
 from catalog.store.database import Database
-from catalog.store.sql import quoted
+from catalog.store.sql import literal, quoted
 
 MOST = 200
 """Candidates of one kind."""
@@ -52,8 +52,8 @@ def value_counts(database: Database, column: str, view: str = "files") -> dict[s
     column, view : str
         ``files`` or ``products``, and a column of it.
     """
-    name = quoted(column)
-    sql = f"""SELECT CAST({name} AS VARCHAR) AS value, format('{{:,}} {view}', count(*)) FROM {quoted(view)}
+    name, told = quoted(column), literal("{:,} " + view)
+    sql = f"""SELECT CAST({name} AS VARCHAR) AS value, format({told}, count(*)) FROM {quoted(view)}
               WHERE value IS NOT NULL AND value <> '' GROUP BY value ORDER BY count(*) DESC, value"""
     return _asked(database, sql, [])
 
