@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -36,8 +37,6 @@ def keywords(
 
     Example: mastlake keywords exp_type; mastlake keywords "exposure start"
     """
-    from dataclasses import asdict
-
     from catalog.errors import UnknownKeyword
 
     asked = wanted(context, form, output, json, limit)
@@ -52,29 +51,37 @@ def keywords(
         raise UnknownKeyword(f"no keyword like {pattern!r}")
     exact = [word for word in found if pattern.lower() in (word.name.lower(), (word.fits_keyword or "").lower())]
     counts = {word.name: _counted(lake, word.name) for word in exact}
-    if asked.is_json:
-        told = [
-            {**asdict(word), **({"present": asdict(count)} if (count := counts.get(word.name)) else {})}
-            for word in found
-        ]
-        put_list(asked, (), (), lambda: told, "keyword")
-        return
     if not asked.is_table:
-        put_list(asked, (), (), lambda: [asdict(word) for word in found], "keyword")
+        put_list(asked, (), (), lambda: _as_dicts(found, counts if asked.is_json else {}), "keyword")
         return
     for word in exact:
         put_lines("\n".join(_described(word, counts[word.name])) + "\n")
-    others = [word for word in found if word not in exact]
-    if others:
+    _put_keywords([word for word in found if word not in exact], asked)
+    if of_observations:
+        _put_columns(of_observations, asked)
+
+
+def _as_dicts(words: list[Keyword], counts: Mapping[str, KeywordValues | None]) -> list[dict[str, Any]]:
+    """Return keywords as JSON's types, with the values that the catalog has where they were counted."""
+    from dataclasses import asdict
+
+    rows = [asdict(word) for word in words]
+    for row in rows:
+        if (count := counts.get(row["name"])) is not None:
+            row["present"] = asdict(count)
+    return rows
+
+
+def _put_keywords(words: list[Keyword], asked: Wanted) -> None:
+    """Print keywords in a table; nothing where there are none."""
+    if words:
         put_list(
             asked,
             ("name", "FITS", "kind", "unit", "meaning"),
-            [(word.name, word.fits_keyword, word.kind, word.unit, word.meaning) for word in others],
+            [(word.name, word.fits_keyword, word.kind, word.unit, word.meaning) for word in words],
             list,
             "keyword",
         )
-    if of_observations:
-        _put_columns(of_observations, asked)
 
 
 def _put_columns(columns: list[Keyword], asked: Wanted) -> None:

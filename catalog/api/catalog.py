@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from catalog.api.account import Account
 from catalog.api.browsing import Browsing
 from catalog.api.completions import Completions
+from catalog.api.described_searches import DescribedSearches
 from catalog.api.history import History
+from catalog.api.keywords import Keywords
 from catalog.api.pictures import Pictures
 from catalog.api.questions import Questions
-from catalog.api.saved_searches import SavedSearches
 from catalog.defaults import CATALOG, SERVER
 from catalog.errors import UsageError
 from catalog.network.server import Server
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from catalog.vocabulary.search import Search
 
 
-class Catalog(Questions, Browsing, SavedSearches, History, Pictures, Account, Completions):
+class Catalog(Questions, Keywords, Browsing, DescribedSearches, History, Pictures, Account, Completions):
     """A catalog file, and the archive that it is a copy of.
 
     Made by `Catalog.open`. It can be used from several threads, and closed and used again. Questions asked in quick

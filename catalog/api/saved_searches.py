@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from catalog.api.opened import Opened
@@ -67,14 +67,6 @@ class SavedSearches(Opened):
 
         with self._database.read() as connection:
             return saved_search(connection, name).search
-
-    def _search_named(self, name: str) -> Search:
-        """Return a search of ``mastlake.toml``, in whose words it is saved from here on, or else a saved one."""
-        described = None if self._settings is None else self._settings.searches.get(name)
-        if described is None:
-            return self.saved_search(name)
-        self.follow_settings([described.search])
-        return described.search
 
     def search_states(self) -> list[SearchState]:
         """Return the saved searches with how much each matches, by name.
@@ -228,75 +220,6 @@ class SavedSearches(Opened):
             search = revised(saved_search(connection, name).search, criteria, instrument, cone)
             edit_search(connection, search)
         return search
-
-    def follow_settings(self, searches: Sequence[Search]) -> list[str]:
-        """Edit saved searches that ``mastlake.toml`` describes otherwise than before.
-
-        Parameters
-        ----------
-        searches : sequence of Search
-            As the file describes them.
-
-        Returns
-        -------
-        list of str
-            Names of those that were edited.
-
-        Examples
-        --------
-        >>> catalog.follow_settings(catalog.searches())
-        []
-        """
-        from catalog.store.history.runs import mean_the_same
-
-        if not searches or not self.exists():
-            return []
-        saved = {search.name: search for search in self.searches()}
-        edited = [one for one in searches if one.name in saved and not mean_the_same(saved[one.name], one)]
-        for search in edited:
-            self.edit_search(search)
-        return [search.name for search in edited]
-
-    def searches_of_settings(self) -> set[str]:
-        """Return the names of searches that ``mastlake.toml`` described when they last ran.
-
-        Returns
-        -------
-        set of str
-            Empty without a catalog.
-
-        Examples
-        --------
-        >>> catalog.searches_of_settings()
-        set()
-        """
-        from catalog.store.history.search_edits import declared_searches
-
-        if not self.exists():
-            return set()
-        with self._database.read() as connection:
-            return declared_searches(connection)
-
-    def note_settings(self, names: Mapping[str, bool]) -> None:
-        """Remember for some searches whether ``mastlake.toml`` describes them.
-
-        Parameters
-        ----------
-        names : mapping of str to bool
-            By name.
-
-        Examples
-        --------
-        >>> catalog.note_settings({"soss": False})
-        """
-        from catalog.store.history.search_edits import mark_declared
-
-        noted = self.searches_of_settings()
-        moved = {name: described for name, described in names.items() if described != (name in noted)}
-        if moved and self.exists():
-            with self._database.write() as connection:
-                for name, described in moved.items():
-                    mark_declared(connection, name, described)
 
     def archive_counts(self) -> Iterator[tuple[str, int]]:
         """Ask the archive how many rows each saved search matches now.
