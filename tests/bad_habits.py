@@ -9,7 +9,9 @@ HARMLESS = ("invoke_redirect", "invoke_gzip")
 PUZZLING = ("lost_page", "doubled_rows", "count_moves", "lost_and_doubled", "count_refused")
 ODD = ("odd_cells", "stale_sizes")
 """Values of a row that the archive does not have; rows and product lists that are read again heal them."""
-HABITS = (*PASSING, *HARMLESS, *PUZZLING, *ODD)
+SLOW = ("invoke_drip",)
+"""Answers that go on for seconds or minutes: a client that meets them should wait for less than that."""
+HABITS = (*PASSING, *HARMLESS, *PUZZLING, *ODD, *SLOW)
 ALL_WELL = dict.fromkeys(HABITS, 0)
 
 

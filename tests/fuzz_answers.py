@@ -3,10 +3,10 @@
     python -m tests.fuzz_answers [ANSWERS] [SEED]
 
 A server answers as MAST does, but spoils answers at random: odd cells and rows, rows without keys, other types, columns
-of any name, wrong paging and counts, cut and mixed bytes, HTML, deep nesting, wrong encodings. Each round harvests into
-a catalog of its own, full or not, first spoilt and then once from an honest server, in one process whose memory has a
-bound. After each spoilt harvest no row stands twice and no link leads nowhere; in the end the catalog has every file
-with every value that the archive has of it, and nothing lies beside it on disk.
+of any name, wrong paging and counts, cut and mixed bytes, HTML, deep nesting, wrong encodings, drips. Each round
+harvests into a catalog of its own, full or not, first spoilt and then once from an honest server, in one process whose
+memory has a bound. After each spoilt harvest no row stands twice and no link leads nowhere; in the end the catalog has
+every file with every value that the archive has of it, and nothing lies beside it on disk.
 
 To be quick, the harvesting process is kept for many rounds, a new catalog is a copy of an empty one, and honest answers
 are remembered. The built-in archive bears few observations a question, so that a harvest has many answers.
@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -79,6 +80,10 @@ NAMES = (
 KEYS = ("filename", "fileName", "obs_id", "obsid", "dataURI", "parent_obsid")
 
 
+class Dripping(bytes):
+    """An answer that is sent a byte at a time, until the client has had enough."""
+
+
 class Spoiler:
     """Spoils answers, a share of them, as chance has it."""
 
@@ -95,7 +100,7 @@ class Spoiler:
                 return body, {}
             self.spoilt += 1
             ways: list[Callable[[bytes], tuple[bytes, dict[str, str]]]]
-            ways = [self._envelope, self._status, self._bytes, self._encoding]
+            ways = [self._envelope, self._status, self._bytes, self._encoding, self._slowness]
             rows = [self._cells, self._cells, self._rows, self._keys, self._lengths, self._columns, self._fields]
             ways += [self._count] * 3 if is_count else [*rows, self._paging]
             with suppress(ValueError, KeyError, TypeError, AttributeError, IndexError):
@@ -222,6 +227,9 @@ class Spoiler:
             return gzip.compress(body), {"Content-Encoding": "gzip"}
         return body, {"Content-Encoding": self.chance.choice(("gzip", "br", "identity", "x"))}
 
+    def _slowness(self, body: bytes) -> tuple[bytes, dict[str, str]]:
+        return Dripping(body), {}
+
 
 KEPT = {
     *("filename", "fileName", "checksum", "isStale", "ingestCompletionDate_mjd", "dataURI", "fileSize", "program"),
@@ -265,6 +273,16 @@ class Honest:
 Spoil = Callable[[bytes, bool], tuple[bytes, dict[str, str]]]
 
 
+def pieces_of(body: bytes) -> Iterator[bytes]:
+    """Yield what is sent at once: all, or a byte every 10 ms, for longer than the harvester waits."""
+    if not isinstance(body, Dripping):
+        yield body
+        return
+    for at in range(min(len(body), 100)):
+        yield body[at : at + 1]
+        time.sleep(0.01)
+
+
 @contextmanager
 def serving(honest: Honest) -> Iterator[tuple[str, list[Spoil]]]:
     """Stand before an honest archive; what is in the list spoils its answers."""
@@ -284,7 +302,8 @@ def serving(honest: Honest) -> Iterator[tuple[str, list[Spoil]]]:
                 for name, value in {"Content-Length": str(len(body)), **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(body)
+                for piece in pieces_of(body):
+                    self.wfile.write(piece)
 
         def log_message(self, *args: object) -> None:
             pass

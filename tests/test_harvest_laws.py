@@ -27,7 +27,7 @@ from catalog.simulator import Simulator
 from catalog.store.database import Database
 from catalog.vocabulary.search import Search
 
-from .bad_habits import ALL_WELL, HABITS, ODD, keys
+from .bad_habits import ALL_WELL, HABITS, ODD, SLOW, keys
 from .conftest import QUICK, state
 from .test_harvest import kept, served
 
@@ -85,11 +85,16 @@ class Archives(RuleBasedStateMachine):
         self.sky = Simulator(files=100, seed=seed, instruments=["niriss", "guidestar"], retry_after_s=0)
         self.sky.start()
         self.database = Database(Path(self.folder.name) / "c.duckdb", wait=5)
-        self.archive = Mortal(self.sky.url, Waiting(connect=5, read=10, total=5, first_pause=0.001, longest_pause=0.01))
+        self.archive = self.client()
         self.gone: list[str] = []
         self.silent, self.odd, self.columns = False, False, 0
         self.known: dict[int, dict[str, list[dict[str, Any]]]] = {}
         self.now: dict[str, list[dict[str, Any]]] | None = None
+
+    def client(self, longest: float = 5) -> Mortal:
+        """Return a client that waits so many seconds for an answer."""
+        waiting = Waiting(connect=5, read=10, total=longest, first_pause=0.001, longest_pause=0.01)
+        return Mortal(self.sky.url, waiting)
 
     def teardown(self) -> None:
         if not hasattr(self, "folder"):
@@ -130,7 +135,8 @@ class Archives(RuleBasedStateMachine):
     def heal(self) -> None:
         self.sky.faults(**ALL_WELL)
         self.sky.settings(max_obsids=0)
-        self.archive.left = -1
+        self.archive.close()
+        self.archive = self.client()
 
     @rule(picks=some)
     def reprocess(self, picks: list[int]) -> None:
@@ -202,6 +208,9 @@ class Archives(RuleBasedStateMachine):
     @rule(fault=st.sampled_from(HABITS), count=st.integers(0, 6))
     def spoil(self, fault: str, count: int) -> None:
         self.sky.faults(**{fault: count})
+        if fault in SLOW:
+            self.archive.close()
+            self.archive = self.client(longest=0.2)
         self.odd = self.odd or (fault in ODD and count > 0)
 
     @rule(most=st.integers(0, 5))

@@ -578,7 +578,7 @@ def half_fetched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Database, Pa
     return database, folder / "d"
 
 
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @given(note=st.one_of(st.binary(max_size=80), st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=9), lambda inner: st.fixed_dictionaries(
         {"uri": inner | st.just(URI + ONE), "checksum": inner, "length": inner, "etag": inner}), max_leaves=5,
@@ -668,16 +668,21 @@ FRAMINGS = ["length", "chunked", "close", "chunked and length"]
     etag=st.booleans(),
     size=st.sampled_from(["right", "none", "wrong", "zero"]),
     checksum=st.booleans(),
+    redirects=st.lists(st.sampled_from([0, 0, 301, 302, 303, 307, 308]), min_size=1, max_size=4),
 )
 def test_whatever_the_headers_and_wherever_answers_are_cut_a_final_name_has_the_files_bytes(
     body: bytes, framings: list[str], cuts: list[float], packing: str, kind: str, ranges: bool, etag: bool,
-    size: str, checksum: bool,
+    size: str, checksum: bool, redirects: list[int],
 ) -> None:  # fmt: skip
     files = Files({URI + "jw1.png": body})
     answers = iter(range(10_000))
 
     def act(handler: BaseHTTPRequestHandler, uri: str, content: bytes) -> bool:
         turn = next(answers)
+        if redirect := redirects[turn % len(redirects)]:
+            where = handler.path if turn % 2 else files.address + handler.path
+            handler.wfile.write(f"HTTP/1.1 {redirect} Yes\r\nLocation: {where}\r\nContent-Length: 0\r\n\r\n".encode())
+            return True
         framing, cut = framings[turn % len(framings)], cuts[turn % len(cuts)] if turn < 8 else 1.0
         start = int(handler.headers.get("Range", "bytes=0-")[6:-1]) if ranges and not packing else 0
         packers: dict[str, Any] = {"gzip": gzip.compress, "deflate": zlib.compress}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from catalog.archive.client import MastArchive
 from catalog.harvest import harvest
@@ -21,7 +24,8 @@ from catalog.vocabulary.search import Search
 from .conftest import QUICK
 
 Connect = Callable[[str], MastArchive]
-FAULTS = ("file_503", "file_429", "file_cut", "file_corrupt", "file_html", "file_empty", "file_slow")
+FAULTS = ("file_503", "file_429", "file_cut", "file_corrupt", "file_html", "file_empty", "file_slow", "file_redirect")
+QUICK_FAULTS = ("file_cut", "file_corrupt", "file_html", "file_empty", "file_redirect", "file_wrong_range")
 SPECTRA = Selection(
     sql="SELECT filename FROM files WHERE filename LIKE '%x1dints.fits' ORDER BY file_size, filename LIMIT 8"
 )
@@ -69,6 +73,27 @@ def test_every_fault_of_the_built_in_archive_is_overcome(
         report = go(database, own_sky, tmp_path / fault)
         assert (report.selected, report.fetched, report.failures) == (8, 8, ()), fault
         assert wrong(database, tmp_path / fault) == []
+
+
+@pytest.mark.usefixtures("tended")
+def test_whatever_faults_meet_a_sync_no_final_name_has_wrong_bytes_and_the_next_one_has_every_file(
+    own_sky: Simulator, database: Database, tmp_path: Path
+) -> None:
+    places = itertools.count()
+
+    @settings(max_examples=4)
+    @given(st.dictionaries(st.sampled_from(QUICK_FAULTS), st.integers(1, 12), min_size=1))
+    def meets(faults: dict[str, int]) -> None:
+        dest = tmp_path / f"dest{next(places)}"
+        own_sky.faults(**dict.fromkeys(QUICK_FAULTS, 0) | faults)
+        report = go(database, own_sky, dest)
+        assert report.fetched + report.failed == 8
+        assert wrong(database, dest) == []
+        own_sky.faults(**dict.fromkeys(QUICK_FAULTS, 0))
+        assert go(database, own_sky, dest).failed == 0
+        assert (wrong(database, dest), len(list(dest.glob("*.fits")))) == ([], 8)
+
+    meets()
 
 
 @pytest.mark.usefixtures("tended")
