@@ -67,7 +67,7 @@ def put_in_place(path: Path, mode: int = READABLE) -> Iterator[IO[bytes]]:
             _unfinished.discard(partial)
 
 
-def sweep() -> None:
+def remove_unfinished() -> None:
     """Remove what is half written, before the process ends without an end of its blocks."""
     for partial in list(_unfinished):
         with suppress(OSError):

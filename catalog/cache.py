@@ -14,7 +14,7 @@ _FORM = 1
 """To be raised when what is kept means something else."""
 
 
-def kept(name: str, sources: Iterable[Path], read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def cached(name: str, sources: Iterable[Path], read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Return what was read from files, from the cache where these are the same.
 
     Parameters

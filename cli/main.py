@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn, cast
 import typer
 
 from catalog._version import __version__
-from catalog.api.opened import Server
+from catalog.api.catalog_base import Server
 from catalog.defaults import CATALOG, SERVER
 from catalog.errors import MastlakeError, UsageError
 from catalog.process import exit as leaving
@@ -242,9 +242,9 @@ def _forget_stdout() -> None:
 
 def _leave_at_once(code: int, told: str) -> NoReturn:
     """End the process, whatever its other threads are doing."""
-    from catalog.atomic_file import sweep
+    from catalog.atomic_file import remove_unfinished
 
-    sweep()
+    remove_unfinished()
     sys.stderr.write(f"mastlake: {told}\n")
     sys.stderr.flush()
     os._exit(code)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from catalog.api.opened import Server
+from catalog.api.catalog_base import Server
 
 from . import completion
 

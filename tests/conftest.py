@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from catalog.archive.client import MastArchive, Waiting
+from catalog.archive.client import AnswerLimits, MastArchive
 from catalog.archive.retry import Patience
 from catalog.harvest import harvest
 from catalog.simulator import Simulator
@@ -117,7 +117,7 @@ def connect() -> Iterator[Callable[[str], MastArchive]]:
     made: list[MastArchive] = []
 
     def make(url: str) -> MastArchive:
-        made.append(MastArchive(url, Waiting(connect=5, read=10, total=5, first_pause=0.01, longest_pause=0.1)))
+        made.append(MastArchive(url, AnswerLimits(connect=5, read=10, total=5, first_pause=0.01, longest_pause=0.1)))
         return made[-1]
 
     yield make

@@ -32,7 +32,7 @@ from urllib.parse import parse_qs, urlencode
 from urllib.request import Request, urlopen
 
 from catalog.simulator import Simulator
-from catalog.vocabulary.spelling import Kind, kept_name
+from catalog.vocabulary.spelling import Kind, catalog_name
 
 MEMORY = 1500 << 20
 """Bytes of address space beside what a process of Python with its libraries maps anyway."""
@@ -328,7 +328,7 @@ def serving(honest: Honest) -> Iterator[tuple[str, list[Spoil]]]:
 HARVEST = """
 import json, resource, shutil, sys, warnings
 from pathlib import Path
-from catalog.archive.client import MastArchive, Waiting
+from catalog.archive.client import AnswerLimits, MastArchive
 from catalog.archive.retry import Patience
 from catalog.errors import MastlakeError
 from catalog.harvest import harvest
@@ -344,7 +344,7 @@ with Database(empty).write():
 store.make = lambda path, engine: shutil.copyfile(empty, path)
 searches = Search.parse("all", "niriss", []), Search.observations("seen", ["instrument_name=NIRISS*"])
 patience = Patience(attempts=6, first_pause=0.001, longest_pause=0.002)
-with MastArchive(url, Waiting(total=0.05, first_pause=0.001, longest_pause=0.01)) as archive:
+with MastArchive(url, AnswerLimits(total=0.05, first_pause=0.001, longest_pause=0.01)) as archive:
     for line in sys.stdin:
         path, full, which, is_honest = json.loads(line)
         said = ""
@@ -410,7 +410,7 @@ def check(catalog: Path, expected: dict[str, dict[str, Any]]) -> None:
     found = {row["filename"]: row for row in rows}
     assert set(found) == set(expected)
     for filename, wanted in expected.items():
-        got = {name: found[filename][kept_name(name, "file")] for name in wanted}
+        got = {name: found[filename][catalog_name(name, "file")] for name in wanted}
         wrong = {name: (got[name], value) for name, value in wanted.items() if got[name] != value}
         assert not wrong, (filename, wrong)
     assert [left.name for left in catalog.parent.iterdir()] == [catalog.name]

@@ -94,6 +94,6 @@ def served(path: Path, door: Door | None = None, seconds: float = 30.0) -> Itera
         finally:
             for one in page.kept.values():
                 one.close()
-            app.state.answering.stop_all()
+            app.state.endpoints.stop_all()
             server.should_exit = True
             thread.join(20)

@@ -13,7 +13,7 @@ from catalog.errors import BadValue
 from catalog.questions.find import Criteria, statement
 from catalog.questions.statement import rows
 from catalog.store.database import Database
-from catalog.store.times import moment
+from catalog.store.times import time_of_mjd
 from catalog.sync import Selection, make_plan, products
 from tests.sync_catalog import URI, add_files, add_products, add_run, catalog, insert
 
@@ -108,7 +108,7 @@ def test_a_release_date_that_is_nonsense_is_no_date(tmp_path: Path, mjd: float) 
 
 def test_an_mjd_is_a_moment(database: tuple[Database, dict[str, bool]]) -> None:
     made, _ = database
-    found = rows(made, f"SELECT {moment('59731.5::DOUBLE')} AS at").column("at").to_pylist()
+    found = rows(made, f"SELECT {time_of_mjd('59731.5::DOUBLE')} AS at").column("at").to_pylist()
     assert found == [dt.datetime(2022, 6, 1, 12)]
 
 

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.archive.answer import read_answer, read_count
-from catalog.archive.client import MastArchive, Query, Waiting
-from catalog.archive.partition import Whole
+from catalog.archive.client import AnswerLimits, MastArchive, Query
+from catalog.archive.partition import WholeQueries
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError, Garbled, Incomplete, OutOfTime, Overloaded, QueryTimeout, Refused, Unreachable
 from catalog.missions import JWST
@@ -189,7 +189,7 @@ class TestClient:
 
     def test_executing_for_ever_ends_with_a_clear_line(self) -> None:
         working: tuple[int, dict[str, str], bytes] = (200, {}, json.dumps({"status": "EXECUTING"}).encode())
-        waiting = Waiting(total=0.3, first_pause=0.05)
+        waiting = AnswerLimits(total=0.3, first_pause=0.05)
         with (
             scripted(working) as url,
             MastArchive(url, waiting) as archive,
@@ -198,8 +198,8 @@ class TestClient:
             archive.count(Query("Mast.Jwst.Filtered.Niriss"))
 
     def test_answers_after_one_that_stayed_executing_get_half_the_time_down_to_a_minute(self) -> None:
-        assert [Waiting().working(given_up) for given_up in (0, 1, 2, 3, 4, 900)] == [600, 300, 150, 75, 60, 60]
-        assert Waiting(total=30).working(5) == 30
+        assert [AnswerLimits().working(given_up) for given_up in (0, 1, 2, 3, 4, 900)] == [600, 300, 150, 75, 60, 60]
+        assert AnswerLimits(total=30).working(5) == 30
 
     def test_a_question_that_had_no_answer_for_so_long_is_not_asked_again(self) -> None:
         asked: list[int] = []
@@ -278,7 +278,7 @@ class TestWhole:
     def test_a_search_is_the_same_whatever_size_its_parts_have(self, sky: Simulator, connect: Connect) -> None:
         search = Search.parse("all", "niriss", [])
         archive = connect(sky.url)
-        whole, query = Whole(archive, QUICK), archive.query(search)
+        whole, query = WholeQueries(archive, QUICK), archive.query(search)
         expected = sorted(sky.filenames("niriss"))
         for limit in (17, 100, 20_000):
             parts = list(whole.rows(query, ("filename", "checksum"), limit=limit))
@@ -290,7 +290,7 @@ class TestWhole:
         self, sky: Simulator, connect: Connect, likely: tuple[float, float]
     ) -> None:
         archive = connect(sky.url)
-        whole = Whole(archive, QUICK, cuts=(replace(JWST.file_cuts[0], likely=likely),))
+        whole = WholeQueries(archive, QUICK, cuts=(replace(JWST.file_cuts[0], likely=likely),))
         parts = list(whole.rows(archive.query(Search.parse("all", "niriss", [])), ("filename",), limit=100))
         assert sorted(name for part in parts for name in part["filename"].to_pylist()) == sorted(
             sky.filenames("niriss")
@@ -305,11 +305,11 @@ class TestWhole:
             expected = sorted(own.filenames("niriss"))
             own.faults(**{fault: 2})
             archive = connect(own.url)
-            parts = list(Whole(archive, QUICK).rows(archive.query(search), ("filename",), limit=30))
+            parts = list(WholeQueries(archive, QUICK).rows(archive.query(search), ("filename",), limit=30))
         assert sorted(name for part in parts for name in part["filename"].to_pylist()) == expected
 
     def test_an_answer_that_never_adds_up_is_reported(self, connect: Connect) -> None:
         with Simulator(files=400, seed=3) as own:
             own.faults(lost_page=1000)
             with pytest.raises(Incomplete, match="try again later"):
-                list(Whole(connect(own.url), QUICK).rows(Query("Mast.Jwst.Filtered.Niriss"), ("filename",)))
+                list(WholeQueries(connect(own.url), QUICK).rows(Query("Mast.Jwst.Filtered.Niriss"), ("filename",)))

@@ -15,10 +15,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from catalog.archive import body as bodies
-from catalog.archive.client import MastArchive, Query, Waiting
+from catalog.archive.client import AnswerLimits, MastArchive, Query
 from catalog.errors import ArchiveError, Garbled, ProxyFault, Refused, Unreachable, Untrusted
 from catalog.simulator import Simulator
-from catalog.sync.rate import Floor, TooSlow
+from catalog.sync.rate import SlowestSpeed, TooSlow
 from catalog.sync.source import Ask, Mast
 
 from .conftest import Authority, Command
@@ -133,7 +133,7 @@ def test_an_answer_larger_than_any_of_the_archive_is_left(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("respond", [a_byte_at_a_time, headers_a_byte_at_a_time])
 def test_an_answer_that_drips_ends_in_time(respond: Respond) -> None:
-    waiting = Waiting(total=0.3)
+    waiting = AnswerLimits(total=0.3)
     with serving(respond) as url, MastArchive(url, waiting) as archive, pytest.raises(Unreachable, match="in time"):
         archive.count(QUERY)
 
@@ -227,12 +227,12 @@ def downloaded(server: str) -> None:
 
 
 def searched(server: str) -> None:
-    with MastArchive(server, Waiting(connect=0.1, read=0.1)) as archive:
+    with MastArchive(server, AnswerLimits(connect=0.1, read=0.1)) as archive:
         archive.count(QUERY)
 
 
 def logged_in(server: str) -> None:
-    with MastArchive(server, Waiting(connect=0.1, read=0.1)) as archive:
+    with MastArchive(server, AnswerLimits(connect=0.1, read=0.1)) as archive:
         archive.login("secret")
 
 
@@ -287,7 +287,7 @@ def test_a_body_that_drips_ends_a_login_in_time() -> None:
     def speak(connection: socket.socket, over: threading.Event) -> None:
         dripping(_HEAD + b"Content-Length: 10000\r\n\r\n", b" ")(connection, over)
 
-    waiting = Waiting(total=0.3)
+    waiting = AnswerLimits(total=0.3)
     with speaking(speak) as url, MastArchive(url, waiting) as archive, pytest.raises(Unreachable, match="in time"):
         archive.login("secret")
 
@@ -300,7 +300,7 @@ def test_a_redirect_with_a_body_without_end_is_not_read() -> None:
 
     with (
         speaking(speak) as url,
-        MastArchive(url, Waiting(total=20)) as archive,
+        MastArchive(url, AnswerLimits(total=20)) as archive,
         pytest.raises(Refused, match="redirects"),
     ):
         archive.count(QUERY)
@@ -313,7 +313,7 @@ def test_a_download_that_unpacks_to_nothing_is_too_slow() -> None:
     drop = nothing.flush(zlib.Z_FULL_FLUSH) or b"\x00\x00\x00\xff\xff"
     head = _HEAD + b"Content-Encoding: gzip\r\n\r\n"
     with speaking(dripping(head + start, drop)) as url:
-        source, floor = Mast(url, timeout=5), Floor(256, 0.2)
+        source, floor = Mast(url, timeout=5), SlowestSpeed(256, 0.2)
         with source.open(Ask("mast:a")) as answer, pytest.raises(TooSlow):
             deque(map(floor.passed, map(len, answer.chunks(1000))))
         source.close()

@@ -20,7 +20,7 @@ from catalog import Catalog
 from catalog.archive.client import MastArchive
 from catalog.changes import changes
 from catalog.changes.groups import _natural
-from catalog.changes.report import Page, Section, as_html, as_markdown, as_text
+from catalog.changes.report import Report, Section, as_html, as_markdown, as_text
 from catalog.harvest import harvest
 from catalog.headers import index_folders
 from catalog.simulator import Simulator
@@ -357,7 +357,7 @@ class TestReports:
     @settings(max_examples=30)
     @given(text=st.text(max_size=40))
     def test_no_text_becomes_markup_or_moves_a_terminal(self, text: str) -> None:
-        page = Page(text, text, (Section(text, (text,)),), ((text, text, text),))
+        page = Report(text, text, (Section(text, (text,)),), ((text, text, text),))
         parser = Tags()
         parser.feed(as_html(page))
         assert set(parser.seen) <= {
@@ -366,7 +366,7 @@ class TestReports:
         assert parser.open == []
         assert not re.search(r"<[A-Za-z/!?]", as_markdown(page))
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", as_text(page))
-        assert as_text(page).count("\n") == as_text(Page("", "", (Section("", ("",)),), (("", "", "x"),))).count("\n")
+        assert as_text(page).count("\n") == as_text(Report("", "", (Section("", ("",)),), (("", "", "x"),))).count("\n")
 
 
 class Tags(HTMLParser):

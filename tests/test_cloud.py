@@ -14,8 +14,8 @@ from catalog.sync import Selection, SyncReport, sync
 from catalog.sync.cloud import AT_ONCE, Cloud, mast_lookup, public_bucket
 from catalog.sync.events import Event, Note
 from catalog.sync.plan import Item
-from catalog.sync.rate import Pace
-from catalog.sync.source import Ask, NotThere
+from catalog.sync.rate import SharedPace
+from catalog.sync.source import Ask, NotInSource
 from tests.conftest import Authority
 from tests.files_server import Files, fits, serving
 from tests.sync_catalog import URI, add_files, catalog
@@ -50,7 +50,7 @@ def test_a_look_up_that_is_not_as_expected_is_garbled_or_finds_nothing(answer: b
 def test_a_path_that_could_lead_elsewhere_is_not_asked_for() -> None:
     source = Cloud(lambda uris: dict.fromkeys(uris, "../../secret"), store=object())
     list(source.ahead(iter([Item("mast:a", "a", "/d/a", None, None, "fetch", "")])))
-    with pytest.raises(NotThere):
+    with pytest.raises(NotInSource):
         source.open(Ask("mast:a"))
 
 
@@ -72,7 +72,7 @@ def synced(files: Files, folder: Path) -> tuple[SyncReport, str]:
     add_files(database, files.content)
     seen: list[Event] = []
     report = sync(database, Selection(), server=files.address, dest=folder / "d", source="cloud", store=store,
-                  on_event=seen.append, pace=Pace(unit=0.001))  # fmt: skip
+                  on_event=seen.append, pace=SharedPace(unit=0.001))  # fmt: skip
     return report, "\n".join(event.text for event in seen if isinstance(event, Note))
 
 
@@ -114,7 +114,7 @@ def test_a_store_that_cannot_be_reached_is_left_alone_after_a_few_files(tmp_path
     source = Cloud(lambda uris: dict.fromkeys(uris, "jwst/a"), store)
     list(source.ahead(iter(Item(f"mast:{n}", "a", "/d/a", None, None, "fetch", "") for n in range(9))))
     for n in range(9):
-        with pytest.raises((Unreachable, NotThere)):
+        with pytest.raises((Unreachable, NotInSource)):
             source.open(Ask(f"mast:{n}"))
     assert store.asked == 3
     assert "3 times in a row" in source.failed

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from catalog.errors import DiskError
 from catalog.sync import OldBytes, Plan, Selection, SyncReport, make_plan, sync
 from catalog.sync.partial import Identity
-from catalog.sync.rate import Pace
+from catalog.sync.rate import SharedPace
 from tests.files_server import Files, fits, md5, serving
 from tests.sync_catalog import URI, add_files, catalog
 
@@ -81,7 +81,7 @@ def told_and_done(folder: Path, things: dict[str, str], template: str = TEMPLATE
     with serving(served):
         plan = make_plan(database, EVERYTHING, dest=folder / "dest", template=template)
         report = sync(database, EVERYTHING, server=served.address, dest=folder / "dest", template=template,
-                      pace=Pace(unit=0.001))  # fmt: skip
+                      pace=SharedPace(unit=0.001))  # fmt: skip
     return plan, report
 
 

@@ -22,7 +22,7 @@ from spherical_geometry.polygon import SphericalPolygon
 from catalog.errors import BadValue, UnknownKeyword
 from catalog.questions.conditions import written_out
 from catalog.questions.find import Criteria, statement
-from catalog.questions.places import read_cone, read_region
+from catalog.questions.sky_places import read_cone, read_region
 from catalog.questions.statement import rows
 from catalog.store import database as store_database
 from catalog.store.database import Database

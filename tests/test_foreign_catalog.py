@@ -96,12 +96,12 @@ class TestDefinitions:
         ask = "import sys; from catalog.store.database import Database\nwith Database(sys.argv[1]).read(): pass"
         for _ in range(2):
             subprocess.run([sys.executable, "-c", ask, foreign.path], check=True)
-        assert proven.is_noted(foreign.path)
+        assert proven.is_proof_noted(foreign.path)
         with foreign.write() as connection:
             connection.execute("INSERT INTO changes (run, kind, what, key) VALUES (1, 'new', 'file', 'a')")
-        assert proven.is_noted(foreign.path)  # what mastlake itself changed
+        assert proven.is_proof_noted(foreign.path)  # what mastlake itself changed
         changed(foreign)
-        assert not proven.is_noted(foreign.path)
+        assert not proven.is_proof_noted(foreign.path)
 
     def test_a_cache_that_cannot_be_written_costs_time_only(
         self, foreign: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

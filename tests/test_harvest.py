@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from catalog.archive.answer import Answer
+from catalog.archive.answer import ArchiveAnswer
 from catalog.archive.client import MastArchive
 from catalog.errors import ArchiveError, BadValue, Emptied, QueryTimeout, Unreachable
 from catalog.harvest import Progress, harvest
-from catalog.harvest.products import Pace
+from catalog.harvest.products import BatchSize
 from catalog.simulator import Simulator
 from catalog.store.database import Database
 from catalog.vocabulary.search import Search
@@ -224,7 +224,7 @@ def test_batches_of_products_shrink_when_the_archive_runs_out_of_time(
 
 
 def test_a_size_that_the_archive_cannot_bear_is_seldom_tried_again() -> None:
-    pace, refused, sizes = Pace(), 0, []
+    pace, refused, sizes = BatchSize(), 0, []
     for _ in range(200):
         if pace.size > 50:
             refused += 1
@@ -290,7 +290,7 @@ class Balking(MastArchive):
 
     balks_at = ""
 
-    def products(self, obsids: Sequence[str]) -> Answer:
+    def products(self, obsids: Sequence[str]) -> ArchiveAnswer:
         if self.balks_at in obsids:
             raise QueryTimeout("the archive ran out of time")
         return super().products(obsids)

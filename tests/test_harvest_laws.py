@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from catalog.archive.client import MastArchive, Waiting
+from catalog.archive.client import AnswerLimits, MastArchive
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError
 from catalog.harvest import harvest
@@ -93,8 +93,8 @@ class Archives(RuleBasedStateMachine):
 
     def client(self, longest: float = 5) -> Mortal:
         """Return a client that waits so many seconds for an answer."""
-        waiting = Waiting(connect=5, read=10, total=longest, first_pause=0.001, longest_pause=0.01)
-        return Mortal(self.sky.url, waiting)
+        limits = AnswerLimits(connect=5, read=10, total=longest, first_pause=0.001, longest_pause=0.01)
+        return Mortal(self.sky.url, limits)
 
     def teardown(self) -> None:
         if not hasattr(self, "folder"):

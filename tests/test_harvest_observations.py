@@ -11,7 +11,7 @@ from astropy.coordinates import SkyCoord
 from astroquery.mast import ObservationsClass
 
 from catalog.archive.client import MastArchive
-from catalog.archive.partition import Whole
+from catalog.archive.partition import WholeQueries
 from catalog.errors import BadValue, UnknownKeyword
 from catalog.harvest import harvest
 from catalog.missions import JWST
@@ -164,7 +164,7 @@ def test_keyword_and_observation_searches_share_what_they_find(
 def test_observations_are_whole_whatever_size_their_parts_have(sky: Simulator, connect: Connect) -> None:
     archive = connect(sky.url)
     query = archive.query(niriss())
-    whole = Whole(archive, QUICK, "obsid", JWST.observation_cuts)
+    whole = WholeQueries(archive, QUICK, "obsid", JWST.observation_cuts)
     sizes = {}
     for limit in (13, 50_000):
         parts = list(whole.rows(query, limit=limit))

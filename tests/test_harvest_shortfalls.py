@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from catalog.archive.answer import Answer
+from catalog.archive.answer import ArchiveAnswer
 from catalog.archive.client import MastArchive, Query
 from catalog.errors import ArchiveError, QueryTimeout, Refused, Unreachable
 from catalog.harvest import harvest
@@ -36,7 +36,7 @@ class Odd(MastArchive):
     page = 50_000
     asked_ids: list[int]
 
-    def rows(self, query: Query, columns: Sequence[str] = ("*",), size: int = 50_000) -> Answer:
+    def rows(self, query: Query, columns: Sequence[str] = ("*",), size: int = 50_000) -> ArchiveAnswer:
         answer = super().rows(query, columns, size)
         ids: list[Any] = next((one["values"] for one in query.filters if one["paramName"] == "obs_id"), [])
         if not ids:
@@ -46,7 +46,7 @@ class Odd(MastArchive):
             raise self.fault("the archive ran out of time")
         return replace(answer, rows=answer.rows.slice(0, self.page))
 
-    def products(self, obsids: Sequence[str]) -> Answer:
+    def products(self, obsids: Sequence[str]) -> ArchiveAnswer:
         answer = super().products(obsids)
         return answer if self.products_as is None else replace(answer, rows=self.products_as(answer.rows))
 

@@ -12,7 +12,7 @@ from catalog.errors import DiskError
 from catalog.headers import index_folders
 from catalog.questions.drift import outdated
 from catalog.store.database import Database
-from catalog.store.history.local_files import forget
+from catalog.store.history.local_files import close_local_files
 from catalog.store.history.runs import utc_now
 from catalog.sync import Selection, sync
 from tests.files_server import Files, fits, serving
@@ -94,13 +94,13 @@ def test_a_folder_that_is_gone_says_what_to_do_and_can_be_forgotten(database: Da
     with pytest.raises(DiskError, match=r"the catalog knows 5 files in it.*mastlake forget"):
         index_folders(database, [tmp_path / "data"])
     with database.write() as connection:
-        assert forget(connection, str(tmp_path / "data"), utc_now()) == 5
+        assert close_local_files(connection, str(tmp_path / "data"), utc_now()) == 5
     assert states(database) == {}
 
 
 def test_a_forgotten_file_that_is_fetched_again_counts_again(database: Database, tmp_path: Path, files: Files) -> None:
     with database.write() as connection:
-        forget(connection, str(tmp_path / "data" / NAMES[0]), utc_now())
+        close_local_files(connection, str(tmp_path / "data" / NAMES[0]), utc_now())
     (tmp_path / "data" / NAMES[0]).unlink()
     assert states(database) == {}
     sync(database, Selection(), server=files.address, dest=tmp_path / "data")

@@ -18,14 +18,14 @@ from typing import Any
 
 import pytest
 
-from catalog.archive.client import MastArchive, Waiting
+from catalog.archive.client import AnswerLimits, MastArchive
 from catalog.errors import ProxyFault, Refused, Unreachable, Untrusted, UsageError
 from catalog.network.routes import proxy_of
 from catalog.network.server import Server, keeps_credentials
 from catalog.simulator import Simulator
 from catalog.store.database import Database
 from catalog.sync import Selection, Token, sync
-from catalog.sync.rate import Pace
+from catalog.sync.rate import SharedPace
 from catalog.sync.script import script
 from catalog.sync.source import Ask, Mast
 from catalog.vocabulary.search import Search
@@ -42,7 +42,7 @@ THREE = {
     "fields": [{"name": "Column1", "type": "string"}],
 }
 """A count as the archive answers it."""
-QUICK = Waiting(connect=5, read=5, total=5, first_pause=0.01, longest_pause=0.05)
+QUICK = AnswerLimits(connect=5, read=5, total=5, first_pause=0.01, longest_pause=0.05)
 
 
 pytestmark = pytest.mark.usefixtures("bare_environment")
@@ -370,7 +370,7 @@ def test_a_sync_asks_once_whom_it_cannot_trust(
     database = catalog(tmp_path / "c.duckdb")
     add_files(database, {f"{URI}jw{n:05d}_nis_x1d.fits": fits(1) for n in range(40)})
     with portal(asked, authority.tls) as address:
-        report = sync(database, Selection(), server=address, dest=tmp_path / "d", jobs=2, pace=Pace(unit=0.01))
+        report = sync(database, Selection(), server=address, dest=tmp_path / "d", jobs=2, pace=SharedPace(unit=0.01))
     assert report.failed == 40
     assert len(report.failures) < 10
     assert "certificate" in report.failures[-1].reason

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from catalog.archive.answer import Answer, read_answer
+from catalog.archive.answer import ArchiveAnswer, read_answer
 from catalog.archive.client import MastArchive
 from catalog.errors import ArchiveError, Garbled
 from catalog.harvest import harvest
@@ -26,7 +26,7 @@ from catalog.store.schema.migrate import make_views
 from catalog.store.spool import Spool
 from catalog.store.sql import quoted
 from catalog.vocabulary.search import Search
-from catalog.vocabulary.spelling import ODD_CELLS, kept_name, kept_names, sent_name
+from catalog.vocabulary.spelling import ODD_CELLS, catalog_name, catalog_names, sent_name
 
 from .conftest import QUICK
 
@@ -53,7 +53,7 @@ def body(fields: dict[str, str], rows: Sequence[Any], **more: Any) -> bytes:
     return json.dumps({"status": "COMPLETE", "msg": "", "data": rows, "fields": described, **more}).encode()
 
 
-def odd_of(answer: Answer, row: int) -> dict[str, str]:
+def odd_of(answer: ArchiveAnswer, row: int) -> dict[str, str]:
     if ODD_CELLS not in answer.rows.column_names:
         return {}
     return dict(json.loads(answer.rows[ODD_CELLS][row].as_py() or "{}"))
@@ -280,14 +280,14 @@ class TestNames:
     @given(st.lists(NAMES, unique=True, max_size=12), st.sampled_from(["file", "observation", "product"]))
     @example(["obs_id", "OBS_ID", "Obs_Id", "si_obs_id", "SI_OBS_ID"], "file")
     def test_every_name_has_a_spelling_of_its_own_and_comes_back_from_it(self, names: list[str], kind: str) -> None:
-        kept = kept_names(names, kind)
+        kept = catalog_names(names, kind)
         assert len({name.lower() for name in kept}) == len(names)
         assert [sent_name(name, kind) for name in kept] == names
         assert all(name and name.isprintable() and '"' not in name for name in kept)
 
     @pytest.mark.parametrize("name", ["exp_type", "filter-pupil", "date_obs_mjd", "s_region", "dataURI"])
     def test_names_of_the_archive_stay_as_they_are(self, name: str) -> None:
-        assert kept_name(name, "file") == name
+        assert catalog_name(name, "file") == name
 
     @settings(max_examples=6, deadline=None)
     @given(st.lists(NAMES, unique=True, min_size=1, max_size=12))
@@ -309,7 +309,7 @@ class TestNames:
                 merge_versions(connection, FILES, spool.staged("rows_in"), run, constants)
                 make_views(connection)
         with database.read() as connection:
-            for at, kept in enumerate(kept_names(names, "file")):
+            for at, kept in enumerate(catalog_names(names, "file")):
                 column = quoted(kept)
                 assert connection.execute(f"SELECT {column} FROM files").fetchall() == [(f"second {at}",)]
             ((_, _, _, differing),) = differences(connection, 1, 3)
@@ -319,7 +319,7 @@ class TestNames:
                 ).fetchall()
             )
         assert {sent_name(column, "file") for column in differing or []} == set(names)
-        for name, kept in zip(names, kept_names(names, "file"), strict=True):
+        for name, kept in zip(names, catalog_names(names, "file"), strict=True):
             assert kept == name or json.dumps(name) in comments[kept]
 
     def test_a_thousand_columns_more_are_kept_again_and_again(self, database: Database) -> None:

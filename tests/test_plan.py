@@ -22,7 +22,7 @@ from catalog.sync import Plan, Selection, make_plan, products
 from catalog.sync.decisions import plan
 from catalog.sync.disk import DISK, PARTS, listing
 from catalog.sync.names import Template, refusal
-from catalog.sync.partial import Identity, Part
+from catalog.sync.partial import Identity, PartialFile
 from tests.files_server import fits
 from tests.sync_catalog import URI, add_files, add_products, add_search, catalog
 
@@ -269,7 +269,7 @@ def test_an_empty_catalog_has_an_empty_plan(tmp_path: Path) -> None:
 def test_a_listing_has_files_and_unfinished_files_apart(tmp_path: Path) -> None:
     (tmp_path / "a.fits").write_bytes(b"123")
     (tmp_path / ".b.fits.part").write_bytes(b"without identity")
-    part = Part(tmp_path / "c.fits", Identity("mast:c", "00", 9))
+    part = PartialFile(tmp_path / "c.fits", Identity("mast:c", "00", 9))
     part.start(Identity("mast:c", "00", 9, '"tag"'))
     part.write(b"1234")
     part.close()

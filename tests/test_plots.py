@@ -25,13 +25,13 @@ from astropy.wcs import WCS
 from catalog.archive.client import MastArchive
 from catalog.errors import DiskError, NoSuchSearch, UsageError
 from catalog.harvest import harvest
-from catalog.plots import Chosen, draw_file, draw_sky, draw_timeline, plot_file
-from catalog.plots.fits_file import opened
+from catalog.plots import FilesToDraw, draw_file, draw_sky, draw_timeline, plot_file
+from catalog.plots.fits_file import open_fits
 from catalog.plots.images import is_cube, plane_of, sky_axes, stretch
 from catalog.plots.previews import draw_pictures
 from catalog.plots.series import is_time_series, series, spectra
-from catalog.plots.sky import WIDE_DEGREES, footprints
-from catalog.plots.timeline import timeline
+from catalog.plots.sky import WIDE_DEGREES, read_footprints
+from catalog.plots.timeline import read_timeline
 from catalog.questions.find import Criteria
 from catalog.questions.previews import previews
 from catalog.simulator import Simulator
@@ -166,7 +166,7 @@ class TestSpectra:
     def test_both_forms_of_a_time_series_are_read_alike(
         self, tmp_path: Path, make: Callable[[Path], Path], integrations: int
     ) -> None:
-        with opened(make(tmp_path / "a.fits")) as file:
+        with open_fits(make(tmp_path / "a.fits")) as file:
             found = spectra(file)
         assert is_time_series(found)
         groups = series(found)
@@ -190,7 +190,7 @@ class TestSpectra:
         assert drawing.told == "time series of 30 integrations of 2 spectra each, as time against wavelength"
 
     def test_flagged_points_are_left_out(self, tmp_path: Path) -> None:
-        with opened(files.new_x1dints(tmp_path / "a.fits")) as file:
+        with open_fits(files.new_x1dints(tmp_path / "a.fits")) as file:
             found = spectra(file)
         assert np.nanmax(found[0].flux) < 1
         assert np.isnan(found[0].flux).sum() == 1
@@ -332,7 +332,7 @@ class TestSky:
     """Footprints of a selection."""
 
     def test_every_footprint_of_the_selection_is_there_once(self, catalog: Database) -> None:
-        found = footprints(catalog, Chosen("soss"))
+        found = read_footprints(catalog, FilesToDraw("soss"))
         files_there = scalar(catalog, "SELECT count(*) FROM search_files WHERE search = 'soss'")
         assert found.files + found.unplaced == files_there
         regions = [one.region for one in found.footprints if one.files]
@@ -340,8 +340,8 @@ class TestSky:
 
     def test_a_selection_close_together_is_drawn_around_its_midst(self, catalog: Database) -> None:
         target = scalar(catalog, "SELECT targname FROM files WHERE s_region IS NOT NULL GROUP BY 1 ORDER BY 1 LIMIT 1")
-        chosen = Chosen(criteria=Criteria(target=str(target)))
-        found = footprints(catalog, chosen)
+        chosen = FilesToDraw(criteria=Criteria(target=str(target)))
+        found = read_footprints(catalog, chosen)
         assert found.radius < WIDE_DEGREES
         axes = draw_sky(catalog, chosen).figure.axes[0]
         for one in found.footprints:
@@ -349,25 +349,25 @@ class TestSky:
                 assert np.all(np.abs(axes.wcs.wcs_world2pix(shape, 0)) < 50)
 
     def test_a_selection_far_apart_is_drawn_on_the_whole_sky(self, catalog: Database) -> None:
-        assert footprints(catalog, Chosen()).radius > WIDE_DEGREES
+        assert read_footprints(catalog, FilesToDraw()).radius > WIDE_DEGREES
         assert draw_sky(catalog).figure.axes[0].name == "mollweide"
 
     def test_a_query_can_choose(self, catalog: Database) -> None:
         sql = "SELECT filename FROM files WHERE instrument = 'nircam'"
-        assert {one.instrument for one in footprints(catalog, Chosen(sql=sql)).footprints} == {"nircam"}
+        assert {one.instrument for one in read_footprints(catalog, FilesToDraw(sql=sql)).footprints} == {"nircam"}
         with pytest.raises(UsageError, match="column filename"):
-            footprints(catalog, Chosen(sql="SELECT 1 AS a"))
+            read_footprints(catalog, FilesToDraw(sql="SELECT 1 AS a"))
 
     def test_nothing_to_draw_is_said(self, catalog: Database) -> None:
         with pytest.raises(UsageError, match="targname=NOWHERE"):
-            draw_sky(catalog, Chosen(criteria=Criteria(written=("targname=NOWHERE",))))
+            draw_sky(catalog, FilesToDraw(criteria=Criteria(written=("targname=NOWHERE",))))
         with pytest.raises(NoSuchSearch, match="soss"):
-            draw_sky(catalog, Chosen("sos"))
+            draw_sky(catalog, FilesToDraw("sos"))
 
     def test_files_without_a_footprint_are_drawn_at_their_targets(self, catalog: Database) -> None:
         with catalog.write() as connection:
             connection.execute("UPDATE file_version SET s_region = NULL, obs_id = NULL WHERE instrument = 'nircam'")
-        found = footprints(catalog, Chosen("nircam"))
+        found = read_footprints(catalog, FilesToDraw("nircam"))
         assert found.files > 0
         assert all(len(one.places[0]) == 1 for one in found.footprints if one.files)
 
@@ -376,7 +376,7 @@ class TestTimeline:
     """What was observed when, and processed when."""
 
     def test_observations_and_versions_add_up(self, catalog: Database) -> None:
-        found = timeline(catalog, Chosen("soss"))
+        found = read_timeline(catalog, FilesToDraw("soss"))
         files_there = scalar(catalog, "SELECT count(*) FROM search_files WHERE search = 'soss'")
         assert sum(one.files for one in found.observed) == files_there
         assert all(one.start <= one.end for one in found.observed)
@@ -392,11 +392,11 @@ class TestTimeline:
             renewed = own_sky.filenames("niriss", "exp_type = 'NIS_SOSS' AND filename LIKE '%x1dints.fits'")[:3]
             own_sky.reprocess(renewed, keep_size=True)
             harvest(database, archive, search)
-        found = timeline(database, Chosen("n"))
+        found = read_timeline(database, FilesToDraw("n"))
         current = sum(one.current for one in found.processed)
         assert sum(one.files for one in found.processed) == current + 3
         assert [one.changed for one in found.harvested] == [0, 3]
-        drawing = draw_timeline(database, Chosen("n"))
+        drawing = draw_timeline(database, FilesToDraw("n"))
         assert "3 found changed by later harvests" in drawing.told
         assert drawing.png().startswith(b"\x89PNG")
 

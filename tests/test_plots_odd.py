@@ -20,11 +20,11 @@ from hypothesis import given, settings
 from matplotlib.text import Text
 
 from catalog.errors import DiskError, UsageError
-from catalog.plots import Chosen, draw_file, draw_sky, draw_timeline
-from catalog.plots.outside_text import literal
+from catalog.plots import FilesToDraw, draw_file, draw_sky, draw_timeline
+from catalog.plots.outside_text import without_markup
 from catalog.plots.previews import draw_pictures
-from catalog.plots.sky import Footprint, Sky, picture_of
-from catalog.plots.timeline import timeline
+from catalog.plots.sky import Footprint, Sky, draw_footprints
+from catalog.plots.timeline import read_timeline
 from catalog.questions.find import Criteria
 from catalog.store.database import Database
 from catalog.vocabulary.region import corners
@@ -121,7 +121,7 @@ class TestCards:
     def test_any_text_can_be_written_on_a_picture(self, text: str) -> None:
         from matplotlib.cbook import is_math_text
 
-        shown = literal(text)
+        shown = without_markup(text)
         assert not is_math_text(shown)
         assert "\n" not in shown
         assert len(shown.replace(r"\$", "$")) <= 70
@@ -290,7 +290,7 @@ class TestSky:
         rng = np.random.default_rng(5)
         places = [(float(ra), float(dec)) for ra, dec in rng.uniform(100, 100 + apart * 20, (14, 2)) - (0, 90)]
         prints = tuple(footprint((ra, min(dec, 89.0)), f"TARGET-{n:05}") for n, (ra, dec) in enumerate(places))
-        drawing = picture_of(Sky(prints, (100.0, 10.0), 50.0 if apart > 1 else 0.3, 0), "many")
+        drawing = draw_footprints(Sky(prints, (100.0, 10.0), 50.0 if apart > 1 else 0.3, 0), "many")
         names = [text for text in drawing.figure.axes[0].texts if text.get_text().startswith("TARGET")]
         boxes = [text.get_window_extent() and Text.get_window_extent(text) for text in names]  # without the threads
         assert len(names) > 7
@@ -304,7 +304,7 @@ class TestSky:
             assert np.all(np.isfinite(shape))
         one = footprint((ra, dec), target, region)
         if one.places:
-            picture = picture_of(Sky((one,), tuple(one.places[0][0].tolist()), 1.0, 0), target)
+            picture = draw_footprints(Sky((one,), tuple(one.places[0][0].tolist()), 1.0, 0), target)
             finished(picture)
 
 
@@ -315,14 +315,14 @@ class TestTimeline:
 
     @pytest.mark.parametrize("date", [1e7, 1e12, 1e300, float("inf"), float("nan"), -5.0])
     def test_one_absurd_date_leaves_the_others(self, catalog: Database, date: float) -> None:
-        before = sum(one.files for one in timeline(catalog, Chosen("soss")).observed)
+        before = sum(one.files for one in read_timeline(catalog, FilesToDraw("soss")).observed)
         with catalog.write() as connection:
             connection.execute(
                 """UPDATE file_version SET date_obs_mjd = ?, expstart = ?, expend = ?, ingestCompletionDate_mjd = ?
                    WHERE filename = (SELECT min(filename) FROM search_files WHERE search = 'soss')""",
                 [date] * 4,
             )
-        drawing = draw_timeline(catalog, Chosen("soss"))
+        drawing = draw_timeline(catalog, FilesToDraw("soss"))
         finished(drawing)
         assert drawing.told.startswith(f"{before - 1} files observed")
         assert drawing.left_out == ("1 file with a date before 1950 or after 2100",)
@@ -338,7 +338,7 @@ class TestTimeline:
     def test_names_of_targets_and_versions_are_shown_as_they_are(self, catalog: Database) -> None:
         with catalog.write() as connection:
             connection.execute("UPDATE file_version SET targname = 'A$_{b$C', cal_ver = '$1.$x', instrument = 'n$x$'")
-        for drawing in (draw_timeline(catalog), draw_sky(catalog, Chosen(criteria=Criteria(target="A$*")))):
+        for drawing in (draw_timeline(catalog), draw_sky(catalog, FilesToDraw(criteria=Criteria(target="A$*")))):
             finished(drawing)
 
     def test_the_axis_tells_its_years(self, catalog: Database) -> None:

@@ -17,7 +17,7 @@ import pytest
 from catalog.errors import CatalogError
 from catalog.questions.conditions import condition, written_out
 from catalog.questions.query_errors import BadQuery
-from catalog.questions.statement import answering, rows
+from catalog.questions.statement import rows, run_question
 from catalog.store.database import Database
 from catalog.vocabulary.criteria import parse_criterion
 from tests.sync_catalog import add_run
@@ -49,17 +49,17 @@ class TestAnswers:
         assert answer.schema.field("program").type == pa.int64()
 
     def test_rows_come_in_batches(self, lake: Database) -> None:
-        with answering(lake, "SELECT * FROM range(100000)") as reader:
+        with run_question(lake, "SELECT * FROM range(100000)") as reader:
             sizes = [batch.num_rows for batch in reader]
         assert sum(sizes) == 100_000
         assert len(sizes) > 5
 
     def test_what_follows_the_first_batch_is_not_worked_out_before_it_is_asked_for(self, lake: Database) -> None:
-        with answering(lake, "SELECT x FROM range(1000000000000) t(x)") as reader:
+        with run_question(lake, "SELECT x FROM range(1000000000000) t(x)") as reader:
             assert reader.read_next_batch().num_rows > 0
 
     def test_a_question_within_a_question_shares_the_seal(self, lake: Database) -> None:
-        with answering(lake, "SELECT 1 AS a") as outer:
+        with run_question(lake, "SELECT 1 AS a") as outer:
             assert rows(lake, "SELECT 2 AS b").column("b").to_pylist() == [2]
             assert outer.read_all().column("a").to_pylist() == [1]
 

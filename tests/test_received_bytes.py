@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from catalog.errors import Garbled, Refused, Unreachable
 from catalog.store.database import Database
 from catalog.sync import Current, Selection, SyncReport, Token, make_plan, sync
-from catalog.sync.encoding import decoded, encoding_of
+from catalog.sync.encoding import encoding_of, unpacked_pieces
 from catalog.sync.events import Event, Note
 from catalog.sync.names import part_path
-from catalog.sync.rate import Floor, Pace, TooSlow
+from catalog.sync.rate import SharedPace, SlowestSpeed, TooSlow
 from catalog.sync.source import Ask, Mast
 from tests.files_server import TOKEN, Files, Handler, fits, serving
 from tests.sync_catalog import URI, add_files, add_products, catalog
@@ -51,7 +51,7 @@ def go(database: Database, files: Files, tmp_path: Path) -> Callable[..., SyncRe
     """Sync everything into ``dest``, without long pauses."""
 
     def run(**more: Any) -> SyncReport:
-        more.setdefault("pace", Pace(unit=0.001))
+        more.setdefault("pace", SharedPace(unit=0.001))
         return sync(database, EVERYTHING, server=files.address, dest=tmp_path / "dest", **more)
 
     return run
@@ -145,12 +145,12 @@ def test_unpacking_gives_the_bytes_or_says_that_they_end_too_early(
 ) -> None:
     sent = gzip.compress(data) * members
     chunks = [sent[at : at + pieces] for at in range(0, len(sent), pieces)]
-    unpacked = list(decoded(chunks, "gzip", most))
+    unpacked = list(unpacked_pieces(chunks, "gzip", most))
     assert b"".join(unpacked) == data * members
     assert all(len(piece) <= most for piece in unpacked)
     with pytest.raises(Garbled):
-        list(decoded([sent[:-1]], "gzip", most))
-    assert b"".join(decoded([zlib.compress(data)], "deflate", most)) == data
+        list(unpacked_pieces([sent[:-1]], "gzip", most))
+    assert b"".join(unpacked_pieces([zlib.compress(data)], "deflate", most)) == data
     with pytest.raises(Refused):
         encoding_of("gzip, br", Ask("mast:a.fits"), None)
 
@@ -315,7 +315,7 @@ def test_after_a_failed_proof_caches_are_told_to_ask_again(
 
 def test_a_speed_below_the_floor_ends_an_answer() -> None:
     now = [0.0]
-    floor = Floor(100, 10, lambda: now[0])
+    floor = SlowestSpeed(100, 10, lambda: now[0])
     for _ in range(30):
         now[0] += 1
         floor.passed(101)
@@ -340,7 +340,7 @@ def test_drips_end(go: Callable[..., SyncReport], database: Database, files: Fil
 
     listed(database, files, fits(1))
     files.act = drip
-    report = go(pace=Pace(unit=0.001, least=1e15, window=1e-9))
+    report = go(pace=SharedPace(unit=0.001, least=1e15, window=1e-9))
     assert "only" in report.failures[0].reason
     assert files.stats["get"] <= 4
 
@@ -516,7 +516,7 @@ def test_links_planted_in_the_destination_are_not_written_through(
         dest.mkdir()
         template = plant(dest, outside, victim)
         files.faults["corrupt"] = 2 if "quarantine" in plant.__name__ else 0
-        sync(database, EVERYTHING, server=files.address, dest=dest, template=template, pace=Pace(unit=0.001))
+        sync(database, EVERYTHING, server=files.address, dest=dest, template=template, pace=SharedPace(unit=0.001))
         assert list(outside.iterdir()) == [], plant.__name__
         assert victim.read_bytes() == b"precious", plant.__name__
 
@@ -709,6 +709,6 @@ def test_whatever_the_headers_and_wherever_answers_are_cut_a_final_name_has_the_
             add_files(database, files.content, fileSize=listed_size)
         else:
             add_products(database, files.content, size=listed_size)
-        sync(database, EVERYTHING, server=files.address, dest=Path(folder) / "d", pace=Pace(unit=0.0001))
+        sync(database, EVERYTHING, server=files.address, dest=Path(folder) / "d", pace=SharedPace(unit=0.0001))
         final = Path(folder) / "d" / "jw1.png"
         assert not final.exists() or final.read_bytes() == body

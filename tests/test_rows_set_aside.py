@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from catalog.archive.client import MastArchive
-from catalog.harvest import SetAside, harvest
+from catalog.harvest import RowsSetAside, harvest
 from catalog.simulator import Simulator
 from catalog.store.database import Database
 from catalog.vocabulary.search import Search
@@ -56,7 +56,7 @@ def test_a_file_whose_row_is_set_aside_stays(database: Database, full: bool, row
         outcome = harvest(database, archive, FILES, full=full, patience=QUICK)
     assert state(database) == before
     reason = "the row has no filename" if row is None else "the row is no object"
-    assert outcome.set_aside == (SetAside("file", reason, 1),)
+    assert outcome.set_aside == (RowsSetAside("file", reason, 1),)
     assert outcome.run.withdrawn == 0
 
 

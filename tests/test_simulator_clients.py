@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from catalog.archive.client import MastArchive, Query
-from catalog.archive.partition import Whole
+from catalog.archive.partition import WholeQueries
 from catalog.errors import Incomplete
 from catalog.simulator import Simulator
 from catalog.vocabulary.search import Search
@@ -203,7 +203,7 @@ class TestFaults:
     def read(self, own: Simulator, limit: int = 60) -> list[str]:
         search = Search.parse("all", "niriss", [])
         with MastArchive(own.url) as archive:
-            parts = list(Whole(archive, QUICK).rows(archive.query(search), limit=limit))
+            parts = list(WholeQueries(archive, QUICK).rows(archive.query(search), limit=limit))
         return sorted(name for part in parts for name in part["filename"].to_pylist())
 
     @pytest.mark.parametrize(
@@ -231,10 +231,10 @@ class TestFaults:
         query = Query(NIRISS, ({"paramName": "filename", "values": [], "freeText": meant},))
         with MastArchive(own.url) as archive:
             assert archive.count(query) >= 1
-            (table,) = Whole(archive, QUICK).rows(query, ("checksum", "filename"))
+            (table,) = WholeQueries(archive, QUICK).rows(query, ("checksum", "filename"))
             assert table.num_rows == 0
             wider = Query(NIRISS, ({"paramName": "fileSetName", "values": [], "freeText": names[0][:16] + "%"},))
-            (table,) = Whole(archive, QUICK).rows(wider, ("filename",))
+            (table,) = WholeQueries(archive, QUICK).rows(wider, ("filename",))
         assert table.column_names == ["filename"]
         assert table["filename"].to_pylist()
         assert all(name.startswith(names[0][:16]) for name in table["filename"].to_pylist())

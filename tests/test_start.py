@@ -11,7 +11,7 @@ import pytest
 from catalog.cli import start
 from catalog.cli.main import COMMANDS, application
 
-from catalog.cache import kept
+from catalog.cache import cached
 from catalog.store.database import Database
 
 HEAVY = (
@@ -78,20 +78,20 @@ def test_what_was_read_is_kept_until_a_source_changes(tmp_path: Path, monkeypatc
         reads.append(source.read_text())
         return {"text": reads[-1]}
 
-    assert kept("x", [source], read) == kept("x", [source], read) == {"text": "one"}
+    assert cached("x", [source], read) == cached("x", [source], read) == {"text": "one"}
     assert reads == ["one"]
     source.write_text("another")
-    assert kept("x", [source], read) == {"text": "another"}
+    assert cached("x", [source], read) == {"text": "another"}
     file = tmp_path / "cache" / "mastlake" / "x.json"
     for broken in (b"", b"[]", b'{"form":1}', b"\xff", b'{"form":1,"sources":[],"value":{"text":"planted"}}'):
         file.write_bytes(broken)
-        assert kept("x", [source], read) == {"text": "another"}
+        assert cached("x", [source], read) == {"text": "another"}
 
 
 def test_a_cache_that_cannot_be_written_is_no_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert kept("x", [], lambda: {"a": 1}) == {"a": 1}
+    assert cached("x", [], lambda: {"a": 1}) == {"a": 1}
 
 
 def test_a_system_without_posix_is_told_in_one_line(

@@ -35,11 +35,11 @@ from catalog.store.duckdb_file import DUCKDB, engine_of
 from catalog.store.engine import Comment, Engine
 from catalog.store.history import merge as merging
 from catalog.store.history.merge import SEARCH_FILES, merge_links, merge_versions
-from catalog.store.history.versions import FILES, Versions, kept_name
+from catalog.store.history.versions import FILES, Versions, name_in_catalog
 from catalog.store.schema.migrate import make_views
 from catalog.store.schema.models import metadata
 from catalog.store.spool import Spool
-from catalog.store.turns import Waiting
+from catalog.store.turns import LockWait
 from tests.sync_catalog import add_run
 
 from .kills_migration import kill_upgrades
@@ -107,7 +107,7 @@ class TestEngine:
     def test_the_turn_to_write_is_seen_while_it_is_held(self, database: Database) -> None:
         with database.write():
             pass
-        with database.engine.lock(database.path, Waiting(0), "me"):
+        with database.engine.lock(database.path, LockWait(0), "me"):
             assert database.writer_waits
         assert not database.writer_waits
 
@@ -394,7 +394,7 @@ class TestMerge:
             ]
 
     def test_a_column_of_the_archive_that_is_called_mission_is_kept(self, database: Database) -> None:
-        merge(database, 1, row("a", **{kept_name(FILES, "mission"): "JWST"}))
+        merge(database, 1, row("a", **{name_in_catalog(FILES, "mission"): "JWST"}))
         with database.read() as connection:
             assert connection.execute("SELECT si_mission FROM files").fetchall() == [("JWST",)]
 
@@ -432,7 +432,7 @@ class TestMerge:
             assert columns_of(connection, "file_version")["new_flag"] == "BOOLEAN"
 
     def test_the_archives_obs_id_stands_beside_the_one_of_caom(self, database: Database) -> None:
-        merge(database, 1, row("a", **{kept_name(FILES, "obs_id"): "V01366001001P0000000004101"}))
+        merge(database, 1, row("a", **{name_in_catalog(FILES, "obs_id"): "V01366001001P0000000004101"}))
         with database.read() as connection:
             assert connection.execute("SELECT si_obs_id, obs_id FROM files").fetchall() == [
                 ("V01366001001P0000000004101", None)

@@ -31,8 +31,8 @@ from catalog.store.database import Database
 from catalog.sync import Current, Selection, SyncReport, Token, find_token, make_plan, sync
 from catalog.sync.events import Event, Finished, Note, Paused, Planned, Received
 from catalog.sync.names import identity_path, part_path
-from catalog.sync.partial import QUARANTINE, Identity, Part
-from catalog.sync.rate import Pace, Rate
+from catalog.sync.partial import QUARANTINE, Identity, PartialFile
+from catalog.sync.rate import Rate, SharedPace
 from catalog.sync.source import Ask, Mast
 from tests.files_server import TOKEN, Files, Handler, fits, md5, serving
 from tests.kills_sync import killed
@@ -66,7 +66,7 @@ def go(database: Database, files: Files, tmp_path: Path) -> Callable[..., SyncRe
     """Sync everything into ``dest``, without long pauses."""
 
     def run(selection: Selection = EVERYTHING, **more: Any) -> SyncReport:
-        more.setdefault("pace", Pace(unit=0.01))
+        more.setdefault("pace", SharedPace(unit=0.01))
         return sync(database, selection, server=files.address, dest=tmp_path / "dest", **more)
 
     return run
@@ -201,7 +201,7 @@ def test_events_tell_what_happens_one_at_a_time(go: Callable[..., SyncReport], f
 
 def test_the_rate_is_limited_over_all_jobs(go: Callable[..., SyncReport]) -> None:
     began = time.monotonic()
-    report = go(pace=Pace(limit_rate=200_000))
+    report = go(pace=SharedPace(limit_rate=200_000))
     assert report.bytes / (time.monotonic() - began) < 230_000
 
 
@@ -258,7 +258,7 @@ def leave_a_part(dest: Path, uri: str, body: bytes, listed: bytes, etag: str | N
     """What a killed sync leaves: half the bytes of some version, and its identity."""
     dest.mkdir(exist_ok=True)
     identity = Identity(uri, md5(listed), len(listed), etag)
-    part = Part(dest / uri.rsplit("/", 1)[1], identity)
+    part = PartialFile(dest / uri.rsplit("/", 1)[1], identity)
     part.start(identity)
     part.write(body[: len(body) // 2])
     part.close()
@@ -345,7 +345,7 @@ def test_a_fits_file_without_checksum_must_be_whole(files: Files, tmp_path: Path
     bad = {f"{URI}bad.fits": fits(3)[:2880] + b"", f"{URI}page.txt": b"<!DOCTYPE HTML><p>Login"}
     add_products(database, {**good, **bad})
     files.content = {**good, **bad}
-    report = sync(database, EVERYTHING, server=files.address, dest=tmp_path / "d", pace=Pace(unit=0.01))
+    report = sync(database, EVERYTHING, server=files.address, dest=tmp_path / "d", pace=SharedPace(unit=0.01))
     reasons = {failure.filename: failure.reason for failure in report.failures}
     assert "not a whole file" in reasons["bad.fits"]
     assert "web page" in reasons["page.txt"]
@@ -360,7 +360,7 @@ def test_without_any_checksum_unfinished_bytes_need_the_servers_validator(files:
 
 
 def test_a_server_that_is_down_halts_the_sync_soon(database: Database, tmp_path: Path, files: Files) -> None:
-    report = sync(database, EVERYTHING, server="http://127.0.0.1:9", dest=tmp_path / "d", pace=Pace(unit=0.01))
+    report = sync(database, EVERYTHING, server="http://127.0.0.1:9", dest=tmp_path / "d", pace=SharedPace(unit=0.01))
     assert report.failed == 12
     assert any("connection refused" in failure.reason for failure in report.failures)
 
@@ -378,13 +378,13 @@ def test_the_breaker_closes_when_the_archive_is_back(
 
     files.act = busy
     seen: list[Event] = []
-    assert go(jobs=3, pace=Pace(unit=0.002, patience=3), on_event=seen.append).failed == 0
+    assert go(jobs=3, pace=SharedPace(unit=0.002, patience=3), on_event=seen.append).failed == 0
     told = [event for event in seen if isinstance(event, Paused) and not event.filename]
     assert {event.reason for event in told} == {"the archive is down (HTTP 503)"}
 
 
 def test_while_the_breaker_is_open_one_request_at_a_time_asks() -> None:
-    pace = Pace(unit=0.001, patience=2)
+    pace = SharedPace(unit=0.001, patience=2)
     assert pace.failed("x") == 0.0
     assert pace.failed("x") == 0.008
     assert pace.failed("x") == 0.0
@@ -401,7 +401,7 @@ def test_while_the_breaker_is_open_one_request_at_a_time_asks() -> None:
 
 def test_an_archive_that_answered_before_is_waited_for_much_longer() -> None:
     for answered, trials in ((False, 3), (True, 7)):
-        pace = Pace(unit=0.0, patience=1)
+        pace = SharedPace(unit=0.0, patience=1)
         if answered:
             pace.succeeded()
         for _ in range(trials):
@@ -548,11 +548,11 @@ def test_links_lead_nowhere(go: Callable[..., SyncReport], files: Files, tmp_pat
 
 def test_two_syncs_do_not_write_into_one_unfinished_file(tmp_path: Path) -> None:
     wanted = Identity("mast:a", "00", 10)
-    first = Part(tmp_path / "a.fits", wanted)
+    first = PartialFile(tmp_path / "a.fits", wanted)
     with pytest.raises(DiskError, match="another sync"):
-        Part(tmp_path / "a.fits", wanted)
+        PartialFile(tmp_path / "a.fits", wanted)
     first.close()
-    Part(tmp_path / "a.fits", wanted).close()
+    PartialFile(tmp_path / "a.fits", wanted).close()
 
 
 # --- malice ----------------------------------------------------------------------------------------
@@ -607,7 +607,7 @@ def test_no_answer_of_a_server_writes_outside_or_makes_a_wrong_file(
     before = set(root.rglob("*"))
     with quickly():
         files.act = hostile
-        report = sync(database, EVERYTHING, server=files.address, dest=root / "dest", pace=Pace(unit=0.0001))
+        report = sync(database, EVERYTHING, server=files.address, dest=root / "dest", pace=SharedPace(unit=0.0001))
         files.act = None
     made = set(root.rglob("*")) - before
     assert all((root / "dest") in path.parents or path == root / "dest" for path in made if "duckdb" not in path.name)

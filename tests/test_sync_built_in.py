@@ -17,8 +17,8 @@ from catalog.harvest import harvest
 from catalog.simulator import Simulator
 from catalog.store.database import Database
 from catalog.sync import Selection, SyncReport, Token, sync
-from catalog.sync.current_listing import asking
-from catalog.sync.rate import Pace
+from catalog.sync.current_listing import listing_asker
+from catalog.sync.rate import SharedPace
 from catalog.vocabulary.search import Search
 
 from .conftest import QUICK
@@ -43,7 +43,7 @@ def tended(own_sky: Simulator, database: Database, connect: Connect) -> Callable
 
 
 def go(database: Database, sky: Simulator, dest: Path, selection: Selection = SPECTRA) -> SyncReport:
-    with asking(database, sky.url, QUICK) as current:
+    with listing_asker(database, sky.url, QUICK) as current:
         return sync(
             database,
             selection,
@@ -51,7 +51,7 @@ def go(database: Database, sky: Simulator, dest: Path, selection: Selection = SP
             dest=dest,
             current=current,
             token=Token(sky.token),
-            pace=Pace(unit=0.01),
+            pace=SharedPace(unit=0.01),
         )
 
 

@@ -23,7 +23,7 @@ from catalog.questions.statement import rows
 from catalog.store import database as store
 from catalog.store.between import OpenBetween
 from catalog.store.database import Database
-from catalog.store.turns import StillHeld, Waiting, held, is_held
+from catalog.store.turns import LockWait, StillHeld, held, is_held
 from catalog.vocabulary.search import Search
 
 WRITE = """
@@ -36,10 +36,10 @@ print('written')
 TAKE = """
 import os, sys
 from pathlib import Path
-from catalog.store.turns import Waiting, held
+from catalog.store.turns import LockWait, held
 path, inside = Path(sys.argv[1]), Path(sys.argv[1] + ".inside")
 for _ in range(300):
-    with held(path, Waiting(60), "another"):
+    with held(path, LockWait(60), "another"):
         os.close(os.open(inside, os.O_CREAT | os.O_EXCL))
         inside.unlink()
 print("alone")
@@ -66,9 +66,9 @@ class TestLockFile:
     def test_it_is_seen_while_it_is_held_and_gone_afterwards(self, tmp_path: Path) -> None:
         path = tmp_path / "a.writer"
         assert not is_held(path)
-        with held(path, Waiting(0), "me"):
+        with held(path, LockWait(0), "me"):
             assert is_held(path)
-            with pytest.raises(StillHeld), held(path, Waiting(0), "me"):
+            with pytest.raises(StillHeld), held(path, LockWait(0), "me"):
                 pass
         assert not is_held(path)
         assert not path.exists()
@@ -77,7 +77,7 @@ class TestLockFile:
         path = tmp_path / "a.writer"
         path.touch()
         assert not is_held(path)
-        with held(path, Waiting(0), "me"):
+        with held(path, LockWait(0), "me"):
             pass
 
     @pytest.mark.parametrize("taken_anew", [False, True])
@@ -85,7 +85,7 @@ class TestLockFile:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken_anew: bool
     ) -> None:
         path, other = tmp_path / "a.harvest", contextlib.ExitStack()
-        first = held(path, Waiting(0), "the first")
+        first = held(path, LockWait(0), "the first")
         first.__enter__()
         lock = fcntl.flock
 
@@ -93,24 +93,24 @@ class TestLockFile:
             monkeypatch.setattr(fcntl, "flock", lock)
             first.__exit__(None, None, None)
             if taken_anew:
-                other.enter_context(held(path, Waiting(0), "another"))
+                other.enter_context(held(path, LockWait(0), "another"))
             lock(handle, operation)
 
         monkeypatch.setattr(fcntl, "flock", after_the_first_has_left)
         with other:
             if taken_anew:
-                with pytest.raises(StillHeld), held(path, Waiting(0), "me"):
+                with pytest.raises(StillHeld), held(path, LockWait(0), "me"):
                     pass
             else:
-                with held(path, Waiting(0), "me"), pytest.raises(StillHeld), held(path, Waiting(0), "a third"):
+                with held(path, LockWait(0), "me"), pytest.raises(StillHeld), held(path, LockWait(0), "a third"):
                     pass
 
     def test_whoever_holds_a_removed_file_leaves_the_file_of_the_next_one(self, tmp_path: Path) -> None:
         path = tmp_path / "a.harvest"
         with contextlib.ExitStack() as next_one:
-            with held(path, Waiting(0), "the first"):
+            with held(path, LockWait(0), "the first"):
                 path.unlink()
-                next_one.enter_context(held(path, Waiting(0), "the next"))
+                next_one.enter_context(held(path, LockWait(0), "the next"))
             assert is_held(path)
 
     def test_only_one_of_many_processes_has_it_at_any_moment(self, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ class TestLockFile:
 
         def take() -> None:
             for _ in range(20):
-                with held(path, Waiting(60), "another"):
+                with held(path, LockWait(60), "another"):
                     inside[0] += 1
                     most[0] = max(most[0], inside[0])
                     inside[0] -= 1
@@ -139,7 +139,7 @@ class TestLockFile:
         monkeypatch.setattr("catalog.store.turns.time.monotonic", lambda: next(clock))
         monkeypatch.setattr("catalog.store.turns.time.sleep", lambda seconds: None)
         told: list[str] = []
-        waiting = Waiting(10, told.append)
+        waiting = LockWait(10, told.append)
         assert [waiting.pause("python (PID 3)") for _ in range(4)] == [True, True, True, False]
         assert told == ["python (PID 3)"]
 
@@ -184,14 +184,14 @@ class TestReadersAndWriters:
     def test_a_question_within_a_block_does_not_wait_for_a_writer_that_waits_for_the_block(
         self, catalog: Database
     ) -> None:
-        with catalog.read() as connection, catalog.engine.lock(catalog.path, Waiting(0), "another"):
+        with catalog.read() as connection, catalog.engine.lock(catalog.path, LockWait(0), "another"):
             assert connection.execute("SELECT 1").fetchone() == (1,)
             with Database(catalog.path, wait=0).read() as within:
                 assert within.execute("SELECT count(*) > 0 FROM files").fetchone() == (True,)
 
     def test_a_reader_that_is_not_let_in_says_who_writes(self, catalog: Database) -> None:
         with (
-            catalog.engine.lock(catalog.path, Waiting(0), "another"),
+            catalog.engine.lock(catalog.path, LockWait(0), "another"),
             pytest.raises(CatalogLocked, match="others that write"),
         ):
             rows(Database(catalog.path, wait=0.1), "SELECT 1")
@@ -199,7 +199,7 @@ class TestReadersAndWriters:
     def test_a_wait_is_told_in_our_words(self, catalog: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         told: list[str] = []
         database = Database(catalog.path, wait=1.2, tell=told.append)
-        with catalog.engine.lock(catalog.path, Waiting(0), "another"), pytest.raises(CatalogLocked):
+        with catalog.engine.lock(catalog.path, LockWait(0), "another"), pytest.raises(CatalogLocked):
             rows(database, "SELECT 1")
         assert told == [f"waiting for {catalog.path}, in use by another mastlake, which writes; Ctrl-C gives up"]
 

@@ -23,7 +23,7 @@ from catalog.questions.status import overview
 from catalog.simulator import Simulator
 from catalog.store.database import Database
 from catalog.sync import OldBytes, Selection, Token, make_plan, sync
-from catalog.sync.rate import Pace
+from catalog.sync.rate import SharedPace
 from catalog.vocabulary.search import Search
 
 from .conftest import QUICK
@@ -94,7 +94,7 @@ class BytesHereAndThere(RuleBasedStateMachine):
     def fetch(self, overwrite: bool) -> None:
         sync(
             self.database, CHOSEN, server=self.sky.url, dest=self.dest,
-            token=Token(self.sky.token), pace=Pace(unit=0.01), jobs=2,
+            token=Token(self.sky.token), pace=SharedPace(unit=0.01), jobs=2,
             old_bytes=OldBytes(Path(self.scratch.name) / "kept" if overwrite else None),
         )  # fmt: skip
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from catalog.config.sizes import bytes_of
 from catalog.errors import BadValue
 from catalog.questions.find import Criteria, statement
-from catalog.questions.places import plain_name
+from catalog.questions.sky_places import plain_name
 from catalog.store.database import Database
 from catalog.store.history.runs import save_search, saved_search
 from catalog.vocabulary.cone import Cone, plain_signs
 from catalog.vocabulary.criteria import parse_criterion, parse_observation_criterion
-from catalog.vocabulary.dates import DAY, MJD_EPOCH, mjd, moment, period
+from catalog.vocabulary.dates import DAY, MJD_EPOCH, mjd, period, read_moment
 from catalog.vocabulary.search import Search
 
 MINUS = ["-", "\u2212", "\u2013", "\u2010", "\u2011", "\ufe63", "\uff0d"]
@@ -102,13 +102,13 @@ class TestDates:
     )
     def test_a_moment_is_read_as_it_is_written(self, text: str, day: float) -> None:
         assert mjd(text) == day
-        assert moment(text, "--since") == day
+        assert read_moment(text, "--since") == day
         assert statement(Criteria(since=text))[1] == [day]
 
     @pytest.mark.parametrize(("text", "days"), [("7d", 7), ("36h", 1.5), ("2w", 14), ("0.5d", 0.5), ("1y", 365.25)])
     def test_how_long_ago_counts_from_now(self, text: str, days: float) -> None:
         before = (datetime.now(UTC) - MJD_EPOCH) / DAY
-        when = moment(text, "--since")
+        when = read_moment(text, "--since")
         after = (datetime.now(UTC) - MJD_EPOCH) / DAY
         assert before <= when + days <= after + 1e-9
 
@@ -119,7 +119,7 @@ class TestDates:
     def test_what_is_no_date_of_these_times_is_refused(self, text: str) -> None:
         if text != "7":  # MJD 7 is a day in 1858, which broken headers have
             with pytest.raises(BadValue, match="like 2022-06-01"):
-                moment(text, "--since")
+                read_moment(text, "--since")
 
     def test_a_julian_date_is_told_its_mjd(self) -> None:
         with pytest.raises(BadValue, match="MJD 59731"):

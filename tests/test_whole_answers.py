@@ -17,9 +17,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from catalog.archive.answer import Answer, SetAside
+from catalog.archive.answer import ArchiveAnswer, SetAside
 from catalog.archive.client import Archive, Query
-from catalog.archive.partition import Whole
+from catalog.archive.partition import WholeQueries
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError, Incomplete, QueryTimeout
 from catalog.missions import Cut
@@ -70,7 +70,7 @@ class Model:
         found = len(self._matching(query))
         return {"none": 0, "fewer": max(0, found - by % 9), "more": found + by % 9}.get(lie, found)
 
-    def rows(self, query: Query, columns: Sequence[str] = ("*",), size: int = 50_000) -> Answer:
+    def rows(self, query: Query, columns: Sequence[str] = ("*",), size: int = 50_000) -> ArchiveAnswer:
         lie, by = self._lie()
         self._move(lie, by)
         found = self._matching(query)
@@ -86,7 +86,7 @@ class Model:
         if lie == "doubled":
             page += page[: by % 3]
         table = pa.table({name: [row[name] for row in page] for name in ("filename", "day", "number")})
-        return Answer(table, len(found), tuple(aside))
+        return ArchiveAnswer(table, len(found), tuple(aside))
 
 
 def _fits(row: Row, one: Any) -> bool:
@@ -100,7 +100,7 @@ def _fits(row: Row, one: Any) -> bool:
 
 
 def asked(model: Model, size: int) -> list[str]:
-    whole = Whole(cast("Archive", model), AT_ONCE, cuts=CUTS, at_once=1)
+    whole = WholeQueries(cast("Archive", model), AT_ONCE, cuts=CUTS, at_once=1)
     return [name for part in whole.rows(QUERY, limit=size) for name in part["filename"].to_pylist()]
 
 
@@ -172,7 +172,7 @@ def test_the_archive_may_have_equal_rows() -> None:
 def test_rows_that_no_answer_can_have_are_told_after_a_second_look() -> None:
     noted: list[SetAside] = []
     model = Model([dict(row) for row in FEW], dict.fromkeys(range(10), ("no row", 1)))
-    whole = Whole(cast("Archive", model), AT_ONCE, cuts=CUTS, on_aside=noted.extend)
+    whole = WholeQueries(cast("Archive", model), AT_ONCE, cuts=CUTS, on_aside=noted.extend)
     assert sum(part.num_rows for part in whole.rows(QUERY)) == len(FEW) - 1
     assert len(noted) == 1
 

@@ -15,9 +15,9 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.answers.plain_columns import in_one_line, plain, small
+from catalog.answers.portable_columns import in_one_line, portable_columns, small
 from catalog.answers.tables import astropy_table
-from catalog.answers.text_columns import iso_texts, joined, texts
+from catalog.answers.text_columns import column_as_texts, iso_texts, joined
 
 _IN_MEMORY = 8_000_000
 _BLANK = r"\s\x{0b}\x{1c}-\x{1f}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
@@ -29,7 +29,7 @@ _QUOTED = r"""["'\s#,]|^$"""
 def write_ecsv(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
     """Write rows; return how many they were."""
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as waiting:
-        odd = _spool(plain(in_one_line(rows), "numbers"), waiting)
+        odd = _spool(portable_columns(in_one_line(rows), "numbers"), waiting)
         waiting.seek(0)
         reader = pa.ipc.open_stream(waiting)
         sink.write(_header(reader.schema, odd))
@@ -80,7 +80,7 @@ def _cells(column: pa.Array, as_json: bool) -> pa.Array:
         encoded = [None if one is None else _ascii_json(one) for one in column.to_pylist()]
         return _quoted(pa.array(encoded, pa.string())).fill_null('""')
     if not _is_text(column.type):
-        return texts(column).fill_null('""')
+        return column_as_texts(column).fill_null('""')
     return pc.if_else(pc.match_substring_regex(column, _QUOTED), _quoted(column), column).fill_null('""')
 
 

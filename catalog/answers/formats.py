@@ -9,7 +9,7 @@ from typing import IO, Any, Literal
 import msgspec
 import pyarrow as pa
 
-from catalog.answers.plain_columns import jsonable, plain, python_values, small
+from catalog.answers.portable_columns import jsonable, portable_columns, python_values, small
 from catalog.atomic_file import put_in_place
 from catalog.errors import UsageError
 from catalog.text import nearest
@@ -68,9 +68,9 @@ def write(rows: pa.RecordBatchReader, form: Format, sink: IO[bytes]) -> int:
         For a value that the format cannot hold, like a number beyond 64 bits.
     """
     if form == "csv":
-        return _csv(plain(rows, "text"), sink)
+        return _csv(portable_columns(rows, "text"), sink)
     if form == "parquet":
-        return _parquet(plain(rows, "arrow"), sink)
+        return _parquet(portable_columns(rows, "arrow"), sink)
     if form in ("json", "jsonl"):
         return _json(rows, sink, _AS_LIST if form == "json" else _AS_LINES)
     if form == "ecsv":
@@ -94,7 +94,7 @@ def write_file(rows: pa.RecordBatchReader, form: Format, path: Path) -> int:
         return write(rows, form, sink)
 
 
-def first_rows(rows: pa.RecordBatchReader, limit: int) -> pa.RecordBatchReader:
+def limited_reader(rows: pa.RecordBatchReader, limit: int) -> pa.RecordBatchReader:
     """Return a reader of the first rows only."""
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -110,7 +110,7 @@ def first_rows(rows: pa.RecordBatchReader, limit: int) -> pa.RecordBatchReader:
 
 def objects(rows: pa.RecordBatchReader) -> Iterator[dict[str, Any]]:
     """Yield rows as JSON-ready objects: times as ISO 8601 text, NaN as null."""
-    for batch in small(plain(rows, "objects")):
+    for batch in small(portable_columns(rows, "objects")):
         names = batch.schema.names
         columns = [python_values(column, "lossy") for column in batch.columns]
         for values in zip(*columns, strict=True):

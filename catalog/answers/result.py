@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from catalog.answers.formats import checked_format, format_of, write_file
-from catalog.answers.plain_columns import plain, with_texts
+from catalog.answers.portable_columns import portable_columns, with_texts
 from catalog.answers.tables import astropy_table, unit_of
 from catalog.errors import UsageError
 from catalog.text import plural, shown
@@ -217,7 +217,7 @@ class Result:
         """The first rows as texts, with the units of their columns."""
         from astropy.table import Column, Table
 
-        first = plain(self.rows.slice(0, _SHOWN).to_reader(), "arrow").read_all()
+        first = portable_columns(self.rows.slice(0, _SHOWN).to_reader(), "arrow").read_all()
         return Table([
             Column([shown(_python(one)) for one in column], name=name, unit=unit_of(name, column.type), dtype=str)
             for name, column in zip(first.column_names, first.columns, strict=True)

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from catalog.answers.plain_columns import plain
+from catalog.answers.portable_columns import portable_columns
 from catalog.vocabulary.keywords import dictionary
 
 
@@ -26,7 +26,7 @@ def astropy_table(rows: pa.Table) -> Any:
     from astropy.table import Table
 
     table = Table()
-    rows = plain(rows.to_reader(), "numbers").read_all()
+    rows = portable_columns(rows.to_reader(), "numbers").read_all()
     for name in rows.column_names:
         column = _masked(rows.column(name).combine_chunks())
         word = dictionary().get(name)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 _NO_FRACTION = re.compile(r"\.0+$")
 
 
-def texts(column: pa.Array, infinity: str = "inf", nan: str = "nan") -> pa.Array:
+def column_as_texts(column: pa.Array, infinity: str = "inf", nan: str = "nan") -> pa.Array:
     """Return a column as text; null stays null.
 
     Parameters
@@ -23,7 +23,7 @@ def texts(column: pa.Array, infinity: str = "inf", nan: str = "nan") -> pa.Array
 
     Examples
     --------
-    >>> texts(pa.array([1.5, None, float("-inf")]), "+Inf").to_pylist()
+    >>> column_as_texts(pa.array([1.5, None, float("-inf")]), "+Inf").to_pylist()
     ['1.5', None, '-Inf']
     """
     kind = column.type

@@ -17,9 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.answers.plain_columns import in_one_line, plain, small
+from catalog.answers.portable_columns import in_one_line, portable_columns, small
 from catalog.answers.tables import unit_of
-from catalog.answers.text_columns import iso_texts, joined, texts
+from catalog.answers.text_columns import column_as_texts, iso_texts, joined
 from catalog.vocabulary.keywords import dictionary
 
 _VERSION = "1.4"
@@ -38,7 +38,7 @@ def write_votable(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
 
     A character that XML cannot hold becomes the replacement character. Null is an empty cell, and ``?`` for a boolean.
     """
-    with _times_of_the_standard(plain(in_one_line(rows), "longs")) as known:
+    with _times_of_the_standard(portable_columns(in_one_line(rows), "longs")) as known:
         head, tail = _document(known.schema)
         sink.write(head)
         count = 0
@@ -151,7 +151,7 @@ def _datatype(kind: pa.DataType) -> tuple[str, dict[str, str]]:
 def _cells(column: pa.Array) -> pa.Array:
     if pa.types.is_boolean(column.type):
         return pc.if_else(column, "T", "F").fill_null("?")
-    cells = texts(column, "+Inf", "NaN")
+    cells = column_as_texts(column, "+Inf", "NaN")
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         cells = _escaped(cells)
     return cells.fill_null("")

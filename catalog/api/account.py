@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from catalog.api.opened import Opened
+from catalog.api.catalog_base import CatalogBase
 
 
-class Account(Opened):
+class Account(CatalogBase):
     """The part of a `mastlake.Catalog` that handles the user's token."""
 
     def login(self, token: str, source: str = "this program") -> str:

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from catalog.api.opened import Opened
+from catalog.api.catalog_base import CatalogBase
 
 if TYPE_CHECKING:
     from threading import Event
 
     from catalog.questions.browse import Choice, Facet, Leaf, Table
-    from catalog.questions.one_file import Version
+    from catalog.questions.one_file import FileVersion
 
 
-class Browsing(Opened):
+class Browsing(CatalogBase):
     """The part of a `mastlake.Catalog` that pages for people are made of."""
 
     def facets(self, choice: Choice | None = None) -> tuple[int, list[Facet]]:
@@ -171,11 +171,11 @@ class Browsing(Opened):
         >>> all(ra % 4 == dec % 4 == 0 for ra, dec, files in catalog.cells(Choice()))
         True
         """
-        from catalog.questions.browse import cells
+        from catalog.questions.browse import sky_cells
 
-        return cells(self._database, choice)
+        return sky_cells(self._database, choice)
 
-    def versions(self, filename: str) -> list[Version]:
+    def versions(self, filename: str) -> list[FileVersion]:
         """List the versions of a file, the oldest first, with what changed from each to the next.
 
         Parameters

@@ -228,14 +228,14 @@ class Catalog(Questions, Keywords, Browsing, DescribedSearches, History, Picture
         >>> again.run.kind, again.run.new
         ('incremental', 0)
         """
-        from catalog.archive.client import MastArchive, Waiting
+        from catalog.archive.client import AnswerLimits, MastArchive
         from catalog.archive.retry import Patience
         from catalog.harvest import harvest
 
         if isinstance(search, str):
             search = self._search_named(search)
         until = math.inf if time_limit is None else time.monotonic() + time_limit
-        with MastArchive(self.server, Waiting(until=until)) as archive:
+        with MastArchive(self.server, AnswerLimits(until=until)) as archive:
             return harvest(
                 self._database,
                 archive,

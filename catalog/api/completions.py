@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from catalog.api.opened import Opened
+from catalog.api.catalog_base import CatalogBase
 
 
-class Completions(Opened):
+class Completions(CatalogBase):
     """The part of a `mastlake.Catalog` that completes names."""
 
     def completions(self, what: str, begun: str = "") -> dict[str, str]:

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catalog.api.opened import Opened
+from catalog.api.catalog_base import CatalogBase
 
 if TYPE_CHECKING:
     from catalog.changes import Changes
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from catalog.store.history.runs import Run
 
 
-class History(Opened):
+class History(CatalogBase):
     """The part of a `mastlake.Catalog` that tells what was."""
 
     def runs(self, search: str | None = None) -> list[Run]:
@@ -199,7 +199,7 @@ class History(Opened):
         --------
         >>> catalog.write_report(folder / "changes.md", since=0)
         """
-        from catalog.changes.report import page, write_report
+        from catalog.changes.report import report_of, write_report
 
         found = self.changes(since=since, with_rows=True)
-        write_report(Path(path), page(found, f"What changed in {self._database.path.name}", failures))
+        write_report(Path(path), report_of(found, f"What changed in {self._database.path.name}", failures))

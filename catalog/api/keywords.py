@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from catalog.api.opened import Opened
+from catalog.api.catalog_base import CatalogBase
 
 if TYPE_CHECKING:
     from catalog.questions.keyword_values import KeywordValues
     from catalog.vocabulary.keywords import Keyword
 
 
-class Keywords(Opened):
+class Keywords(CatalogBase):
     """The part of a `mastlake.Catalog` that knows the keyword dictionary."""
 
     def keyword(self, name: str) -> Keyword:

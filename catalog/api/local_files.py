@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catalog.api.opened import Opened
+from catalog.api.catalog_base import CatalogBase
 from catalog.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from catalog.questions.status import Overview
 
 
-class LocalFiles(Opened):
+class LocalFiles(CatalogBase):
     """The part of a `mastlake.Catalog` that knows what lies on this disk."""
 
     def status(self) -> Overview:

@@ -97,9 +97,9 @@ class Pictures(LocalFiles, Transfers):
         --------
         >>> catalog.sky("soss", target="WASP*").write(folder / "sky.png")
         """
-        from catalog.plots import Chosen, draw_sky
+        from catalog.plots import FilesToDraw, draw_sky
 
-        return draw_sky(self._database, Chosen(search, file_criteria(written, wanted), sql, limit))
+        return draw_sky(self._database, FilesToDraw(search, file_criteria(written, wanted), sql, limit))
 
     def timeline(
         self,
@@ -125,9 +125,9 @@ class Pictures(LocalFiles, Transfers):
         --------
         >>> catalog.timeline("soss").write(folder / "timeline.svg")
         """
-        from catalog.plots import Chosen, draw_timeline
+        from catalog.plots import FilesToDraw, draw_timeline
 
-        return draw_timeline(self._database, Chosen(search, file_criteria(written, wanted), sql, limit))
+        return draw_timeline(self._database, FilesToDraw(search, file_criteria(written, wanted), sql, limit))
 
     def fetch_previews(
         self, previews: Sequence[Preview], dest: str | os.PathLike[str], on_event: OnEvent | None = None
@@ -153,9 +153,9 @@ class Pictures(LocalFiles, Transfers):
         >>> catalog.fetch_previews(catalog.previews("soss", limit=1), folder / "previews").failed
         0
         """
-        from catalog.questions.previews import selecting
+        from catalog.questions.previews import previews_as_sql
 
-        return self.sync(sql=selecting(previews), dest=dest, on_event=on_event)
+        return self.sync(sql=previews_as_sql(previews), dest=dest, on_event=on_event)
 
     def sheet(self, paths: Sequence[Path]) -> Drawing:
         """Draw several images on one sheet.

@@ -174,15 +174,15 @@ class Question:
         >>> catalog.ask("SELECT 1 AS one").write(folder / "one.csv", "csv")
         1
         """
-        from catalog.answers.formats import checked_format, first_rows, write, write_file
-        from catalog.questions.statement import answering
+        from catalog.answers.formats import checked_format, limited_reader, write, write_file
+        from catalog.questions.statement import run_question
 
         known = checked_format(form)
         if not isinstance(sink, Path):
             with self.stream(limit) as reader:
                 return write(reader, known, sink)
-        with answering(self._database, self.statement, self.values) as reader:
-            return write_file(reader if limit is None else first_rows(reader, limit), known, sink)
+        with run_question(self._database, self.statement, self.values) as reader:
+            return write_file(reader if limit is None else limited_reader(reader, limit), known, sink)
 
     def why_nothing(self) -> str:
         """Say in one line why no file meets the criteria, and what there is instead.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Unpack
 
 from catalog.api.arguments import Filters, file_criteria, selection
-from catalog.api.opened import Opened
+from catalog.api.catalog_base import CatalogBase
 from catalog.api.question import Question
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from catalog.vocabulary.criteria import Wanted
 
 
-class Questions(Opened):
+class Questions(CatalogBase):
     """The part of a `mastlake.Catalog` that answers."""
 
     def find(

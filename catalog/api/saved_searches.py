@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from catalog.api.opened import Opened
+from catalog.api.catalog_base import CatalogBase
 
 if TYPE_CHECKING:
     from catalog.harvest.requests import Request
@@ -19,7 +19,7 @@ _COUNTED_IN = 60.0
 """Seconds that the archive may take for one count: a person waits for nothing else."""
 
 
-class SavedSearches(Opened):
+class SavedSearches(CatalogBase):
     """The part of a `mastlake.Catalog` that keeps searches."""
 
     def searches(self) -> list[Search]:
@@ -242,12 +242,12 @@ class SavedSearches(Opened):
         >>> counts["soss"] == len(catalog.find())
         True
         """
-        from catalog.archive.client import MastArchive, Waiting
-        from catalog.archive.partition import Whole
+        from catalog.archive.client import AnswerLimits, MastArchive
+        from catalog.archive.partition import WholeQueries
         from catalog.archive.retry import Patience
 
-        with MastArchive(self.server, Waiting(read=_COUNTED_IN, total=_COUNTED_IN)) as archive:
-            whole = Whole(archive, Patience(attempts=3, silence=_COUNTED_IN))
+        with MastArchive(self.server, AnswerLimits(read=_COUNTED_IN, total=_COUNTED_IN)) as archive:
+            whole = WholeQueries(archive, Patience(attempts=3, silence=_COUNTED_IN))
             for search in self.searches():
                 yield search.name, sum(whole.count(archive.query(part)) for part in search.parts)
 

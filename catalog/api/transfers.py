@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from catalog.api.arguments import Filters, selection
-from catalog.api.opened import Opened
+from catalog.api.catalog_base import CatalogBase
 from catalog.defaults import DEST, JOBS, SOURCE, TEMPLATE
 from catalog.errors import UsageError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from catalog.sync.events import OnEvent
 
 
-class Transfers(Opened):
+class Transfers(CatalogBase):
     """The part of a `mastlake.Catalog` that fetches products."""
 
     def plan(
@@ -121,9 +121,9 @@ class Transfers(Opened):
         (True, ())
         """
         from catalog.sync import sync
-        from catalog.sync.current_listing import asking
+        from catalog.sync.current_listing import listing_asker
 
-        with asking(self._database, self.server) as current:
+        with listing_asker(self._database, self.server) as current:
             return sync(
                 self._database,
                 selection(search, filters),
@@ -177,9 +177,9 @@ class Transfers(Opened):
         True
         """
         from catalog.sync import apply_plan
-        from catalog.sync.current_listing import asking
+        from catalog.sync.current_listing import listing_asker
 
-        with asking(self._database, self.server) as current:
+        with listing_asker(self._database, self.server) as current:
             return apply_plan(
                 self._database,
                 plan,

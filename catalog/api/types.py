@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from catalog.harvest import Harvest, Progress
     from catalog.harvest.requests import Request
     from catalog.headers import Event as IndexEvent
-    from catalog.headers import Failure as IndexFailure
-    from catalog.headers import FilesFound, FilesRead, FoldersWalked, IndexReport, LinksLeftOut
+    from catalog.headers import FilesFound, FilesRead, FoldersWalked, IndexFailure, IndexReport, LinksLeftOut
     from catalog.headers.names import FITS_ENDINGS
     from catalog.missions import JWST
     from catalog.network.server import Server
@@ -45,7 +44,7 @@ _HOMES = {
     "FoldersWalked": "catalog.headers",
     "Harvest": "catalog.harvest",
     "IndexEvent": "catalog.headers:Event",
-    "IndexFailure": "catalog.headers:Failure",
+    "IndexFailure": "catalog.headers",
     "IndexReport": "catalog.headers",
     "JWST": "catalog.missions",
     "Keyword": "catalog.vocabulary.keywords",

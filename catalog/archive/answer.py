@@ -16,13 +16,13 @@ import pyarrow.compute as pc
 
 from catalog.archive.cells import ARROW, NOTHING, Cells, read_cells
 from catalog.archive.columns import NEEDED, Column, columns_of_answer, empty_kind, holds_without_fields, key_of
-from catalog.archive.envelope import Envelope, complete, read_count, total_rows
+from catalog.archive.envelope import Envelope, completed_envelope, read_count, total_rows
 from catalog.archive.rows import Uneven, read_evenly, times
-from catalog.archive.scan import NotJson, decoded, elements, members, shown
+from catalog.archive.scan import NotJson, decoded_body, list_elements, object_members, valid_unicode
 from catalog.errors import Garbled
-from catalog.vocabulary.spelling import ODD_CELLS, Kind, kept_name
+from catalog.vocabulary.spelling import ODD_CELLS, Kind, catalog_name
 
-__all__ = ["Answer", "SetAside", "read_answer", "read_count"]
+__all__ = ["ArchiveAnswer", "SetAside", "read_answer", "read_count"]
 
 _FIRST_ROW = 1 << 20  # bytes in which the first row ends
 _MOST_SHOWN = 10_000  # characters of a row that is set aside
@@ -48,7 +48,7 @@ class SetAside:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ArchiveAnswer:
     """One page of rows.
 
     Attributes
@@ -78,7 +78,7 @@ class Answer:
 
 def read_answer(
     body: bytes | Envelope, kind: Kind = "file", *, whole: bool = False, asked: Sequence[str] = ()
-) -> Answer:
+) -> ArchiveAnswer:
     """Read a completed answer's rows.
 
     Parameters
@@ -97,7 +97,7 @@ def read_answer(
     QueryTimeout, Refused, Garbled
         See `complete`; and if the rows are no list, or have no key.
     """
-    envelope = complete(body)
+    envelope = completed_envelope(body)
     data = bytes(envelope.data) if not envelope.strict else memoryview(envelope.data)
     if bytes(data[:1]) != b"[":
         raise Garbled("the archive's answer has no list of rows")
@@ -111,14 +111,14 @@ def read_answer(
     if keyed is not None:
         rows = rows.filter(keyed)
     rows = _with_columns(rows, (*NEEDED[kind], *asked) if whole else asked, kind)
-    return Answer(rows, total_rows(envelope, sent), tuple(aside), odd)
+    return ArchiveAnswer(rows, total_rows(envelope, sent), tuple(aside), odd)
 
 
 def _with_columns(rows: pa.Table, names: Iterable[str], kind: Kind) -> pa.Table:
     """Add the columns of these names that an answer does not have."""
     present = {name.lower() for name in rows.column_names}
     for name in names:
-        kept = kept_name(name, kind)
+        kept = catalog_name(name, kind)
         if kept.lower() not in present:
             rows = rows.append_column(kept, pa.nulls(rows.num_rows, ARROW[holds_without_fields(name, kind)]))
     return rows
@@ -146,7 +146,7 @@ def _first_names(data: bytes | memoryview) -> list[str]:
     """Return the names in the first row, which may have more of them than the fields."""
     head = bytes(data[1:_FIRST_ROW])
     try:
-        return [name for name, _ in members(decoded(head[: head.find(b"}") + 1]))]
+        return [name for name, _ in object_members(decoded_body(head[: head.find(b"}") + 1]))]
     except NotJson:
         return []
 
@@ -174,17 +174,19 @@ def _read_by_cell(envelope: Envelope, data: bytes, kind: Kind) -> _Read:
     aside: list[SetAside] = []
     rows: list[dict[str, list[str]]] = []
     try:
-        for text in elements(decoded(data)):
+        for text in list_elements(decoded_body(data)):
             row = _row(text) if text.startswith("{") else None
             if row is None:
-                aside.append(SetAside(kind, "the row is no object", shown(text)[:_MOST_SHOWN]))
+                aside.append(SetAside(kind, "the row is no object", valid_unicode(text)[:_MOST_SHOWN]))
             else:
                 rows.append(row)
     except NotJson:
         raise Garbled("the archive's answer has no list of rows") from None
     names = dict.fromkeys(name for row in rows for name in row)
     columns, refused = columns_of_answer(envelope.fields, names, kind)
-    aside += [SetAside("column", "its name is too long, or there are too many", shown(name)) for name in refused]
+    aside += [
+        SetAside("column", "its name is too long, or there are too many", valid_unicode(name)) for name in refused
+    ]
     cells = [_column_of(rows, column, kind) for column in columns]
     return columns, cells, aside, len(rows) + sum(one.what != "column" for one in aside)
 
@@ -192,7 +194,7 @@ def _read_by_cell(envelope: Envelope, data: bytes, kind: Kind) -> _Read:
 def _row(text: str) -> dict[str, list[str]] | None:
     row: dict[str, list[str]] = {}
     try:
-        for name, token in members(text):
+        for name, token in object_members(text):
             row.setdefault(name, []).append(token)
     except NotJson:
         return None
@@ -211,7 +213,7 @@ def _column_of(rows: Sequence[dict[str, list[str]]], column: Column, kind: Kind)
         cells = cells if 2 * len(timed.odd) > len(tokens) else timed
     for row, values in enumerate(found):
         if values and len(set(values)) > 1:  # a member that stands twice: the last counts, as in any reader of JSON
-            cells.odd[row] = ", ".join(shown(value) for value in values)
+            cells.odd[row] = ", ".join(valid_unicode(value) for value in values)
     return cells
 
 

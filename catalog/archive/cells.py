@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from catalog.archive.scan import NotJson, shown, text_of
+from catalog.archive.scan import NotJson, text_of, valid_unicode
 
 CellKind = Literal["text", "whole", "number", "truth", "time"]
 
@@ -101,7 +101,7 @@ def read_cells(
     if bounds:
         for row, value in enumerate(values):
             if value is not None and not bounds[0] <= value <= bounds[1]:
-                values[row], odd[row] = None, shown(str(tokens[row]))
+                values[row], odd[row] = None, valid_unicode(str(tokens[row]))
     if kind == "whole" and any(isinstance(value, float) for value in values):
         fits = not strict and all(value is None or abs(value) <= EXACT for value in values)
         if fits:
@@ -124,7 +124,7 @@ def _read(tokens: Sequence[str | None], reader: Callable[[str], Any]) -> tuple[l
         try:
             values.append(reader(str(token)))
         except (_Odd, NotJson) as error:
-            odd[row] = shown(str(token))
+            odd[row] = valid_unicode(str(token))
             values.append(getattr(error, "value", None))
     return values, odd
 

@@ -24,11 +24,11 @@ with warnings.catch_warnings():  # astroquery's imports warn about other package
     from astroquery.mast import ObservationsClass
     from astroquery.mast.discovery_portal import PortalAPI
 
-from catalog.archive.answer import Answer, read_answer, read_count
+from catalog.archive.answer import ArchiveAnswer, read_answer, read_count
 from catalog.archive.body import read_body
-from catalog.archive.envelope import Envelope, complete, read_envelope, total_rows
+from catalog.archive.envelope import Envelope, completed_envelope, read_envelope, total_rows
 from catalog.archive.retry import retry_after
-from catalog.archive.waiting import Waiting
+from catalog.archive.waiting import AnswerLimits
 from catalog.defaults import SERVER as MAST
 from catalog.errors import (
     ArchiveError,
@@ -45,11 +45,11 @@ from catalog.network.faults import fault
 from catalog.network.patience import no_longer_than
 from catalog.network.routes import proxy_of
 from catalog.network.server import Server
-from catalog.network.session import prepare
+from catalog.network.session import prepare_session
 from catalog.vocabulary.search import CAOM, CAOM_IN_CONE, Search
 from catalog.vocabulary.spelling import Kind
 
-__all__ = ["MAST", "Archive", "Filters", "MastArchive", "Query", "Waiting"]
+__all__ = ["MAST", "AnswerLimits", "Archive", "Filters", "MastArchive", "Query"]
 
 _PRODUCTS = "Mast.Caom.Products"
 _COLUMNS = "Mast.Caom.Cone"  # where astroquery looks up the columns of observations
@@ -107,13 +107,13 @@ class Archive(Protocol):
     def count(self, query: Query) -> int:
         """Return how many rows a query has."""
 
-    def rows(self, query: Query, columns: Sequence[str] = ("*",), size: int = 50_000) -> Answer:
+    def rows(self, query: Query, columns: Sequence[str] = ("*",), size: int = 50_000) -> ArchiveAnswer:
         """Return the first page of a query's rows."""
 
-    def observations(self, **criteria: Any) -> Answer:
+    def observations(self, **criteria: Any) -> ArchiveAnswer:
         """Return the CAOM observations that meet the criteria, in the terms of astroquery's query_criteria."""
 
-    def products(self, obsids: Sequence[str]) -> Answer:
+    def products(self, obsids: Sequence[str]) -> ArchiveAnswer:
         """Return the products of the observations with these archive numbers."""
 
 
@@ -124,7 +124,7 @@ class _Portal(PortalAPI):  # type: ignore[misc]
         self,
         session: requests.Session,
         server: str,
-        waiting: Waiting,
+        waiting: AnswerLimits,
         column_configs: dict[str, Any],
         given_up: list[str],
     ) -> None:
@@ -224,7 +224,7 @@ class MastArchive:
     ----------
     server : str
         Address without a path.
-    waiting : Waiting
+    waiting : AnswerLimits
         How long to wait for one answer.
 
     Notes
@@ -232,9 +232,9 @@ class MastArchive:
     It can be used from several threads: each gets a session of its own, since astroquery's is not safe to share.
     """
 
-    def __init__(self, server: str = MAST, waiting: Waiting | None = None) -> None:
+    def __init__(self, server: str = MAST, waiting: AnswerLimits | None = None) -> None:
         self.server = Server(server)
-        self.waiting = waiting or Waiting()
+        self.waiting = waiting or AnswerLimits()
         # Only the filters of observations are built from a column configuration; elsewhere it serves tables that
         # we do not make, and need not be asked for.
         self._column_configs: dict[str, Any] = {
@@ -289,12 +289,12 @@ class MastArchive:
             return rows
 
     def _rows_by_paging(self, query: Query) -> int:
-        envelope = complete(self._ask(query, ("*",), 1))
+        envelope = completed_envelope(self._ask(query, ("*",), 1))
         if "rowsFiltered" not in (envelope.paging or {}):
             raise Garbled("the archive's answer does not say how many rows there are")
         return total_rows(envelope, 0)
 
-    def rows(self, query: Query, columns: Sequence[str] = ("*",), size: int = 50_000) -> Answer:
+    def rows(self, query: Query, columns: Sequence[str] = ("*",), size: int = 50_000) -> ArchiveAnswer:
         """Return the first page of a query's rows.
 
         Parameters
@@ -309,12 +309,12 @@ class MastArchive:
         whole = "*" in columns
         return read_answer(self._ask(query, columns, size), query.kind, whole=whole, asked=() if whole else columns)
 
-    def observations(self, **criteria: Any) -> Answer:
+    def observations(self, **criteria: Any) -> ArchiveAnswer:
         """Return CAOM observations; criteria as of astroquery's ``Observations.query_criteria``."""
         (response,) = self._observations.query_criteria_async(page=1, **criteria)
         return read_answer(response.envelope, "observation", whole=True)
 
-    def products(self, obsids: Sequence[str]) -> Answer:
+    def products(self, obsids: Sequence[str]) -> ArchiveAnswer:
         """Return the products of the observations with these archive numbers (``obsid``)."""
         (response,) = self._observations.get_product_list_async(list(obsids))
         return read_answer(response.envelope, "product", whole=True)
@@ -357,7 +357,7 @@ class MastArchive:
         if not hasattr(self._threads, "observations"):
             observations = ObservationsClass()
             observations._session.hooks["response"].clear()  # it writes out every answer for a log that nobody reads
-            prepare(observations._session, self.server)
+            prepare_session(observations._session, self.server)
             shared = (self.server, self.waiting, self._column_configs, self._given_up)
             portal = _Portal(observations._session, *shared)
             observations._portal_api_connection = portal

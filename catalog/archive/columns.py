@@ -10,7 +10,7 @@ from catalog.archive.cells import EARLIEST_MJD, LATEST_MJD, Bounds, CellKind
 from catalog.archive.envelope import Field
 from catalog.vocabulary.keywords import all_archive_columns
 from catalog.vocabulary.observation_columns import observation_columns
-from catalog.vocabulary.spelling import Kind, kept_names, too_many
+from catalog.vocabulary.spelling import Kind, catalog_names, too_many
 
 _SELECTED = "_selected_"  # the portal's own check box, not the archive's
 _WIRE_KINDS: Mapping[str, CellKind] = {
@@ -109,7 +109,7 @@ def columns_of_answer(fields: Iterable[Field], others: Iterable[str], kind: Kind
         known |= {"fileName"}
     refused = too_many(ordered, known)
     names = [name for name in ordered if name not in set(refused)]
-    kept = kept_names(names, kind, known)
+    kept = catalog_names(names, kind, known)
     present = set(names)
     return [
         _column(name, spelled, types.get(name), kind, present) for name, spelled in zip(names, kept, strict=True)

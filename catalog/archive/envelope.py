@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from catalog.archive.cells import NOTHING
-from catalog.archive.scan import NotJson, decoded, elements, members, shown, text_of
+from catalog.archive.scan import NotJson, decoded_body, list_elements, object_members, text_of, valid_unicode
 from catalog.errors import Garbled, QueryTimeout, Refused
 
 _TIMES_OUT = re.compile(r"time[d]?[ -]?out|timeout", re.IGNORECASE)
@@ -70,7 +70,7 @@ def read_envelope(body: bytes) -> Envelope:
 
 def _read_loosely(body: bytes) -> Envelope:
     try:
-        parts = dict(members(decoded(body)))
+        parts = dict(object_members(decoded_body(body)))
     except NotJson:
         if body[:200].lstrip().lower().startswith((b"<!doctype", b"<html")):
             raise Garbled("the archive answered with an HTML page; it may be under maintenance") from None
@@ -88,16 +88,16 @@ def _read_loosely(body: bytes) -> Envelope:
 def _text(token: str) -> str | None:
     try:
         if token.startswith('"'):
-            return shown(text_of(token))
+            return valid_unicode(text_of(token))
     except NotJson:
         pass
-    return None if token in NOTHING else shown(token)
+    return None if token in NOTHING else valid_unicode(token)
 
 
 def _fields(token: str) -> list[Field]:
     """Return the fields that have a name; a field without one names no column."""
     try:
-        described = [dict(members(one)) for one in elements(token) if one.startswith("{")]
+        described = [dict(object_members(one)) for one in list_elements(token) if one.startswith("{")]
     except NotJson:
         raise Garbled("the archive's answer does not say which columns it has") from None
     named = [one for one in described if one.get("name", "").startswith('"')]
@@ -108,12 +108,12 @@ def _paging(token: str) -> dict[str, Any] | None:
     if not token.startswith("{"):
         return None
     try:
-        return {name: json.loads(value) for name, value in members(token)}
+        return {name: json.loads(value) for name, value in object_members(token)}
     except (NotJson, ValueError, RecursionError):
         return {"rowsFiltered": None}
 
 
-def complete(body: bytes | Envelope) -> Envelope:
+def completed_envelope(body: bytes | Envelope) -> Envelope:
     """Return an answer's envelope if the archive completed the question.
 
     Parameters
@@ -161,12 +161,12 @@ def read_count(body: bytes | Envelope) -> int:
     Raises
     ------
     QueryTimeout, Refused, Garbled
-        See `complete`; and where there is no number.
+        See `completed_envelope`; and where there is no number.
     """
-    envelope = complete(body)
+    envelope = completed_envelope(body)
     try:
-        (row,) = elements(decoded(bytes(envelope.data)))
-        ((_, token),) = members(row)
+        (row,) = list_elements(decoded_body(bytes(envelope.data)))
+        ((_, token),) = object_members(row)
         number = text_of(token) if token.startswith('"') else token
         if re.fullmatch(r"\d{1,18}", number):
             return int(number)

@@ -17,13 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.archive.answer import Answer, SetAside
+from catalog.archive.answer import ArchiveAnswer, SetAside
 from catalog.archive.client import Archive, Query
 from catalog.archive.repeats import Hashes, alike, folded, hashes, key_column, repeated, shared
 from catalog.archive.retry import Patience
 from catalog.errors import Incomplete, QueryTimeout
 from catalog.missions import JWST, Cut
-from catalog.vocabulary.spelling import kept_name
+from catalog.vocabulary.spelling import catalog_name
 
 FULL_ROWS = 10_000
 """Rows of one answer with all columns: some 40 MB of JSON, so that memory stays small."""
@@ -37,7 +37,7 @@ _DEEPEST = 20
 
 
 @dataclass(frozen=True)
-class Part:
+class QueryPart:
     """A part of a query that one answer can hold, and how many rows the archive counts in it."""
 
     query: Query
@@ -45,7 +45,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Whole:
+class WholeQueries:
     """Asks whole queries.
 
     Attributes
@@ -110,14 +110,14 @@ class Whole:
             done += table.num_rows
             if on_part:
                 on_part(done, max(total, done))
-            yield _matching(table, query, patterns).drop_columns([kept_name(name, query.kind) for name in more])
+            yield _matching(table, query, patterns).drop_columns([catalog_name(name, query.kind) for name in more])
 
     def _proven(self, query: Query, total: int, columns: Sequence[str], size: int) -> Iterator[pa.Table]:
         """Yield the rows of all parts; in the end they must be those of the whole."""
-        proofs: list[_Proof] = []
+        proofs: list[_ProvenPart] = []
         parts = self._split(query, total, size, self.cuts)
         for part, answers in self._ahead(parts, lambda part: self._prove(part, columns, size)):
-            proofs.append(_proof(part.query, answers, self.key))
+            proofs.append(_proven_part(part.query, answers, self.key))
             yield from _tables(answers)
         if sum(proof.answers for proof in proofs) > 1:
             yield from self._moved(query, total, proofs, columns, size)
@@ -129,7 +129,7 @@ class Whole:
         return max(self.count(query), answer.total, shown)
 
     def _moved(
-        self, query: Query, before: int, proofs: list[_Proof], columns: Sequence[str], size: int
+        self, query: Query, before: int, proofs: list[_ProvenPart], columns: Sequence[str], size: int
     ) -> Iterator[pa.Table]:
         """Yield those parts again between which rows moved while they were asked for.
 
@@ -155,23 +155,25 @@ class Whole:
                 doubtful |= {at for at, proof in enumerate(proofs) if self.count(proof.query) != proof.rows}
             before = total
             for at in sorted(doubtful):
-                part = Part(proofs[at].query, proofs[at].rows)
+                part = QueryPart(proofs[at].query, proofs[at].rows)
                 answers = again._prove(part, columns, size)
-                proofs[at] = _proof(part.query, answers, self.key)
+                proofs[at] = _proven_part(part.query, answers, self.key)
                 yield from _tables(answers)
             believed = keys
         raise Incomplete(f"{query.service} counts {total} rows and gives {found} in its parts; try again later")
 
-    def _has_other_keys(self, proof: _Proof, columns: Sequence[str], size: int) -> bool:
+    def _has_other_keys(self, proof: _ProvenPart, columns: Sequence[str], size: int) -> bool:
         """Say whether a part has other keys now than when it was proven."""
         asked = (proof.key,) if proof.key else columns
-        answers = self._prove(Part(proof.query, proof.rows), asked, size)
-        return not np.array_equal(_proof(proof.query, answers, self.key).keys, proof.keys)
+        answers = self._prove(QueryPart(proof.query, proof.rows), asked, size)
+        return not np.array_equal(_proven_part(proof.query, answers, self.key).keys, proof.keys)
 
-    def _ahead(self, parts: Iterator[Part], ask: Callable[[Part], list[Answer]]) -> Iterator[tuple[Part, list[Answer]]]:
+    def _ahead(
+        self, parts: Iterator[QueryPart], ask: Callable[[QueryPart], list[ArchiveAnswer]]
+    ) -> Iterator[tuple[QueryPart, list[ArchiveAnswer]]]:
         """Ask for a few parts ahead of whoever takes the answers, in order."""
         with ThreadPoolExecutor(self.at_once, thread_name_prefix="archive") as pool:
-            waiting: deque[tuple[Part, Future[list[Answer]]]] = deque()
+            waiting: deque[tuple[QueryPart, Future[list[ArchiveAnswer]]]] = deque()
             try:
                 for part in parts:
                     waiting.append((part, pool.submit(ask, part)))
@@ -185,13 +187,13 @@ class Whole:
                 for _, answers in waiting:
                     answers.cancel()
 
-    def _split(self, query: Query, total: int, size: int, cuts: Sequence[Cut]) -> Iterator[Part]:
+    def _split(self, query: Query, total: int, size: int, cuts: Sequence[Cut]) -> Iterator[QueryPart]:
         """Yield parts of at most ``size`` rows that together are the query.
 
         Parts that seem empty are among them: a count of 0 alone proves nothing.
         """
         if total <= size:
-            yield Part(query, total)
+            yield QueryPart(query, total)
             return
         if not cuts:
             raise Incomplete(
@@ -207,7 +209,7 @@ class Whole:
             low, high, rows = stack.pop()
             part = _within(query, cut, low, high)
             if rows <= size:
-                yield Part(part, rows)
+                yield QueryPart(part, rows)
             elif high - low <= cut.step:
                 yield from self._split(part, rows, size, rest)
             else:
@@ -226,10 +228,10 @@ class Whole:
         ranges = ((after, cut.high), (first, last), (cut.low, before))
         return [(low, high, self.count(_within(query, cut, low, high))) for low, high in ranges]
 
-    def _prove(self, part: Part, columns: Sequence[str], size: int, depth: int = 0) -> list[Answer]:
+    def _prove(self, part: QueryPart, columns: Sequence[str], size: int, depth: int = 0) -> list[ArchiveAnswer]:
         """Ask until the rows are as many as the archive counts, and each of them is known to be another."""
         query, expected = part.query, part.rows
-        before: Answer | None = None
+        before: ArchiveAnswer | None = None
         for _ in range(self.patience.attempts):
             try:
                 answer = self._page(query, columns, size, splits := expected > 1 and depth < _DEEPEST)
@@ -248,10 +250,10 @@ class Whole:
         repeats = " and repeats some" if rows == expected else ""
         raise Incomplete(f"{query.service} gave {rows} rows{repeats} where it counts {expected}; try again later")
 
-    def _page(self, query: Query, columns: Sequence[str], size: int, splits: bool) -> Answer:
+    def _page(self, query: Query, columns: Sequence[str], size: int, splits: bool) -> ArchiveAnswer:
         """Ask for a page; where fewer rows can be asked for instead, two time-outs are enough."""
 
-        def asked() -> Answer:
+        def asked() -> ArchiveAnswer:
             return self.archive.rows(query, columns, size)
 
         if not splits:
@@ -261,14 +263,16 @@ class Whole:
         except QueryTimeout:
             return self.patience.ask(asked, also=())
 
-    def _deeper(self, query: Query, expected: int, columns: Sequence[str], size: int, depth: int) -> list[Answer]:
+    def _deeper(
+        self, query: Query, expected: int, columns: Sequence[str], size: int, depth: int
+    ) -> list[ArchiveAnswer]:
         """Prove a part by smaller ones."""
         if depth >= _DEEPEST:
             raise Incomplete(f"{query.service} counts {expected} rows where it had fewer before; try again later")
         parts = self._split(query, expected, size, self.cuts)
         return [answer for part in parts for answer in self._prove(part, columns, size, depth + 1)]
 
-    def _is_sure(self, query: Query, answer: Answer, before: Answer | None) -> bool:
+    def _is_sure(self, query: Query, answer: ArchiveAnswer, before: ArchiveAnswer | None) -> bool:
         """Say whether no row of an answer of the right length stands in the place of another.
 
         An answer that repeats one row has lost another. Yet the archive itself may have several rows of one key, so it
@@ -279,7 +283,7 @@ class Whole:
             return True
         return self._has_all(query, answer) and before is not None and alike(before, answer, self.key)
 
-    def _has_all(self, query: Query, answer: Answer) -> bool:
+    def _has_all(self, query: Query, answer: ArchiveAnswer) -> bool:
         """Say whether the archive counts as many rows of each repeated key as there are."""
         if not answer.rows.num_rows:
             return True
@@ -293,7 +297,7 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class _Proof:
+class _ProvenPart:
     """A part that was proven: its rows, the column of their keys where there are rows, and numbers for these keys."""
 
     query: Query
@@ -303,14 +307,14 @@ class _Proof:
     answers: int
 
 
-def _proof(query: Query, answers: Sequence[Answer], key: str) -> _Proof:
+def _proven_part(query: Query, answers: Sequence[ArchiveAnswer], key: str) -> _ProvenPart:
     rows = sum(answer.rows.num_rows + answer.rows_aside for answer in answers)
     tables = [answer.rows for answer in answers]
     name = next((key_column(table, key) for table in tables if table.num_rows), None)
-    return _Proof(query, rows, name, hashes(tables, key), len(answers))
+    return _ProvenPart(query, rows, name, hashes(tables, key), len(answers))
 
 
-def _tables(answers: Sequence[Answer]) -> Iterator[pa.Table]:
+def _tables(answers: Sequence[ArchiveAnswer]) -> Iterator[pa.Table]:
     return (answer.rows for answer in answers if answer.rows.num_rows)
 
 
@@ -326,7 +330,7 @@ def patterns_to_check(query: Query) -> dict[str, str]:
 def _matching(table: pa.Table, query: Query, patterns: Mapping[str, str]) -> pa.Table:
     """Return the rows that match the patterns as they are meant."""
     for name, pattern in patterns.items():
-        values = table.column(kept_name(name, query.kind))
+        values = table.column(catalog_name(name, query.kind))
         if pa.types.is_string(values.type):
             meant = pattern.replace("\\", "\\\\").replace("_", "\\_")
             table = table.filter(pc.match_like(values, meant, ignore_case=True))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.archive.answer import Answer
+from catalog.archive.answer import ArchiveAnswer
 from catalog.errors import Garbled
 
 
@@ -38,21 +38,21 @@ def repeated(rows: pa.Table, key: str) -> pa.Array:
     return counted.filter(pc.greater(counted.field("counts"), 1)).field("values")
 
 
-def is_plainly_whole(answer: Answer, key: str) -> bool:
+def is_plainly_whole(answer: ArchiveAnswer, key: str) -> bool:
     """Say whether an answer has all rows that its own paging counts, and each of them once and with a key."""
     if answer.rows_aside or answer.total != answer.rows.num_rows:
         return False
     return not answer.rows.num_rows or not len(repeated(answer.rows, key))
 
 
-def alike(one: Answer, other: Answer, key: str) -> bool:
+def alike(one: ArchiveAnswer, other: ArchiveAnswer, key: str) -> bool:
     """Say whether two answers agree in what is doubtful of each: rows without a key, and rows of repeated keys."""
     if sorted(aside.text for aside in one.aside) != sorted(aside.text for aside in other.aside):
         return False
     return _repeated_rows(one, key) == _repeated_rows(other, key)
 
 
-def _repeated_rows(answer: Answer, key: str) -> list[str]:
+def _repeated_rows(answer: ArchiveAnswer, key: str) -> list[str]:
     if not answer.rows.num_rows:
         return []
     rows = answer.rows.filter(pc.is_in(folded(answer.rows, key), repeated(answer.rows, key)))

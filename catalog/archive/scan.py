@@ -4,8 +4,8 @@ An answer with one value that is no JSON (``NaN``, a text that is not UTF-8, a l
 of rows that are right. So objects and lists are cut at their own brackets and commas, and each value stays the text
 that came. Nesting takes no stack: a value is passed over by counting its brackets.
 
-A body is decoded by `decoded`: bytes that are no UTF-8 become lone surrogates, which `shown` turns into ``\xff``; in
-JSON that is no escape sequence, so it cannot be mistaken for another text.
+`decoded_body` turns bytes that are no UTF-8 into lone surrogates. `valid_unicode` writes these as ``\xff``, which in
+JSON is no escape sequence, so it cannot be mistaken for another text.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class NotJson(Exception):
     """The text has no end, or something else where a value, a comma or a bracket should be."""
 
 
-def decoded(body: bytes) -> str:
+def decoded_body(body: bytes) -> str:
     """Decode a body, without a byte order mark; no byte is lost."""
     return body.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape")
 
 
-def shown(text: str) -> str:
+def valid_unicode(text: str) -> str:
     r"""Return a text that is valid Unicode: bytes that were none as ``\xff``, other lone surrogates as ``\ud800``.
 
     Examples
     --------
-    >>> shown(decoded(b'"\xffa"'))
+    >>> valid_unicode(decoded_body(b'"\xffa"'))
     '"\\xffa"'
-    >>> shown("a\ud800")
+    >>> valid_unicode("a\ud800")
     'a\\ud800'
     """
     if text.isascii():
@@ -51,7 +51,7 @@ def shown(text: str) -> str:
     return spelled.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
-def members(text: str, start: int = 0) -> Iterator[tuple[str, str]]:
+def object_members(text: str, start: int = 0) -> Iterator[tuple[str, str]]:
     """Yield name and text of each member of an object; what follows the object must be space.
 
     Raises
@@ -91,7 +91,7 @@ def _member(text: str, at: int) -> tuple[str, str, int]:
     return name[0], text[first:end], at + 1
 
 
-def elements(text: str, start: int = 0) -> Iterator[str]:
+def list_elements(text: str, start: int = 0) -> Iterator[str]:
     """Yield the text of each element of a list; what follows the list must be space.
 
     Raises

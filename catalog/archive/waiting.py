@@ -11,7 +11,7 @@ _LEAST_WORKING = 60.0
 
 
 @dataclass(frozen=True)
-class Waiting:
+class AnswerLimits:
     """How long to wait for one answer.
 
     Attributes

@@ -8,9 +8,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from catalog.changes.again import Again, reduce_again
-from catalog.changes.groups import Group, Line, Move, lines, read_groups
-from catalog.changes.looked import Looked, read_looked, write_looked
+from catalog.changes.again import FileToReduce, reduce_again
+from catalog.changes.groups import Group, GroupLine, Move, lines, read_groups
+from catalog.changes.looked import LastLook, read_looked, write_looked
 from catalog.changes.net import make_net
 from catalog.changes.rows import Row, iterate, read_rows
 from catalog.changes.span import Span, harvests, newest_run, require_run, require_search, run_before
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from catalog.changes.report import Section
 
-__all__ = ["Again", "Changes", "Group", "Line", "Looked", "Move", "Row", "Span", "changes", "remember"]
+__all__ = ["Changes", "FileToReduce", "Group", "GroupLine", "LastLook", "Move", "Row", "Span", "changes", "remember"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,7 +42,7 @@ class Changes:
         Whose runs these were.
     groups : list of Group
         What changed alike, the largest groups first.
-    again : list of Again
+    again : list of FileToReduce
         With ``local``: what is to be reduced again.
     """
 
@@ -52,7 +52,7 @@ class Changes:
     runs: int
     searches: tuple[str, ...]
     groups: list[Group]
-    again: list[Again] = field(default_factory=list)
+    again: list[FileToReduce] = field(default_factory=list)
     _load: Callable[[], list[pa.Table]] = list
 
     @cached_property
@@ -79,7 +79,7 @@ class Changes:
         for one in self.again:
             yield Row(self.until, None, "reduce again", "file", one.filename, {})
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[GroupLine]:
         """Tell the groups in words.
 
         Returns

@@ -8,7 +8,7 @@ import duckdb
 
 
 @dataclass(frozen=True)
-class Again:
+class FileToReduce:
     """A file that was made from stale inputs.
 
     Attributes
@@ -26,7 +26,7 @@ class Again:
     listed: bool
 
 
-def reduce_again(connection: duckdb.DuckDBPyConnection) -> list[Again]:
+def reduce_again(connection: duckdb.DuckDBPyConnection) -> list[FileToReduce]:
     """Return the local outputs of stale local inputs, by the view `lineage`, by name."""
     rows = connection.execute(
         """WITH RECURSIVE stale AS MATERIALIZED (SELECT DISTINCT filename FROM file_drift WHERE state = 'stale'),
@@ -41,4 +41,4 @@ def reduce_again(connection: duckdb.DuckDBPyConnection) -> list[Again]:
            FROM reached WHERE output IN (SELECT filename FROM local_files) AND output <> origin
            GROUP BY output ORDER BY output"""
     ).fetchall()
-    return [Again(output, tuple(inputs), listed) for output, inputs, listed in rows]
+    return [FileToReduce(output, tuple(inputs), listed) for output, inputs, listed in rows]

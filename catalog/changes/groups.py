@@ -79,7 +79,7 @@ class Group:
             "targets": list(self.targets),
             "moved": moved,
             "columns": self.columns,
-            "text": Line.of([self], self.count).text,
+            "text": GroupLine.of([self], self.count).text,
         }
 
 
@@ -176,7 +176,7 @@ def _columns(connection: duckdb.DuckDBPyConnection) -> dict[int, dict[str, int]]
 
 
 @dataclass(frozen=True)
-class Line:
+class GroupLine:
     """Groups that changed alike in all but their subgroup, as one line.
 
     Attributes
@@ -194,7 +194,7 @@ class Line:
     text: str
 
     @classmethod
-    def of(cls, groups: Sequence[Group], count: int) -> Line:
+    def of(cls, groups: Sequence[Group], count: int) -> GroupLine:
         """Tell groups that differ in their subgroup only."""
         first = groups[0]
         kinds = [group for group in groups if group.subgroup]
@@ -217,14 +217,14 @@ class Line:
         return cls(first.what, count, text)
 
 
-def lines(groups: Iterable[Group]) -> Iterator[Line]:
+def lines(groups: Iterable[Group]) -> Iterator[GroupLine]:
     """Tell groups, the largest first; a product is left out where its file is told already."""
     alike: dict[object, list[Group]] = {}
     for group in groups:
         if group.count > group.told_as_files:
             columns = tuple(group.columns) if group.change == "changed" else ()
             alike.setdefault((group.what, group.kind, group.change, *_moved(group.moved), columns), []).append(group)
-    told = [Line.of(several, sum(one.count - one.told_as_files for one in several)) for several in alike.values()]
+    told = [GroupLine.of(several, sum(one.count - one.told_as_files for one in several)) for several in alike.values()]
     yield from sorted(told, key=lambda line: (_WHATS.index(line.what), -line.count))
 
 

@@ -19,7 +19,7 @@ from catalog.changes.span import ended_at
 
 
 @dataclass(frozen=True)
-class Looked:
+class LastLook:
     """Up to which run a person has seen the changes.
 
     Attributes
@@ -37,14 +37,14 @@ class Looked:
         """Return the run up to which the changes of a search, or of all, were seen."""
         return self.run if search is None else max(self.run, self.searches.get(search, 0))
 
-    def seen(self, run: int, search: str | None) -> Looked:
+    def seen(self, run: int, search: str | None) -> LastLook:
         """Return what holds after a look."""
         if search is None:
-            return Looked(max(self.run, run))
-        return Looked(self.run, {**self.searches, search: run})
+            return LastLook(max(self.run, run))
+        return LastLook(self.run, {**self.searches, search: run})
 
 
-def read_looked(connection: duckdb.DuckDBPyConnection, catalog: Path) -> Looked:
+def read_looked(connection: duckdb.DuckDBPyConnection, catalog: Path) -> LastLook:
     """Return when a person last looked at a catalog; a mark of another catalog of the same name does not count."""
     for place in _places(catalog):
         try:
@@ -52,13 +52,13 @@ def read_looked(connection: duckdb.DuckDBPyConnection, catalog: Path) -> Looked:
             runs = [int(said["run"]), *map(int, said["searches"].values())]
             newest = max(runs)
             if newest and str(ended_at(connection, newest)) == said["ended_at"]:
-                return Looked(runs[0], {str(name): int(run) for name, run in said["searches"].items()})
+                return LastLook(runs[0], {str(name): int(run) for name, run in said["searches"].items()})
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             continue
-    return Looked()
+    return LastLook()
 
 
-def write_looked(connection: duckdb.DuckDBPyConnection, catalog: Path, looked: Looked) -> bool:
+def write_looked(connection: duckdb.DuckDBPyConnection, catalog: Path, looked: LastLook) -> bool:
     """Remember a look; return whether that was possible."""
     newest = max(looked.run, *looked.searches.values(), 0)
     said = {"run": looked.run, "searches": looked.searches, "ended_at": str(ended_at(connection, newest))}

@@ -17,7 +17,7 @@ from catalog.store.sql import columns_of, literal, quoted
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedTable:
     """What of a version table tells a person what a change means; names of columns are in lower case.
 
     Attributes
@@ -48,7 +48,7 @@ class Compared:
 
 
 COMPARED = (
-    Compared(
+    ComparedTable(
         FILES,
         ("cal_ver", "crds_ctx"),
         ("checksum", "cal_ver", "crds_ctx", "date"),
@@ -57,7 +57,7 @@ COMPARED = (
         "publicreleasedate",
         ("archivefileid", "filesetid"),
     ),
-    Compared(
+    ComparedTable(
         OBSERVATIONS,
         ("dataproduct_type", "calib_level"),
         (),
@@ -66,7 +66,7 @@ COMPARED = (
         "t_obs_release",
         ("obsid", "objid"),
     ),
-    Compared(
+    ComparedTable(
         PRODUCTS,
         ("prvversion",),
         ("prvversion",),
@@ -164,7 +164,7 @@ def _note_presence(connection: duckdb.DuckDBPyConnection, span: Span) -> None:
         _note_presence_of(connection, compared, span)
 
 
-def _note_presence_of(connection: duckdb.DuckDBPyConnection, compared: Compared, span: Span) -> None:
+def _note_presence_of(connection: duckdb.DuckDBPyConnection, compared: ComparedTable, span: Span) -> None:
     """Note what came and what left of files, of observations or of products."""
     table, key, what = compared.versions.table, compared.versions.key, compared.versions.what
     connection.execute(
@@ -189,7 +189,7 @@ def _note_presence_of(connection: duckdb.DuckDBPyConnection, compared: Compared,
     )
 
 
-def _note_differences(connection: duckdb.DuckDBPyConnection, compared: Compared, span: Span) -> None:
+def _note_differences(connection: duckdb.DuckDBPyConnection, compared: ComparedTable, span: Span) -> None:
     """Note what was there at both ends of the span, and differs."""
     if span.since == 0:  # nothing was there at its beginning
         return
@@ -207,7 +207,7 @@ def _note_differences(connection: duckdb.DuckDBPyConnection, compared: Compared,
         bounds,
     )
     has_pairs = connection.execute("SELECT EXISTS (FROM pair)").fetchone() == (True,)
-    columns = compared_columns(connection, compared.versions, bounds) if has_pairs else {}
+    columns = comparable_columns(connection, compared.versions, bounds) if has_pairs else {}
     if not columns:
         return
     tests = ", ".join(_if_differs(name, literal(name)) for name in columns)
@@ -236,7 +236,7 @@ def _note_differences(connection: duckdb.DuckDBPyConnection, compared: Compared,
     )
 
 
-def compared_columns(
+def comparable_columns(
     connection: duckdb.DuckDBPyConnection, versions: Versions, bounds: dict[str, int]
 ) -> dict[str, str]:
     """Return the archive's columns, with their types, that can differ in the pairs of the span.
@@ -270,7 +270,7 @@ def _move(name: str) -> str:
     return f"{{'name': {literal(name)}, 'old': CAST(a.{column} AS VARCHAR), 'new': CAST(b.{column} AS VARCHAR)}}"
 
 
-def _word(compared: Compared, by_name: dict[str, str]) -> str:
+def _word(compared: ComparedTable, by_name: dict[str, str]) -> str:
     """Write an expression that says what became of access to a row; null where nothing did."""
     cases = []
     if compared.access in by_name:
@@ -291,7 +291,7 @@ def _word(compared: Compared, by_name: dict[str, str]) -> str:
     return f"CASE {' '.join(cases)} END" if cases else "NULL::VARCHAR"
 
 
-def _processing(compared: Compared) -> str:
+def _processing(compared: ComparedTable) -> str:
     if not compared.reprocessed:
         return "NULL::VARCHAR"
     return f"CASE WHEN list_has_any(lower_names, {list(compared.reprocessed)}::VARCHAR[]) THEN 'reprocessed' END"

@@ -36,7 +36,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Page:
+class Report:
     """What a report says, before it has a form; it may hold anything that names and values from outside hold.
 
     Attributes
@@ -82,7 +82,7 @@ def sections(found: Changes) -> Iterator[Section]:
         yield Section("To be reduced again, because inputs on this disk are stale", tuple(texts))
 
 
-def page(found: Changes, title: str, failures: Sequence[str] = ()) -> Page:
+def report_of(found: Changes, title: str, failures: Sequence[str] = ()) -> Report:
     """Make the page of a report.
 
     Parameters
@@ -99,10 +99,10 @@ def page(found: Changes, title: str, failures: Sequence[str] = ()) -> Page:
     total = sum(group.count for group in found.groups)
     rows = tuple((f"{one.what} {one.kind}", one.key, one.told_values()) for one in islice(found, ROWS)) if total else ()
     hint = f"mastlake changes -v --since {found.since}"
-    return Page(title, found.summary(), tuple(parts), rows, max(0, total - len(rows)), hint)
+    return Report(title, found.summary(), tuple(parts), rows, max(0, total - len(rows)), hint)
 
 
-def as_text(made: Page) -> str:
+def as_text(made: Report) -> str:
     """Write a page as plain text."""
     lines = [harmless(made.title), harmless(made.summary)]
     for section in made.sections:
@@ -117,7 +117,7 @@ def as_text(made: Page) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_markdown(made: Page) -> str:
+def as_markdown(made: Report) -> str:
     """Write a page as Markdown (CommonMark, with GitHub's tables)."""
     lines = [f"# {_marked(made.title)}", "", _marked(made.summary)]
     for section in made.sections:
@@ -147,7 +147,7 @@ _CSS = (
 )
 
 
-def as_html(made: Page) -> str:
+def as_html(made: Report) -> str:
     """Write a page as HTML that loads nothing, so that it can be mailed."""
     from xml.etree import ElementTree
 
@@ -203,7 +203,7 @@ def check_ending(path: Path) -> None:
         raise UsageError(f"--report {path.name!r}: its ending says the form, and must be .txt, .md or .html")
 
 
-def write_report(path: Path, made: Page) -> None:
+def write_report(path: Path, made: Report) -> None:
     """Write a page in the form that the file's ending names, whole or not at all.
 
     Raises

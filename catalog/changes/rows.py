@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from catalog.changes.net import COMPARED, Compared, compared_columns
+from catalog.changes.net import COMPARED, ComparedTable, comparable_columns
 from catalog.changes.span import Span
 from catalog.store.sql import literal, quoted
 from catalog.text import shown
@@ -84,12 +84,12 @@ def read_rows(connection: duckdb.DuckDBPyConnection, span: Span) -> list[pa.Tabl
     return tables + [_values(connection, compared, span) for compared in COMPARED]
 
 
-def _values(connection: duckdb.DuckDBPyConnection, compared: Compared, span: Span) -> pa.Table:
+def _values(connection: duckdb.DuckDBPyConnection, compared: ComparedTable, span: Span) -> pa.Table:
     table, what = compared.versions.table, compared.versions.what
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE pair AS SELECT key FROM net WHERE what = {literal(what)} AND kind = 'changed'"
     )
-    columns = compared_columns(connection, compared.versions, {"since": span.since, "until": span.until})
+    columns = comparable_columns(connection, compared.versions, {"since": span.since, "until": span.until})
     chosen = "".join(
         f", {_value('a', name, kind)} AS old_{number}, {_value('b', name, kind)} AS new_{number}"
         for number, (name, kind) in enumerate(columns.items())

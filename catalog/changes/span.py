@@ -10,7 +10,7 @@ import duckdb
 
 from catalog.errors import BadValue, NoSuchSearch, UsageError
 from catalog.text import nearest
-from catalog.vocabulary.dates import moment, period
+from catalog.vocabulary.dates import period, read_moment
 
 _WHATS = ("file", "observation", "product")
 
@@ -125,7 +125,7 @@ def run_before(connection: duckdb.DuckDBPyConnection, text: str) -> int:
         return number
     row = connection.execute(
         "SELECT coalesce(max(run), 0) FROM runs WHERE epoch_us(ended_at) / 86400e6 + 40587 < ?",
-        [moment(text, "--since")],
+        [read_moment(text, "--since")],
     ).fetchone()
     return int(row[0]) if row else 0
 

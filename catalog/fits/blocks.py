@@ -75,7 +75,7 @@ class Scan:
     findings: list[Finding] = field(default_factory=list)
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """Bytes that are read from front to back, with leaps."""
 
     def read(self, at: int, size: int) -> bytes:
@@ -91,7 +91,7 @@ class Source(Protocol):
         """Return how many bytes there are, reading to the end if it must be."""
 
 
-class Plain:
+class UncompressedFile:
     """An open file; one read brings in the blocks around the place asked for."""
 
     def __init__(self, descriptor: int, size: int) -> None:

@@ -27,7 +27,7 @@ _FIXED_TEXT = re.compile(rb"[A-Z0-9 ]{8}= '[ -&(-~]{8,}' *(/|$)")
 Value = bool | int | float | str | None
 
 
-class Row(NamedTuple):
+class NumberedCard(NamedTuple):
     """One card of a header: which row it is, its keyword as astropy has it, and its 80 bytes."""
 
     number: int
@@ -63,12 +63,12 @@ def value_of(card: Card) -> Value:
     return int(card.text) if card.kind == "integer" else float(card.text) if card.kind == "number" else card.text
 
 
-def faults(rows: list[Row], primary: bool) -> list[Fault]:
+def faults(rows: list[NumberedCard], primary: bool) -> list[Fault]:
     """Return what is wrong with the mandatory keywords of a header.
 
     Parameters
     ----------
-    rows : list of Row
+    rows : list of NumberedCard
         At least its first card, and all whose keyword may be mandatory.
     primary : bool
         Whether it is the first header of its file.
@@ -90,18 +90,18 @@ def faults(rows: list[Row], primary: bool) -> list[Fault]:
     return sorted(told)
 
 
-def _kind(first: dict[str, Row]) -> str:
+def _kind(first: dict[str, NumberedCard]) -> str:
     value = first["XTENSION"].value if "XTENSION" in first and "SIMPLE" not in first else ""
     return value.rstrip() if isinstance(value, str) else ""
 
 
-def _whole(first: dict[str, Row], keyword: str) -> int | None:
+def _whole(first: dict[str, NumberedCard], keyword: str) -> int | None:
     """Return the whole number that a keyword has, None where it is missing or has another value."""
     value = first[keyword].value if keyword in first else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _start(start: Row | None, first: dict[str, Row], primary: bool) -> Iterator[Fault]:
+def _start(start: NumberedCard | None, first: dict[str, NumberedCard], primary: bool) -> Iterator[Fault]:
     word = "SIMPLE" if primary else "XTENSION"
     if start is None or start.keyword != word:
         if not primary:
@@ -115,7 +115,7 @@ def _start(start: Row | None, first: dict[str, Row], primary: bool) -> Iterator[
         yield Fault(0, "XTENSION does not say what the extension is", True)
 
 
-def _sizes(first: dict[str, Row]) -> Iterator[Fault]:
+def _sizes(first: dict[str, NumberedCard]) -> Iterator[Fault]:
     """Check the keywords that tell the size and the type of the data."""
     yield from _number(first, "BITPIX")
     bitpix = _whole(first, "BITPIX")
@@ -127,7 +127,9 @@ def _sizes(first: dict[str, Row]) -> Iterator[Fault]:
         yield from _number(first, f"NAXIS{number}", least=0)
 
 
-def _number(first: dict[str, Row], keyword: str, least: int | None = None, most: int = LARGEST) -> Iterator[Fault]:
+def _number(
+    first: dict[str, NumberedCard], keyword: str, least: int | None = None, most: int = LARGEST
+) -> Iterator[Fault]:
     """Check that a keyword is there, and has a whole number within limits."""
     if keyword not in first:
         yield Fault(0, f"{keyword} is missing", True)
@@ -143,7 +145,7 @@ def _number(first: dict[str, Row], keyword: str, least: int | None = None, most:
         )
 
 
-def _counts(first: dict[str, Row], kind: str, primary: bool) -> Iterator[Fault]:
+def _counts(first: dict[str, NumberedCard], kind: str, primary: bool) -> Iterator[Fault]:
     """Check PCOUNT and GCOUNT, which extensions and random groups must have."""
     for keyword, usual in (("PCOUNT", 0), ("GCOUNT", 1)):
         if keyword not in first:
@@ -156,7 +158,7 @@ def _counts(first: dict[str, Row], kind: str, primary: bool) -> Iterator[Fault]:
             yield Fault(first[keyword].number, f"{keyword} is {value}; in {kind} it must be {usual}", False)
 
 
-def _table(first: dict[str, Row], kind: str) -> Iterator[Fault]:
+def _table(first: dict[str, NumberedCard], kind: str) -> Iterator[Fault]:
     """Check what only tables have."""
     for keyword, must in (("BITPIX", 8), ("NAXIS", 2)):
         value = _whole(first, keyword)
@@ -177,20 +179,20 @@ def _expected(naxis: int, kind: str, primary: bool) -> list[str]:
     return ["SIMPLE" if primary else "XTENSION", "BITPIX", "NAXIS", *axes, *behind]
 
 
-def _order(first: dict[str, Row], expected: list[str]) -> Iterator[Fault]:
+def _order(first: dict[str, NumberedCard], expected: list[str]) -> Iterator[Fault]:
     rows = [first[keyword].number for keyword in expected if keyword in first]
     whole = len(rows) == len(expected)
     if rows != sorted(rows) or (whole and rows[-1] >= len(rows)):
         yield Fault(0, "the mandatory keywords do not stand first, in their order", False)
 
 
-def _form(first: dict[str, Row], expected: list[str]) -> Iterator[Fault]:
+def _form(first: dict[str, NumberedCard], expected: list[str]) -> Iterator[Fault]:
     for keyword in expected:
         if keyword in first and not _is_fixed(first[keyword]):
             yield Fault(first[keyword].number, f"{keyword} is not in fixed format", False)
 
 
-def _is_fixed(row: Row) -> bool:
+def _is_fixed(row: NumberedCard) -> bool:
     """Tell whether a mandatory card has its value where section 4.2 wants it."""
     if row.image[:8] != row.keyword.encode("latin1").ljust(8):
         return False
@@ -203,8 +205,8 @@ def _is_fixed(row: Row) -> bool:
     return bool(_FIXED_NUMBER.fullmatch(row.image[:30]))
 
 
-def _repeats(rows: list[Row], mandatory: set[str]) -> Iterator[Fault]:
-    seen: dict[str, Row] = {}
+def _repeats(rows: list[NumberedCard], mandatory: set[str]) -> Iterator[Fault]:
+    seen: dict[str, NumberedCard] = {}
     for one in rows:
         if one.keyword not in mandatory:
             continue

@@ -17,16 +17,16 @@ from catalog.fits.blocks import (
     CARD_SIZE,
     HEADER_LIMIT,
     LARGEST,
+    ByteSource,
     Finding,
     Header,
     Scan,
-    Source,
     as_ascii,
     find_end,
     padded,
 )  # fmt: skip
 from catalog.fits.cards import CONTINUE
-from catalog.fits.mandatory import MOST_AXES, Row, Value, faults
+from catalog.fits.mandatory import MOST_AXES, NumberedCard, Value, faults
 
 _KEYWORD_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 _SIGNATURE = b"SIMPLE"
@@ -46,7 +46,7 @@ class _Broken(Exception):
     """The header's mandatory keywords make no sense."""
 
 
-def scan_on(source: Source, at: int, found: Scan) -> None:
+def scan_on(source: ByteSource, at: int, found: Scan) -> None:
     """Read headers from ``at`` to the end of the file, adding them and what is wrong to ``found``."""
     if at == 0 and not _has_signature(source.read(0, CARD_SIZE)):
         found.findings.append(Finding(0, 0, "not a FITS file: it does not begin with SIMPLE", True))
@@ -67,7 +67,7 @@ def _has_signature(card: bytes) -> bool:
     return card.startswith(_SIGNATURE) and card[len(_SIGNATURE) :].lstrip()[:1] == b"="
 
 
-def _find_blocks(source: Source, at: int) -> _Blocks | None:
+def _find_blocks(source: ByteSource, at: int) -> _Blocks | None:
     """Find the END of the header that begins at ``at``; None where there is none."""
     size = 4 * BLOCK
     while True:
@@ -97,7 +97,7 @@ def _loose_end(ahead: bytes) -> int:
     return -1
 
 
-def _header(source: Source, at: int, blocks: _Blocks, found: Scan) -> Header:
+def _header(source: ByteSource, at: int, blocks: _Blocks, found: Scan) -> Header:
     hdu = len(found.headers)
     if not blocks.quick:
         found.findings.append(Finding(hdu, at, _why_not_quick(source, at, blocks), source.ends_by(blocks.stop - 1)))
@@ -115,7 +115,7 @@ def _header(source: Source, at: int, blocks: _Blocks, found: Scan) -> Header:
     return Header(at, blocks.cards, blocks.stop, max(data_size, 0), shape)  # a negative size rounds to no blocks
 
 
-def _why_not_quick(source: Source, at: int, blocks: _Blocks) -> str:
+def _why_not_quick(source: ByteSource, at: int, blocks: _Blocks) -> str:
     if source.ends_by(blocks.stop - 1):
         return "the header's last block is cut short"
     if not source.read(at, blocks.stop - at).isascii():
@@ -123,16 +123,16 @@ def _why_not_quick(source: Source, at: int, blocks: _Blocks) -> str:
     return "the END card is not blank behind END"
 
 
-def _rows(blocks: _Blocks) -> list[Row]:
+def _rows(blocks: _Blocks) -> list[NumberedCard]:
     """Return the cards that may be mandatory, and which rows of the header they are."""
     return [
-        Row(number, keyword, image)
+        NumberedCard(number, keyword, image)
         for number, (keyword, image) in enumerate(_images(blocks))
         if keyword.startswith(_MANDATORY) or not number
     ]
 
 
-def _values(rows: list[Row], last: bool) -> dict[str, Value]:
+def _values(rows: list[NumberedCard], last: bool) -> dict[str, Value]:
     """Return the values by keyword; of equal keywords that of the one that astropy takes, the last or the first."""
     ordered = rows if last else rows[::-1]
     return {one.keyword: one.value for one in ordered}
@@ -176,7 +176,7 @@ def _shape(values: dict[str, Value]) -> tuple[int, ...]:
     return tuple(_whole(values, f"NAXIS{number}") for number in range(naxis, 0, -1))
 
 
-def _data_size(values: dict[str, Value], shape: tuple[int, ...], source: Source, data_at: int) -> int:
+def _data_size(values: dict[str, Value], shape: tuple[int, ...], source: ByteSource, data_at: int) -> int:
     if values.get("SIMPLE", True) is False:
         return source.length() - data_at  # a file of its own kind, by its own word: all the rest is its data
     axes = shape[:-1] if values.get("GROUPS") is True and "SIMPLE" in values else shape
@@ -194,7 +194,7 @@ def _data_size(values: dict[str, Value], shape: tuple[int, ...], source: Source,
     return size
 
 
-def _note_rest(source: Source, at: int, found: Scan) -> None:
+def _note_rest(source: ByteSource, at: int, found: Scan) -> None:
     """Say what is there where no header is, and keep the cards of one that has no END."""
     hdu = len(found.headers)
     block = source.read(at, BLOCK)
@@ -209,7 +209,7 @@ def _note_rest(source: Source, at: int, found: Scan) -> None:
     found.findings.append(Finding(hdu, at, f"{rest} bytes after the last HDU are {what}", not empty))
 
 
-def _cards_so_far(source: Source, at: int) -> bytes:
+def _cards_so_far(source: ByteSource, at: int) -> bytes:
     """Return the cards of a header without END, up to the first that cannot be one."""
     block = source.read(at, BLOCK)
     if not block.startswith((_SIGNATURE, b"XTENSION")):

@@ -11,7 +11,18 @@ import errno
 import os
 from stat import S_ISREG
 
-from catalog.fits.blocks import BLOCK, HEADER_LIMIT, LARGEST, Finding, Header, Plain, Scan, Source, find_end, padded
+from catalog.fits.blocks import (
+    BLOCK,
+    HEADER_LIMIT,
+    LARGEST,
+    ByteSource,
+    Finding,
+    Header,
+    Scan,
+    UncompressedFile,
+    find_end,
+    padded,
+)
 
 Extent = tuple[int, tuple[int, ...]]
 """Size of the data in bytes, and the length of its axes."""
@@ -61,7 +72,7 @@ def scan_file(path: str, careful: bool = False) -> tuple[Scan, os.stat_result]:
 
 def scan_descriptor(descriptor: int, size: int, careful: bool = False) -> Scan:
     """Read all headers of an open file of so many bytes, plain or compressed; see `scan_file`."""
-    source = Plain(descriptor, size)
+    source = UncompressedFile(descriptor, size)
     if not source.read(0, 6).startswith(b"SIMPLE"):
         from catalog.fits.compressed import scan_compressed
 
@@ -70,7 +81,7 @@ def scan_descriptor(descriptor: int, size: int, careful: bool = False) -> Scan:
     return scan(source, careful)
 
 
-def scan(source: Source, careful: bool = False) -> Scan:
+def scan(source: ByteSource, careful: bool = False) -> Scan:
     """Read all headers of an open file."""
     found = Scan()
     at = 0
@@ -102,7 +113,7 @@ def note_end(found: Scan, size: int) -> None:
         found.findings.append(Finding(hdu, size, "the last block is not padded to 2880 bytes", False))
 
 
-def _usual(source: Source, at: int) -> Header | None:
+def _usual(source: ByteSource, at: int) -> Header | None:
     """Read one header that is as the standard wants it, or return None."""
     ahead, begin = source.ahead(at)
     end = find_end(ahead, begin)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from catalog.fits.blocks import Plain
+from catalog.fits.blocks import UncompressedFile
 from catalog.fits.scan import scan, scan_descriptor
 
 _PLAIN_NAME = re.compile(r"\.(fits?|fts)(\.fz)?\Z", re.IGNORECASE)
@@ -47,6 +47,6 @@ def fits_problem(file: int, size: int, packed: bool = False) -> str | None:
     packed : bool
         Whether the file is to be compressed; then its stream is read to the end, and proven by its own checksum.
     """
-    found = scan_descriptor(file, size, careful=True) if packed else scan(Plain(file, size), careful=True)
+    found = scan_descriptor(file, size, careful=True) if packed else scan(UncompressedFile(file, size), careful=True)
     harm = next((one for one in found.findings if one.harm), None)
     return f"HDU {harm.hdu}, byte {harm.byte}: {harm.reason}" if harm else None

@@ -1,4 +1,4 @@
-"""Harvest: what a search matches, and the observations and products it leads to, into the catalog's history."""
+"""Harvest: bring what a search matches, and the observations and products that this leads to, into the catalog."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from datetime import timedelta
 from functools import partial
 
 from catalog.archive.client import MastArchive
-from catalog.archive.partition import Whole
+from catalog.archive.partition import WholeQueries
 from catalog.archive.retry import Patience
 from catalog.errors import Emptied
 from catalog.harvest.closed_catalog import AskedWhileClosed, open_between
 from catalog.harvest.commit import commit
-from catalog.harvest.links import Walk
 from catalog.harvest.origin import identity, refuse_other_archives, refuse_others, without_credentials
 from catalog.harvest.outcome import Harvested, odd_rows
+from catalog.harvest.product_walk import ProductWalk
 from catalog.harvest.reconcile import FileReader
-from catalog.harvest.shortfall import Failure, SetAside, Shortfall
+from catalog.harvest.shortfall import RowsSetAside, Shortfall, UnansweredQuestion
 from catalog.harvest.stale import OBSERVATIONS_IN
 from catalog.store.database import Database
 from catalog.store.history.runs import Run, SavedSearch, is_saved, save_search, saved_search, utc_now
@@ -25,25 +25,25 @@ from catalog.store.spool import Spool
 from catalog.text import plural
 from catalog.vocabulary.search import Search
 
-__all__ = ["Failure", "Harvest", "Progress", "SetAside", "harvest", "identity", "refuse_other_archives"]
+__all__ = ["Harvest", "Progress", "RowsSetAside", "UnansweredQuestion", "harvest", "identity", "refuse_other_archives"]
 
 LOOKED_AT_AGAIN_AFTER = timedelta(hours=6)
-"""After so long a harvest in which nothing moved looks at some rows and product lists again, in turn."""
+"""If nothing moved, a harvest after this time still reads some rows and product lists again, in turn."""
 _KINDS = ("new", "changed", "withdrawn", "returned", "unchanged")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a harvest is.
+    """How far a harvest has come.
 
     Attributes
     ----------
     search : str
-        Whose harvest.
+        The name of the search that is harvested.
     stage : str
-        What is asked for: files, observations, products, programs.
+        What is read at the moment: files, observations, products, programs.
     done, total : int
-        How many of them.
+        How many of them are read, and how many there are.
     """
 
     search: str
@@ -54,32 +54,32 @@ class Progress:
 
 @dataclass(frozen=True, repr=False)
 class Harvest:
-    """What came of one harvest.
+    """The result of one harvest.
 
     Attributes
     ----------
     run : Run
-        As the catalog recorded it.
-    unanswered : tuple of Failure
+        The run, as the catalog recorded it.
+    unanswered : tuple of UnansweredQuestion
         Questions that the archive did not answer; they are asked again in the next run.
-    set_aside : tuple of SetAside
-        Rows of the archive that cannot be kept, counted by what is wrong with them.
+    set_aside : tuple of RowsSetAside
+        Rows of the archive that cannot be kept, counted by reason.
     of_observations : bool
-        Whether the search was for observations, which the run then counts in place of files.
+        Whether the search was for observations; then the run counts observations instead of files.
     odd : mapping
-        By what rows are, how many new versions have a value that its column cannot hold, and so in ``odd_cells`` or
-        in a column of `column_finding`.
+        How many new versions have a value that its column cannot hold, by what the rows are. Such a value is in
+        ``odd_cells`` or in a column of `column_finding`.
     """
 
     run: Run
-    unanswered: tuple[Failure, ...] = ()
-    set_aside: tuple[SetAside, ...] = ()
+    unanswered: tuple[UnansweredQuestion, ...] = ()
+    set_aside: tuple[RowsSetAside, ...] = ()
     of_observations: bool = False
     odd: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def failures(self) -> dict[str, str]:
-        """Observations and programs about which the archive did not answer, and why."""
+        """Observations and programs about which the archive did not answer, each with the reason."""
         return {failure.key: failure.reason for failure in self.unanswered}
 
     def summary(self) -> tuple[str, str]:
@@ -88,7 +88,7 @@ class Harvest:
         Returns
         -------
         (str, str)
-            What the search matches and how much of it changed; and the observations and products that this leads to.
+            What the search matches and how much of it changed; and the observations and products to which it leads.
 
         Examples
         --------
@@ -122,58 +122,59 @@ def harvest(
     patience: Patience | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Harvest:
-    """Bring the catalog to what the archive has for a search.
+    """Bring the catalog up to date with what the archive has for a search.
 
     Parameters
     ----------
     database : Database
-        The catalog; made where it is absent.
+        The catalog; it is created if it does not exist.
     archive : MastArchive
-        Whom to ask.
+        The archive to ask.
     search : Search
-        Saved under its name, if it is not yet.
+        The search; it is saved under its name, unless it is saved already.
     full : bool
-        Read every row and every product list anew; the first harvest always does.
+        Read every row and every product list again, as the first harvest does.
     server_moved : bool
-        The archive is the one that the search was harvested from before, at another address.
+        The archive has moved: it is the one from which the search was harvested before, at another address.
     allow_empty : bool
-        Believe that a search which matched something matches nothing any more.
+        Accept that a search which matched something before matches nothing now.
     thorough : bool, optional
-        Look also for what moves without a trace, in some rows and product lists, in turn. Without it this is done where
-        something else moved, and where it was last done hours ago (`LOOKED_AT_AGAIN_AFTER`).
+        Read some rows and product lists again in turn, to find changes that leave no trace. By default this is done if
+        something else moved, or if it was last done hours ago (`LOOKED_AT_AGAIN_AFTER`).
     patience : Patience, optional
-        How long to go on asking after a fault.
+        How long to ask again after a fault.
     on_progress : callable, optional
         Called with `Progress`.
 
     Raises
     ------
     OtherArchive
-        If the search was harvested from another archive before, unless ``server_moved``; nothing was asked.
+        If the search was harvested from another archive before, and ``server_moved`` is false; nothing was asked.
     Emptied
-        If the search matched something and matches nothing now, unless ``allow_empty``; the catalog is as it was.
+        If the search matched something and matches nothing now, and ``allow_empty`` is false; the catalog did not
+        change.
     ArchiveError
-        If the archive does not answer; the catalog is as it was.
+        If the archive does not answer; the catalog did not change.
     CatalogError
-        If the catalog cannot be used; it is as it was.
+        If the catalog cannot be used; it did not change.
     """
     tell = on_progress or (lambda progress: None)
     patience = patience or Patience()
     started, asked_before, shortfall = utc_now(), archive.requests, Shortfall()
-    with database.harvesting(), open_between(database) as known:
-        saved = _saved(known, search, None if server_moved else archive.server)
+    with database.harvesting(), open_between(database) as between_blocks:
+        saved = _saved(between_blocks, search, None if server_moved else archive.server)
         full = full or not saved.has_run
         with Spool(database.path) as spool:
 
             def on_done(stage: str, done: int, total: int) -> None:
                 tell(Progress(search.name, stage, done, total))
 
-            looks = full or (_is_due(known, search) if thorough is None else thorough)
-            asked = AskedWhileClosed(archive, known.release)
-            walk = Walk(known, asked, patience, spool, search, full, shortfall, on_done, looks)
+            looks = full or (_is_due(between_blocks, search) if thorough is None else thorough)
+            asked = AskedWhileClosed(archive, between_blocks.release)
+            walk = ProductWalk(between_blocks, asked, patience, spool, search, full, shortfall, on_done, looks)
             matched = _read(walk, saved)
             if not matched and not allow_empty:
-                _refuse_to_empty(known, search)
+                _refuse_to_empty(between_blocks, search)
             harvested = Harvested(
                 search=search,
                 full=full,
@@ -184,18 +185,18 @@ def harvest(
                 failures=shortfall.failures,
                 aside=shortfall.aside,
             )
-            with known.write() as connection:
+            with between_blocks.write() as connection:
                 run = commit(connection, spool, harvested)
                 odd = odd_rows(connection, run.run)
     return Harvest(run, shortfall.failures, shortfall.aside, search.instrument is None, odd)
 
 
-def _read(walk: Walk, saved: SavedSearch) -> int:
-    """Spool everything that the search leads to; return how many files or observations it matches itself."""
+def _read(walk: ProductWalk, saved: SavedSearch) -> int:
+    """Spool everything to which the search leads; return how many files or observations the search itself matches."""
     if walk.search.instrument is None:
         walk.from_observations()
         return walk.spool.rows(OBSERVATIONS_IN)
-    whole = Whole(walk.archive, walk.patience, on_aside=walk.shortfall.note)
+    whole = WholeQueries(walk.archive, walk.patience, on_aside=walk.shortfall.note)
     reader = FileReader(walk.database, whole, walk.spool, partial(walk.on_done, "files"), walk.shortfall)
     matched, moved = reader.read(saved, walk.full, walk.thorough)
     walk.from_files(moved)
@@ -203,7 +204,7 @@ def _read(walk: Walk, saved: SavedSearch) -> int:
 
 
 def _is_due(database: Database, search: Search) -> bool:
-    """Say whether product lists of a search were last read so long ago that some are to be read again."""
+    """Say whether the product lists of a search were last read so long ago that some must be read again."""
     with database.read() as connection:
         row = connection.execute(
             """SELECT max(ended_at) FROM runs WHERE run = (
@@ -216,7 +217,7 @@ def _is_due(database: Database, search: Search) -> bool:
 
 
 def _refuse_to_empty(database: Database, search: Search) -> None:
-    """Keep what a search had matched, if it matches nothing now."""
+    """Raise an error if a search that matched something matches nothing now."""
     kind, view = ("observation", "search_observations") if search.instrument is None else ("file", "search_files")
     with database.read() as connection:
         row = connection.execute(f"SELECT count(*) FROM {view} WHERE search = ?", [search.name]).fetchone()
@@ -229,14 +230,14 @@ def _refuse_to_empty(database: Database, search: Search) -> None:
 
 
 def _saved(database: Database, search: Search, server: str | None) -> SavedSearch:
-    """Return the search as it is saved; a new one is saved when its run ends, with what it brought.
+    """Return the search as it is saved; a new search is saved only when its run ends.
 
-    A catalog that cannot be written is told before the archive is asked, and so is a search of another ``server``.
+    A catalog that cannot be written, or a search of another ``server``, raises its error before the archive is asked.
     """
     with database.write() as connection:
         if server is not None:
             refuse_others(connection, [search.name], server)
         if not is_saved(connection, search.name):
             return SavedSearch(search, None)
-        save_search(connection, search)  # refuses other criteria under this name
+        save_search(connection, search)  # raises an error if the name has other criteria
         return saved_search(connection, search.name)

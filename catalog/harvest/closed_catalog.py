@@ -1,4 +1,4 @@
-"""An archive that is asked while the catalog is closed, so that others can write it meanwhile."""
+"""An archive that is asked only while the catalog is closed, so that other processes can write the catalog."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.archive.answer import Answer
+from catalog.archive.answer import ArchiveAnswer
 from catalog.archive.client import Archive, Query
 from catalog.store.between import OpenBetween
 from catalog.store.database import Database
@@ -16,7 +16,7 @@ from catalog.vocabulary.search import Search
 
 @contextmanager
 def open_between(database: Database) -> Iterator[OpenBetween]:
-    """Let a catalog stay open between blocks that read, until the end of this block at the latest."""
+    """Let a catalog stay open from one reading block to the next, until the end of this block at the latest."""
     kept = OpenBetween(database)
     try:
         yield kept
@@ -26,12 +26,12 @@ def open_between(database: Database) -> Iterator[OpenBetween]:
 
 @dataclass(frozen=True)
 class AskedWhileClosed:
-    """An archive that closes the catalog before each question; see `catalog.archive.client.Archive`.
+    """An archive that closes the catalog before each question; it has the methods of `catalog.archive.client.Archive`.
 
     Attributes
     ----------
     archive : Archive
-        Whom to ask.
+        The archive to ask.
     release : callable
         Closes the catalog.
     """
@@ -40,7 +40,7 @@ class AskedWhileClosed:
     release: Callable[[], None]
 
     def query(self, search: Search) -> Query:
-        """Return a search as the archive is asked for it, which asks the archive where it is for observations."""
+        """Return the query of a search; for an observation search, the archive is asked for it."""
         if search.instrument is None:
             self.release()
         return self.archive.query(search)
@@ -50,17 +50,17 @@ class AskedWhileClosed:
         self.release()
         return self.archive.count(query)
 
-    def rows(self, query: Query, columns: Sequence[str] = ("*",), size: int = 50_000) -> Answer:
+    def rows(self, query: Query, columns: Sequence[str] = ("*",), size: int = 50_000) -> ArchiveAnswer:
         """Return the first page of a query's rows."""
         self.release()
         return self.archive.rows(query, columns, size)
 
-    def observations(self, **criteria: Any) -> Answer:
+    def observations(self, **criteria: Any) -> ArchiveAnswer:
         """Return the CAOM observations that meet the criteria."""
         self.release()
         return self.archive.observations(**criteria)
 
-    def products(self, obsids: Sequence[str]) -> Answer:
+    def products(self, obsids: Sequence[str]) -> ArchiveAnswer:
         """Return the products of some observations."""
         self.release()
         return self.archive.products(obsids)

@@ -1,4 +1,4 @@
-"""The last second of a harvest: one transaction that merges what was spooled, and moves the cursor."""
+"""The last second of a harvest: one transaction merges what was spooled, and moves the cursor."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In a transaction; all or nothing of this will last.
+        A connection in a transaction; all of this is kept, or nothing.
     spool : Spool
         The rows.
     harvested : Harvested
-        What they are.
+        What the rows are, and where they come from.
 
     Returns
     -------
     Run
-        As recorded.
+        The run as it was recorded.
     """
     search = harvested.search
-    pa.default_memory_pool().release_unused()  # what reading took is not needed for merging
+    pa.default_memory_pool().release_unused()  # merging does not need the memory that reading took
     save_search(connection, search)
     run = next_run(connection)
     compared_before = compared_columns(connection)
@@ -98,7 +98,7 @@ def _merge_files(
     now, scope = "SELECT NULL, NULL WHERE false", f"search = {name}"
     if harvested.full and offered[FILES_IN]:
         now = f"SELECT {name}, filename FROM {FILES_IN}"
-    elif offered[MOVED_IN]:  # a light row whose whole row was gone a moment later is no file
+    elif offered[MOVED_IN]:  # a light row whose whole row had gone when it was asked for is no file
         moved = f"SELECT filename FROM {MOVED_IN}"
         held = f"SELECT filename FROM file_version WHERE until_run IS NULL AND filename IN ({moved})"
         now = f"SELECT {name}, filename FROM {MOVED_IN} WHERE joined AND filename IN ({held})"
@@ -141,7 +141,7 @@ def _merge_products(connection: duckdb.DuckDBPyConnection, spool: Spool, offered
         grown = _nothing_merged(connection, PRODUCTS)
         now = "SELECT NULL, NULL WHERE false"
     scope = "obs_id IN (SELECT obs_id FROM read_in)" if offered[READ_IN] else "false"
-    if spool.offer(connection, PARTLY_IN):  # of whose lists some row was set aside
+    if spool.offer(connection, PARTLY_IN):  # observations of whose product lists a row was set aside
         now += f""" UNION SELECT obs_id, data_uri FROM observation_product_link
                     WHERE until_run IS NULL AND obs_id IN (SELECT obs_id FROM {PARTLY_IN})"""
     merge_links(connection, OBSERVATION_PRODUCTS, now, scope, run)
@@ -149,11 +149,11 @@ def _merge_products(connection: duckdb.DuckDBPyConnection, spool: Spool, offered
 
 
 def _choose_products(connection: duckdb.DuckDBPyConnection) -> None:
-    """Take one row a product: several observations list it, it can belong to several, and their rows differ.
+    """Keep one row for each product: several observations can list it, and their rows can differ.
 
-    The row of the first owner (lowest ``obs_id``) counts: as the owner itself lists it, else as the first observation
-    (lowest ``obs_id``) does. So the choice does not depend on which observations were asked in this run: where one
-    that was not asked comes first, its row is kept for as long as it lists the product, and some search leads to it.
+    The row of the first owner (lowest ``obs_id``) counts: as the owner lists it, or else as the first observation
+    (lowest ``obs_id``) lists it. So the choice does not depend on which observations this run asked for. If the first
+    owner was not asked for, its row is kept as long as it lists the product and a search leads to it.
     """
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE chosen_product AS
@@ -178,7 +178,7 @@ def _choose_products(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _rank(owner: str, parent: str) -> str:
-    """Return SQL that ranks the rows of a product: by owner, as listed by the owner, as listed by others."""
+    """Return SQL that ranks the rows of a product: by owner, then those of the owner's list before others."""
     owner = f"coalesce({owner}::VARCHAR, '')"
     return f"struct_pack(owner := {owner}, by_another := {owner} <> {parent}, parent := {parent})"
 
@@ -202,7 +202,7 @@ _MOVED = " UNION ALL ".join(
         ),
     ]
 )
-"""A row where a run opens or closes anything; without one, nothing that follows from rows and links is another."""
+"""Finds a row if a run opened or closed anything. If it did not, nothing that depends on rows and links changed."""
 
 _FILES_TOUCHED = """
     SELECT key FROM file_merge
@@ -213,4 +213,4 @@ _OBSERVATIONS_TOUCHED = """
     UNION ALL SELECT "right" FROM search_observation_membership_merge WHERE kind = 'withdrawn'
     UNION ALL SELECT "left" FROM observation_product_link_merge
 """
-"""Only what a run read or let go of can have nothing that leads to it."""
+"""Only rows that a run read or unlinked can have lost their last link."""

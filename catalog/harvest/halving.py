@@ -1,4 +1,4 @@
-"""Ask about many names at once, and about fewer where the archive cannot answer so many."""
+"""Ask about many names at once, and about fewer if the archive cannot answer for so many."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
-from catalog.archive.answer import Answer
+from catalog.archive.answer import ArchiveAnswer
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError, Incomplete, OutOfTime, Overloaded, Unreachable
 
 Result = TypeVar("Result")
 
 LOST_IN_A_ROW = 3
-"""Single names lost to an unreachable archive, one after the other, before the harvest is given up."""
+"""How many single names in a row may get no answer from an unreachable archive before the harvest gives up."""
 
 
 class Halving(Generic[Result]):
-    """Asks about names in chunks; a chunk without an answer is asked in halves, down to single names.
+    """Asks about names in chunks. A chunk without an answer is asked for in halves, down to single names.
 
     Parameters
     ----------
     ask : callable
         Asks about some names, and returns the answer.
     lost : callable
-        Told of a name that the archive does not answer alone, and why.
+        Called with a name that the archive does not answer even alone, and with the error.
     """
 
     def __init__(self, ask: Callable[[Sequence[str]], Result], lost: Callable[[str, ArchiveError], None]) -> None:
@@ -37,26 +37,26 @@ class Halving(Generic[Result]):
         Parameters
         ----------
         names : sequence of str
-            What to ask about.
+            The names to ask about.
         at_once : int
-            Names of the first, largest chunks.
+            How many names the first, largest chunks have.
         on_done : callable
-            Told how many names are done.
+            Called with the number of names that are done.
 
         Raises
         ------
         Unreachable, Overloaded
-            If the archive itself is gone.
+            If the archive itself cannot be reached.
         OutOfTime
             If the time of the run is over.
         """
         left = [names[start : start + at_once] for start in range(0, len(names), at_once)][::-1]
-        found: list[Result] = []
+        answers: list[Result] = []
         done = 0
         while left:
             chunk = left.pop()
             try:
-                found.append(self._ask(chunk))
+                answers.append(self._ask(chunk))
             except OutOfTime:
                 raise
             except ArchiveError as error:
@@ -69,23 +69,23 @@ class Halving(Generic[Result]):
                 self._lost_in_a_row = 0
             done += len(chunk)
             on_done(done)
-        return found
+        return answers
 
     def _give_up(self, name: str, error: ArchiveError) -> None:
-        """Go on without one name, unless the archive itself is gone."""
+        """Continue without one name; raise the error if the archive itself cannot be reached."""
         self._lost_in_a_row += 1
         if isinstance(error, Unreachable | Overloaded) and self._lost_in_a_row >= LOST_IN_A_ROW:
             raise error
         self._lost(name, error)
 
 
-def whole(answer: Answer) -> Answer:
-    """Return an answer that has all the rows which the archive says there are.
+def whole_answer(answer: ArchiveAnswer) -> ArchiveAnswer:
+    """Return the answer if it has all the rows that the archive counts.
 
     Raises
     ------
     Incomplete
-        With both numbers.
+        The error has both numbers.
     """
     rows = answer.rows.num_rows + answer.rows_aside
     if answer.total > rows:
@@ -94,7 +94,7 @@ def whole(answer: Answer) -> Answer:
 
 
 def ask(patience: Patience, question: Callable[[], Result], several: bool) -> Result:
-    """Ask about several names with little patience, since fewer of them may pass; about one name with all of it."""
+    """Ask about several names with little patience, since fewer names may succeed; about one name with all patience."""
     if not several:
         return patience.ask(question)
     return replace(patience, attempts=min(2, patience.attempts)).ask(question, also=())

@@ -1,10 +1,10 @@
-"""When the files of each observation were ingested: the trace that reprocessing leaves.
+"""When the files of each observation were ingested: this shows that the archive processed them again.
 
-Neither an observation's row nor a product's row says when the archive processed it again, and product lists are long.
-The keyword services say it: every file has a time of ingest, and lists of names and times are short. All files of one
-number in a program (``jw02734-o001``) make one mark. Where the mark moves, or was never seen, the product lists that
-hold products of that number are read again. Marks are kept in `ingest_mark`; `product_reading` says in which run each
-observation's products were last read, so that searches which share observations do not hide changes from each other.
+The rows of an observation and of its products do not tell when the archive processed it again, and product lists are
+long. The keyword services tell it: every file has a time of ingest, and lists of names and times are short. All files
+of one number in a program (``jw02734-o001``) make one mark. If the mark is new or differs from before, the product
+lists with products of that number are read again. `ingest_mark` keeps the marks. `product_reading` has the run in which
+each observation's products were last read, so that searches which share observations do not hide changes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from catalog.archive.client import Archive, Query
-from catalog.archive.partition import LIGHT_ROWS, Whole
+from catalog.archive.partition import LIGHT_ROWS, WholeQueries
 from catalog.archive.repeats import is_plainly_whole, key_column
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError, OutOfTime, QueryTimeout, Refused
@@ -28,26 +28,26 @@ INGESTS_IN = "ingests_in"
 TRACED_IN = "traced_in"
 GUIDE_STARS = "guidestar"
 PROGRAMS_OF_A_LIST = 100
-"""Programs whose files one question lists."""
+"""For how many programs one question lists the files."""
 
 
 class _NoListsError(Exception):
-    """The archive refuses such lists, however few programs they are of."""
+    """The archive refuses such lists, even for few programs."""
 
 
 @dataclass
 class Ingests:
-    """Spools which files there are and when they were ingested, and for which programs that is known.
+    """Spools the files with their times of ingest, and the programs for which these are known.
 
     Attributes
     ----------
     archive : Archive
-        Whom to ask.
+        The archive to ask.
     patience : Patience
-        How long to go on.
+        How long to ask again.
     spool : Spool
-        Gets `INGESTS_IN` (instrument, filename, ingest_mjd) and `TRACED_IN` (instrument, program; a null program
-        stands for all).
+        Gets `INGESTS_IN` (instrument, filename, ingest_mjd) and `TRACED_IN` (instrument, program; a null stands for all
+        programs).
     """
 
     archive: Archive
@@ -55,30 +55,30 @@ class Ingests:
     spool: Spool
 
     def take(self, instrument: str, files: pa.Table, programs: Iterable[str] | None) -> None:
-        """Use a list of files that was had already.
+        """Use a list of files that was read already.
 
         Parameters
         ----------
         instrument : str
-            Whose.
+            The instrument of the files.
         files : pyarrow.Table
-            With ``filename`` and ``ingest_mjd``: all files of the programs.
+            All files of the programs, with the columns ``filename`` and ``ingest_mjd``.
         programs : iterable of str, optional
-            Of which programs; all where it is None.
+            The programs; None stands for all.
         """
         if files.num_rows:
             self.spool.add(INGESTS_IN, files.append_column("instrument", pa.array([instrument] * files.num_rows)))
         self._note(instrument, [None] if programs is None else programs)
 
     def ask(self, instrument: str, programs: Sequence[str]) -> None:
-        """Ask for all files of some programs; without an answer, these programs have no trace in this run.
+        """Ask for all files of some programs. Programs without an answer have no trace in this run.
 
-        Guide stars are asked for with little patience: what they lack is read again with the exposures they belong to.
+        There is little patience for guide stars: without their list, the product lists of their exposures are read.
 
         Raises
         ------
         ArchiveError
-            If the archive does not answer at all.
+            If the archive does not answer anything.
         """
         if instrument not in JWST.services or not programs:
             return
@@ -90,12 +90,12 @@ class Ingests:
                 files = self._list(instrument, chunk, patience)
             except QueryTimeout:
                 raise
-            except Refused as error:  # fewer programs would be refused as well
+            except Refused as error:  # it would refuse fewer programs as well
                 raise _NoListsError from error
             self.take(instrument, files, chunk)
 
         def untraced(program: str, error: ArchiveError) -> None:
-            """Leave a program without a trace: its product lists are then read again."""
+            """Leave a program without a trace, so that its product lists are read again."""
 
         try:
             Halving(listed, untraced).answers(programs, PROGRAMS_OF_A_LIST, lambda done: None)
@@ -113,7 +113,7 @@ class Ingests:
         answer = ask(patience, lambda: self.archive.rows(query, columns, LIGHT_ROWS), len(programs) > 1)
         parts = [answer.rows]
         if not is_plainly_whole(answer, name):
-            parts = list(Whole(self.archive, patience).rows(query, columns))
+            parts = list(WholeQueries(self.archive, patience).rows(query, columns))
         return pa.concat_tables([_named(part, name) for part in parts]) if parts else _named(answer.rows, name)
 
     def _note(self, instrument: str, programs: Iterable[str | None]) -> None:
@@ -124,7 +124,7 @@ class Ingests:
 
 
 def _named(rows: pa.Table, name: str) -> pa.Table:
-    """Return a list's rows with our names of columns and their types."""
+    """Return the rows of a list with our names of columns and their types."""
     if not rows.num_rows:
         return pa.table({"filename": pa.array([], pa.string()), "ingest_mjd": pa.array([], pa.float64())})
     try:
@@ -136,20 +136,19 @@ def _named(rows: pa.Table, name: str) -> pa.Table:
 
 
 def offer_ingests(connection: duckdb.DuckDBPyConnection, spool: Spool) -> None:
-    """Make three temporary tables: what was traced, the marks of it now, and those that moved.
+    """Make three temporary tables: the traced programs, their present marks, and the marks that moved.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        To the catalog.
+        A connection to the catalog.
     spool : Spool
-        With what `Ingests` spooled.
+        The spool that `Ingests` filled.
 
     Notes
     -----
-    ``traced`` has instrument and program; ``mark_now`` has instrument, program, observation (its number in the
-    program) and mark; ``mark_moved`` is the part of it that differs from `ingest_mark`, with a null mark where no file
-    is left.
+    ``traced`` has instrument and program. ``mark_now`` has instrument, program, observation (its number in the program)
+    and mark. ``mark_moved`` has the rows of it that differ from `ingest_mark`; the mark is null if no file is left.
     """
     listed, traced = spool.offer(connection, INGESTS_IN), spool.offer(connection, TRACED_IN)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE traced AS {_TRACED if traced else _NONE_TRACED}")

@@ -1,4 +1,4 @@
-"""Ask CAOM for the observations that files lead to: by their ids, or, for many, by program."""
+"""Ask CAOM for the observations to which files lead: by ids, or by program if there are many."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.archive.client import Archive, Query
-from catalog.archive.partition import Whole
+from catalog.archive.partition import WholeQueries
 from catalog.archive.repeats import is_plainly_whole
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError
 from catalog.harvest.halving import Halving, ask
-from catalog.harvest.reconcile import counted
+from catalog.harvest.reconcile import names_with_rows
 from catalog.harvest.shortfall import Shortfall
 from catalog.missions import JWST
 from catalog.vocabulary.search import CAOM
@@ -22,25 +22,25 @@ from catalog.vocabulary.search import CAOM
 IDS_AT_ONCE = 1000
 PROGRAMS_AT_ONCE = 20
 _JWST = Query(CAOM, ({"paramName": "obs_collection", "values": [JWST.collection], "separator": ";"},))
-"""Written as astroquery writes it, which would ask for the column configuration first."""
+"""The query as astroquery would write it; astroquery itself would ask for the column configuration first."""
 
 OnDone = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class ObservationReader:
-    """Asks for observations; ids and programs without an answer are noted as failures.
+    """Asks for observations. Ids and programs without an answer are noted as failures.
 
     Attributes
     ----------
     archive : Archive
-        Whom to ask.
+        The archive to ask.
     patience : Patience
-        How long to go on.
+        How long to ask again.
     shortfall : Shortfall
-        Gets what the archive did not answer, and rows that name no observation.
+        Gets the questions without an answer, and the rows that name no observation.
     on_done : callable
-        Called with what is asked, how many are done, and how many there are.
+        Called with what is asked for, how many are done, and how many there are.
     """
 
     archive: Archive
@@ -54,9 +54,9 @@ class ObservationReader:
         Parameters
         ----------
         ids : sequence of str
-            Some may name no observation.
+            The ids; some may belong to no observation.
         expected : bool
-            The catalog knows observations among them, so that an answer without rows is asked for twice.
+            Whether the catalog has observations with some of these ids. Then an empty answer is asked for again.
         """
 
         def asked(chunk: Sequence[str]) -> list[pa.Table]:
@@ -75,7 +75,7 @@ class ObservationReader:
             self.on_done("observations", min(start + IDS_AT_ONCE, len(ids)), len(ids))
 
     def by_program(self, programs: Sequence[str], instrument: str) -> Iterator[pa.Table]:
-        """Yield all observations of programs with one of CAOM's instruments."""
+        """Yield all observations of the programs with one of CAOM's instruments."""
 
         def asked(chunk: Sequence[str]) -> list[pa.Table]:
             query = _JWST.having("proposal_id", *chunk).like("instrument_name", f"{instrument}%")
@@ -92,8 +92,8 @@ class ObservationReader:
             self.on_done("programs", min(start + PROGRAMS_AT_ONCE, len(programs)), len(programs))
 
     def counted(self, ids: Sequence[str]) -> list[str]:
-        """Return those ids of which the archive has rows, by counts alone."""
-        return counted(Whole(self.archive, self.patience), _JWST, "obs_id", ids)
+        """Return the ids of which the archive counts rows."""
+        return names_with_rows(WholeQueries(self.archive, self.patience), _JWST, "obs_id", ids)
 
     def identified(self, rows: pa.Table) -> pa.Table:
         """Return the rows that have an id and a number, without the column `DISTANCE`; the others are set aside."""
@@ -103,17 +103,17 @@ class ObservationReader:
         return rows.select([column for column in rows.column_names if column != DISTANCE])
 
     def _rows(self, query: Query, several: bool) -> list[pa.Table]:
-        """Return all rows of a query: those of one answer where it is plainly whole, else of parts that are proven."""
+        """Return all rows of a query: those of one answer if it is plainly whole, else those of proven parts."""
         answer = ask(self.patience, lambda: self.archive.rows(query), several)
         if is_plainly_whole(answer, "obsid"):
             self.shortfall.note(answer.aside)
             return [answer.rows]
-        parts = Whole(self.archive, self.patience, "obsid", JWST.observation_cuts, on_aside=self.shortfall.note)
+        parts = WholeQueries(self.archive, self.patience, "obsid", JWST.observation_cuts, on_aside=self.shortfall.note)
         return list(parts.rows(query))
 
 
 DISTANCE = "distance"
-"""A column of the question, not of the observation: how far from the cone's axis it is."""
+"""A column that belongs to the question and not to the observation: the distance from the axis of the cone."""
 
 
 def among(rows: pa.Table, ids: pa.Array) -> pa.BooleanArray:

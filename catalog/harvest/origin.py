@@ -1,4 +1,4 @@
-"""One catalog, one archive: which archive a search was harvested from, and whether a server is that one."""
+"""One catalog, one archive: from which archive a search was harvested, and whether a server is that archive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def without_credentials(server: str) -> str:
-    """Return a server's address as it may be written down: without a user's name or password.
+    """Return a server's address without the user's name and password, so that it can be written down.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def without_credentials(server: str) -> str:
 
 
 def identity(server: str) -> str:
-    """Return what makes an archive's address that archive's, however it is written.
+    """Return a form of an archive's address that is the same however the address is written.
 
     Examples
     --------
@@ -48,21 +48,21 @@ def identity(server: str) -> str:
 
 
 def refuse_other_archives(database: Database, searches: Iterable[str], server: str) -> None:
-    """Refuse to ask a server for searches that were harvested from another one.
+    """Refuse to ask a server for searches that were harvested from another server.
 
     Parameters
     ----------
     database : Database
-        The catalog; it need not be there yet.
+        The catalog; it need not exist yet.
     searches : iterable of str
-        Names.
+        The names of the searches.
     server : str
-        The address that is to be asked.
+        The address of the server to ask.
 
     Raises
     ------
     OtherArchive
-        With both addresses; nothing was asked.
+        The error has both addresses; nothing was asked.
     """
     if not database.exists():
         return
@@ -74,15 +74,15 @@ def refuse_others(connection: duckdb.DuckDBPyConnection, searches: Iterable[str]
     """Refuse as `refuse_other_archives` does, through a connection to the catalog."""
     before = _servers(connection)
     for name in searches:
-        known = before.get(name)
-        if known is not None and identity(known) != identity(server):
+        former = before.get(name)
+        if former is not None and identity(former) != identity(server):
             raise OtherArchive(
-                f"search {name!r} was harvested from {known}, not from {without_credentials(server)}; "
+                f"search {name!r} was harvested from {former}, not from {without_credentials(server)}; "
                 f"if that is the same archive at another address: mastlake harvest {name} --server-moved"
             )
 
 
 def _servers(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Return from where each search was harvested last."""
+    """Return the server from which each search was last harvested."""
     rows = connection.execute("SELECT search, arg_max(server, run) FROM runs GROUP BY search").fetchall()
     return {search: without_credentials(server) for search, server in rows}

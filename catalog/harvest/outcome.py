@@ -1,4 +1,4 @@
-"""What became of a harvest: what it changed, row by row, and what it comes to in numbers."""
+"""The outcome of a harvest: which rows it changed, and its counts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from catalog.harvest.shortfall import Failure, SetAside
+from catalog.harvest.shortfall import RowsSetAside, UnansweredQuestion
 from catalog.missions import JWST
 from catalog.store.database import columns_of, quoted
 from catalog.store.history.merge import SEARCH_FILES, SEARCH_OBSERVATIONS, Links
@@ -19,26 +19,26 @@ from catalog.vocabulary.search import Search
 
 @dataclass(frozen=True)
 class Harvested:
-    """What a harvest brought, beside the rows.
+    """What is known about a harvest beside its rows.
 
     Attributes
     ----------
     search : Search
-        Whose rows these are.
+        The search that was harvested.
     full : bool
         Whether every row was read.
     server : str
-        Where from.
+        The address of the archive.
     started_at : datetime
         UTC.
     cursor_mjd : float or None
-        Of the search before this run.
+        The cursor of the search before this run.
     requests : int
-        Sent so far.
-    failures : tuple of Failure
+        How many requests were sent.
+    failures : tuple of UnansweredQuestion
         Questions that the archive did not answer.
-    aside : tuple of SetAside
-        Rows that are not kept.
+    aside : tuple of RowsSetAside
+        Rows that cannot be kept.
     """
 
     search: Search
@@ -47,12 +47,12 @@ class Harvested:
     started_at: datetime
     cursor_mjd: float | None
     requests: int
-    failures: tuple[Failure, ...] = ()
-    aside: tuple[SetAside, ...] = ()
+    failures: tuple[UnansweredQuestion, ...] = ()
+    aside: tuple[RowsSetAside, ...] = ()
 
 
 def odd_rows(connection: duckdb.DuckDBPyConnection, run: int) -> dict[str, int]:
-    """Return how many rows of a run have a value that its column cannot hold, by what they are."""
+    """Return how many rows of a run have a value that its column cannot hold, by what the rows are."""
     beside: dict[str, list[str]] = {}
     for what, column in connection.execute("SELECT DISTINCT what, kept_in FROM column_finding").fetchall():
         beside.setdefault(what, []).append(f" OR {quoted(column)} IS NOT NULL")
@@ -69,23 +69,23 @@ def odd_rows(connection: duckdb.DuckDBPyConnection, run: int) -> dict[str, int]:
 
 
 def searched_for(search: Search) -> tuple[Versions, Links, tuple[Versions, ...]]:
-    """Return what a search asks for, how it holds on to it, and what it leads to beside that."""
+    """Return the table of what a search asks for, the links from the search to it, and the tables to which it leads."""
     if search.instrument is None:
         return OBSERVATIONS, SEARCH_OBSERVATIONS, (PRODUCTS,)
     return FILES, SEARCH_FILES, (OBSERVATIONS, PRODUCTS)
 
 
 def summary(connection: duckdb.DuckDBPyConnection, harvested: Harvested, run: int) -> Run:
-    """Return what a run comes to.
+    """Count what a run did.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        After `run_notes.note_changes`.
+        A connection after `run_notes.note_changes`.
     harvested : Harvested
-        What was had.
+        What is known about the harvest.
     run : int
-        Its number.
+        The number of the run.
     """
     search = harvested.search.name
     own, _, _ = searched_for(harvested.search)
@@ -119,8 +119,8 @@ def summary(connection: duckdb.DuckDBPyConnection, harvested: Harvested, run: in
 
 def _files_of_search(connection: duckdb.DuckDBPyConnection, search: str) -> tuple[int, int, float | None]:
     """Return how many files a search matches, how many of them are linked, and their newest ingest."""
-    known = columns_of(connection, "file_version")
-    newest = f"max({JWST.ingest_column})" if JWST.ingest_column in known else "NULL"
+    columns = columns_of(connection, "file_version")
+    newest = f"max({JWST.ingest_column})" if JWST.ingest_column in columns else "NULL"
     row = connection.execute(
         f"""SELECT count(*), count(obs_id), {newest} FROM file_version
             WHERE until_run IS NULL AND filename IN (SELECT filename FROM search_files WHERE search = ?)""",
@@ -131,7 +131,7 @@ def _files_of_search(connection: duckdb.DuckDBPyConnection, search: str) -> tupl
 
 
 def _products_of_search(connection: duckdb.DuckDBPyConnection, search: str) -> int:
-    """Return how many products the observations of a search list; with no other search these are all that are open."""
+    """Return how many products the observations of a search list; without other searches, these are all products."""
     others = "SELECT count(*) FROM search_observations WHERE search <> ?"
     if not _count(connection, others, search):
         return _count(connection, "SELECT count(*) FROM product_version WHERE until_run IS NULL")

@@ -1,4 +1,4 @@
-"""Rows of a search in one page where that is sure to be all of them, so that nothing new costs one request."""
+"""Read a search in one page if that page surely has all rows, so that a harvest without changes needs one request."""
 
 from __future__ import annotations
 
@@ -6,36 +6,35 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 import pyarrow as pa
 
-from catalog.archive.answer import Answer
+from catalog.archive.answer import ArchiveAnswer
 from catalog.archive.client import Query
-from catalog.archive.partition import LIGHT_ROWS, Whole
+from catalog.archive.partition import LIGHT_ROWS, WholeQueries
 from catalog.archive.repeats import key_column, repeated
 from catalog.errors import Garbled, QueryTimeout
 
 
 def rows_that_include(
-    whole: Whole,
+    whole: WholeQueries,
     query: Query,
     columns: Sequence[str],
     known: Collection[str],
     on_part: Callable[[int, int], None] | None = None,
 ) -> Iterator[pa.Table]:
-    """Yield all rows of a query; one page without a count does if it has everything that was there before.
+    """Yield all rows of a query. One page without a count is enough if it has everything that was there before.
 
-    A page that lacks a row which the archive does not count would withdraw what it stands for. So where anything that
-    is known is missing, or the archive has no time for the page, the rows are asked for again in parts, each proven by
-    a count.
+    If a page lacked a row and the archive did not count, the file of that row would be withdrawn. So if any known row
+    is missing, or the archive runs out of time for the page, the rows are asked for in parts, each proven by a count.
 
     Parameters
     ----------
-    whole : Whole
-        Whom to ask.
+    whole : WholeQueries
+        It asks for whole queries.
     query, columns
-        As of `Whole.rows`.
+        As for `WholeQueries.rows`.
     known : collection of str
-        Keys of the rows that the query had.
+        Keys of the rows that the query had before.
     on_part : callable, optional
-        Called with rows so far and rows in all.
+        Called with the number of rows so far, and of all rows.
     """
     if known and len(known) <= LIGHT_ROWS:
         answer = _page(whole, query, columns)
@@ -49,15 +48,15 @@ def rows_that_include(
     yield from whole.rows(query, columns, on_part=on_part)
 
 
-def _page(whole: Whole, query: Query, columns: Sequence[str]) -> Answer | None:
+def _page(whole: WholeQueries, query: Query, columns: Sequence[str]) -> ArchiveAnswer | None:
     try:
         return whole.patience.ask(lambda: whole.archive.rows(query, columns, LIGHT_ROWS), also=())
     except QueryTimeout:
         return None
 
 
-def _includes(answer: Answer, key: str, known: Collection[str]) -> bool:
-    """Say whether an answer has all that its paging counts, each row once, and everything that is known."""
+def _includes(answer: ArchiveAnswer, key: str, known: Collection[str]) -> bool:
+    """Say whether an answer has as many rows as its paging counts, each of them once, and all known keys."""
     if answer.total != answer.rows.num_rows + answer.rows_aside:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Read the products of observations, in batches that the archive can bear."""
+"""Read the products of observations, in batches of a size that the archive can answer."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.archive.answer import Answer
+from catalog.archive.answer import ArchiveAnswer
 from catalog.archive.client import Archive
 from catalog.archive.retry import Patience
 from catalog.errors import ArchiveError, Garbled, Incomplete, OutOfTime, Overloaded, Unreachable
-from catalog.harvest.halving import LOST_IN_A_ROW, ask, whole
+from catalog.harvest.halving import LOST_IN_A_ROW, ask, whole_answer
 from catalog.harvest.shortfall import Shortfall
 from catalog.store.spool import Spool
 
 PRODUCTS_IN = "products_in"
 READ_IN = "read_in"
 PARTLY_IN = "partly_in"
-"""Observations of whose lists some row was set aside: what they listed before may still be listed."""
+"""Observations in whose lists some row was set aside: their former products may still be in the list."""
 
 _NEEDED = ("obs_id", "parent_obsid", "productFilename")
-"""Columns by which products are told apart and linked; an answer without one gets it, without values."""
+"""Columns by which products are told apart and linked. If an answer lacks one, it gets the column without values."""
 
 Keep = Callable[[pa.Table], set[str] | None]
 
 FIRST_BATCH, LARGEST_BATCH = 16, 128
 STEADY = 8
 AGREEING = 4
-"""Answers that must be the same where rows of an answer stand twice, or are no rows."""
+"""How many answers must be the same if rows of an answer are repeated, or are no rows of products."""
 AT_ONCE = 2
-"""Batches under way at the same time."""
+"""How many batches are asked for at the same time."""
 
 
 @dataclass
-class Pace:
+class BatchSize:
     """How many observations one product query asks for: half after a failure, more after each success.
 
-    A size that failed is not tried again soon: sizes first come back to midway between what succeeded and what
-    failed, and from there rise by one in every `STEADY` successes, or sooner while they are small.
+    A size that failed is not tried again soon. First, sizes return to the middle between the size that succeeded and
+    the one that failed. From there they rise by one in every `STEADY` successes, or sooner while they are small.
     """
 
     size: int = FIRST_BATCH
     ceiling: int = LARGEST_BATCH
-    _largest: int = 0  # that has succeeded
-    _steady: int = 0  # successes at the ceiling
+    _largest: int = 0  # the largest size that has succeeded
+    _steady: int = 0  # successes at the largest size
 
     def slower(self, failed: int) -> None:
-        """Ask for half as many, and for a while not for as many as failed."""
+        """Ask for half as many, and for some time not for as many as failed."""
         self._largest = min(self._largest, failed - 1)
         self.ceiling = max(1, min(self.ceiling, (self._largest + failed) // 2))
         self.size, self._steady = max(1, min(self.size, failed // 2, self.ceiling)), 0
 
     def faster(self, succeeded: int) -> None:
-        """Ask for half as many again, up to a ceiling that rises slowly."""
+        """Ask for half as many more, up to a limit that rises slowly."""
         self._largest = max(self._largest, succeeded)
         self._steady += succeeded >= self.ceiling
         if self._steady >= min(STEADY, self.ceiling) and self.ceiling < LARGEST_BATCH:
@@ -71,15 +71,15 @@ class ProductReader:
     Attributes
     ----------
     archive : Archive
-        Whom to ask.
+        The archive to ask.
     patience : Patience
-        How long to go on.
+        How long to ask again.
     spool : Spool
-        Gets the rows, each with the observation that lists it (``parent``), and which observations were read.
+        Gets the rows, each with the observation that lists it (``parent``), and the observations that were read.
     on_done : callable
-        Called with how many observations are read, and how many there are.
+        Called with the number of observations that are read, and with their total number.
     shortfall : Shortfall
-        Gets the observations whose products could not be had, and the rows that cannot be kept.
+        Gets the observations whose products could not be read, and the rows that cannot be kept.
     """
 
     archive: Archive
@@ -87,14 +87,14 @@ class ProductReader:
     spool: Spool
     on_done: Callable[[int, int], None]
     shortfall: Shortfall
-    _numbers: dict[str, str] = field(default_factory=dict)  # obs_id -> obsid, as of now
-    _pace: Pace = field(default_factory=Pace)
-    _partly: set[str] = field(default_factory=set)  # obs_ids of whose lists some row was set aside
+    _numbers: dict[str, str] = field(default_factory=dict)  # the present obsid of each obs_id
+    _pace: BatchSize = field(default_factory=BatchSize)
+    _partly: set[str] = field(default_factory=set)  # obs_ids in whose lists some row was set aside
     _lost_in_a_row: int = 0
 
     def know(self, observations: pa.Table) -> None:
-        """Learn the archive's numbers of observations."""
-        numbers = texts(observations.column("obsid"))
+        """Learn the archive's numbers of observations from their rows."""
+        numbers = text_column(observations.column("obsid"))
         names = observations.column("obs_id").to_pylist()
         self._numbers |= {name: number for name, number in zip(names, numbers, strict=True) if number is not None}
 
@@ -103,20 +103,20 @@ class ProductReader:
         return list(self._numbers)
 
     def read(self, obs_ids: Sequence[str], keep: Keep | None = None) -> None:
-        """Read products in batches that shrink when the archive runs out of time, and grow again.
+        """Read products in batches; a batch is halved when the archive runs out of time, and grows again later.
 
         Parameters
         ----------
         obs_ids : sequence of str
-            Of observations whose numbers are known.
+            Observations whose numbers are known.
         keep : callable, optional
-            Gets the rows in place of the spool, and returns the observations whose rows it kept: the products of the
-            others count as not read, so that what another search knows of them stays.
+            Gets the rows instead of the spool, and returns the observations whose rows it kept. The products of the
+            others count as not read, so that the notes of other searches about them stay.
 
         Raises
         ------
         Unreachable, Overloaded
-            If the archive itself is gone.
+            If the archive itself cannot be reached.
         """
         left = deque(obs_ids)
         flying: dict[Future[pa.Table], list[str]] = {}
@@ -133,13 +133,13 @@ class ProductReader:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def keep(self, rows: pa.Table) -> None:
-        """Spool product rows, of all observations that were asked for."""
+        """Spool product rows of all observations that were asked for."""
         rows = self.shortfall.named(rows, "product", "dataURI")
         if rows.num_rows:
             self.spool.add(PRODUCTS_IN, rows.append_column("data_uri", rows.column("dataURI").cast(pa.string())))
 
     def _settle(self, done: Future[pa.Table], batch: list[str], keep: Keep) -> list[str]:
-        """Take what came of a batch; return the observations that are to be asked for again."""
+        """Take the result of a batch; return the observations that must be asked for again."""
         try:
             rows = done.result()
         except OutOfTime:
@@ -162,7 +162,7 @@ class ProductReader:
         return []
 
     def _give_up(self, obs_id: str, error: ArchiveError) -> None:
-        """Go on without one observation's products, unless the archive itself is gone."""
+        """Continue without the products of one observation; raise the error if the archive itself cannot be reached."""
         self._lost_in_a_row += 1
         if isinstance(error, Unreachable | Overloaded) and self._lost_in_a_row >= LOST_IN_A_ROW:
             raise error
@@ -171,8 +171,8 @@ class ProductReader:
     def _ask(self, batch: list[str]) -> pa.Table:
         """Return the products of a batch, each with the observation that lists it (``parent``).
 
-        A batch that runs out of time, or whose rows do not say what they belong to, is made smaller at once; a single
-        observation is asked for again instead.
+        A batch that runs out of time, or whose rows do not tell their observation, is made smaller at once; a batch of
+        one observation is asked for again instead.
         """
         parents = {self._numbers[obs_id]: obs_id for obs_id in batch}
         several = len(batch) > 1
@@ -186,7 +186,7 @@ class ProductReader:
         if several and None in names:
             raise Garbled("the archive lists products of observations that it was not asked for")
         self.shortfall.note(answer.aside)
-        if not any(names):  # the answer for one observation is that observation's
+        if not any(names):  # only one observation was asked for, so all rows are of its list
             names = [batch[0] for _ in names]
         elif None in names:
             self._partly.update(batch)
@@ -196,15 +196,15 @@ class ProductReader:
                 rows = rows.append_column(column, pa.nulls(rows.num_rows, pa.string()))
         return self._asked_for(rows)
 
-    def _whole(self, numbers: Sequence[str]) -> Answer:
-        """Return an answer whose rows are as many as its paging counts, and each another.
+    def _whole(self, numbers: Sequence[str]) -> ArchiveAnswer:
+        """Return an answer with as many rows as its paging counts, all of them different.
 
-        The archive counts no products. So where an answer repeats a row of one observation's list, or some row cannot
-        be kept, others are asked for: one without is whole, and if all agree, the archive has it so.
+        The archive does not count products. So if an answer repeats a row of an observation's list, or has a row that
+        cannot be kept, more answers are asked for. One without such rows is whole; if all agree, the archive has it so.
         """
-        answers: list[Answer] = []
+        answers: list[ArchiveAnswer] = []
         for _ in range(AGREEING):
-            answer = whole(self.archive.products(numbers))
+            answer = whole_answer(self.archive.products(numbers))
             if not answer.rows_aside and not _repeats(answer.rows):
                 return answer
             answers.append(answer)
@@ -220,25 +220,25 @@ class ProductReader:
 
 
 def _parents(rows: pa.Table) -> list[str | None]:
-    """Return the number of the observation that each row was asked for with, where the row says it."""
+    """Return, for each row, the number of the observation with which it was asked for, if the row tells it."""
     if "parent_obsid" not in rows.column_names:
         return [None] * rows.num_rows
     column = rows.column("parent_obsid")
     if pa.types.is_floating(column.type):
         column = column.cast(pa.int64(), safe=False)
-    return texts(column)
+    return text_column(column)
 
 
 def _repeats(rows: pa.Table) -> bool:
-    """Say whether some product stands twice in the list of one observation."""
+    """Say whether some product is repeated in the list of one observation."""
     names = [name for name in ("parent_obsid", "dataURI") if name in rows.column_names]
     return bool(names) and rows.num_rows > rows.group_by(names).aggregate([]).num_rows
 
 
-def _as_texts(answer: Answer) -> list[str]:
+def _as_texts(answer: ArchiveAnswer) -> list[str]:
     return sorted([repr(row) for row in answer.rows.to_pylist()] + [aside.text for aside in answer.aside])
 
 
-def texts(column: pa.ChunkedArray) -> list[str | None]:
+def text_column(column: pa.ChunkedArray) -> list[str | None]:
     """Return a column of numbers or text as text."""
     return list(column.cast(pa.string()).to_pylist())

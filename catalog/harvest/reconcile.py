@@ -1,8 +1,8 @@
-"""Which files a search matches, and which of their rows must be read anew.
+"""Which files a search matches, and which of their rows must be read again.
 
-A first or full harvest reads every row. An incremental one reads a light list of all files (name, checksum,
-staleness, ingest time), compares it with the catalog, and reads whole rows only for files that differ, and for a
-small share of those checked longest ago, since other columns can change without a trace in these four.
+A first or full harvest reads every row. An incremental harvest reads a light list of all files (name, checksum,
+staleness, ingest time), compares it with the catalog, and reads whole rows only for files that differ. It also reads a
+few rows that were checked longest ago, since other columns can change while these four do not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from catalog.archive.client import Query
-from catalog.archive.partition import Whole
+from catalog.archive.partition import WholeQueries
 from catalog.archive.repeats import is_plainly_whole
 from catalog.errors import QueryTimeout
 from catalog.harvest.pages import rows_that_include
@@ -33,24 +33,24 @@ FILES_IN = "files_in"
 PRESENT_IN = "present_in"
 MOVED_IN = "moved_in"
 HELD_IN = "held_in"
-"""Files that no row names, and which the archive counts all the same."""
+"""Files that no row has, although the archive counts them."""
 PARTS_IN = "parts_in"
-"""Files of a search for several instruments, each with its own."""
+"""The files of a search for several instruments, with the instrument of each."""
 
 LIGHT = ("checksum", "isStale", JWST.ingest_column)
 NAMES_AT_ONCE = 500
-"""File names of one question."""
+"""How many names of files one question has."""
 _REREAD_SHARE = 0.001
 _REREAD_FLOOR = 20
 _OVERLAP = 1.0
-"""Days before the cursor that are asked again: ingests do not complete in the order of their times."""
+"""Days before the cursor that are asked for again: ingests do not end in the order of their times."""
 
 OnRows = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Needed:
-    """Files whose rows must be read: by name, or all that were ingested since a moment; and some to read in turn."""
+class RowsToRead:
+    """The files whose rows must be read: by name, or by ingest since a time; and some files to read in turn."""
 
     names: list[str]
     since_mjd: float | None
@@ -58,46 +58,46 @@ class Needed:
 
     @property
     def moved(self) -> bool:
-        """Whether any row has to be read because it differs."""
+        """Whether any row must be read because it differs."""
         return bool(self.names) or self.since_mjd is not None
 
 
 @dataclass(frozen=True)
 class FileReader:
-    """Spools the rows of a keyword search: all of them, or those that must be read anew.
+    """Spools the rows of a keyword search: all of them, or those that must be read again.
 
     Attributes
     ----------
     database : Database
-        What is known already; opened for moments.
-    whole : Whole
-        Whom to ask.
+        The catalog, for what is known already; it is opened for moments only.
+    whole : WholeQueries
+        It asks for whole queries.
     spool : Spool
-        Gets the rows as `FILES_IN`; and where not all were read, the light list of all files as `PRESENT_IN`, and what
-        joined and left the search as `MOVED_IN`.
+        Gets the rows as `FILES_IN`. If not all rows were read, it also gets the light list of all files as
+        `PRESENT_IN`, and the files that joined or left the search as `MOVED_IN`.
     on_rows : callable
-        Called with rows so far, and rows in all.
+        Called with the number of rows so far, and of all rows.
     shortfall : Shortfall
-        Tells whether rows were set aside, which may be those of files that seem to be gone.
+        Tells whether rows were set aside; these may be rows of files that seem to be gone.
     """
 
     database: Database
-    whole: Whole
+    whole: WholeQueries
     spool: Spool
     on_rows: OnRows
     shortfall: Shortfall
 
     def read(self, saved: SavedSearch, full: bool, thorough: bool = True) -> tuple[int, bool]:
-        """Read the rows of a search; return how many files it matches, and whether any of them moved.
+        """Read the rows of a search; return how many files it matches, and whether any of them has moved.
 
         Parameters
         ----------
         saved : SavedSearch
-            What to ask for.
+            The search, as the catalog has it.
         full : bool
             Read all rows.
         thorough : bool
-            Read some rows in turn although none of their files moved.
+            Read some rows in turn although their files have not moved.
         """
         if not full:
             moved = self._read_changed(saved, thorough)
@@ -109,14 +109,14 @@ class FileReader:
         return self.spool.rows(FILES_IN) + self.spool.rows(HELD_IN), True
 
     def _hold(self, search: Search, part: Search, listed: str) -> None:
-        """Hold on to files that are missing where rows were set aside, if the archive counts rows of their names."""
+        """If rows were set aside, keep missing files as far as the archive counts rows of their names."""
         if not self.shortfall.lacks_rows("file"):
             return
         missing = set(self._members(search, part))
         with self.database.read() as connection:
             if self.spool.offer(connection, listed):
                 missing -= {row[0] for row in connection.execute(f"SELECT filename FROM {listed}").fetchall()}
-        held = counted(self.whole, self.whole.archive.query(part), _filename(part), sorted(missing))
+        held = names_with_rows(self.whole, self.whole.archive.query(part), _filename(part), sorted(missing))
         if held:
             self.spool.add(HELD_IN, pa.table({"filename": pa.array(held, pa.string())}))
 
@@ -135,25 +135,25 @@ class FileReader:
         return moved
 
     def _members(self, search: Search, part: Search) -> list[str]:
-        """Return the files that one instrument's part of a search had."""
+        """Return the files that the search had in the part of one instrument."""
         with self.database.read() as connection:
             rows = connection.execute(_MEMBERS, [search.name, part.instrument]).fetchall()
         return [row[0] for row in rows]
 
-    def _read_needed(self, needed: Needed, search: Search, part: Search, in_turn: bool) -> None:
-        """Read the whole rows that one instrument's keyword search must send anew."""
+    def _read_needed(self, needed: RowsToRead, search: Search, part: Search, in_turn: bool) -> None:
+        """Read the whole rows that are needed from the keyword search of one instrument."""
         query, name = self.whole.archive.query(part), _filename(part)
-        rest = replace(self.whole, on_aside=None)  # what is set aside of whole rows was so of the light ones
+        rest = replace(self.whole, on_aside=None)  # a whole row that is set aside was set aside as a light row
         if needed.since_mjd is not None:
             recent = query.having(JWST.ingest_column, {"min": needed.since_mjd, "max": UNBOUNDED})
             for rows in rest.rows(recent, on_part=self.on_rows):
                 self._keep(rows, search, part)
-        wanted = [*needed.names, *needed.in_turn] if in_turn else needed.names
-        for start in range(0, len(wanted), NAMES_AT_ONCE):
-            names = wanted[start : start + NAMES_AT_ONCE]
+        names = [*needed.names, *needed.in_turn] if in_turn else needed.names
+        for start in range(0, len(names), NAMES_AT_ONCE):
+            names = names[start : start + NAMES_AT_ONCE]
             for rows in _by_name(rest, query.having(name, *names), len(names)):
                 self._keep(rows, search, part)
-            self.on_rows(min(start + NAMES_AT_ONCE, len(wanted)), len(wanted))
+            self.on_rows(min(start + NAMES_AT_ONCE, len(names)), len(names))
 
     def _keep(self, rows: pa.Table, search: Search, part: Search) -> None:
         if not rows.num_rows:
@@ -165,24 +165,24 @@ class FileReader:
             self.spool.add(PARTS_IN, named.select(["filename"]).append_column("instrument", of_part))
 
 
-def counted(whole: Whole, query: Query, column: str, names: Sequence[str]) -> list[str]:
-    """Return those names of which a query has rows, by counts alone."""
+def names_with_rows(whole: WholeQueries, query: Query, column: str, names: Sequence[str]) -> list[str]:
+    """Return the names of which a query counts rows."""
     groups = [list(names[start : start + NAMES_AT_ONCE]) for start in range(0, len(names), NAMES_AT_ONCE)]
-    found: list[str] = []
+    counted: list[str] = []
     while groups:
         group = groups.pop()
         if not whole.count(query.having(column, *group)):
             continue
         if len(group) == 1:
-            found += group
+            counted += group
         else:
             middle = len(group) // 2
             groups += [group[middle:], group[:middle]]
-    return found
+    return counted
 
 
-def _by_name(whole: Whole, query: Query, files: int) -> Iterator[pa.Table]:
-    """Yield the rows of some files; one that has just left the search has none."""
+def _by_name(whole: WholeQueries, query: Query, files: int) -> Iterator[pa.Table]:
+    """Yield the rows of some files; a file that has just left the search has none."""
     with suppress(QueryTimeout):
         answer = whole.patience.ask(lambda: whole.archive.rows(query), also=())
         if answer.total == files and is_plainly_whole(answer, whole.key):
@@ -235,22 +235,22 @@ _REST = """
 """
 
 
-def _needed(database: Database, saved: SavedSearch, spool: Spool) -> list[Needed]:
-    """Compare the light lists with the catalog, once; spool what differs, and say which rows each part must read."""
+def _needed(database: Database, saved: SavedSearch, spool: Spool) -> list[RowsToRead]:
+    """Compare the light lists with the catalog; spool what differs, and return which rows each part must read."""
     name = saved.search.name
     with database.read() as connection:
-        if not spool.offer(connection, PRESENT_IN):  # the search matches nothing any more
+        if not spool.offer(connection, PRESENT_IN):  # the search no longer matches anything
             connection.execute(f"CREATE OR REPLACE TEMP TABLE present_in AS {_NO_VERSIONS}")
-        known = "checksum" in columns_of(connection, "file_version")  # a search has matched a file before
-        versions = "FROM file_version WHERE until_run IS NULL" if known else _NO_VERSIONS
+        has_files = "checksum" in columns_of(connection, "file_version")  # false until a search has matched a file
+        versions = "FROM file_version WHERE until_run IS NULL" if has_files else _NO_VERSIONS
         connection.execute(_COMPARED.format(versions=versions), {"search": name})
         spool.add(MOVED_IN, connection.execute(_MOVED).to_arrow_table())
-        if not known:
-            return [Needed([], 0.0) for _ in saved.search.parts]
+        if not has_files:
+            return [RowsToRead([], 0.0) for _ in saved.search.parts]
         return [_rows_to_read(connection, saved, part, spool.rows(PRESENT_IN)) for part in saved.search.parts]
 
 
-def _rows_to_read(connection: duckdb.DuckDBPyConnection, saved: SavedSearch, search: Search, files: int) -> Needed:
+def _rows_to_read(connection: duckdb.DuckDBPyConnection, saved: SavedSearch, search: Search, files: int) -> RowsToRead:
     part = search.instrument
     share = max(_REREAD_FLOOR, min(NAMES_AT_ONCE, int(files * _REREAD_SHARE)))
     reread = connection.execute(_CHECKED_LONGEST_AGO, {"share": share, "part": part}).fetchall()
@@ -261,4 +261,4 @@ def _rows_to_read(connection: duckdb.DuckDBPyConnection, saved: SavedSearch, sea
     first, recent, in_range = row
     by_range = recent > NAMES_AT_ONCE and in_range <= 1.5 * recent
     rest = connection.execute(_REST, {"by_range": by_range, "first": first, "part": part}).fetchall()
-    return Needed([name for (name,) in rest], first if by_range else None, [name for (name,) in reread])
+    return RowsToRead([name for (name,) in rest], first if by_range else None, [name for (name,) in reread])

@@ -1,4 +1,4 @@
-"""The requests that a harvest of a search would begin with, as the archive sees them."""
+"""The first requests of a harvest, in the archive's own form."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.archive.client import MastArchive, Waiting
-from catalog.archive.partition import Whole
+from catalog.archive.client import AnswerLimits, MastArchive
+from catalog.archive.partition import WholeQueries
 from catalog.archive.retry import Patience
 from catalog.harvest.origin import without_credentials
 from catalog.vocabulary.search import Search
@@ -15,18 +15,18 @@ from catalog.vocabulary.search import Search
 
 @dataclass(frozen=True)
 class Request:
-    """A request to the archive, and how many rows it has.
+    """A request to the archive, and the number of its rows.
 
     Attributes
     ----------
     search : str
         The name of the search.
     server : str
-        The archive's address, without a user's name and password.
+        The archive's address, without the user's name and password.
     request : dict
         MAST's own form of the request.
     rows : int
-        As the archive counts them now.
+        How many rows the archive counts now.
     """
 
     search: str
@@ -36,26 +36,26 @@ class Request:
 
 
 def requests(server: str, searches: list[Search], until: float = math.inf) -> list[Request]:
-    """Write the requests of searches, one for each instrument, and ask the archive how many rows each has.
+    """Write the requests of searches, one for each instrument, and ask the archive for the number of rows of each.
 
     Parameters
     ----------
     server : str
         The archive's address.
     searches : list of Search
-        Those that would be harvested.
+        The searches that would be harvested.
     until : float
-        When to give up, by `time.monotonic`.
+        When to give up, as a time of `time.monotonic`.
 
     Raises
     ------
     ArchiveError
         If the archive does not answer, or not in time.
     """
-    with MastArchive(server, Waiting(until=until)) as archive:
+    with MastArchive(server, AnswerLimits(until=until)) as archive:
         parts = [part for search in searches for part in search.parts]
         queries = [archive.query(part) for part in parts]
-        counts = [Whole(archive, Patience(until=until)).count(query) for query in queries]
+        counts = [WholeQueries(archive, Patience(until=until)).count(query) for query in queries]
     address = without_credentials(server)
     return [
         Request(part.name, address, {"service": query.service, "params": query.params(), "format": "json"}, rows)

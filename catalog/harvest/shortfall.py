@@ -1,4 +1,4 @@
-"""What a harvest could not have: questions that the archive did not answer, and rows that cannot be kept."""
+"""What is missing after a harvest: questions that the archive did not answer, and rows that cannot be kept."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Asked = Literal["products", "observation", "program"]
 
 
 @dataclass(frozen=True)
-class Failure:
+class UnansweredQuestion:
     """A question that the archive did not answer; the next harvest asks it again.
 
     Attributes
@@ -27,7 +27,7 @@ class Failure:
     key : str
         The observation's obs_id, or the program's number.
     reason : str
-        Why, in one line.
+        Why there is no answer, in one line.
     """
 
     what: Asked
@@ -43,17 +43,17 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class SetAside:
-    """Rows of the archive that cannot be kept, because nothing tells what they are rows of.
+class RowsSetAside:
+    """Rows of the archive that cannot be kept, because they do not tell what they are rows of.
 
     Attributes
     ----------
     what : str
         file, observation, product or column.
     reason : str
-        What is wrong with them.
+        What is wrong with the rows.
     rows : int
-        How many.
+        How many rows there are.
     """
 
     what: str
@@ -62,22 +62,22 @@ class SetAside:
 
 
 class Shortfall:
-    """Collects failures, and rows that are set aside; threads may share it."""
+    """Collects unanswered questions and rows that are set aside; several threads may use it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._failures: dict[tuple[str, str], Failure] = {}
+        self._failures: dict[tuple[str, str], UnansweredQuestion] = {}
         self._aside: Counter[tuple[str, str]] = Counter()
 
     def fail(self, what: Asked, key: str, reason: object) -> None:
-        """Note a question that stays without an answer."""
+        """Note a question without an answer."""
         with self._lock:
-            self._failures[what, key] = Failure(what, key, str(reason))
+            self._failures[what, key] = UnansweredQuestion(what, key, str(reason))
 
     def note(self, aside: Iterable[Unkept]) -> None:
-        """Note what the reading of an answer set aside."""
-        for one in aside:
-            self.set_aside(one.what, one.reason, 1)
+        """Note what was set aside while an answer was read."""
+        for unkept in aside:
+            self.set_aside(unkept.what, unkept.reason, 1)
 
     def set_aside(self, what: str, reason: str, rows: int) -> None:
         """Note rows that are not kept."""
@@ -85,17 +85,17 @@ class Shortfall:
             self._aside[what, reason] += rows
 
     @property
-    def failures(self) -> tuple[Failure, ...]:
-        """Every question without an answer."""
+    def failures(self) -> tuple[UnansweredQuestion, ...]:
+        """All questions without an answer."""
         return tuple(self._failures.values())
 
     @property
-    def aside(self) -> tuple[SetAside, ...]:
-        """What was set aside, and why."""
-        return tuple(SetAside(what, reason, rows) for (what, reason), rows in self._aside.items() if rows)
+    def aside(self) -> tuple[RowsSetAside, ...]:
+        """The rows that were set aside, with the reasons."""
+        return tuple(RowsSetAside(what, reason, rows) for (what, reason), rows in self._aside.items() if rows)
 
     def lacks_rows(self, what: str) -> bool:
-        """Say whether some row was set aside: it may be that of anything which seems to be gone."""
+        """Say whether any row was set aside; it may be the row of anything that seems to be gone."""
         return any(kind == what and rows for (kind, _), rows in self._aside.items())
 
     def named(self, rows: pa.Table, what: str, *keys: str) -> pa.Table:
@@ -104,11 +104,11 @@ class Shortfall:
         Parameters
         ----------
         rows : pyarrow.Table
-            As the archive sent them.
+            The rows as the archive sent them.
         what : str
-            What they are rows of.
+            What a row stands for.
         *keys : str
-            Columns that each row needs.
+            The columns that each row needs.
         """
         for key in keys:
             if key not in rows.column_names:

@@ -1,4 +1,4 @@
-"""Which observations' product lists a harvest reads: those that may have moved, and a few of the others in turn."""
+"""Which observations' product lists a harvest reads: those that may have moved, and some of the others in turn."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ _REREAD_SHARE = 0.01
 def product_lists_to_read(
     connection: duckdb.DuckDBPyConnection, spool: Spool, vanished: Iterable[str], in_turn: bool
 ) -> set[str]:
-    """Return the observations whose products are to be read again.
+    """Return the observations whose products must be read again.
 
-    They are those that are new, whose row differs, that could not be read last time, in whose numbers files were
-    ingested since their products were last read, or of whose program the archive lists no files. Nothing tells of the
-    few changes that come without an ingest, so some of the other lists are read in each harvest, the oldest first.
+    These are the observations that are new, whose row differs, or that could not be read last time; those with files of
+    the same number that were ingested since their products were read; and those of whose program the archive lists no
+    files. A few changes leave no trace of an ingest. So each harvest reads some of the other lists, the oldest first.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        To the catalog, after `ingests.offer_ingests`.
+        A connection to the catalog, after `ingests.offer_ingests`.
     spool : Spool
-        With the observations that were found, as `OBSERVATIONS_IN` and `OTHERS_IN`.
+        The spool that has the observations, as `OBSERVATIONS_IN` and `OTHERS_IN`.
     vanished : iterable of str
-        Observations that the search had and the archive has no more: the lists that shared products with them are
-        read, since the row of a shared product is that of its first owner.
+        Observations that the search had and the archive no longer has. Lists that shared products with them are read,
+        since the row of a shared product is that of its first owner.
     in_turn : bool
-        Read some of the other lists as well.
+        Also read some of the other lists.
 
     Returns
     -------
     set of str
-        Their obs_ids.
+        The obs_ids of the observations.
     """
-    found = [name for name in (OBSERVATIONS_IN, OTHERS_IN) if spool.offer(connection, name)]
-    if not found:
+    offered = [name for name in (OBSERVATIONS_IN, OTHERS_IN) if spool.offer(connection, name)]
+    if not offered:
         return set()
-    rows = " UNION ALL BY NAME ".join(f"FROM {name}" for name in found)
+    rows = " UNION ALL BY NAME ".join(f"FROM {name}" for name in offered)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE found_now AS {rows}")
     columns = columns_of(connection, "found_now")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE asked AS {_asked(columns)}")
@@ -79,7 +79,7 @@ _OWNERS = """
     JOIN product_version p ON p.data_uri = l.data_uri AND p.until_run IS NULL
     WHERE l.until_run IS NULL AND l.obs_id IN (SELECT obs_id FROM asked)
 """
-"""An observation lists products of others, with numbers of their own: the exposures combined in it, its guide stars."""
+"""An observation also lists products that have other numbers: the exposures that were combined, and its guide stars."""
 
 _TO_READ = """
     WITH number AS (SELECT obs_id, apt_observation(obs_id) AS observation FROM asked {owners}),

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from catalog.headers.events import (
     Event,
-    Failure,
     FileMoved,
     FilesFound,
     FilesIndexed,
     FilesRead,
     FoldersWalked,
+    IndexFailure,
     IndexReport,
     LinksLeftOut,
 )  # fmt: skip
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Event",
-    "Failure",
     "FileMoved",
     "FilesFound",
     "FilesIndexed",
     "FilesRead",
     "FoldersWalked",
+    "IndexFailure",
     "IndexReport",
     "LinksLeftOut",
     "index_folders",

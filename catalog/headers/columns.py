@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from catalog.store.database import quoted
-from catalog.store.history.versions import FILES, kept_name
+from catalog.store.history.versions import FILES, name_in_catalog
 from catalog.vocabulary.keywords import all_archive_columns, dictionary
 
 TIME_OF_DAY = {"DATE-OBS": "TIME-OBS"}
@@ -73,7 +73,7 @@ def header_columns() -> tuple[HeaderColumn, ...]:
     columns: dict[str, HeaderColumn] = {}
     for column in all_archive_columns():
         keyword = words[column.name].fits_keyword
-        name = kept_name(FILES, column.name)
+        name = name_in_catalog(FILES, column.name)
         if keyword is None or name.lower() in _TAKEN | columns.keys():
             continue
         kind = "BOOLEAN" if column.flag else _TYPES.get(column.type, "VARCHAR")

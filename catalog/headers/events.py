@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Failure:
+class IndexFailure:
     """A file that could not be read, or not to its end.
 
     Attributes
@@ -112,7 +112,7 @@ class FileMoved:
     now: str
 
 
-Event = Failure | FilesFound | LinksLeftOut | FoldersWalked | FilesRead | FilesIndexed | FileMoved
+Event = IndexFailure | FilesFound | LinksLeftOut | FoldersWalked | FilesRead | FilesIndexed | FileMoved
 OnEvent = Callable[[Event], None]
 
 
@@ -136,7 +136,7 @@ class IndexReport:
         Read in this run.
     seconds : float
         It took.
-    failures : list of Failure
+    failures : list of IndexFailure
         What was wrong with the failed ones.
     verified, unverified : int or None
         Of the files whose bytes were read: those with a checksum to compare them with, and those without. None where
@@ -151,6 +151,6 @@ class IndexReport:
     hdus: int = 0
     cards: int = 0
     seconds: float = 0.0
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[IndexFailure] = field(default_factory=list)
     verified: int | None = None
     unverified: int | None = None

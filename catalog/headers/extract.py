@@ -30,7 +30,7 @@ _AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class Keywords:
+class KeywordTexts:
     """Some keywords of a batch of files.
 
     Attributes
@@ -65,7 +65,7 @@ class Extract:
         File, hdu, header_at, data_at, data_size, shape, and the text of a few keywords.
     cards : Cards
         All cards; `cards.first` follows the rows of ``hdus``.
-    keywords : Keywords
+    keywords : KeywordTexts
         Of each file.
     """
 
@@ -73,7 +73,7 @@ class Extract:
     findings: pa.Table
     hdus: pa.Table
     cards: Cards
-    keywords: Keywords
+    keywords: KeywordTexts
 
 
 @dataclass
@@ -254,7 +254,7 @@ def _science(names: pa.StringArray, file: Sequence[int], hdu: Sequence[int]) -> 
 
 def _keyword_columns(
     cards: Cards, wanted: Sequence[str], file: NDArray[np.int64], told_by: tuple[NDArray[np.bool_], ...], files: int
-) -> Keywords:
+) -> KeywordTexts:
     """The text of a keyword's first card in the HDUs that are marked; the last mark has the last word."""
     of_card = _of_cards(cards, {keyword: n for n, keyword in enumerate(wanted)})
     places = np.flatnonzero(of_card >= 0)[::-1]  # backwards, so that the first card is written last
@@ -264,4 +264,4 @@ def _keyword_columns(
         told = marked[hdu]
         codes[of_card[places[told]], file[hdu[told]]] = cards.code[places[told]]
     present = np.flatnonzero((codes >= 0).any(axis=1))
-    return Keywords([wanted[n] for n in present.tolist()], _taken(cards.text, codes[present].ravel()))
+    return KeywordTexts([wanted[n] for n in present.tolist()], _taken(cards.text, codes[present].ravel()))

@@ -14,12 +14,12 @@ from catalog.fits.associations import AssociationFile, file_rows, member_rows, r
 from catalog.headers.columns import wanted_keywords
 from catalog.headers.events import (
     Event,
-    Failure,
     FileMoved,
     FilesFound,
     FilesIndexed,
     FilesRead,
     FoldersWalked,
+    IndexFailure,
     IndexReport,
     LinksLeftOut,
     OnEvent,
@@ -28,7 +28,7 @@ from catalog.headers.names import is_association
 from catalog.headers.numbers import CardNumbers
 from catalog.headers.other_files import look_at_others
 from catalog.headers.pool import Batch, extract_all
-from catalog.headers.walk import Compared, Walked, compare, walk
+from catalog.headers.walk import FolderChanges, WalkedFiles, compare, walk
 from catalog.headers.write import ensure_columns, write_associations, write_extracts, write_moves, write_others
 from catalog.store.database import Database
 from catalog.store.history.local_files import count_below, note_folders
@@ -83,10 +83,10 @@ def index_folders(
     CatalogError
         Where the catalog cannot be used.
     """
-    return _Run(database, verify, processes, on_event or _say_nothing).index(folders)
+    return _IndexRun(database, verify, processes, on_event or _say_nothing).index(folders)
 
 
-class _Run:
+class _IndexRun:
     """One index run: what it counts, and the numbers of cards it knows."""
 
     def __init__(self, database: Database, verify: bool, processes: int | None, tell: OnEvent) -> None:
@@ -95,7 +95,7 @@ class _Run:
         self._processes = processes
         self._tell = tell
         self._numbers = CardNumbers()
-        self._failures: list[Failure] = []
+        self._failures: list[IndexFailure] = []
         self._failed: set[str] = set()
         self._hdus = self._cards = self._done = self._unread = 0
 
@@ -108,7 +108,7 @@ class _Run:
         if walked.links:
             self._tell(LinksLeftOut(tuple(walked.links)))
         for path, reason in walked.unread:
-            self._fail(Failure(path, None, None, reason))
+            self._fail(IndexFailure(path, None, None, reason))
         if not self._database.exists():
             with self._database.write():
                 pass
@@ -151,7 +151,7 @@ class _Run:
                 )
         return sum(counts.values())
 
-    def _compare(self, walked: Walked) -> Compared:
+    def _compare(self, walked: WalkedFiles) -> FolderChanges:
         with self._database.read() as connection:
             comparison = compare(connection, walked, everything=self._verify)
         compared = comparison.settled()  # reads files, for which the catalog need not stay open
@@ -159,7 +159,7 @@ class _Run:
         self._tell(FoldersWalked(compared.files, len(compared.to_read) - associations, associations))
         return compared
 
-    def _compare_checksums(self, walked: Walked) -> tuple[int, int]:
+    def _compare_checksums(self, walked: WalkedFiles) -> tuple[int, int]:
         """Fail files whose bytes never were the archive's; count those with a checksum to compare with, and without."""
         with self._database.read() as connection:
             connection.register("walked", walked.table())
@@ -171,10 +171,10 @@ class _Run:
             counts = count_verified(connection, "walked")
             connection.unregister("walked")
         for path, reason in rows:
-            self._fail(Failure(path, None, None, reason))
+            self._fail(IndexFailure(path, None, None, reason))
         return counts
 
-    def _read_others(self, walked: Walked) -> None:
+    def _read_others(self, walked: WalkedFiles) -> None:
         """Look at files that a sync fetched and that have no headers: pictures, tables, logs."""
         with self._database.read() as connection:
             others = look_at_others(connection, walked.roots, everything=self._verify)
@@ -186,7 +186,7 @@ class _Run:
         for move in others.moved:
             self._tell(FileMoved(move.path, move.now))
 
-    def _read(self, compared: Compared) -> int:
+    def _read(self, compared: FolderChanges) -> int:
         paths = compared.to_read
         associations = [path for path in paths if is_association(path)]
         fits = [path for path in paths if not is_association(path)]
@@ -239,18 +239,18 @@ class _Run:
             write_associations(connection, paths, file_rows(files), member_rows(files), _now())
         for one in files:
             if one.problem:
-                self._fail(Failure(one.path, None, None, one.problem))
+                self._fail(IndexFailure(one.path, None, None, one.problem))
 
     def _note_failures(self, paths: Sequence[str], unread: pa.ChunkedArray, findings: pa.Table) -> None:
         for file, reason in enumerate(unread.to_pylist()):
             if reason is not None:
                 self._unread += 1
-                self._fail(Failure(paths[file], None, None, reason))
+                self._fail(IndexFailure(paths[file], None, None, reason))
         for found in findings.to_pylist():
             if found["harm"]:
-                self._fail(Failure(paths[found["file"]], found["hdu"], found["byte"], found["reason"]))
+                self._fail(IndexFailure(paths[found["file"]], found["hdu"], found["byte"], found["reason"]))
 
-    def _fail(self, failure: Failure) -> None:
+    def _fail(self, failure: IndexFailure) -> None:
         self._failed.add(failure.path)
         self._failures.append(failure)
         self._tell(failure)

@@ -12,24 +12,24 @@ import pyarrow as pa
 
 from catalog.headers.extract import md5_of
 from catalog.headers.names import INDEXED_ENDINGS
-from catalog.headers.walk import Moved
+from catalog.headers.walk import MovedFile
 from catalog.inodes import signed
 
 
 @dataclass
-class Others:
+class OtherFileChanges:
     """What became of them.
 
     Attributes
     ----------
     paths : list of str
         Changed since they were last read.
-    moved : list of Moved
+    moved : list of MovedFile
         At a new path, with the same bytes.
     """
 
     paths: list[str] = field(default_factory=list)
-    moved: list[Moved] = field(default_factory=list)
+    moved: list[MovedFile] = field(default_factory=list)
 
     def files(self) -> pa.Table:
         """Return one row a changed file, as the catalog's writer takes them; their bytes are read."""
@@ -55,7 +55,9 @@ def _row(path: str) -> dict[str, object]:
     }  # fmt: skip
 
 
-def look_at_others(connection: duckdb.DuckDBPyConnection, roots: Sequence[str], *, everything: bool) -> Others:
+def look_at_others(
+    connection: duckdb.DuckDBPyConnection, roots: Sequence[str], *, everything: bool
+) -> OtherFileChanges:
     """Find which of these files changed or moved under some folders.
 
     Parameters
@@ -73,7 +75,7 @@ def look_at_others(connection: duckdb.DuckDBPyConnection, roots: Sequence[str], 
             WHERE fetched_checksum IS NOT NULL AND NOT ({endings})""",
         list(INDEXED_ENDINGS),
     ).fetchall()
-    found, gone = Others(), {}
+    found, gone = OtherFileChanges(), {}
     for file_id, path, filename, *seen in rows:
         try:
             status = os.stat(path)  # noqa: PTH116 - a stat of each, for speed
@@ -88,7 +90,7 @@ def look_at_others(connection: duckdb.DuckDBPyConnection, roots: Sequence[str], 
     return found
 
 
-def _moved(gone: dict[tuple[str, int], tuple[int, str, int, int, int]], roots: Sequence[str]) -> Iterator[Moved]:
+def _moved(gone: dict[tuple[str, int], tuple[int, str, int, int, int]], roots: Sequence[str]) -> Iterator[MovedFile]:
     """Find files under the roots that have the name and size, and the time or inode, of one that is gone."""
     wanted = {name for name, _ in gone}
     for folder, _, names in (entry for root in roots for entry in os.walk(root)):
@@ -97,5 +99,5 @@ def _moved(gone: dict[tuple[str, int], tuple[int, str, int, int, int]], roots: S
             status = os.lstat(path)
             one = gone.get((name, status.st_size))
             if one and (status.st_mtime_ns == one[3] or signed(status.st_ino) == one[4]):
-                yield Moved(one[0], one[1], path)
+                yield MovedFile(one[0], one[1], path)
                 del gone[name, status.st_size]

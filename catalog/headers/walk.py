@@ -20,7 +20,7 @@ _SIGN = 1 << 63  # inodes beyond are stored as negative numbers
 
 
 @dataclass
-class Walked:
+class WalkedFiles:
     """Files found, column by column.
 
     Attributes
@@ -59,7 +59,7 @@ class Walked:
 
 
 @dataclass(frozen=True)
-class Moved:
+class MovedFile:
     """A file that the catalog knows by another path."""
 
     file_id: int
@@ -68,14 +68,14 @@ class Moved:
 
 
 @dataclass(frozen=True)
-class Compared:
+class FolderChanges:
     """What is to be done with the files of the folders.
 
     Attributes
     ----------
     to_read : list of str
         New or changed, or fetched and never indexed.
-    moved : list of Moved
+    moved : list of MovedFile
         At a new path, with the same bytes.
     gone : list of int
         ``file_id`` of those no longer on disk.
@@ -92,7 +92,7 @@ class Compared:
     """
 
     to_read: list[str]
-    moved: list[Moved]
+    moved: list[MovedFile]
     gone: list[int]
     files: int
     unchanged: int
@@ -101,7 +101,7 @@ class Compared:
     folders: dict[str, FolderState] = field(default_factory=dict)
 
 
-def walk(folders: Iterable[str | os.PathLike[str]], tell: Callable[[int], None] | None = None) -> Walked:
+def walk(folders: Iterable[str | os.PathLike[str]], tell: Callable[[int], None] | None = None) -> WalkedFiles:
     """List the FITS and association files of folders, and of the folders in them.
 
     Parameters
@@ -116,7 +116,7 @@ def walk(folders: Iterable[str | os.PathLike[str]], tell: Callable[[int], None] 
     DiskError
         Where a folder does not exist or cannot be read: its files must not be taken for deleted.
     """
-    found = Walked()
+    found = WalkedFiles()
     seen: set[str] = set()
     files: dict[str, os.stat_result] = {}
     for root in dict.fromkeys(absolute(folder) for folder in folders):
@@ -161,7 +161,7 @@ def absolute(path: str | os.PathLike[str]) -> str:
     return built
 
 
-def _walk(folder: str, found: Walked, seen: set[str], tell: Callable[[int], None] | None) -> None:
+def _walk(folder: str, found: WalkedFiles, seen: set[str], tell: Callable[[int], None] | None) -> None:
     pending = [folder]
     while pending:
         folder = pending.pop()
@@ -182,7 +182,7 @@ def _walk(folder: str, found: Walked, seen: set[str], tell: Callable[[int], None
             tell(len(found.path))
 
 
-def _look_at(entries: Iterable[os.DirEntry[str]], pending: list[str], found: Walked) -> None:
+def _look_at(entries: Iterable[os.DirEntry[str]], pending: list[str], found: WalkedFiles) -> None:
     path, size, mtime, inode = found.path.append, found.size.append, found.mtime_ns.append, found.inode.append
     for entry in entries:
         name = entry.name
@@ -205,7 +205,7 @@ def _look_at(entries: Iterable[os.DirEntry[str]], pending: list[str], found: Wal
             found.links.append(entry.path)
 
 
-def _add(path: str, status: os.stat_result, found: Walked) -> None:
+def _add(path: str, status: os.stat_result, found: WalkedFiles) -> None:
     if not S_ISREG(status.st_mode):
         found.unread.append((path, "it is not a regular file"))
         return
@@ -215,7 +215,7 @@ def _add(path: str, status: os.stat_result, found: Walked) -> None:
     found.inode.append(signed(status.st_ino))
 
 
-def _is_text(path: str, found: Walked) -> bool:
+def _is_text(path: str, found: WalkedFiles) -> bool:
     """Tell whether a path can be stored; note one that cannot."""
     if _encodes(path):
         return True
@@ -233,14 +233,14 @@ def _encodes(path: str) -> bool:
     return True
 
 
-def compare(connection: duckdb.DuckDBPyConnection, walked: Walked, everything: bool = False) -> Comparison:
+def compare(connection: duckdb.DuckDBPyConnection, walked: WalkedFiles, everything: bool = False) -> Comparison:
     """Compare a walk with the catalog.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
         Of the catalog.
-    walked : Walked
+    walked : WalkedFiles
         What is on disk.
     everything : bool
         Read unchanged files as well.
@@ -283,7 +283,7 @@ class Comparison:
 
     Attributes
     ----------
-    walked : Walked
+    walked : WalkedFiles
         What is on disk.
     everything : bool
         Read unchanged files as well.
@@ -303,7 +303,7 @@ class Comparison:
         Folders that changed since the catalog last looked at them, with their states.
     """
 
-    walked: Walked
+    walked: WalkedFiles
     everything: bool
     gone: dict[int, str]
     candidates: dict[int, str]
@@ -313,11 +313,11 @@ class Comparison:
     to_read: list[tuple[str, bool]]
     folders: dict[str, FolderState]
 
-    def settled(self) -> Compared:
+    def settled(self) -> FolderChanges:
         """Read the files that may have moved, and say what is to be done with all of them."""
         found = dict(self.found)
         _match_digests(self.suspects, found)
-        moved = [Moved(file_id, self.candidates[file_id], path) for file_id, path in found.items()]
+        moved = [MovedFile(file_id, self.candidates[file_id], path) for file_id, path in found.items()]
         moved_to = {move.now for move in moved if move.path in self.indexed}
         to_read = self.walked.path if self.everything else [p for p, _ in self.to_read if p not in moved_to]
         files = len(self.walked.path) - sum(map(is_association, self.walked.path))
@@ -326,10 +326,10 @@ class Comparison:
         read = len(to_read) - sum(map(is_association, to_read))
         removed = sum(self.gone[file_id].lower().endswith(FITS_ENDINGS) for file_id in left)
         to_digest = frozenset(path for path, digest in self.to_read if digest)
-        return Compared(sorted(to_read), moved, left, files, files - read, removed, to_digest, self.folders)
+        return FolderChanges(sorted(to_read), moved, left, files, files - read, removed, to_digest, self.folders)
 
 
-def _gone(connection: duckdb.DuckDBPyConnection, walked: Walked) -> dict[int, str]:
+def _gone(connection: duckdb.DuckDBPyConnection, walked: WalkedFiles) -> dict[int, str]:
     """Local files under the roots that are no longer there."""
     connection.register("roots", pa.table({"root": pa.array(walked.roots, pa.string())}))
     rows = connection.execute("""

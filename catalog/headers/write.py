@@ -16,7 +16,7 @@ from catalog.headers.batch import Cards, Label
 from catalog.headers.columns import header_columns, wanted_keywords
 from catalog.headers.extract import Extract
 from catalog.headers.numbers import CardNumbers
-from catalog.headers.walk import Moved
+from catalog.headers.walk import MovedFile
 from catalog.inodes import signed
 from catalog.store.database import columns_of, quoted
 from catalog.store.history.header_rows import HeaderTable, add_keywords, add_rows
@@ -219,7 +219,7 @@ def ensure_columns(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def write_moves(
-    connection: duckdb.DuckDBPyConnection, moved: Sequence[Moved], gone: Sequence[int], now: datetime
+    connection: duckdb.DuckDBPyConnection, moved: Sequence[MovedFile], gone: Sequence[int], now: datetime
 ) -> None:
     """Close the versions of files that are gone, and give those that moved a version at their new path."""
     if not moved and not gone:
@@ -229,7 +229,7 @@ def write_moves(
     keep_verdicts(connection, "SELECT file_id FROM touched")
 
 
-def _as_table(moved: Sequence[Moved]) -> pa.Table:
+def _as_table(moved: Sequence[MovedFile]) -> pa.Table:
     """Return which files moved, where they are now, and the time and inode that they have there."""
     found = [_status(move.now) for move in moved]
     return pa.table(

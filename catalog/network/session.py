@@ -15,7 +15,7 @@ from catalog.network.server import Server, keeps_credentials
 from catalog.text import harmless
 
 
-def prepare(session: requests.Session, server: Server) -> None:
+def prepare_session(session: requests.Session, server: Server) -> None:
     """Make a session ask the archive as every other client of this package does.
 
     Parameters
@@ -31,9 +31,9 @@ def prepare(session: requests.Session, server: Server) -> None:
 
 
 def session_for(server: Server) -> requests.Session:
-    """Make a session of its own that asks the archive as `prepare` says."""
+    """Make a session of its own that asks the archive as `prepare_session` says."""
     session = requests.Session()
-    prepare(session, server)
+    prepare_session(session, server)
     return session
 
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from catalog._version import __version__
-from catalog.answers.plain_columns import jsonable
+from catalog.answers.portable_columns import jsonable
 from catalog.text import harmless, plural, shown, size
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def link(path: str, *pieces: str, **parameters: Any) -> str:
     return f"{address}?{query}" if query else address
 
 
-def moment(value: Any) -> str:
+def moment_text(value: Any) -> str:
     """Return a date or time as people read it, UTC."""
     return value.strftime("%Y-%m-%d %H:%M") if isinstance(value, datetime) else shown(value)
 
@@ -143,19 +143,19 @@ def templates() -> jinja2.Environment:
         loader=jinja2.PackageLoader("catalog.page"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {"shown": shown, "bytes": size, "moment": moment, "harmless": harmless, "day": day_of}
+    made.filters |= {"shown": shown, "bytes": size, "moment": moment_text, "harmless": harmless, "day": day_of}
     made.globals |= {"link": link, "plural": plural, "version": __version__}
     return made
 
 
-def plain(value: Any) -> Any:
+def json_ready(value: Any) -> Any:
     """Return facts as what JSON can hold."""
     if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
+        return json_ready(asdict(value))
     if isinstance(value, dict):
-        return {str(name): plain(one) for name, one in value.items()}
+        return {str(name): json_ready(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [json_ready(one) for one in value]
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, str):
@@ -167,7 +167,7 @@ def rendered(page: Page, request: Request, as_json: bool, catalog_name: str) -> 
     """Return a page as its reader wants it."""
     if as_json:
         way = {name: text for name, text in asdict(page.way_back).items() if text}
-        body = msgspec.json.encode({**plain(page.facts), **({"way_back": way} if way else {})})
+        body = msgspec.json.encode({**json_ready(page.facts), **({"way_back": way} if way else {})})
         return Response(body, page.status, media_type="application/json")
     twin = twin_of(request)
     html = templates().get_template(page.template).render(

@@ -18,10 +18,10 @@ from starlette.staticfiles import StaticFiles
 
 from catalog.api.catalog import Catalog
 from catalog.errors import CatalogError, DiskError, MastlakeError
-from catalog.page import find, history, one_file, overview, pictures, places, questions
+from catalog.page import find, history, one_file, overview, pictures, questions, target_pages
 from catalog.page.answer import Asked, MakePage, Page, WayBack, rendered
 from catalog.page.guard import Door, Guard
-from catalog.page.missing import NotThere
+from catalog.page.missing import NoSuchPage
 
 AT_ONCE = 12
 """Answers that are made at the same time; others wait."""
@@ -29,7 +29,7 @@ PICTURES_AT_ONCE = 2
 """Pictures take long, and a wall of them must not keep other pages waiting."""
 
 
-class Answering:
+class Endpoints:
     """Makes endpoints of functions that make pages.
 
     Parameters
@@ -95,29 +95,29 @@ async def _watch(request: Request, stop: threading.Event) -> None:
 
 def failure(error: MastlakeError) -> Page:
     """Return the page that says in one line what is wrong."""
-    status = 404 if isinstance(error, NotThere) else 503 if isinstance(error, CatalogError | DiskError) else 400
+    status = 404 if isinstance(error, NoSuchPage) else 503 if isinstance(error, CatalogError | DiskError) else 400
     return Page("failure.html", "Not possible", {"error": str(error)}, WayBack(), {}, status)
 
 
 _PAGES: dict[str, MakePage] = {
-    "/find": find.page,
-    "/file": one_file.page,
-    "/file/{name:path}": one_file.page,
-    "/target": places.target,
-    "/target/{name:path}": places.target,
-    "/program": places.program,
-    "/program/{name:path}": places.program,
-    "/runs": history.runs,
-    "/run/{name:path}": history.run,
-    "/changes": history.changes,
-    "/status": overview.status,
-    "/keywords": overview.keywords,
+    "/find": find.find_page,
+    "/file": one_file.file_page,
+    "/file/{name:path}": one_file.file_page,
+    "/target": target_pages.target_page,
+    "/target/{name:path}": target_pages.target_page,
+    "/program": target_pages.program_page,
+    "/program/{name:path}": target_pages.program_page,
+    "/runs": history.runs_page,
+    "/run/{name:path}": history.run_page,
+    "/changes": history.changes_page,
+    "/status": overview.status_page,
+    "/keywords": overview.keywords_page,
     "/wall": pictures.wall,
-    "/sql": questions.sql,
+    "/sql": questions.sql_page,
 }
 _FILES: dict[str, MakePage] = {
     "/export/{form}": questions.export,
-    "/complete": questions.complete,
+    "/complete": questions.completion_answer,
 }
 
 
@@ -136,26 +136,29 @@ def make_app(lake: Catalog, door: Door | None = None, seconds: float = 30.0) -> 
     Returns
     -------
     Starlette
-        Its ``state.answering`` can stop what is under way.
+        Its ``state.endpoints`` can stop what is under way.
     """
-    answering = Answering(lake, seconds)
+    endpoints = Endpoints(lake, seconds)
     routes: list[BaseRoute] = [Mount("/static", StaticFiles(directory=Path(__file__).with_name("static")))]
-    routes += [Route("/", answering.endpoint(find.page)), Route("/.json", answering.endpoint(find.page, True))]
-    routes.append(Route("/index.json", answering.endpoint(find.page, True)))
+    routes += [
+        Route("/", endpoints.endpoint(find.find_page)),
+        Route("/.json", endpoints.endpoint(find.find_page, True)),
+    ]
+    routes.append(Route("/index.json", endpoints.endpoint(find.find_page, True)))
     for path, make in _PAGES.items():
-        routes.append(Route(f"{path}.json", answering.endpoint(make, True)))
-        routes.append(Route(path, answering.endpoint(make)))
-    routes += [Route(path, answering.endpoint(make)) for path, make in _FILES.items()]
-    routes.append(Route("/picture", answering.endpoint(pictures.picture, at_once=PICTURES_AT_ONCE)))
+        routes.append(Route(f"{path}.json", endpoints.endpoint(make, True)))
+        routes.append(Route(path, endpoints.endpoint(make)))
+    routes += [Route(path, endpoints.endpoint(make)) for path, make in _FILES.items()]
+    routes.append(Route("/picture", endpoints.endpoint(pictures.picture, at_once=PICTURES_AT_ONCE)))
 
     async def no_page(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 404
-        page = failure(NotThere("there is no such page"))
+        page = failure(NoSuchPage("there is no such page"))
         as_json = request.scope["path"].endswith(".json")
         return rendered(Page(page.template, page.title, page.facts, status=status), request, as_json, lake.path.name)
 
     made = Starlette(
         routes=routes, middleware=[Middleware(Guard, door or Door())], exception_handlers={HTTPException: no_page}
     )
-    made.state.answering = answering
+    made.state.endpoints = endpoints
     return made

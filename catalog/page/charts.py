@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 720, 84
 SKY_WIDTH, SKY_HEIGHT = 360, 180
 
 
-def timeline_of(days: list[tuple[int, int]], state: State) -> dict[str, Any]:
+def time_bars(days: list[tuple[int, int]], state: State) -> dict[str, Any]:
     """Return bars of files by time of observation; their heights grow as the root, so that one file is seen."""
     typed = {name: state.named.get(name, "") for name in ("since", "until")}
     if not days:
@@ -56,7 +56,7 @@ def _ticks(low: int, high: int) -> list[dict[str, Any]]:
     return found[::step]
 
 
-def sky_of(cells: list[tuple[int, int, int]], state: State) -> dict[str, Any]:
+def sky_squares(cells: list[tuple[int, int, int]], state: State) -> dict[str, Any]:
     """Return squares of files by place, right ascension growing to the left as on the sky."""
     most = max((files for _, _, files in cells), default=1)
     squares = [

@@ -18,7 +18,7 @@ _lock = threading.Lock()
 Counted = TypeVar("Counted")
 
 
-def counted(lake: Catalog, what: str, choice: Hashable, count: Callable[[], Counted]) -> Counted:
+def counted_once(lake: Catalog, what: str, choice: Hashable, count: Callable[[], Counted]) -> Counted:
     """Return what was counted before of the same catalog, or count.
 
     Parameters

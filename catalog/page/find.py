@@ -11,8 +11,8 @@ from starlette.responses import RedirectResponse, Response
 from catalog.api.choices import DISK, Facet
 from catalog.errors import MastlakeError
 from catalog.page.answer import Asked, Page, WayBack, templates
-from catalog.page.charts import sky_of, timeline_of
-from catalog.page.counts import counted
+from catalog.page.charts import sky_squares, time_bars
+from catalog.page.counts import counted_once
 from catalog.page.criteria import PAGES, State, key_text, read_state
 from catalog.page.search_box import understood
 
@@ -21,7 +21,7 @@ _FIRST = 8
 """Values of a facet that are shown before the others are asked for."""
 
 
-def page(asked: Asked) -> Page | Response:
+def find_page(asked: Asked) -> Page | Response:
     """Make the find page; what was typed into its box becomes criteria in the address."""
     typed = asked.parameter("q").strip()
     state = read_state(asked.request.query_params.multi_items())
@@ -38,11 +38,11 @@ def _table(asked: Asked, state: State) -> Page:
     lake = asked.lake
     choice = state.choice
     at_any_time, at_any_place = state.choice_without("since", "until"), state.choice_without("ra", "dec")
-    total, facets = counted(lake, "facets", choice, lambda: lake.facets(choice))
+    total, facets = counted_once(lake, "facets", choice, lambda: lake.facets(choice))
     leaf = lake.leaf(state.choice, state.table)
     rows = leaf.rows.to_pylist()
-    days = counted(lake, "days", at_any_time, lambda: lake.days(at_any_time))
-    cells = counted(lake, "cells", at_any_place, lambda: lake.cells(at_any_place))
+    days = counted_once(lake, "days", at_any_time, lambda: lake.days(at_any_time))
+    cells = counted_once(lake, "cells", at_any_place, lambda: lake.cells(at_any_place))
     following = state.address(after=key_text(leaf.after)) if leaf.after else None
     facts: dict[str, Any] = {
         "total": total,
@@ -57,8 +57,8 @@ def _table(asked: Asked, state: State) -> Page:
         "chips": state.told(),
         "groups": [_group(state, one) for one in facets if one.values],
         "heads": [_head(state, name, words) for name, words in _words(asked, leaf.rows.column_names).items()],
-        "timeline": timeline_of(days, state),
-        "sky": sky_of(cells, state),
+        "timeline": time_bars(days, state),
+        "sky": sky_squares(cells, state),
         "following": following,
         "beginning": state.address() if state.after else None,
         "exports": [(form, state.address(f"/export/{form}")) for form in FORMATS],

@@ -6,27 +6,27 @@ from dataclasses import asdict
 from typing import Any
 
 from catalog.page.answer import Asked, Page, WayBack, in_python
-from catalog.page.missing import NotThere
+from catalog.page.missing import NoSuchPage
 
 _ROWS = 500
 
 
-def runs(asked: Asked) -> Page:
+def runs_page(asked: Asked) -> Page:
     """Make the list of runs, the newest first."""
     found = [asdict(one) for one in reversed(asked.lake.runs())]
     way = WayBack("mastlake runs", "SELECT * FROM runs ORDER BY run DESC", in_python("found = lake.runs()"))
     return Page("runs.html", "Runs", {"runs": found}, way)
 
 
-def run(asked: Asked) -> Page:
+def run_page(asked: Asked) -> Page:
     """Make the page of one run: what it changed, in groups as ``changes`` tells them."""
     text = str(asked.request.path_params["name"])
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise NotThere(f"there is no run {text}")
+        raise NoSuchPage(f"there is no run {text}")
     number = int(text)
     ran = next((one for one in asked.lake.runs() if one.run == number), None)
     if ran is None:
-        raise NotThere(f"there is no run {number}")
+        raise NoSuchPage(f"there is no run {number}")
     facts = {"ran": asdict(ran), **_told(asked, run=number)}
     way = WayBack(
         f"mastlake changes {number}", f"SELECT * FROM changes WHERE run = {number}",
@@ -35,7 +35,7 @@ def run(asked: Asked) -> Page:
     return Page("run.html", f"Run {number}", facts, way)
 
 
-def changes(asked: Asked) -> Page:
+def changes_page(asked: Asked) -> Page:
     """Make the page of what changed since a date or run, or since the first harvest."""
     since, search = asked.parameter("since", "0").strip() or "0", asked.parameter("search").strip() or None
     local = asked.parameter("local") == "1"

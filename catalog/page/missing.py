@@ -5,5 +5,5 @@ from __future__ import annotations
 from catalog.errors import UsageError
 
 
-class NotThere(UsageError):
+class NoSuchPage(UsageError):
     """Nothing has this address."""

@@ -9,7 +9,7 @@ from catalog.api.choices import literal
 from catalog.errors import MastlakeError
 from catalog.page.answer import Asked, Page, WayBack, in_python, link
 from catalog.page.find import dictionary_of
-from catalog.page.missing import NotThere
+from catalog.page.missing import NoSuchPage
 
 _MOST = 200
 _CARDS = 1000
@@ -17,14 +17,14 @@ _OWN = {"since_run", "until_run", "row_hash", "checked_run", "footprint", "odd_c
 _ALIASES = {"data_uri", "file_size", "is_stale", "ingest_mjd"}
 
 
-def page(asked: Asked) -> Page:
+def file_page(asked: Asked) -> Page:
     """Make the page of the file that the address names."""
-    lake, name = asked.lake, name_of(asked)
+    lake, name = asked.lake, name_in_address(asked)
     row = _first(lake, "SELECT * FROM files WHERE filename = ?", name)
     local = lake.sql(_LOCAL, [name]).rows.to_pylist()
     versions = lake.versions(name)
     if row is None and not local and not versions:
-        raise NotThere(f"the catalog knows no file {name}")
+        raise NoSuchPage(f"the catalog knows no file {name}")
     observation = _first(lake, "SELECT * FROM observations WHERE obs_id = ?", row["obs_id"]) if row else None
     wanted_card, wanted_hdu = asked.parameter("card"), asked.parameter("hdu")
     hdus = lake.sql(_HDUS, [name]).rows.to_pylist() if local else []
@@ -81,7 +81,7 @@ _CARDS_OF = f"""
 """
 
 
-def name_of(asked: Asked) -> str:
+def name_in_address(asked: Asked) -> str:
     """Return the name that stands in the address, in its path or as a parameter.
 
     A name may itself end in ``.json``; the parameter says it without doubt.

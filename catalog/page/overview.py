@@ -11,7 +11,7 @@ from catalog.page.answer import Asked, Page, WayBack, in_python
 _STATES = ("current", "stale", "missing", "corrupt", "modified", "unverified", "unknown")
 
 
-def status(asked: Asked) -> Page:
+def status_page(asked: Asked) -> Page:
     """Make the page of the catalog as a whole."""
     found = asked.lake.status()
     drift = asked.lake.sql(
@@ -23,7 +23,7 @@ def status(asked: Asked) -> Page:
     return Page("status.html", "Status", facts, way, drawn)
 
 
-def keywords(asked: Asked) -> Page:
+def keywords_page(asked: Asked) -> Page:
     """Make the page of the keyword dictionary; with one keyword, of its values as well."""
     wanted = asked.parameter("q").strip()
     found = [asdict(one) for one in asked.lake.keywords(wanted)]

@@ -23,7 +23,7 @@ from catalog.atomic_file import put_in_place
 from catalog.errors import DiskError, MastlakeError, UsageError
 from catalog.page.answer import Asked, Page, WayBack, link
 from catalog.page.criteria import key_text, read_state
-from catalog.page.missing import NotThere
+from catalog.page.missing import NoSuchPage
 
 _SMALL, _LARGE = 420, 1350
 _MOST_PIXELS = 60_000_000
@@ -40,13 +40,13 @@ def picture(asked: Asked) -> Response:
         "SELECT path, filename FROM local_files WHERE filename = ? ORDER BY path LIMIT 1", [name]
     ).rows.to_pylist()
     if not found:
-        raise NotThere(f"no file {name} lies on this disk")
+        raise NoSuchPage(f"no file {name} lies on this disk")
     path = Path(found[0]["path"])
     width = _SMALL if asked.parameter("small") else _LARGE
     try:
         content = _kept(asked.lake, path, width)
     except UsageError as error:
-        raise NotThere(str(error)) from error
+        raise NoSuchPage(str(error)) from error
     return Response(content, media_type="image/png", headers={"cache-control": "private, max-age=60"})
 
 
@@ -54,9 +54,9 @@ def _kept(lake: Catalog, path: Path, width: int) -> bytes:
     try:
         about = path.stat()
     except OSError as error:
-        raise NotThere(f"{path.name} is no longer where it was") from error
+        raise NoSuchPage(f"{path.name} is no longer where it was") from error
     if not stat.S_ISREG(about.st_mode):
-        raise NotThere(f"{path.name} is no file")
+        raise NoSuchPage(f"{path.name} is no file")
     stamp = f"{path} {about.st_size} {about.st_mtime_ns} {about.st_ino} {width} {__version__}"
     folder = lake.path.with_name(f"{lake.path.name}.pictures")
     kept = folder / f"{hashlib.sha256(stamp.encode('utf-8', 'surrogateescape')).hexdigest()}.png"

@@ -12,9 +12,9 @@ from starlette.responses import Response, StreamingResponse
 
 from catalog.answers.formats import FORMATS, write
 from catalog.errors import MastlakeError, UsageError
-from catalog.page.answer import Asked, Page, WayBack, in_python, plain
+from catalog.page.answer import Asked, Page, WayBack, in_python, json_ready
 from catalog.page.criteria import read_state
-from catalog.page.missing import NotThere
+from catalog.page.missing import NoSuchPage
 
 _USUAL, _MOST = 200, 5000
 _IN_MEMORY = 8 << 20
@@ -26,7 +26,7 @@ _TYPES = {"csv": "text/csv", "json": "application/json", "jsonl": "application/x
 _ENDINGS = {"votable": "vot"}
 
 
-def sql(asked: Asked) -> Page:
+def sql_page(asked: Asked) -> Page:
     """Make the SQL page, with the answer of the statement that the address holds."""
     statement = asked.parameter("sql").strip()
     limit = asked.number("limit", _USUAL, 1, _MOST)
@@ -35,7 +35,7 @@ def sql(asked: Asked) -> Page:
     if statement:
         try:
             with asked.lake.ask(statement).stream(limit + 1) as batches:
-                rows = plain(_rows(batches))
+                rows = json_ready(_rows(batches))
                 facts |= {"columns": batches.schema.names, "rows": rows[:limit], "more": len(rows) > limit}
         except MastlakeError as error:
             facts["error"], status = str(error), 400 if isinstance(error, UsageError) else 503
@@ -46,11 +46,10 @@ def sql(asked: Asked) -> Page:
 
 def _rows(batches: Any) -> list[list[Any]]:
     """Return rows as lists: names of columns may stand more than once."""
-    from catalog.answers.plain_columns import jsonable, python_values, small
-    from catalog.answers.plain_columns import plain as plain_columns
+    from catalog.answers.portable_columns import jsonable, portable_columns, python_values, small
 
     found: list[list[Any]] = []
-    for batch in small(plain_columns(batches, "objects")):
+    for batch in small(portable_columns(batches, "objects")):
         columns = [python_values(column, "lossy") for column in batch.columns]
         found += [[jsonable(value) for value in values] for values in zip(*columns, strict=True)]
     return found
@@ -67,7 +66,7 @@ def export(asked: Asked) -> Response:
     form = str(asked.request.path_params["form"])
     statement = asked.parameter("sql").strip()
     if form not in (*FORMATS, "uris", "script"):
-        raise NotThere(f"there is no format {form}; there are {', '.join((*FORMATS, 'uris', 'script'))}")
+        raise NoSuchPage(f"there is no format {form}; there are {', '.join((*FORMATS, 'uris', 'script'))}")
     if not statement:
         statement = asked.lake.chosen_sql(read_state(asked.request.query_params.multi_items()).choice)
     if form == "script":
@@ -107,7 +106,7 @@ _WORDS = ("SELECT", "FROM", "WHERE", "GROUP BY ALL", "ORDER BY", "LIMIT", "COUNT
           "BETWEEN", "ILIKE", "IS NOT NULL", "DESCRIBE")  # fmt: skip
 
 
-def complete(asked: Asked) -> Response:
+def completion_answer(asked: Asked) -> Response:
     """Answer with words that begin as the text before the cursor ends: views, columns, words of SQL."""
     found = _WORD.search(asked.parameter("text"))
     words: list[dict[str, str]] = []

@@ -14,7 +14,7 @@ import uvicorn
 
 from catalog.api.catalog import Catalog
 from catalog.errors import MastlakeError, UsageError
-from catalog.page.app import Answering, make_app
+from catalog.page.app import Endpoints, make_app
 from catalog.page.guard import Door
 
 _LEAST_TOKEN = 8
@@ -44,13 +44,13 @@ class Served:
 class _Server(uvicorn.Server):
     """Ends the questions under way with the first Ctrl-C."""
 
-    def __init__(self, config: uvicorn.Config, answering: Answering) -> None:
+    def __init__(self, config: uvicorn.Config, endpoints: Endpoints) -> None:
         super().__init__(config)
-        self._answering = answering
+        self._endpoints = endpoints
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Hear a signal."""
-        self._answering.stop_all()
+        self._endpoints.stop_all()
         super().handle_exit(sig, frame)
 
 
@@ -125,7 +125,7 @@ def serve(lake: Catalog, door: Door, port: int, seconds: float, ready: Callable[
         name = f"[{door.host}]" if ":" in door.host else door.host
         address = f"http://{name}:{listening.getsockname()[1]}"
         ready(Served(address, f"{address}/?token={quote(door.token)}" if door.token else address))
-        _Server(config, app.state.answering).run(sockets=[listening])
+        _Server(config, app.state.endpoints).run(sockets=[listening])
 
 
 def open_browser(address: str) -> None:

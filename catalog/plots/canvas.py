@@ -72,7 +72,7 @@ class Drawing:
         path = checked_ending(Path(picture))
         kind = path.suffix.lower().removeprefix(".")
         drawn = io.BytesIO()
-        with look(), any_script():
+        with project_style(), any_script():
             self.figure.savefig(drawn, format=kind, dpi=_DPI, metadata={"Date": None} if kind == "svg" else None)
         with put_in_place(path) as sink:
             sink.write(drawn.getbuffer())
@@ -80,7 +80,7 @@ class Drawing:
     def png(self) -> bytes:
         """Return the bytes of a PNG."""
         buffer = io.BytesIO()
-        with look(), any_script():
+        with project_style(), any_script():
             self.figure.savefig(buffer, format="png", dpi=_DPI)
         return buffer.getvalue()
 
@@ -143,7 +143,7 @@ def instrument_colours(instruments: Iterable[str]) -> dict[str, str]:
 
 
 @contextmanager
-def look() -> Iterator[None]:
+def project_style() -> Iterator[None]:
     """Draw in this project's look, and leave the settings of whoever uses the library alone."""
     import matplotlib as mpl
 

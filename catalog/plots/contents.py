@@ -6,11 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import UsageError
-from catalog.plots.canvas import Drawing, checked_ending, look, sheet
+from catalog.plots.canvas import Drawing, checked_ending, project_style, sheet
 from catalog.plots.curves import draw_curves
-from catalog.plots.fits_file import Opened, Unreadable, check_regular, name_of, opened, reading, shape_of, version_of
+from catalog.plots.fits_file import (
+    OpenFits,
+    Unreadable,
+    check_regular,
+    hdu_name,
+    hdu_version,
+    image_shape,
+    open_fits,
+    reading_contents,
+)
 from catalog.plots.images import Plane, draw_plane, is_cube, plane_of
-from catalog.plots.outside_text import card_text, literal
+from catalog.plots.outside_text import card_text, without_markup
 from catalog.plots.series import is_time_series, spectra
 from catalog.plots.spectra import draw_lines, draw_time_series
 from catalog.text import harmless
@@ -71,24 +80,24 @@ def draw_file(source: Path, hdu: str | None = None) -> Drawing:
     """
     if source.suffix.lower() == ".ecsv":
         return _light_curve(source)
-    with opened(source) as file, look():
+    with open_fits(source) as file, project_style():
         figure = sheet()
         axes, told = _draw(figure, file, hdu)
-        title = f"{literal(source.name)}\n{literal(_caption(file.hdus[0].header), 110)}"
+        title = f"{without_markup(source.name)}\n{without_markup(_caption(file.hdus[0].header), 110)}"
         axes.set_title(title, fontsize=10, loc="left")
         return Drawing(figure, harmless(told), tuple(map(harmless, file.left_out)))
 
 
 def _light_curve(source: Path) -> Drawing:
     check_regular(source)
-    with look():
+    with project_style():
         figure = sheet()
         axes, told, left_out = draw_curves(figure, source)
-        axes.set_title(literal(source.name), fontsize=10, loc="left")
+        axes.set_title(without_markup(source.name), fontsize=10, loc="left")
     return Drawing(figure, told, tuple(map(harmless, left_out)))
 
 
-def _draw(figure: Any, file: Opened, wanted: str | None) -> tuple[Any, str]:
+def _draw(figure: Any, file: OpenFits, wanted: str | None) -> tuple[Any, str]:
     if wanted is not None:
         return _draw_image(figure, file, [_image_named(file, wanted)])
     found = spectra(file)
@@ -96,12 +105,12 @@ def _draw(figure: Any, file: Opened, wanted: str | None) -> tuple[Any, str]:
         return draw_time_series(figure, found) if is_time_series(found) else draw_lines(figure, found)
     pictures = [one for one in file.hdus if _is_picture(one)]
     if pictures:
-        return _draw_image(figure, file, sorted(pictures, key=lambda one: name_of(one) not in ("SCI", "PRIMARY")))
-    held = ", ".join(harmless(name_of(one)) or "unnamed" for one in file.hdus)
+        return _draw_image(figure, file, sorted(pictures, key=lambda one: hdu_name(one) not in ("SCI", "PRIMARY")))
+    held = ", ".join(harmless(hdu_name(one)) or "unnamed" for one in file.hdus)
     raise file.nothing(f"it holds neither an image nor extracted spectra, only {held}")
 
 
-def _draw_image(figure: Any, file: Opened, pictures: list[Any]) -> tuple[Any, str]:
+def _draw_image(figure: Any, file: OpenFits, pictures: list[Any]) -> tuple[Any, str]:
     """Draw the first of some images that can be read."""
     primary = file.hdus[0].header
     for one in pictures:
@@ -111,19 +120,19 @@ def _draw_image(figure: Any, file: Opened, pictures: list[Any]) -> tuple[Any, st
     raise file.nothing("it holds no image that can be read")
 
 
-def _plane(file: Opened, image: Any) -> Plane | None:
+def _plane(file: OpenFits, image: Any) -> Plane | None:
     try:
-        with reading():
+        with reading_contents():
             return plane_of(image, is_cube(file.hdus[0].header, image.header))
     except Unreadable as error:
         file.leave_out(image, error)
         return None
 
 
-def _image_named(file: Opened, wanted: str) -> Any:
+def _image_named(file: OpenFits, wanted: str) -> Any:
     found = file.named(wanted)
     if found is None or not _is_picture(found):
-        images = ", ".join(harmless(name_of(one)) for one in file.hdus if _is_picture(one))
+        images = ", ".join(harmless(hdu_name(one)) for one in file.hdus if _is_picture(one))
         raise UsageError(
             f"there is no image in HDU {wanted}; " + (f"there is in {images}" if images else "in no other either")
         )
@@ -131,17 +140,21 @@ def _image_named(file: Opened, wanted: str) -> Any:
 
 
 def _is_picture(hdu: Any) -> bool:
-    shape = shape_of(hdu)
+    shape = image_shape(hdu)
     return len(shape) >= 2 and min(shape) > 0
 
 
-def _wavelengths(file: Opened, image: Any) -> Any:
+def _wavelengths(file: OpenFits, image: Any) -> Any:
     """The wavelength of every pixel of a rectified spectrum; its HDU stands beside the image's."""
-    shape = shape_of(image)
+    shape = image_shape(image)
     for one in file.hdus:
-        if name_of(one) == "WAVELENGTH" and shape_of(one)[-1:] == shape[-1:] and version_of(one) == version_of(image):
+        if (
+            hdu_name(one) == "WAVELENGTH"
+            and image_shape(one)[-1:] == shape[-1:]
+            and hdu_version(one) == hdu_version(image)
+        ):
             try:
-                with reading():
+                with reading_contents():
                     return one.data
             except Unreadable as error:
                 file.leave_out(one, error)

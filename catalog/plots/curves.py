@@ -10,8 +10,8 @@ import numpy as np
 
 from catalog.errors import DiskError, UsageError
 from catalog.plots.canvas import COLOURS
-from catalog.plots.fits_file import Unreadable, reading
-from catalog.plots.outside_text import Values, drawable, literal
+from catalog.plots.fits_file import Unreadable, reading_contents
+from catalog.plots.outside_text import Values, drawable, without_markup
 from catalog.text import harmless, plural
 
 _PANELS = 6
@@ -64,11 +64,11 @@ def draw_curves(figure: Any, source: Path) -> tuple[Any, str, list[str]]:
     drawn = dict(list(curves.items())[:_PANELS])
     panels = figure.subplots(len(drawn), 1, sharex=True, squeeze=False)[:, 0]
     for place, (panel, (name, flux)) in enumerate(zip(panels, drawn.items(), strict=True)):
-        label = literal(re.sub(r"[_ ]+", " ", name).strip())
+        label = without_markup(re.sub(r"[_ ]+", " ", name).strip())
         hours = (when[known] - day) * 24
         panel.plot(hours, flux[known], ".", markersize=4, color=COLOURS[place % len(COLOURS)], label=label)
         unit = table[name].unit
-        panel.set_ylabel("flux" + (f" ({literal(unit.to_string('unicode'))})" if unit else ""))
+        panel.set_ylabel("flux" + (f" ({without_markup(unit.to_string('unicode'))})" if unit else ""))
         if len(drawn) > 1:
             panel.legend(loc="best")
     scale = "BJD (TDB)" if "bjd" in time.lower() else "MJD (UTC)"
@@ -94,7 +94,7 @@ def _read(source: Path) -> Any:
     from astropy.table import Table
 
     try:
-        with reading():
+        with reading_contents():
             return Table.read(source, format="ascii.ecsv")
     except Unreadable as error:
         raise DiskError(f"cannot read {source} as ECSV: {harmless(str(error))}") from error

@@ -19,7 +19,7 @@ class Unreadable(Exception):
 
 
 @dataclass
-class Opened:
+class OpenFits:
     """An open file.
 
     Attributes
@@ -41,13 +41,13 @@ class Opened:
 
     def leave_out(self, hdu: Any, reason: object) -> None:
         """Note an HDU that is not drawn."""
-        self.left_out.append(f"HDU {name_of(hdu) or 'without a name'}: {reason}")
+        self.left_out.append(f"HDU {hdu_name(hdu) or 'without a name'}: {reason}")
 
     def named(self, wanted: str) -> Any:
         """Return the HDU of a name or number; None where there is none."""
         if wanted.isdecimal() and len(wanted) < 10:
             return dict(zip(self.numbers, self.hdus, strict=True)).get(int(wanted))
-        return next((one for one in self.hdus if name_of(one).upper() == wanted.upper()), None)
+        return next((one for one in self.hdus if hdu_name(one).upper() == wanted.upper()), None)
 
     def nothing(self, instead: str) -> DiskError | UsageError:
         """Return what to say where nothing could be drawn: what is wrong, or what the file has instead."""
@@ -77,7 +77,7 @@ def check_regular(path: Path) -> None:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Opened]:
+def open_fits(path: Path) -> Iterator[OpenFits]:
     """Open a file, and read as many of its HDUs as are sound.
 
     Raises
@@ -90,7 +90,7 @@ def opened(path: Path) -> Iterator[Opened]:
     from astropy.io import fits
 
     check_regular(path)
-    found = Opened(path)
+    found = OpenFits(path)
     sound = _sound(found)
     with warnings.catch_warnings(), path.open("rb") as file:  # astropy would not close it after an error
         warnings.simplefilter("ignore")  # breaking the standard a little is not in the way
@@ -99,7 +99,7 @@ def opened(path: Path) -> Iterator[Opened]:
         with hdus:
             for number in range(max(sound) + 1):
                 try:
-                    with reading():
+                    with reading_contents():
                         one = hdus[number]
                 except Unreadable as error:
                     found.left_out.append(f"HDU {number}: {error}")
@@ -112,7 +112,7 @@ def opened(path: Path) -> Iterator[Opened]:
             yield found
 
 
-def _sound(found: Opened) -> set[int]:
+def _sound(found: OpenFits) -> set[int]:
     """Return the numbers of the HDUs without harm, and note the harm of the others."""
     with reading_file(found.path):
         scan, _ = scan_file(str(found.path), careful=True)
@@ -131,14 +131,14 @@ def _sound(found: Opened) -> set[int]:
 def reading_file(path: Path) -> Iterator[None]:
     """Turn an error of the disk, or of astropy, into a line about the file."""
     try:
-        with reading():
+        with reading_contents():
             yield
     except Unreadable as error:
         raise DiskError(f"cannot read {path} as FITS: {error}") from error
 
 
 @contextmanager
-def reading() -> Iterator[None]:
+def reading_contents() -> Iterator[None]:
     """Turn any error of astropy's about what is in a file into one line.
 
     A malformed header makes it raise errors of many classes, so all are taken. Nothing else may be done within.
@@ -159,28 +159,28 @@ def _line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def name_of(hdu: Any) -> str:
+def hdu_name(hdu: Any) -> str:
     """Return the name of an HDU as text; empty where it has none that can be read."""
     try:
-        with reading():
+        with reading_contents():
             return str(hdu.name or "")
     except Unreadable:
         return ""
 
 
-def version_of(hdu: Any) -> int:
+def hdu_version(hdu: Any) -> int:
     """Return the version of an HDU (EXTVER), 1 where none can be read."""
     try:
-        with reading():
+        with reading_contents():
             return int(hdu.ver)
     except Unreadable:
         return 1
 
 
-def shape_of(hdu: Any) -> tuple[int, ...]:
+def image_shape(hdu: Any) -> tuple[int, ...]:
     """Return the axes of an image; none where there is no image that can be read."""
     try:
-        with reading():
+        with reading_contents():
             return tuple(int(length) for length in hdu.shape) if hdu.is_image else ()
     except Unreadable:
         return ()

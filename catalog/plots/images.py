@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.plots.canvas import GREY
-from catalog.plots.fits_file import name_of
-from catalog.plots.outside_text import card_number, card_text, drawable, literal
+from catalog.plots.fits_file import hdu_name
+from catalog.plots.outside_text import card_number, card_text, drawable, without_markup
 
 Pixels = npt.NDArray[np.float64]
 
@@ -212,10 +212,10 @@ def draw_plane(figure: Any, plane: Plane, hdu: Any, primary: Any, wavelengths: P
         interpolation="antialiased" if min(plane.step) > 1 else "nearest",
     )  # fmt: skip
     bar = {"location": "bottom", "aspect": 60, "pad": 0.03} if ratio > 3 else {"shrink": 0.9}
-    figure.colorbar(shown, ax=axes, label=literal(card_text(hdu.header, "BUNIT") or "counts"), **bar)
+    figure.colorbar(shown, ax=axes, label=without_markup(card_text(hdu.header, "BUNIT") or "counts"), **bar)
     _label(axes, wcs, wavelengths)
     size = f"{hdu.shape[-1]:,} x {hdu.shape[-2]:,} pixels"
-    return axes, f"image of {size} from HDU {name_of(hdu) or 'without a name'}" + (
+    return axes, f"image of {size} from HDU {hdu_name(hdu) or 'without a name'}" + (
         f", {plane.told}" if plane.told else ""
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from catalog.plots.canvas import any_script
-from catalog.plots.outside_text import literal
+from catalog.plots.outside_text import without_markup
 
 _DIRECTIONS = ((1, 1), (1, -1), (-1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))
 _REACHES = (4, 12, 24, 40, 60, 90)
@@ -42,7 +42,7 @@ def _name_places(axes: Any, names: Sequence[tuple[str, float, float]], size: flo
     taken += [one.get_window_extent() for one in (*axes.get_xticklabels(), *axes.get_yticklabels()) if one.get_text()]
     room = axes.get_window_extent()
     for name, x, y in names:
-        taken += _written(axes, literal(name, 28), (x, y), size, taken, room)
+        taken += _written(axes, without_markup(name, 28), (x, y), size, taken, room)
 
 
 def _dot(axes: Any, x: float, y: float, half: float) -> Any:

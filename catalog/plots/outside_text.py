@@ -20,7 +20,7 @@ _FIRST_MJD, _LAST_MJD = 33282.0, 88069.0
 Values = npt.NDArray[np.float64]
 
 
-def literal(text: object, longest: int = _LONGEST) -> str:
+def without_markup(text: object, longest: int = _LONGEST) -> str:
     r"""Return text that a picture shows as it is.
 
     A dollar sign would begin mathematics, in which names like ``A$_{b$C`` are errors. Control characters have no
@@ -28,7 +28,7 @@ def literal(text: object, longest: int = _LONGEST) -> str:
 
     Examples
     --------
-    >>> print(literal("A$_{b$C"), literal("two\nlines"), literal("abcdefghij", longest=7))
+    >>> print(without_markup("A$_{b$C"), without_markup("two\nlines"), without_markup("abcdefghij", longest=7))
     A\$_{b\$C two\nlines abc…hij
     """
     shown = harmless(str(text))

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import DiskError, UsageError
-from catalog.plots.canvas import Drawing, look, sheet
-from catalog.plots.fits_file import Unreadable, reading
-from catalog.plots.outside_text import literal
+from catalog.plots.canvas import Drawing, project_style, sheet
+from catalog.plots.fits_file import Unreadable, reading_contents
+from catalog.plots.outside_text import without_markup
 from catalog.text import harmless, plural
 
 
@@ -38,14 +38,14 @@ def draw_pictures(pictures: Sequence[Path]) -> Drawing:
     columns = math.ceil(math.sqrt(len(read)))
     rows = math.ceil(len(read) / columns)
     side = min(7.0, max(2.4, 12.0 / columns))
-    with look():
+    with project_style():
         figure = sheet(side * columns, (side + 0.3) * rows)
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for one in axes:
             one.set_axis_off()
         for one, (path, picture) in zip(axes, read, strict=False):
             one.imshow(picture)
-            one.set_title(literal(path.stem), fontsize=min(9.0, 110 * side / max(len(path.stem), 1)))
+            one.set_title(without_markup(path.stem), fontsize=min(9.0, 110 * side / max(len(path.stem), 1)))
     return Drawing(figure, plural(len(read), "preview"), tuple(left_out))
 
 
@@ -56,7 +56,7 @@ def _read(pictures: Sequence[Path]) -> tuple[list[tuple[Path, Any]], list[str]]:
     read, left_out = [], []
     for path in pictures:
         try:
-            with reading(), warnings.catch_warnings():
+            with reading_contents(), warnings.catch_warnings():
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
                 with Image.open(path) as picture:
                     read.append((path, picture.convert("RGB")))

@@ -15,7 +15,7 @@ from catalog.store.history.runs import saved_search
 
 
 @dataclass(frozen=True)
-class Chosen:
+class FilesToDraw:
     """Files of the catalog; every part narrows.
 
     Attributes
@@ -51,7 +51,7 @@ class Chosen:
         return self.criteria == Criteria() and self.sql is None and self.limit is None
 
 
-def condition(database: Database, chosen: Chosen) -> Condition:
+def condition_of_choice(database: Database, chosen: FilesToDraw) -> Condition:
     """Write a choice as SQL over `files`, under the name ``f``.
 
     Raises
@@ -79,7 +79,7 @@ def condition(database: Database, chosen: Chosen) -> Condition:
 def _first(database: Database, wanted: Condition, limit: int) -> Condition:
     """Narrow a condition to the first files in the order of observation."""
     with database.read() as connection:
-        begun = column(connection, "files", "date_obs_mjd", "DOUBLE", "f")
+        begun = column_or_null(connection, "files", "date_obs_mjd", "DOUBLE", "f")
     return Condition(
         f"""f.filename IN (SELECT f.filename FROM files f WHERE {wanted.sql}
                            ORDER BY {begun}, f.filename LIMIT {int(limit)})""",
@@ -98,16 +98,16 @@ def _filenames(database: Database, sql: str) -> list[str]:
     return [str(name) for name in answer.column("filename").unique().to_pylist() if name is not None]
 
 
-def nothing(chosen: Chosen, what: str) -> UsageError:
+def nothing(chosen: FilesToDraw, what: str) -> UsageError:
     """Return what to say where there is nothing to draw."""
-    if chosen == Chosen():
+    if chosen == FilesToDraw():
         return UsageError(f"the catalog has no {what} yet: mastlake harvest NAME --instrument ...")
     return UsageError(
         f"nothing with {what} matches ({chosen.told().replace('  ', ', ')}); mastlake find shows what there is"
     )
 
 
-def column(connection: duckdb.DuckDBPyConnection, view: str, name: str, kind: str, alias: str) -> str:
+def column_or_null(connection: duckdb.DuckDBPyConnection, view: str, name: str, kind: str, alias: str) -> str:
     """Return the SQL of a column under an alias, or of a null where the archive never sent it."""
     have = {one.lower(): one for one in columns_of(connection, view)}
     return f"TRY_CAST({alias}.{quoted(have[name.lower()])} AS {kind})" if name.lower() in have else f"NULL::{kind}"

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from catalog.plots.fits_file import Opened, Unreadable, name_of, reading
-from catalog.plots.outside_text import card_number, card_text, drawable, is_date, literal
+from catalog.plots.fits_file import OpenFits, Unreadable, hdu_name, reading_contents
+from catalog.plots.outside_text import card_number, card_text, drawable, is_date, without_markup
 from catalog.text import size
 
 Values = npt.NDArray[np.float64]
@@ -82,15 +82,15 @@ class Series:
     label: str
 
 
-def spectra(file: Opened) -> list[Spectrum]:
+def spectra(file: OpenFits) -> list[Spectrum]:
     """Read every spectrum of a file, in its order; what cannot be read is left out, and noted.
 
     Parameters
     ----------
-    file : Opened
-        See `catalog.plots.fits_file.opened`.
+    file : OpenFits
+        See `catalog.plots.fits_file.open_fits`.
     """
-    tables = [hdu for hdu in file.hdus if name_of(hdu) in ("EXTRACT1D", "COMBINE1D") and _is_table(file, hdu)]
+    tables = [hdu for hdu in file.hdus if hdu_name(hdu) in ("EXTRACT1D", "COMBINE1D") and _is_table(file, hdu)]
     times = _integration_times(file)
     labels = _labels(tables)
     several, seen = Counter(labels), Counter[str]()
@@ -101,9 +101,9 @@ def spectra(file: Opened) -> list[Spectrum]:
     return found
 
 
-def _is_table(file: Opened, hdu: Any) -> bool:
+def _is_table(file: OpenFits, hdu: Any) -> bool:
     try:
-        with reading():
+        with reading_contents():
             if hdu.size > _LARGEST_TABLE:
                 raise Unreadable(f"a table of {size(hdu.size)} is too large to be drawn")
             return not hdu.is_image and hdu.data is not None and hdu.columns is not None
@@ -112,10 +112,10 @@ def _is_table(file: Opened, hdu: Any) -> bool:
         return False
 
 
-def _all_of(file: Opened, hdu: Any, label: str, number: int | None, times: dict[int, float]) -> list[Spectrum]:
+def _all_of(file: OpenFits, hdu: Any, label: str, number: int | None, times: dict[int, float]) -> list[Spectrum]:
     """Read the spectra of one table that have wavelengths."""
     try:
-        with reading():
+        with reading_contents():
             read = list(_of_table(hdu, label, number, times))
     except Unreadable as error:
         file.leave_out(hdu, error)
@@ -161,12 +161,12 @@ def _labels(tables: list[Any]) -> list[str]:
     return [", ".join(f"{word} {value}" for word, value in one if value) for one in named]
 
 
-def _integration_times(file: Opened) -> dict[int, float]:
+def _integration_times(file: OpenFits) -> dict[int, float]:
     """Integration number to the middle of the integration, from the table INT_TIMES."""
     for hdu in file.hdus:
-        if name_of(hdu) == "INT_TIMES":
+        if hdu_name(hdu) == "INT_TIMES":
             try:
-                with reading():
+                with reading_contents():
                     return _times_of(hdu)
             except Unreadable as error:
                 file.leave_out(hdu, error)
@@ -229,22 +229,22 @@ def _spectrum(
     order = np.argsort(wavelength)
     order = order[np.isfinite(wavelength[order]) & (wavelength[order] > 0)]
     unit = {c.name.upper(): c.unit for c in hdu.columns}
-    units = (readable(unit.get("WAVELENGTH") or "um"), readable(unit.get(shown) or ""))
+    units = (unit_text(unit.get("WAVELENGTH") or "um"), unit_text(unit.get(shown) or ""))
     spread = np.full_like(flux, np.nan) if error is None else error
     return Spectrum(wavelength[order], flux[order], spread[order], units, quantity, label, integration, mjd)
 
 
-def readable(unit: str) -> str:
+def unit_text(unit: str) -> str:
     """Write a FITS unit as people do.
 
     Examples
     --------
-    >>> readable("um"), readable("MJy/sr")
+    >>> unit_text("um"), unit_text("MJy/sr")
     ('µm', 'MJy sr⁻¹')
     """
     from astropy import units
 
     try:
-        return literal(str(units.Unit(unit).to_string("unicode")).replace("μ", "µ")) if unit else ""
+        return without_markup(str(units.Unit(unit).to_string("unicode")).replace("μ", "µ")) if unit else ""
     except (ValueError, TypeError):
-        return literal(unit)
+        return without_markup(unit)

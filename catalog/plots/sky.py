@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from catalog.plots.canvas import GREY, Drawing, instrument_colours, look, sheet
+from catalog.plots.canvas import GREY, Drawing, instrument_colours, project_style, sheet
 from catalog.plots.labels import name_places
-from catalog.plots.outside_text import literal
-from catalog.plots.selection import Chosen, column, condition, nothing
+from catalog.plots.outside_text import without_markup
+from catalog.plots.selection import FilesToDraw, column_or_null, condition_of_choice, nothing
 from catalog.questions.conditions import Condition
 from catalog.store.database import Database
-from catalog.store.sql import records
+from catalog.store.sql import objects_of_rows
 from catalog.text import plural
 from catalog.vocabulary.region import Values, corners, degrees, directions, distances, middle, on_sky
 
@@ -96,14 +96,14 @@ class Sky:
         return sum(one.files for one in self.footprints)
 
 
-def footprints(database: Database, chosen: Chosen) -> Sky:
+def read_footprints(database: Database, chosen: FilesToDraw) -> Sky:
     """Read the footprints of a choice.
 
     Parameters
     ----------
     database : Database
         The catalog.
-    chosen : Chosen
+    chosen : FilesToDraw
         Which files; a file without a footprint takes its observation's, or its target's place.
 
     Raises
@@ -111,10 +111,10 @@ def footprints(database: Database, chosen: Chosen) -> Sky:
     UsageError
         Where nothing that was chosen has a place on the sky.
     """
-    wanted = condition(database, chosen)
+    wanted = condition_of_choice(database, chosen)
     with database.read() as connection:
         sql, values = _footprints_sql(connection, chosen, wanted)
-        found = records(Footprint, connection.execute(sql, values))
+        found = objects_of_rows(Footprint, connection.execute(sql, values))
     placed = [one for one in found if one.places]
     if not placed:
         raise nothing(chosen, "footprints")
@@ -126,9 +126,9 @@ def footprints(database: Database, chosen: Chosen) -> Sky:
     )  # fmt: skip
 
 
-def _footprints_sql(connection: Any, chosen: Chosen, wanted: Condition) -> tuple[str, list[object]]:
+def _footprints_sql(connection: Any, chosen: FilesToDraw, wanted: Condition) -> tuple[str, list[object]]:
     def of(name: str, kind: str, view: str = "files", alias: str = "f") -> str:
-        return column(connection, view, name, kind, alias)
+        return column_or_null(connection, view, name, kind, alias)
 
     region, seen = of("s_region", "VARCHAR"), of("s_region", "VARCHAR", "observations", "o")
     sql = f"""
@@ -158,33 +158,33 @@ def _footprints_sql(connection: Any, chosen: Chosen, wanted: Condition) -> tuple
     return f"FROM ({sql}) ORDER BY instrument, target, region", values
 
 
-def draw_sky(database: Database, chosen: Chosen | None = None) -> Drawing:
+def draw_sky(database: Database, chosen: FilesToDraw | None = None) -> Drawing:
     """Draw the footprints of a choice: on a gnomonic map, where great circles are straight, or on the whole sky.
 
     Parameters
     ----------
     database, chosen
-        See `footprints`.
+        See `read_footprints`.
 
     Raises
     ------
     UsageError
-        See `footprints`.
+        See `read_footprints`.
     """
-    wanted = chosen or Chosen()
-    return picture_of(footprints(database, wanted), wanted.told())
+    wanted = chosen or FilesToDraw()
+    return draw_footprints(read_footprints(database, wanted), wanted.told())
 
 
-def picture_of(sky: Sky, title: str) -> Drawing:
+def draw_footprints(sky: Sky, title: str) -> Drawing:
     """Draw footprints that were read already."""
-    with look():
+    with project_style():
         wide = sky.radius > WIDE_DEGREES
         figure = sheet(10.0, 5.8) if wide else sheet(8.0, 6.8)
         axes = _whole_sky(figure, sky) if wide else _near(figure, sky)
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)
         told = f"{plural(len(sky.footprints), 'footprint')} of {plural(sky.files, 'file')}"
-        figure.suptitle(f"{literal(title, 110)}\n{told}", x=0.01, ha="left", fontsize=10)
+        figure.suptitle(f"{without_markup(title, 110)}\n{told}", x=0.01, ha="left", fontsize=10)
         name_places(axes, _named(axes, sky, wide))
     told += f"; {sky.unplaced:,} files have no place" if sky.unplaced else ""
     left_out = (f"{plural(sky.misplaced, 'footprint')} that cannot be on the sky",) if sky.misplaced else ()
@@ -199,7 +199,7 @@ def _by_instrument(sky: Sky) -> dict[str, list[Footprint]]:
 
 
 def _label(instrument: str, group: list[Footprint]) -> str:
-    return f"{literal(instrument.upper())} ({plural(sum(one.files for one in group), 'file')})"
+    return f"{without_markup(instrument.upper())} ({plural(sum(one.files for one in group), 'file')})"
 
 
 def _whole_sky(figure: Any, sky: Sky) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from catalog.plots.canvas import COLOURS, GREY
-from catalog.plots.outside_text import literal
+from catalog.plots.outside_text import without_markup
 from catalog.plots.series import Series, Spectrum, Values, series
 from catalog.text import plural
 
@@ -41,7 +41,9 @@ def draw_lines(figure: Any, found: list[Spectrum]) -> tuple[Any, str]:
             band = (one.flux - one.error, one.flux + one.error)
             axes.fill_between(one.wavelength, *band, color=colour, alpha=0.25, linewidth=0, label="error")
         alpha = 0.95 if few else 0.5
-        axes.plot(one.wavelength, one.flux, color=colour, linewidth=0.9, alpha=alpha, label=literal(one.label) or None)
+        axes.plot(
+            one.wavelength, one.flux, color=colour, linewidth=0.9, alpha=alpha, label=without_markup(one.label) or None
+        )
     _within(axes, np.concatenate([one.flux for one in found]))
     _write_units(axes, found[0])
     if few and (len(found) == 1 or any(one.label for one in found)):
@@ -98,7 +100,7 @@ def draw_time_series(figure: Any, found: list[Spectrum]) -> tuple[Any, str]:
         _within(above[place], middle)
         _write_units(above[place], one)
         above[place].set_xlabel("")
-        above[place].set_title(literal(one.label) or "median of all integrations", loc="right", fontsize=9)
+        above[place].set_title(without_markup(one.label) or "median of all integrations", loc="right", fontsize=9)
         shown = _carpet(below[place], one, relative[place], reach)
     figure.colorbar(shown, ax=below[-1], label="flux / median of its wavelength", extend="both")
     counted = plural(max(len(one.flux) for one in groups), "integration")

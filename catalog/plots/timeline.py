@@ -8,13 +8,13 @@ from typing import Any
 
 from catalog.errors import UsageError
 from catalog.missions import JWST
-from catalog.plots.canvas import GREY, Drawing, instrument_colours, look, sheet
-from catalog.plots.outside_text import DATES, literal
-from catalog.plots.selection import Chosen, column, condition, nothing
+from catalog.plots.canvas import GREY, Drawing, instrument_colours, project_style, sheet
+from catalog.plots.outside_text import DATES, without_markup
+from catalog.plots.selection import FilesToDraw, column_or_null, condition_of_choice, nothing
 from catalog.questions.conditions import Condition
 from catalog.store.database import Database
-from catalog.store.sql import records
-from catalog.store.times import moment
+from catalog.store.sql import objects_of_rows
+from catalog.store.times import time_of_mjd
 from catalog.text import plural
 
 _MOST_TARGETS = 24
@@ -67,7 +67,7 @@ class Processed:
 
 
 @dataclass(frozen=True)
-class Harvested:
+class HarvestDay:
     """A run, and how many of the chosen files it found changed."""
 
     run: int
@@ -89,18 +89,18 @@ class Timeline:
 
     observed: tuple[Observed, ...]
     processed: tuple[Processed, ...]
-    harvested: tuple[Harvested, ...]
+    harvested: tuple[HarvestDay, ...]
     undated: int = 0
 
 
-def timeline(database: Database, chosen: Chosen) -> Timeline:
+def read_timeline(database: Database, chosen: FilesToDraw) -> Timeline:
     """Read when files were observed and processed.
 
     Parameters
     ----------
     database : Database
         The catalog.
-    chosen : Chosen
+    chosen : FilesToDraw
         Which files.
 
     Raises
@@ -108,7 +108,7 @@ def timeline(database: Database, chosen: Chosen) -> Timeline:
     UsageError
         Where nothing that was chosen has a date.
     """
-    wanted = condition(database, chosen)
+    wanted = condition_of_choice(database, chosen)
     with database.read() as connection:
         observed = _observed(connection, wanted)
         processed = _processed(connection, wanted)
@@ -123,9 +123,9 @@ def timeline(database: Database, chosen: Chosen) -> Timeline:
 
 def _observed(connection: Any, wanted: Condition) -> list[Observed]:
     begun, finished = _start_and_end(connection)
-    target = column(connection, "files", "targname", "VARCHAR", "f")
+    target = column_or_null(connection, "files", "targname", "VARCHAR", "f")
     answered = connection.execute(
-        f"""SELECT target, instrument, {moment("min(begun)")} AS start, {moment("max(finished)")} AS "end",
+        f"""SELECT target, instrument, {time_of_mjd("min(begun)")} AS start, {time_of_mjd("max(finished)")} AS "end",
                    count(*) AS files
             FROM (SELECT coalesce(nullif({target}, ''), 'no target') AS target,
                          coalesce(f.instrument, 'other') AS instrument, {begun} AS begun,
@@ -135,13 +135,13 @@ def _observed(connection: Any, wanted: Condition) -> list[Observed]:
             GROUP BY target, instrument, floor(begun) ORDER BY min(begun), target, instrument""",
         list(wanted.values),
     )
-    return records(Observed, answered)
+    return objects_of_rows(Observed, answered)
 
 
 def _start_and_end(connection: Any) -> tuple[str, str]:
     """Return the SQL of when a file's exposure began and ended."""
-    start, end = (column(connection, "files", name, "DOUBLE", "f") for name in ("expstart", "expend"))
-    day = column(connection, "files", "date_obs_mjd", "DOUBLE", "f")
+    start, end = (column_or_null(connection, "files", name, "DOUBLE", "f") for name in ("expstart", "expend"))
+    day = column_or_null(connection, "files", "date_obs_mjd", "DOUBLE", "f")
     return f"coalesce(CASE WHEN {start} {DATES} THEN {start} END, {day})", end
 
 
@@ -155,10 +155,10 @@ def _undated(connection: Any, wanted: Condition) -> int:
 
 def _processed(connection: Any, wanted: Condition) -> list[Processed]:
     """Every version that the catalog has seen, by the day that the archive took it in."""
-    ingest = column(connection, "file_version", JWST.ingest_column, "DOUBLE", "v")
-    pipeline = column(connection, "file_version", "cal_ver", "VARCHAR", "v")
+    ingest = column_or_null(connection, "file_version", JWST.ingest_column, "DOUBLE", "v")
+    pipeline = column_or_null(connection, "file_version", "cal_ver", "VARCHAR", "v")
     answered = connection.execute(
-        f"""SELECT CAST({moment("ingest")} AS DATE) AS day, cal_ver, count(*) AS files,
+        f"""SELECT CAST({time_of_mjd("ingest")} AS DATE) AS day, cal_ver, count(*) AS files,
                    count(*) FILTER (is_current) AS current
             FROM (SELECT {ingest} AS ingest, coalesce(nullif({pipeline}, ''), 'not calibrated') AS cal_ver,
                          v.until_run IS NULL AS is_current
@@ -166,10 +166,10 @@ def _processed(connection: Any, wanted: Condition) -> list[Processed]:
             WHERE ingest {DATES} GROUP BY day, cal_ver ORDER BY day, cal_ver""",
         list(wanted.values),
     )
-    return records(Processed, answered)
+    return objects_of_rows(Processed, answered)
 
 
-def _harvested(connection: Any, wanted: Condition) -> list[Harvested]:
+def _harvested(connection: Any, wanted: Condition) -> list[HarvestDay]:
     answered = connection.execute(
         f"""SELECT r.run, any_value(r.ended_at) AS at, count(c.key) AS changed
             FROM runs r LEFT JOIN changes c ON c.run = r.run AND c.what = 'file' AND c.kind = 'changed'
@@ -177,30 +177,30 @@ def _harvested(connection: Any, wanted: Condition) -> list[Harvested]:
             GROUP BY r.run ORDER BY r.run""",
         list(wanted.values),
     )
-    return records(Harvested, answered)
+    return objects_of_rows(HarvestDay, answered)
 
 
-def draw_timeline(database: Database, chosen: Chosen | None = None) -> Drawing:
+def draw_timeline(database: Database, chosen: FilesToDraw | None = None) -> Drawing:
     """Draw what was observed when, by target, and under it what the archive processed when, by pipeline version.
 
     Parameters
     ----------
     database, chosen
-        See `timeline`.
+        See `read_timeline`.
 
     Raises
     ------
     UsageError
-        See `timeline`.
+        See `read_timeline`.
     """
-    wanted = chosen or Chosen()
-    return picture_of(timeline(database, wanted), wanted.told())
+    wanted = chosen or FilesToDraw()
+    return draw_read_timeline(read_timeline(database, wanted), wanted.told())
 
 
-def picture_of(found: Timeline, title: str) -> Drawing:
+def draw_read_timeline(found: Timeline, title: str) -> Drawing:
     """Draw a timeline that was read already."""
     targets = _targets(found)
-    with look():
+    with project_style():
         height = 1.2 + 0.24 * len(targets)
         figure = sheet(10.0, 3.6 + height)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(max(height, 1.6), 2.4))
@@ -213,7 +213,7 @@ def picture_of(found: Timeline, title: str) -> Drawing:
         told += f", {plural(versions, 'version')} of them processed"
         changed = sum(one.changed for one in found.harvested)
         told += f", {changed:,} found changed by later harvests" if changed else ""
-        above.set_title(f"{literal(title, 110)}\n{told}", loc="left")
+        above.set_title(f"{without_markup(title, 110)}\n{told}", loc="left")
     left_out = (f"{plural(found.undated, 'file')} with a date before 1950 or after 2100",) if found.undated else ()
     return Drawing(figure, told, left_out, found)
 
@@ -241,8 +241,10 @@ def _draw_observed(axes: Any, found: Timeline, targets: list[str]) -> None:
         rows = [place for place, _ in mine]
         starts, ends = [one.start for _, one in mine], [one.end for _, one in mine]
         axes.hlines(rows, starts, ends, color=colour, linewidth=5)
-        axes.scatter(starts, rows, marker="|", s=70, color=colour, linewidths=1.6, label=literal(instrument.upper()))
-    axes.set_yticks(range(len(targets)), [literal(name, 32) for name in targets], fontsize=8)
+        axes.scatter(
+            starts, rows, marker="|", s=70, color=colour, linewidths=1.6, label=without_markup(instrument.upper())
+        )
+    axes.set_yticks(range(len(targets)), [without_markup(name, 32) for name in targets], fontsize=8)
     axes.set_ylim(len(targets) - 0.4, -0.6)
     axes.set_ylabel("observed")
     axes.grid(axis="x", color=GREY, alpha=0.25, linewidth=0.5)
@@ -271,7 +273,7 @@ def _draw_processed(axes: Any, found: Timeline) -> None:
     edges = _edges(found)
     columns = [[dates.date2num(one.day) for one in found.processed if one.cal_ver == name] for name in versions]
     weights = [[one.files for one in found.processed if one.cal_ver == name] for name in versions]
-    names = [literal(name, 24) for name in versions]
+    names = [without_markup(name, 24) for name in versions]
     if columns:
         axes.hist(columns, bins=edges, weights=weights, stacked=True, color=_shades(len(versions)), label=names)
     axes.set_xlim(edges[0], edges[-1])
@@ -292,7 +294,7 @@ def _draw_harvested(axes: Any, found: Timeline, edges: list[float]) -> None:
     """Mark the days of harvests within the picture, and how many files each day's found changed."""
     from matplotlib import dates
 
-    by_day: dict[dt.date, list[Harvested]] = {}
+    by_day: dict[dt.date, list[HarvestDay]] = {}
     for one in found.harvested:
         if one.at is not None and edges[0] <= dates.date2num(one.at) <= edges[-1]:
             by_day.setdefault(one.at.date(), []).append(one)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from catalog.errors import BadValue, UnknownKeyword
 from catalog.questions.conditions import Condition, written_out
 from catalog.questions.find import Columns, Criteria, conditions_of
-from catalog.questions.statement import answering
+from catalog.questions.statement import run_question
 from catalog.store.access import ACCESS_COLUMNS, access_query
 from catalog.store.database import Database
 from catalog.store.sql import literal, quoted
@@ -187,7 +187,7 @@ def facets(database: Database, choice: Choice) -> tuple[int, list[Facet]]:
     columns = {name: asked.have[column.lower()][0] for name, column in FACETS.items() if asked.column(column)}
     sql, values = _counting(asked, columns, access)
     counted: dict[str, list[tuple[str, int]]] = {name: [] for name in ("", *columns, ACCESS, DISK)}
-    with answering(database, sql, values, ours=True) as reader:
+    with run_question(database, sql, values, ours=True) as reader:
         for row in reader.read_all().to_pylist():
             counted[row["facet"]].append((row["value"] or "", int(row["files"])))
     total = sum(files for _, files in counted.pop(""))
@@ -290,7 +290,7 @@ def leaf(database: Database, choice: Choice, table: Table) -> Leaf:
     key = f"CAST({quoted(sort)} AS VARCHAR) AS sort_key"
     paging = asked.all([*([_after(sort, kind, table)] if table.after else []), *bound])
     paged = f"SELECT {shown}, {key} FROM files{paging.sql} ORDER BY {order} LIMIT {table.limit + 1}"
-    with answering(database, paged, paging.values, ours=True) as reader:
+    with run_question(database, paged, paging.values, ours=True) as reader:
         rows = reader.read_all()
     last = rows.slice(table.limit - 1, 1).to_pylist() if rows.num_rows > table.limit else []
     after = (last[0]["sort_key"], last[0]["filename"]) if last else None
@@ -305,7 +305,7 @@ def _last_of_page(database: Database, asked: _Asked, sort: str, kind: str, table
     wanted = asked.all(more)
     sql = f"""SELECT CAST({"min" if down else "max"}(k) AS VARCHAR) AS k, count(*) AS n FROM (
         SELECT {column} AS k FROM files{wanted.sql} ORDER BY k {"DESC" if down else "ASC"} LIMIT {table.limit + 1})"""
-    with answering(database, sql, wanted.values, ours=True) as reader:
+    with run_question(database, sql, wanted.values, ours=True) as reader:
         (row,) = reader.read_all().to_pylist()
     if row["n"] <= table.limit:
         return []
@@ -330,7 +330,7 @@ def any_file(database: Database, choice: Choice) -> bool:
     """Say whether any file is chosen."""
     with database.read(sealed=True) as connection:
         wanted = _Asked(database, connection, choice).all()
-    with answering(database, f"SELECT 1 FROM files{wanted.sql} LIMIT 1", wanted.values, ours=True) as reader:
+    with run_question(database, f"SELECT 1 FROM files{wanted.sql} LIMIT 1", wanted.values, ours=True) as reader:
         return bool(reader.read_all().num_rows)
 
 
@@ -348,7 +348,7 @@ def days(database: Database, choice: Choice) -> list[tuple[int, int]]:
     return [(int(day), int(files)) for day, files in _grouped(database, choice, "date_obs_mjd", ("date_obs_mjd",), 1)]
 
 
-def cells(database: Database, choice: Choice) -> list[tuple[int, int, int]]:
+def sky_cells(database: Database, choice: Choice) -> list[tuple[int, int, int]]:
     """Count the chosen files by cells of `CELL` degrees of right ascension and declination (J2000)."""
     found = _grouped(database, choice, "targ_ra", ("targ_ra", "targ_dec"), CELL)
     return [(int(ra) * CELL, int(dec) * CELL, int(files)) for ra, dec, files in found]
@@ -364,7 +364,7 @@ def _grouped(
     wanted = asked.all([Condition(f"{name} BETWEEN -1e6 AND 1e6") for name in columns])
     groups = ", ".join(f"floor({name} / {width}) AS g{number}" for number, name in enumerate(columns))
     sql = f"SELECT {groups}, count(*) AS files FROM files{wanted.sql} GROUP BY ALL ORDER BY ALL"
-    with answering(database, sql, wanted.values, ours=True) as reader:
+    with run_question(database, sql, wanted.values, ours=True) as reader:
         rows = reader.read_all().to_pylist()
     return [tuple(row.values()) for row in rows]
 

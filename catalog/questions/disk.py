@@ -57,7 +57,7 @@ class _Known:
         return (status.st_size, status.st_mtime_ns, signed(status.st_ino)) == (self.size, self.mtime_ns, self.inode)
 
 
-def look(connection: duckdb.DuckDBPyConnection) -> Presence:
+def look_at_folders(connection: duckdb.DuckDBPyConnection) -> Presence:
     """Compare the folders of known files with the disk; nothing is written.
 
     Parameters

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from catalog.questions.disk import Presence, look
+from catalog.questions.disk import Presence, look_at_folders
 from catalog.store.database import Database
 from catalog.store.history.verdicts import STATES, verdict_query
 
@@ -79,7 +79,7 @@ def outdated(database: Database, below: Sequence[str] = ()) -> Outdated:
         Where there is none, or it cannot be read.
     """
     with database.read() as connection:
-        found = look(connection)
+        found = look_at_folders(connection)
         _offer_presence(connection, found)
         rows = connection.execute(f"{_outdated_query(connection, found)} ORDER BY path").fetchall()
     by_state: dict[str, list[Drifted]] = {state: [] for state in STATES}
@@ -97,7 +97,7 @@ def counts_of_states(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     connection : duckdb.DuckDBPyConnection
         Of a catalog, open for reading.
     """
-    found = look(connection)
+    found = look_at_folders(connection)
     _offer_presence(connection, found)
     query = _outdated_query(connection, found)
     rows = connection.execute(f"SELECT state, count(*) FROM ({query}) GROUP BY state").fetchall()

@@ -11,14 +11,14 @@ import duckdb
 from catalog.errors import BadValue, UnknownKeyword
 from catalog.missions import JWST
 from catalog.questions.conditions import Condition, condition, cone
-from catalog.questions.places import plain_name, read_cone, read_region
+from catalog.questions.sky_places import plain_name, read_cone, read_region
 from catalog.store.access import checked_release
 from catalog.store.database import Database, columns_of
-from catalog.store.history.versions import FILES, kept_name
+from catalog.store.history.versions import FILES, name_in_catalog
 from catalog.text import nearest
 from catalog.vocabulary.cone import Cone
 from catalog.vocabulary.criteria import Criterion, parse_criterion
-from catalog.vocabulary.dates import iso, moment
+from catalog.vocabulary.dates import iso, read_moment
 from catalog.vocabulary.mistakes import refuse_contradictions
 
 _SHOWN = ("filename", "targname", "exp_type", "filter", "pupil", "date_obs", "program", "productLevel", "file_size")
@@ -171,7 +171,7 @@ def conditions_of(
 
 
 def _keyword(criterion: Criterion, have: Columns) -> Condition:
-    column = kept_name(FILES, criterion.keyword) if criterion.keyword == "obs_id" else criterion.keyword
+    column = name_in_catalog(FILES, criterion.keyword) if criterion.keyword == "obs_id" else criterion.keyword
     if not have:
         return condition(criterion, column)
     if column.lower() not in have:
@@ -230,8 +230,8 @@ def _footprint(region: str, connection: duckdb.DuckDBPyConnection | None, have: 
 
 
 def _times(criteria: Criteria, have: Columns) -> Iterator[Condition]:
-    since = moment(criteria.since, "--since") if criteria.since else None
-    until = moment(criteria.until, "--until") if criteria.until else None
+    since = read_moment(criteria.since, "--since") if criteria.since else None
+    until = read_moment(criteria.until, "--until") if criteria.until else None
     if since is not None and until is not None and since >= until:
         raise BadValue(f"--until {criteria.until} is not after --since {criteria.since}")
     for option, sign, when in (("--since", ">=", since), ("--until", "<", until)):

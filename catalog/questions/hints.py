@@ -8,7 +8,7 @@ from dataclasses import fields
 from catalog.errors import MastlakeError
 from catalog.questions.find import Criteria, statement
 from catalog.questions.keyword_values import keyword_values
-from catalog.questions.places import angle, middle_of, plain_name, read_region
+from catalog.questions.sky_places import angle, middle_of, plain_name, read_region
 from catalog.questions.statement import first_rows
 from catalog.store.database import Database, columns_of, quoted
 from catalog.text import nearest, shown

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from catalog.errors import UnknownKeyword
 from catalog.store.database import Database, columns_of, quoted
-from catalog.store.history.versions import FILES, kept_name
+from catalog.store.history.versions import FILES, name_in_catalog
 from catalog.vocabulary.keywords import lookup
 
 
@@ -59,7 +59,7 @@ def keyword_values(database: Database, name: str, most: int = 20) -> KeywordValu
         If there is no catalog, or it cannot be read.
     """
     keyword = lookup(name).name
-    column = kept_name(FILES, keyword) if keyword == "obs_id" else keyword
+    column = name_in_catalog(FILES, keyword) if keyword == "obs_id" else keyword
     with database.read() as connection:
         if column.lower() not in {one.lower() for one in columns_of(connection, "files")}:
             raise UnknownKeyword(f"no harvested file has {keyword}")

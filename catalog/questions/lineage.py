@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from catalog.store.database import Database
-from catalog.store.sql import records
+from catalog.store.sql import objects_of_rows
 
 
 @dataclass(frozen=True)
@@ -73,4 +73,4 @@ def _follow(database: Database, filename: str, deep: bool, here: str, there: str
             """,
             {"filename": filename, "deep": deep},
         )
-        return records(Link, answered)
+        return objects_of_rows(Link, answered)

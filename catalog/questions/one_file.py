@@ -13,7 +13,7 @@ _OWN = {*FILES.own, "odd_cells", FILES.key}
 
 
 @dataclass(frozen=True)
-class Version:
+class FileVersion:
     """One state of a file's row in the archive.
 
     Attributes
@@ -32,7 +32,7 @@ class Version:
     changed: dict[str, tuple[Any, Any]]
 
 
-def versions(database: Database, filename: str) -> list[Version]:
+def versions(database: Database, filename: str) -> list[FileVersion]:
     """Return the versions of a file, the oldest first, with what changed from each to the next.
 
     Parameters
@@ -55,11 +55,11 @@ def versions(database: Database, filename: str) -> list[Version]:
         )
         names = [str(name) for name, *_ in answered.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in answered.fetchall()]
-    found: list[Version] = []
+    found: list[FileVersion] = []
     before: dict[str, Any] | None = None
     for row in rows:
         own = {name: row[name] for name in names if name not in _OWN and name != "version_at"}
         changed = {} if before is None else {n: (before[n], own[n]) for n in own if before[n] != own[n]}
-        found.append(Version(row["since_run"], row["until_run"], row["version_at"], changed))
+        found.append(FileVersion(row["since_run"], row["until_run"], row["version_at"], changed))
         before = own
     return found

@@ -10,7 +10,7 @@ from typing import Any
 from catalog.errors import UsageError
 from catalog.questions.conditions import written_out
 from catalog.store.database import Database, columns_of
-from catalog.store.sql import records
+from catalog.store.sql import objects_of_rows
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def previews(database: Database, names: Sequence[str], limit: int = 12) -> list[
     return list(found.values())[:limit]
 
 
-def selecting(found: Sequence[Preview]) -> str:
+def previews_as_sql(found: Sequence[Preview]) -> str:
     """Write previews as a query that ``sync`` takes as its selection."""
     uris = [one.data_uri for one in found]
     return written_out(f"SELECT unnest([{', '.join('?' for _ in uris)}]) AS data_uri", uris)
@@ -83,7 +83,7 @@ def _of_name(connection: Any, name: str) -> list[Preview]:
     )
     for way, value in ways:
         answered = connection.execute(f"{_PREVIEWS} SELECT * FROM preview WHERE {way} ORDER BY filename", [value])
-        if mine := records(Preview, answered):
+        if mine := objects_of_rows(Preview, answered):
             return mine
     return []
 

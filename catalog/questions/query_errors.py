@@ -33,7 +33,7 @@ def explained() -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, (duckdb.Error, *_arrow_errors())):
             raise
-        from catalog.questions.meant_columns import meant
+        from catalog.questions.column_hints import meant
 
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         kept = [line for line in lines if not line.startswith(("LINE ", "^", "CREATE "))]

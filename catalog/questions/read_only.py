@@ -7,7 +7,7 @@ import re
 import duckdb
 
 from catalog.questions.query_errors import BadQuery, explained
-from catalog.store.statements import NotProven, prove, tree_of
+from catalog.store.statements import NotProven, prove_statement, tree_of
 from catalog.store.value_sizes import refuse_large_values
 
 _EXPLAIN = re.compile(
@@ -75,7 +75,7 @@ def _only_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         with explained():
             tree = tree_of(connection, sql)
         refuse_large_values(tree)
-        prove(tree, lambda name: _is_of_the_catalog(connection, name))
+        prove_statement(tree, lambda name: _is_of_the_catalog(connection, name))
     except NotProven as error:
         raise BadQuery(str(error)) from None
 

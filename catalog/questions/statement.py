@@ -26,7 +26,7 @@ _IN_MEMORY = 32 << 20
 
 
 @contextmanager
-def answering(
+def run_question(
     database: Database, sql: str, values: Sequence[object] = (), *, ours: bool = False
 ) -> Iterator[pa.RecordBatchReader]:
     """Run one read-only statement, and stream its rows.
@@ -75,7 +75,7 @@ def kept_aside(
     Parameters
     ----------
     database, sql, values
-        See `answering`.
+        See `run_question`.
     most : int, optional
         Rows at most.
 
@@ -87,14 +87,14 @@ def kept_aside(
     Raises
     ------
     BadQuery, CatalogError
-        See `answering`.
+        See `run_question`.
     DiskError
         If there is no room for the rows.
     """
     import pyarrow as pa
 
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
-        with answering(database, sql, values) as reader:
+        with run_question(database, sql, values) as reader:
             try:
                 with pa.ipc.new_stream(file, reader.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as sink:
                     left = most
@@ -141,10 +141,10 @@ def _asked(
 
 def _instead(sql: str, description: Sequence[Sequence[Any]]) -> str | None:
     """Return a statement that tells more than DuckDB does, or what has no form elsewhere; None for what needs none."""
-    from catalog.questions.described import with_meanings
+    from catalog.questions.describe import describe_with_meanings
 
     names = [str(name) for name, *_ in description]
-    return with_meanings(_without_semicolon(sql), names) or _with_texts(sql, description)
+    return describe_with_meanings(_without_semicolon(sql), names) or _with_texts(sql, description)
 
 
 _WITHOUT_FORM = re.compile(r"\b(UHUGEINT|VARIANT|BIT|GEOMETRY|TYPE|BIGNUM|AGGREGATE_STATE)\b")
@@ -179,9 +179,9 @@ def rows(database: Database, sql: str, values: Sequence[object] = (), *, ours: b
     Raises
     ------
     BadQuery, CatalogError
-        See `answering`.
+        See `run_question`.
     """
-    with answering(database, sql, values, ours=ours) as reader:
+    with run_question(database, sql, values, ours=ours) as reader:
         return reader.read_all()
 
 
@@ -193,7 +193,7 @@ def first_rows(
     Raises
     ------
     BadQuery, CatalogError
-        See `answering`.
+        See `run_question`.
     """
     with _asked(database, sql, values, False) as (result, work), explained():
         columns = [str(name) for name, *_ in result.description or ()]

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from catalog.questions.drift import counts_of_states
 from catalog.store.database import Database
-from catalog.store.sql import records
+from catalog.store.sql import objects_of_rows
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def overview(database: Database) -> Overview:
     """
     with database.read() as connection:
         counts = connection.execute(_COUNTS).fetchone()
-        searches = records(SearchOverview, connection.execute(_SEARCHES))
+        searches = objects_of_rows(SearchOverview, connection.execute(_SEARCHES))
         by_state = counts_of_states(connection)
     assert counts is not None
     files, observations, products, runs, pending, local_files, local_bytes, indexed = counts

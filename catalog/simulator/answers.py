@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from catalog.missions import JWST
 from catalog.simulator.caom import OBSERVATION_TYPES, PRODUCTS_OF
-from catalog.simulator.filters import BadRequestError, Condition, add_cone, add_filters, quoted, real_name
+from catalog.simulator.filters import BadRequestError, WhereClause, add_cone, add_filters, quoted, real_name
 from catalog.simulator.state import ArchiveState
 
 TIMEOUT = "Timeout expired.  The timeout period elapsed prior to completion of the operation."
@@ -40,7 +40,7 @@ _SERVICES = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class JsonBody:
     """A body in pieces, and how many rows are in it."""
 
     pieces: tuple[bytes | memoryview, ...]
@@ -70,16 +70,16 @@ class Relation:
 
     source: str
     types: Mapping[str, str]
-    condition: Condition
+    condition: WhereClause
     table: str | None = None
 
 
-def status(state: str, message: str) -> Answer:
+def status_body(state: str, message: str) -> JsonBody:
     """Return an answer without rows."""
-    return Answer((json.dumps({"status": state, "msg": message}).encode(),), 0)
+    return JsonBody((json.dumps({"status": state, "msg": message}).encode(),), 0)
 
 
-def answer(state: ArchiveState, request: Mapping[str, Any], spoiling: Spoiling) -> Answer:
+def answer(state: ArchiveState, request: Mapping[str, Any], spoiling: Spoiling) -> JsonBody:
     """Answer one request of ``/api/v0/invoke``.
 
     Parameters
@@ -98,9 +98,9 @@ def answer(state: ArchiveState, request: Mapping[str, Any], spoiling: Spoiling) 
             relation = _relation(state, con, request)
             return _rows_or_count(state, con, relation, request, spoiling)
         except BadRequestError as error:
-            return status("ERROR", str(error))
+            return status_body("ERROR", str(error))
         except (ValueError, TypeError, AttributeError, duckdb.Error):
-            return status("ERROR", "Error converting the request.")
+            return status_body("ERROR", "Error converting the request.")
 
 
 def _service(request: Mapping[str, Any]) -> str:
@@ -108,17 +108,17 @@ def _service(request: Mapping[str, Any]) -> str:
     return _SERVICES.get(name.lower(), name)
 
 
-def _everything(con: duckdb.DuckDBPyConnection) -> Answer:
+def _everything(con: duckdb.DuckDBPyConnection) -> JsonBody:
     """Answer how many observations each collection has, in the shape that ``list_missions`` reads."""
     counted = con.execute("SELECT obs_collection, count(*) FROM observation WHERE NOT _gone GROUP BY ALL").fetchall()
     column = {"text": "obs_collection", "ExtendedProperties": {"histObj": {"hist": [], **dict(counted)}}}
     body = {"status": "COMPLETE", "msg": "", "data": {"Tables": [{"Columns": [column]}]}}
-    return Answer((json.dumps(body).encode(),), 0)
+    return JsonBody((json.dumps(body).encode(),), 0)
 
 
 def _relation(state: ArchiveState, con: duckdb.DuckDBPyConnection, request: Mapping[str, Any]) -> Relation:
     service, params = _service(request), request.get("params") or {}
-    condition = Condition()
+    condition = WhereClause()
     if service in _INSTRUMENTS:
         table = f"si_{_INSTRUMENTS[service]}"
         types: Mapping[str, str] = state.types(table)
@@ -133,7 +133,7 @@ def _relation(state: ArchiveState, con: duckdb.DuckDBPyConnection, request: Mapp
     raise BadRequestError(f"Unknown service: {service}")
 
 
-def _observations(service: str, params: Mapping[str, Any], condition: Condition) -> Relation:
+def _observations(service: str, params: Mapping[str, Any], condition: WhereClause) -> Relation:
     condition.clauses.append("NOT _gone AND _listed")
     types = dict(OBSERVATION_TYPES)
     place: list[Any] = [params.get("ra"), params.get("dec"), params.get("radius")]
@@ -152,7 +152,7 @@ def _observations(service: str, params: Mapping[str, Any], condition: Condition)
     return Relation(source, types, condition)
 
 
-def _products(state: ArchiveState, params: Mapping[str, Any], condition: Condition) -> Relation:
+def _products(state: ArchiveState, params: Mapping[str, Any], condition: WhereClause) -> Relation:
     ids = sorted({part.strip() for part in str(params.get("obsid", "")).split(",") if part.strip()})
     if state.max_obsids and len(ids) > state.max_obsids:
         raise BadRequestError(TIMEOUT)
@@ -168,7 +168,7 @@ def _rows_or_count(
     relation: Relation,
     request: Mapping[str, Any],
     spoiling: Spoiling,
-) -> Answer:
+) -> JsonBody:
     columns = (request.get("params") or {}).get("columns") or "*"
     asked = ",".join(map(str, columns)) if isinstance(columns, list) else str(columns)
     if asked.replace(" ", "").upper() == "COUNT_BIG(*)":
@@ -179,13 +179,13 @@ def _rows_or_count(
     if spoiling.stale_sizes and "size" in relation.types:
         stale = "CASE WHEN lower(dataURI) LIKE '%.fits' THEN size ELSE size + 1000 END"
         relation = replace(relation, source=f"(SELECT * REPLACE ({stale} AS size) FROM {relation.source})")
-    page = Page(max(1, int(request.get("page") or 1)), max(1, int(request.get("pagesize") or 50_000)))
+    page = RowPage(max(1, int(request.get("page") or 1)), max(1, int(request.get("pagesize") or 50_000)))
     rows, order, total = _page_of_rows(con, relation, _json_sql(state, relation, names), page, _shuffle(state, request))
     order = _spoiled(order, spoiling)
     fields = [{"name": name, "type": relation.types[name]} for name in names]
     tail = {"fields": fields, "paging": page.paging(total)}
     pieces = (b'{"status":"COMPLETE","msg":"","data":[', *_in_order(rows, order), b"]," + json.dumps(tail).encode()[1:])
-    return Answer(pieces, len(order))
+    return JsonBody(pieces, len(order))
 
 
 def _names(asked: str, types: Mapping[str, str]) -> list[str]:
@@ -195,7 +195,7 @@ def _names(asked: str, types: Mapping[str, str]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Page:
+class RowPage:
     """One page of a result."""
 
     number: int
@@ -215,7 +215,7 @@ class Page:
         }  # fmt: skip
 
 
-def _count(con: duckdb.DuckDBPyConnection, relation: Relation, spoiling: Spoiling) -> Answer:
+def _count(con: duckdb.DuckDBPyConnection, relation: Relation, spoiling: Spoiling) -> JsonBody:
     condition = relation.condition
     found = con.execute(
         f"SELECT count(*) FROM {relation.source} WHERE {condition.sql}", condition.parameters
@@ -224,9 +224,9 @@ def _count(con: duckdb.DuckDBPyConnection, relation: Relation, spoiling: Spoilin
     body = {
         "status": "COMPLETE", "msg": "", "data": [{"Column1": total}],
         "fields": [{"name": "Column1", "type": "string"}],
-        "paging": Page(1, 1).paging(1),
+        "paging": RowPage(1, 1).paging(1),
     }  # fmt: skip
-    return Answer((json.dumps(body).encode(),), 1)
+    return JsonBody((json.dumps(body).encode(),), 1)
 
 
 def _shuffle(state: ArchiveState, request: Mapping[str, Any]) -> np.random.Generator:
@@ -246,7 +246,7 @@ def _shuffled(total: int, shuffle: np.random.Generator) -> Positions:
 
 
 def _page_of_rows(
-    con: duckdb.DuckDBPyConnection, relation: Relation, row: str, page: Page, shuffle: np.random.Generator
+    con: duckdb.DuckDBPyConnection, relation: Relation, row: str, page: RowPage, shuffle: np.random.Generator
 ) -> tuple[pa.StringArray, Positions, int]:
     """Return the rows of a page as they lie, the order they are to travel in, and how many the whole has.
 

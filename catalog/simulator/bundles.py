@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from catalog.simulator.state import ArchiveState
 
 
-def script(host: str, uris: Sequence[str]) -> bytes:
+def curl_script(host: str, uris: Sequence[str]) -> bytes:
     """Write the script that fetches products with curl."""
     base = f"http://{host}/api/v0.1/Download/file?uri="
     lines = [f"curl --globoff --location-trusted -f --output '{_name(uri)}' '{base}{uri}'" for uri in uris]

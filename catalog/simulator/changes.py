@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from catalog.missions import JWST
 from catalog.simulator.columns import CAL_VERSIONS, CRDS_CONTEXTS, SDP_VERSIONS
-from catalog.simulator.layout import BLOCK, MAX_PAD
+from catalog.simulator.file_layout import BLOCK, MAX_PAD
 from catalog.simulator.plan import EPOCH_DAYS, epoch_end_mjd
 from catalog.simulator.state import ArchiveState, FileNumbers
 

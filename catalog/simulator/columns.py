@@ -1,6 +1,6 @@
 """What each keyword column of a made-up file holds, as SQL over the tables of the sky.
 
-The aliases are those of the query in `catalog.simulator.sky`: ``f`` file, ``e`` unit (an exposure or a
+The aliases are those of the query in `catalog.simulator.archive_tables`: ``f`` file, ``e`` unit (an exposure or a
 level-3 product), ``v`` visit, ``k`` kind, ``o`` optics. Columns without an entry are null, as most are in
 the archive. Times are milliseconds since 1970, UTC, with a twin in MJD made from the same number.
 """

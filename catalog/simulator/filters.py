@@ -18,7 +18,7 @@ class BadRequestError(Exception):
 
 
 @dataclass
-class Condition:
+class WhereClause:
     """A WHERE clause and its parameters, grown filter by filter."""
 
     clauses: list[str] = field(default_factory=list)
@@ -51,14 +51,14 @@ def real_name(name: str, types: Mapping[str, str]) -> str:
     raise BadRequestError(f"Invalid column name '{name}'.")
 
 
-def add_filters(condition: Condition, filters: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> None:
+def add_filters(condition: WhereClause, filters: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> None:
     """Add every filter of a request: AND between filters, OR between the values of one."""
     for one in filters:
         name = real_name(str(one.get("paramName", "")), types)
         condition.clauses.append(_clause(condition, name, types[name], one))
 
 
-def _clause(condition: Condition, name: str, kind: str, one: Mapping[str, Any]) -> str:
+def _clause(condition: WhereClause, name: str, kind: str, one: Mapping[str, Any]) -> str:
     if one.get("freeText"):
         pattern = condition.bind(like(str(one["freeText"])))
         return f"regexp_full_match(CAST({quoted(name)} AS VARCHAR), {pattern}, 'is')"
@@ -89,14 +89,14 @@ def like(pattern: str) -> str:
     return "".join({"%": ".*", "_": "."}.get(part) or (part if len(part) > 1 else re.escape(part)) for part in parts)
 
 
-def _any_part_of(condition: Condition, name: str, separator: str, values: Sequence[object]) -> str:
+def _any_part_of(condition: WhereClause, name: str, separator: str, values: Sequence[object]) -> str:
     """Match cells that list several values, like the filters of an observation."""
     words = condition.bind([str(value).strip().lower() for value in values])
     parts = f"list_transform(string_split(lower({quoted(name)}), {condition.bind(separator)}), lambda part: trim(part))"
     return f"coalesce(list_has_any({parts}, {words}), false)"
 
 
-def _range(condition: Condition, name: str, kind: str, value: Mapping[str, Any]) -> str:
+def _range(condition: WhereClause, name: str, kind: str, value: Mapping[str, Any]) -> str:
     column = quoted(name) if kind in _NUMBERS else f"TRY_CAST({quoted(name)} AS DOUBLE)"
     ends = [
         f"{column} {sign} {condition.bind(_number(value[end], kind))}"
@@ -132,7 +132,7 @@ def _iso_ms(text: str) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000
 
 
-def _any_of(condition: Condition, name: str, kind: str, values: Sequence[object]) -> str:
+def _any_of(condition: WhereClause, name: str, kind: str, values: Sequence[object]) -> str:
     if kind in _NUMBERS:
         numbers = [number for number in (_plain_number(value, kind) for value in values) if number is not None]
         return f"{quoted(name)} IN {_set(condition, list(numbers))}" if numbers else ""
@@ -143,14 +143,14 @@ def _any_of(condition: Condition, name: str, kind: str, values: Sequence[object]
     return f"lower({quoted(name)}) IN {_set(condition, list(words))}"
 
 
-def _set(condition: Condition, values: list[object]) -> str:
+def _set(condition: WhereClause, values: list[object]) -> str:
     """A short list is bound value by value, so that the scan can use it; a long one as one list."""
     if len(values) <= 16:
         return "(" + ", ".join(condition.bind(value) for value in values) + ")"
     return f"(SELECT unnest({condition.bind(values)}))"
 
 
-def add_cone(condition: Condition, ra: float, dec: float, radius: float) -> str:
+def add_cone(condition: WhereClause, ra: float, dec: float, radius: float) -> str:
     """Keep what lies within a radius of a place, all in degrees, and return the SQL of the distance in arcsec."""
     here = f"radians({condition.bind(dec)}::DOUBLE)"
     across = f"sin(radians(s_ra - {condition.bind(ra)}::DOUBLE) / 2)"

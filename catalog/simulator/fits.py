@@ -16,7 +16,14 @@ from functools import cache, lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from catalog.simulator.layout import BLOCK, HEADER_BLOCKS, SPECTRUM_ROW_BYTES, SPECTRUM_ROWS, Layout, layout
+from catalog.simulator.file_layout import (
+    BLOCK,
+    HEADER_BLOCKS,
+    SPECTRUM_ROW_BYTES,
+    SPECTRUM_ROWS,
+    FileLayout,
+    file_layout,
+)
 
 CARD = 80
 _ARCHIVE_ONLY = {
@@ -158,7 +165,7 @@ def fits_body(row: Mapping[str, object], version: int, pad: int, spectral: bool,
     """
     name = str(row.get("filename") or row.get("fileName"))
     suffix = name.rsplit("_", 1)[-1].removesuffix(".fits")
-    shape = layout(suffix, spectral, tso)
+    shape = file_layout(suffix, spectral, tso)
     seed = int.from_bytes(hashlib.blake2b(f"{name}|{version}".encode(), digest_size=8).digest(), "big")
     rng = np.random.default_rng(seed)
     parts = [_primary(row, name)]
@@ -219,7 +226,7 @@ def _time_cards(keyword: str, ms: int) -> bytes:
     return card(keyword, text)
 
 
-def _image_extensions(rng: np.random.Generator, shape: Layout) -> list[bytes]:
+def _image_extensions(rng: np.random.Generator, shape: FileLayout) -> list[bytes]:
     picture = _picture(rng, shape)
     if shape.raw:
         return [_image("SCI", picture.astype(">i2"), 16, "DN", 32768)]
@@ -249,7 +256,7 @@ def _filled(raw: bytes) -> bytes:
     return raw.ljust(-(-len(raw) // BLOCK) * BLOCK, b"\0")
 
 
-def _picture(rng: np.random.Generator, shape: Layout) -> Pixels:
+def _picture(rng: np.random.Generator, shape: FileLayout) -> Pixels:
     height, width = shape.shape[-2:]
     noise = rng.standard_normal(shape.shape) * 3.0 + 10.0
     scene = _traces(height, width) if shape.dispersed else _stars(rng, height, width)

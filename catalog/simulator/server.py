@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from catalog.simulator.answers import TIMEOUT, Answer, Spoiling, answer, status, with_an_odd_cell
-from catalog.simulator.bundles import packed, script
+from catalog.simulator.answers import TIMEOUT, JsonBody, Spoiling, answer, status_body, with_an_odd_cell
+from catalog.simulator.bundles import curl_script, packed
 from catalog.simulator.caom import columns_config
 from catalog.simulator.faults import Faults, Stats
 from catalog.simulator.files import send_file
@@ -47,10 +47,10 @@ class Service:
     latency_s: float = 0.0
     retry_after_s: int = 1
     cache_answers: bool = False
-    kept: OrderedDict[str, Answer] = field(default_factory=OrderedDict)
+    kept: OrderedDict[str, JsonBody] = field(default_factory=OrderedDict)
 
 
-class Server(http.server.ThreadingHTTPServer):
+class SimulatorServer(http.server.ThreadingHTTPServer):
     """A server of one archive on loopback."""
 
     daemon_threads = True
@@ -69,7 +69,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: Server
+    server: SimulatorServer
 
     @property
     def service(self) -> Service:
@@ -182,7 +182,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if kind in ("zip", "tar.gz"):
             self.reply(packed(self.service.state, uris, kind), 200, "application/octet-stream")
         else:
-            self.reply(script(str(self.headers.get("Host")), uris), 200, "text/x-sh")
+            self.reply(curl_script(str(self.headers.get("Host")), uris), 200, "text/x-sh")
 
     def _invoke(self, text: str) -> None:
         try:
@@ -190,7 +190,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if not isinstance(request, dict) or not isinstance(request.get("params") or {}, dict):
                 raise TypeError("a request is an object")
         except (ValueError, TypeError, RecursionError):
-            self.reply(bytes(status("ERROR", "The request is no JSON object.").pieces[0]))
+            self.reply(bytes(status_body("ERROR", "The request is no JSON object.").pieces[0]))
             return
         faults, stats = self.service.faults, self.service.stats
         stats.add("invoke")
@@ -201,9 +201,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         stats.add("rows", found.rows)
         self._send(b"".join(found.pieces) if faults.due() else found)
 
-    def _send(self, found: Answer | bytes) -> None:
+    def _send(self, found: JsonBody | bytes) -> None:
         """Send an answer, with what is wrong on purpose with its way here."""
-        if isinstance(found, Answer):
+        if isinstance(found, JsonBody):
             self.begin(found.size, 200, "application/json")
             for piece in found.pieces:
                 self.wfile.write(piece)
@@ -236,7 +236,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif faults.take("invoke_html"):
             self.reply(b"<html><body>Down for maintenance</body></html>", 200, "text/html")
         elif faults.take("invoke_error"):
-            self.reply(bytes(status("ERROR", TIMEOUT).pieces[0]))
+            self.reply(bytes(status_body("ERROR", TIMEOUT).pieces[0]))
         elif faults.take("invoke_executing"):
             self.reply(b'{"status": "EXECUTING", "msg": "", "percent complete": 0.3}')
         else:
@@ -255,7 +255,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             stale_sizes="products" in str(request.get("service")).lower() and take("stale_sizes"),
         )
 
-    def _answer(self, request: Mapping[str, Any], spoiling: Spoiling) -> Answer:
+    def _answer(self, request: Mapping[str, Any], spoiling: Spoiling) -> JsonBody:
         service = self.service
         if not service.cache_answers or spoiling != Spoiling():
             return answer(service.state, request, spoiling)

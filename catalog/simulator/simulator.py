@@ -8,9 +8,9 @@ from typing import Any
 
 from catalog.missions import JWST
 from catalog.simulator import edits
+from catalog.simulator.archive_tables import ArchiveOptions, row_counts
 from catalog.simulator.changes import Rates, move_to
-from catalog.simulator.server import TOKEN, Server, Service
-from catalog.simulator.sky import SkyOptions, row_counts
+from catalog.simulator.server import TOKEN, Service, SimulatorServer
 from catalog.simulator.state import ArchiveState, Digests
 
 DEFAULT_FILES = 4000
@@ -64,7 +64,7 @@ class Simulator:
         cache_answers: bool = False,
         port: int = 0,
     ) -> None:
-        options = SkyOptions(files, seed, tuple(instruments), file_bytes)
+        options = ArchiveOptions(files, seed, tuple(instruments), file_bytes)
         chosen: Digests = digests or ("true" if files <= _TRUE_DIGESTS_UP_TO else "nominal")
         self.state = ArchiveState(options, chosen)
         self._service = Service(
@@ -74,7 +74,7 @@ class Simulator:
             retry_after_s=retry_after_s,
             cache_answers=cache_answers,
         )
-        self._server = Server(port, self._service)
+        self._server = SimulatorServer(port, self._service)
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Simulator:

@@ -15,12 +15,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog.missions import JWST
+from catalog.simulator.archive_tables import ArchiveOptions, build_archive
 from catalog.simulator.bodies import other_body, science_bodies
 from catalog.simulator.caom import OBSERVATION_TYPES, PRODUCT_TYPES
 from catalog.simulator.columns import column_types, fixed_values
-from catalog.simulator.filters import Condition
+from catalog.simulator.filters import WhereClause
 from catalog.simulator.fits import Body, BodyCache
-from catalog.simulator.sky import SkyOptions, build_sky
 
 FileNumbers = Sequence[int] | npt.NDArray[np.int64]
 Digests = Literal["true", "nominal"]
@@ -35,7 +35,7 @@ class ArchiveState:
 
     Parameters
     ----------
-    options : SkyOptions
+    options : ArchiveOptions
         What the sky is made from.
     digests : {'true', 'nominal'}
         ``true``: a row's ``checksum`` is the MD5 of the bytes that are served; it is computed when a row
@@ -43,7 +43,7 @@ class ArchiveState:
         up, so that a million rows cost nothing; downloads do not match them.
     """
 
-    def __init__(self, options: SkyOptions, digests: Digests) -> None:
+    def __init__(self, options: ArchiveOptions, digests: Digests) -> None:
         self.options = options
         self.digests = digests
         self.lock = threading.RLock()
@@ -54,7 +54,7 @@ class ArchiveState:
     def rebuild(self) -> None:
         """Go back to epoch 0, everything since forgotten."""
         with self.lock:
-            self.con = build_sky(self.options)
+            self.con = build_archive(self.options)
             self.epoch = 0
             self.edits = 0
             self.made_from: dict[tuple[str, int], dict[str, object]] = {}
@@ -112,7 +112,7 @@ class ArchiveState:
         return self._edited.get(table, set())
 
     def ensure_digests(
-        self, con: duckdb.DuckDBPyConnection, table: str, params: Mapping[str, Any], condition: Condition
+        self, con: duckdb.DuckDBPyConnection, table: str, params: Mapping[str, Any], condition: WhereClause
     ) -> None:
         """Compute the digests that an answer will show, where they are not known yet."""
         if self.digests == "nominal":

@@ -1,7 +1,7 @@
-"""Who may fetch a file or product now: one rule, for questions, selections and plans alike.
+"""Who may fetch a file or product now. Questions, selections and plans all use this one rule.
 
-The archive says it in two ways. ``dataRights`` of a product (or ``isRestricted`` of a file, where no product row has
-it) is what it said when the row was read; a release date says from when on the bytes are public.
+The archive says it in two ways. ``dataRights`` of a product (or ``isRestricted`` of a file that has no product row) is
+what the archive said when the row was read. A release date says from when on everybody may have the bytes.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import duckdb
 from catalog.errors import BadValue
 from catalog.store.relations import current
 from catalog.store.sql import columns_of, quoted
-from catalog.store.times import moment
+from catalog.store.times import time_of_mjd
 
 NOW = "(now() AT TIME ZONE 'UTC')"
 
 
 def checked_release(word: str) -> str:
-    """Return the word of a question about access, or refuse it.
+    """Return the word by which a question asks about access; refuse any other word.
 
     Raises
     ------
     BadValue
-        It names the two words that there are.
+        The error names the two words that are allowed.
     """
     if word not in ("public", "exclusive"):
         raise BadValue(f"--release is public or exclusive, not {word!r}")
@@ -30,22 +30,22 @@ def checked_release(word: str) -> str:
 
 
 def exclusive(rights: str, release_at: str, read_at: str = "NULL::TIMESTAMP", now: str = NOW) -> str:
-    """Write the condition that only its observers may fetch something.
+    """Write the condition that only the observers may fetch something.
 
-    What the archive called public is public. What it called exclusive is so until its release date has passed; a date
-    that was past already when the archive still called it exclusive is not that date. Where the archive said nothing,
-    the date alone decides.
+    If the archive called it public, it is public. If the archive called it exclusive, it is so until its release date
+    has passed. A release date that was in the past when the archive still called it exclusive does not count. If the
+    archive said nothing, the date alone decides.
 
     Parameters
     ----------
     rights : str
-        An expression of ``dataRights``.
+        SQL of ``dataRights``.
     release_at : str
-        An expression of the release date, a timestamp in UTC.
+        SQL of the release date, a timestamp in UTC.
     read_at : str
-        An expression of the moment at which the archive said so.
+        SQL of the time at which the archive said so.
     now : str
-        An expression of the moment that is asked about.
+        SQL of the time for which the answer holds.
     """
     said = f"coalesce(upper(trim({rights})), '')"
     return f"""(CASE {said} WHEN 'PUBLIC' THEN false WHEN '' THEN coalesce({release_at} > {now}, false)
@@ -53,32 +53,32 @@ def exclusive(rights: str, release_at: str, read_at: str = "NULL::TIMESTAMP", no
 
 
 def rights_of_file(restricted: str) -> str:
-    """Write ``dataRights`` of a file from an expression of its ``isRestricted``."""
+    """Write SQL that turns ``isRestricted`` of a file into the words of ``dataRights``."""
     return f"CASE {restricted} WHEN true THEN 'EXCLUSIVE_ACCESS' WHEN false THEN 'PUBLIC' END"
 
 
-def column(connection: duckdb.DuckDBPyConnection, view: str, name: str, kind: str, prefix: str = "") -> str:
-    """Write a column in its type, or a null of that type where the archive never sent it."""
+def typed_column(connection: duckdb.DuckDBPyConnection, view: str, name: str, kind: str, prefix: str = "") -> str:
+    """Write a column in its type, or a null of that type if the archive never sent the column."""
     if name.lower() not in {known.lower() for known in columns_of(connection, view)}:
         return f"NULL::{kind}"
     return f"TRY_CAST({prefix}{quoted(name)} AS {kind})"
 
 
 def access_query(connection: duckdb.DuckDBPyConnection, files: str) -> str:
-    """Write the query of who may fetch files: ``filename``, ``rights``, ``release_at`` and ``exclusive``.
+    """Write the query that says who may fetch files: ``filename``, ``rights``, ``release_at`` and ``exclusive``.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        To the catalog, for the columns that there are.
+        A connection to the catalog; it tells which columns exist.
     files : str
-        A relation with those columns of `file_version` that `ACCESS_COLUMNS` names, as far as there are.
+        A relation with the columns of `file_version` that `ACCESS_COLUMNS` names, as far as they exist.
     """
-    rights = column(connection, "products", "dataRights", "VARCHAR", "p.")
-    restricted = column(connection, "files", "isRestricted", "BOOLEAN", "f.")
-    released = column(connection, "files", "publicReleaseDate", "TIMESTAMP", "f.")
-    observed = moment(column(connection, "observations", "t_obs_release", "DOUBLE", "o."))
-    uri = column(connection, "files", "dataURI", "VARCHAR", "f.")
+    rights = typed_column(connection, "products", "dataRights", "VARCHAR", "p.")
+    restricted = typed_column(connection, "files", "isRestricted", "BOOLEAN", "f.")
+    released = typed_column(connection, "files", "publicReleaseDate", "TIMESTAMP", "f.")
+    observed = time_of_mjd(typed_column(connection, "observations", "t_obs_release", "DOUBLE", "o."))
+    uri = typed_column(connection, "files", "dataURI", "VARCHAR", "f.")
     return f"""
             SELECT filename, rights, release_at, {exclusive("rights", "release_at", "read_at")} AS exclusive FROM (
                 SELECT f.filename, coalesce({rights}, {rights_of_file(restricted)}) AS rights,
@@ -92,6 +92,6 @@ ACCESS_COLUMNS = ("filename", "obs_id", "since_run", "isRestricted", "publicRele
 
 
 def make_access_view(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the view ``file_access`` anew, over the columns that there are now."""
+    """Create or replace the view ``file_access`` over the columns that exist now."""
     query = access_query(connection, current("file_version"))
     connection.execute(f"CREATE OR REPLACE VIEW file_access AS {query}")

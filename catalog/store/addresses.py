@@ -1,7 +1,7 @@
-"""Paths that DuckDB takes for addresses: it reads what follows a ``?`` as a query, and puts its log's name before it.
+"""Catalogs with a ``?`` in their path: DuckDB takes such a path for an address with a query, and misplaces its log.
 
-So the log of ``a?b.duckdb`` is ``a.wal?b.duckdb``, which DuckDB does not know for its own, and the log of
-``what?/my.duckdb`` lies in a folder that there is not.
+DuckDB puts the ending of its log before the ``?``. The log of ``a?b.duckdb`` is ``a.wal?b.duckdb``, which DuckDB does
+not recognize as its own. The log of ``what?/my.duckdb`` is in a folder that does not exist.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _LOGS = (".wal", ".wal.checkpoint", ".wal.recovery", ".checkpoint.wal", ".recove
 
 
 def odd_logs(path: Path) -> list[Path]:
-    """Return where DuckDB's own files lie beside a catalog with a ``?`` in its path; none for any other.
+    """Return the paths of DuckDB's own files beside a catalog with a ``?`` in its path; none for other paths.
 
     Examples
     --------
@@ -26,19 +26,19 @@ def odd_logs(path: Path) -> list[Path]:
 
 
 def make_room(path: Path) -> None:
-    """Make the folders that the logs are to lie in.
+    """Make the folders in which DuckDB will write its logs.
 
     Raises
     ------
     OSError
-        If they cannot be made.
+        If a folder cannot be made.
     """
     for log in odd_logs(path):
         log.parent.mkdir(parents=True, exist_ok=True)
 
 
 def tidy(path: Path) -> None:
-    """Remove those folders again, where they are empty."""
+    """Remove the folders that `make_room` made, if they are empty."""
     for log in odd_logs(path):
         folder = log.parent
         while not path.is_relative_to(folder):

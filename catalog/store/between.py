@@ -1,4 +1,4 @@
-"""A catalog that stays open for reading from one block to the next, until it is let go of."""
+"""A catalog that stays open for reading from one block of code to the next, until it is released."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from catalog.store.faults import reading
 
 
 class OpenBetween(Database):
-    """A catalog of which several blocks of one task read in quick succession.
+    """A catalog from which several blocks of one task read in quick succession.
 
-    To open and close a file of many columns takes longer than most of what a harvest asks of it. So the connection
-    stays open after a block that read; temporary tables of one block are there in the next. It is closed by `release`,
-    before this object writes, after a block that failed, and where another process waits to write.
+    Opening and closing a file with many columns takes longer than most of a harvest's queries. So the connection stays
+    open after a block has read, and the next block still has the temporary tables. `release` closes the connection. It
+    is also closed before this object writes, after a block that failed, and when another process waits to write.
 
-    Whoever uses it calls `release` before each wait for something else than the catalog, from any thread.
+    Callers must call `release` before they wait for anything but the catalog; any thread may call it.
 
     Parameters
     ----------
     database : Database
-        The catalog. It is let go of itself, where it is kept open.
+        The catalog. If this object keeps it open itself, it is released.
     """
 
     def __init__(self, database: Database) -> None:
@@ -36,7 +36,7 @@ class OpenBetween(Database):
 
     @contextmanager
     def read(self, sealed: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open for reading, or go on with what is open; see `Database.read`."""
+        """Open for reading, or use the connection that is already open; see `Database.read`."""
         if sealed:
             self.release()
             with self._database.read(sealed) as connection:
@@ -66,7 +66,7 @@ class OpenBetween(Database):
             yield connection
 
     def release(self) -> None:
-        """Let go of the file, unless a block reads it."""
+        """Close the connection, unless a block is reading."""
         with self._lock:
             if self._connection is not None and not self._readers:
                 self._connection.close()

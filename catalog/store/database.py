@@ -1,11 +1,11 @@
 """Open the catalog file: create, migrate, lock, read, write, close.
 
-DuckDB lets one process write and none read meanwhile. So no connection lives longer than one block of code:
-``with database.read()`` and ``with database.write()``, the second of which is one transaction. Whoever meets
-another's lock waits and tries again; who waits to write is let in before new readers, see `catalog.store.turns`.
+DuckDB lets one process write, and then no other can read. So no connection lives longer than one block of code:
+``with database.read()`` or ``with database.write()``; a writing block is one transaction. A process that finds the file
+locked waits and tries again. A process that waits to write goes before new readers, see `catalog.store.turns`.
 
-No connection reaches any file but the catalog, nor the network: what this program runs of its own also runs over views
-and macros that lie in the file.
+No connection reaches another file than the catalog, or the network: even this program's own statements read views and
+macros that the file brings along.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from catalog.store.duckdb_file import DUCKDB
 from catalog.store.engine import Engine
 from catalog.store.faults import Locked, reading, writing
 from catalog.store.sql import columns_of, literal, quoted
-from catalog.store.turns import StillHeld, Waiting, held
+from catalog.store.turns import LockWait, StillHeld, held
 from catalog.store.work import close
 from catalog.text import harmless
 
 __all__ = ["HEAD", "Database", "columns_of", "literal", "quoted"]
 
 HEAD = "0012"
-"""The newest schema revision that this code knows; `migrations/versions` ends with it."""
+"""The newest schema revision that this code knows: the last one in `migrations/versions`."""
 
 _FIRST = "0001"
 _ready: set[tuple[Path, int]] = set()
-"""Catalogs, with their inode, whose schema this process has found or brought to `HEAD`."""
+"""Catalogs whose schema is at `HEAD`, as this process has seen or made it; each with its inode."""
 _in_process: defaultdict[Path, threading.RLock] = defaultdict(threading.RLock)
 _open_here = threading.local()
-"""Catalogs that the thread at hand has open for reading, in ``paths``."""
+"""Its attribute ``paths`` has the catalogs that the current thread has open for reading."""
 _WAIT = "MASTLAKE_WAIT"
 _HOLDER = "another mastlake"
 Tell = Callable[[str], None]
@@ -53,13 +53,13 @@ class Database:
     Parameters
     ----------
     path : path-like
-        The file; `write` creates it where it is absent.
+        The file; `write` creates it if it does not exist.
     wait : float, optional
-        Seconds to wait for another process to let go of the file; ``MASTLAKE_WAIT``, or a minute.
+        Seconds to wait while another process has the file; by default ``MASTLAKE_WAIT``, or a minute.
     tell : callable, optional
-        Called with a line to show once a wait for another process has taken a second.
+        Called with a line of text once a wait for another process has taken a second.
     engine : Engine
-        That keeps the tables.
+        The engine that keeps the tables.
     """
 
     def __init__(
@@ -81,13 +81,13 @@ class Database:
         Parameters
         ----------
         sealed : bool
-            For questions that somebody else wrote: also settings stay as they are. A block within a sealed one of the
+            For statements that somebody else wrote: they cannot change settings. A block inside a sealed block of the
             same catalog is sealed as well; see `allow_memory`.
 
         Raises
         ------
         CatalogError
-            Where there is no catalog, it is not one, is too new, or stays locked.
+            If the catalog does not exist, is no catalog, is too new, or stays locked.
         """
         self._must_exist()
         with self.alone():
@@ -103,12 +103,12 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open for writing, as one transaction: committed at the end of the block, or not at all.
+        """Open for writing, as one transaction: all of the block is committed at its end, or nothing.
 
         Raises
         ------
         CatalogError
-            Where the file is not a catalog, is too new, stays locked, or cannot be written.
+            If the file is no catalog, is too new, stays locked, or cannot be written.
         """
         with self.alone():
             self._bring_to_head()
@@ -131,41 +131,41 @@ class Database:
             yield
 
     def release(self) -> None:
-        """Let go of the file, where this object keeps it open."""
+        """Close the file, if this object keeps it open."""
 
     @contextmanager
     def harvesting(self) -> Iterator[None]:
-        """Keep other harvests of this catalog away; readers and syncs may come and go.
+        """Keep other harvests of this catalog away; readers and syncs can still use it.
 
         Raises
         ------
         CatalogLocked
-            If another harvest is under way.
+            If another harvest is running.
         CatalogUnwritable
             If the folder cannot be written.
         """
         path = self.path.with_name(f"{self.path.name}.harvest")
         busy = CatalogLocked(f"another harvest of {self.path} is under way; try again when it is done")
-        with self._locked(held(path, Waiting(0), _HOLDER), busy):
+        with self._locked(held(path, LockWait(0), _HOLDER), busy):
             yield
 
     def columns(self, connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
-        """Return the columns of a table or view, and their types, through a connection that `read` gave."""
+        """Return names and types of the columns of a table or view; the connection must come from `read`."""
         return columns_of(connection, table)
 
     def exists(self) -> bool:
-        """Say whether there is a file to read."""
+        """Say whether the file exists and is not empty."""
         return self._size() > 0
 
     def _size(self) -> int:
-        """Return the size of the file, 0 where it is absent or empty.
+        """Return the size of the file, or 0 if it does not exist.
 
         Raises
         ------
         NotACatalog
-            For a folder, a pipe or a device, which is never opened.
+            If the path is a folder, a pipe or a device; these are never opened.
         CatalogUnwritable
-            Where the folder may not be entered.
+            If the folder cannot be entered.
         """
         try:
             about = self.path.stat()
@@ -183,12 +183,12 @@ class Database:
 
     @property
     def writer_waits(self) -> bool:
-        """Whether somebody waits to write the catalog, or opens it to write."""
+        """Whether another process waits to write the catalog, or is opening it to write."""
         return self.engine.is_locked(self.path)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Wait for a turn to write, and let no new readers in until the catalog is open."""
+        """Wait for the turn to write, and keep new readers out until the catalog is open."""
         busy = CatalogLocked(f"{self.path} is in use by others that write; try again when they are done")
         with self._locked(self.engine.lock(self.path, self._waiting(), _HOLDER), busy):
             yield
@@ -207,7 +207,7 @@ class Database:
             lock.__exit__(None, None, None)
 
     def _let_writers_in(self) -> None:
-        """Wait while another waits to write, unless this thread reads the catalog already, so that they wait for it."""
+        """Wait while another process waits to write; a thread that reads must not wait, as the writer waits for it."""
         if self._is_within():
             return
         waiting = self._waiting()
@@ -228,15 +228,15 @@ class Database:
         finally:
             paths.remove(self.path)
 
-    def _waiting(self) -> Waiting:
+    def _waiting(self) -> LockWait:
         def told(holder: str) -> None:
             if self.tell is not None:
                 self.tell(f"waiting for {self.path}, in use by {holder}; Ctrl-C gives up")
 
-        return Waiting(self.wait, told)
+        return LockWait(self.wait, told)
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
-        """Open for reading, at `HEAD`: the connection that looks at the revision is kept, as opening takes long."""
+        """Open for reading, at `HEAD`. The connection that read the revision is used on, since opening is slow."""
         if self._size() and not self._is_ready():
             with ExitStack() as unless_kept:
                 connection = unless_kept.enter_context(closing(self._open(read_only=True)))
@@ -254,7 +254,7 @@ class Database:
         _ready.add((self.path, self.path.stat().st_ino))
 
     def _bring_to_head(self) -> None:
-        """Make, migrate or prove what is not at `HEAD`; a process looks once at each file."""
+        """Create, migrate or prove a catalog that is not at `HEAD`; a process looks at each file once."""
         if self._size() and self._is_ready():
             return
         self._migrate()
@@ -263,7 +263,7 @@ class Database:
     def _migrate(self) -> None:
         if self._size() and self._revision() == HEAD:
             return
-        with self._turn(), writing(self.path):  # commands that start at once wait for the first
+        with self._turn(), writing(self.path):  # of several commands that start together, one migrates
             if not self._size():
                 make(Path(os.path.realpath(self.path)), self.engine)
             elif self._revision() != HEAD:
@@ -274,21 +274,21 @@ class Database:
         self._note_proven()
 
     def _note_proven(self) -> None:
-        from catalog.store.proven import note
+        from catalog.store.proven import note_proof
 
-        note(self.path)
+        note_proof(self.path)
 
     def _revision(self) -> str | None:
-        """Return the schema's revision; see `_revision_through`."""
+        """Return the revision of the schema; see `_revision_through`."""
         with closing(self._open(read_only=True)) as connection:
             return self._revision_through(connection)
 
     def _revision_through(self, connection: duckdb.DuckDBPyConnection) -> str | None:
-        """Return the schema's revision, once the file is proven to be harmless; None where it has no tables."""
-        from catalog.store.proven import is_noted, note, prove_definitions
+        """Return the revision of the schema after the file was proven harmless; None if it has no tables."""
+        from catalog.store.proven import is_proof_noted, note_proof, prove_definitions
 
         with reading(self.path):
-            if is_noted(self.path) and (noted := _head_through(connection)) is not None:
+            if is_proof_noted(self.path) and (noted := _head_through(connection)) is not None:
                 return noted
             tables = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
             if not tables:
@@ -308,9 +308,9 @@ class Database:
                 raise NotACatalog(
                     f"{self.path} has the schema {revision}, which no mastlake had; keep it, and harvest into a new one"
                 )
-            if not is_noted(self.path):
+            if not is_proof_noted(self.path):
                 prove_definitions(connection, self.path)
-                note(self.path)
+                note_proof(self.path)
             return revision
 
     def _open(self, read_only: bool) -> duckdb.DuckDBPyConnection:
@@ -324,7 +324,7 @@ class Database:
 
 
 def _head_through(connection: duckdb.DuckDBPyConnection) -> str | None:
-    """Return `HEAD` where a file that is known to be harmless is at it; to list its tables takes longer."""
+    """Return `HEAD` if the file is known to be harmless and is at `HEAD`; listing its tables would take longer."""
     with suppress(duckdb.CatalogException, duckdb.BinderException):
         if connection.execute("SELECT version_num FROM alembic_version").fetchone() == (HEAD,):
             return HEAD
@@ -332,7 +332,7 @@ def _head_through(connection: duckdb.DuckDBPyConnection) -> str | None:
 
 
 def _in_unicode(path: Path) -> Path:
-    """Return the path if DuckDB can open it: it takes no name that is not UTF-8."""
+    """Return the path if DuckDB can open it: DuckDB needs a name in UTF-8."""
     try:
         os.path.realpath(path).encode()
     except UnicodeEncodeError:
@@ -351,7 +351,7 @@ def _seconds(text: str) -> float:
 
 
 def make(path: Path, engine: Engine = DUCKDB) -> None:
-    """Make a new catalog beside its place, and put it there when it is whole: a full disk leaves nothing behind."""
+    """Make a new catalog beside its place, and move it there when it is complete: a full disk leaves nothing behind."""
     from catalog.store.schema.migrate import migrate
 
     partial = path.with_name(f".{path.name}.new")

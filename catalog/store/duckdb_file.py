@@ -16,11 +16,11 @@ from catalog.store.engine import Comment, Engine
 from catalog.store.faults import explain
 from catalog.store.memory import READING_MB, THREADS, WRITING_MB
 from catalog.store.sql import literal, quoted
-from catalog.store.turns import Waiting, held, is_held
+from catalog.store.turns import LockWait, held, is_held
 
 _SLOWER_THAN_NOT = "compressed_materialization"
-"""It packs texts into integers before a GROUP BY or a join, which hides from both that they are words of a dictionary:
-these take 1.3 to 1.8 times as long with it, for sorting everything in nine tenths of the time."""
+"""DuckDB packs texts into integers before a GROUP BY or a join, and then no longer sees that the texts come from a
+dictionary. Grouping and joining take 1.3 to 1.8 times as long with it; sorting everything takes nine tenths."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,18 @@ class DuckDBFile:
         Raises
         ------
         Locked
-            Where another connection has it.
+            If another connection has it.
         CatalogError
-            Where it cannot be opened at all.
+            If it cannot be opened at all.
         """
         settings: dict[str, Any] = {
             "memory_limit": f"{READING_MB if read_only else WRITING_MB}MB",
             "temp_directory": f"{path}.tmp",
-            "default_block_size": "65536",  # tables of 200 columns would take 200 larger ones for a few rows
+            "default_block_size": "65536",  # larger blocks: a table of 200 columns takes 200 of them for a few rows
             "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
-            "python_enable_replacements": False,  # a query sees tables, not the variables of the program
+            "python_enable_replacements": False,  # a query sees tables, and not the variables of this program
         }
         if read_only:
             settings["disabled_optimizers"] = _SLOWER_THAN_NOT
@@ -59,25 +59,25 @@ class DuckDBFile:
         except duckdb.Error as error:
             raise explain(error, path) from error
         quiet(connection)
-        with suppress(duckdb.InvalidInputException):  # sealed already, and so set
+        with suppress(duckdb.InvalidInputException):  # the connection is sealed already, and the setting made
             connection.execute("SET GLOBAL TimeZone = 'UTC'")  # the archive's times
             if beside := odd_logs(path):
                 connection.execute(f"SET allowed_paths = [{', '.join(literal(os.fspath(one)) for one in beside)}]")
-            # As a setting above, it would forbid temp_directory.
+            # This is no entry of the dictionary above, because it would then forbid temp_directory.
             connection.execute("SET enable_external_access = false")
         return connection
 
-    def lock(self, path: Path, waiting: Waiting, holder: str) -> AbstractContextManager[None]:
+    def lock(self, path: Path, waiting: LockWait, holder: str) -> AbstractContextManager[None]:
         """Hold the turn to write; see `catalog.store.turns`."""
         return held(_turns(path), waiting, holder)
 
     def is_locked(self, path: Path) -> bool:
-        """Say whether anybody holds the turn to write."""
+        """Say whether any process has the turn to write."""
         return is_held(_turns(path))
 
     def seal(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Let no statement change a setting from here on; it cannot be undone."""
-        if not _is_sealed(connection):  # a block within another block shares its sealed connection
+        """Forbid every change of a setting from here on; this cannot be undone."""
+        if not _is_sealed(connection):  # a block inside a sealed block shares its connection
             connection.execute("SET lock_configuration = true")
 
     def widen(self, connection: duckdb.DuckDBPyConnection, table: str, column: str, kind: str) -> None:
@@ -86,7 +86,7 @@ class DuckDBFile:
         connection.execute(f"ALTER TABLE {table} ALTER COLUMN {name} SET DATA TYPE {kind} USING CAST({name} AS {kind})")
 
     def comment(self, connection: duckdb.DuckDBPyConnection, comments: Iterable[Comment]) -> None:
-        """Write comments, all at once."""
+        """Write the comments in one statement."""
         statements = [
             f"COMMENT ON {kind} {name} IS {literal(text)}" for kind, name, text in comments if kind in self.commented
         ]
@@ -108,13 +108,13 @@ def _turns(path: Path) -> Path:
 
 
 def quiet(connection: duckdb.DuckDBPyConnection) -> None:
-    """Draw no progress bar: DuckDB draws it on stdout, among the answers."""
-    with suppress(duckdb.InvalidInputException):  # sealed already, or in a notebook that could not draw one
+    """Turn the progress bar off: DuckDB draws it on stdout, where the rows go."""
+    with suppress(duckdb.InvalidInputException):  # the connection is sealed, or a notebook could not draw a bar
         connection.execute("SET enable_progress_bar = false")
 
 
 def allow_memory(connection: duckdb.DuckDBPyConnection, memory: str) -> None:
-    """Give the statements of a block more memory; within a sealed block, they go to the disk sooner instead."""
+    """Give the statements of a block more memory. In a sealed block they get no more, and use the disk sooner."""
     if not _is_sealed(connection):
         connection.execute(f"SET memory_limit = {literal(memory)}")
 
@@ -125,12 +125,13 @@ def _is_sealed(connection: duckdb.DuckDBPyConnection) -> bool:
 
 @contextmanager
 def one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Let statements of the block run on one thread.
+    """Let the statements of the block run on one thread.
 
-    Rows of 200 columns are laid down so: each thread that inserts keeps a stretch of 122,880 rows of its own in memory,
-    some 260 MB, and writes it to disk and back where memory is short, which takes several times as long.
+    This is for inserting rows of 200 columns. Each thread that inserts keeps a row group of its own in memory (122,880
+    rows, some 260 MB). If memory is short, DuckDB writes row groups to disk and reads them back, which is several
+    times slower.
 
-    A statement that fails leaves it at that: its transaction takes no other, whose error would be told in its place.
+    After a failure the setting stays: the aborted transaction rejects statements, and that error would hide the first.
     """
     threads = connection.execute("SELECT current_setting('threads')").fetchone()
     connection.execute("SET threads = 1")

@@ -1,8 +1,8 @@
-"""What the catalog asks of the engine that keeps its tables.
+"""What the catalog needs from the engine that keeps its tables.
 
-Statements are written in DuckDB's SQL, and every engine is reached through a DuckDB connection. Engines differ in how a
-catalog is opened, locked and sealed, in how a column becomes wider, in which comments they keep, and in their types.
-All of that is in one object, so that no statement asks which engine it runs on.
+Statements are written in DuckDB's SQL, and every engine is used through a DuckDB connection. Engines differ in how they
+open, lock and seal a catalog, how they widen a column, which comments they keep, and which types they have. One object
+holds these differences, so that no statement has to ask which engine runs it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 import duckdb
 
-from catalog.store.turns import Waiting
+from catalog.store.turns import LockWait
 
 
 class Comment(NamedTuple):
@@ -23,11 +23,11 @@ class Comment(NamedTuple):
     Attributes
     ----------
     kind : str
-        What it is on: TABLE, VIEW, COLUMN, MACRO or MACRO TABLE.
+        The kind of thing that has the comment: TABLE, VIEW, COLUMN, MACRO or MACRO TABLE.
     name : str
-        As SQL names it, quoted where it has to be.
+        Its name in SQL, quoted if necessary.
     text : str
-        In plain words.
+        The comment itself.
     """
 
     kind: str
@@ -40,46 +40,46 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """Return what ``duckdb_databases()`` calls this type of database."""
+        """Return the name that ``duckdb_databases()`` gives to this type of database."""
 
     @property
     def types(self) -> frozenset[str]:
-        """Return the types that a column of the archive can have. Values of any other type are kept as text."""
+        """Return the types that a column of the archive can have. Values of other types are kept as text."""
 
     @property
     def commented(self) -> frozenset[str]:
         """Return the kinds of things that can have a comment."""
 
     def open(self, path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
-        """Open a catalog once, without waiting; it reaches no other file, nor the network.
+        """Open a catalog once, without waiting. The connection reaches no other file, and no network.
 
         Raises
         ------
         catalog.store.faults.Locked
-            Where another connection has it.
+            If another connection has it.
         CatalogError
-            Where it cannot be opened at all.
+            If it cannot be opened at all.
         """
 
-    def lock(self, path: Path, waiting: Waiting, holder: str) -> AbstractContextManager[None]:
-        """Hold the turn to write a catalog; its readers let go of it meanwhile.
+    def lock(self, path: Path, waiting: LockWait, holder: str) -> AbstractContextManager[None]:
+        """Take the turn to write a catalog; meanwhile its readers close it.
 
         Raises
         ------
         catalog.store.turns.StillHeld
-            If another does not let go of the turn in time.
+            If another process does not give up the turn in time.
         OSError
-            If the turn cannot be taken here.
+            If a lock cannot be made at this place.
         """
 
     def is_locked(self, path: Path) -> bool:
-        """Say whether anybody holds the turn to write; nothing is made or waited for."""
+        """Say whether any process has the turn to write; this makes no file and does not wait."""
 
     def seal(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Let no statement change a setting from here on; it cannot be undone."""
+        """Forbid every change of a setting from here on; this cannot be undone."""
 
     def widen(self, connection: duckdb.DuckDBPyConnection, table: str, column: str, kind: str) -> None:
         """Give a column a type that holds each of its values exactly."""
 
     def comment(self, connection: duckdb.DuckDBPyConnection, comments: Iterable[Comment]) -> None:
-        """Write comments; those that the engine cannot keep are left out."""
+        """Write comments; leave out those that the engine cannot keep."""

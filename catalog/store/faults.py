@@ -1,4 +1,4 @@
-"""What DuckDB and the disk say, in one clear line; and Ctrl-C as Python has it."""
+"""Errors of DuckDB and of the disk, each as one clear line; and Ctrl-C as Python raises it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _DAMAGED = ("Corrupt database file", "does not match stored checksum", "Serializ
 
 
 class Locked(Exception):
-    """Another connection holds the file; worth another try. Its text says which."""
+    """Another connection holds the file, so it is worth trying again. The text names the holder."""
 
 
 def explain(error: duckdb.Error, path: Path) -> Exception:
-    """Return what a failure to open a catalog means; DuckDB gives the reason as text only."""
+    """Return the error that says why a catalog could not be opened; DuckDB gives the reason as text only."""
     text = str(error)
     if "Could not set lock" in text or "different configuration" in text:
         found = re.search(r"held in (?:\S*/)?([^/\s]+) \(PID (\d+)\)", text)
@@ -43,7 +43,7 @@ def _reason(text: str) -> str:
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Say whether an error is what DuckDB makes of Ctrl-C in the middle of a statement."""
+    """Say whether an error is what DuckDB raises for Ctrl-C in the middle of a statement."""
     if isinstance(error, duckdb.InterruptException):
         return True
     return isinstance(error, RuntimeError) and str(error) == "Query interrupted"
@@ -51,7 +51,7 @@ def is_interrupt(error: BaseException) -> bool:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Tell what is wrong with a file that is being read."""
+    """Turn errors of reading a file into one clear line."""
     try:
         yield
     except Exception as error:
@@ -67,7 +67,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def damaged(error: duckdb.Error, path: Path | str) -> CatalogError | None:
-    """Return what to tell of an error that a damaged file causes; None for any other."""
+    """Return the error to raise if a damaged file is the cause of DuckDB's error; None for other causes."""
     text = str(error)
     if any(word in text for word in _DAMAGED):
         return CatalogError(f"{path} is damaged ({_reason(text)}); take it from a backup, or harvest into a new one")
@@ -76,11 +76,11 @@ def damaged(error: duckdb.Error, path: Path | str) -> CatalogError | None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what a full or read-only disk does to a transaction into one clear line."""
+    """Turn errors of a transaction on a full or read-only disk into one clear line."""
     try:
         yield
     except Exception as error:
-        cause = getattr(error, "orig", None) or error  # SQLAlchemy wraps DuckDB's
+        cause = getattr(error, "orig", None) or error  # SQLAlchemy wraps the error of DuckDB
         if is_interrupt(cause):
             raise KeyboardInterrupt from None
         if told := _of_writing(cause, path):

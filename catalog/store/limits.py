@@ -1,4 +1,4 @@
-"""How long questions may take, for a program that asks on behalf of others: some seconds, or until they are stopped."""
+"""How long questions may take when a program asks them for others: some seconds, or until they are stopped."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _limit: ContextVar[_Limit | None] = ContextVar("limit", default=None)
 
 @contextmanager
 def limited(seconds: float, stop: Event | None = None) -> Iterator[None]:
-    """Let the questions that this thread asks within the block end after some seconds in all, or when they are stopped.
+    """Limit the questions that this thread asks in the block: to some seconds in all, or until they are stopped.
 
     Parameters
     ----------
     seconds : float
         For all questions of the block together.
     stop : threading.Event, optional
-        Ends the question under way when it is set.
+        When it is set, the current question ends.
     """
     token = _limit.set(_Limit(seconds, time.monotonic() + seconds, stop))
     try:
@@ -41,7 +41,7 @@ def limited(seconds: float, stop: Event | None = None) -> Iterator[None]:
 
 
 def why_to_stop() -> QuestionStopped | None:
-    """Return the reason for which the question at hand must end now; None where it may go on."""
+    """Return the reason why the current question must end now, or None if it may go on."""
     limit = _limit.get()
     if limit is None:
         return None

@@ -1,9 +1,9 @@
-"""The definitions in a catalog file are data: they are read and proven before anything of them runs.
+"""The definitions in a catalog file are data. They are read and proven before any of them runs.
 
-A catalog can come from elsewhere. Its tables hold rows, and rows do nothing; but a view in a table's place, or a macro,
-is a statement that runs when it is named. So each view and macro is proven to read the catalog and nothing else, and
-each table of ours to be one. This is done once for a file as it is; that it was done is noted in the user's cache, and
-holds until the file changes by another hand than ours.
+A catalog can come from somebody else. Its rows do nothing, but a view (also one in the place of a table) or a macro is
+a statement that runs when its name is used. So each view and macro must be proven to read nothing but the catalog, and
+each table of ours to be a table. This is done once for each state of a file. The user's cache notes that it was done,
+and the note holds until anybody but this program changes the file.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import duckdb
 
 from catalog.cache import folder
 from catalog.errors import NotACatalog
-from catalog.store.statements import TABLE_FUNCTIONS, NotProven, prove, tree_of
+from catalog.store.statements import TABLE_FUNCTIONS, NotProven, prove_statement, tree_of
 
 _RULE = "1"
-"""Counts up with `prove`, so that what an older rule let pass is looked at again."""
+"""Counts up when `prove_statement` becomes stricter, so that files which an older rule accepted are proven again."""
 OUR_TABLES = frozenset(
     {"searches", "runs", "changes", "pending", "file_version", "observation_version", "product_version"}
 )
-"""Tables that every revision has, and commands read before anything else."""
+"""Tables that every revision has, and that commands read before anything else."""
 
 
 def prove_definitions(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
@@ -33,14 +33,14 @@ def prove_definitions(connection: duckdb.DuckDBPyConnection, path: Path) -> None
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        One that reaches neither files nor network.
+        A connection that reaches neither files nor network.
     path : Path
-        The file, for the message.
+        The file, for the error message.
 
     Raises
     ------
     NotACatalog
-        Names the definition that may do more than read the catalog.
+        The error names the definition that may do more than read the catalog.
     """
     tables = {str(name) for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     if missing := sorted(OUR_TABLES - tables):
@@ -57,7 +57,7 @@ def prove_definitions(connection: duckdb.DuckDBPyConnection, path: Path) -> None
     texts = [(f"the view {name}", _body(str(sql))) for name, sql in views]
     texts += [(f"the macro {name}", str(sql) if gives_table else f"SELECT {sql}") for name, gives_table, sql in macros]
     _prove_texts(connection, path, texts, of_the_catalog)
-    # Only now: the list of columns binds every view.
+    # This comes after the proof of the views, because listing the columns binds every view.
     expressions = connection.execute(_EXPRESSIONS).fetchall()
     _prove_texts(connection, path, [(f"{what} {name}", f"SELECT {sql}") for what, name, sql in expressions], set())
 
@@ -70,7 +70,7 @@ _EXPRESSIONS = """
     UNION ALL
     SELECT 'the index', index_name, expressions FROM duckdb_indexes()
 """
-"""What is worked out when rows are read or written, besides views and macros."""
+"""Other expressions that run when rows are read or written."""
 
 
 def _prove_texts(
@@ -78,7 +78,7 @@ def _prove_texts(
 ) -> None:
     for what, text in texts:
         try:
-            prove(tree_of(connection, text), of_the_catalog.__contains__)
+            prove_statement(tree_of(connection, text), of_the_catalog.__contains__)
         except (NotProven, duckdb.Error) as error:
             raise NotACatalog(
                 f"in {path}, {what} is not mastlake's, and may do more than read the catalog "
@@ -87,7 +87,7 @@ def _prove_texts(
 
 
 def _builtin_table_functions(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """Return DuckDB's own table functions that are not proven: a macro of that name may not be what is called."""
+    """Return DuckDB's table functions that are not proven: a macro with such a name hides which one is called."""
     rows = connection.execute(
         """SELECT DISTINCT function_name FROM duckdb_functions()
            WHERE internal AND function_type IN ('table', 'table_macro')"""
@@ -96,23 +96,23 @@ def _builtin_table_functions(connection: duckdb.DuckDBPyConnection) -> set[str]:
 
 
 def _body(view: str) -> str:
-    """Return what a view selects, from the statement that would make it."""
+    """Return the SELECT of a view, from the statement that creates the view."""
     head, mark, body = view.partition(" AS ")
-    while mark and head.count('"') % 2:  # a name with AS in it
+    while mark and head.count('"') % 2:  # this AS is part of a quoted name
         more, mark, body = body.partition(" AS ")
         head += f" AS {more}"
     return body.rstrip().removesuffix(";")
 
 
-def is_noted(path: Path) -> bool:
-    """Say whether this user has proven the file as it is."""
+def is_proof_noted(path: Path) -> bool:
+    """Say whether the cache of this user notes that the file, in its present state, is proven."""
     with suppress(OSError):
         return _note(path).read_bytes() == _stamp(path)
     return False
 
 
-def note(path: Path) -> None:
-    """Note that the file as it is has been proven; where that cannot be written, it will be proven again."""
+def note_proof(path: Path) -> None:
+    """Note in the cache that the file in its present state is proven; do nothing if the cache cannot be written."""
     with suppress(OSError):
         noted = _note(path)
         noted.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -123,15 +123,15 @@ def note(path: Path) -> None:
 
 def _note(path: Path) -> Path:
     kept = folder()
-    if not kept.is_absolute():  # nobody's home
+    if not kept.is_absolute():  # the user has no home folder
         raise FileNotFoundError(kept)
     return kept / "proven" / f"{crc32(os.fsencode(path.resolve())):08x}"
 
 
 def _stamp(path: Path) -> bytes:
-    """Tell one state of a file from another, and from every other file, whose note may have the same name.
+    """Return what tells one state of a file from its other states, and from other files with the same name of a note.
 
-    Nobody can set the time of a change of the inode.
+    It contains the time of the inode's last change, which no user can set.
     """
     about = path.stat()
     state = f"{_RULE} {about.st_dev} {about.st_ino} {about.st_size} {about.st_mtime_ns} {about.st_ctime_ns} "

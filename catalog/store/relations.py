@@ -1,10 +1,10 @@
-"""How views and macros of a catalog name what they read, so that they work in every DuckDB client.
+"""How the views and macros of a catalog name the tables that they read, so that every DuckDB client can use them.
 
-A view names tables, and no other view: EXPORT DATABASE writes views in the order of their names, so IMPORT DATABASE
-would make a view before the one that it reads (duckdb/duckdb#22512).
+A view reads tables only, and no other view. EXPORT DATABASE writes views in the order of their names, so IMPORT
+DATABASE might create a view before the view that it reads (duckdb/duckdb#22512).
 
-DuckDB looks for the tables of a macro in the database that is in use, and not in the macro's own. So each table macro
-has a last argument, ``attached_as``, for the name under which its catalog is attached.
+DuckDB looks for the tables of a macro in the current database, and not in the database of the macro. So each table
+macro has a last argument, ``attached_as``: the name under which its catalog is attached.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def local_files(named: Callable[[str], str] = str) -> str:
 
 
 def current(table: str) -> str:
-    """Write those rows of a table of versions that are true now, as a relation.
+    """Write a relation that has those rows of a table of versions which are true now.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def current(table: str) -> str:
 
 
 def attached(table: str) -> str:
-    r"""Write a table as a macro names it: that of the database ``attached_as``, or of the one in use where it is null.
+    r"""Write the name of a table for a macro: in the database ``attached_as``, or in the current one if that is null.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A catalog whose questions in quick succession share one connection."""
+"""A catalog that several questions in quick succession read through one connection."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ _TURN_SECONDS = 0.1
 
 
 class KeptOpen(Database):
-    """A catalog file that stays open for sealed reading until nobody has asked for a second.
+    """A catalog file that stays open for sealed reading until a second has passed without a question.
 
-    Opening a file of many columns takes longer than most questions do, and what it has read is forgotten when it
-    closes. But as long as it is open no other process can write it. So it is closed when it is idle, before anything
-    else is done with it by this object, and when another process waits to write: then the questions under way are
-    answered, and new ones wait. Other DuckDB clients do not say that they wait; for them it is closed every few
-    seconds.
+    Opening a file with many columns takes longer than most questions, and closing it forgets what was read. But while
+    it is open, no other process can write it. So it is closed when it is idle, before this object does anything else
+    with it, and when another process waits to write: current questions are answered first, and new ones wait. Other
+    DuckDB clients cannot say that they wait; for them it is closed every few seconds.
 
     Parameters
     ----------
@@ -49,7 +48,7 @@ class KeptOpen(Database):
 
     @contextmanager
     def read(self, sealed: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open for reading, or go on with what is open; see `Database.read`."""
+        """Open for reading, or use the connection that is already open; see `Database.read`."""
         if not sealed:
             self.release()
             with super().read() as connection:
@@ -81,7 +80,7 @@ class KeptOpen(Database):
             yield connection
 
     def columns(self, connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
-        """Return the columns of a table or view; they stay what they are while the file is open."""
+        """Return the columns of a table or view; they cannot change while the file is open."""
         with self._lock:
             if self._connection is None:
                 return super().columns(connection, table)
@@ -90,7 +89,7 @@ class KeptOpen(Database):
             return self._columns[table]
 
     def release(self) -> None:
-        """Let go of the file, unless something is being read from it."""
+        """Close the file, unless a question is reading it."""
         with self._lock:
             if self._connection is not None and self._users == 0:
                 self._connection.close()
@@ -98,13 +97,13 @@ class KeptOpen(Database):
                 self._columns = {}
 
     def _give_way(self) -> None:
-        """Let go of the file where another waits to write it, and wait until that is done."""
+        """Close the file if another process waits to write it, and wait until that process has written."""
         if self.writer_waits and not self._is_within():
             self.release()
             self._let_writers_in()
 
     def _current(self) -> duckdb.DuckDBPyConnection:
-        """Return a connection to the file that is there now."""
+        """Return a connection to the file that has this path now."""
         if self._connection is not None and not self._users:
             if time.monotonic() - self._opened_at > _LONGEST_SECONDS:
                 self.release()

@@ -1,8 +1,8 @@
 """Where rows wait between the archive and the catalog.
 
-A harvest takes minutes to hours; the catalog is open for its last second only. Meanwhile rows lie in Arrow
-files in a folder beside the catalog, which is gone when the harvest ends, and swept by the next one where it
-was killed.
+A harvest takes minutes to hours, and has the catalog open for its last second only. Until then, rows are in Arrow
+files in a folder beside the catalog. The harvest removes this folder when it ends. If it was killed, the next harvest
+removes it.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 class Spool:
-    """Rows by name, on disk.
+    """Tables of rows on disk, each under a name.
 
     Parameters
     ----------
     catalog : Path
-        The catalog file that they wait for.
+        The catalog file into which the rows will go.
 
     Notes
     -----
@@ -59,12 +59,12 @@ class Spool:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def add(self, name: str, rows: pa.Table) -> None:
-        """Append rows; columns and types may differ from what is there.
+        """Append rows; their columns and types may differ from those that are already there.
 
         Raises
         ------
         CatalogUnwritable
-            Where the disk is full.
+            If the disk is full.
         """
         start = self.rows(name)
         numbered = rows.append_column("staged_row", pa.array(np.arange(start, start + rows.num_rows, dtype=np.int64)))
@@ -78,11 +78,11 @@ class Spool:
         self._lengths.setdefault(name, []).append(rows.num_rows)
 
     def rows(self, name: str) -> int:
-        """Say how many rows lie under a name."""
+        """Return how many rows a name has."""
         return sum(self._lengths.get(name, []))
 
     def schema(self, name: str) -> pa.Schema:
-        """Return the one schema that all rows of a name fit."""
+        """Return the one schema into which all rows of a name fit."""
         columns: dict[str, pa.DataType] = {}
         for schema in self._schemas.get(name, []):
             for field in schema:
@@ -90,7 +90,7 @@ class Spool:
         return pa.schema([(column, pa.string() if kind == pa.null() else kind) for column, kind in columns.items()])
 
     def offer(self, connection: duckdb.DuckDBPyConnection, name: str) -> bool:
-        """Make the rows a relation of that name on a connection; say whether there are any."""
+        """Make the rows a relation of that name on a connection; return whether there are any rows."""
         if not self.rows(name):
             return False
         dataset = ds.dataset(str(self.folder / name), format="ipc", schema=self.schema(name))
@@ -98,11 +98,11 @@ class Spool:
         return True
 
     def staged(self, name: str, relation: str | None = None) -> Staged:
-        """Return the rows of a name as `merge_versions` takes them."""
+        """Return the rows of a name in the form that `merge_versions` takes."""
         return Staged(self, name, relation or name)
 
     def read(self, name: str) -> Iterator[pa.RecordBatch]:
-        """Read the rows in order, a few at a time, each time with the one schema of all."""
+        """Read the rows in order, in batches that all have the same schema."""
         schema = self.schema(name)
         for path in sorted((self.folder / name).iterdir()):
             with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
@@ -118,11 +118,11 @@ class Staged:
     Attributes
     ----------
     spool : Spool
-        Where they lie.
+        The spool that has them.
     name : str
-        Under which name.
+        Their name in the spool.
     relation : str
-        What SQL calls them: the name, or a view over it that has a column ``staged_row``.
+        Their name in SQL: the same name, or a view over it that has a column ``staged_row``.
     """
 
     spool: Spool
@@ -131,7 +131,7 @@ class Staged:
 
     @contextmanager
     def in_passing(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        """Let the relation be read once, with all its columns and few of its rows in memory."""
+        """Let the relation be read once, with all its columns but only few of its rows in memory."""
         rows = self.spool.read(self.name)
         schema = self.spool.schema(self.name)
         with few_at_a_time(rows, schema, "staged_row") as reader:
@@ -143,14 +143,14 @@ class Staged:
     def picked(self, connection: duckdb.DuckDBPyConnection, wanted: pa.Table) -> Iterator[None]:
         """Let some rows be read once, in order, as the relation ``picked``.
 
-        A join would make a table in memory of all their columns.
+        A join would make a table of all their columns in memory.
 
         Parameters
         ----------
         connection : duckdb.DuckDBPyConnection
-            Gets the relation.
+            The connection that gets the relation.
         wanted : pyarrow.Table
-            Their ``staged_row``, ascending, and their ``row_hash``, which the rows get as ``staged_hash``.
+            The ``staged_row`` of each row, ascending, and its ``row_hash``, which becomes the row's ``staged_hash``.
         """
         numbers, hashes = (wanted.column(name).to_numpy() for name in ("staged_row", "row_hash"))
         schema = self.spool.schema(self.name).append(pa.field("staged_hash", pa.int64()))
@@ -174,29 +174,30 @@ class Staged:
 def few_at_a_time(
     batches: Iterator[pa.RecordBatch], schema: pa.Schema, token: str, at_once: int = 4, patience: float = 5.0
 ) -> Iterator[pa.RecordBatchReader]:
-    """Let a reader hold few batches at a time.
+    """Let a reader hold only a few batches at a time.
 
-    DuckDB reads through Arrow's scanner, which lets up to 1 GiB of batches wait, whatever read-ahead it is told. Here
-    the next batch comes when an earlier one is let go of.
+    DuckDB reads through Arrow's scanner, which lets up to 1 GiB of batches wait, whatever read-ahead is set. Here the
+    next batch is handed out only when an earlier one has been freed.
 
     Parameters
     ----------
     batches : iterator of pyarrow.RecordBatch
-        Rows.
+        The rows.
     schema : pyarrow.Schema
-        Of all of them.
+        The schema of all batches.
     token : str
-        A column of whole numbers, none of them null, that the reader looks at: a batch is known to be gone when its
-        values in this column are.
+        A column of whole numbers without nulls, which the reader reads. A batch counts as freed when the memory of this
+        column is freed.
     at_once : int
-        How many batches may be held.
+        The largest number of batches that the reader may hold.
     patience : float
-        After so many seconds the next batch comes in any case: a question that fails waits for it before it says so.
+        Seconds after which the next batch is handed out even if none was freed: a question that fails waits for the
+        next batch before it raises its error.
 
     Yields
     ------
     pyarrow.RecordBatchReader
-        To be read within the block; at its end no thread of Arrow's waits for a batch any more.
+        A reader to use within the block. After the block, no thread of Arrow waits for a batch any more.
     """
     room, busy, over = threading.Semaphore(at_once), threading.Lock(), threading.Event()
 
@@ -217,7 +218,7 @@ def few_at_a_time(
         over.set()
         room.release()
         with busy:
-            room.release()  # for a thread that comes late
+            room.release()  # wakes a thread that comes late
 
 
 def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
@@ -233,7 +234,7 @@ def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _common(known: pa.DataType | None, other: pa.DataType) -> pa.DataType:
-    """Return the narrowest type that holds both."""
+    """Return the narrowest type that holds the values of both types."""
     if known is None or known == pa.null() or known == other:
         return other
     if other == pa.null():
@@ -244,7 +245,7 @@ def _common(known: pa.DataType | None, other: pa.DataType) -> pa.DataType:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed harvests of this catalog left."""
+    """Remove what killed harvests of this catalog left behind."""
     prefix = folder.name.rpartition("-")[0].rpartition("-")[0]
     for left in folder.parent.glob(f"{prefix}-*") if folder.parent.exists() else ():
         process = re.fullmatch(re.escape(prefix) + r"-(\d+)-[0-9a-f]{8}", left.name)

@@ -1,7 +1,7 @@
-"""Identifiers and values in SQL text: the only way in which a name or a value gets between quotes.
+"""Identifiers and values in the text of SQL. Names and values get between quotes only through this module.
 
-A statement binds its values wherever DuckDB lets it. Names of tables and columns cannot be bound, nor can anything in a
-view, a macro, a comment or a setting. A test reads the source and finds statements that quote by themselves.
+A statement binds its values wherever DuckDB allows it. But names of tables and columns cannot be bound, and neither can
+anything in a view, a macro, a comment or a setting. A test searches the source for statements that quote by themselves.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def quoted(name: str) -> str:
     Raises
     ------
     ValueError
-        For a null character, which no name in SQL can hold; the catalog's spelling of a name never has one.
+        If the name has a null character, which SQL cannot hold; the catalog's spelling of a name never has one.
 
     Examples
     --------
@@ -33,7 +33,7 @@ def quoted(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Write text as SQL, for statements that take no bound values.
+    """Write text as a literal of SQL, for statements that take no bound values.
 
     Examples
     --------
@@ -45,9 +45,9 @@ def literal(text: str) -> str:
 
 
 def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
-    """Return the columns of a table or view and their DuckDB types, in order; none where it is absent.
+    """Return names and DuckDB types of the columns of a table or view, in order; empty if it does not exist.
 
-    `duckdb_columns` would first bind every view, which takes a new connection longer than most questions.
+    `duckdb_columns` would bind every view first, which takes a new connection longer than most questions.
     """
     try:
         rows = connection.execute(f"DESCRIBE {quoted(table)}").fetchall()
@@ -56,15 +56,15 @@ def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, s
     return {str(name): str(kind) for name, kind, *_ in rows}
 
 
-def records(kind: Callable[..., Record], answered: duckdb.DuckDBPyConnection) -> list[Record]:
-    """Make one object of each row of an answer, its fields filled by the names of the columns.
+def objects_of_rows(kind: Callable[..., Record], answered: duckdb.DuckDBPyConnection) -> list[Record]:
+    """Make one object of each row of an answer; the names of the columns are the names of the fields.
 
     Parameters
     ----------
     kind : callable
-        A class whose fields are named as the columns.
+        A class that has these fields.
     answered : duckdb.DuckDBPyConnection
-        What ``execute`` returned.
+        The connection after ``execute``.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def records(kind: Callable[..., Record], answered: duckdb.DuckDBPyConnection) ->
     >>> class Place(NamedTuple):
     ...     ra: float
     ...     dec: float
-    >>> records(Place, duckdb.connect().execute("SELECT -5 AS dec, 120 AS ra"))
+    >>> objects_of_rows(Place, duckdb.connect().execute("SELECT -5 AS dec, 120 AS ra"))
     [Place(ra=120, dec=-5)]
     """
     names = [column[0] for column in answered.description or ()]

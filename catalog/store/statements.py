@@ -1,9 +1,9 @@
-"""What SQL names: the proof that a statement, a view or a macro reads the catalog and nothing else.
+"""The proof that a statement, a view or a macro reads the catalog and nothing else, by the names in it.
 
-DuckDB's own parser takes the text apart. Each function that stands where a table could is on the list of those that
-stay within the catalog, and no function is called that takes a text as a statement. This comes on top of connections
-that reach neither files nor network: a few of DuckDB's table functions take addresses in memory and crash the process
-when they are called from SQL, also when a statement that names them is only planned.
+DuckDB's own parser takes the text apart. A function in the place of a table must be on the list of those that stay
+within the catalog, and no function may take a text as a statement. The connections reach neither files nor network, but
+this proof is needed as well: a few of DuckDB's table functions take addresses in memory, and crash the process when SQL
+calls them, or even when DuckDB only plans a statement that names them.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ TABLE_FUNCTIONS = frozenset(
         "query_table", "range", "repeat", "repeat_row", "test_all_types", "unnest",
     }
 )  # fmt: skip
-"""DuckDB's table functions that reach nothing but the catalog; the catalog's own table macros come on top."""
+"""DuckDB's table functions that read nothing but the catalog. The catalog's own table macros are allowed as well."""
 
 UNPROVEN_FUNCTIONS = frozenset({"json_serialize_plan", "json_execute_serialized_sql", "write_log", "sleep_ms"})
 """Functions that plan or run a text as a statement, write to DuckDB's log, or wait."""
 
 
 class NotProven(Exception):
-    """A text that may do more than read the catalog; says what stands in the way."""
+    """A text may do more than read the catalog; the error says which part of it."""
 
 
 def tree_of(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
@@ -39,16 +39,16 @@ def tree_of(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
     Raises
     ------
     NotProven
-        Where it cannot be had, or is none of a SELECT.
+        If DuckDB cannot write the tree, or the statement is no SELECT.
     duckdb.Error
-        For a text that does not parse.
+        If the text cannot be parsed.
     """
     row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
     try:
         tree = json.loads(row[0] if row else "", parse_constant=_no_number)
     except RecursionError:
         raise NotProven("the statement is nested too deeply") from None
-    except ValueError:  # DuckDB writes inf, which is no JSON
+    except ValueError:  # DuckDB writes inf, which is not JSON
         raise NotProven("a number of the statement is beyond those of 64 bits; infinity is 'inf'::DOUBLE") from None
     if tree["error"]:
         raise NotProven(f"this kind of statement is not answered here; write it as a SELECT ({tree['error_message']})")
@@ -59,20 +59,20 @@ def _no_number(word: str) -> None:
     raise ValueError(word)
 
 
-def prove(tree: Any, is_of_the_catalog: Callable[[str], bool]) -> None:
-    """Look at every function that a statement names.
+def prove_statement(tree: Any, is_of_the_catalog: Callable[[str], bool]) -> None:
+    """Check every function that a statement names.
 
     Parameters
     ----------
     tree : object
-        As `tree_of` returns it.
+        What `tree_of` returned.
     is_of_the_catalog : callable
-        Says whether a name, in lower case, is that of a table macro of the catalog, which is proven on its own.
+        Says whether a name, in lower case, is a table macro of the catalog; each macro is proven on its own.
 
     Raises
     ------
     NotProven
-        For one that is not known to stay within the catalog.
+        If a function is not known to stay within the catalog.
     """
     for name, gives_table in _functions(tree):
         known = not gives_table or name in TABLE_FUNCTIONS or is_of_the_catalog(name)
@@ -81,7 +81,7 @@ def prove(tree: Any, is_of_the_catalog: Callable[[str], bool]) -> None:
 
 
 def _functions(tree: Any) -> Iterator[tuple[str, bool]]:
-    """Yield the name of each function, and whether it stands where a table could."""
+    """Yield the name of each function, and whether it stands in the place of a table."""
     nodes = [tree]
     while nodes:
         node = nodes.pop()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 FIRST_MJD, LAST_MJD = -678_575, 2_973_483
-"""The first and the last day of the years 1 to 9999."""
+"""The first day of the year 1, and the last day of the year 9999."""
 
 
-def moment(mjd: str) -> str:
-    """Return SQL for the time that a number of days stands for; null where it stands for none.
+def time_of_mjd(mjd: str) -> str:
+    """Return SQL for the time that a number of days stands for; null if there is no such time.
 
-    A catalog can hold any number, and a number too large for a timestamp would end the whole question.
+    A catalog can have any number in the column, and a number too large for a timestamp would fail the whole question.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def moment(mjd: str) -> str:
     Examples
     --------
     >>> import duckdb
-    >>> duckdb.sql(f"SELECT {moment('59738.25')}, {moment('1e300')}").fetchall()
+    >>> duckdb.sql(f"SELECT {time_of_mjd('59738.25')}, {time_of_mjd('1e300')}").fetchall()
     [(datetime.datetime(2022, 6, 8, 6, 0), None)]
     """
     microseconds = f"to_microseconds(CAST({mjd} * 86400e6 AS BIGINT))"

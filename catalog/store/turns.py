@@ -1,8 +1,8 @@
-"""Turns at a catalog file: who wants to write says so in a lock file, and readers let them in.
+"""Turns at a catalog file: a process that wants to write shows it by a lock file, and readers make room.
 
-DuckDB lets many processes read, or one write; a writer gets in by luck only, where readers come and go. So a writer
-locks a file beside the catalog until the catalog is open. A reader that finds it locked lets go of the catalog, and
-waits. The writer unlinks the file before it lets go of the lock, and whoever waits sees that the file has gone.
+DuckDB lets many processes read, or one write. Where readers come and go, a writer would get in only by luck. So a
+writer locks a file beside the catalog until it has opened the catalog. A reader that finds this file locked closes the
+catalog and waits. The writer removes the lock file before it gives up the lock, and so the others see that it is done.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _POLL_SECONDS = 0.02
 
 
 class StillHeld(Exception):
-    """The lock was not free in time."""
+    """Another process or thread kept the lock too long."""
 
 
-class Waiting:
-    """A wait that has an end, and is told once after its first second.
+class LockWait:
+    """A wait with an end; after its first second, the user is told once.
 
     Parameters
     ----------
     seconds : float
-        Until it is given up.
+        How long to wait.
     tell : callable, optional
-        Called with who is waited for.
+        Called with the name of the holder.
     """
 
     def __init__(self, seconds: float, tell: Callable[[str], None] | None = None) -> None:
@@ -38,7 +38,7 @@ class Waiting:
         self._tell = tell
 
     def pause(self, holder: str) -> bool:
-        """Sleep a moment, and return True; False where the time is over."""
+        """Sleep a moment and return True; return False if the time is over."""
         waited = time.monotonic() - self._began
         if waited >= self._seconds:
             return False
@@ -50,24 +50,24 @@ class Waiting:
 
 
 @contextmanager
-def held(path: Path, waiting: Waiting, holder: str) -> Iterator[None]:
-    """Hold a lock file alone, and remove it in the end.
+def held(path: Path, waiting: LockWait, holder: str) -> Iterator[None]:
+    """Hold a lock file alone, and remove it at the end.
 
     Parameters
     ----------
     path : Path
-        The file; it is made where it is absent.
-    waiting : Waiting
+        The lock file; it is created if it does not exist.
+    waiting : LockWait
         How long to wait for it.
     holder : str
-        Who has it in the meantime, for messages.
+        The name of whoever may have the lock, for messages.
 
     Raises
     ------
     StillHeld
-        If another process or thread does not let go of it in time.
+        If another process or thread does not give up the lock in time.
     OSError
-        If it cannot be made.
+        If the file cannot be made.
     """
     while (handle := _locked(path)) is None:
         if not waiting.pause(holder):
@@ -77,15 +77,15 @@ def held(path: Path, waiting: Waiting, holder: str) -> Iterator[None]:
     finally:
         if _is_at(handle, path):
             with suppress(OSError):
-                path.unlink()  # while it is locked, so that it is ours
+                path.unlink()  # while we still hold the lock, so that this is our file
         os.close(handle)
 
 
 def _locked(path: Path) -> int | None:
-    """Lock the file that has this path now; None where another has it.
+    """Lock the file that is at this path now; return None if another process has the lock.
 
-    Its holder may unlink the file between our opening and our locking it. The lock is then one of a file that nobody
-    else will ever open, so the path is tried again.
+    The holder may remove the file after we opened it and before we lock it. Then our lock is on a file that nobody else
+    can open. So we look at the path again.
     """
     while True:
         handle = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
@@ -103,7 +103,7 @@ def _locked(path: Path) -> int | None:
 
 
 def _is_at(handle: int, path: Path) -> bool:
-    """Say whether a path leads to an open file."""
+    """Say whether an open file is the one at a path."""
     try:
         return os.path.samestat(os.fstat(handle), path.lstat())
     except FileNotFoundError:
@@ -111,7 +111,7 @@ def _is_at(handle: int, path: Path) -> bool:
 
 
 def is_held(path: Path) -> bool:
-    """Say whether anybody holds a lock file; nothing is made or waited for."""
+    """Say whether any process holds a lock file; this makes no file and does not wait."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

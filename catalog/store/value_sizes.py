@@ -1,8 +1,8 @@
-"""Values that a statement would make too large, told from its text: DuckDB makes each value at once and whole.
+"""Refuse statements that would make too large a value, as their text shows: DuckDB makes each value in one piece.
 
-DuckDB counts the memory of its tables, and not that of a single value. A call like ``repeat('x', 2000000000)`` goes
-beyond its limit, and it hears no interrupt meanwhile. So a statement that asks for such a value in so many words is
-refused before it runs. Where the size is known only as it runs, `catalog.store.work` watches the memory.
+DuckDB limits the memory of its tables, but not that of a single value. A call like ``repeat('x', 2000000000)`` goes
+beyond the limit, and DuckDB hears no interrupt while it makes the value. So a statement whose constants ask for such a
+value is refused before it runs. Where only running it shows the size, `catalog.store.work` watches the memory.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from catalog.store.statements import NotProven
 MOST_BYTES = 256 << 20
 _NUMBER_BYTES = 8
 _LENGTH_AT = {"repeat": 1, "lpad": 1, "rpad": 1, "list_resize": 1, "array_resize": 1, "bitstring": 1}
-"""The argument that says how long the value is to be."""
+"""For each function, the position of the argument that gives the length of the value."""
 _STEPS = frozenset({"range", "generate_series"})
 _PER_ITEM = {"list_resize": _NUMBER_BYTES, "array_resize": _NUMBER_BYTES, "bitstring": 1 / 8}
 
 
 def refuse_large_values(tree: Any) -> None:
-    """Look at every call of a statement whose arguments are constants.
+    """Check every call of a statement that has constants as arguments.
 
     Parameters
     ----------
     tree : object
-        As `catalog.store.statements.tree_of` returns it.
+        What `catalog.store.statements.tree_of` returned.
 
     Raises
     ------
     NotProven
-        For a call that makes a value of more than `MOST_BYTES`.
+        If a call makes a value of more than `MOST_BYTES`.
     """
     for call in _calls(tree):
         try:
@@ -46,7 +46,7 @@ def refuse_large_values(tree: Any) -> None:
 
 
 def _calls(tree: Any) -> Iterator[dict[str, Any]]:
-    """Yield the calls that make a value; those in a table's place give row after row."""
+    """Yield the calls that make a value. A call in the place of a table makes row after row, and is left out."""
     nodes = [tree]
     while nodes:
         node = nodes.pop()
@@ -62,7 +62,7 @@ def _calls(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 def _size(node: Any) -> float:
-    """Return how many bytes an expression's value has, as far as constants say; 0 where they do not."""
+    """Return the size in bytes of an expression's value as its constants tell it; 0 if they do not."""
     value = _constant(node)
     if isinstance(value, str):
         return len(value.encode(errors="replace"))
@@ -79,7 +79,7 @@ def _size(node: Any) -> float:
 
 
 def _steps(numbers: list[float | None]) -> float:
-    """Return how many numbers a range has; 0 where it is not one of constants."""
+    """Return how many numbers a range has; 0 if its ends are not constants."""
     if not numbers or None in numbers:
         return 0
     known = [one for one in numbers if one is not None]
@@ -88,7 +88,7 @@ def _steps(numbers: list[float | None]) -> float:
 
 
 def _number(node: Any) -> float | None:
-    """Return the number that a constant is, or a cast, product, sum or difference of constants."""
+    """Return the number that a constant is, also after a cast, or as product, sum or difference of constants."""
     value = _constant(node)
     if isinstance(value, int | float):
         return value
@@ -109,7 +109,7 @@ def _calculated(operator: str, one: float | None, other: float | None) -> float 
 
 
 def _constant(node: Any) -> Any:
-    """Return the value of a constant; None for any other node, and for null."""
+    """Return the value of a constant; None for a null and for any other node."""
     if not isinstance(node, dict) or node.get("class") != "CONSTANT":
         return None
     value = node["value"].get("value")

@@ -1,8 +1,8 @@
-"""Let DuckDB work beside the thread that asked, so that Ctrl-C is heard, and memory that it takes is watched.
+"""Run DuckDB in a thread beside the one that asked, so that Ctrl-C is heard and memory can be watched.
 
-DuckDB counts most of its memory, and keeps to its limit. It does not count a single value, which can become as large
-as the machine's memory, and while it makes one it hears no interrupt. A command then leaves its process. A notebook's
-process goes on: the call is abandoned, which is to say that it ends by itself later, and its connection with it.
+DuckDB limits most of its memory, but not that of a single value. Such a value can become as large as the machine's
+memory, and DuckDB hears no interrupt while it makes it. A command then ends its process. In a notebook the process must
+go on, so the call is abandoned: it ends by itself later, and then its connection is closed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from catalog.store.limits import why_to_stop
 from catalog.store.memory import READING_MB
 
 _MOST_BYTES = (READING_MB + 1024) << 20
-"""How much one step of an answer may let the process grow: DuckDB's own limit, and what Arrow and Python make of it."""
+"""How much the process may grow in one step of an answer: DuckDB's own limit, and the copies in Arrow and Python."""
 _LOOK_SECONDS = 0.05
 _UNHEARD_SECONDS = 2.0
 _INTERRUPTED = 130
@@ -34,12 +34,12 @@ _abandoned: list[duckdb.DuckDBPyConnection] = []
 
 
 class Work:
-    """Runs DuckDB's calls on one connection, each in a thread of its own; made by `at_work`.
+    """Runs DuckDB's calls on one connection, each in a thread of its own; `at_work` makes it.
 
     Attributes
     ----------
     is_abandoned : bool
-        Whether a call goes on that nobody waits for any more; what it works with must not be touched.
+        Whether a call still runs for which nobody waits any more. Its arguments must not be used again.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -52,9 +52,9 @@ class Work:
         Raises
         ------
         CatalogError
-            Where the call takes more memory than it may, or longer than `catalog.store.limits` lets it.
+            If the call takes more memory than it may, or longer than `catalog.store.limits` allows.
         KeyboardInterrupt
-            For Ctrl-C; the call has ended, or is abandoned.
+            After Ctrl-C; the call has ended, or is abandoned.
         """
         grown = _memory() + _MOST_BYTES
         running = _Running(call, arguments)
@@ -73,10 +73,10 @@ class Work:
         return running.result()
 
     def _stop(self, running: _Running, code: int, told: str) -> None:
-        """Interrupt until the call ends: DuckDB forgets an interrupt that comes just before a statement starts."""
+        """Interrupt again and again until the call ends: DuckDB forgets an interrupt just before a statement starts."""
         began = time.monotonic()
         while not running.ended.is_set():
-            with suppress(KeyboardInterrupt):  # a second Ctrl-C asks for what is being done
+            with suppress(KeyboardInterrupt):  # a second Ctrl-C asks for nothing new
                 self._connection.interrupt()
                 running.ended.wait(_LOOK_SECONDS)
             if time.monotonic() - began > _UNHEARD_SECONDS or (leaving.at_once is not None and code == 1):
@@ -87,9 +87,9 @@ class Work:
 
 
 class _Running:
-    """A call in a thread of its own; `concurrent.futures` has the same, and takes long to import.
+    """A call in a thread of its own. `concurrent.futures` could do this too, but takes long to import.
 
-    The thread is a daemon, so that the process need not wait for an abandoned call when it ends.
+    The thread is a daemon, so the process does not wait for an abandoned call when it ends.
     """
 
     def __init__(self, call: Callable[..., Any], arguments: Sequence[object]) -> None:
@@ -114,7 +114,7 @@ class _Running:
                 left.close()
 
     def abandon(self, connection: duckdb.DuckDBPyConnection) -> bool:
-        """Leave the connection to the thread, which closes it in the end; return False if that has ended."""
+        """Let the thread close the connection when its call ends; return False if the call has already ended."""
         with self._lock:
             if self.ended.is_set():
                 return False
@@ -123,29 +123,29 @@ class _Running:
             return True
 
     def result(self) -> Any:
-        """Return what the call returned, or raise what it raised."""
+        """Return what the call returned, or raise what the call raised."""
         if self._raised is not None:
             try:
                 raise self._raised
             finally:
-                self._raised = None  # or the error and this object would keep each other, and the file open
+                self._raised = None  # else the error and this object keep each other alive, and the file open
         return self._returned.pop()
 
 
 @contextmanager
 def at_work(connection: duckdb.DuckDBPyConnection) -> Iterator[Work]:
-    """Yield what runs DuckDB's calls on one connection in threads of their own."""
+    """Yield an object that runs DuckDB's calls on one connection in threads of their own."""
     yield Work(connection)
 
 
 def close(connection: duckdb.DuckDBPyConnection) -> None:
-    """Close a connection, unless it is busy with an abandoned call, which closes it."""
-    if not any(one is connection for one in _abandoned):
+    """Close a connection. If an abandoned call still uses it, that call closes it later."""
+    if not any(abandoned is connection for abandoned in _abandoned):
         connection.close()
 
 
 def _memory() -> int:
-    """Return how many bytes of memory the process has; where the system does not say, the most that it ever had."""
+    """Return how much memory the process has, in bytes; if the system does not tell, the most that it ever had."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:

@@ -1,6 +1,6 @@
 """From a plan to proven bytes on disk.
 
-Names are imported when they are first used: to list products needs nothing that downloads them.
+Names are imported when they are first used: listing products needs nothing of what downloads them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from catalog.sync.apply import Failure, SyncReport
+    from catalog.sync.apply import SyncFailure, SyncReport
     from catalog.sync.plan import Item, Plan, Tally
     from catalog.sync.replaced_files import OldBytes
     from catalog.sync.run import apply_plan, make_plan, sync
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Current",
-    "Failure",
     "Item",
     "OldBytes",
     "Plan",
     "Selection",
+    "SyncFailure",
     "SyncReport",
     "Tally",
     "Token",
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "apply": ("Failure", "SyncReport"),
+    "apply": ("SyncFailure", "SyncReport"),
     "replaced_files": ("OldBytes",),
     "plan": ("Item", "Plan", "Tally"),
     "run": ("apply_plan", "make_plan", "sync"),
@@ -44,7 +44,7 @@ _HOMES = {
     "tokens": ("Token", "find_token", "keep_token"),
     "transfer": ("Current",),
 }
-"""Modules, and what of them is offered here."""
+"""The modules, and the names of each that this package offers."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Apply a plan: run its transfers, keep count, write down what is done, and report."""
+"""Apply a plan: run its transfers, count the results, record them in the catalog, and report."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from catalog.defaults import JOBS
 from catalog.errors import CatalogError, DiskError, MastlakeError
 from catalog.store.database import Database
 from catalog.store.history.runs import utc_now
-from catalog.sync.checksum_doubt import Doubt
+from catalog.sync.checksum_doubt import ChecksumDoubt
 from catalog.sync.events import Event, Finished, Note, OnEvent, Planned
-from catalog.sync.partial import sweep
+from catalog.sync.partial import remove_leftovers
 from catalog.sync.plan import TO_DO, Item, Plan
-from catalog.sync.pool import Pool, Result
+from catalog.sync.pool import ItemResult, Pool
 from catalog.sync.rate import Halted
 from catalog.sync.record import Recorder
-from catalog.sync.replaced_files import LEFT, Before, PersonsOwn, keep_old
+from catalog.sync.replaced_files import LEFT, FileBefore, PersonsOwn, keep_old
 from catalog.sync.source import Denied, TokenNeeded
-from catalog.sync.transfer import Line, Mismatch
-from catalog.sync.verification import Done
+from catalog.sync.transfer import Mismatch, SharedTransfers
+from catalog.sync.verification import ProvenFile
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A product that could not be had, and why; without a name it stands for those that were not tried."""
+class SyncFailure:
+    """A product that could not be fetched, and why; without a name it stands for all that were not tried."""
 
     filename: str
     data_uri: str
@@ -37,31 +37,31 @@ class Failure:
 
 @dataclass(frozen=True)
 class SyncReport:
-    """What a sync did; `selected` is the sum of the five that follow it, unless it was interrupted.
+    """What a sync did; `selected` is the sum of the five counts that follow it, unless it was interrupted.
 
     Parameters
     ----------
     selected : int
-        How many products were meant.
+        How many products were selected.
     present : int
-        Were on disk and right.
+        How many were on disk already, and right.
     fetched, resumed, replaced : int
-        New ones; those that continued an unfinished file; local files renewed because their archive version
-        moved on, or their bytes were not the archive's.
+        How many were new; how many continued an unfinished file; how many local files were renewed because the archive
+        had a newer version, or because their bytes were not the archive's.
     failed : int
-        Could not be had, or were not tried because the sync could not go on.
+        How many could not be fetched, or were not tried because the sync could not go on.
     bytes : int
-        Received.
+        How many bytes were received.
     seconds : float
-        It took.
-    failures : tuple of Failure
-        Why, one each.
+        How long it took.
+    failures : tuple of SyncFailure
+        The reason of each failure.
     interrupted : bool
-        Ended by Ctrl-C; what was finished is kept.
+        Whether Ctrl-C ended it; what was finished until then is kept.
     sources : dict
-        How many of the files that were received came from where.
+        How many of the received files came from each source.
     notes : tuple of str
-        What a person should know besides.
+        What else a person should know.
     """
 
     selected: int
@@ -72,7 +72,7 @@ class SyncReport:
     failed: int
     bytes: int
     seconds: float
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[SyncFailure, ...] = ()
     interrupted: bool = False
     sources: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ class SyncReport:
         Returns
         -------
         dict
-            As ``mastlake sync --json`` prints it.
+            The object that ``mastlake sync --json`` prints.
 
         Examples
         --------
@@ -93,57 +93,59 @@ class SyncReport:
         return {**asdict(self), "failures": [asdict(failure) for failure in self.failures]}
 
 
-def apply(plan: Plan, database: Database, line: Line, jobs: int = JOBS, on_event: OnEvent | None = None) -> SyncReport:
+def apply(
+    plan: Plan, database: Database, shared: SharedTransfers, jobs: int = JOBS, on_event: OnEvent | None = None
+) -> SyncReport:
     """Do what a plan says.
 
     Parameters
     ----------
     plan : Plan
-        As `catalog.sync.make_plan` returns it.
+        The plan that `catalog.sync.make_plan` returned.
     database : Database
-        Where finished files are written down.
-    line : Line
-        Sources, pace, and the destination.
+        The catalog in which finished files are recorded.
+    shared : SharedTransfers
+        The sources, the pace, and the destination.
     jobs : int
-        How many files at once.
+        How many files to fetch at the same time.
     on_event : callable, optional
-        Is told what happens, by one thread at a time.
+        Called with each event, by one thread at a time.
 
     Raises
     ------
     DiskError
-        Where the destination cannot be made, or has too little space.
+        If the destination cannot be made, or has too little space.
     """
     if plan.shortage:
         raise DiskError(f"{plan.shortage}; nothing was fetched")
     for final in plan.leftovers:
-        sweep(final)
+        remove_leftovers(final)
     if any(plan.tallies[action].items for action in TO_DO):
         try:
             plan.dest.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DiskError(f"cannot make {plan.dest}: {error.strerror}") from error
-    return _Run(plan, database, line, on_event or (lambda event: None)).run(jobs)
+    return _Application(plan, database, shared, on_event or (lambda event: None)).run(jobs)
 
 
-class _Run:
-    """One application of a plan."""
+class _Application:
+    """The application of one plan."""
 
-    def __init__(self, plan: Plan, database: Database, line: Line, on_event: OnEvent) -> None:
+    def __init__(self, plan: Plan, database: Database, shared: SharedTransfers, on_event: OnEvent) -> None:
         self.plan = plan
-        self.line = line
+        self.shared = shared
         self.counts: Counter[str] = Counter()
-        self.failures: list[Failure] = []
+        self.failures: list[SyncFailure] = []
         self.recorder = Recorder(database, plan.run)
-        self.doubt = Doubt(database, line.trust_length)
+        self.doubt = ChecksumDoubt(database, shared.trust_length)
         self.sources: Counter[str] = Counter()
         self.detours: list[str] = []
         self.notes: list[str] = []
         self._lock = threading.Lock()
         self._on_event = on_event
-        line.on_event = self.tell
-        line.doubtful = self.doubt.doubtful
-        line.on_detour = self.detours.append
+        shared.on_event = self.tell
+        shared.doubtful = self.doubt.doubtful
+        shared.on_detour = self.detours.append
 
     def tell(self, event: Event) -> None:
         with self._lock:
@@ -158,7 +160,7 @@ class _Run:
             self._fail(item, item.reason)
         for item in self.plan.items("modified"):
             self._fail(item, f"{item.reason.removeprefix('modified: ')}; {LEFT}")
-        pool = Pool(self.line, max(1, min(jobs, sum(t.items for t in todo))))
+        pool = Pool(self.shared, max(1, min(jobs, sum(t.items for t in todo))))
         interrupted = bool(sum(t.items for t in todo)) and self._transfer(pool)
         self._settle()
         self._write_down()
@@ -174,7 +176,7 @@ class _Run:
         )  # fmt: skip
 
     def _write_down(self) -> None:
-        """Commit what waits; where the catalog cannot be had, the report is given all the same."""
+        """Commit what waits. If the catalog cannot be used, the report is returned all the same."""
         try:
             self.recorder.flush()
         except CatalogError as error:
@@ -184,25 +186,25 @@ class _Run:
             )
 
     def _tell_sources(self) -> None:
-        """Say how many files came from where, where there is a choice."""
-        if len(self.line.sources) < 2:
+        """Note how many files came from each source, if there are several."""
+        if len(self.shared.sources) < 2:
             return
-        told = [f"{self.sources[source.name]:,} files from {source.name}" for source in self.line.sources]
+        told = [f"{self.sources[source.name]:,} files from {source.name}" for source in self.shared.sources]
         self.tell(Note(", ".join(told)))
-        reasons = [*(source.failed for source in self.line.sources if source.failed), *self.detours]
+        reasons = [*(source.failed for source in self.shared.sources if source.failed), *self.detours]
         if reasons:
-            name = self.line.sources[0].name
+            name = self.shared.sources[0].name
             self.tell(Note(f"{len(reasons):,} times {name} failed, and MAST was asked instead; first: {reasons[0]}"))
 
     def _transfer(self, pool: Pool) -> bool:
         try:
-            return pool.run(self.line.sources[0].ahead(self.plan.items(*TO_DO)), self._take, self.recorder.tick)
+            return pool.run(self.shared.sources[0].ahead(self.plan.items(*TO_DO)), self._take, self.recorder.tick)
         except BaseException:
-            self.line.pace.stop.set()
-            self.line.abort()
+            self.shared.pace.stop.set()
+            self.shared.abort()
             raise
 
-    def _take(self, result: Result) -> None:
+    def _take(self, result: ItemResult) -> None:
         if result.done is not None:
             self._done(result.done)
         elif isinstance(result.error, Mismatch) and result.error.digest_only is not None:
@@ -218,7 +220,7 @@ class _Run:
         elif result.error is not None:
             raise result.error
 
-    def _done(self, done: Done) -> None:
+    def _done(self, done: ProvenFile) -> None:
         self.doubt.learn(done)
         self.recorder.add(done)
         self.counts[done.outcome] += 1
@@ -228,11 +230,11 @@ class _Run:
 
     def _fail(self, item: Item, reason: str) -> None:
         self.counts["failed"] += 1
-        self.failures.append(Failure(item.filename, item.data_uri, reason))
+        self.failures.append(SyncFailure(item.filename, item.data_uri, reason))
         self.tell(Finished(item.path, item.filename, "failed", 0, reason))
 
     def _settle(self) -> None:
-        """Decide about files whose MD5 alone is not as listed: they are wrong, or the checksums are no MD5."""
+        """Decide about files of which only the MD5 differs: the bytes are wrong, or the checksums are no MD5."""
         if text := self.doubt.text():
             self.tell(Note(text))
         accepted = self.doubt.accepts
@@ -240,23 +242,23 @@ class _Run:
             done = mismatch.digest_only
             assert done is not None
             if accepted and mismatch.kept is not None:
-                keep_old(Path(done.item.path), Before(None, archived=False), self.line.old_bytes, self.plan.dest)
+                keep_old(Path(done.item.path), FileBefore(None, archived=False), self.shared.old_bytes, self.plan.dest)
                 said = f"its MD5 is {done.md5}, the archive lists {done.item.checksum}; accepted by its length"
                 self._done(replace(_put_in_place(mismatch.kept, done), findings=(*done.findings, said)))
             else:
                 self._fail(done.item, str(mismatch))
 
     def _count_untried(self, interrupted: bool) -> None:
-        reason = self.line.pace.halted
+        reason = self.shared.pace.halted
         if not reason:
             return
         tried = self.plan.tallies["present"].items + sum(self.counts.values())
         if left := self.plan.selected - tried:
             self.counts["failed"] += left
-            self.failures.append(Failure("", "", f"{left} files were not fetched: {reason}"))
+            self.failures.append(SyncFailure("", "", f"{left} files were not fetched: {reason}"))
 
 
-def _put_in_place(kept: Path, done: Done) -> Done:
+def _put_in_place(kept: Path, done: ProvenFile) -> ProvenFile:
     """Give bytes that were put aside their final name after all."""
     final = Path(done.item.path)
     kept.replace(final)
@@ -266,7 +268,7 @@ def _put_in_place(kept: Path, done: Done) -> Done:
 
 
 def _explain(item: Item, error: Exception) -> str:
-    """One line that says why an item failed."""
+    """Return one line that says why an item failed."""
     ahead = item.release_at is not None and item.release_at > utc_now()
     if isinstance(error, TokenNeeded) or (isinstance(error, Denied) and (item.exclusive or ahead)):
         date = ""

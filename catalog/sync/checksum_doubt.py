@@ -1,9 +1,9 @@
-"""Files whose MD5 alone is not the one that the archive lists, and what a person says to that.
+"""Files of which only the MD5 differs from the archive's checksum, and what a person decides about them.
 
-The archive's checksums have 32 hex digits, so they are taken for the MD5 of the file. If none of many agrees, though
-lengths and structures are right, either that is wrong, or something on the way spoils every file alike. No program
-can tell these apart: the bytes are put aside, and a person decides. With ``--trust-length`` such bytes are accepted by
-length and structure, if the archive sends the very same twice. The next sync finds again that their MD5 is another.
+The archive's checksums have 32 hex digits, so this package takes them for the MD5 of the file. If none of many agrees
+although lengths and structures are right, either this is wrong, or something on the way changes every file in the same
+way. No program can tell these apart: the bytes are put aside, and a person decides. With ``--trust-length`` such bytes
+are accepted by length and structure, if the archive sends the same bytes twice. The next sync checks the MD5 again.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import duckdb
 
 from catalog.store.database import Database, columns_of
 from catalog.sync.transfer import Mismatch
-from catalog.sync.verification import Done
+from catalog.sync.verification import ProvenFile
 
 ENOUGH = 5
-"""So many files must disagree, and none agree, before fetching each of them again is given up."""
+"""How many files must disagree, and none agree, before files are no longer fetched a second time."""
 
 
-class Doubt:
-    """What a sync learns about checksums.
+class ChecksumDoubt:
+    """What a sync learns about the archive's checksums.
 
     Parameters
     ----------
     database : Database
-        Where an earlier agreement is looked up, once it matters.
+        The catalog, which tells of earlier agreement when it matters.
     trust_length : bool
-        Whether a person said that length and structure are to do.
+        Whether a person said that length and structure are enough.
     """
 
     def __init__(self, database: Database, trust_length: bool = False) -> None:
@@ -39,17 +39,17 @@ class Doubt:
         self._before: bool | None = None
         self._lock = threading.Lock()
 
-    def learn(self, done: Done) -> None:
-        """Take note of a file whose checksum agreed."""
+    def learn(self, done: ProvenFile) -> None:
+        """Note a file whose checksum agreed."""
         if done.item.checksum and done.md5 == done.item.checksum:
             self._agreed = True
 
     def hold(self, mismatch: Mismatch) -> None:
-        """Keep a file in mind whose bytes came twice the same, and are not as listed only in MD5."""
+        """Keep a file whose bytes came twice the same, and of which only the MD5 is not as listed."""
         self.held.append(mismatch)
 
     def doubtful(self) -> bool:
-        """Whether fetching again would prove nothing."""
+        """Whether fetching a file again would prove nothing."""
         return not self.accepts and len(self.held) >= ENOUGH and self._never_agreed()
 
     def _never_agreed(self) -> bool:
@@ -59,7 +59,7 @@ class Doubt:
         return not (self._before or self._agreed)
 
     def text(self) -> str:
-        """Say it, for the user; nothing where there is no doubt."""
+        """Return the message for the user; empty if there is no doubt."""
         if self.held and self.accepts:
             return (
                 f"--trust-length: {len(self.held)} files are kept by length and structure alone; "

@@ -1,7 +1,7 @@
-"""The public copy in Amazon's S3: which products are there, and their bytes, over obstore.
+"""The public copy in Amazon's S3: which products it has, and their bytes, through obstore.
 
-MAST tells where in the bucket a product lies (``path_lookup``, which astroquery asks as well). Whatever is not
-there, or cannot be had, comes from MAST itself; either way it is proven the same.
+MAST tells where in the bucket a product is (``path_lookup``, which astroquery uses too). Products that are not there,
+or that the bucket does not give, come from MAST itself. The bytes are proven in the same way.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from catalog.errors import ArchiveError, Garbled, Unreachable, UsageError
 from catalog.network.routes import named_certificates, proxy_of
 from catalog.sync.names import refusal_of_path
 from catalog.sync.plan import Item
-from catalog.sync.source import Ask, NotThere
+from catalog.sync.source import Ask, NotInSource
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 BUCKET = "stpubdata"
 REGION = "us-east-1"
 AT_ONCE = 40
-"""Products asked for in one look-up; the archive answers no more."""
+"""How many products one look-up asks for; the archive answers no more."""
 _PATIENCE = 3
-"""Failures in a row after which the store is left alone."""
+"""How many failures in a row it takes until the store is no longer asked."""
 _LONGEST = "24h"
-"""For one object. The store's own limit of 30 s would end every large file; slowness is seen by `rate.Floor`."""
+"""The time for one object. The store's own 30 s would end every large file; `rate.SlowestSpeed` ends slow ones."""
 
 Lookup = Callable[[Iterable[str]], Mapping[str, str | None]]
 
@@ -41,12 +41,13 @@ def public_bucket(endpoint: str | None = None) -> Any:
     Parameters
     ----------
     endpoint : str, optional
-        Address of another store that has the bucket.
+        The address of another store that has the bucket.
 
     Raises
     ------
     UsageError
-        Where the object-store client is not installed, or the environment names what is no proxy or no certificate.
+        If the client for object stores is not installed, or the environment names a proxy or certificates that are
+        none.
     """
     try:
         from obstore.store import S3Store
@@ -60,13 +61,13 @@ def public_bucket(endpoint: str | None = None) -> Any:
 
 
 def _client_options(address: str) -> ClientConfig:
-    """Return the proxy, the certificates and the patience of every other client, as the object store takes them."""
+    """Return proxy, certificates and time-outs, as all clients here use them, in the form of the object store."""
     options: ClientConfig = {"connect_timeout": "15s", "read_timeout": "60s", "timeout": _LONGEST}
     if address.startswith("http:"):
         options["allow_http"] = True
     if proxy := proxy_of(address):
         options["proxy_url"] = proxy
-    else:  # a proxy that this host does not go through: the store would read the environment in its own way
+    else:  # this host is reached without a proxy; else the store would read the environment by its own rules
         options["proxy_url"] = "http://127.0.0.1:9"
         options["proxy_excludes"] = urlsplit(address).hostname or ""
     if named := named_certificates():
@@ -82,14 +83,14 @@ class Cloud:
     Parameters
     ----------
     lookup : callable
-        Tells where in the store products are; null for those that are not.
+        Returns where in the store products are; null for those that are not there.
     store : obstore store, optional
-        Instead of the public bucket.
+        Used instead of the public bucket.
 
     Attributes
     ----------
     failed : str
-        Why the last look-up that failed did; its products come from the archive.
+        Why the last failed look-up failed; its products come from the archive.
     """
 
     name = "cloud"
@@ -102,7 +103,7 @@ class Cloud:
         self._failures = 0
 
     def ahead(self, items: Iterator[Item]) -> Iterator[Item]:
-        """Pass items on, having looked up where they are, many in one request."""
+        """Look up where the items are, many in one request, and pass them on."""
         while batch := list(islice(items, AT_ONCE)):
             uris = [item.data_uri for item in batch if not item.exclusive]
             try:
@@ -111,15 +112,15 @@ class Cloud:
                 self.failed = f"the look-up of cloud paths failed: {error}"
             yield from batch
 
-    def open(self, ask: Ask) -> StoreAnswer:
-        """Ask the store; see `catalog.sync.source.Source`."""
+    def open(self, ask: Ask) -> StoreDownload:
+        """Ask the store; see `catalog.sync.source.ProductSource`."""
         path = self._paths.pop(ask.uri, None)
         if not path or refusal_of_path(path):
-            raise NotThere("it is not in the public bucket")
+            raise NotInSource("it is not in the public bucket")
         if self._failures >= _PATIENCE:
-            raise NotThere("the public bucket is not asked any more")
+            raise NotInSource("the public bucket is not asked any more")
         try:
-            answer = self._continue(path, ask) if ask.offset and ask.etag else StoreAnswer(self._store.get(path))
+            answer = self._continue(path, ask) if ask.offset and ask.etag else StoreDownload(self._store.get(path))
         except Exception as error:
             fault = _translated(error)
             self._count(fault)
@@ -128,27 +129,27 @@ class Cloud:
         return answer
 
     def _count(self, fault: Exception) -> None:
-        """Give the store up after some failures in a row; where a network blocks it, each costs a time-out."""
-        if isinstance(fault, ArchiveError) and not isinstance(fault, NotThere):
+        """Stop asking the store after some failures in a row; in a network that blocks it, each is a time-out."""
+        if isinstance(fault, ArchiveError) and not isinstance(fault, NotInSource):
             self._failures += 1
             if self._failures == _PATIENCE:
                 self.failed = (
                     f"the public bucket failed {_PATIENCE} times in a row, and was not asked any more: {fault}"
                 )
 
-    def _continue(self, path: str, ask: Ask) -> StoreAnswer:
+    def _continue(self, path: str, ask: Ask) -> StoreDownload:
         from obstore.exceptions import PreconditionError
 
         try:
-            return StoreAnswer(self._store.get(path, options={"range": {"offset": ask.offset}, "if_match": ask.etag}))
+            return StoreDownload(self._store.get(path, options={"range": {"offset": ask.offset}, "if_match": ask.etag}))
         except PreconditionError:
-            return StoreAnswer(self._store.get(path))
+            return StoreDownload(self._store.get(path))
 
     def close(self) -> None:
-        """Nothing to let go of: the store keeps its own connections."""
+        """Do nothing: the store manages its connections itself."""
 
 
-class StoreAnswer:
+class StoreDownload:
     """An object whose bytes are still to come."""
 
     html = False
@@ -171,7 +172,7 @@ class StoreAnswer:
         self._stopped = True
 
     def chunks(self, most: int) -> Iterator[bytes]:
-        """Iterate over the bytes as they come: a piece of full size could take for ever."""
+        """Iterate over the bytes as they come; waiting for pieces of full size could take for ever."""
         try:
             for chunk in self._result.stream(min_chunk_size=1):
                 if self._stopped:
@@ -181,37 +182,37 @@ class StoreAnswer:
             raise _translated(error) from error
 
     def abort(self) -> None:
-        """End after the chunk that is on its way."""
+        """End after the chunk that is being received."""
         self._stopped = True
 
 
 def _translated(error: Exception) -> Exception:
-    """An object store's error in this package's words; a bug stays as it is."""
+    """Turn an error of the object store into one of this package's errors; a bug stays as it is."""
     from obstore.exceptions import BaseError
 
     if isinstance(error, FileNotFoundError):
-        return NotThere("it is not in the public bucket")
+        return NotInSource("it is not in the public bucket")
     if isinstance(error, BaseError | OSError):
         return Unreachable(f"the cloud copy: {str(error).splitlines()[0][:160]}")
     return error
 
 
 def mast_lookup(read: Callable[[str], bytes]) -> Lookup:
-    """Make a look-up that asks MAST, given what reads from its server.
+    """Make a look-up that asks MAST, with a function that reads from MAST's server.
 
     Parameters
     ----------
     read : callable
-        Returns the body of an address's path and query on the server.
+        Returns the body for a path and query on the server.
     """
     from urllib.parse import urlencode
 
     def lookup(uris: Iterable[str]) -> dict[str, str | None]:
-        wanted = list(uris)
-        query = urlencode([*(("uri", uri) for uri in wanted), ("use_cloud_path", "True")])
+        requested = list(uris)
+        query = urlencode([*(("uri", uri) for uri in requested), ("use_cloud_path", "True")])
         try:
-            found = json.loads(read(f"/api/v0.1/path_lookup/?{query}"))
-            return {uri: _key((found.get(uri) or {}).get("path")) for uri in wanted}
+            answered = json.loads(read(f"/api/v0.1/path_lookup/?{query}"))
+            return {uri: _key((answered.get(uri) or {}).get("path")) for uri in requested}
         except (ValueError, AttributeError, RecursionError) as error:
             raise Garbled("the archive's path look-up is not what was expected") from error
 

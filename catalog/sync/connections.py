@@ -1,4 +1,4 @@
-"""GET over urllib3, with the user's proxies and certificates, and redirects that hand no secret to another host."""
+"""GET over urllib3, with the user's proxies and certificates; redirects never pass a secret on to another host."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _NUM_POOLS = 4
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer whose body is still to come, and which way it came.
+    """An answer whose body is still to come, and the way it came.
 
     Parameters
     ----------
     response : urllib3.BaseHTTPResponse
-        As urllib3 gives it.
+        The answer from urllib3.
     url : str
-        What was asked last, after redirects.
+        The address that was asked last, after redirects.
     proxy : str or None
-        Through which proxy, as it may be shown.
+        The proxy that was used, without credentials.
     """
 
     response: urllib3.BaseHTTPResponse
@@ -43,19 +43,19 @@ class Reply:
 
     @property
     def host(self) -> str:
-        """Host and port that answered."""
+        """The host and port that answered."""
         return urlsplit(self.url).netloc
 
 
 class Connections:
-    """Connections to the archive, and to where it redirects.
+    """Connections to the archive, and to the hosts to which it redirects.
 
     Parameters
     ----------
     most : int
-        How many are kept open to one host.
+        How many connections to one host are kept open.
     timeout : float
-        Seconds without a byte.
+        How many seconds may pass without a byte.
     """
 
     def __init__(self, most: int = 8, timeout: float = 60.0) -> None:
@@ -69,21 +69,21 @@ class Connections:
         self._lock = threading.Lock()
 
     def get(self, url: str, headers: Mapping[str, str], secrets: Mapping[str, str]) -> Reply:
-        """Ask for an address, and for what it redirects to.
+        """Ask for an address, and follow its redirects.
 
         Parameters
         ----------
         url : str
             The address.
         headers : mapping
-            Sent with every request.
+            Headers that are sent with every request.
         secrets : mapping
-            More headers, sent to this server alone; see `catalog.network.server.keeps_credentials`.
+            Headers that are sent to this server alone; see `catalog.network.server.keeps_credentials`.
 
         Raises
         ------
         Unreachable, Untrusted, ProxyFault, Garbled
-            Where there is no answer.
+            If there is no answer.
         """
         kept = dict(secrets)
         for _ in range(_REDIRECTS + 1):
@@ -121,7 +121,7 @@ class Connections:
             return self._managers[key]
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         for manager in self._managers.values():
             manager.clear()
 
@@ -151,7 +151,7 @@ _DRAIN = 1 << 16
 
 
 def let_go(response: urllib3.BaseHTTPResponse) -> None:
-    """Give the connection back where little is left to read; close it otherwise."""
+    """Return the connection to its pool if little is left to read; close it otherwise."""
     left = response.headers.get("Content-Length", "")
     if response.status >= 300 and left.isdecimal() and int(left) <= _DRAIN:
         response.drain_conn()

@@ -1,4 +1,4 @@
-"""Ask the archive what it lists for one file at this moment."""
+"""Ask the archive what it lists for one file now."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _COLUMNS = ("fileSize", "checksum")
 
 
 @contextmanager
-def asking(database: Database, server: str, patience: Patience | None = None) -> Iterator[AskCurrent]:
-    """Give what `ask_current` returns, with a client of its own that is made at the first question.
+def listing_asker(database: Database, server: str, patience: Patience | None = None) -> Iterator[AskCurrent]:
+    """Yield the function that `ask_current` returns, with a client of its own; the first question makes the client.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def asking(database: Database, server: str, patience: Patience | None = None) ->
     lock = threading.Lock()
 
     def archive() -> MastArchive:
-        with lock:  # also of the import: astropy is not whole yet while another thread imports it
+        with lock:  # also during the import: astropy is incomplete while another thread imports it
             from catalog.archive.client import MastArchive
 
             if not made:
@@ -51,21 +51,21 @@ def asking(database: Database, server: str, patience: Patience | None = None) ->
 
 
 def ask_current(database: Database, archive: MastArchive, patience: Patience | None = None) -> AskCurrent:
-    """Return a function that asks for a file's current size and checksum, by its name.
+    """Return a function that asks for the present size and checksum of a file, by its name.
 
     Parameters
     ----------
     database : Database
-        Knows whose keyword search has the file.
+        The catalog, which knows whose keyword search has the file.
     archive : MastArchive
-        Whom to ask.
+        The archive to ask.
     patience : Patience, optional
-        How long to go on.
+        How long to ask again.
 
     Returns
     -------
     callable
-        Takes a file name; returns `Current`, or None where no keyword search lists the file.
+        It takes the name of a file, and returns `Current`, or None if no keyword search lists the file.
     """
     return _asker(database, lambda: archive, patience)
 
@@ -75,7 +75,7 @@ def _asker(database: Database, archive: Callable[[], MastArchive], patience: Pat
 
 
 class _Asker:
-    """Asks for rows of files, and for those of products that no keyword search has."""
+    """Asks for rows of files, and for rows of products that no keyword search has."""
 
     def __init__(self, database: Database, archive: Callable[[], MastArchive], ask: Callable[..., Any]) -> None:
         self._database = database
@@ -85,7 +85,7 @@ class _Asker:
         self._lock = threading.Lock()
 
     def current(self, filename: str) -> Current | None:
-        """Return a file's row as the archive has it now."""
+        """Return the row that the archive has now for a file."""
         instrument = _instrument(self._database, filename)
         if instrument is None:
             return self._product(filename)
@@ -94,11 +94,11 @@ class _Asker:
 
         name = JWST.filename_column(instrument)
         query = Query(JWST.services[instrument]).having(name, filename)
-        found = self._ask(lambda: archive.rows(query, (name, *_COLUMNS))).rows.to_pylist()
-        return Current(filename, found[0].get("fileSize"), found[0].get("checksum")) if found else None
+        rows = self._ask(lambda: archive.rows(query, (name, *_COLUMNS))).rows.to_pylist()
+        return Current(filename, rows[0].get("fileSize"), rows[0].get("checksum")) if rows else None
 
     def _product(self, filename: str) -> Current | None:
-        """Ask for the products of the product's observation, once for all of them."""
+        """Ask for all products of the product's observation, once."""
         obsid = _obsid(self._database, filename)
         if obsid is None:
             return None
@@ -112,7 +112,7 @@ class _Asker:
 
 
 def _sizes(rows: pa.Table) -> dict[str, int | None]:
-    """The listed size of each product, by its name."""
+    """Return the listed size of each product, by name."""
     sizes = pc.cast(rows["size"], pa.int64(), safe=False) if pa.types.is_floating(rows["size"].type) else rows["size"]
     pairs = zip(rows["productFilename"].to_pylist(), sizes.to_pylist(), strict=True)
     return {name: size if isinstance(size, int) and 0 <= size < 1 << 63 else None for name, size in pairs}
@@ -125,7 +125,7 @@ def _instrument(database: Database, filename: str) -> str | None:
 
 
 def _obsid(database: Database, filename: str) -> str | None:
-    """Return the archive's number of an observation that lists a product of this name."""
+    """Return the archive's number of an observation that lists a product with this name."""
     with database.read() as connection:
         if "productFilename" not in columns_of(connection, "products"):
             return None

@@ -1,9 +1,9 @@
 """Decide what a sync would do. Nothing here reaches the network or the disk.
 
-A decision compares three tables: what is selected, what the catalog knows of the files at these paths with the verdict
-on each (`catalog.store.history.verdicts`), and what the destination holds. A million items that are present cost about
-what joining them costs: the first statements read only the columns that tell whether an item is present, and the others
-are looked at in full afterwards.
+A decision compares three things: what is selected, what the catalog has about the files at these paths (with the
+verdict on each, see `catalog.store.history.verdicts`), and what the destination has. A million items that are present
+cost about as much as joining them: the first statements read only the columns that tell whether an item is present, and
+only the other items are then compared in full.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from catalog.errors import UsageError
 from catalog.store.access import exclusive
 from catalog.store.duckdb_file import quiet
 from catalog.sync.names import PLAIN, RESERVED, Template, refusal_of_path
-from catalog.sync.plan import ACTIONS, TO_DO, Aim, Plan, Rows, Tally
+from catalog.sync.plan import ACTIONS, TO_DO, Plan, PlanOptions, Rows, Tally
 
 Look = Callable[[list[str]], tuple[pa.Table, pa.Table]]
 """Lists folders of the destination, as `catalog.sync.disk.listing` does."""
 FindProblems = Callable[[Iterable[str]], Iterator[tuple[str, str]]]
-"""Finds those of many paths where no file can be put, and why, as `catalog.sync.places.Places.problems` does."""
+"""Finds paths where no file can be put, and why: `catalog.sync.destination_places.DestinationPlaces.problems`."""
 
 _SELECTED = ("data_uri", "filename", "size", "checksum", "program", "obs_id", '"dataRights"', "release_at")
 
@@ -50,64 +50,64 @@ def plan(
     ----------
     selected : pyarrow.Table
         ``data_uri``, ``filename``, ``size``, ``checksum``, ``program``, ``obs_id``, ``dataRights``,
-        ``release_at``, and what else the template names.
+        ``release_at``, and the other fields of the template.
     local : pyarrow.Table
-        ``path`` (absolute), ``size``, ``mtime_ns``, ``checksum``: what the catalog last saw. ``state`` (null: current),
-        ``reason``, ``archived``: its verdict. ``fetched_checksum``: MD5 of the bytes that a sync put there.
+        ``path`` (absolute), ``size``, ``mtime_ns``, ``checksum``: as the catalog last saw the file. ``state`` (null if
+        current), ``reason``, ``archived``: its verdict. ``fetched_checksum``: MD5 of the bytes that a sync put there.
     disk, parts : pyarrow.Table
-        As `catalog.sync.disk.listing` returns them.
+        What `catalog.sync.disk.listing` returned.
     dest : Path
-        Absolute; files lie under it as the template says.
+        The absolute path below which files lie as the template says.
     template : str
         See `catalog.sync.names.Template`.
     has_token : bool
         Whether exclusive products can be asked for.
     now : datetime, optional
-        UTC, naive; what release dates are compared with.
+        The present time, UTC without a zone, with which release dates are compared.
     free_bytes : int, optional
-        Disk space at the destination, to be told with the plan.
+        Free disk space at the destination, which the plan tells.
     renew_modified : bool
         Whether a person's own bytes are replaced too.
 
     Raises
     ------
     UsageError
-        Where two products would have one path.
+        If two products would have the same path.
     """
-    aim = Aim(dest, Template(template), has_token, now, free_bytes, renew_modified)
+    options = PlanOptions(dest, Template(template), has_token, now, free_bytes, renew_modified)
     with duckdb.connect(config={"preserve_insertion_order": False}) as connection:
         quiet(connection)
         connection.register("selected", selected)
         connection.register("local", local)
         connection.execute("CREATE TEMP TABLE former (filename VARCHAR, checksum VARCHAR)")
-        return decide(connection, Rows("selected"), aim, lambda folders: (disk, parts))
+        return decide(connection, Rows("selected"), options, lambda folders: (disk, parts))
 
 
 def decide(
     connection: duckdb.DuckDBPyConnection,
     selected: Rows,
-    aim: Aim,
+    options: PlanOptions,
     look: Look,
     problems: FindProblems = lambda paths: iter(()),
 ) -> Plan:
-    """Make the plan of what is selected, of a connection's relations, and of what is found on disk.
+    """Make the plan, from what is selected, from relations of the connection, and from what is on disk.
 
     The relations are ``local`` (see `plan`) and ``former`` (``filename`` and ``checksum`` of the archive's versions).
     """
-    folder = aim.template.folder_sql()
-    words = {"folder": folder, "path": "filename" if aim.template.flat else f"{folder} || '/' || filename"}
-    values = {**selected.values, "root": f"{aim.dest}/"}
-    kept = "" if aim.template.flat else f"{folder} AS folder, "
+    folder = options.template.folder_sql()
+    words = {"folder": folder, "path": "filename" if options.template.flat else f"{folder} || '/' || filename"}
+    values = {**selected.values, "root": f"{options.dest}/"}
+    kept = "" if options.template.flat else f"{folder} AS folder, "
     query = _HELD.format(path=words["path"], kept=kept, selected=selected.undated or selected.sql)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE held AS {query}", values)
     _refuse_collisions(connection, selected, folder)
-    sizes = _look(connection, aim.template, look)
+    sizes = _look(connection, options.template, look)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE rest AS {_REST.format(same=_SAME if sizes else 'true')}")
     ((present, size, others),) = connection.execute(_PRESENT).fetchall()
     tallies = dict.fromkeys(ACTIONS, Tally()) | {"present": Tally(present, size)}
     rest = selected.sql if others else f"(FROM {selected.sql} LIMIT 0)"
-    values |= {"now": aim.now or dt.datetime.now(dt.UTC).replace(tzinfo=None), "has_token": aim.has_token}
-    values |= {"renew_modified": aim.renew_modified}
+    values |= {"now": options.now or dt.datetime.now(dt.UTC).replace(tzinfo=None), "has_token": options.has_token}
+    values |= {"renew_modified": options.renew_modified}
     query = _DECISIONS.format(**words, selected=rest, columns=", ".join(_SELECTED), plain=PLAIN, reserved=RESERVED)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE decisions AS {query}", values)
     _refuse_places(connection, problems)
@@ -115,12 +115,12 @@ def decide(
         tallies[action] = Tally(items, size)
     rows = connection.execute(_WORK).to_arrow_table()
     needed = connection.execute(_NEEDED).fetchone()
-    left = tuple(aim.dest / str(path) for (path,) in connection.execute(_LEFTOVERS).fetchall())
-    return Plan(aim.dest, tallies, rows, int(needed[0]) if needed else 0, aim.free_bytes, leftovers=left)
+    left = tuple(options.dest / str(path) for (path,) in connection.execute(_LEFTOVERS).fetchall())
+    return Plan(options.dest, tallies, rows, int(needed[0]) if needed else 0, options.free_bytes, leftovers=left)
 
 
 def _refuse_places(connection: duckdb.DuckDBPyConnection, problems: FindProblems) -> None:
-    """Put items out of reach whose place on disk is taken by something that stays."""
+    """Mark items out of reach if something that stays is in their place on disk."""
     paths = connection.execute("SELECT path FROM decisions WHERE action IN (SELECT unnest(?))", [list(TO_DO)])
     if refused := list(problems(path for (path,) in paths.fetchall())):
         path, reason = zip(*refused, strict=True)
@@ -132,9 +132,9 @@ def _refuse_places(connection: duckdb.DuckDBPyConnection, problems: FindProblems
 
 
 def _look(connection: duckdb.DuckDBPyConnection, template: Template, look: Look) -> bool:
-    """Register what the folders of ``held`` have, as ``disk`` and ``parts``, and those that cannot be used.
+    """Register the contents of the folders of ``held`` as ``disk`` and ``parts``, and the folders that cannot be used.
 
-    Says whether the listing has sizes.
+    Returns whether the listing has sizes.
     """
     folders = [""]
     if not template.flat:
@@ -151,7 +151,7 @@ def _look(connection: duckdb.DuckDBPyConnection, template: Template, look: Look)
 
 
 def _refuse_collisions(connection: duckdb.DuckDBPyConnection, selected: Rows, folder: str) -> None:
-    """Refuse two products of one path, also where only the case of letters tells them apart."""
+    """Refuse two products with the same path, also if the paths differ only in the case of letters."""
     places = np.sort(connection.execute("SELECT place FROM held").fetchnumpy()["place"])  # quicker than DISTINCT
     if not (places[1:] == places[:-1]).any():
         return
@@ -171,7 +171,7 @@ _SEEN = """
     SELECT substr(path, length($root) + 1) AS path, size, mtime_ns, checksum, state, reason, archived, fetched_checksum
     FROM local WHERE starts_with(path, $root)
 """
-"""Keys are relative to the destination: half as long as whole paths, they are joined in less time."""
+"""Paths relative to the destination: they are half as long as absolute ones, so joining them takes less time."""
 
 _HELD = f"""
     SELECT s.path, {{kept}}s.size, s.checksum IS NOT NULL AS has_checksum,
@@ -179,19 +179,19 @@ _HELD = f"""
         l.path IS NOT NULL AND l.state IS NULL AND (s.checksum IS NULL OR s.checksum = l.checksum) AS agreed
     FROM (SELECT *, {{path}} AS path FROM {{selected}}) s LEFT JOIN ({_SEEN}) l ON l.path = s.path
 """
-"""What the catalog knows of each item; it does not need the disk, so that both can be read at the same time."""
+"""What the catalog has about each item. This needs no disk, so disk and catalog are read at the same time."""
 
 _REST = """
     SELECT h.path, h.size, h.has_checksum
     FROM held h LEFT JOIN disk d ON d.path = h.path
     WHERE NOT coalesce(agreed AND d.path IS NOT NULL AND {same}, false)
 """
-"""What is not present."""
+"""The items that are not present."""
 
 _SAME = "(d.size IS NULL OR (d.size = seen_size AND d.mtime_ns = seen_ns))"
 
 _LEFTOVERS = "SELECT path FROM parts SEMI JOIN held USING (path) ANTI JOIN rest USING (path)"
-"""Unfinished files whose finished ones are present."""
+"""Unfinished files whose finished files are present."""
 
 _PRESENT = """
     SELECT h.items - r.items, (h.bytes - r.bytes)::BIGINT, r.items

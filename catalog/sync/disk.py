@@ -1,4 +1,4 @@
-"""What lies under a destination: names, sizes where cheap, and unfinished files."""
+"""The contents of a destination: names, sizes if there are not too many files, and unfinished files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from catalog.sync.names import Template, refusal_of_path, within
 from catalog.sync.partial import Identity
 
 STAT_LIMIT = 100_000
-"""Above this many files, a listing gives names only: a million sizes cost more than the whole plan."""
+"""With more files than this, a listing has names only: reading a million sizes costs more than the whole plan."""
 
 _NOTE = ".part.json"
 
@@ -36,19 +36,19 @@ PARTS = pa.schema(
 
 @dataclass
 class Looking:
-    """A look at a destination that is taken once for the same folders.
+    """A listing of a destination that is made once for the same folders.
 
     Parameters
     ----------
     dest : Path
-        Absolute.
+        The destination, an absolute path.
     thread : ThreadPoolExecutor
-        Reads the folders.
+        It reads the folders.
 
     Attributes
     ----------
     orphans : list of Path
-        Final paths of unfinished files of which only the note is left, as a kill leaves it.
+        Final paths of unfinished files of which only the note is left, as after a kill.
     """
 
     dest: Path
@@ -64,23 +64,23 @@ class Looking:
         return self._begun[key]
 
     def __call__(self, folders: list[str]) -> tuple[pa.Table, pa.Table]:
-        """Return what `listing` does."""
+        """Return the listing that `listing` makes."""
         return self.begin(folders).result()
 
 
 @contextmanager
 def looking(dest: Path, template: Template) -> Iterator[Looking]:
-    """Give a function that calls `listing`, once for the same folders.
+    """Yield an object that calls `listing` once for the same folders.
 
-    The one folder of a flat destination is read from the start, in a thread of its own: the kernel takes a third of a
-    microsecond a name, and the catalog can be read meanwhile.
+    A flat destination has one folder. It is read from the start in a thread of its own: the kernel takes a third of a
+    microsecond for each name, and the catalog can be read meanwhile.
 
     Parameters
     ----------
     dest : Path
-        Absolute.
+        The destination, an absolute path.
     template : Template
-        How files lie there.
+        How files lie below the destination.
     """
     with ThreadPoolExecutor(1, "listing") as thread:
         look = Looking(dest, thread)
@@ -90,22 +90,23 @@ def looking(dest: Path, template: Template) -> Iterator[Looking]:
 
 
 def listing(dest: Path, folders: Iterable[str], orphans: list[Path] | None = None) -> tuple[pa.Table, pa.Table]:
-    """Read the folders of a destination once each.
+    """Read each of the folders of a destination once.
 
     Parameters
     ----------
     dest : Path
-        Absolute.
+        The destination, an absolute path.
     folders : iterable of str
-        Relative to it; those that lead out of it by a link are not looked at.
+        Folders relative to the destination; a folder that a link leads out of the destination is left out.
     orphans : list of Path, optional
-        Is given the final paths of notes on unfinished files that are gone.
+        Gets the final paths of notes whose unfinished file is gone.
 
     Returns
     -------
     tuple of pyarrow.Table
-        Files (``path``, relative to the destination; ``size``, ``mtime_ns``, which are null above `STAT_LIMIT`
-        files), and unfinished files (``path`` of the finished one, bytes they ``have``, and the identity they were of).
+        Files (``path``, relative to the destination; ``size``, ``mtime_ns``, both null if there are more than
+        `STAT_LIMIT` files), and unfinished files (``path`` of the finished file, the bytes they ``have``, and their
+        identity).
     """
     files, parts = [], []
     for folder in folders:
@@ -125,9 +126,9 @@ def listing(dest: Path, folders: Iterable[str], orphans: list[Path] | None = Non
 
 
 def _names(folder: Path) -> pa.Array:
-    """The names in a folder; those that are no text are nobody's here."""
+    """Return the names in a folder; names that are no text cannot be those of products."""
     try:
-        names = os.listdir(os.fsencode(folder))  # noqa: PTH208 - a million names, not paths
+        names = os.listdir(os.fsencode(folder))  # noqa: PTH208 - names only, since there can be a million
     except (FileNotFoundError, NotADirectoryError):
         names = []
     ends = np.zeros(len(names) + 1, np.int32)
@@ -151,8 +152,8 @@ def _sizes(dest: Path, paths: pa.ChunkedArray) -> pa.Table:
     rows = []
     for path in paths.to_pylist():
         try:
-            stat = os.stat(f"{dest}/{path}")  # of a link, what it leads to  # noqa: PTH116
-        except OSError:  # gone, or a link that leads nowhere
+            stat = os.stat(f"{dest}/{path}")  # of a link, the file to which it leads  # noqa: PTH116
+        except OSError:  # the file is gone, or is a link that leads nowhere
             continue
         rows.append((path, stat.st_size, stat.st_mtime_ns))
     return _table(rows, DISK)
@@ -163,13 +164,13 @@ def _parts(dest: Path, paths: list[str]) -> pa.Table:
     for path in paths:
         part = dest / path
         final = part.with_name(part.name[1 : -len(".part")])
-        known = Identity.read(final)
+        identity = Identity.read(final)
         try:
             size = part.lstat().st_size
         except FileNotFoundError:  # another sync has just finished it
             continue
-        if known:
-            rows.append((final.relative_to(dest).as_posix(), size, known.uri, known.checksum, known.length))
+        if identity:
+            rows.append((final.relative_to(dest).as_posix(), size, identity.uri, identity.checksum, identity.length))
     return _table(rows, PARTS)
 
 
@@ -179,6 +180,6 @@ def _table(rows: Sequence[tuple[object, ...]], schema: pa.Schema) -> pa.Table:
 
 
 def free_bytes(dest: Path) -> int:
-    """Bytes that can still be written where the destination is, or will be made."""
+    """Return how many bytes can still be written at the destination, or where it will be made."""
     there = next(folder for folder in (dest, *dest.parents) if folder.exists())
     return shutil.disk_usage(there).free

@@ -1,4 +1,4 @@
-"""Content-Encoding: bytes that were packed for the way, though nobody asked for it."""
+"""Content-Encoding: bytes that a server packed for transport although nobody asked for it."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ if TYPE_CHECKING:
     from catalog.sync.source import Ask
 
 _PLAIN = ("", "identity", "none", "aws-chunked", "binary", "utf-8")
-"""No encoding, under the names that servers and object stores give it."""
+"""Names by which servers and object stores say that nothing is encoded."""
 _PACKED = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _GZIP_MAGIC = b"\x1f\x8b"
 _COMPRESSED_NAMES = (".gz", ".tgz")
 
 
 def encoding_of(header: str, ask: Ask, length: int | None) -> str:
-    """Return how the bytes of an answer are to be unpacked; empty where they are the file as it is.
+    """Return how the bytes of an answer must be unpacked; empty if they are the file as it is.
 
     Parameters
     ----------
     header : str
-        Content-Encoding.
+        The value of Content-Encoding.
     ask : Ask
-        What was asked for. Of a ``.gz`` file, servers say that it is gzip-encoded; it is the file all the same.
+        What was asked for. For a ``.gz`` file, servers claim the encoding gzip, although the bytes are the file itself.
     length : int or None
-        Content-Length. Where it is that of the file, nothing was packed.
+        The value of Content-Length. If it is the size of the file, nothing was packed.
 
     Raises
     ------
     Refused
-        For an encoding that cannot be unpacked.
+        If the encoding cannot be unpacked.
     """
     words = [word for part in header.lower().split(",") if (word := part.strip()) not in _PLAIN]
     if not words or ask.uri.lower().endswith(_COMPRESSED_NAMES) or (length is not None and length == ask.size):
@@ -43,15 +43,15 @@ def encoding_of(header: str, ask: Ask, length: int | None) -> str:
     return words[0]
 
 
-def decoded(chunks: Iterable[bytes | memoryview], encoding: str, most: int) -> Iterator[bytes]:
-    """Unpack bytes as they come, at most so many at once.
+def unpacked_pieces(chunks: Iterable[bytes | memoryview], encoding: str, most: int) -> Iterator[bytes]:
+    """Unpack bytes as they come, into pieces of at most so many bytes.
 
-    Yields nothing but an empty piece for bytes that unpack to none, so that whoever reads can tell that time passes.
+    For bytes that unpack to nothing it yields one empty piece, so that the reader sees that time passes.
 
     Raises
     ------
     Garbled
-        Where they are not what the answer says, or end too early.
+        If the bytes are not what the answer says, or end too early.
     """
     unpack = _Unpacking(encoding, most)
     for chunk in chunks:
@@ -62,12 +62,12 @@ def decoded(chunks: Iterable[bytes | memoryview], encoding: str, most: int) -> I
 
 
 def _begins_zlib(data: bytes) -> bool:
-    """Whether bytes begin as RFC 1950 says; a single one is not asked for the check of both."""
+    """Whether bytes begin as RFC 1950 says; with a single byte, the checksum of both is not tested."""
     return data[0] & 0x0F == 8 and (len(data) < 2 or int.from_bytes(data[:2], "big") % 31 == 0)
 
 
 class _Unpacking:
-    """One packed stream; gzip may have several members."""
+    """One packed stream; a gzip stream may have several members."""
 
     def __init__(self, encoding: str, most: int) -> None:
         self._encoding = encoding
@@ -83,10 +83,10 @@ class _Unpacking:
     def feed(self, data: bytes) -> Iterator[bytes]:
         if not self._begun and data:
             self._begun = True
-            if self._encoding == "deflate" and not _begins_zlib(data):  # many servers leave the frame away
+            if self._encoding == "deflate" and not _begins_zlib(data):  # many servers leave zlib's frame out
                 self._inflate = zlib.decompressobj(-15)
             self._as_is = _PACKED[self._encoding] == 31 and not data.startswith(_GZIP_MAGIC[: len(data)])
-        if self._as_is:  # the header lies; what the bytes are is proven later
+        if self._as_is:  # the header was wrong; what the bytes are is proven later
             yield data
             return
         while data:

@@ -1,4 +1,4 @@
-"""What a sync tells while it runs. Whoever shows progress takes these; the library prints nothing."""
+"""What a sync tells while it runs. A program that shows progress receives these; the library prints nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The plan is made, and these are to be fetched or checked."""
+    """The plan is made; these items will be fetched or checked."""
 
     items: int
     bytes: int
@@ -16,7 +16,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A file's first bytes are asked for; ``have`` of its ``size`` are here already."""
+    """The first bytes of a file are asked for; ``have`` of its ``size`` are here already."""
 
     path: str
     filename: str
@@ -26,7 +26,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A file has this many of its bytes now; told at most some times a second for each."""
+    """A file has this many of its bytes now; for each file this is told at most a few times a second."""
 
     path: str
     have: int
@@ -54,7 +54,7 @@ class Paused:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something to be said once."""
+    """A message that is told once."""
 
     text: str
 

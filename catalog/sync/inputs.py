@@ -1,4 +1,4 @@
-"""Level-3 products with their inputs: what the association files name as members."""
+"""The inputs of level-3 products: the members that association files name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from catalog.store.database import Database
 from catalog.sync.names import refusal
-from catalog.sync.selection import Selection, prepare, run_sql
+from catalog.sync.selection import Selection, run_sql, selection_query
 
 _LARGEST = 1 << 24
 
@@ -18,24 +18,24 @@ _LARGEST = 1 << 24
 def association_files(database: Database, selection: Selection) -> list[str]:
     """List the ``data_uri`` of the association files behind the selected level-3 products.
 
-    Those are the products named ``..._asn.json`` of a level-3 kind (``tso3``, ``image3``) that the same
-    observations list.
+    These are products with names ``..._asn.json`` of a level-3 kind (``tso3``, ``image3``) that the observations of the
+    selected products list.
     """
-    wanted = run_sql(database, selection.sql) if selection.sql else None
+    uris_of_sql = run_sql(database, selection.sql) if selection.sql else None
     with database.read() as connection:
-        chosen = prepare(connection, selection, wanted)
-        found = connection.execute(
+        selected = selection_query(connection, selection, uris_of_sql)
+        files = connection.execute(
             f"""SELECT DISTINCT data_uri FROM observation_products
-                WHERE obs_id IN (SELECT obs_id FROM {chosen.sql} WHERE calib_level >= 3)
+                WHERE obs_id IN (SELECT obs_id FROM {selected.sql} WHERE calib_level >= 3)
                     AND regexp_matches(lower(data_uri), '_[a-z0-9-]*3_[0-9]+_asn\\.json$')
                 ORDER BY data_uri""",
-            dict(chosen.values),
+            dict(selected.values),
         ).fetchall()
-    return [str(uri) for (uri,) in found]
+    return [str(uri) for (uri,) in files]
 
 
-def members(paths: Iterable[Path]) -> pa.Table:
-    """Read association files that are on disk, and return the names of their members in a column ``filename``."""
+def association_members(paths: Iterable[Path]) -> pa.Table:
+    """Read association files on disk, and return the names of their members in a column ``filename``."""
     names: set[str] = set()
     for path in paths:
         names |= _members(path)

@@ -1,7 +1,7 @@
-"""Where a product lies under the destination, and which names are refused.
+"""Where a product lies below the destination, and which names are refused.
 
-Names come from the archive, so none is trusted: a path is made of parts, and a part that could leave the
-destination, or that some file system gives another meaning, is refused rather than mended.
+Names come from the archive, so none is trusted. A path is made of parts. A part that could lead out of the destination,
+or that has a special meaning for some file system, is refused and not changed.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from catalog.errors import UsageError
 
 FIELDS = ("program", "obs_id", "filename", "level", "type", "subgroup", "dataproduct")
 PLAIN = r"[A-Za-z0-9_][A-Za-z0-9._+=@,~-]{0,199}"
-"""Parts that need no second look, unless `RESERVED` matches."""
+"""Parts that are fine unless `RESERVED` matches; other parts are checked one by one."""
 RESERVED = (
     r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|mastlake\.toml|.*\.(duckdb|ducklake)([.-].*)?|.*\.part(\.json)?"
 )
-"""Names that Windows gives another meaning, and those of mastlake itself: its settings, catalogs with what lies beside
+"""Names to which Windows gives a special meaning, and mastlake's own names: its settings, catalogs and the files beside
 them (write-ahead log, spool), and unfinished files."""
 
 _PLAIN = re.compile(PLAIN)
@@ -36,7 +36,7 @@ _COLUMNS = {
 
 
 def refusal(part: str) -> str | None:
-    """Say why a name cannot be one part of a path; None: it can.
+    """Say why a name cannot be one part of a path; None if it can.
 
     Examples
     --------
@@ -60,23 +60,23 @@ def refusal(part: str) -> str | None:
 
 
 def refusal_of_path(relative: str) -> str | None:
-    """Say why a relative path, or a folder, cannot be used; None: it can."""
+    """Say why a relative path, or a folder, cannot be used; None if it can."""
     return next((reason for part in relative.split("/") if (reason := refusal(part))), None)
 
 
 @dataclass(frozen=True)
 class Template:
-    """A layout: folders of literal text and fields, ending in ``{filename}``.
+    """How files lie below the destination: folders of literal text and fields, and ``{filename}`` at the end.
 
     Parameters
     ----------
     text : str
-        Such as ``{program}/{obs_id}/{filename}``.
+        A text like ``{program}/{obs_id}/{filename}``.
 
     Raises
     ------
     UsageError
-        Where it is absolute, climbs, has an unknown field, or does not end in ``{filename}``.
+        If it is absolute, leads upwards, has an unknown field, or does not end in ``{filename}``.
     """
 
     text: str
@@ -97,11 +97,11 @@ class Template:
 
     @property
     def flat(self) -> bool:
-        """Whether every file lies in the destination itself."""
+        """Whether all files lie in the destination itself."""
         return self.text == TEMPLATE
 
     def folder_sql(self) -> str:
-        """The folder of a row of a selection, as an SQL expression; no value of the user's is in it unquoted."""
+        """Return an SQL expression of the folder of a selected row; all text in it that is the user's is quoted."""
         folder = self.text.removesuffix(TEMPLATE).rstrip("/")
         pieces = []
         for piece in re.split(r"(\{[a-z_]+\})", folder):
@@ -112,21 +112,21 @@ class Template:
         return " || ".join(pieces) or "''"
 
     def folder(self, values: Mapping[str, object]) -> str:
-        """The folder of one row, given its fields."""
+        """Return the folder of one row from the values of its fields."""
         folder = self.text.removesuffix(TEMPLATE).rstrip("/")
         return re.sub(r"\{([a-z_]+)\}", lambda m: str(values.get(m[1]) or "unknown"), folder)
 
 
 def within(folder: Path, root: Path) -> bool:
-    """Whether a folder, with every link followed, is the root or below it."""
+    """Whether a folder is the root or below it, after all links have been followed."""
     return folder.resolve().is_relative_to(root.resolve())
 
 
 def part_path(final: Path) -> Path:
-    """Where the bytes of a file gather until they are proven."""
+    """Return the path at which the bytes of a file are collected until they are proven."""
     return final.with_name(f".{final.name}.part")
 
 
 def identity_path(final: Path) -> Path:
-    """Where it is written down which version those bytes are of."""
+    """Return the path of the note that says which version those bytes are of."""
     return final.with_name(f".{final.name}.part.json")

@@ -1,7 +1,7 @@
-"""Unfinished files: their bytes, which version they are of, and how they become final.
+"""Unfinished files: their bytes, the version of which they are, and how they get their final name.
 
-``.NAME.part`` holds the bytes and ``.NAME.part.json`` their identity. The final name appears by a rename, after
-the bytes are proven and on disk; until then whatever had that name stays as it was.
+``.NAME.part`` has the bytes, and ``.NAME.part.json`` has their identity. When the bytes are proven and on disk, the
+file is renamed to its final name. Until then, whatever has that name stays as it is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from catalog.sync.names import identity_path, part_path
 
 try:
     import fcntl
-except ImportError:  # Windows: two syncs of one folder are then the user's care
+except ImportError:  # on Windows, users must not run two syncs of one folder at once
     fcntl = None  # type: ignore[assignment]
 
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -28,24 +28,24 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK
 _LARGEST_NOTE = 1 << 16
 _CHUNK = 1 << 20
 _WRITE_BACK = 32 << 20
-"""So many bytes at a time go to the disk while more come, so that the last fsync has little left to wait for."""
+"""Each time so many bytes have come, writing them to disk begins, so that the last fsync does not wait for long."""
 QUARANTINE = ".mastlake-quarantine"
 
 
 @dataclass(frozen=True)
 class Identity:
-    """One version of one product, as far as it can be told.
+    """One version of one product, as far as it can be identified.
 
     Parameters
     ----------
     uri : str
-        Its ``data_uri``.
+        The ``data_uri`` of the product.
     checksum : str or None
-        What the archive listed.
+        The checksum that the archive listed.
     length : int or None
-        In bytes.
+        The length in bytes.
     etag : str or None
-        The strong validator of the answer that the bytes came from.
+        The strong validator of the answer that had the bytes.
     """
 
     uri: str
@@ -55,7 +55,7 @@ class Identity:
 
     @classmethod
     def read(cls, final: Path) -> Identity | None:
-        """What the unfinished bytes for a final path are of; None where that cannot be read."""
+        """Return the identity of the unfinished bytes for a final path; None if it cannot be read."""
         try:
             kept = json.loads(read_own(identity_path(final), _LARGEST_NOTE))
             texts, length = (kept["uri"], kept["checksum"], kept["etag"]), kept["length"]
@@ -66,11 +66,11 @@ class Identity:
             return None
         return cls(texts[0], texts[1], length, texts[2])
 
-    def continues(self, wanted: Identity) -> bool:
-        """Whether bytes of this version may be the start of the wanted one."""
-        if self.uri != wanted.uri or self.length != wanted.length:
+    def continues(self, other: Identity) -> bool:
+        """Whether bytes of this version can be the beginning of the other version."""
+        if self.uri != other.uri or self.length != other.length:
             return False
-        return self.checksum == wanted.checksum and bool(wanted.checksum or self.etag)
+        return self.checksum == other.checksum and bool(other.checksum or self.etag)
 
 
 def _is_plain(text: object) -> bool:
@@ -78,27 +78,27 @@ def _is_plain(text: object) -> bool:
     return isinstance(text, str) and text.isprintable()
 
 
-class Part:
+class PartialFile:
     """The bytes of one file so far, and their MD5.
 
     Parameters
     ----------
     final : Path
-        What they will be; its folder exists.
+        The final path of the file; its folder exists.
     wanted : Identity
-        The version that is to be fetched; bytes of another are dropped.
+        The version to fetch; bytes of another version are dropped.
     """
 
-    def __init__(self, final: Path, wanted: Identity) -> None:
+    def __init__(self, final: Path, identity: Identity) -> None:
         self.final = final
         self.path = part_path(final)
         self._file = _open_locked(self.path)
         self.md5 = hashlib.md5(usedforsecurity=False)
         self.size = self._written_back = 0
-        known = Identity.read(final)
-        self.identity = wanted
-        if known and known.continues(wanted):
-            self.identity = known
+        before = Identity.read(final)
+        self.identity = identity
+        if before and before.continues(identity):
+            self.identity = before
             self._read_back()
         else:
             os.ftruncate(self._file, 0)
@@ -112,7 +112,7 @@ class Part:
         self._written_back = self.size
 
     def start(self, identity: Identity) -> None:
-        """Begin again from nothing, with bytes of this identity to come."""
+        """Begin again without bytes; bytes of this identity will come."""
         os.ftruncate(self._file, 0)
         os.lseek(self._file, 0, os.SEEK_SET)
         self.md5 = hashlib.md5(usedforsecurity=False)
@@ -131,23 +131,23 @@ class Part:
             self._write_back()
 
     def _write_back(self) -> None:
-        """Let the kernel begin to write what came since the last time.
+        """Let the kernel begin to write the bytes that came since the last call.
 
-        Python has no sync_file_range. On Linux, advice that pages are not needed begins to write those that are dirty,
-        and keeps them.
+        Python has no sync_file_range. On Linux, the advice that pages are not needed makes the kernel begin to write
+        those that are dirty, and it keeps them.
         """
         if hasattr(os, "posix_fadvise"):
             since = self._written_back
-            with suppress(OSError):  # it is only advice
+            with suppress(OSError):  # advice may fail
                 os.posix_fadvise(self._file, since, self.size - since, os.POSIX_FADV_DONTNEED)
         self._written_back = self.size
 
     def head(self, count: int) -> bytes:
-        """Return the first bytes."""
+        """Return the first bytes of the file."""
         return os.pread(self._file, count, 0)
 
     def fileno(self) -> int:
-        """Return the open file's number, for reading at offsets."""
+        """Return the descriptor of the open file, for reading at offsets."""
         return self._file
 
     def digest(self) -> str:
@@ -159,9 +159,9 @@ class Part:
         os.fsync(self._file)
 
     def finish(self) -> os.stat_result:
-        """Put the proven bytes, once they are on disk, under their final name, and return what is there now.
+        """Give the proven bytes, once they are on disk, their final name, and return the status of the file.
 
-        The name itself is on disk after `fsync_folder`; many can share one.
+        The name itself is on disk only after `fsync_folder`, which several files can share.
         """
         self.flush()
         self.path.replace(self.final)
@@ -169,7 +169,7 @@ class Part:
         return os.fstat(self._file)
 
     def quarantine(self, root: Path, reason: str) -> Path | None:
-        """Put bytes that are not what they should be out of the way, with a note why; None: there are none."""
+        """Move wrong bytes to the quarantine, with a note that says why; return None if there are no bytes."""
         if self.size == 0:
             return None
         folder = quarantine_of(root)
@@ -187,7 +187,7 @@ class Part:
         self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let go of the file; its bytes stay for the next time. An empty one is removed."""
+        """Close the file; its bytes stay for the next time. An empty file is removed."""
         if self._file < 0:
             return
         if self.size == 0 and self.path.exists() and os.fstat(self._file).st_ino == self.path.lstat().st_ino:
@@ -196,8 +196,8 @@ class Part:
         self._file = -1
 
 
-def sweep(final: Path) -> None:
-    """Remove what is left of an unfinished file, if it is ours and no other sync has it."""
+def remove_leftovers(final: Path) -> None:
+    """Remove an unfinished file and its note, if the file is ours and no other sync uses it."""
     if Identity.read(final) is None:
         return
     try:
@@ -212,12 +212,12 @@ def sweep(final: Path) -> None:
 
 
 def quarantine_of(root: Path) -> Path:
-    """Make the folder of a destination where bytes are put aside, and return it.
+    """Make the folder of a destination in which bytes are put aside, and return it.
 
     Raises
     ------
     DiskError
-        Where there is a link or a file instead.
+        If a link or a file has its name.
     """
     folder = root / QUARANTINE
     with suppress(FileExistsError):
@@ -228,13 +228,13 @@ def quarantine_of(root: Path) -> Path:
 
 
 def put_aside(root: Path) -> frozenset[str]:
-    """List what is in quarantine."""
+    """List the files in the quarantine."""
     folder = root / QUARANTINE
     return frozenset(path.name for path in folder.iterdir()) if folder.is_dir() else frozenset()
 
 
 def write_own(path: Path, content: bytes) -> None:
-    """Write a small file of our own, whatever has its name: a link there is removed and not written through."""
+    """Write a small file of our own, whatever has its name now: a link is removed, and its target not written."""
     path.unlink(missing_ok=True)
     file = os.open(path, _NEW, 0o666)
     try:
@@ -244,12 +244,12 @@ def write_own(path: Path, content: bytes) -> None:
 
 
 def read_own(path: Path, most: int) -> bytes:
-    """Read a small file of our own; what is no regular file, such as a link or a named pipe, is not read.
+    """Read a small file of our own. Only a regular file is read: no link and no named pipe.
 
     Raises
     ------
     OSError
-        Where it cannot be read.
+        If the file cannot be read.
     """
     file = os.open(path, os.O_RDONLY | _NO_LINK | getattr(os, "O_NONBLOCK", 0))
     try:
@@ -264,7 +264,8 @@ def _open_locked(path: Path) -> int:
     """Open an unfinished file for this process alone.
 
     Another sync may have renamed the file while we waited for its lock. So the path is looked at again: it must still
-    be the file that is locked, and must have no other name, under which its bytes would change as well.
+    be the file that is locked. And the file must have no other name, through which somebody else could change its
+    bytes.
     """
     while True:
         try:
@@ -291,7 +292,7 @@ def _open_locked(path: Path) -> int:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make the names in a folder last."""
+    """Write the names in a folder to disk for good."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""What a sync would do, item by item, with the reason; `decisions` makes it."""
+"""What a sync would do, item by item, with the reason; the module `decisions` makes plans."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ACTIONS = ("present", "check", "fetch", "resume", "replace", "modified", "out of reach")
-"""``check``: on disk, but not as the catalog last saw it, so its bytes are read before anything is fetched.
+"""``check``: the file is on disk but not as the catalog last saw it, so its bytes are read before anything is fetched.
 ``modified``: the bytes on disk are a person's own, and stay."""
 TO_DO = ("check", "fetch", "resume", "replace")
 
@@ -26,17 +26,17 @@ class Item:
     Parameters
     ----------
     data_uri, filename : str
-        What it is; the uri is empty where the catalog knows none.
+        The product; the uri is empty if the catalog has none.
     path : str
-        Where it is, or will be; absolute.
+        The absolute path where the file is, or will be.
     size, checksum : int or None, str or None
-        As the archive lists it.
+        What the archive lists for it.
     action, reason : str
-        What is to be done, and why.
+        What will be done, and why.
     have : int
-        Bytes of it already in an unfinished file.
+        How many of its bytes are in an unfinished file already.
     program : str or None
-        Of the observers who may read it while it is exclusive.
+        The program whose observers may read it while it is exclusive.
     release_at : datetime or None
         When it becomes public (UTC).
     exclusive : bool
@@ -44,11 +44,11 @@ class Item:
     seen : tuple of int or None
         Size and modification time (ns) of the file on disk when the catalog last read it.
     state : str or None
-        The verdict on that file; None: current, or not known.
+        The verdict on that file; None if it is current, or not known.
     archived : bool
-        The bytes on disk, as the catalog last saw them, are a version that the archive had.
+        Whether the bytes on disk, as the catalog last saw them, are a version that the archive had.
     former : tuple of str
-        MD5s that the archive's versions of the file had, as far as the catalog knows.
+        The MD5s of all versions of the file that the archive had, as far as the catalog knows.
     """
 
     data_uri: str
@@ -70,7 +70,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Tally:
-    """How many items share an action and how many bytes the archive lists for them."""
+    """How many items have the same action, and how many bytes the archive lists for them."""
 
     items: int = 0
     bytes: int = 0
@@ -83,21 +83,21 @@ class Plan:
     Parameters
     ----------
     dest : Path
-        Absolute.
+        The destination, an absolute path.
     tallies : dict
-        By action.
+        A `Tally` for each action.
     rows : pyarrow.Table
-        One row an item that is not present, with the fields of `Item`.
+        One row for each item that is not present, with the fields of `Item`.
     needed_bytes : int
-        Disk space that applying it takes.
+        How much disk space it takes to apply the plan.
     free_bytes : int or None
-        Disk space there is.
+        How much disk space is free.
     notes : tuple of str
         What a reader of the plan should know.
     run : int
         The newest run of the catalog when the plan was made.
     leftovers : tuple of Path
-        Final paths of unfinished files that nothing needs any more; applying the plan removes what is left of them.
+        Final paths of unfinished files that are no longer needed; applying the plan removes them.
     """
 
     dest: Path
@@ -115,12 +115,12 @@ class Plan:
 
     @property
     def selected(self) -> int:
-        """How many items there are in all."""
+        """How many items the plan has in all."""
         return sum(tally.items for tally in self.tallies.values())
 
     @property
     def shortage(self) -> str | None:
-        """Why nothing of the plan can be applied: the disk has too little space. None: it has enough."""
+        """Why nothing of the plan can be applied: the disk has too little space. None if it has enough."""
         if self.free_bytes is None or self.needed_bytes <= self.free_bytes:
             return None
         return f"{self.dest} has {self.free_bytes:,} bytes free, {self.needed_bytes:,} are needed"
@@ -131,12 +131,12 @@ class Plan:
         Parameters
         ----------
         *actions : str
-            Iterate over the items of these actions only, like ``"fetch"`` and ``"replace"``.
+            Only items with these actions, such as ``"fetch"`` and ``"replace"``.
 
         Yields
         ------
         Item
-            One file: what is to be done with it, and why.
+            One file: what will be done with it, and why.
 
         Examples
         --------
@@ -158,7 +158,7 @@ class Plan:
         Returns
         -------
         dict
-            As ``mastlake sync --dry-run --json`` prints it: counts and bytes of each action, and ``items``.
+            The object that ``mastlake sync --dry-run --json`` prints: counts and bytes of each action, and ``items``.
 
         Examples
         --------
@@ -186,16 +186,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Rows:
-    """A table or a query in parentheses, and the values it is bound to.
+    """A table or a query in parentheses, and the values that are bound in it.
 
     Parameters
     ----------
     sql : str
-        Of all columns.
+        SQL for all columns.
     values : mapping
-        By name.
+        Values by name.
     undated : str
-        The same rows without ``release_at``, where that makes them cheaper.
+        SQL for the same rows without ``release_at``, if that is cheaper.
     """
 
     sql: str
@@ -204,8 +204,8 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Aim:
-    """Where to, and under which conditions; see `catalog.sync.decisions.plan`."""
+class PlanOptions:
+    """Where files are put, and under which conditions; see `catalog.sync.decisions.plan`."""
 
     dest: Path
     template: Template

@@ -1,7 +1,7 @@
-"""Many files at once: threads that take items in turn, and one that listens to them.
+"""Many files at once: threads that take one item after another, and one thread that receives their results.
 
-Threads, because receiving, hashing and writing all happen outside Python's lock. There are more of them than
-requests at a time, since syncing a file to disk takes as long as a small answer, and needs no connection.
+Threads are enough, because receiving, hashing and writing all happen outside Python's lock. There are more threads than
+requests at a time: writing a file to disk for good takes as long as a small answer, and needs no connection.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from types import FrameType
 from catalog.errors import MastlakeError
 from catalog.sync.plan import Item
 from catalog.sync.rate import Halted, Stopped
-from catalog.sync.transfer import Line, transfer
-from catalog.sync.verification import Done
+from catalog.sync.transfer import SharedTransfers, transfer
+from catalog.sync.verification import ProvenFile
 
 _GRACE = 5.0
 _MORE_THREADS = 2
@@ -27,42 +27,42 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
-class Result:
-    """What became of an item; a `BaseException` that is no user's matter is a bug and is raised again."""
+class ItemResult:
+    """The result of an item. A `BaseException` that the user cannot cause is a bug, and is raised again."""
 
     item: Item
-    done: Done | None = None
+    done: ProvenFile | None = None
     error: Exception | None = None
 
 
 class Pool:
-    """Runs transfers.
+    """Runs transfers in threads.
 
     Parameters
     ----------
-    line : Line
-        Shared by them.
+    shared : SharedTransfers
+        What all transfers share.
     jobs : int
-        How many ask the archive at once.
+        How many threads may ask the archive at the same time.
     """
 
-    def __init__(self, line: Line, jobs: int) -> None:
-        self.line = line
+    def __init__(self, shared: SharedTransfers, jobs: int) -> None:
+        self.shared = shared
         self._threads = _MORE_THREADS * jobs
-        line.slots = threading.BoundedSemaphore(jobs)
+        shared.slots = threading.BoundedSemaphore(jobs)
         self.bytes = 0
         self._lock = threading.Lock()
-        self._results: SimpleQueue[Result | None] = SimpleQueue()
+        self._results: SimpleQueue[ItemResult | None] = SimpleQueue()
 
-    def run(self, items: Iterator[Item], on_result: Callable[[Result], None], tick: Callable[[], None]) -> bool:
+    def run(self, items: Iterator[Item], on_result: Callable[[ItemResult], None], tick: Callable[[], None]) -> bool:
         """Transfer all items; return whether it was interrupted.
 
         Parameters
         ----------
         items : iterator of Item
-            Taken as workers become free.
+            Items; a worker takes one when it is free.
         on_result : callable
-            Gets each result, in this thread.
+            Called with each result, in this thread.
         tick : callable
             Called in this thread several times a second.
         """
@@ -74,16 +74,16 @@ class Pool:
         return bool(interrupted)
 
     def _interrupt(self) -> None:
-        self.line.pace.stop.set()
-        self.line.abort()
+        self.shared.pace.stop.set()
+        self.shared.abort()
 
-    def _listen(self, on_result: Callable[[Result], None], tick: Callable[[], None]) -> None:
+    def _listen(self, on_result: Callable[[ItemResult], None], tick: Callable[[], None]) -> None:
         running, patience = self._threads, _GRACE
         while running and patience > 0:
             try:
                 result = self._results.get(timeout=0.2)
             except Empty:
-                patience -= 0.2 if self.line.pace.stop.is_set() else 0.0
+                patience -= 0.2 if self.shared.pace.stop.is_set() else 0.0
                 tick()
                 continue
             if result is None:
@@ -94,7 +94,7 @@ class Pool:
 
     def _work(self, items: Iterator[Item]) -> None:
         try:
-            while not self.line.pace.stop.is_set():
+            while not self.shared.pace.stop.is_set():
                 with self._lock:
                     item = next(items, None)
                 if item is None:
@@ -104,22 +104,22 @@ class Pool:
         finally:
             self._results.put(None)
 
-    def _one(self, item: Item) -> Result | None:
+    def _one(self, item: Item) -> ItemResult | None:
         try:
-            return Result(item, done=transfer(self.line, item, self._count))
+            return ItemResult(item, done=transfer(self.shared, item, self._count))
         except Stopped:
             return None
         except (Halted, MastlakeError) as error:
-            if self.line.pace.stop.is_set() and not self.line.pace.halted:
+            if self.shared.pace.stop.is_set() and not self.shared.pace.halted:
                 return None
-            return Result(item, error=error)
+            return ItemResult(item, error=error)
         except OSError as error:
             if error.errno in _FULL:
-                self.line.pace.halt("the disk is full")
-            return Result(item, error=error)
-        except Exception as error:  # a bug: handed to the listening thread, which raises it
-            self.line.pace.stop.set()
-            return Result(item, error=error)
+                self.shared.pace.halt("the disk is full")
+            return ItemResult(item, error=error)
+        except Exception as error:  # a bug, which the listening thread raises again
+            self.shared.pace.stop.set()
+            return ItemResult(item, error=error)
 
     def _count(self, size: int) -> None:
         with self._lock:
@@ -128,7 +128,7 @@ class Pool:
 
 @contextmanager
 def _interruptible(act: Callable[[], None]) -> Iterator[list[int]]:
-    """Turn the first Ctrl-C into an orderly stop; the second one is Python's own again."""
+    """Let the first Ctrl-C stop the sync in order; the second one ends it as usual in Python."""
     seen: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield seen

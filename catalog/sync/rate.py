@@ -1,4 +1,4 @@
-"""How fast, and when to wait: a rate limit, pauses that grow, and a breaker for when the archive is down."""
+"""How fast to receive and when to wait: a rate limit, growing pauses, and a breaker for an archive that is down."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from catalog.errors import Unreachable
 LONGEST_PAUSE = 60.0
 LONGEST_RETRY_AFTER = 600.0
 TRIALS_ONCE_UP = 7
-"""An archive that sent bytes before gets more trials: at the usual unit, over eight minutes of pauses."""
+"""How often an archive that sent bytes before is tried again: with the usual unit, over eight minutes of pauses."""
 
 
 class Stopped(Exception):
-    """The sync was told to end."""
+    """The sync was told to stop."""
 
 
 class Halted(Exception):
@@ -24,18 +24,18 @@ class Halted(Exception):
 
 
 class TooSlow(Unreachable):
-    """Bytes come so slowly that the connection is given up; the file goes on over another one."""
+    """The bytes come so slowly that the connection is closed; the file continues over another one."""
 
 
-class Floor:
-    """The speed below which an answer is given up: a byte a second would hold a connection for ever.
+class SlowestSpeed:
+    """The speed below which a connection is closed: one byte a second would keep it open for ever.
 
     Parameters
     ----------
     least : float
-        Bytes a second.
+        The least number of bytes a second.
     seconds : float
-        Over how long.
+        The time over which the speed is measured.
     """
 
     def __init__(self, least: float, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -46,7 +46,7 @@ class Floor:
         self._bytes = 0
 
     def passed(self, size: int) -> None:
-        """Count bytes that came; raise `TooSlow` where they were too few."""
+        """Count bytes that came; raise `TooSlow` if they were too few."""
         self._bytes += size
         now = self._clock()
         if now - self._since < self._seconds:
@@ -56,7 +56,7 @@ class Floor:
         self._since, self._bytes = now, 0
 
     def rested(self) -> None:
-        """Begin to measure anew, after a pause of our own."""
+        """Begin to measure again, after a pause of our own."""
         self._since, self._bytes = self._clock(), 0
 
 
@@ -66,7 +66,7 @@ class Rate:
     Parameters
     ----------
     limit : int or None
-        Bytes a second; None: as fast as it goes.
+        Bytes a second; None for no limit.
     """
 
     def __init__(self, limit: int | None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -86,22 +86,22 @@ class Rate:
             return max(0.0, self._free_at - now)
 
 
-class Pace:
-    """What all downloads of one sync share: the stop sign, the rate, and the breaker.
+class SharedPace:
+    """What all downloads of one sync share: the stop sign, the rate limit, and the breaker.
 
     Parameters
     ----------
     limit_rate : int, optional
         Bytes a second.
     patience : int
-        How many answers in a row, over all downloads, may fail before the archive counts as down.
+        How many answers in a row, of all downloads, may fail until the archive counts as down.
     trials : int
-        How often it is then tried again, after pauses that grow, before the sync gives up. An archive that
-        sent bytes earlier in this sync gets `TRIALS_ONCE_UP`.
+        How often an archive that is down is tried again, after growing pauses, before the sync gives up. An archive
+        that sent bytes earlier in this sync is tried `TRIALS_ONCE_UP` times.
     unit : float
-        Seconds that pauses are multiples of.
+        The length of the shortest pause, in seconds; pauses are multiples of it.
     least, window : float
-        An answer that brings fewer bytes a second, over a window of so many seconds, is given up.
+        A connection that brings fewer bytes a second than ``least``, over ``window`` seconds, is closed.
     """
 
     def __init__(
@@ -129,39 +129,39 @@ class Pace:
 
     @property
     def answered(self) -> bool:
-        """Whether bytes have come in this sync."""
+        """Whether this sync has received bytes."""
         return self._answered
 
-    def floor(self) -> Floor:
-        """Return the measure of one answer's speed."""
-        return Floor(*self._floor)
+    def floor(self) -> SlowestSpeed:
+        """Return an object that measures the speed of one answer."""
+        return SlowestSpeed(*self._floor)
 
     def wait(self, seconds: float) -> None:
-        """Sleep, unless told to stop."""
+        """Sleep; wake when the sync is told to stop."""
         if self.stop.wait(seconds) or self.stop.is_set():
             self.check()
 
     def check(self) -> None:
-        """Raise where the sync was told to end."""
+        """Raise an error if the sync was told to stop."""
         if self.halted:
             raise Halted(self.halted)
         if self.stop.is_set():
             raise Stopped
 
     def halt(self, reason: str) -> None:
-        """End the sync: no other item can succeed."""
+        """End the sync, because no other item can succeed."""
         with self._lock:
             self.halted = self.halted or reason
         self.stop.set()
 
     def pause(self, attempt: int, retry_after: float | None) -> float:
-        """Seconds before the next attempt: what the archive asks for, or a random part of a growing span."""
+        """Return the seconds until the next attempt: what the archive asks for, or a random part of a growing time."""
         if retry_after is not None:
             return min(retry_after, LONGEST_RETRY_AFTER) + random.uniform(0, self._unit)
         return random.uniform(0, min(self._unit * 2**attempt, LONGEST_PAUSE))
 
     def admit(self) -> None:
-        """Wait until the archive may be asked. After the breaker's pause one goes first, and the others wait for it."""
+        """Wait until the archive may be asked; after a pause of the breaker, one thread asks before the others."""
         while True:
             self.check()
             with self._lock:
@@ -173,19 +173,19 @@ class Pace:
             self.stop.wait(min(0.1, self._unit))
 
     def succeeded(self, sent: bool = True) -> None:
-        """Count an answer of the archive, with bytes or without; the breaker closes."""
+        """Count an answer of the archive, with or without bytes; this closes the breaker."""
         with self._lock:
             self._failures = self._opened = 0
             self._answered |= sent
             self._probe = None
 
     def failed(self, reason: str) -> float:
-        """Count a failure of the archive itself; too many in a row open the breaker, and in the end halt the sync.
+        """Count a failure of the archive. Too many in a row open the breaker, and after some trials end the sync.
 
         Returns
         -------
         float
-            For how many seconds nobody asks, where this failure is the one that opened the breaker; 0 otherwise.
+            For how many seconds nobody asks, if this failure opened the breaker; 0 otherwise.
         """
         with self._lock:
             self._failures += 1
@@ -202,7 +202,7 @@ class Pace:
         return 0.0 if over else seconds
 
     def left(self) -> None:
-        """Let another go first where this thread was to, and never learned whether the archive answers."""
+        """Let another thread ask first, because this one ended without learning whether the archive answers."""
         with self._lock:
             if self._probe == threading.get_ident():
                 self._probe = None

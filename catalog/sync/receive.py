@@ -1,7 +1,7 @@
-"""Bring the bytes of one file here, however often the connection drops, and within bounds.
+"""Receive the bytes of one file, however often the connection drops, within limits.
 
-An attempt asks a source for what is missing and writes what comes. Attempts end after some that did not get on, after
-some that were slower than a floor, after some that had to begin from nothing, and after a number in any case.
+An attempt asks a source for the missing bytes and writes what comes. There are limits for attempts in a row without
+progress, for attempts that are too slow, for new beginnings, and for all attempts together.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from pathlib import Path
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from catalog.errors import ArchiveError, Garbled, Overloaded, ProxyFault, Refused, Unreachable, Untrusted, UsageError
+from catalog.sync.destination_places import DestinationPlaces
 from catalog.sync.events import OnEvent, Paused, Received, Started
-from catalog.sync.partial import Identity, Part
-from catalog.sync.places import Places
+from catalog.sync.partial import Identity, PartialFile
 from catalog.sync.plan import Item
-from catalog.sync.rate import Pace, TooSlow
+from catalog.sync.rate import SharedPace, TooSlow
 from catalog.sync.replaced_files import OldBytes
-from catalog.sync.source import Answer, Ask, NotThere, Source
+from catalog.sync.source import Ask, Download, NotInSource, ProductSource
 from catalog.sync.structure import has_structure
 from catalog.sync.verification import Problem
 
 ATTEMPTS = 6
-"""In a row without getting on; an attempt that does starts the count again."""
+"""How many attempts in a row may make no progress."""
 MOST_ATTEMPTS = 1000
 RESTARTS = 5
-"""How often a file is begun again from nothing, without having been proven wrong."""
+"""How often a file may begin again without having been proven wrong."""
 SLOW_ATTEMPTS = 3
-"""In a row that were slower than the floor."""
+"""How many attempts in a row may be too slow."""
 _GETTING_ON = 1 << 20
-"""Bytes that are progress in any case; of a smaller file, a hundredth is."""
+"""So many bytes always count as progress; for a smaller file, a hundredth of it is enough."""
 _LARGEST_UNTOLD = 1 << 30
-"""Bytes of a product whose length neither the catalog nor the answer tells."""
+"""The most bytes of a product whose length neither the catalog nor the answer tells."""
 _EVENT_SECONDS = 0.2
 _WORTH_ANOTHER_TRY = (Overloaded, Unreachable, Garbled)
 
 
 @dataclass(frozen=True)
 class Current:
-    """A file as the archive lists it at this moment."""
+    """A file as the archive lists it now."""
 
     filename: str
     size: int | None
@@ -53,38 +53,38 @@ AskCurrent = Callable[[str], Current | None]
 
 
 @dataclass
-class Line:
+class SharedTransfers:
     """What all downloads of a sync share.
 
     Parameters
     ----------
     root : Path
         The destination; nothing is written outside it.
-    sources : tuple of Source
-        The first is asked first; the last is asked where the first has not got it, and from then on.
-    pace : Pace
-        The stop sign, the rate and the breaker.
+    sources : tuple of ProductSource
+        The first source is asked first. If it does not have a file, the last one is asked, and stays in use for it.
+    pace : SharedPace
+        The stop sign, the rate limit and the breaker.
     current : callable, optional
-        Asks the archive for a file's row as it is now.
+        Asks the archive for the row that it has now for a file.
     on_event : callable
-        Is told what happens.
+        Called with each event.
     doubtful : callable
-        Whether the archive's checksums are in doubt, so that fetching again proves nothing.
+        Returns whether the archive's checksums are in doubt, so that fetching a file again proves nothing.
     old_bytes : OldBytes
-        What becomes of bytes that are replaced.
+        What is done with bytes that are replaced.
     trust_length : bool
-        Whether a person said that length and structure are to do where an MD5 is not as listed.
+        Whether a person said that length and structure are enough where only the MD5 is not as listed.
     catalog : Path, optional
         The catalog, which no product may replace.
     on_detour : callable
-        Is told why the first source did not give a file that it should have.
+        Called with the reason why the first source did not give a file that it should have.
     slots : context manager
-        Held while the archive is asked and sends; a file that is proven and synced to disk holds none.
+        Entered while the archive is asked and sends; not while a file is proven and written to disk.
     """
 
     root: Path
-    sources: tuple[Source, ...]
-    pace: Pace
+    sources: tuple[ProductSource, ...]
+    pace: SharedPace
     current: AskCurrent | None = None
     on_event: OnEvent = lambda event: None
     doubtful: Callable[[], bool] = lambda: False
@@ -93,21 +93,21 @@ class Line:
     catalog: Path | None = None
     on_detour: Callable[[str], None] = lambda reason: None
     slots: AbstractContextManager[object] = field(default_factory=nullcontext)
-    answers: dict[int, Answer] = field(default_factory=dict)
+    answers: dict[int, Download] = field(default_factory=dict)
 
     @property
-    def places(self) -> Places:
+    def places(self) -> DestinationPlaces:
         """The places below the destination."""
-        return Places(self.root, self.catalog)
+        return DestinationPlaces(self.root, self.catalog)
 
     def abort(self) -> None:
-        """Make every read that waits end."""
+        """End every read that is waiting."""
         for answer in list(self.answers.values()):
             answer.abort()
 
     @contextmanager
-    def registered(self, answer: Answer) -> Iterator[None]:
-        """Let `abort` reach an answer while it is read."""
+    def registered(self, answer: Download) -> Iterator[None]:
+        """Let `abort` reach a download while it is read."""
         self.answers[id(answer)] = answer
         try:
             yield
@@ -117,7 +117,7 @@ class Line:
 
 @dataclass
 class WrongAnswer(Exception):
-    """An answer that is not of the version that is wanted; not worth reading to its end."""
+    """The answer is not of the version that is wanted, so it is not read to its end."""
 
     problem: Problem
 
@@ -128,28 +128,28 @@ class Receiver:
 
     Parameters
     ----------
-    line : Line
-        Of the sync.
+    shared : SharedTransfers
+        What all downloads of the sync share.
     item : Item
-        What is wanted, as the archive lists it.
-    part : Part
+        The file to receive, as the archive lists it.
+    part : PartialFile
         Where the bytes go.
     on_bytes : callable
-        Is told how many came.
+        Called with the number of bytes that came.
 
     Attributes
     ----------
     size : int or None
-        The length that is required; None where a whole answer of any length will do.
+        The required length; None if a whole answer of any length is accepted.
     source : str
-        Where the last bytes came from.
+        The source of the last bytes.
     told : bool
-        Whether the last answer said where it ends, so that the bytes are surely all of it.
+        Whether the last answer told its length or its end, so that the bytes are surely complete.
     """
 
-    line: Line
+    shared: SharedTransfers
     item: Item
-    part: Part
+    part: PartialFile
     on_bytes: Callable[[int], None]
     size: int | None = field(init=False)
     source: str = ""
@@ -171,9 +171,9 @@ class Receiver:
         Raises
         ------
         WrongAnswer
-            Where the archive sends another version.
+            If the archive sends another version.
         ArchiveError
-            Where they cannot be had.
+            If the bytes cannot be fetched.
         """
         if self.part.size and self.part.size == self.size:
             self.told = True
@@ -182,13 +182,13 @@ class Receiver:
             retry=retry_if_exception_type(_WORTH_ANOTHER_TRY),
             stop=self._give_up,
             wait=self._pause,
-            sleep=self.line.pace.wait,
+            sleep=self.shared.pace.wait,
             reraise=True,
         )
         attempts(self._attempt)
 
     def again(self) -> None:
-        """Drop the bytes, which are proven wrong; the next come from the archive itself, past any cache."""
+        """Drop the bytes, which are proven wrong; the next ones come from the archive itself and from no cache."""
         self._first_source = False
         self._fresh = True
         self._fruitless = self._restarts = self._slow = self._had = 0
@@ -196,7 +196,7 @@ class Receiver:
         self._restarts = 0
 
     def _begin(self, etag: str | None = None) -> None:
-        """Begin the file from its first byte."""
+        """Begin the file again, from its first byte."""
         self._restarts += self.part.size > 0
         self.part.found = 0
         self.part.start(Identity(self.item.data_uri, self.item.checksum, self.size, etag))
@@ -214,37 +214,37 @@ class Receiver:
 
     def _pause(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        pace = self.line.pace
+        pace = self.shared.pace
         pace.check()
         seconds = pace.pause(self._fruitless, getattr(error, "retry_after", None))
-        self.line.on_event(Paused(self.item.filename, seconds, str(error)))
+        self.shared.on_event(Paused(self.item.filename, seconds, str(error)))
         return seconds
 
     def _attempt(self) -> None:
-        with self.line.slots:
+        with self.shared.slots:
             self._ask_in_turn()
 
     def _ask_in_turn(self) -> None:
-        pace, had = self.line.pace, self.part.size
+        pace, had = self.shared.pace, self.part.size
         pace.admit()
         if not self._started:
             self._started = True
-            self.line.on_event(Started(self.item.path, self.item.filename, self.item.size, self.part.found))
+            self.shared.on_event(Started(self.item.path, self.item.filename, self.item.size, self.part.found))
         if self.size is not None and self.part.size > self.size:
             self._begin()
         try:
             self._ask()
-        except UsageError as error:  # what the environment names is wrong, for every file
+        except UsageError as error:  # the environment names something wrong, which every file would meet
             pace.halt(str(error))
             raise
         except (Untrusted, ProxyFault) as error:
-            if not pace.answered:  # so it is for every file
+            if not pace.answered:  # then every file would meet the same
                 pace.halt(str(error))
                 raise
-            raise Unreachable(str(error)) from error  # it has worked before
+            raise Unreachable(str(error)) from error  # it worked earlier, so it may work again
         except _WORTH_ANOTHER_TRY as error:
             if self.part.size <= had and (seconds := pace.failed(str(error))):
-                self.line.on_event(Paused("", seconds, f"the archive is down ({error})"))
+                self.shared.on_event(Paused("", seconds, f"the archive is down ({error})"))
             raise
         except (Refused, WrongAnswer):
             pace.succeeded(sent=False)
@@ -258,11 +258,11 @@ class Receiver:
         except Garbled:
             self._begin()
             raise
-        with answer, self.line.registered(answer):
+        with answer, self.shared.registered(answer):
             self._take(answer)
 
-    def _open(self) -> Answer:
-        item, first, last = self.item, self.line.sources[0], self.line.sources[-1]
+    def _open(self) -> Download:
+        item, first, last = self.item, self.shared.sources[0], self.shared.sources[-1]
         ask = Ask(item.data_uri, self.part.size, self.part.identity.etag, item.exclusive, self._fresh, self.size)
         if self._first_source and first is not last:
             try:
@@ -270,13 +270,13 @@ class Receiver:
                 return first.open(ask)
             except ArchiveError as error:
                 self._first_source = False
-                if not isinstance(error, NotThere):
-                    self.line.on_detour(str(error))
+                if not isinstance(error, NotInSource):
+                    self.shared.on_detour(str(error))
         self.source = last.name
         return last.open(ask)
 
-    def _take(self, answer: Answer) -> None:
-        """Write what comes, once it is clear that it can be the file."""
+    def _take(self, answer: Download) -> None:
+        """Write the bytes that come, once it is clear that they can be the file's."""
         length = answer.length if self.size is None else self.size
         if answer.html and not _may_be_page(self.item) and (answer.length != length or self._nothing_else_tells()):
             raise Garbled("the archive sent a web page instead of the file")
@@ -291,13 +291,13 @@ class Receiver:
         if have == 0 and length != 0:
             raise Garbled("the archive sent no bytes")
         if length is not None and have < length:
-            if answer.ends and answer.length is None:  # chunks that came to their end
+            if answer.ends and answer.length is None:  # a chunked answer that came to its end
                 raise WrongAnswer(Problem("length", f"the archive lists {length} bytes, but sends {have}"))
             raise Unreachable(f"the connection ended after {have} of {length} bytes")
         self.told = answer.ends
 
-    def _write(self, answer: Answer, length: int | None) -> None:
-        part, pace = self.part, self.line.pace
+    def _write(self, answer: Download, length: int | None) -> None:
+        part, pace = self.part, self.shared.pace
         told, floor = time.monotonic(), pace.floor()
         most = _LARGEST_UNTOLD if length is None else length
         for chunk in answer.chunks(pace.rate.chunk):
@@ -317,17 +317,17 @@ class Receiver:
                 floor.rested()
             if time.monotonic() - told > _EVENT_SECONDS:
                 told = time.monotonic()
-                self.line.on_event(Received(self.item.path, part.size))
+                self.shared.on_event(Received(self.item.path, part.size))
 
     def _nothing_else_tells(self) -> bool:
-        """Whether nothing but its type could show that an answer is not the file."""
+        """Whether only the type of the answer could show that it is not the file."""
         item = self.item
         return (
             self.size is None and item.checksum is None and not has_structure(item.filename) and not _may_be_page(item)
         )
 
-    def _is_page(self, answer: Answer, chunk: bytes | memoryview) -> bool:
-        """Whether a web page comes instead; bytes of the listed length are proven later where there is a checksum."""
+    def _is_page(self, answer: Download, chunk: bytes | memoryview) -> bool:
+        """Whether a web page came instead. With a checksum, bytes of the listed length are proven later anyway."""
         proven_later = self.item.checksum is not None and answer.length == self.size
         return not proven_later and not _may_be_page(self.item) and _begins_a_page(chunk)
 

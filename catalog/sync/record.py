@@ -1,4 +1,4 @@
-"""What was fetched, written into the catalog in small batches, each its own short transaction."""
+"""Write fetched files into the catalog in small batches, each in a short transaction of its own."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from catalog.store.history.local_files import UNKNOWN_STATE, keep_fetched, note_
 from catalog.store.history.runs import utc_now
 from catalog.store.history.verdicts import keep_verdicts
 from catalog.sync.partial import fsync_folder
-from catalog.sync.verification import Done
+from catalog.sync.verification import ProvenFile
 
 BATCH = 200
 SECONDS = 2.0
 
 
 class Recorder:
-    """Collects finished files and commits them when they are many, or some time has passed.
+    """Collects finished files, and commits them when there are many or after some time.
 
     Parameters
     ----------
     database : Database
         The catalog.
     run : int
-        The newest run when the plan was made. It tells later which version of its row a file was fetched by.
+        The newest run when the plan was made; it tells later by which version of its row a file was fetched.
     """
 
     def __init__(self, database: Database, run: int = 0) -> None:
         self._database = database
         self._run = run
-        self._waiting: list[Done] = []
+        self._waiting: list[ProvenFile] = []
         self._since = time.monotonic()
 
     @property
     def waiting(self) -> int:
-        """How many finished files are not committed."""
+        """How many finished files are not committed yet."""
         return len(self._waiting)
 
-    def add(self, done: Done) -> None:
+    def add(self, done: ProvenFile) -> None:
         """Remember a finished file."""
         self._waiting.append(done)
 
     def tick(self) -> None:
-        """Commit where it is time; a catalog that another process holds is left for the next time."""
+        """Commit if it is time; if another process has the catalog, leave it for the next time."""
         if len(self._waiting) >= BATCH or time.monotonic() - self._since >= SECONDS:
             try:
                 self.flush()
@@ -58,13 +58,13 @@ class Recorder:
                 self._since = time.monotonic()
 
     def flush(self) -> None:
-        """Commit everything that waits."""
+        """Commit all files that wait."""
         self._since = time.monotonic()
         if not self._waiting:
             return
         folders = {Path(done.item.path).parent for done in self._waiting}
         for folder in folders:
-            with suppress(FileNotFoundError, NotADirectoryError):  # moved away meanwhile; the index finds it
+            with suppress(FileNotFoundError, NotADirectoryError):  # the file was moved; an index will find it
                 fsync_folder(folder)
         now = utc_now()
         rows = [
@@ -89,7 +89,7 @@ class Recorder:
         self._waiting.clear()
 
     def _write_findings(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Note what is odd about files that were accepted; their index adds its own findings later."""
+        """Note what is odd about files that were accepted; an index adds its own findings later."""
         rows = [{"path": done.item.path, "reason": reason} for done in self._waiting for reason in done.findings]
         if rows:
             add_findings(connection, pa.Table.from_pylist(rows, schema=_ODD))

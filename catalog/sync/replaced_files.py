@@ -1,7 +1,7 @@
-"""The bytes that have a file's name before a sync renews it: whose they are, and where they go.
+"""The bytes that a sync replaces: whose they are, and where they go.
 
-A sync never destroys bytes that a person made. It replaces without a trace only bytes that it can prove to be a version
-that the archive had. All other bytes are moved aside, or stay where they are.
+A sync never destroys bytes that a person made. It drops only bytes that it can prove to be a version that the archive
+had. All other bytes are moved aside, or stay where they are.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from catalog.errors import DiskError, MastlakeError
+from catalog.sync.destination_places import DestinationPlaces, refuse_no_folder
 from catalog.sync.partial import QUARANTINE, fsync_folder, quarantine_of, write_own
-from catalog.sync.places import Places, refuse_no_folder
 from catalog.sync.plan import Item
-from catalog.sync.verification import Done, examine
+from catalog.sync.verification import ProvenFile, examine
 
 
 class PersonsOwn(MastlakeError):
@@ -27,12 +27,12 @@ class PersonsOwn(MastlakeError):
     Parameters
     ----------
     message : str
-        Why it is taken for a person's own, and what to do.
-    done : Done or None
-        What is on disk, for the catalog.
+        Why the bytes count as a person's own, and what to do.
+    done : ProvenFile or None
+        The file on disk, for the catalog.
     """
 
-    def __init__(self, message: str, done: Done | None = None) -> None:
+    def __init__(self, message: str, done: ProvenFile | None = None) -> None:
         super().__init__(message)
         self.done = done
 
@@ -42,15 +42,15 @@ LEFT = "left as it is: --overwrite-modified replaces it, --keep-old DIR moves it
 
 @dataclass(frozen=True)
 class OldBytes:
-    """What becomes of the bytes that a sync replaces.
+    """What is done with the bytes that a sync replaces.
 
     Parameters
     ----------
     keep : Path, optional
-        A folder to which all replaced files go, each in a folder of its version. Without it only bytes that cannot be
+        A folder for all replaced files; each goes to a subfolder of its version. Without it, only bytes that are not
         proven to be the archive's are put aside, in the quarantine of the destination.
     overwrite_modified : bool
-        Whether a person's own bytes are replaced. Without ``keep`` nothing of them is left then.
+        Whether a person's own bytes are replaced. Without ``keep``, they are then lost.
     """
 
     keep: Path | None = None
@@ -67,22 +67,22 @@ class OldBytes:
 
 
 @dataclass(frozen=True)
-class Before:
+class FileBefore:
     """What had the name of a file when its transfer began.
 
     Parameters
     ----------
     status : os.stat_result or None
-        None: nothing.
+        The status of the file; None if there was none.
     archived : bool
-        The bytes are a version that the archive had.
+        Whether the bytes are a version that the archive had.
     """
 
     status: os.stat_result | None
     archived: bool
 
     def still(self, now: os.stat_result | None) -> bool:
-        """Say whether the file is the same as then."""
+        """Say whether the file is still the same."""
         return (now and _state(now)) == (self.status and _state(self.status))
 
 
@@ -90,41 +90,41 @@ def _state(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def look(item: Item, policy: OldBytes) -> Before | Done:
-    """Look at what has an item's name, before anything is fetched.
+def look_before(item: Item, policy: OldBytes) -> FileBefore | ProvenFile:
+    """Look at the file that has an item's name, before anything is fetched.
 
     Parameters
     ----------
     item : Item
-        What is to be fetched.
+        The item to fetch.
     policy : OldBytes
-        What becomes of a person's own bytes.
+        What is done with a person's own bytes.
 
     Returns
     -------
-    Before or Done
-        Done: the right bytes are here, and there is nothing to fetch.
+    FileBefore or ProvenFile
+        A `ProvenFile` if the right bytes are here already, so that nothing must be fetched.
 
     Raises
     ------
     PersonsOwn
-        Where the bytes are a person's own and stay.
+        If the bytes are a person's own and stay.
     """
     path = Path(item.path)
     status = _status(path)
     if status is None:
-        return Before(None, archived=True)
+        return FileBefore(None, archived=True)
     as_seen = item.seen == (status.st_size, status.st_mtime_ns)
     if item.action == "replace" and as_seen:
-        return Before(status, item.archived)
-    found = examine(item)
-    archived = found.done is not None and found.done.md5 in item.former
+        return FileBefore(status, item.archived)
+    examined = examine(item)
+    archived = examined.done is not None and examined.done.md5 in item.former
     moved_on = item.state == "stale" and item.checksum is None and archived
-    if found.done is not None and found.problem is None and not moved_on:
-        return found.done
-    if not archived and found.sound and not policy.renews_modified:
-        raise PersonsOwn(f"it is not the archive's, but sound: {found.reason}; {LEFT}", found.done)
-    return Before(status, archived)
+    if examined.done is not None and examined.problem is None and not moved_on:
+        return examined.done
+    if not archived and examined.sound and not policy.renews_modified:
+        raise PersonsOwn(f"it is not the archive's, but sound: {examined.reason}; {LEFT}", examined.done)
+    return FileBefore(status, archived)
 
 
 def _status(path: Path) -> os.stat_result | None:
@@ -134,17 +134,17 @@ def _status(path: Path) -> os.stat_result | None:
         return None
 
 
-def keep_old(path: Path, before: Before, policy: OldBytes, root: Path) -> Path | None:
-    """Keep the bytes that a proven file is about to replace; return where, or None where there is nothing to keep.
+def keep_old(path: Path, before: FileBefore, policy: OldBytes, root: Path) -> Path | None:
+    """Keep the bytes that a proven file is about to replace; return their new path, or None if nothing must be kept.
 
-    The name stays in place until the new bytes get it, so that a kill at any moment loses neither.
+    The name stays in place until the new bytes get it, so a kill at any moment loses neither.
 
     Parameters
     ----------
     path : Path
-        The name.
-    before : Before
-        What `look` found.
+        The final path of the file.
+    before : FileBefore
+        What `look_before` returned.
     policy : OldBytes
         What the person asked for.
     root : Path
@@ -170,29 +170,29 @@ def keep_old(path: Path, before: Before, policy: OldBytes, root: Path) -> Path |
 
 
 def _place(path: Path, status: os.stat_result, policy: OldBytes, root: Path) -> Path:
-    """Return where old bytes go: a version is told by its modification time (UTC) and inode."""
+    """Return the path for old bytes; modification time (UTC) and inode tell their version."""
     made = datetime.fromtimestamp(status.st_mtime, UTC).strftime("%Y%m%dT%H%M%S")
     if policy.keep is None:
         return quarantine_of(root) / f"{path.name}.{made}"
-    Places(policy.keep).make_folder(policy.keep / made)
+    DestinationPlaces(policy.keep).make_folder(policy.keep / made)
     return policy.keep / made / path.name
 
 
-def _free_name(wanted: Path) -> Path:
-    name, number = wanted, 1
+def _free_name(path: Path) -> Path:
+    name, number = path, 1
     while os.path.lexists(name):
         number += 1
-        name = wanted.with_name(f"{wanted.name}.{number}")
+        name = path.with_name(f"{path.name}.{number}")
     return name
 
 
 def _copy(path: Path, kept: Path, status: os.stat_result) -> None:
-    """Give bytes a second name; copy them where the file system cannot.
+    """Give bytes a second name; copy them if the file system cannot do that.
 
     Raises
     ------
     DiskError
-        Where somebody wrote the file while it was copied.
+        If somebody wrote the file while it was copied.
     """
     try:
         os.link(path, kept, follow_symlinks=False)

@@ -1,4 +1,4 @@
-"""A whole sync: the plan from the catalog and the disk, its application, and the report."""
+"""A whole sync: the plan from catalog and disk, its application, and the report."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from catalog.store.history.local_files import offer_local_files
 from catalog.sync.apply import SyncReport, apply
 from catalog.sync.cloud import Cloud, mast_lookup
 from catalog.sync.decisions import decide
+from catalog.sync.destination_places import DestinationPlaces, refuse_no_folder
 from catalog.sync.disk import free_bytes, looking
 from catalog.sync.events import OnEvent
-from catalog.sync.inputs import association_files, members
+from catalog.sync.inputs import association_files, association_members
 from catalog.sync.names import Template, refusal_of_path
-from catalog.sync.places import Places, refuse_no_folder
-from catalog.sync.plan import Aim, Plan
-from catalog.sync.rate import Pace
+from catalog.sync.plan import Plan, PlanOptions
+from catalog.sync.rate import SharedPace
 from catalog.sync.replaced_files import OldBytes
-from catalog.sync.selection import Selection, prepare, run_sql
-from catalog.sync.source import Mast, Source
+from catalog.sync.selection import Selection, run_sql, selection_query
+from catalog.sync.source import Mast, ProductSource
 from catalog.sync.tokens import Token
-from catalog.sync.transfer import AskCurrent, Line
+from catalog.sync.transfer import AskCurrent, SharedTransfers
 
 _NOTHING = Selection(max_size=-1)
 _MEMORY = "2GB"
-"""For the joins of a plan over a million products; what is more goes to the catalog's temporary folder."""
+"""Memory for the joins of a plan over a million products; what needs more goes to the catalog's temporary folder."""
 
 
 def make_plan(
@@ -49,79 +49,83 @@ def make_plan(
     now: dt.datetime | None = None,
     old_bytes: OldBytes | None = None,
 ) -> Plan:
-    """Compare a selection with the catalog and the destination; no request is sent, nothing is written.
+    """Compare a selection with the catalog and the destination; nothing is requested or written.
 
     Parameters
     ----------
     database : Database
         The catalog.
     selection : Selection
-        What is wanted.
+        The products to fetch.
     dest : path-like
-        Where it is wanted.
+        The folder to put them in.
     template : str
         How files lie there; see `catalog.sync.names.Template`.
     has_token : bool
-        Whether exclusive products are within reach.
+        Whether exclusive products can be asked for.
     now : datetime, optional
-        UTC, naive; what release dates are compared with.
+        The present time, UTC without a zone, with which release dates are compared.
     old_bytes : OldBytes, optional
-        What becomes of bytes that are a person's own; they stay unless given.
+        What is done with bytes that are a person's own; by default they stay.
 
     Raises
     ------
     NoSuchSearch, UsageError
-        Where the selection or the template is wrong, or two products would have one path.
+        If the selection or the template is wrong, or two products would have the same path.
     """
     inputs = notes = None
     if selection.with_inputs:
         inputs, notes = _inputs(database, selection, dest, template)
-    return _compare(database, selection, _aim(dest, template, has_token, now, old_bytes), inputs, notes)
+    return _compare(database, selection, _plan_options(dest, template, has_token, now, old_bytes), inputs, notes)
 
 
-def _aim(
+def _plan_options(
     dest: str | os.PathLike[str],
     template: str,
     has_token: bool = False,
     now: dt.datetime | None = None,
     old_bytes: OldBytes | None = None,
-) -> Aim:
+) -> PlanOptions:
     root = Path(os.path.abspath(dest))  # noqa: PTH100 - links stay as the user named them
     refuse_no_folder(root, "destination")
     renew = old_bytes is not None and old_bytes.renews_modified
-    return Aim(root, Template(template), has_token, now, free_bytes(root), renew)
+    return PlanOptions(root, Template(template), has_token, now, free_bytes(root), renew)
 
 
 def _compare(
-    database: Database, selection: Selection, aim: Aim, inputs: pa.Table | None = None, notes: str | None = None
+    database: Database,
+    selection: Selection,
+    options: PlanOptions,
+    inputs: pa.Table | None = None,
+    notes: str | None = None,
 ) -> Plan:
     """Make a plan from the catalog and the destination."""
-    wanted = run_sql(database, selection.sql) if selection.sql else None
-    with database.read() as connection, looking(aim.dest, aim.template) as look:
+    uris_of_sql = run_sql(database, selection.sql) if selection.sql else None
+    with database.read() as connection, looking(options.dest, options.template) as look:
         allow_memory(connection, _MEMORY)
-        selected = prepare(connection, selection, wanted, inputs)
+        selected = selection_query(connection, selection, uris_of_sql, inputs)
         offer_local_files(connection)
         row = connection.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()
-        places = Places(aim.dest, database.path)
-        plan = replace(decide(connection, selected, aim, look, places.problems), run=int(row[0]) if row else 0)
+        places = DestinationPlaces(options.dest, database.path)
+        plan = replace(decide(connection, selected, options, look, places.problems), run=int(row[0]) if row else 0)
     return replace(plan, notes=(notes,) if notes else (), leftovers=(*plan.leftovers, *look.orphans))
 
 
 def _inputs(
     database: Database, selection: Selection, dest: str | os.PathLike[str], template: str
 ) -> tuple[pa.Table, str | None]:
-    """The names of association files and of their members, and a note where some are not on disk yet."""
+    """Return the names of association files and of their members, and a note if some files are not on disk yet."""
     uris = association_files(database, selection)
-    aim = _aim(dest, template)
+    options = _plan_options(dest, template)
     with database.read() as connection:
-        folder = aim.template.folder_sql()
-        chosen = prepare(connection, Selection(), pa.table({"data_uri": pa.array(uris, pa.string())}))
-        placed = connection.execute(f"SELECT {folder}, filename FROM {chosen.sql}", dict(chosen.values)).fetchall()
-    paths = [aim.dest / folder / name for folder, name in placed if not refusal_of_path(f"{folder or 'x'}/{name}")]
+        folder = options.template.folder_sql()
+        selected = selection_query(connection, Selection(), pa.table({"data_uri": pa.array(uris, pa.string())}))
+        placed = connection.execute(f"SELECT {folder}, filename FROM {selected.sql}", dict(selected.values)).fetchall()
+    paths = [options.dest / folder / name for folder, name in placed if not refusal_of_path(f"{folder or 'x'}/{name}")]
     absent = sum(not path.exists() for path in paths)
     note = f"{absent} association files are not here yet; the inputs they name are not in this plan" if absent else None
     named = pa.table({"filename": pa.array([path.name for path in paths], pa.string())})
-    return pa.concat_tables([named, members(paths)]), note
+    return pa.concat_tables([named, association_members(paths)]), note
 
 
 def sync(
@@ -138,11 +142,11 @@ def sync(
     store: object | None = None,
     current: AskCurrent | None = None,
     on_event: OnEvent | None = None,
-    pace: Pace | None = None,
+    pace: SharedPace | None = None,
     old_bytes: OldBytes | None = None,
     trust_length: bool = False,
 ) -> SyncReport:
-    """Make the destination hold what is selected, every byte proven.
+    """Make the destination have the selected products, every byte proven.
 
     Parameters
     ----------
@@ -151,42 +155,44 @@ def sync(
     server : str
         The archive's address.
     jobs : int
-        How many files at once.
+        How many files to fetch at the same time.
     limit_rate : int, optional
-        Bytes a second, in all.
+        Bytes a second, for all files together.
     token : Token, optional
-        For exclusive products; `catalog.sync.find_token` finds the user's.
+        The token for exclusive products; `catalog.sync.find_token` finds the user's token.
     source : str
-        ``mast``, or ``cloud``: the public bucket first, and the archive for what is not there.
+        ``mast``; or ``cloud``, which asks the public bucket first, and the archive for what the bucket does not have.
     store : obstore store, optional
-        Instead of the public bucket.
+        Used instead of the public bucket.
     current : callable, optional
-        Asks the archive for a file's row as it is now, by file name; asked where bytes are not as listed.
+        Asks the archive for the row that it has now for a file name; called if bytes are not as listed.
     on_event : callable, optional
-        Is told what happens, by one thread at a time.
-    pace : Pace, optional
-        Instead of one made from ``limit_rate``.
+        Called with each event, by one thread at a time.
+    pace : SharedPace, optional
+        Used instead of one that is made from ``limit_rate``.
     old_bytes : OldBytes, optional
-        What becomes of bytes that are replaced; see `OldBytes`.
+        What is done with bytes that are replaced; see `OldBytes`.
     trust_length : bool
-        Accept bytes whose length and structure are right although their MD5 is not the archive's, if they come twice
-        the same. Something on the way may have spoiled them: a person must be sure that the checksums are wrong.
+        Accept bytes with the right length and structure although their MD5 is not the archive's, if the same bytes
+        come twice. Something on the way may have changed them: a person must be sure that the checksums are wrong.
 
     Returns
     -------
     SyncReport
-        Of what was done; failures do not raise.
+        What was done; a failed file raises no error.
 
     Raises
     ------
     NoSuchSearch, UsageError, CatalogError, DiskError
-        Where nothing could be begun.
+        If the sync could not begin.
     """
     began = time.monotonic()
-    aim = _aim(dest, template, token is not None, old_bytes=old_bytes)
-    with _line(database, server, jobs, token, source, store, pace or Pace(limit_rate), current, old_bytes) as line:
-        line.trust_length = trust_length
-        work = _Work(database, selection, aim, line, jobs, on_event)
+    options = _plan_options(dest, template, token is not None, old_bytes=old_bytes)
+    with _shared_transfers(
+        database, server, jobs, token, source, store, pace or SharedPace(limit_rate), current, old_bytes
+    ) as shared:
+        shared.trust_length = trust_length
+        work = _Work(database, selection, options, shared, jobs, on_event)
         report = work.with_inputs(template) if selection.with_inputs else work.apply(selection)
     return replace(report, seconds=round(time.monotonic() - began, 3))
 
@@ -206,14 +212,14 @@ def apply_plan(
     old_bytes: OldBytes | None = None,
     trust_length: bool = False,
 ) -> SyncReport:
-    """Do what a plan says; its parameters, results and errors are those of `sync`.
+    """Do what a plan says; parameters, results and errors are those of `sync`.
 
     Parameters
     ----------
     database : Database
-        The catalog that the plan is of.
+        The catalog from which the plan was made.
     plan : Plan
-        As `make_plan` returned it.
+        The plan that `make_plan` returned.
     server, jobs, limit_rate, token, source, store, current, on_event, old_bytes, trust_length
         See `sync`.
 
@@ -227,36 +233,38 @@ def apply_plan(
         newest = connection.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()
     if newest != (plan.run,):
         raise UsageError("a harvest has run since this plan was made; make it again")
-    with _line(database, server, jobs, token, source, store, Pace(limit_rate), current, old_bytes) as line:
-        line.trust_length = trust_length
-        line.root = plan.dest
-        report = apply(plan, database, line, jobs, on_event)
+    with _shared_transfers(
+        database, server, jobs, token, source, store, SharedPace(limit_rate), current, old_bytes
+    ) as shared:
+        shared.trust_length = trust_length
+        shared.root = plan.dest
+        report = apply(plan, database, shared, jobs, on_event)
     return replace(report, seconds=round(time.monotonic() - began, 3))
 
 
 @contextmanager
-def _line(
+def _shared_transfers(
     database: Database,
     server: str,
     jobs: int,
     token: Token | None,
     source: str,
     store: object | None,
-    pace: Pace,
+    pace: SharedPace,
     current: AskCurrent | None,
     old_bytes: OldBytes | None,
-) -> Iterator[Line]:
-    """Make what all transfers of a sync share, and close its connections in the end."""
+) -> Iterator[SharedTransfers]:
+    """Make what all transfers of a sync share, and close its connections at the end."""
     if source not in ("mast", "cloud"):
         raise UsageError(f"--source {source} is neither mast nor cloud")
     mast = Mast(server, token, jobs)
-    sources: tuple[Source, ...] = (mast,)
+    sources: tuple[ProductSource, ...] = (mast,)
     if source == "cloud":
         sources = (Cloud(mast_lookup(mast.read), store), mast)
-    line = Line(Path(), sources, pace, current, old_bytes=old_bytes or OldBytes())
-    line.catalog = database.path
+    shared = SharedTransfers(Path(), sources, pace, current, old_bytes=old_bytes or OldBytes())
+    shared.catalog = database.path
     try:
-        yield line
+        yield shared
     finally:
         mast.close()
 
@@ -267,29 +275,29 @@ class _Work:
 
     database: Database
     selection: Selection
-    aim: Aim
-    line: Line
+    options: PlanOptions
+    shared: SharedTransfers
     jobs: int
     on_event: OnEvent | None
 
     def apply(self, selection: Selection, inputs: pa.Table | None = None) -> SyncReport:
-        self.line.root = self.aim.dest
-        plan = _compare(self.database, selection, self.aim, inputs)
-        return apply(plan, self.database, self.line, self.jobs, self.on_event)
+        self.shared.root = self.options.dest
+        plan = _compare(self.database, selection, self.options, inputs)
+        return apply(plan, self.database, self.shared, self.jobs, self.on_event)
 
     def with_inputs(self, template: str) -> SyncReport:
-        """The association files first, since they say what else is meant."""
+        """Fetch the association files first, since they tell the other files to fetch."""
         uris = association_files(self.database, self.selection)
         named = pa.table({"filename": pa.array([uri.rsplit("/", 1)[-1] for uri in uris], pa.string())})
         first = self.apply(_NOTHING, named)
         if first.interrupted:
             return first
-        inputs, _ = _inputs(self.database, self.selection, self.aim.dest, template)
+        inputs, _ = _inputs(self.database, self.selection, self.options.dest, template)
         return _joined(first, self.apply(self.selection, inputs))
 
 
 def _joined(first: SyncReport, second: SyncReport) -> SyncReport:
-    """One report of two steps, the second of which found present what the first had fetched."""
+    """Make one report of two steps; the second step counts as present what the first had fetched."""
     done = first.fetched + first.resumed + first.replaced
     return replace(
         second,

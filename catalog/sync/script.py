@@ -1,8 +1,8 @@
-"""The same selection as one bash file, for machines that have curl and nothing else.
+"""The same selection as one bash script, for machines that have curl and nothing else.
 
-It keeps this package's promises as far as a shell can: a file gets its name when its length and MD5 are right,
-unfinished bytes are continued only where they are of the same version, and a second run does what is left. The script
-is the file `fetch.bash`, in which marks like ``@COUNT@`` stand for what this module fills in.
+The script keeps this package's promises as far as a shell can: a file gets its name when its length and MD5 are right,
+unfinished bytes are continued only if they are of the same version, and a second run fetches what is missing. The
+script is the file `fetch.bash`; this module replaces marks in it, like ``@COUNT@``.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from catalog.store.history.local_files import offer_local_files
 from catalog.sync.decisions import decide
 from catalog.sync.disk import DISK, PARTS
 from catalog.sync.names import Template
-from catalog.sync.plan import Aim, Item, Plan
-from catalog.sync.selection import Selection, prepare, run_sql
+from catalog.sync.plan import Item, Plan, PlanOptions
+from catalog.sync.selection import Selection, run_sql, selection_query
 from catalog.sync.source import download_path
 
 _ROOT = Path("/-")
@@ -34,21 +34,21 @@ def script(database: Database, selection: Selection, *, server: str = SERVER, te
     database : Database
         The catalog.
     selection : Selection
-        What is wanted.
+        The products to fetch.
     server : str
         The archive's address.
     template : str
-        How files lie below the folder that the script is given.
+        How files lie below the folder that the script gets.
 
     Returns
     -------
     str
-        The script. It holds no token: exclusive products take it from ``MAST_API_TOKEN`` when it runs.
+        The script. It has no token: for exclusive products it reads ``MAST_API_TOKEN`` when it runs.
 
     Raises
     ------
     NoSuchSearch, UsageError
-        Where the selection or the template is wrong, or two products would have one path.
+        If the selection or the template is wrong, or two products would have the same path.
     """
     address = Server(server)
     plan = _everything(database, selection, template)
@@ -74,13 +74,13 @@ def _template() -> str:
 
 
 def _everything(database: Database, selection: Selection, template: str) -> Plan:
-    """The plan of a machine that has nothing yet, and a token."""
-    aim = Aim(_ROOT, Template(template), has_token=True)
-    wanted = run_sql(database, selection.sql) if selection.sql else None
+    """Return the plan of a machine that has no files yet, and has a token."""
+    options = PlanOptions(_ROOT, Template(template), has_token=True)
+    uris_of_sql = run_sql(database, selection.sql) if selection.sql else None
     with database.read() as connection:
-        selected = prepare(connection, selection, wanted)
+        selected = selection_query(connection, selection, uris_of_sql)
         offer_local_files(connection, "false")
-        return decide(connection, selected, aim, lambda folders: (DISK.empty_table(), PARTS.empty_table()))
+        return decide(connection, selected, options, lambda folders: (DISK.empty_table(), PARTS.empty_table()))
 
 
 def _line(item: Item) -> str:

@@ -1,7 +1,7 @@
-"""Which products: by search, by filters, by SQL.
+"""Which products are meant: by search, by filters, or by SQL.
 
-A product row says what CAOM knows; a file row of the keyword search adds the checksum. Files that no product
-row lists are still files of the search: `selected` has them, fetched by their own ``data_uri``, while
+A product row has what CAOM knows, and the file row of the keyword search adds the checksum. Files that no product row
+lists still belong to the search: `selection_query` includes them, to be fetched by their own ``data_uri``, while
 `products` lists product rows only.
 """
 
@@ -19,38 +19,38 @@ from catalog.missions import JWST
 from catalog.store.access import checked_release, exclusive, rights_of_file
 from catalog.store.database import Database, columns_of, quoted
 from catalog.store.sql import literal
-from catalog.store.times import moment
+from catalog.store.times import time_of_mjd
 from catalog.sync.plan import Rows
-from catalog.sync.vocabulary import ending_of, refuse_unknown
+from catalog.sync.selection_words import ending_of, refuse_unknown
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # a list on the screen needs none
+    import pyarrow as pa  # to list products on the screen, it is not needed
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which products are meant; every part narrows, and values match without regard to case.
+    """Which products are meant; a product must meet all conditions, and the case of values does not matter.
 
     Parameters
     ----------
     search : str, optional
-        A saved search: the products of its observations, and its files. Without it: everything in the catalog.
+        A saved search: the products of its observations, and its files. Without it, everything in the catalog.
     types, subgroups, dataproducts : tuple of str
-        As in ``productType``, ``productSubGroupDescription`` and ``dataproduct_type``.
+        Values of ``productType``, ``productSubGroupDescription`` and ``dataproduct_type``.
     levels : tuple of int
         Calibration levels.
     extensions : tuple of str
-        How names end: ``fits``, ``_x1dints.fits``.
+        The ends of names: ``fits``, ``_x1dints.fits``.
     guide_stars : bool, optional
-        True: only guide-star files; False: none; None: whatever the other filters say.
+        True: only guide-star files; False: no guide-star files; None: no condition.
     max_size : int, optional
-        In bytes.
+        The largest size in bytes.
     release : str, optional
-        ``public`` or ``exclusive``: who may fetch it now.
+        ``public`` or ``exclusive``: who may fetch the product now.
     sql : str, optional
         A query whose result has a column ``data_uri`` or ``filename``; the filters apply to it too.
     with_inputs : bool
-        Also what the association files of selected level-3 products name as their members.
+        Also select the members that the association files of selected level-3 products name.
     """
 
     search: str | None = None
@@ -73,14 +73,14 @@ class Selection:
 
 
 def products(database: Database, selection: Selection) -> pa.Table:
-    """List the product rows that a selection means, one row a ``data_uri``, in its order.
+    """List the product rows of a selection, one row for each ``data_uri``, ordered by it.
 
     Parameters
     ----------
     database : Database
         The catalog.
     selection : Selection
-        What is meant.
+        The products that are meant.
 
     Returns
     -------
@@ -92,14 +92,14 @@ def products(database: Database, selection: Selection) -> pa.Table:
     Raises
     ------
     NoSuchSearch, UsageError
-        Where the search was never saved, or the SQL does not run or has neither column.
+        If the search is not saved, or the SQL fails or has neither column.
     """
     with _listed(database, selection, "filename, * EXCLUDE (filename, listed)") as result:
         return result.to_arrow_table()
 
 
 def product_rows(database: Database, selection: Selection, columns: Sequence[str]) -> list[tuple[Any, ...]]:
-    """List the same product rows as Python's values, in these columns of `products`.
+    """List the same product rows as values of Python, with the given columns of `products`.
 
     Raises
     ------
@@ -112,17 +112,17 @@ def product_rows(database: Database, selection: Selection, columns: Sequence[str
 
 @contextmanager
 def _listed(database: Database, selection: Selection, columns: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    wanted = run_sql(database, selection.sql) if selection.sql else None
+    uris_of_sql = run_sql(database, selection.sql) if selection.sql else None
     with database.read() as connection:
-        chosen = prepare(connection, selection, wanted)
-        query = f"SELECT {columns} FROM {chosen.sql} WHERE listed ORDER BY data_uri"
-        yield connection.execute(query, dict(chosen.values))
+        selected = selection_query(connection, selection, uris_of_sql)
+        query = f"SELECT {columns} FROM {selected.sql} WHERE listed ORDER BY data_uri"
+        yield connection.execute(query, dict(selected.values))
 
 
 def run_sql(database: Database, sql: str) -> pa.Table:
     """Run the user's query, sealed, and return its column ``data_uri`` or ``filename``, without repetitions.
 
-    Where it has both, ``data_uri`` counts, unless some of them are null.
+    If the result has both columns, ``data_uri`` counts, unless some of its values are null.
     """
     import pyarrow as pa
 
@@ -135,39 +135,39 @@ def run_sql(database: Database, sql: str) -> pa.Table:
     if uri is None and filename is None:
         raise UsageError(f"--sql must return a column data_uri or filename; it has {', '.join(answer.column_names)}")
     by_uri = uri is not None and (filename is None or answer[uri].null_count == 0)
-    chosen = uri if by_uri else filename
+    key_column = uri if by_uri else filename
     try:
-        keys = answer[chosen].cast(pa.string()).drop_null().unique()
-    except pa.ArrowException as error:  # a list, a structure, bytes that are no text
-        raise UsageError(f"--sql must return names as text in {chosen}, not {answer[chosen].type}") from error
+        keys = answer[key_column].cast(pa.string()).drop_null().unique()
+    except pa.ArrowException as error:  # a list, a structure, or bytes that are no text
+        raise UsageError(f"--sql must return names as text in {key_column}, not {answer[key_column].type}") from error
     return pa.table({"data_uri" if by_uri else "filename": keys})
 
 
-def prepare(
+def selection_query(
     connection: duckdb.DuckDBPyConnection,
     selection: Selection,
-    wanted: pa.Table | None,
+    uris_of_sql: pa.Table | None,
     inputs: pa.Table | None = None,
 ) -> Rows:
     """Return the query of everything selected, with its values.
 
-    Its column ``listed`` is false for files that are no product row of the selection. ``wanted`` is what
-    `run_sql` returned; ``inputs`` has a column ``filename`` of what comes in addition, whatever the filters say.
-    Both stay registered on the connection.
+    Its column ``listed`` is false for files that are no product row of the selection. ``uris_of_sql`` is what `run_sql`
+    returned. ``inputs`` has a column ``filename`` of files to select in addition, whatever the filters say. Both stay
+    registered on the connection.
     """
     if selection.search is not None:
         _require_search(connection, selection.search)
     refuse_unknown(connection, selection)
-    for name, table in (("wanted_rows", wanted), ("input_rows", inputs)):
+    for name, table in (("wanted_rows", uris_of_sql), ("input_rows", inputs)):
         if table is not None:
             connection.register(name, table)
     condition, values = _condition(selection)
-    chosen = _chosen(selection, wanted)
-    if chosen is _CHOSEN_BY_SEARCH:
+    restricted = _restriction(selection, uris_of_sql)
+    if restricted is _CHOSEN_BY_SEARCH:
         values["search"] = selection.search
     complete = f"""
         WITH product AS ({_product(connection)}), file AS ({_file(connection)}), release AS ({_release(connection)}),
-        known AS ({_KNOWN}), chosen AS ({chosen}), filtered AS (FROM chosen c {condition}),
+        known AS ({_KNOWN}), chosen AS ({restricted}), filtered AS (FROM chosen c {condition}),
         complete AS ({"FROM filtered" if inputs is None else _WITH_INPUTS})"""
     dated = f"""
         SELECT c.* EXCLUDE (release_at, searched_name, since_run), {_RELEASED} AS release_at
@@ -188,7 +188,7 @@ _RELEASED = """
     CASE WHEN runs.started_at > coalesce(c.release_at, r.release_at) AND c."dataRights" <> '' THEN NULL
         ELSE coalesce(c.release_at, r.release_at) END
 """
-"""A date that was past when the archive still called the product exclusive is not the date it becomes public."""
+"""A date that was in the past when the archive still called the product exclusive is not its release date."""
 
 
 def _require_search(connection: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -201,9 +201,9 @@ def _require_search(connection: duckdb.DuckDBPyConnection, name: str) -> None:
         raise NoSuchSearch(f"no search is named {name}{hint}")
 
 
-def _chosen(selection: Selection, wanted: pa.Table | None) -> str:
-    if wanted is not None:
-        return _CHOSEN_BY_URI if "data_uri" in wanted.column_names else _CHOSEN_BY_NAME
+def _restriction(selection: Selection, uris_of_sql: pa.Table | None) -> str:
+    if uris_of_sql is not None:
+        return _CHOSEN_BY_URI if "data_uri" in uris_of_sql.column_names else _CHOSEN_BY_NAME
     return _CHOSEN_ALL if selection.search is None else _CHOSEN_BY_SEARCH
 
 
@@ -261,7 +261,7 @@ _WITH_INPUTS = f"""
 
 
 def _column(present: Iterable[str], name: str, kind: str) -> str:
-    """A column in its type, or a null of that type where the archive never sent it."""
+    """Write a column in its type, or a null of that type if the archive never sent the column."""
     if name.lower() not in {c.lower() for c in present}:
         return f"NULL::{kind}"
     return f"TRY_CAST({quoted(name)} AS {kind})"
@@ -285,7 +285,7 @@ def _product(connection: duckdb.DuckDBPyConnection) -> str:
 
 
 def _file(connection: duckdb.DuckDBPyConnection) -> str:
-    """Files as products: the suffix of a name is the subgroup, and every one of them is science or guide star."""
+    """Write files as products: the suffix of the name is the subgroup, and each is a science or a guide-star file."""
     have = columns_of(connection, "files")
     uri = f"coalesce({_column(have, 'dataURI', 'VARCHAR')}, {literal(JWST.uri_prefix)} || filename)"
     suffix = "upper(regexp_extract(filename, '_([A-Za-z0-9-]+)\\.[A-Za-z.]+$', 1))"
@@ -308,11 +308,11 @@ def _release(connection: duckdb.DuckDBPyConnection) -> str:
     have = columns_of(connection, "observations")
     released = _column(have, "t_obs_release", "DOUBLE")
     return f"""
-        SELECT obs_id, {moment(released)} AS release_at FROM observations"""
+        SELECT obs_id, {time_of_mjd(released)} AS release_at FROM observations"""
 
 
 def _condition(selection: Selection) -> tuple[str, dict[str, object]]:
-    """The WHERE clause of a selection's filters, and its values by name."""
+    """Return the WHERE clause of a selection's filters, and its values by name."""
     terms: list[str] = []
     values: dict[str, object] = {}
     words = {"productType": "types", "productSubGroupDescription": "subgroups", "dataproduct_type": "dataproducts"}

@@ -1,7 +1,7 @@
-"""Where bytes come from: one narrow protocol, and MAST behind it over urllib3.
+"""Where bytes come from: a small protocol, and its implementation for MAST over urllib3.
 
-urllib3 rather than httpx, because it was measured: one core moves several times the bytes, and a request costs a
-third of the time.
+urllib3 was chosen over httpx after measuring: one core moves several times as many bytes, and a request costs a third
+of the time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from catalog.errors import ArchiveError, Garbled, Overloaded, Refused, Unreachab
 from catalog.network.faults import brief
 from catalog.network.server import Server
 from catalog.sync.connections import Connections, Reply, let_go
-from catalog.sync.encoding import decoded, encoding_of
+from catalog.sync.encoding import encoding_of, unpacked_pieces
 from catalog.sync.plan import Item
 from catalog.sync.tokens import Token
 
@@ -31,15 +31,15 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 
 
 class Denied(Refused):
-    """The archive answered 401 or 403: the product is another's, or the token does not hold."""
+    """The archive answered 401 or 403: the product belongs to others, or the token is not valid."""
 
 
 class TokenNeeded(Denied):
     """The archive does not give a file to everybody, and no token was sent."""
 
 
-class NotThere(Refused):
-    """A source that is asked first has not got the product, as is to be expected of some."""
+class NotInSource(Refused):
+    """A source that is asked first does not have the product, which is normal for some products."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class Ask:
     offset : int
         How many bytes are here already.
     etag : str or None
-        The version those bytes are of; the source sends everything where it has another by now.
+        The version of these bytes; a source that has another version by now sends everything.
     exclusive : bool
-        Whether the catalog knows that a token is needed.
+        Whether a token is needed, as far as the catalog knows.
     fresh : bool
-        Whether caches on the way are to ask the archive again, since what they sent was wrong.
+        Whether caches on the way must ask the archive again, because their bytes were wrong.
     size : int or None
-        As the archive lists it.
+        The size that the archive lists.
     """
 
     uri: str
@@ -70,19 +70,19 @@ class Ask:
     size: int | None = None
 
 
-class Answer(Protocol):
+class Download(Protocol):
     """An answer whose bytes are still to come."""
 
     offset: int
-    """Where in the file the bytes begin: as asked, or 0."""
+    """Where in the file the bytes begin: at the offset asked for, or at 0."""
     length: int | None
-    """Of the whole file."""
+    """The length of the whole file."""
     ends: bool
-    """Whether the answer itself says where it ends, so that a cut one is seen to be cut."""
+    """Whether the answer tells where it ends, so that a cut is noticed."""
     etag: str | None
-    """A strong validator, where there is one."""
+    """A strong validator, if there is one."""
     html: bool
-    """Whether it calls itself a web page."""
+    """Whether the answer calls itself a web page."""
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -90,36 +90,36 @@ class Answer(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
 
     def chunks(self, most: int) -> Iterator[bytes | memoryview]:
-        """Iterate over the bytes as they come, at most so many at once; a view holds until the next."""
+        """Iterate over the bytes as they come, at most so many at once; a view is valid until the next one."""
 
     def abort(self) -> None:
-        """Make a read that waits in another thread end."""
+        """End a read that is waiting in another thread."""
 
 
-class Source(Protocol):
-    """Somewhere that products can be had from."""
+class ProductSource(Protocol):
+    """A source of products."""
 
     name: str
     failed: str
-    """Why it could not prepare for some products; empty where it could."""
+    """Why the source could not prepare for some products; empty if it could."""
 
-    def open(self, ask: Ask) -> Answer:
+    def open(self, ask: Ask) -> Download:
         """Ask for a product's bytes.
 
         Raises
         ------
         Denied, Refused, Overloaded, Unreachable, Garbled, Untrusted, ProxyFault
-            As the words say.
+            As their names say.
         """
 
     def ahead(self, items: Iterator[Item]) -> Iterator[Item]:
         """Pass on the items that will be asked for, and prepare for them."""
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
 
 
 class Mast:
@@ -128,13 +128,13 @@ class Mast:
     Parameters
     ----------
     server : str
-        Its address, without a path.
+        The archive's address, without a path.
     token : Token, optional
-        Sent to this server where a product needs it, and to no other.
+        Sent to this server if a product needs it, and never to another server.
     connections : int
-        How many are kept open.
+        How many connections are kept open.
     timeout : float
-        Seconds without a byte.
+        How many seconds may pass without a byte.
     """
 
     name = "mast"
@@ -145,11 +145,11 @@ class Mast:
         self._token = token
         self._connections = Connections(connections, timeout)
 
-    def open(self, ask: Ask) -> HttpAnswer:
-        """Ask the archive; see `Source`.
+    def open(self, ask: Ask) -> HttpDownload:
+        """Ask the archive; see `ProductSource`.
 
-        A product that the catalog knows to be public is asked for without the token, so that one that has expired
-        keeps nothing away. If the archive then says no, access may have changed: the other way is tried.
+        If the catalog calls a product public, it is asked for without the token, so that an expired token does no harm.
+        If the archive then refuses, access may have changed, and the product is asked for in the other way.
         """
         ways = [False] if self._token is None else [ask.exclusive, not ask.exclusive]
         for with_token in ways[:-1]:
@@ -159,24 +159,24 @@ class Mast:
                 continue
         return self._open(ask, ways[-1])
 
-    def _open(self, ask: Ask, with_token: bool) -> HttpAnswer:
+    def _open(self, ask: Ask, with_token: bool) -> HttpDownload:
         reply = self._connections.get(self.server + download_path(ask.uri), _headers(ask), self._secrets(with_token))
         try:
             _require_success(reply, ask, self.server, self._token is not None)
-            return HttpAnswer(reply.response, ask)
+            return HttpDownload(reply.response, ask)
         except BaseException:
             let_go(reply.response)
             raise
 
     def _secrets(self, with_token: bool) -> dict[str, str]:
-        """Return the headers that nobody but this server may see."""
+        """Return the headers that only this server may see."""
         basic, token = self.server.authorization, self._token if with_token else None
-        if basic:  # there is one Authorization header, and the server itself asks for this one
+        if basic:  # a request has one Authorization header, and the server itself needs it for this
             return {"Authorization": basic, **({"Cookie": token.cookie} if token else {})}
         return {"Authorization": token.header} if token else {}
 
     def read(self, path: str) -> bytes:
-        """Read a small answer of the archive, given path and query."""
+        """Read a small answer of the archive for a path and query."""
         reply = self._connections.get(self.server + path, {"User-Agent": _AGENT}, self._secrets(with_token=False))
         try:
             _require_success(reply, Ask(""), self.server, has_token=False)
@@ -187,16 +187,16 @@ class Mast:
             reply.response.release_conn()
 
     def ahead(self, items: Iterator[Item]) -> Iterator[Item]:
-        """Pass items on; the archive needs no preparation."""
+        """Pass the items on; the archive needs no preparation."""
         return items
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         self._connections.close()
 
 
 _SMALL = 1 << 24
-"""Bytes of a small answer at most."""
+"""The most bytes of a small answer."""
 
 
 def _headers(ask: Ask) -> dict[str, str]:
@@ -211,12 +211,12 @@ def _headers(ask: Ask) -> dict[str, str]:
 
 
 def download_path(uri: str) -> str:
-    """Return where the archive serves a ``data_uri``, below its address."""
+    """Return the path, below the archive's address, at which it serves a ``data_uri``."""
     return f"/api/v0.1/Download/file?uri={quote(uri, safe=':/')}"
 
 
-class HttpAnswer:
-    """An HTTP answer; see `Answer`."""
+class HttpDownload:
+    """An HTTP answer; see `Download`."""
 
     def __init__(self, response: urllib3.BaseHTTPResponse, ask: Ask) -> None:
         self._response = response
@@ -231,17 +231,22 @@ class HttpAnswer:
         if response.status == 206:
             self._read_range(ask)
         if self._encoding:
-            self.etag = self.length = None  # both are of the encoded bytes
+            self.etag = self.length = None  # both would be those of the encoded bytes
 
     def _read_range(self, ask: Ask) -> None:
-        found = _CONTENT_RANGE.fullmatch(self._response.headers.get("Content-Range", ""))
-        if not found or int(found[1]) != ask.offset or int(found[2]) != int(found[3]) - 1 or self._encoding:
+        content_range = _CONTENT_RANGE.fullmatch(self._response.headers.get("Content-Range", ""))
+        if (
+            not content_range
+            or int(content_range[1]) != ask.offset
+            or int(content_range[2]) != int(content_range[3]) - 1
+            or self._encoding
+        ):
             raise Garbled("the archive sent other bytes than were asked for")
         if ask.etag and self.etag and self.etag != ask.etag:
             raise Garbled("the archive sent part of another version")
-        if self.length is not None and self.length != int(found[3]) - ask.offset:
+        if self.length is not None and self.length != int(content_range[3]) - ask.offset:
             raise Garbled("the archive sent a range of another length than it says")
-        self.offset, self.length = int(found[1]), int(found[3])
+        self.offset, self.length = int(content_range[1]), int(content_range[3])
 
     def __enter__(self) -> Self:
         return self
@@ -252,9 +257,9 @@ class HttpAnswer:
         let_go(self._response)
 
     def chunks(self, most: int) -> Iterator[bytes | memoryview]:
-        """Iterate over the bytes as they come; a connection that drops raises `Unreachable`."""
+        """Iterate over the bytes as they come; a dropped connection raises `Unreachable`."""
         sent = self._sent(most)
-        return decoded(sent, self._encoding, most) if self._encoding else sent
+        return unpacked_pieces(sent, self._encoding, most) if self._encoding else sent
 
     def _sent(self, most: int) -> Iterator[bytes | memoryview]:
         try:
@@ -264,7 +269,7 @@ class HttpAnswer:
             raise Unreachable(f"the connection dropped: {brief(_innermost(error))}") from error
 
     def abort(self) -> None:
-        """Shut the reading side of the connection."""
+        """Shut down the reading side of the connection."""
         try:
             self._response.shutdown()
         except (ValueError, RuntimeError, OSError, AttributeError):
@@ -286,9 +291,9 @@ def _require_success(reply: Reply, ask: Ask, server: Server, has_token: bool) ->
 
 
 def _denial(reply: Reply, ask: Ask, server: Server, has_token: bool) -> ArchiveError:
-    """Say who refused, and whether a token has to do with it."""
+    """Return the error that says who refused, and whether a token matters."""
     status = reply.response.status
-    if urlsplit(reply.url).netloc != server.netloc:  # storage, at an address that MAST makes anew for each request
+    if urlsplit(reply.url).netloc != server.netloc:  # a store, whose address MAST makes anew for each request
         return Overloaded(f"HTTP {status} from {reply.host}, where the archive keeps it")
     if _is_storage(reply.response):
         return Refused(f"HTTP {status}: the storage behind {reply.host} refuses it; a token has nothing to do with it")
@@ -307,7 +312,7 @@ def _is_storage(response: urllib3.BaseHTTPResponse) -> bool:
 
 
 def _one_number(text: str | None) -> int | None:
-    """Read a length; several that agree are one, and several that differ none."""
+    """Read a length. If it is repeated, all must agree; otherwise there is none."""
     numbers = {part.strip() for part in (text or "").split(",")}
     number = numbers.pop()
     return int(number) if not numbers and re.fullmatch(r"[0-9]{1,18}", number) else None

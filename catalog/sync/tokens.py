@@ -1,8 +1,8 @@
-"""The MAST token: where it is found and kept, and which server it is for.
+"""The MAST token: where it is found and kept, and to which server it goes.
 
-A token is found in the environment, or where ``login`` kept it for one server: in a file that its owner alone can read,
-or in the system's keyring. It is handed to the download client, and to nothing else. A server that the user did not
-name gets none but the one that ``login`` kept for it; see `find_token`.
+A token is found in the environment, or where ``login`` kept it for one server: in a file that only its owner can read,
+or in the system's keyring. Only the download client gets it. A server that the user did not name gets no token, except
+one that ``login`` kept for it; see `find_token`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ VARIABLE = "MAST_API_TOKEN"
 SERVICE = "astroquery:mast.stsci.edu.token"
 USER = "masttoken"
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-"""What can stand behind a scheme in an Authorization header (token68 of RFC 9110, section 11.2)."""
+"""What can follow the scheme in an Authorization header (token68 of RFC 9110, section 11.2)."""
 _SCHEME = re.compile(r"(?:token|bearer)\s+", re.IGNORECASE)
 
 
 class Token:
-    """A secret that prints as stars."""
+    """A secret that is printed as stars."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.strip()
@@ -38,7 +38,7 @@ class Token:
 
     @property
     def cookie(self) -> str:
-        """The value of the Cookie header, for a server that wants another Authorization."""
+        """The value of the Cookie header, for a server that needs the Authorization header for something else."""
         return f"mast_token={self._secret}"
 
     def __repr__(self) -> str:
@@ -68,19 +68,19 @@ def origin(server: str) -> str:
 
 
 def cleaned(secret: str, where: str) -> str:
-    r"""Return a token as it is sent: without spaces around it, and without the scheme that it was copied with.
+    r"""Return a token without spaces around it, and without the scheme with which it was copied.
 
     Parameters
     ----------
     secret : str
-        As it was given.
+        The token as the user gave it.
     where : str
-        Where it comes from, for the message.
+        Where it comes from, for the error message.
 
     Raises
     ------
     UsageError
-        If no header can carry it; the message does not show it.
+        If no header can hold it; the message does not show it.
 
     Examples
     --------
@@ -97,27 +97,27 @@ def cleaned(secret: str, where: str) -> str:
 
 
 def find_token(server: str = MAST, chosen: bool = True) -> Token | None:
-    """Look for the token that a server is to get.
+    """Look for the token that a server gets.
 
     Parameters
     ----------
     server : str
         The archive's address.
     chosen : bool
-        Whether the user named it, on the command line, in the environment or in settings of their own. Another server
-        than MAST, which only a file that came with a folder names, gets no token but one that was kept for it.
+        Whether the user named the server: on the command line, in the environment or in their own settings. If not,
+        and the server is not MAST, it only gets a token that was kept for it.
 
     Returns
     -------
     Token or None
-        None where there is none for this server.
+        None if there is no token for this server.
 
     Raises
     ------
     UsageError
-        If the token cannot be sent.
+        If no header can hold the token.
     DiskError
-        If others can read the file that keeps it.
+        If others can read the file that has the token.
     """
     theirs = origin(server)
     chosen = chosen or theirs == MAST
@@ -135,7 +135,7 @@ def withheld(server: str, chosen: bool) -> bool:
 
 
 def _entry(kept_for: str) -> str:
-    """Return the keyring's name of a server; MAST's is astroquery's, so that either finds the other's token."""
+    """Return the keyring's name of a server; for MAST it is astroquery's name, so that both find the same token."""
     return SERVICE if kept_for == MAST else f"mastlake:{kept_for}"
 
 
@@ -151,12 +151,12 @@ def _from_keyring(kept_for: str) -> str | None:
 
 
 def keep_token(secret: str, server: str = MAST) -> bool:
-    """Store a token in the system's keyring, for one server; that of MAST also serves astroquery.
+    """Keep the token of one server in the system's keyring; astroquery also uses the token of MAST.
 
     Returns
     -------
     bool
-        False where there is no keyring that keeps it.
+        False if there is no keyring that keeps it.
     """
     import keyring
     import keyring.errors
@@ -164,7 +164,7 @@ def keep_token(secret: str, server: str = MAST) -> bool:
     kept_for = origin(server)
     try:
         keyring.set_password(_entry(kept_for), USER, secret)
-        if keyring.get_password(_entry(kept_for), USER) != secret:  # the null backend keeps nothing
+        if keyring.get_password(_entry(kept_for), USER) != secret:  # a null keyring keeps nothing
             return False
     except (keyring.errors.KeyringError, RuntimeError, OSError):
         return False
@@ -173,19 +173,19 @@ def keep_token(secret: str, server: str = MAST) -> bool:
 
 
 def token_file(server: str) -> Path:
-    """Return the file that keeps the token of one server; it need not be there."""
+    """Return the path of the file for the token of one server; it need not exist."""
     from catalog.config.trust import user_folder
 
     return user_folder() / "tokens" / quote(origin(server), safe="")
 
 
 def keep_in_file(secret: str, server: str = MAST) -> Path:
-    """Write a token to a file that its owner alone can read, and return the file.
+    """Write a token to a file that only its owner can read, and return the path.
 
     Raises
     ------
     DiskError
-        If it cannot be written.
+        If the file cannot be written.
     """
     path = token_file(server)
     partial = path.with_name(f".{path.name}.part")

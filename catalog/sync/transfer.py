@@ -1,12 +1,12 @@
-"""One file: fetched, proven, and put under its name.
+"""One file: it is fetched, proven, and given its name.
 
-Whatever the archive sends goes to an unfinished file (`partial`). It gets its final name only when its length,
-its MD5 where the archive lists one, and its structure are right. When they are not, the archive is asked
-for the file's current row first, since it may have been reprocessed meanwhile; then the bytes are fetched once
-more, past any cache; then they are put aside.
+Whatever the archive sends goes to an unfinished file (`partial`). This gets its final name only when its length, its
+structure, and its MD5 if the archive lists one, are right. If they are not, the archive is first asked for the file's
+present row, since it may have processed the file again meanwhile. Then the bytes are fetched once more, from no cache.
+If they are still wrong, they are put aside.
 
-Where the archive lists no MD5, the length that it lists is advice: those of association files, pools and previews are
-often those of an older version. Then a whole answer of another length is accepted, and noted as a finding.
+If the archive lists no MD5, the length that it lists is only advice: for association files, pools and previews it is
+often that of an older version. Then a whole answer of another length is accepted, and noted as a finding.
 """
 
 from __future__ import annotations
@@ -16,82 +16,82 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from catalog.errors import ArchiveError, DiskError, MastlakeError
-from catalog.sync.partial import Identity, Part
+from catalog.sync.partial import Identity, PartialFile
 from catalog.sync.plan import Item
-from catalog.sync.receive import AskCurrent, Current, Line, Receiver, WrongAnswer
-from catalog.sync.replaced_files import Before, keep_old, look
-from catalog.sync.verification import Done, Problem, judge
+from catalog.sync.receive import AskCurrent, Current, Receiver, SharedTransfers, WrongAnswer
+from catalog.sync.replaced_files import FileBefore, keep_old, look_before
+from catalog.sync.verification import Problem, ProvenFile, judge
 
-__all__ = ["AskCurrent", "Current", "Line", "Mismatch", "transfer"]
+__all__ = ["AskCurrent", "Current", "Mismatch", "SharedTransfers", "transfer"]
 
 
 class Mismatch(MastlakeError):
-    """Bytes that are not what the archive lists.
+    """The bytes are not what the archive lists.
 
     Parameters
     ----------
     message : str
         What is wrong.
     kept : Path, optional
-        Where the bytes were put.
-    digest_only : Done, optional
-        What they would be, where only their MD5 is not as listed, and the same each time: the archive's
-        checksum is perhaps no MD5.
+        The path where the bytes were put.
+    digest_only : ProvenFile, optional
+        The file that they would be, if only their MD5 is not as listed, and the same bytes came each time: perhaps
+        the archive's checksum is no MD5.
     """
 
-    def __init__(self, message: str, kept: Path | None = None, digest_only: Done | None = None) -> None:
+    def __init__(self, message: str, kept: Path | None = None, digest_only: ProvenFile | None = None) -> None:
         super().__init__(message)
         self.kept = kept
         self.digest_only = digest_only
 
 
-def transfer(line: Line, item: Item, on_bytes: Callable[[int], None] = lambda count: None) -> Done:
-    """Fetch one item, or find that it is here.
+def transfer(shared: SharedTransfers, item: Item, on_bytes: Callable[[int], None] = lambda count: None) -> ProvenFile:
+    """Fetch one item, or find that it is here already.
 
     Parameters
     ----------
-    line : Line
-        Of the sync it belongs to.
+    shared : SharedTransfers
+        What all transfers of the sync share.
     item : Item
-        What, and where to.
+        The product, and its path.
     on_bytes : callable
-        Is told how many bytes came, each time some do.
+        Called with the number of bytes, each time some come.
 
     Raises
     ------
     PersonsOwn
-        Where the bytes on disk are a person's own and stay.
+        If the bytes on disk are a person's own and stay.
     Mismatch, ArchiveError, DiskError, OSError
-        Where it could not be had; what had its final name is unchanged then.
+        If the item could not be fetched; the file with its final name did not change.
     Stopped, Halted
-        Where the sync was told to end.
+        If the sync was told to stop.
     """
     final = Path(item.path)
-    if reason := line.places.problem(final):
+    if reason := shared.places.problem(final):
         raise DiskError(reason)
-    line.places.make_folder(final.parent)
-    before = look(item, line.old_bytes)
-    if isinstance(before, Done):
+    shared.places.make_folder(final.parent)
+    before = look_before(item, shared.old_bytes)
+    if isinstance(before, ProvenFile):
         return before
-    part = Part(final, Identity(item.data_uri, item.checksum, item.size))
+    part = PartialFile(final, Identity(item.data_uri, item.checksum, item.size))
     try:
-        return _Job(line, item, part, before, Receiver(line, item, part, on_bytes)).run()
+        return _Job(shared, item, part, before, Receiver(shared, item, part, on_bytes)).run()
     finally:
         part.close()
 
 
 @dataclass
 class _Job:
-    """One transfer under way: what is received is judged, and judged again."""
+    """One transfer: what is received is judged, and if necessary judged again."""
 
-    line: Line
+    shared: SharedTransfers
     item: Item
-    part: Part
-    before: Before
+    part: PartialFile
+    before: FileBefore
     receiver: Receiver
     findings: tuple[str, ...] = ()
 
-    def run(self) -> Done:
+    def run(self) -> ProvenFile:
         resumed = self.part.found > 0
         problem = self._receive()
         if problem:
@@ -99,7 +99,7 @@ class _Job:
         if problem is None:
             return self._finish(resumed and self.part.found > 0)
         before, first = self.part.digest(), problem
-        if problem.kind != "digest" or not self.line.doubtful():
+        if problem.kind != "digest" or not self.shared.doubtful():
             if self._listed_size_is_advice(problem):
                 self.receiver.size = None
             self.receiver.again()
@@ -113,7 +113,7 @@ class _Job:
         raise self._put_aside(problem, before)
 
     def _receive(self) -> Problem | None:
-        """Bring the bytes here, and say what is wrong with them."""
+        """Receive the bytes, and return what is wrong with them."""
         try:
             self.receiver.receive()
         except WrongAnswer as wrong:
@@ -137,9 +137,9 @@ class _Job:
             self.findings = (*self.findings, said)
 
     def _as_it_is_now(self, problem: Problem) -> Problem | None:
-        """Ask the archive whether the file changed since the catalog was written; judge the bytes by that."""
+        """Ask the archive whether the file changed since the catalog was written; judge the bytes by its answer."""
         try:
-            row = self.line.current(self.item.filename) if self.line.current else None
+            row = self.shared.current(self.item.filename) if self.shared.current else None
         except ArchiveError:
             return problem
         checksum = row.checksum.lower() if row and row.checksum else None
@@ -152,16 +152,16 @@ class _Job:
     def _put_aside(self, problem: Problem, before: str) -> Mismatch:
         same = problem.kind == "digest" and self.part.digest() == before
         done = replace(self._done(resumed=False), mtime_ns=0, inode=0) if same else None
-        kept = self.part.quarantine(self.line.root, problem.text)
+        kept = self.part.quarantine(self.shared.root, problem.text)
         return Mismatch(problem.text + (f"; the bytes are in {kept}" if kept else ""), kept, done)
 
-    def _finish(self, resumed: bool) -> Done:
-        self.part.flush()  # before the old bytes get their second name: a person may go on writing until then
-        keep_old(self.part.final, self.before, self.line.old_bytes, self.line.root)
+    def _finish(self, resumed: bool) -> ProvenFile:
+        self.part.flush()  # before the old bytes get their second name, since a person may still write them
+        keep_old(self.part.final, self.before, self.shared.old_bytes, self.shared.root)
         status = self.part.finish()
         return replace(self._done(resumed), mtime_ns=status.st_mtime_ns, inode=status.st_ino)
 
-    def _done(self, resumed: bool) -> Done:
+    def _done(self, resumed: bool) -> ProvenFile:
         outcome = "replaced" if self.item.action in ("replace", "check") else "resumed" if resumed else "fetched"
-        source = self.receiver.source or self.line.sources[-1].name
-        return Done(self.item, outcome, self.part.size, self.part.digest(), 0, 0, self.findings, source)
+        source = self.receiver.source or self.shared.sources[-1].name
+        return ProvenFile(self.item, outcome, self.part.size, self.part.digest(), 0, 0, self.findings, source)

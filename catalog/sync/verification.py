@@ -1,7 +1,7 @@
-"""Are these bytes the file: its length, its MD5, its structure.
+"""Whether bytes are the file that is wanted: its length, its MD5, its structure.
 
-The archive's MD5 proves every byte, so a file that has it is right, however sloppy its FITS is. Without one, the
-listed length and the structure must do.
+The archive's MD5 proves every byte, so a file that has it is right, even if its FITS has faults. Without an MD5, the
+listed length and the structure must be enough.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ from pathlib import Path
 from typing import Protocol
 
 from catalog.sync.plan import Item
-from catalog.sync.structure import harm_in, is_packed, look
+from catalog.sync.structure import check_structure, harm_in, is_packed
 
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with bytes: ``length``, ``structure``, ``digest``; ``untold`` where nobody told the length."""
+    """What is wrong with bytes: ``length``, ``structure`` or ``digest``; ``untold`` if nothing told the length."""
 
     kind: str
     text: str
 
 
 @dataclass(frozen=True)
-class Done:
-    """A proven file under its final name.
+class ProvenFile:
+    """A proven file with its final name.
 
     Parameters
     ----------
     item : Item
-        As the archive lists it; its current row, where that was asked for.
+        The item as the archive lists it; with its present row, if that was asked for.
     outcome : str
         ``present``, ``fetched``, ``resumed`` or ``replaced``.
     size, md5, mtime_ns, inode : int, str, int, int
-        Of what is on disk.
+        Values of the file on disk.
     findings : tuple of str
-        What is odd about it, though it was accepted.
+        What is odd about the file, although it was accepted.
     source : str
-        Where its last bytes came from; empty where it was here.
+        The source of its last bytes; empty if it was on disk already.
     """
 
     item: Item
@@ -55,13 +55,13 @@ class Done:
     source: str = ""
 
 
-class Bytes(Protocol):
+class HashedFile(Protocol):
     """An open file whose MD5 is known."""
 
     size: int
 
     def fileno(self) -> int:
-        """Return its number, for reading at offsets."""
+        """Return its descriptor, for reading at offsets."""
 
     def digest(self) -> str:
         """Return the MD5 of its bytes."""
@@ -69,16 +69,16 @@ class Bytes(Protocol):
 
 @dataclass(frozen=True)
 class Judgement:
-    """Whether bytes are the file, and what is odd about them.
+    """Whether bytes are the wanted file, and what is odd about them.
 
     Parameters
     ----------
     problem : Problem or None
-        Why they are not; None: they are.
+        Why they are not; None if they are.
     sound : bool
-        Whether they are a whole file of what the name says.
+        Whether they are a whole file of the kind that the name says.
     findings : tuple of str
-        What is not as the standard of their format has it.
+        Where they do not follow the standard of their format.
     """
 
     problem: Problem | None
@@ -86,40 +86,40 @@ class Judgement:
     findings: tuple[str, ...] = ()
 
 
-def judge(item: Item, found: Bytes) -> Judgement:
-    """Say whether bytes are an item."""
-    right = item.checksum is not None and item.size in (None, found.size) and found.digest() == item.checksum
-    odd = [] if _need_not_look(item, found, right) else look(item.filename, found.fileno(), found.size)
+def judge(item: Item, file: HashedFile) -> Judgement:
+    """Say whether the bytes of a file are those of an item."""
+    right = item.checksum is not None and item.size in (None, file.size) and file.digest() == item.checksum
+    odd = [] if _need_not_look(item, file, right) else check_structure(item.filename, file.fileno(), file.size)
     harm = harm_in(odd)
-    return Judgement(_problem(item, found, right, harm), harm is None, tuple(one.reason for one in odd))
+    return Judgement(_problem(item, file, right, harm), harm is None, tuple(finding.reason for finding in odd))
 
 
-def _need_not_look(item: Item, found: Bytes, right: bool) -> bool:
-    """Whether there is nothing to see, or it costs more than what is known already is worth."""
+def _need_not_look(item: Item, file: HashedFile, right: bool) -> bool:
+    """Whether the structure need not be read: it shows nothing, or reading it costs more than it is worth."""
     name = item.filename.lower()
-    told = item.size is not None and item.size == found.size
-    return found.size == 0 or (right and is_packed(name)) or (told and name.endswith(".json"))
+    told = item.size is not None and item.size == file.size
+    return file.size == 0 or (right and is_packed(name)) or (told and name.endswith(".json"))
 
 
-def _problem(item: Item, found: Bytes, right: bool, harm: str | None) -> Problem | None:
-    if item.size is not None and found.size != item.size:
-        return Problem("length", f"it has {found.size} bytes, the archive lists {item.size}")
-    if found.size == 0 and item.size != 0:
+def _problem(item: Item, file: HashedFile, right: bool, harm: str | None) -> Problem | None:
+    if item.size is not None and file.size != item.size:
+        return Problem("length", f"it has {file.size} bytes, the archive lists {item.size}")
+    if file.size == 0 and item.size != 0:
         return Problem("length", "it is empty")
     if right:
         return None
     if harm is not None:
         return Problem("structure", f"it is not a whole file: {harm}")
     if item.checksum is not None:
-        return Problem("digest", f"its MD5 is {found.digest()}, the archive lists {item.checksum}")
+        return Problem("digest", f"its MD5 is {file.digest()}, the archive lists {item.checksum}")
     return None
 
 
 class _OnDisk:
-    """A finished file, opened for reading; also by a link, as of a shared store."""
+    """A finished file, opened for reading; it may be a link, as into a shared store."""
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a named pipe would wait for a writer
+        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # else a named pipe waits for a writer
         self.stat = os.fstat(self._file)
         self.size = self.stat.st_size
         self._digest = ""
@@ -144,52 +144,54 @@ class _OnDisk:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a file on disk is.
+class ExaminedFile:
+    """The result of reading a file on disk.
 
     Parameters
     ----------
-    done : Done or None
-        Its size, MD5 and time; None where it cannot be read.
+    done : ProvenFile or None
+        Its size, MD5 and time; None if it cannot be read.
     problem : Problem or None
-        In what it differs from the item; None: it does not.
+        How it differs from the item; None if it does not.
     sound : bool
-        Whether its structure is whole: it may be a person's own.
+        Whether its structure is whole; then it may be a person's own.
     """
 
-    done: Done | None
+    done: ProvenFile | None
     problem: Problem | None
     sound: bool
 
     @property
     def reason(self) -> str:
-        """In what it differs, in words."""
+        """How it differs, in words."""
         return self.problem.text if self.problem else "it cannot be read"
 
 
-def examine(item: Item) -> Found:
-    """Read a file that is on disk already, and compare it with an item."""
+def examine(item: Item) -> ExaminedFile:
+    """Read a file that is on disk, and compare it with an item."""
     try:
-        found = _OnDisk(Path(item.path))
+        on_disk = _OnDisk(Path(item.path))
     except OSError:
-        return Found(None, None, sound=False)
+        return ExaminedFile(None, None, sound=False)
     try:
-        judgement, status = judge(item, found), found.stat
-        problem = judgement.problem or _changed(item, found)
-        done = Done(item, "present", found.size, found.digest(), status.st_mtime_ns, status.st_ino, judgement.findings)
-        return Found(done, problem, sound=found.size > 0 and judgement.sound)
+        judgement, status = judge(item, on_disk), on_disk.stat
+        problem = judgement.problem or _changed(item, on_disk)
+        done = ProvenFile(
+            item, "present", on_disk.size, on_disk.digest(), status.st_mtime_ns, status.st_ino, judgement.findings
+        )
+        return ExaminedFile(done, problem, sound=on_disk.size > 0 and judgement.sound)
     finally:
-        found.close()
+        on_disk.close()
 
 
-def _changed(item: Item, found: Bytes) -> Problem | None:
+def _changed(item: Item, file: HashedFile) -> Problem | None:
     """Say whether bytes without a listed checksum differ from every version that a sync proved."""
-    if item.checksum is not None or not item.former or found.digest() in item.former:
+    if item.checksum is not None or not item.former or file.digest() in item.former:
         return None
-    return Problem("digest", f"its MD5 is {found.digest()}, and it was fetched with {item.former[-1]}")
+    return Problem("digest", f"its MD5 is {file.digest()}, and it was fetched with {item.former[-1]}")
 
 
-def prove(item: Item) -> Done | None:
-    """Read a file that is on disk already; None where it is not what the archive lists, or cannot be read."""
-    found = examine(item)
-    return found.done if found.problem is None else None
+def prove_file(item: Item) -> ProvenFile | None:
+    """Read a file that is on disk; return None if it is not what the archive lists, or cannot be read."""
+    examined = examine(item)
+    return examined.done if examined.problem is None else None

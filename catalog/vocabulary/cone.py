@@ -1,4 +1,4 @@
-"""A cone on the sky: what lies within a radius of a place."""
+"""A cone on the sky: everything within a radius of a place."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _RADIUS = re.compile(
 _DEGREES = {"d": 1.0, "°": 1.0, "m": 1 / 60, "'": 1 / 60, "s": 1 / 3600, '"': 1 / 3600}
 _NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?"
 _DECIMAL = re.compile(rf"({_NUMBER})\s*(?:d|deg|degrees?|°)?", re.IGNORECASE)
-"""Degrees as one number."""
+"""One number, which is in degrees."""
 _COORDINATE = re.compile(r"[-+]?[0-9][0-9.:hmsd°'\"]*", re.IGNORECASE)
 _LIKE = "like 1.046,-47.361,30s or 00:04:11.0,-47:21:40,30s"
 
 DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
-"""Hyphens, dashes and the minus sign, as they come with text from papers and web pages."""
+"""Hyphens, dashes and the minus sign; text that was copied from papers and web pages has them."""
 _PLAIN_SIGNS = str.maketrans({
     **dict.fromkeys(DASHES, "-"),
     **dict.fromkeys("\u2032\u2018\u2019\u02b9", "'"),
@@ -48,14 +48,14 @@ def plain_signs(text: str) -> str:
 
 @dataclass(frozen=True)
 class Cone:
-    """What lies within a radius of a place.
+    """Everything within a radius of a place.
 
     Attributes
     ----------
     ra, dec : float
-        Its axis, ICRS, degrees.
+        The axis of the cone, ICRS, in degrees.
     radius : float
-        Degrees.
+        In degrees.
     """
 
     ra: float
@@ -72,12 +72,12 @@ class Cone:
             RA and Dec in degrees, or sexagesimal: RA in hours, Dec in degrees. The radius with d, m or s for degrees,
             minutes and seconds of arc.
         option : str
-            What to call it in an error.
+            How an error calls this text.
 
         Raises
         ------
         BadValue
-            For anything else.
+            If the text is no cone.
 
         Examples
         --------
@@ -114,12 +114,12 @@ class Cone:
 
 
 def radius_of(text: str, option: str = "--cone") -> float:
-    """Read a radius: a number with d, m or s for degrees, minutes and seconds of arc.
+    """Read a radius: a number, and d, m or s for degrees, minutes or seconds of arc.
 
     Raises
     ------
     BadValue
-        For what is no radius, one without a unit, and one of nothing or beyond the sky.
+        If the text is no radius, has no unit, is zero, or is larger than the sky.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def radius_of(text: str, option: str = "--cone") -> float:
 
 
 def is_place(text: str) -> bool:
-    """Say whether a text consists of numbers that can be coordinates, so that it names no target.
+    """Say whether a text is made of numbers that can be coordinates; such a text is not the name of a target.
 
     Examples
     --------
@@ -149,14 +149,14 @@ def is_place(text: str) -> bool:
 
 
 def _degrees(text: str, *, hours: bool) -> float | None:
-    """Return a coordinate in degrees; what is no plain number is left to astropy.
+    """Return a coordinate in degrees; astropy reads whatever is not a plain number.
 
     Parameters
     ----------
     text : str
-        One number is degrees, whatever the other coordinate is; several are sexagesimal.
+        One number counts degrees, whatever the other coordinate is; several numbers are sexagesimal.
     hours : bool
-        Whether sexagesimal numbers without a letter count hours.
+        Whether sexagesimal numbers without a letter count hours instead of degrees.
     """
     if (match := _DECIMAL.fullmatch(text)) is not None:
         return float(match[1]) if math.isfinite(float(match[1])) else None

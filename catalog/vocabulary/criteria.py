@@ -1,8 +1,8 @@
-"""Criteria: what a keyword must be. Read from text, written from Python values, and as MAST's filters.
+"""Criteria: conditions on keywords, read from text, written from Python values, and turned into the filters of MAST.
 
-In text they are ``keyword=value``; a value is ``A,B`` (any of), ``1..5`` (a closed range, open at either end), an
-ISO date where the keyword is a time, or a pattern with ``%`` or ``*``. A value that holds a comma stands in double
-quotes.
+In text, a criterion is ``keyword=value``. The value is a list ``A,B`` (any of these), a closed range ``1..5`` (open at
+one end if that end is left out), an ISO date where the keyword is a time, or a pattern with ``%`` or ``*``. A value
+that has a comma in it stands in double quotes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from catalog.vocabulary.keywords import Keyword, lookup
 from catalog.vocabulary.observation_columns import observation_column
 
 UNBOUNDED = 1e15
-"""Stands for the open end of a range: MAST ranges have two ends. Larger than any keyword's value."""
+"""Stands for the open end of a range, since MAST's ranges have two ends. It is larger than any keyword's value."""
 
 One = str | int | float | bool | date
 Wanted = One | Sequence[One | None]
@@ -51,18 +51,18 @@ class Range:
 
 @dataclass(frozen=True)
 class Criterion:
-    """What one keyword must be: any of the values, within any of the ranges, or like the pattern.
+    """A condition on one keyword: it has one of the values, lies in one of the ranges, or is like the pattern.
 
     Attributes
     ----------
     keyword : str
-        MAST's spelling; for a time, the one that counts in MJD.
+        MAST's spelling. A time is asked for by the keyword that counts it in MJD.
     values : tuple of str or int or bool
         Exact values.
     ranges : tuple of Range
         Closed ranges.
     pattern : str or None
-        A wildcard with ``%``; MAST takes one a filter.
+        A wildcard with ``%``; MAST takes one in each filter.
     """
 
     keyword: str
@@ -79,7 +79,7 @@ class Criterion:
         return entry
 
     def as_astroquery(self) -> list[Any]:
-        """Return the value as astroquery takes it: a list of values, or the two ends of one range."""
+        """Return the value as astroquery takes it: a list of values, or both ends of one range."""
         if self.ranges:
             (only,) = self.ranges
             return list(only.as_mast().values())
@@ -92,7 +92,7 @@ def parse_criterion(text: str, instrument: str | None = None) -> Criterion:
     Raises
     ------
     UnknownKeyword, BadValue
-        With the nearest right spelling.
+        The error names the right spelling that is nearest.
 
     Examples
     --------
@@ -110,12 +110,12 @@ def parse_criterion(text: str, instrument: str | None = None) -> Criterion:
 
 
 def parse_observation_criterion(text: str) -> Criterion:
-    """Read one ``column=value`` of observations, in the terms of astroquery: numbers take one range.
+    """Read one ``column=value`` of an observation search as astroquery expects it: a number can have one range only.
 
     Raises
     ------
     UnknownKeyword, BadValue
-        With the nearest right spelling.
+        The error names the right spelling that is nearest.
 
     Examples
     --------
@@ -137,14 +137,14 @@ def parse_observation_criterion(text: str) -> Criterion:
 
 
 def _without_zeros(part: str) -> str:
-    """Return a program's number as CAOM has it, which file names fill up with zeros."""
+    """Return a program's number as CAOM writes it; file names fill it up with zeros."""
     return part.lstrip("0") if part.isdigit() and int(part) else part
 
 
 def _levels(column: Keyword, part: str) -> Iterator[int]:
-    """Write a range of whole numbers out: the archive takes them one by one."""
-    wanted = _range(column, part)
-    levels = [int(level) for level in column.allowed if wanted.low <= int(level) <= wanted.high]
+    """List all whole numbers of a range, because the archive takes only single values."""
+    span = _range(column, part)
+    levels = [int(level) for level in column.allowed if span.low <= int(level) <= span.high]
     if not levels:
         raise BadValue(f"{column.name} has no value {part!r}; it can be {', '.join(column.allowed)}")
     yield from levels
@@ -158,7 +158,7 @@ def _halves(text: str) -> tuple[str, str]:
 
 
 def _split(value: str) -> list[str]:
-    """Cut at commas that stand outside double quotes."""
+    """Split the text at commas that are not inside double quotes."""
     if len(value.strip().splitlines()) > 1 or "\0" in value:
         raise BadValue(f"{value!r} has a line break in it; a value is one line")
     parts = [part.strip() for part in next(csv.reader([value.strip()], skipinitialspace=True))]
@@ -180,7 +180,7 @@ def _boolean(keyword: Keyword, part: str) -> str | bool:
     word = part.lower()
     if word not in _TRUE | _FALSE:
         raise BadValue(f"{keyword.name} is true or false (T or F), not {part!r}")
-    if keyword.fits_keyword is None:  # the archive's own booleans travel as JSON's
+    if keyword.fits_keyword is None:  # the archive's own booleans are JSON booleans, those of headers are texts
         return word in _TRUE
     return "t" if word in _TRUE else "f"
 
@@ -205,7 +205,7 @@ def _numeric(keyword: Keyword, parts: list[str], instrument: str | None) -> Crit
 
 
 def _mjd_name(keyword: Keyword, instrument: str | None) -> str:
-    """Dates are asked in MJD: a date's own column takes no ranges, its twin does."""
+    """Return the keyword that counts a date in MJD: MAST takes ranges for that keyword, not for the date itself."""
     if keyword.kind != "time" or keyword.name.endswith("_mjd"):
         return keyword.name
     try:
@@ -228,7 +228,7 @@ def _range(keyword: Keyword, part: str) -> Range:
 
 
 def _point(keyword: Keyword, part: str) -> Range:
-    """One value is a range of no width; a calendar day, month or year is the whole of it."""
+    """Return the range of one value; for a day, a month or a year it is the whole period."""
     if keyword.kind == "time" and (whole := period(part)) is not None:
         return Range(whole[0], whole[1] - 1e-8)
     value = _number(keyword, part)
@@ -236,7 +236,7 @@ def _point(keyword: Keyword, part: str) -> Range:
 
 
 def _end(keyword: Keyword, text: str) -> float:
-    """Read the end of a range; a month or a year is refused, as one cannot see whether it is in the range."""
+    """Read the end of a range. A month or a year is refused, because it is unclear whether it belongs to the range."""
     whole = period(text) if keyword.kind == "time" else None
     if whole is not None and whole[1] - whole[0] > 1:
         last = iso(whole[1] - 1)[:10]
@@ -253,32 +253,32 @@ def _number(keyword: Keyword, text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or (keyword.kind == "integer" and value != int(value)):
-        raise BadValue(f"{keyword.name}: {word!r} is not {_wanted(keyword)}")
+        raise BadValue(f"{keyword.name}: {word!r} is not {_expected_value(keyword)}")
     return value
 
 
-def _wanted(keyword: Keyword) -> str:
-    wanted: Mapping[str, str] = {
+def _expected_value(keyword: Keyword) -> str:
+    expected: Mapping[str, str] = {
         "integer": "a whole number or a range like 1..5",
     }
-    return wanted.get(keyword.kind, "a number or a range like 1.5..2")
+    return expected.get(keyword.kind, "a number or a range like 1.5..2")
 
 
-def criterion(keyword: str, wanted: Wanted) -> str:
+def criterion(keyword: str, value: Wanted) -> str:
     """Write a keyword and a Python value as ``keyword=value``.
 
     Parameters
     ----------
     keyword : str
         MAST's spelling or the FITS keyword.
-    wanted : str, number, bool, date, list or tuple
-        Text as on the command line, with its lists, ranges and wildcards; a list for any of its values, each as it
-        stands; a pair for a closed range, with None for an open end.
+    value : str, number, bool, date, list or tuple
+        Text is what the command line takes, with its lists, ranges and wildcards. A list means any of its values, each
+        taken literally. A pair is a closed range; None is an open end.
 
     Raises
     ------
     BadValue
-        For a tuple that is no pair.
+        If a tuple is not a pair.
 
     Examples
     --------
@@ -287,20 +287,20 @@ def criterion(keyword: str, wanted: Wanted) -> str:
     >>> criterion("date_obs", (date(2022, 6, 1), None))
     'date_obs=2022-06-01..'
     """
-    if isinstance(wanted, tuple):
-        if len(wanted) != 2:
+    if isinstance(value, tuple):
+        if len(value) != 2:
             raise BadValue(f"{keyword}: a range is a pair, like (1, 5); any of several values is a list")
-        low, high = ("" if end is None else _text(end) for end in wanted)
+        low, high = ("" if end is None else _text(end) for end in value)
         return f"{keyword}={low}..{high}"
-    if isinstance(wanted, str | int | float | date):
-        return f"{keyword}={_text(wanted)}"
-    texts = [_text(one) for one in wanted if one is not None]
+    if isinstance(value, str | int | float | date):
+        return f"{keyword}={_text(value)}"
+    texts = [_text(one) for one in value if one is not None]
     return f"{keyword}=" + ",".join(f'"{text}"' if "," in text else text for text in texts)
 
 
-def criteria(wanted: Mapping[str, Wanted | None]) -> tuple[str, ...]:
-    """Write several; what is None was not asked for."""
-    return tuple(criterion(keyword, value) for keyword, value in wanted.items() if value is not None)
+def criteria(values_by_keyword: Mapping[str, Wanted | None]) -> tuple[str, ...]:
+    """Write several keywords and values as criteria; a value that is None is left out."""
+    return tuple(criterion(keyword, value) for keyword, value in values_by_keyword.items() if value is not None)
 
 
 def _text(value: One) -> str:

@@ -1,4 +1,4 @@
-"""Moments as people write them, as Modified Julian Dates, UTC."""
+"""Dates and times as people write them, turned into Modified Julian Dates (MJD, UTC)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 DAY = timedelta(days=1)
 _JD_OF_MJD = 2_400_000.5
 _FIRST_MJD, _LAST_MJD = -600_000, 88_069
-"""The years 216 and 2100; a larger number is a date without dashes, a Julian Date, or a slip."""
+"""The years 216 and 2100. A number outside is a date without dashes, a Julian Date, or a mistake."""
 
 _PERIOD = re.compile(r"((?:19|20)\d\d)(?:[-/](\d\d?)(?:[-/](\d\d?))?)?")
 _DAY = re.compile(r"((?:19|20)\d\d)(\d\d)(\d\d)")
@@ -27,10 +27,10 @@ def mjd(text: str, what: str = "date") -> float:
     Parameters
     ----------
     text : str
-        ISO 8601, UTC where it has no zone; a date with slashes or without dashes; a month or a year, which begin with
-        their first day; or an MJD itself.
+        ISO 8601, in UTC if it has no time zone; a date with slashes or without dashes; a month or a year, which
+        stand for their first day; or an MJD.
     what : str
-        What to call it in an error.
+        How an error calls this text.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def mjd(text: str, what: str = "date") -> float:
     Raises
     ------
     BadValue
-        For a text that is no date, and for a number that is no MJD of these times.
+        If the text is no date, or its number is no MJD between these years.
 
     Examples
     --------
@@ -95,26 +95,26 @@ def _as_mjd(word: str, what: str) -> float:
     return value
 
 
-def moment(text: str, what: str) -> float:
-    """Read a moment, or how long ago it was, as an MJD.
+def read_moment(text: str, what: str) -> float:
+    """Read a point in time, or how long ago it was, as an MJD.
 
     Parameters
     ----------
     text : str
-        What `mjd` reads, or a number of hours, days, weeks or years before now: 12h, 7d, 2w, 1y.
+        What `mjd` reads, or how many hours, days, weeks or years ago: 12h, 7d, 2w, 1y.
     what : str
-        What to call it in an error.
+        How an error calls this text.
 
     Raises
     ------
     BadValue
-        For anything else.
+        If the text is neither.
 
     Examples
     --------
-    >>> moment("2022-07", "--since")
+    >>> read_moment("2022-07", "--since")
     59761.0
-    >>> 6.9 < moment("now", "--since") - moment("7d", "--since") < 7.1
+    >>> 6.9 < read_moment("now", "--since") - read_moment("7d", "--since") < 7.1
     True
     """
     word = text.strip().lower()

@@ -1,8 +1,8 @@
 """The keyword dictionary: what MAST lets you search by, and what each keyword means.
 
-Two sources are joined by name. The archive's own column lists (``archive_columns.csv``: name, type, and
-which instrument's search has it) say what can be asked; the schemas of the installed ``stdatamodels`` say
-the FITS keyword, meaning, unit and allowed values. Neither imports the heavy package itself.
+Two sources are joined by name. The archive's column lists (``archive_columns.csv``: name, type, and which
+instruments' searches have the column) say what can be searched for. The schemas of the installed ``stdatamodels`` give
+FITS keyword, meaning, unit and allowed values. Only their files are read: ``stdatamodels`` itself takes long to import.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from catalog.cache import kept
+from catalog.cache import cached
 from catalog.errors import UnknownKeyword
 from catalog.missions import JWST
 from catalog.text import nearest
@@ -45,11 +45,11 @@ _ARCHIVE_MEANINGS: Mapping[str, str] = {
     "publicReleaseDate": "From when on the file is public",
     "texptime": "Total exposure time",
 }
-"""Columns that come from the archive, not from headers: in the project's own words."""
+"""Columns that are the archive's own and are in no header, with meanings in this project's words."""
 _NOT_IN_HEADERS = {"checksum"}  # the archive's digest, not the FITS CHECKSUM card
 _SCHEMAS = ("core", "guider_meta", "ifucube", "wcsinfo", "oifits", "ami")
 _OF_SCHEMAS: frozenset[str] = frozenset({"fits_keyword", "title", "enum", "anyOf", "fits_hdu"})
-"""What is read of an entry."""
+"""The fields of a schema's entry that are used."""
 _UNIT = re.compile(r"\[([^\]]+)\]\s*")
 
 
@@ -65,7 +65,7 @@ class ArchiveColumn:
         As in an answer's ``fields``: string, int, float, date or boolean.
     flag : bool
         True for a boolean that travels as the string ``t`` or ``f``.
-    instruments : tuple of str
+    The instruments whose searches list the column; empty for a column that only answers have shown.
         The searches that list it; empty for one seen in answers only.
     """
 
@@ -84,19 +84,19 @@ class Keyword:
     name : str
         MAST's spelling, as in ``exp_type`` and ``date_obs_mjd``.
     fits_keyword : str or None
-        The header keyword, where it is one.
+        The keyword in FITS headers, if it stands in any.
     kind : str
         text, boolean, integer, number or time (MJD, UTC).
     unit : str or None
-        As the schemas write it.
+        In the spelling of the schemas.
     meaning : str or None
-        One line.
+        One line of text.
     allowed : tuple of str
-        All values it can have, or empty where any will do.
+        All values that the keyword can have; empty if it can have any.
     instruments : tuple of str
-        The searches that have it.
+        The instruments whose searches have the keyword.
     hdu : str or None
-        Whose header it stands in: PRIMARY, or an EXTNAME.
+        The HDU whose header has the keyword: PRIMARY, or an EXTNAME.
     """
 
     name: str
@@ -111,7 +111,7 @@ class Keyword:
 
 @lru_cache(maxsize=1)
 def all_archive_columns() -> tuple[ArchiveColumn, ...]:
-    """Every column of the six keyword searches, in the archive's order."""
+    """All columns of the six keyword searches, in the archive's order."""
     text = Path(__file__).with_name("archive_columns.csv").read_text()
     return tuple(_archive_column(row) for row in csv.DictReader(text.splitlines()))
 
@@ -140,7 +140,7 @@ def archive_columns(instrument: str) -> tuple[ArchiveColumn, ...]:
 
 @lru_cache(maxsize=1)
 def dictionary() -> Mapping[str, Keyword]:
-    """Every keyword by its name.
+    """All keywords, by their names.
 
     Examples
     --------
@@ -176,7 +176,7 @@ def _keyword(column: ArchiveColumn, schemas: Mapping[str, dict[str, Any]]) -> Ke
 
 
 def _of_the_archive(name: str) -> tuple[str | None, str | None]:
-    """Return the unit and meaning of a column that is in no header."""
+    """Return unit and meaning of a column that stands in no header."""
     meaning = _ARCHIVE_MEANINGS.get(name) or _ARCHIVE_MEANINGS.get(name.removesuffix("_mjd"))
     if name.endswith("_mjd"):
         return "d", meaning and f"{meaning}, as MJD"
@@ -201,9 +201,9 @@ def _allowed(entry: dict[str, Any]) -> list[Any]:
 
 @lru_cache(maxsize=1)
 def _schema_keywords() -> dict[str, dict[str, Any]]:
-    """FITS keyword to its entry in the schemas of ``stdatamodels``, the core schema first."""
+    """The entries in the schemas of ``stdatamodels``, by FITS keyword; the core schema comes first."""
     paths = list(_schema_paths())
-    return kept("schema_keywords", paths, lambda: _read_schemas(paths))
+    return cached("schema_keywords", paths, lambda: _read_schemas(paths))
 
 
 def _read_schemas(paths: list[Path]) -> dict[str, dict[str, Any]]:
@@ -217,7 +217,7 @@ def _read_schemas(paths: list[Path]) -> dict[str, dict[str, Any]]:
 
 def _schema_paths() -> Iterator[Path]:
     spec = importlib.util.find_spec("stdatamodels")
-    if spec is None or spec.origin is None:  # the dictionary is then the archive's own
+    if spec is None or spec.origin is None:  # without stdatamodels, the dictionary has the archive's columns only
         return
     folder = Path(spec.origin).parent / "jwst" / "datamodels" / "schemas"
     for name in _SCHEMAS:
@@ -244,19 +244,19 @@ def _entries(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def lookup(name: str, instrument: str | None = None) -> Keyword:
-    """Find a keyword by MAST's spelling or its FITS keyword, in any case.
+    """Find a keyword by MAST's spelling or by its FITS keyword, in upper or lower case.
 
     Parameters
     ----------
     name : str
         What the user typed.
     instrument : str, optional
-        Restrict to what that instrument's search has.
+        Look only among the keywords that this instrument's search has.
 
     Raises
     ------
     UnknownKeyword
-        With the nearest right spelling, where there is one.
+        The error names the right spelling that is nearest, if there is one.
 
     Examples
     --------
@@ -279,7 +279,7 @@ _LOOK_UP = "; look for one with: mastlake keywords PATTERN"
 
 
 def matching(pattern: str) -> list[Keyword]:
-    """Return the keywords whose name, FITS keyword or meaning has every word of the pattern, best matches first.
+    """Return the keywords whose name, FITS keyword or meaning has every word of the pattern, the best matches first.
 
     Examples
     --------

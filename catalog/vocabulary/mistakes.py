@@ -1,4 +1,4 @@
-"""Criteria that are in order one by one, but can only be a mistake."""
+"""Criteria that are each correct, but together can only be a mistake."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _INSTRUMENTS = frozenset({"NIRISS", "NIRCAM", "NIRSPEC", "MIRI"})
 
 
 def refuse_contradictions(criteria: Iterable[Criterion]) -> None:
-    """Refuse a keyword that is given twice so that no file can have both.
+    """Refuse a keyword that is given twice in such a way that no file can match both.
 
     Raises
     ------
     BadValue
-        Says how to write what was probably meant.
+        The error says how to write what the user probably meant.
 
     Examples
     --------
@@ -49,12 +49,12 @@ def _meet(one: Criterion, other: Criterion) -> bool:
 
 
 def refuse_modeless(criteria: Iterable[Criterion]) -> None:
-    """Refuse an instrument's bare name for observations, which are listed by instrument and mode.
+    """Refuse an instrument's name without its mode: MAST lists observations by instrument and mode.
 
     Raises
     ------
     BadValue
-        Says how to ask for all modes.
+        The error says how to ask for all modes.
 
     Examples
     --------

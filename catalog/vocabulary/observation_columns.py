@@ -1,4 +1,4 @@
-"""The columns of CAOM observations by which MAST's advanced search asks.
+"""The columns of CAOM observations that MAST's advanced search can ask for.
 
 Names, types and units are those of https://mast.stsci.edu/api/v0/_c_a_o_mfields.html; times are MJD (UTC).
 """
@@ -25,7 +25,7 @@ _KINDS: Mapping[str, Kind] = {
 
 @lru_cache(maxsize=1)
 def observation_columns() -> Mapping[str, Keyword]:
-    """Every column by its name.
+    """All columns, by their names.
 
     Examples
     --------
@@ -49,12 +49,12 @@ def _column(row: dict[str, str]) -> Keyword:
 
 
 def observation_column(name: str) -> Keyword:
-    """Find a column by its name, in any case.
+    """Find a column by its name, in upper or lower case.
 
     Raises
     ------
     UnknownKeyword
-        With the nearest right spelling, where there is one.
+        The error names the right spelling that is nearest, if there is one.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def observation_column(name: str) -> Keyword:
 
 
 def matching_columns(pattern: str) -> list[Keyword]:
-    """Return the columns whose name and meaning have every word of the pattern; none for an empty pattern.
+    """Return the columns whose name and meaning have every word of the pattern; an empty pattern matches none.
 
     Examples
     --------

@@ -25,7 +25,7 @@ def corners(region: str) -> list[Values]:
     Returns
     -------
     list of ndarray, shape (n_corners, 2)
-        Right ascension and declination, degrees; empty for what is not understood.
+        Right ascension and declination, in degrees; empty if the region cannot be read.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def corners(region: str) -> list[Values]:
 
 
 def on_sky(places: Values) -> bool:
-    """Tell whether places, shape (n, 2), are right ascensions and declinations in degrees.
+    """Say whether places, shape (n, 2), are right ascensions and declinations in degrees.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def on_sky(places: Values) -> bool:
 
 
 def _circle(ra: float, dec: float, radius: float) -> Values:
-    """Corners on a small circle, turned from the pole to its centre."""
+    """Return corners on a circle: it is made around the pole and turned to its centre."""
     angle = np.linspace(0, 2 * np.pi, _CIRCLE_CORNERS, endpoint=False)
     r = np.radians(radius)
     near = np.array([np.cos(angle) * np.sin(r), np.sin(angle) * np.sin(r), np.full(angle.size, np.cos(r))])
@@ -84,19 +84,20 @@ def degrees(vectors: Values) -> Values:
 
 
 def middle(places: Values) -> Values:
-    """Return the direction in the midst of places, shape (2,), and degrees like them."""
+    """Return the direction of the middle of places, shape (2,), in degrees."""
     total = directions(places).sum(axis=0)
-    even = np.linalg.norm(total) < 1e-9  # over the whole sky: any will do
+    even = np.linalg.norm(total) < 1e-9  # the places surround the whole sky, so any place is as good as another
     found: Values = places[0] if even else degrees(total[None])[0]
     return found
 
 
 def distances(places: Values, centre: Values) -> Values:
-    """Return the angle of each place from a centre, degrees, exact for small and large ones.
+    """Return the angle of each place from a centre, in degrees; exact for small and for large angles.
 
     Notes
     -----
-    The arc tangent of cross and dot product (W. Kahan, How futile are mindless assessments of roundoff, 2006).
+    The arc tangent of the cross product and the dot product (W. Kahan, How futile are mindless assessments of
+    roundoff, 2006).
     """
     away, towards = directions(places), directions(centre[None])[0]
     across = np.linalg.norm(np.cross(away, towards), axis=1)

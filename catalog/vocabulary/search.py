@@ -1,4 +1,4 @@
-"""A search: criteria that MAST understands, for the files of one instrument or for observations."""
+"""A search: criteria that MAST understands, for files of one or more instruments or for observations."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from catalog.vocabulary.criteria import Criterion, parse_criterion, parse_observ
 from catalog.vocabulary.mistakes import refuse_contradictions, refuse_modeless
 
 ALL = "all"
-"""Every instrument that observes; guide stars have a search of their own."""
+"""Every instrument that observes. Guide stars are not included: they have a search of their own."""
 CAOM = "Mast.Caom.Filtered"
 CAOM_IN_CONE = "Mast.Caom.Filtered.Position"
-"""The services that answer searches for observations."""
+"""The services that answer searches for observations, without and with a cone."""
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 
 @dataclass(frozen=True)
 class Search:
-    """A saved set of criteria: for the files of one instrument by keyword, or for observations.
+    """A saved set of criteria, either for files (by keyword) or for observations.
 
     Attributes
     ----------
     name : str
         Letters, digits, ``_ . + -``.
     instrument : str or None
-        One of `catalog.missions.Mission.services`, or several with commas; None for a search for observations.
+        One of `catalog.missions.Mission.services`, or several, separated by commas; None for an observation search.
     written : tuple of str
         The criteria as the user wrote them, ``keyword=value``.
     criteria : tuple of Criterion
-        What they mean, to the first instrument.
+        The criteria as the first instrument's search understands them.
     cone : Cone or None
-        Where on the sky; for observations only.
+        Where on the sky; only an observation search can have it.
     """
 
     name: str
@@ -56,35 +56,35 @@ class Search:
         name : str
             The name to save the search under.
         instrument : str
-            In any case; several with commas, or ``all`` of those that observe.
+            In upper or lower case; several with commas; or ``all``, the instruments that observe.
         written : iterable of str
-            ``keyword=value``, all of which must hold.
+            ``keyword=value``; a file must meet all of them.
         typed : bool
-            Whether a person wrote them just now, so that what can only be a mistake is refused.
+            Whether a person has just written them. Then criteria that can only be a mistake are refused.
 
         Returns
         -------
         Search
-            Nothing is asked and nothing saved yet.
+            The search. Nothing is asked or saved yet.
 
         Raises
         ------
         UnknownKeyword
-            For a keyword that the search of one of these instruments does not have.
+            If the search of one of these instruments does not have a keyword.
         BadValue
-            For a name, instrument, value, range or date that is not one.
+            If a name, instrument, value, range or date is not valid.
 
         Examples
         --------
         >>> Search.parse("soss", "NIRISS", ["exp_type=NIS_SOSS", "date_obs=2022-06-01.."]).filters()[1]
         {'paramName': 'date_obs_mjd', 'values': [{'min': 59731.0, 'max': 1000000000000000.0}]}
         """
-        known = _instruments(instrument)
+        named = _instruments(instrument)
         kept = tuple(written)
-        read = _criteria(kept, known)
+        read = _criteria(kept, named)
         if typed:
-            refuse_contradictions(read[known[0]])
-        return cls(checked_name(name), ",".join(known), kept, read[known[0]])
+            refuse_contradictions(read[named[0]])
+        return cls(checked_name(name), ",".join(named), kept, read[named[0]])
 
     @classmethod
     def observations(cls, name: str, written: Iterable[str], cone: str | None = None, *, typed: bool = True) -> Search:
@@ -95,23 +95,23 @@ class Search:
         name : str
             The name to save the search under.
         written : iterable of str
-            ``column=value``, each column once; without one for ``obs_collection``, JWST's are meant.
+            ``column=value``, each column once; ``obs_collection`` is JWST if it is not given.
         cone : str, optional
             ``RA,DEC,RADIUS``.
         typed : bool
-            Whether a person wrote them just now, so that what can only be a mistake is refused.
+            Whether a person has just written them. Then criteria that can only be a mistake are refused.
 
         Returns
         -------
         Search
-            Nothing is asked and nothing saved yet.
+            The search. Nothing is asked or saved yet.
 
         Raises
         ------
         UnknownKeyword
-            For a column that observations do not have.
+            If observations do not have a column.
         BadValue
-            For a name, value, range, date or cone that is not one.
+            If a name, value, range, date or cone is not valid.
 
         Examples
         --------
@@ -134,12 +134,12 @@ class Search:
 
     @property
     def instruments(self) -> tuple[str, ...]:
-        """The instruments whose keyword searches it asks; none for a search for observations."""
+        """The instruments whose keyword searches are asked; none for an observation search."""
         return tuple(self.instrument.split(",")) if self.instrument is not None else ()
 
     @property
     def parts(self) -> tuple[Search, ...]:
-        """The search of each instrument alone, since MAST has a service for each; the search itself if it is one.
+        """One search for each instrument, since MAST has a service for each; an observation search has one part.
 
         Examples
         --------
@@ -164,7 +164,7 @@ class Search:
         Returns
         -------
         list of dict
-            With ``paramName`` and ``values``, as the ``Mast.Jwst.Filtered`` services take them.
+            Objects with ``paramName`` and ``values``, as the ``Mast.Jwst.Filtered`` services take them.
 
         Examples
         --------
@@ -179,7 +179,7 @@ class Search:
         Returns
         -------
         dict
-            Lists of values by the name of the column; astroquery makes the filters from it.
+            Lists of values by name of column; astroquery makes filters from them.
 
         Examples
         --------
@@ -204,7 +204,7 @@ def _instruments(text: str) -> tuple[str, ...]:
 
 
 def _criteria(written: tuple[str, ...], instruments: tuple[str, ...]) -> dict[str, tuple[Criterion, ...]]:
-    """Read criteria for each instrument; name the instruments whose search does not have a keyword."""
+    """Read the criteria for each instrument; if some instruments lack a keyword, the error names them."""
     read: dict[str, tuple[Criterion, ...]] = {}
     without: dict[str, str] = {}
     for instrument in instruments:
@@ -228,12 +228,12 @@ def _criteria(written: tuple[str, ...], instruments: tuple[str, ...]) -> dict[st
 
 
 def checked_name(name: str) -> str:
-    """Return a name under which a search can be saved, or refuse it.
+    """Return the name if a search can be saved under it; refuse it otherwise.
 
     Raises
     ------
     BadValue
-        It says what a name is made of.
+        The error says which characters a name can have.
     """
     if not _NAME.fullmatch(name):
         raise BadValue(f"{name!r} cannot name a search: use letters, digits and _ . + -")
@@ -252,16 +252,16 @@ def revised(former: Search, criteria: Sequence[str], instrument: str | None, con
     Parameters
     ----------
     former : Search
-        As it was.
+        The search as it was.
     criteria : sequence of str
-        In place of all that there were.
+        They replace all former criteria.
     instrument, cone : str or None
-        None leaves the instrument as it was, and a search for observations without a cone.
+        With None, the instrument stays as it was, and an observation search has no cone.
 
     Raises
     ------
     UsageError
-        If nothing is given, or something that this kind of search does not have.
+        If nothing is given, or if this kind of search does not have what is given.
 
     Examples
     --------

@@ -1,19 +1,19 @@
-"""How the columns of an answer are spelled in the catalog, and how to find the archive's own spelling again.
+"""How the catalog spells the columns of an answer, and how to get the archive's own spelling back.
 
-The archive's columns are data: a column can have any text as its name. DuckDB and the catalog cannot hold all of them:
-no name is empty, holds a null character, or differs from another name only in the case of ASCII letters, and some names
-are the catalog's own. So a name is kept in a spelling that can be undone:
+A column of the archive can have any text as its name. The catalog cannot have all of these names: DuckDB takes no
+empty name and no null character, ignores the case of ASCII letters in names, and some names are the catalog's own.
+So the catalog changes such a name to a spelling from which the archive's name can be recovered:
 
-- A name of letters, digits and other visible characters is kept as it is. That is every name of MAST so far.
+- A name of letters, digits and other visible characters stays as it is. So far, all names of MAST are like that.
 - A quote, a percent sign, a character that is not printable, and an upper-case letter beyond ASCII are percent-encoded
   as in an address (RFC 3986): a line break is ``%0A``.
 - The empty name is ``%``.
-- Of names that differ only in case, one is kept as it is: the one that the dictionary knows, or else the first in the
-  order of code points. All letters of the others are percent-encoded.
-- A name that is the catalog's own gets a prefix, ``si_`` in files and ``caom_`` in observations and products, as does a
-  name that only begins to be one after that prefix.
+- If names differ only in case, one of them stays as it is: the one that the dictionary has, or else the first one in
+  the order of code points. All letters of the others are percent-encoded.
+- A name that is one of the catalog's own gets a prefix, ``si_`` in files and ``caom_`` in observations and products. A
+  name that begins with such a prefix and goes on as one of the catalog's own gets the prefix too.
 
-`sent_name` undoes all of it; the comment of each such column says the archive's own name as well.
+`sent_name` returns the archive's name. The comment of each such column tells it as well.
 """
 
 from __future__ import annotations
@@ -29,41 +29,41 @@ ODD_CELLS = "odd_cells"
 """The catalog's column for values that their own column cannot hold."""
 EMPTY = "%"
 LONGEST_NAME = 1000
-"""Characters of a column's name."""
+"""The most characters that the name of a column can have."""
 MOST_COLUMNS = 2000
-"""Columns of one answer; MAST's widest has some 220."""
+"""The most columns that one answer can have; MAST's widest answer has some 220."""
 
 _STAGED = {"staged_row", "staged_hash", "__filename", "__fragment_index", "__batch_index", "__last_in_fragment"}
 _EVERYWHERE = {"mission", "since_run", "until_run", "row_hash", "rowid", ODD_CELLS} | _STAGED
 _IN_FILES = {"obs_id", "instrument", "checked_run", "footprint", "file_id"}
-_IN_FILES |= {"data_uri", "file_size", "is_stale", "ingest_mjd"}  # other names of columns in the view
+_IN_FILES |= {"data_uri", "file_size", "is_stale", "ingest_mjd"}  # second names of columns in the view `files`
 OWN_NAMES: Mapping[Kind, frozenset[str]] = {
     "file": frozenset(_EVERYWHERE | _IN_FILES),
     "observation": frozenset(_EVERYWHERE),
     "product": frozenset(_EVERYWHERE | {"data_uri", "filename", "parent"}),
 }
-"""Names that no column of the archive has in the catalog, in lower case."""
+"""Names, in lower case, that the catalog never gives to a column of the archive."""
 _PREFIXES: Mapping[Kind, str] = {"file": "si_", "observation": "caom_", "product": "caom_"}
 
 
-def kept_names(names: Sequence[str], kind: Kind, known: Collection[str] = ()) -> list[str]:
-    r"""Return the spellings under which columns of one answer are kept; all differ, and not only in case.
+def catalog_names(names: Sequence[str], kind: Kind, known: Collection[str] = ()) -> list[str]:
+    r"""Return the catalog's names of the columns of one answer. No two of them differ only in case.
 
     Parameters
     ----------
     names : sequence of str
-        As the archive sent them, all different.
+        The archive's names, all different.
     kind : str
-        What the rows are.
+        What a row is.
     known : collection of str
-        Names that win where several differ only in case.
+        If names differ only in case, one that is in this collection stays as it is.
 
     Examples
     --------
-    >>> kept_names(["exp_type", "obs_id", "Exp_Type", "", "a\nb"], "file", {"exp_type"})
+    >>> catalog_names(["exp_type", "obs_id", "Exp_Type", "", "a\nb"], "file", {"exp_type"})
     ['exp_type', 'si_obs_id', '%45%78%70_%54%79%70%65', '%', 'a%0Ab']
     """
-    simple = {name: kept_name(name, kind) for name in names}
+    simple = {name: catalog_name(name, kind) for name in names}
     first: dict[str, str] = {}
     for name in sorted(simple, key=lambda name: (name not in known, name)):
         first.setdefault(simple[name].lower(), name)
@@ -71,12 +71,12 @@ def kept_names(names: Sequence[str], kind: Kind, known: Collection[str] = ()) ->
     return [simple[name] if name in winners else _all_encoded(name) for name in names]
 
 
-def kept_name(name: str, kind: Kind) -> str:
-    """Return the spelling under which a column is kept if no other name of its answer differs from it only in case.
+def catalog_name(name: str, kind: Kind) -> str:
+    """Return the catalog's name of a column, if no other name of its answer differs from it only in case.
 
     Examples
     --------
-    >>> kept_name("obs_id", "file"), kept_name("obs_id", "observation"), kept_name("si_obs_id", "file")
+    >>> catalog_name("obs_id", "file"), catalog_name("obs_id", "observation"), catalog_name("si_obs_id", "file")
     ('si_obs_id', 'obs_id', 'si_si_obs_id')
     """
     spelled = "".join(c if _is_plain(c) else _encoded(c) for c in name) or EMPTY
@@ -98,7 +98,7 @@ def sent_name(kept: str, kind: Kind) -> str:
 
 
 def too_many(names: Iterable[str], known: Collection[str] = ()) -> list[str]:
-    """Return the names that are not kept at all: those longer than any name, and those beyond the most columns."""
+    """Return the names of columns that the catalog does not keep: too long ones, and those beyond the most columns."""
     ordered = sorted(names, key=lambda name: name not in known)
     short = [name for name in ordered if len(name) <= LONGEST_NAME]
     return [name for name in ordered if len(name) > LONGEST_NAME] + short[MOST_COLUMNS:]

@@ -87,7 +87,7 @@ def table(url: str, pages: str) -> None:
 def catalog(url: str, path: str, pages: str = "") -> None:
     """Mastlake's files, from the archive to a committed catalog; the pages it asked for are noted."""
     from catalog.archive.client import MastArchive
-    from catalog.archive.partition import Whole
+    from catalog.archive.partition import WholeQueries
     from catalog.harvest.commit import commit
     from catalog.harvest.outcome import Harvested
     from catalog.harvest.reconcile import FileReader
@@ -110,7 +110,9 @@ def catalog(url: str, path: str, pages: str = "") -> None:
             save_search(connection, search)
             saved = saved_search(connection, "all")
         marks.append(time.perf_counter())
-        FileReader(database, Whole(mast), spool, lambda done, total: None, Shortfall()).read(saved, not saved.has_run)
+        FileReader(database, WholeQueries(mast), spool, lambda done, total: None, Shortfall()).read(
+            saved, not saved.has_run
+        )
         marks.append(time.perf_counter())
         peak_read = peak()
         harvested = Harvested(search, not saved.has_run, url, utc_now(), saved.cursor_mjd, mast.requests)

@@ -15,7 +15,7 @@ from catalog.questions.drift import outdated
 from catalog.store.database import Database
 from catalog.sync import Selection, SyncReport, Token, make_plan, sync
 from catalog.sync.current_listing import ask_current
-from catalog.sync.rate import Pace
+from catalog.sync.rate import SharedPace
 from catalog.vocabulary.search import Search
 
 from ..conftest import QUICK, Command
@@ -51,7 +51,7 @@ def go(database: Database, recorded: Any, connect: Connect, tmp_path: Path) -> C
             server=recorded.url,
             dest=tmp_path / "dest",
             current=current,
-            pace=Pace(unit=0.01),
+            pace=SharedPace(unit=0.01),
             **more,
         )
 

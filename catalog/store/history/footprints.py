@@ -1,8 +1,8 @@
-"""Footprints: each that was harvested once, with a circle about it and a number; and the number that a file has.
+"""Footprints: the table that has each of them once, with a circle around it and a number; and the numbers of files.
 
-Few footprints need a closer look, thanks to the circle, and each is looked at once, however many files have it. Which
-files these are, their numbers say: integers that begin with the place, as rows lie in bands of declination, so that
-DuckDB passes over most rows by the least and the greatest number of each stretch. The texts would all have to be read.
+The circle rules out most footprints, and each of the others is examined once, however many files have it. Files
+refer to a footprint by its number. A number begins with the place, and rows are laid down in bands of declination. So
+DuckDB can skip most row groups by the least and the greatest number in them; texts would all have to be read.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ NUMBER = """
     (CAST(floor(("dec" + 90) / 180 * 32767) AS BIGINT) << 48) | (CAST(floor(ra / 360 * 65535) AS BIGINT) << 32)
     | CAST(md5_number_lower(s_region) & 4294967295 AS BIGINT)
 """
-"""The number of a footprint: 15 bits of declination, 16 of right ascension, and 32 of the text's MD5.
+"""SQL of a footprint's number: 15 bits of declination, 16 of right ascension, and 32 of the MD5 of the text.
 
-It follows from the footprint alone, so that a catalog has the same numbers whatever its history.
+The number depends on the footprint alone, so a catalog has the same numbers whatever its history is.
 """
 
 BAND_REACH, WIDE = 1, -100
 BAND = f'CASE WHEN radius <= {BAND_REACH} THEN CAST(floor("dec") AS SMALLINT) ELSE {WIDE} END'
-"""The degree of declination that a footprint stands in, or one outside of the sky where it is wider than two degrees.
+"""SQL of the degree of declination of a footprint; for one wider than two degrees, a number outside the sky.
 
-A question looks into the few bands that it may touch, and DuckDB passes over the others.
+A question reads only the few bands that it may touch; DuckDB skips the others.
 """
 
 SHAPES = "STRUCT(corners DOUBLE[3][], radius DOUBLE)[]"
-"""The type of what the macro ``region_shapes`` reads from a footprint's text."""
+"""The type of the shapes that the macro ``region_shapes`` reads from a footprint's text."""
 STORED_SHAPES = "STRUCT(corners DOUBLE[][], radius DOUBLE)[]"
-"""The type in which `footprints` keeps shapes: other engines have no arrays of a fixed size."""
+"""The type in which `footprints` keeps shapes, since other engines have no arrays of a fixed size."""
 
 
 def note_footprints(connection: duckdb.DuckDBPyConnection, table: str, run: int) -> None:
-    """Put the footprints that a run brought into `footprints`.
+    """Add the footprints that a run brought to the table `footprints`.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In a transaction.
+        A connection in a transaction.
     table : str
         A table of versions that may have a column ``s_region``.
     run : int
-        Whose rows are looked at; 0 for every run's.
+        The run whose rows are looked at; 0 for the rows of all runs.
     """
     if "s_region" not in columns_of(connection, table):
         return
@@ -65,17 +65,17 @@ def note_footprints(connection: duckdb.DuckDBPyConnection, table: str, run: int)
 
 
 def number_files(connection: duckdb.DuckDBPyConnection, run: int) -> None:
-    """Give the files that a run changed the number of their footprint, or else of their observation's.
+    """Give each file that a run changed the number of its footprint, or else of its observation's footprint.
 
-    Time series have no ``s_region`` of their own. Files that stay as they are, but whose observation changed, are
-    numbered as well.
+    Time series have no ``s_region`` of their own. Files that did not change get a new number if their observation
+    changed.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In a transaction, after `note_footprints` and after files were linked to observations.
+        A connection in a transaction, after `note_footprints` and after files were linked to observations.
     run : int
-        Which; 0 for every run.
+        The run; 0 for all runs.
     """
     own = "s_region" in columns_of(connection, "file_version")
     if own:

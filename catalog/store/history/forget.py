@@ -1,16 +1,16 @@
-"""Let go of local files that will not come back."""
+"""Forget local files that will not come back."""
 
 from __future__ import annotations
 
 import os
 
 from catalog.store.database import Database
-from catalog.store.history.local_files import forget as close
+from catalog.store.history.local_files import close_local_files as close
 from catalog.store.history.runs import utc_now
 
 
 def forget(database: Database, path: str | os.PathLike[str]) -> int:
-    """Stop expecting files at a path or below it; their history stays, and nothing on disk is touched.
+    """Stop expecting files at a path or below it; their history stays, and no file on disk is touched.
 
     Parameters
     ----------
@@ -22,12 +22,12 @@ def forget(database: Database, path: str | os.PathLike[str]) -> int:
     Returns
     -------
     int
-        How many files are forgotten.
+        How many files were forgotten.
 
     Raises
     ------
     CatalogError
-        Where the catalog cannot be used.
+        If the catalog cannot be used.
     """
     where = os.path.abspath(path)  # noqa: PTH100 - links stay as the user named them
     with database.write() as connection:

@@ -1,4 +1,4 @@
-"""What was read of files on this disk: their headers, the members of associations, and what is odd in them.
+"""What was read from files on this disk: their headers, the members of associations, and what is odd in them.
 
 Every function runs in the caller's transaction. No other module writes these tables.
 """
@@ -17,18 +17,18 @@ HeaderTable = Literal["association_member", "card_label", "card_value", "hdu_hea
 
 
 def add_rows(connection: duckdb.DuckDBPyConnection, table: HeaderTable, rows: pa.Table, select: str = "*") -> None:
-    """Add rows to a table, by the names of their columns.
+    """Add rows to a table; columns are matched by name.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In a transaction.
+        A connection in a transaction.
     table : str
-        Which.
+        The table.
     rows : pyarrow.Table
-        What to add.
+        The rows to add.
     select : str
-        What is selected of them, where that is not all as it is.
+        The expressions to select from the rows, if not all columns as they are.
     """
     connection.register("rows", rows)
     connection.execute(f"INSERT INTO {table} BY NAME SELECT {select} FROM rows")
@@ -36,14 +36,14 @@ def add_rows(connection: duckdb.DuckDBPyConnection, table: HeaderTable, rows: pa
 
 
 def add_findings(connection: duckdb.DuckDBPyConnection, odd: pa.Table) -> None:
-    """Note what is odd about files that a sync accepted, unless it is known.
+    """Note what is odd about files that a sync accepted, unless it is noted already.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In a transaction.
+        A connection in a transaction.
     odd : pyarrow.Table
-        With ``path`` and ``reason``.
+        A table with the columns ``path`` and ``reason``.
     """
     connection.register("odd_rows", odd)
     connection.execute(_FINDINGS)
@@ -51,19 +51,19 @@ def add_findings(connection: duckdb.DuckDBPyConnection, odd: pa.Table) -> None:
 
 
 def add_keywords(connection: duckdb.DuckDBPyConnection, missing: Mapping[str, str]) -> None:
-    """Give `local_header` more columns; the caller makes the views anew.
+    """Give `local_header` more columns; the caller must then make the views again.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In a transaction.
+        A connection in a transaction.
     missing : mapping
-        Types of columns that it does not have, by name.
+        Types of the new columns, by their names.
     """
     if connection.execute("SELECT 1 FROM local_header LIMIT 1").fetchone():
         for name, kind in missing.items():
             connection.execute(f"ALTER TABLE local_header ADD COLUMN {quoted(name)} {kind}")
-    else:  # hundreds of columns one by one would take seconds
+    else:  # adding hundreds of columns one by one takes seconds
         present = columns_of(connection, "local_header")
         columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in {**present, **missing}.items())
         connection.execute(f"CREATE OR REPLACE TABLE local_header ({columns})")

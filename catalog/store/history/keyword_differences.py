@@ -1,7 +1,7 @@
-"""Keywords whose value in a file is not the archive's, kept by whoever changes either side.
+"""Keywords whose value in a file differs from the archive's value; an index or harvest that changes a value keeps them.
 
-A million files against two hundred columns a side cannot be compared while somebody waits. So index and harvest compare
-the files that they touch, in their own transaction, and the view `keyword_drift` only reads what they found.
+Comparing a million files in two hundred columns takes too long while somebody waits. So index and harvest compare the
+files that they touch, in their own transaction, and the view `keyword_drift` only reads the differences.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import duckdb
 
 from catalog.store.sql import columns_of, literal, quoted
 
-_SAME_NUMBER = 1e-9  # of the number: beyond what either side writes
+_SAME_NUMBER = 1e-9  # relative difference; less than either side writes
 _SAME_TIME_DAYS = 1e-8  # about a millisecond
 _GROUP = 40
-"""Keywords compared at a time; with far fewer there are too many joins, with far more too large ones."""
+"""How many keywords one statement compares. Far fewer would need too many joins, far more would make them too large."""
 _AT_ONCE = 100_000
-"""Files compared at a time, so that memory stays small."""
+"""How many files one statement compares, so that memory stays small."""
 
 Column = tuple[str, str]
-"""Name and type."""
+"""The name and the type of a column."""
 Pair = tuple[Column, Column]
-"""A keyword's column of `local_header`, and that of `file_version`."""
+"""The column of a keyword in `local_header`, and its column in `file_version`."""
 
 
 def compared_columns(connection: duckdb.DuckDBPyConnection) -> list[Pair]:
-    """Return the columns of `local_header` and `file_version` that hold the same keyword."""
+    """Return the pairs of columns of `local_header` and `file_version` that have the same keyword."""
     files, headers = named_columns(connection, "file_version"), named_columns(connection, "local_header")
     return [
         (headers[name], files[name])
@@ -36,28 +36,28 @@ def compared_columns(connection: duckdb.DuckDBPyConnection) -> list[Pair]:
 
 
 def named_columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Column]:
-    """Return a table's columns by their names in lower case."""
+    """Return the columns of a table by their names in lower case."""
     return {name.lower(): (name, kind) for name, kind in columns_of(connection, table).items()}
 
 
 def keep_differences(connection: duckdb.DuckDBPyConnection, touched: str | None = None) -> None:
-    """Compare local files with the archive, and put what differs in place of what was kept about them.
+    """Compare local files with the archive, and replace the differences that were kept about them.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In the transaction that changed either side.
+        A connection in the transaction that changed the files or the archive's rows.
     touched : str, optional
-        A query of the ``file_id`` of files that it concerns; all unless given.
+        A query of the ``file_id`` of the files to compare; by default, all files.
     """
-    chosen = f"WHERE file_id IN ({touched})" if touched else ""
-    connection.execute(f"DELETE FROM keyword_difference {chosen}")
+    where = f"WHERE file_id IN ({touched})" if touched else ""
+    connection.execute(f"DELETE FROM keyword_difference {where}")
     if connection.execute("SELECT 1 FROM file_version LIMIT 1").fetchone() is None:
         return
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE pair AS
             SELECT l.file_id, f.rowid AS file_row, row_number() OVER (ORDER BY f.rowid) AS number
-            FROM (SELECT file_id, filename FROM local_files {chosen}) l
+            FROM (SELECT file_id, filename FROM local_files {where}) l
             JOIN file_version f ON f.filename = l.filename AND f.until_run IS NULL
             SEMI JOIN local_header h ON h.file_id = l.file_id"""
     )
@@ -70,21 +70,21 @@ def keep_differences(connection: duckdb.DuckDBPyConnection, touched: str | None 
 
 
 def drop_differences(connection: duckdb.DuckDBPyConnection, touched: str) -> None:
-    """Drop what was kept about files that are forgotten; ``touched`` is a query of their ``file_id``."""
+    """Drop the differences of files that are forgotten; ``touched`` is a query of their ``file_id``."""
     connection.execute(f"DELETE FROM keyword_difference WHERE file_id IN ({touched})")
 
 
 def keep_differences_of_run(connection: duckdb.DuckDBPyConnection, compared_before: list[Pair], run: int) -> None:
-    """Compare headers with what a run changed; with everything, where a column is compared otherwise than before.
+    """Compare headers with the rows that a run changed; with all rows if a column was compared differently before.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In the transaction of the run.
+        A connection in the transaction of the run.
     compared_before : list of Pair
-        What `compared_columns` returned before the run merged its rows.
+        The pairs that `compared_columns` returned before the run merged its rows.
     run : int
-        Its number.
+        The number of the run.
     """
     if not set(compared_before) <= set(compared_columns(connection)):
         keep_differences(connection)

@@ -1,4 +1,4 @@
-"""What leads where: files to their observations, and what nothing leads to any more.
+"""The links between rows: from files to their observations, and the end of rows to which nothing links any more.
 
 Every function runs in the caller's transaction.
 """
@@ -13,16 +13,16 @@ from catalog.store.sql import columns_of
 
 
 def note_reading_of_files(connection: duckdb.DuckDBPyConnection, run: int, parts: str | None) -> None:
-    """Note by which run, and by whose keyword search, files were read.
+    """Note which run read files, and through the keyword search of which instrument.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        After files were merged.
+        A connection after files were merged.
     run : int
-        Which run.
+        The number of the run.
     parts : str, optional
-        A relation of ``filename`` and ``instrument``, where the search has several instruments.
+        A relation of ``filename`` and ``instrument``; given if the search has several instruments.
     """
     if parts is not None:
         connection.execute(
@@ -38,7 +38,7 @@ def note_reading_of_files(connection: duckdb.DuckDBPyConnection, run: int, parts
 
 
 def link_files(connection: duckdb.DuckDBPyConnection, run: int) -> None:
-    """Keep the CAOM observation of each file; where it is another than before, a new version says so."""
+    """Keep the CAOM observation of each file. If it is another one than before, the file gets a new version."""
     files, products = columns_of(connection, "file_version"), columns_of(connection, "product_version")
     if "dataURI" not in files or "obs_id" not in products:
         return
@@ -63,7 +63,7 @@ def link_files(connection: duckdb.DuckDBPyConnection, run: int) -> None:
            WHERE file_version.filename = r.filename AND until_run IS NULL AND since_run = ?""",
         [run],
     )
-    if connection.execute("FROM relinked WHERE anew LIMIT 1").fetchone() is None:  # else all columns would be read
+    if connection.execute("FROM relinked WHERE anew LIMIT 1").fetchone() is None:  # skip reading all columns
         return
     connection.execute(
         """CREATE OR REPLACE TEMP TABLE linked_anew AS
@@ -82,18 +82,18 @@ def link_files(connection: duckdb.DuckDBPyConnection, run: int) -> None:
 def close_unreached(
     connection: duckdb.DuckDBPyConnection, run: int, files: str, observations: str, products: str | None = None
 ) -> None:
-    """Close what nothing leads to any more.
+    """Close the rows to which nothing links any more.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        After memberships were merged or closed.
+        A connection after memberships were merged or closed.
     run : int
-        From when on they are closed.
+        The run from which on they are closed.
     files, observations : str
-        Queries of the keys that the run read or let go of; only these can be unreached.
+        Queries of the keys that the run read or unlinked; only these can have no link left.
     products : str, optional
-        The same of products, beside those whose last observation is closed here.
+        The same for products; those whose last observation is closed here are found without it.
     """
     reached = "SELECT filename FROM search_file_membership WHERE until_run IS NULL"
     close_versions(connection, FILES, run, files, reached)
@@ -111,13 +111,13 @@ def close_unreached(
 
 
 def close_memberships(connection: duckdb.DuckDBPyConnection, search: str, run: int) -> None:
-    """Close what a search that is removed held on to."""
+    """Close the memberships of a search that is removed."""
     for table in _MEMBERSHIPS:
         connection.execute(f"UPDATE {table} SET until_run = ? WHERE search = ? AND until_run IS NULL", [run, search])
 
 
 def rename_memberships(connection: duckdb.DuckDBPyConnection, name: str, new: str) -> None:
-    """Let what a search holds on to bear the search's new name, in the history too."""
+    """Give the memberships of a search its new name, also in the history."""
     for table in _MEMBERSHIPS:
         connection.execute(f"UPDATE {table} SET search = ? WHERE search = ?", [new, name])
 

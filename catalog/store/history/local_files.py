@@ -1,4 +1,4 @@
-"""Files on this disk, as the catalog keeps them: no other module writes a state of a file, or of its folder.
+"""Files on this disk, as the catalog keeps them. No other module writes the state of a file or of its folder.
 
 Every function that writes runs in the caller's transaction.
 """
@@ -21,15 +21,15 @@ from catalog.store.sql import columns_of
 def offer_local_files(connection: duckdb.DuckDBPyConnection, where: str = "true") -> None:
     """Make the temporary views that a plan compares with the destination.
 
-    ``local`` has the local files with the verdict on each (``state``, ``reason``, ``archived``; null: current).
+    ``local`` has the local files with the verdict on each (``state``, ``reason``, ``archived``; null if it is current).
     ``former`` has the MD5 of every version of a file that the archive listed or a sync proved.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        Of the catalog.
+        A connection to the catalog.
     where : str
-        Which local files: a condition on `local_files`.
+        A condition on `local_files` that chooses the files.
     """
     connection.execute(
         f"""CREATE OR REPLACE TEMP VIEW local AS
@@ -48,7 +48,7 @@ def offer_local_files(connection: duckdb.DuckDBPyConnection, where: str = "true"
 
 
 def count_below(connection: duckdb.DuckDBPyConnection, path: str) -> int:
-    """Count the local files that are a path, or lie below it; none where the path is no text, as the catalog's are."""
+    """Count the local files that are at a path or below it; 0 if the path is no text, as it then is in no catalog."""
     if any("\ud800" <= character <= "\udfff" for character in path):
         return 0
     row = connection.execute(f"SELECT count(*) FROM local_files WHERE {BELOW}", {"path": path}).fetchone()
@@ -56,28 +56,28 @@ def count_below(connection: duckdb.DuckDBPyConnection, path: str) -> int:
 
 
 BELOW = "(path = $path OR starts_with(path, rtrim($path, '/') || '/'))"
-"""A condition on files: at a path, or below it."""
+"""A condition: the file is at a path, or below it."""
 
 
-def forget(connection: duckdb.DuckDBPyConnection, path: str, now: datetime) -> int:
-    """Let go of the files that are a path or lie below it; their history stays.
+def close_local_files(connection: duckdb.DuckDBPyConnection, path: str, now: datetime) -> int:
+    """Stop expecting the files that are at a path or below it; their history stays.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In a transaction that may write.
+        A connection in a transaction that may write.
     path : str
-        Absolute.
+        An absolute path.
     now : datetime
-        UTC, without zone.
+        The time in UTC, without a zone.
 
     Returns
     -------
     int
         How many files the catalog no longer expects there.
     """
-    chosen = f"FROM local_file_version WHERE {BELOW} AND (until_at IS NULL OR ended IS DISTINCT FROM 'forgotten')"
-    row = connection.execute(f"SELECT count(DISTINCT path) {chosen}", {"path": path}).fetchone()
+    expected = f"FROM local_file_version WHERE {BELOW} AND (until_at IS NULL OR ended IS DISTINCT FROM 'forgotten')"
+    row = connection.execute(f"SELECT count(DISTINCT path) {expected}", {"path": path}).fetchone()
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE touched AS
             SELECT file_id FROM local_file_version WHERE {BELOW} AND until_at IS NULL""",
@@ -94,18 +94,18 @@ def forget(connection: duckdb.DuckDBPyConnection, path: str, now: datetime) -> i
 
 
 def keep_fetched(connection: duckdb.DuckDBPyConnection, done: pa.Table, now: datetime, run: int) -> None:
-    """Keep what a sync fetched, or found to be there; leave the temporary table ``touched``, the ``file_id`` of each.
+    """Keep the files that a sync fetched or found. This leaves the temporary table ``touched`` with their ``file_id``.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In a transaction.
+        A connection in a transaction.
     done : pyarrow.Table
-        A row a file: path, filename, size, mtime_ns, inode, checksum, data_uri, proven and trusted.
+        One row for each file: path, filename, size, mtime_ns, inode, checksum, data_uri, proven and trusted.
     now : datetime
-        UTC, without zone.
+        The time in UTC, without a zone.
     run : int
-        The newest run when the sync was planned.
+        The newest run at the time when the sync was planned.
     """
     connection.register("done_rows", done)
     for statement in (_SAME_BYTES, _CLOSE, _OPEN):
@@ -121,23 +121,23 @@ def keep_fetched(connection: duckdb.DuckDBPyConnection, done: pa.Table, now: dat
 def keep_read(
     connection: duckdb.DuckDBPyConnection, paths: Sequence[str], files: pa.Table, now: datetime
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Keep the state of files that were read; leave the temporary table ``touched``, the ``file_id`` of each.
+    """Keep the state of files that were read. This leaves the temporary table ``touched`` with their ``file_id``.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In a transaction.
+        A connection in a transaction.
     paths : sequence of str
-        Absolute.
+        Absolute paths.
     files : pyarrow.Table
-        A row a path: size, mtime_ns, inode, checksum, problem and unread.
+        One row for each path: size, mtime_ns, inode, checksum, problem and unread.
     now : datetime
-        UTC, without zone.
+        The time in UTC, without a zone.
 
     Returns
     -------
     tuple of numpy.ndarray
-        Each file's id, and whether its headers are to be stored with it.
+        The id of each file, and whether the file's headers must be stored with it.
     """
     _stage(connection, paths, files)
     connection.execute(
@@ -175,7 +175,7 @@ def keep_read(
 
 
 def _stage(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], files: pa.Table) -> None:
-    """Make the temporary table ``staged``: the files that were read, beside what is known of them."""
+    """Make the temporary table ``staged``: the files that were read, beside what the catalog has about them."""
     read = files.append_column("path", pa.array(paths, pa.string()))
     connection.register("read", read.append_column("file", pa.array(np.arange(len(paths)))))
     connection.execute(
@@ -194,20 +194,20 @@ def _stage(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], files: p
 
 
 def keep_moves(connection: duckdb.DuckDBPyConnection, moved: pa.Table, gone: Sequence[int], now: datetime) -> None:
-    """Close the state of files that are gone, and give those that moved one at their new path.
+    """Close the state of files that are gone, and give files that moved a state at their new path.
 
-    Leaves the temporary table ``touched``, the ``file_id`` of each.
+    This leaves the temporary table ``touched`` with the ``file_id`` of each file.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In a transaction.
+        A connection in a transaction.
     moved : pyarrow.Table
-        With file_id, and path, mtime_ns and inode as they are now.
+        One row for each file: file_id, and its present path, mtime_ns and inode.
     gone : sequence of int
         The ``file_id`` of files that are gone.
     now : datetime
-        UTC, without zone.
+        The time in UTC, without a zone.
     """
     connection.register("moves", moved)
     connection.register("gone", pa.table({"file_id": pa.array([*gone], pa.int64())}))
@@ -242,31 +242,31 @@ FolderState = tuple[int, int]
 
 
 UNKNOWN_STATE: FolderState = (0, 0)
-"""Of a folder in which a file was put, while its other files were not looked at."""
+"""The state of a folder in which a file was put, while its other files were not looked at."""
 
 
 def without_known_folders(
     connection: duckdb.DuckDBPyConnection, states: Mapping[str, FolderState]
 ) -> dict[str, FolderState]:
-    """Return those folders whose state the catalog does not know yet."""
+    """Return the folders whose state is not the one that the catalog has noted."""
     rows = connection.execute("SELECT path, mtime_ns, inode FROM local_folder").fetchall()
-    known = {path: (mtime_ns, inode) for path, mtime_ns, inode in rows}
+    noted = {path: (mtime_ns, inode) for path, mtime_ns, inode in rows}
     return {
         path: state
         for path, state in states.items()
-        if known.get(path) != state and not (state == UNKNOWN_STATE and path in known)
+        if noted.get(path) != state and not (state == UNKNOWN_STATE and path in noted)
     }
 
 
 def note_folders(connection: duckdb.DuckDBPyConnection, states: Mapping[str, FolderState]) -> None:
-    """Remember the state that folders had when their files were looked at.
+    """Note the state that folders had when their files were looked at.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In a transaction that may write.
+        A connection in a transaction that may write.
     states : mapping
-        By path, absolute. A state from before the look is safe: what changes later is seen.
+        States by absolute path. They may be from before the files were looked at: a later change is then noticed.
     """
     if not states:
         return

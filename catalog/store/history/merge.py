@@ -1,7 +1,7 @@
 """Merge rows into versions: new, changed, withdrawn, returned.
 
-Three tables hold versions of rows that the archive sent (`Versions`), three hold links (`Links`). Both are
-merged the same way: what is there no longer closes, what is new opens, and nothing is deleted.
+Three tables hold versions of rows that the archive sent (`Versions`), and three hold links (`Links`). Both kinds are
+merged in the same way: a row that is no longer there is closed, a new row is opened, and nothing is deleted.
 
 Every function runs in the caller's transaction.
 """
@@ -17,7 +17,7 @@ from catalog.store.duckdb_file import engine_of, one_thread
 from catalog.store.history.footprints import note_footprints
 from catalog.store.history.row_hash import ROWS_AT_ONCE, row_hashes
 from catalog.store.history.versions import FILES, Versions
-from catalog.store.history.widening import Place, fitted, with_odd_cells
+from catalog.store.history.widening import TargetColumn, fit_values, with_odd_cells
 from catalog.store.spool import Staged
 from catalog.store.sql import columns_of, literal, quoted
 from catalog.vocabulary.keywords import all_archive_columns
@@ -26,9 +26,9 @@ from catalog.vocabulary.spelling import MOST_COLUMNS, ODD_CELLS
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of the archive: its name, and SQL for what came as the catalog keeps it.
+    """A column of the archive: its name, and SQL that turns a staged value into the value to keep.
 
-    The archive's names are in the catalog's spelling already (`catalog.vocabulary.spelling`); none is one of its own.
+    The name is in the catalog's spelling already (`catalog.vocabulary.spelling`), so it is none of the catalog's own.
     """
 
     name: str
@@ -42,28 +42,28 @@ def merge_versions(
     run: int,
     constants: dict[str, object],
 ) -> bool:
-    """Open a version for each staged row that is new or differs; close the one it replaces.
+    """Open a version for each staged row that is new or differs, and close the version that it replaces.
 
-    Leaves the temporary table ``{what}_merge``: key, fresh (a row that had no open version), differing (columns
-    that differ from the open version; null where none do).
+    This leaves the temporary table ``{what}_merge``: key, fresh (the row had no open version), differing (the columns
+    that differ from the open version; null if none does).
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In a transaction.
+        A connection in a transaction.
     versions : Versions
         The table to merge into.
     staged : Staged
-        The rows, in the order in which they are laid down; one row a key is taken where several stand.
+        The rows, in the order in which they are stored. If several have the same key, one of them is taken.
     run : int
-        From when on.
+        The run from which on the versions count.
     constants : dict
-        Values of the table's extra columns.
+        Values of the table's extra columns, which are the same for all rows.
 
     Returns
     -------
     bool
-        Whether the table's columns are others than before; then the views are to be made anew.
+        Whether the table got or changed columns; then the views must be made again.
     """
     columns, grown = _ensure_columns(connection, versions, staged.relation, run)
     _compare(connection, versions, staged, columns)
@@ -81,7 +81,7 @@ def merge_versions(
 
 
 def _any_opens(connection: duckdb.DuckDBPyConnection, versions: Versions) -> bool:
-    """Say whether any staged row is new or differs; in most harvests none of most rows does."""
+    """Say whether any staged row is new or differs; in most harvests, most tables have no such row."""
     opens = f"FROM {versions.what}_merge WHERE fresh OR differing IS NOT NULL LIMIT 1"
     return connection.execute(opens).fetchone() is not None
 
@@ -94,7 +94,7 @@ def _open_versions(
     run: int,
     constants: dict[str, object],
 ) -> None:
-    wanted = connection.execute(
+    rows_to_open = connection.execute(
         f"""SELECT staged_row, row_hash FROM {versions.what}_merge
             WHERE fresh OR differing IS NOT NULL ORDER BY staged_row"""
     ).to_arrow_table()
@@ -102,7 +102,7 @@ def _open_versions(
     values = ", ".join(c.value for c in columns)
     extra = "".join(f", {name}" for name in versions.extra)
     marks = "".join(", ?" for _ in versions.extra)
-    with staged.picked(connection, wanted), one_thread(connection):
+    with staged.picked(connection, rows_to_open), one_thread(connection):
         connection.execute(
             f"""INSERT INTO {versions.table} ({names}{extra}, row_hash, mission, since_run)
                 SELECT {values}{marks}, staged_hash, ?, ? FROM picked s""",
@@ -113,7 +113,7 @@ def _open_versions(
 def _ensure_columns(
     connection: duckdb.DuckDBPyConnection, versions: Versions, staged: str, run: int
 ) -> tuple[list[_Column], bool]:
-    """Add the columns that were never seen, widen those whose values no longer fit, and say whether any were."""
+    """Add new columns, widen columns for values that do not fit, and return whether the table changed."""
     have = {name.lower(): (name, kind) for name, kind in columns_of(connection, versions.table).items()}
     room = max(0, MOST_COLUMNS + len(versions.own) - len(have))
     described = _described(connection, staged, set(have), room)
@@ -131,7 +131,7 @@ def _ensure_columns(
             grown = True
         elif name != ODD_CELLS:
             kept, known = have[name.lower()]
-            fit = fitted(connection, Place(versions, kept, known, run, room > 0), (staged, name, kind))
+            fit = fit_values(connection, TargetColumn(versions, kept, known, run, room > 0), (staged, name, kind))
             columns.append(_Column(kept, fit.value))
             if fit.beside is not None:
                 columns.append(_Column(fit.beside, f"CASE WHEN {fit.misfit} THEN {value} END"))
@@ -142,14 +142,14 @@ def _ensure_columns(
 
 
 def _described(connection: duckdb.DuckDBPyConnection, staged: str, have: set[str], room: int) -> dict[str, str]:
-    """Return the staged columns and their types, without new ones for which a table has no room."""
+    """Return the staged columns and their types, without new columns for which the table has no room."""
     described = {name: kind for name, kind in columns_of(connection, staged).items() if name != "staged_row"}
     beyond = [name for name in described if name.lower() not in have][room:]
     return {name: kind for name, kind in described.items() if name not in beyond}
 
 
 def _only_flags(connection: duckdb.DuckDBPyConnection, staged: str, unseen: list[str]) -> set[str]:
-    """Return those columns never seen whose text is only ever t or f, and which the dictionary does not know."""
+    """Return the new columns whose text is only ever t or f, and which the dictionary does not have."""
     asked = [column for column in unseen if column not in {known.name for known in all_archive_columns()}]
     if not asked:
         return set()
@@ -191,7 +191,7 @@ def _compare(
 def _hashed(
     connection: duckdb.DuckDBPyConnection, staged: Staged, columns: list[_Column], key: str, newest: str
 ) -> pa.Table:
-    """Return key, place, hash and age of each staged row."""
+    """Return key, position, hash and age of each staged row."""
     values = "".join(f", {column.value}" for column in columns)
     pieces = [_HASHED.empty_table()]
     with staged.in_passing(connection):
@@ -214,7 +214,7 @@ _HASHED = pa.schema(
 def _name_differences(
     connection: duckdb.DuckDBPyConnection, versions: Versions, staged: str, columns: list[_Column]
 ) -> None:
-    """Fill ``differing`` where the hashes of rows differ."""
+    """Write the names of the columns that differ into ``differing``, for rows whose hash differs."""
     what, key = versions.what, versions.key
     sent = {c.name.lower() for c in columns}
     gone = [name for name in columns_of(connection, versions.table) if name.lower() not in sent | set(versions.own)]
@@ -230,19 +230,19 @@ def _name_differences(
 
 
 def differing_columns(connection: duckdb.DuckDBPyConnection, staged: str, versions: Versions) -> list[str]:
-    """Return conditions in SQL, one a column: a staged row ``o`` differs from a version ``v``.
+    """Return one SQL condition for each column: a staged row ``o`` differs in it from a version ``v``.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        That has the relation of the staged rows.
+        A connection that has the relation of the staged rows.
     staged : str
-        Its name.
+        The name of that relation.
     versions : Versions
-        The table that they are compared with; columns that it does not have are left out.
+        The table to compare with; columns that it does not have are left out.
     """
-    known = {name.lower(): (name, kind) for name, kind in columns_of(connection, versions.table).items()}
-    shared = [(name, *known[name.lower()]) for name in columns_of(connection, staged) if name.lower() in known]
+    archived = {name.lower(): (name, kind) for name, kind in columns_of(connection, versions.table).items()}
+    shared = [(name, *archived[name.lower()]) for name in columns_of(connection, staged) if name.lower() in archived]
     return [
         f"TRY_CAST(o.{quoted(name)} AS {kind}) IS DISTINCT FROM v.{quoted(kept)}"
         for name, kept, kind in shared
@@ -251,10 +251,10 @@ def differing_columns(connection: duckdb.DuckDBPyConnection, staged: str, versio
 
 
 def _heal_hashes(connection: duckdb.DuckDBPyConnection, versions: Versions) -> None:
-    """Keep the right hash of rows whose hash was another though no column differs.
+    """Correct the hash of rows whose hash differed although no column does.
 
-    A catalog of an older mastlake has other hashes, a column that is widened changes them, and one can be damaged. Else
-    all columns of such a row would be compared again in every full harvest.
+    This happens in a catalog of an older mastlake, after a column was widened, and where a hash was damaged. If they
+    stayed wrong, every full harvest would compare all columns of such rows again.
     """
     table, what = versions.table, versions.what
     connection.execute(
@@ -266,14 +266,14 @@ def _heal_hashes(connection: duckdb.DuckDBPyConnection, versions: Versions) -> N
 def close_versions(
     connection: duckdb.DuckDBPyConnection, versions: Versions, run: int, doubtful: str, reached: str
 ) -> None:
-    """Close the open versions that nothing reaches any more.
+    """Close the open versions to which nothing links any more.
 
     Parameters
     ----------
     doubtful : str
-        A query of the keys that this run may have left unreached.
+        A query of the keys to which, after this run, perhaps nothing links.
     reached : str
-        A query of the keys that something reaches.
+        A query of the keys to which something links.
     """
     connection.execute(f"CREATE OR REPLACE TEMP TABLE doubtful AS SELECT DISTINCT key FROM ({doubtful}) AS d(key)")
     connection.execute(
@@ -290,7 +290,7 @@ class Links:
     Attributes
     ----------
     table, left, right : str
-        Its name and its two columns.
+        The name of the table and of its two columns.
     """
 
     table: str
@@ -304,20 +304,20 @@ OBSERVATION_PRODUCTS = Links("observation_product_link", "obs_id", "data_uri")
 
 
 def merge_links(connection: duckdb.DuckDBPyConnection, links: Links, now: str, scope: str, run: int) -> None:
-    """Make the open links within a scope those of ``now``.
+    """Make ``now`` the open links within a scope.
 
-    Leaves the temporary table ``{table}_merge``: left, right, kind (new, returned or withdrawn).
+    This leaves the temporary table ``{table}_merge``: left, right, kind (new, returned or withdrawn).
 
     Parameters
     ----------
     links : Links
         The table to merge into.
     now : str
-        A query of left and right keys that are linked now.
+        A query of the left and right keys that are linked now.
     scope : str
-        A condition on the table's columns: links outside it are left alone.
+        A condition on the columns of the table. Links outside the scope stay as they are.
     run : int
-        From when on.
+        The run from which on the links count.
     """
     table, left, right = links.table, links.left, links.right
     connection.execute(

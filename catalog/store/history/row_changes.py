@@ -7,7 +7,7 @@ from typing import NamedTuple
 import duckdb
 
 from catalog.store.history.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
-from catalog.store.sql import columns_of, literal, quoted, records
+from catalog.store.sql import columns_of, literal, objects_of_rows, quoted
 
 
 class RowChange(NamedTuple):
@@ -20,9 +20,9 @@ class RowChange(NamedTuple):
     what : str
         ``file``, ``observation`` or ``product``.
     key : str
-        Its name.
+        The key of the row.
     columns : list of str or None
-        Those that differ where it changed.
+        The columns that differ, if the row changed.
     """
 
     kind: str
@@ -37,19 +37,19 @@ def differences(connection: duckdb.DuckDBPyConnection, first: int, second: int) 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        For reading.
+        A connection for reading.
     first, second : int
         Numbers of runs.
 
     Returns
     -------
     list of RowChange
-        ``new`` and ``withdrawn`` are seen from the first run to the second.
+        The changes from the first run to the second; ``new`` rows are only in the second.
     """
-    found: list[RowChange] = []
+    row_changes: list[RowChange] = []
     for versions in (FILES, OBSERVATIONS, PRODUCTS):
-        found += _of_one_table(connection, versions, first, second)
-    return found
+        row_changes += _of_one_table(connection, versions, first, second)
+    return row_changes
 
 
 def _of_one_table(
@@ -70,4 +70,4 @@ def _of_one_table(
             WHERE a.{key} IS NULL OR b.{key} IS NULL OR a.since_run <> b.since_run
             ORDER BY kind, key"""
     )
-    return [row for row in records(RowChange, answered) if row.kind != "changed" or row.columns]
+    return [row for row in objects_of_rows(RowChange, answered) if row.kind != "changed" or row.columns]

@@ -1,18 +1,18 @@
 """The hash of a row: the same on every machine, in every version of every engine.
 
-What is hashed is stated here, so that another program can work it out. Each cell that is not null gives a number:
+This text defines the hash, so that another program can compute it. Each cell that is not null gives a number:
 
 - a text: XXH64 of its UTF-8 bytes;
-- a whole number, a moment (microseconds since 1970, UTC) and a truth value (0 or 1): its 64 bits, mixed;
+- a whole number, a time (microseconds since 1970, UTC) or a truth value (0 or 1): its 64 bits, mixed;
 - a number with a fraction: the 64 bits of the IEEE 754 double, mixed; minus zero counts as zero;
 - anything else: XXH64 of its text.
 
-Mixing is a step of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014). Each cell's number, exclusive or XXH64 of the
-column's name, is mixed by the last part of that step, so that columns which change alike do not undo each other. The
-hash of a row is the sum of these numbers modulo 2^64, halved. A cell that is null counts nothing, so a column that
-appears later changes no hash; nor does the order of columns.
+Mixing is a step of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014). Then the number is combined with the XXH64 of the
+column's name by exclusive or, and mixed by the last part of that step: columns that change in the same way would
+otherwise cancel each other out. The hash of a row is the sum of its numbers modulo 2^64, halved. A null cell adds
+nothing, so a new column changes no hash, and the order of columns does not matter.
 
-Columns repeat their values, so each text of a batch is hashed once.
+Columns repeat their values, so each distinct text of a batch is hashed once.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ def row_hashes(columns: dict[str, pa.Array], rows: int) -> NDArray[np.int64]:
     Parameters
     ----------
     columns : dict of pyarrow.Array
-        Their cells, by the names of columns.
+        The cells, by the names of their columns.
     rows : int
-        How many they are.
+        The number of rows.
 
     Returns
     -------
     ndarray of int64, shape (rows,)
-        None is negative.
+        Hashes, none of them negative.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def _of_texts(cells: pa.StringArray, name: int) -> Words:
 
 
 def _bits(cells: pa.Array) -> Words:
-    """Return 64 bits of each number, moment or truth value; any where there is none."""
+    """Return 64 bits for each number, time or truth value; for a null they can be any."""
     if pa.types.is_boolean(cells.type):
         return np.asarray(pc.fill_null(cells, False).cast(pa.uint8()), np.uint64)
     if pa.types.is_floating(cells.type):

@@ -1,4 +1,4 @@
-"""The order in which rows are laid down, so that DuckDB can pass over most of them."""
+"""The order in which rows are stored, so that DuckDB can skip most of them."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from catalog.store.history.versions import Versions
 
 
 def in_storage_order(rows: pa.Table, versions: Versions) -> pa.Table:
-    """Return rows in the order in which they are to be laid down.
+    """Return rows in the order in which they are to be stored.
 
-    DuckDB knows the least and the greatest value of each column in every 122,880 rows, and passes over those that
-    hold no answer. In the archive's order, times and places are scattered over all of them. Here stretches of time
-    come first, bands of declination within them, and within these visits stay together, since names begin with
-    program and visit.
+    DuckDB knows the least and the greatest value of each column in every row group of 122,880 rows, and skips row
+    groups that cannot have an answer. In the archive's order, times and places would be scattered over all row groups.
+    Here rows are sorted by periods of time, then by bands of declination, then by name, which keeps visits together.
 
-    An answer of the archive is sorted when it comes: a large search is asked for by stretches of time anyway, and to
-    sort all of it in DuckDB takes as long as to read it.
+    Each answer of the archive is sorted when it arrives. A large search is asked for by periods of time anyway, and
+    sorting all of it in DuckDB takes as long as reading it.
 
     Parameters
     ----------
     rows : pyarrow.Table
         One answer.
     versions : Versions
-        The table they are for.
+        The table into which they go.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a run leaves beside rows: what it changed, what it could not have, and what the next one need not ask again.
+"""What a run notes beside rows: what it changed, what was not answered, and what the next run need not ask again.
 
 Every function runs in the transaction of the run. No other module writes these tables.
 """
@@ -22,22 +22,22 @@ def note_changes(
     links: Links,
     others: Sequence[Versions],
 ) -> None:
-    """Write what a run changed: what was searched for as the search saw it, all else as the catalog did.
+    """Write what a run changed: for the rows that the search asks for, as the search sees it; else as the catalog does.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        With the temporary tables of the merges.
+        A connection that has the temporary tables of the merges.
     run : int
-        Its number.
+        The number of the run.
     search : str
-        Name of its search.
+        The name of its search.
     own : Versions
-        What the search asks for.
+        The table of the rows that the search asks for.
     links : Links
-        How the search holds on to it.
+        The table that links the search to these rows.
     others : sequence of Versions
-        What it leads to beside that.
+        The tables of the rows to which these lead.
     """
     told = [
         f"""SELECT $run AS run, kind, {literal(own.what)} AS what, "right" AS key, NULL::VARCHAR[] AS columns
@@ -68,18 +68,18 @@ def _changes_of(versions: Versions) -> str:
 def note_pending(
     connection: duckdb.DuckDBPyConnection, run: int, search: str, failures: Iterable[tuple[str, str, str]], read: str
 ) -> None:
-    """Remember what is to be asked again, and forget what was had.
+    """Remember which questions must be asked again, and forget those that were answered.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In the transaction of the run.
+        A connection in the transaction of the run.
     run : int
-        Its number.
+        The number of the run.
     search : str
-        Name of its search.
+        The name of its search.
     failures : iterable of (str, str, str)
-        What was not answered, of which observation or program, and why.
+        What was not answered, for which observation or program, and why.
     read : str
         A query of the observations whose products were read.
     """
@@ -94,24 +94,24 @@ def note_pending(
 
 
 def drop_pending(connection: duckdb.DuckDBPyConnection, search: str) -> None:
-    """Forget what was to be asked again for a search that is removed."""
+    """Forget the questions to be asked again for a search that is removed."""
     connection.execute("DELETE FROM pending WHERE search = ?", [search])
 
 
 def rename_pending(connection: duckdb.DuckDBPyConnection, name: str, new: str) -> None:
-    """Let what is to be asked again for a search bear the search's new name."""
+    """Give the questions to be asked again for a search the search's new name."""
     connection.execute("UPDATE pending SET search = ? WHERE search = ?", [new, name])
 
 
 def note_readings(connection: duckdb.DuckDBPyConnection, run: int, read: str) -> None:
-    """Remember when each observation's products were read; forget it where another let go of a product they share.
+    """Remember when the products of each observation were read; forget it if another observation dropped one of them.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In the transaction of the run, after products were merged.
+        A connection in the transaction of the run, after products were merged.
     run : int
-        Its number.
+        The number of the run.
     read : str
         A query of the observations whose products were read.
     """
@@ -131,18 +131,18 @@ def note_readings(connection: duckdb.DuckDBPyConnection, run: int, read: str) ->
 
 
 def drop_readings(connection: duckdb.DuckDBPyConnection) -> None:
-    """Forget when products were read of observations to which no search leads any more."""
+    """Forget when products were read, for observations to which no search leads any more."""
     connection.execute("DELETE FROM product_reading WHERE obs_id NOT IN (SELECT obs_id FROM search_observations)")
 
 
 def note_set_aside(connection: duckdb.DuckDBPyConnection, run: int, aside: Iterable[tuple[str, str, int]]) -> None:
-    """Keep how many rows a run could not keep, and why: what they are, the reason, and how many."""
+    """Note how many rows a run could not keep: what they are, the reason, and their number."""
     for what, reason, rows in aside:
         connection.execute("INSERT INTO set_aside VALUES (?, ?, ?, ?)", [run, what, reason, rows])
 
 
 def keep_marks(connection: duckdb.DuckDBPyConnection, run: int) -> None:
-    """Keep the marks of ingests that moved, as seen by a run: those in the temporary table ``mark_moved``."""
+    """Keep the ingest marks that this run saw move: those in the temporary table ``mark_moved``."""
     connection.execute(
         """DELETE FROM ingest_mark m USING mark_moved n
            WHERE m.instrument = n.instrument AND m.observation = n.observation"""

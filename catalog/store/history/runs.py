@@ -1,4 +1,4 @@
-"""Searches and runs: what is saved, what ran, what is still to be asked again."""
+"""Searches and runs: which searches are saved, which runs there were, and what must be asked again."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from datetime import UTC, datetime
 import duckdb
 
 from catalog.errors import BadValue, NoSuchSearch
-from catalog.store.sql import quoted, records
+from catalog.store.sql import objects_of_rows, quoted
 from catalog.text import nearest
 from catalog.vocabulary.search import Search
 
 
 @dataclass(frozen=True)
 class SavedSearch:
-    """A search as the catalog knows it.
+    """A search as the catalog has saved it.
 
     Attributes
     ----------
     search : Search
-        Its name and criteria.
+        Its name and its criteria.
     cursor_mjd : float or None
-        The newest ingest that it has seen, MJD (UTC); None where it has seen no file.
+        The newest ingest among the files that it has seen, MJD (UTC); None if it has seen no file.
     has_run : bool
-        Whether a run of it ended, so that the next can be incremental.
+        Whether a run of it has ended, so that the next run can be incremental.
     cursors : dict
-        The same as ``cursor_mjd`` for each of its instruments.
+        The newest ingest, as in ``cursor_mjd``, for each of its instruments.
     """
 
     search: Search
@@ -35,7 +35,7 @@ class SavedSearch:
     cursors: dict[str, float] = field(default_factory=dict)
 
     def cursor_of(self, instrument: str | None) -> float | None:
-        """Return the newest ingest that it has seen of one of its instruments."""
+        """Return the newest ingest among the files that it has seen of one of its instruments."""
         alone = self.cursor_mjd if len(self.search.instruments) < 2 else None
         return self.cursors.get(instrument or "", alone)
 
@@ -47,23 +47,23 @@ class Run:
     Attributes
     ----------
     run : int
-        Its number; versions count time in these.
+        The number of the run; versions use these numbers to tell the time.
     search, kind, server : str
-        Of what, full or incremental, from where.
+        The name of the search, ``full`` or ``incremental``, and the archive's address.
     started_at, ended_at : datetime
-        UTC, without zone.
+        UTC, without a zone.
     cursor_mjd : float or None
-        The search's cursor after it.
+        The cursor of the search after this run.
     files : int
-        That the search matches; none for an observation search.
+        How many files the search matches; 0 for an observation search.
     new, changed, withdrawn, returned, unchanged : int
-        What became of the files, or of the observations of an observation search, since the run before.
+        What became, since the run before, of the files, or of the observations if it is an observation search.
     observations, products : int
-        That its files lead to.
+        How many observations and products its files lead to.
     linked : int
-        Files with a product row.
+        How many files have a product row.
     requests : int
-        Sent to the archive.
+        How many requests were sent to the archive.
     """
 
     run: int
@@ -86,7 +86,7 @@ class Run:
 
 
 def utc_now() -> datetime:
-    """Return the time as the catalog keeps it: UTC, without a zone."""
+    """Return the present time as the catalog keeps it: UTC, without a zone."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
@@ -118,12 +118,12 @@ def saved_search(connection: duckdb.DuckDBPyConnection, name: str) -> SavedSearc
     Raises
     ------
     NoSuchSearch
-        With the nearest name, where there is one.
+        The error names the nearest name, if there is one.
     """
-    known = {saved.search.name: saved for saved in saved_searches(connection)}
-    if name in known:
-        return known[name]
-    near = nearest(name, list(known))
+    saved_by_name = {saved.search.name: saved for saved in saved_searches(connection)}
+    if name in saved_by_name:
+        return saved_by_name[name]
+    near = nearest(name, list(saved_by_name))
     hint = f"; did you mean {near!r}?" if near else f"; save it with: mastlake harvest {name} --instrument ... -k ..."
     raise NoSuchSearch(f"no search {name!r}{hint}")
 
@@ -139,7 +139,7 @@ def save_search(connection: duckdb.DuckDBPyConnection, search: Search) -> None:
     Raises
     ------
     BadValue
-        If the name means another search.
+        If the name belongs to another search.
     """
     row = connection.execute("SELECT instrument, criteria, cone FROM searches WHERE name = ?", [search.name]).fetchone()
     if row is None:
@@ -165,7 +165,7 @@ def save_search(connection: duckdb.DuckDBPyConnection, search: Search) -> None:
 
 
 def replace_criteria(connection: duckdb.DuckDBPyConnection, search: Search) -> None:
-    """Give a saved search other criteria; no file that it has seen counts from here on."""
+    """Give a saved search other criteria; the files that it has seen so far no longer count."""
     cone = search.cone.stored if search.cone else None
     connection.execute(
         """UPDATE searches SET instrument = ?, criteria = ?, cone = ?, cursor_mjd = NULL, edited_run = ?
@@ -183,7 +183,7 @@ def rename_saved(connection: duckdb.DuckDBPyConnection, name: str, new: str) -> 
 
 
 def drop_search(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Drop a saved search, if there is one, and what it has seen; its runs stay."""
+    """Remove a saved search, if there is one, and its cursors; its runs stay."""
     connection.execute("DELETE FROM searches WHERE name = ?", [name])
     connection.execute("DELETE FROM search_cursor WHERE search = ?", [name])
 
@@ -194,13 +194,13 @@ def mark_declared(connection: duckdb.DuckDBPyConnection, name: str, declared: bo
 
 
 def declared_searches(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """Return the searches that mastlake.toml described at their last run."""
+    """Return the searches that, at their last run, mastlake.toml described."""
     return {str(row[0]) for row in connection.execute("SELECT name FROM searches WHERE declared").fetchall()}
 
 
-def mean_the_same(one: Search, other: Search) -> bool:
-    """Say whether two searches of one name ask for the same, however they are written."""
-    return replace(one, written=()) == replace(other, written=())
+def mean_the_same(first: Search, second: Search) -> bool:
+    """Say whether two searches of one name ask for the same, even if they are written differently."""
+    return replace(first, written=()) == replace(second, written=())
 
 
 def next_run(connection: duckdb.DuckDBPyConnection) -> int:
@@ -211,7 +211,7 @@ def next_run(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def record_run(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
-    """Record a run and move its search's cursor, in the transaction that holds its rows."""
+    """Record a run and move the cursor of its search; the caller's transaction also holds the rows."""
     values = asdict(run)
     names = ", ".join(values)
     marks = ", ".join("?" for _ in values)
@@ -225,11 +225,11 @@ def keep_cursors(connection: duckdb.DuckDBPyConnection, name: str, ingest: str) 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In the transaction that records a run.
+        A connection in the transaction that records a run.
     name : str
-        Of the search.
+        The name of the search.
     ingest : str
-        The column of `file_version` with the moment of ingest, MJD (UTC).
+        The column of `file_version` that has the time of ingest, MJD (UTC).
     """
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE cursor_now AS
@@ -252,4 +252,4 @@ def keep_cursors(connection: duckdb.DuckDBPyConnection, name: str, ingest: str) 
 def runs(connection: duckdb.DuckDBPyConnection) -> list[Run]:
     """Return every run, oldest first."""
     names = ", ".join(field.name for field in fields(Run))
-    return records(Run, connection.execute(f"SELECT {names} FROM runs ORDER BY run"))
+    return objects_of_rows(Run, connection.execute(f"SELECT {names} FROM runs ORDER BY run"))

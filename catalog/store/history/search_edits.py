@@ -1,4 +1,4 @@
-"""Saved searches are edited, renamed and removed; what they were, and what they found, stays in the history.
+"""Saved searches can be edited, renamed and removed; the history keeps their former criteria, names and files.
 
 Every function runs in the caller's transaction.
 """
@@ -36,7 +36,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Edit:
-    """What became of a search, and what it was before.
+    """One edit, renaming or removal of a search, and what the search was before.
 
     Attributes
     ----------
@@ -45,15 +45,15 @@ class Edit:
     at : datetime
         UTC.
     run : int
-        The newest run then.
+        The newest run at that time.
     former_name : str
-        Its name before.
+        The search's name before.
     instrument : str or None
-        As it was before; None for an observation search.
+        The instrument before; None for an observation search.
     criteria : tuple of str
-        As they were before.
+        The criteria before.
     cone : str or None
-        As it was before.
+        The cone before.
     """
 
     act: str
@@ -66,7 +66,7 @@ class Edit:
 
 
 def edits(connection: duckdb.DuckDBPyConnection, name: str) -> list[Edit]:
-    """Return what became of a search, oldest first."""
+    """Return the edits, renamings and the removal of a search, oldest first."""
     rows = connection.execute(
         """SELECT act, edited_at, run, former_name, instrument, criteria, cone FROM search_edit
            WHERE search = ? ORDER BY edited_at""",
@@ -79,14 +79,14 @@ def edits(connection: duckdb.DuckDBPyConnection, name: str) -> list[Edit]:
 
 
 def edit_search(connection: duckdb.DuckDBPyConnection, search: Search) -> None:
-    """Give a saved search other criteria; its next harvest reads everything, and starts a new membership.
+    """Give a saved search other criteria; its next harvest reads everything, and begins new memberships.
 
     Raises
     ------
     NoSuchSearch
-        For a name under which none is saved.
+        If no search is saved under the name.
     BadValue
-        For criteria of another kind: a search for files stays one for files.
+        If the criteria are of another kind: a search for files stays a search for files.
     """
     former = saved_search(connection, search.name).search
     if (former.instrument is None) != (search.instrument is None):
@@ -97,14 +97,14 @@ def edit_search(connection: duckdb.DuckDBPyConnection, search: Search) -> None:
 
 
 def rename_search(connection: duckdb.DuckDBPyConnection, name: str, new: str) -> None:
-    """Give a saved search another name, in its history too.
+    """Give a saved search another name, also in its history.
 
     Raises
     ------
     NoSuchSearch
-        For a name under which none is saved.
+        If no search is saved under the name.
     BadValue
-        For a new name that is no name, or that is or was another search's.
+        If the new name is not valid, or belongs or belonged to another search.
     """
     saved_search(connection, name)
     checked_name(new)
@@ -121,12 +121,12 @@ def rename_search(connection: duckdb.DuckDBPyConnection, name: str, new: str) ->
 
 
 def remove_search(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Remove a saved search; what no other search leads to closes, and stays in the history.
+    """Remove a saved search. Rows to which no other search leads are closed, and stay in the history.
 
     Raises
     ------
     NoSuchSearch
-        For a name under which none is saved.
+        If no search is saved under the name.
     """
     saved_search(connection, name)
     run = next_run(connection)
@@ -147,7 +147,7 @@ def remove_search(connection: duckdb.DuckDBPyConnection, name: str) -> None:
 
 
 def _record_removal(connection: duckdb.DuckDBPyConnection, name: str, run: int) -> None:
-    """Record the removal as a run that asked nothing, so that the closed versions say when they ended."""
+    """Record the removal as a run without requests, so that the closed versions tell when they ended."""
     last = connection.execute("SELECT server FROM runs WHERE search = ? ORDER BY run DESC LIMIT 1", [name]).fetchone()
     now = utc_now()
     record_run(

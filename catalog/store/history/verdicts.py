@@ -1,17 +1,17 @@
 """The verdict on each local file: whether it is what the archive has now.
 
-One statement decides, and every command reads what it decided. A file is `current` unless the table `local_verdict` has
-a row for it. Whoever changes a local file or a row of the archive judges the files that it touched, in the same
-transaction; comparing a million files when somebody asks would take seconds.
+One statement decides, and every command reads its result. A file is `current` unless the table `local_verdict` has
+a row for it. A command that changes a local file or a row of the archive judges the files that it touched, in the same
+transaction; comparing a million files at the time of the question would take seconds.
 
 The strongest evidence counts:
 
 1. The archive's checksum of its present version, against the MD5 of the bytes here.
-2. What a sync recorded when it fetched the file, against the bytes here. Then the columns that move with processing in
-   the product's and the file's row, as they were then and as they are now.
+2. What a sync recorded when it fetched the file, against the bytes here. Then the columns that change with processing,
+   in the rows of the product and of the file: their values at that time against their present values.
 3. CAL_VER, CRDS_CTX and DATE in the header here, against the same columns of the archive.
 
-A file for which there is none of them is `unverified`.
+A file for which there is none of this evidence is `unverified`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import duckdb
 from catalog.store.sql import columns_of, quoted
 
 STATES = ("stale", "missing", "corrupt", "modified", "unverified", "unknown")
-"""Every state but ``current``, in the order in which they are told."""
+"""Every state but ``current``, in the order in which commands list them."""
 
 _FILE = {
     "checksum": "VARCHAR", "fileSize": "BIGINT", "cal_ver": "VARCHAR", "crds_ctx": "VARCHAR", "date": "TIMESTAMP",
@@ -32,24 +32,24 @@ _PRODUCT = {"productFilename": "VARCHAR", "size": "BIGINT", "prvversion": "VARCH
 
 
 def keep_verdicts(connection: duckdb.DuckDBPyConnection, touched: str | None = None) -> None:
-    """Judge local files anew, and put the verdicts in place of what was kept about these files.
+    """Judge local files again, and replace the verdicts that were kept about them.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In the transaction that changed a file or a row of the archive.
+        A connection in the transaction that changed a file or a row of the archive.
     touched : str, optional
-        A query of the ``file_id`` of files that the change concerns; all unless given.
+        A query of the ``file_id`` of the files to judge; by default, all files.
     """
-    chosen = f"WHERE file_id IN ({touched})" if touched else ""
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE to_judge AS FROM local_files {chosen}")
-    connection.execute(f"DELETE FROM local_verdict {chosen}")
+    where = f"WHERE file_id IN ({touched})" if touched else ""
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE to_judge AS FROM local_files {where}")
+    connection.execute(f"DELETE FROM local_verdict {where}")
     connection.execute(f"INSERT INTO local_verdict {verdict_query(connection, 'to_judge')}")
     connection.execute("DROP TABLE to_judge")
 
 
 def drop_verdicts(connection: duckdb.DuckDBPyConnection, touched: str) -> None:
-    """Drop what was kept about files that are forgotten; ``touched`` is a query of their ``file_id``."""
+    """Drop the verdicts on files that are forgotten; ``touched`` is a query of their ``file_id``."""
     connection.execute(f"DELETE FROM local_verdict WHERE file_id IN ({touched})")
 
 
@@ -75,7 +75,7 @@ def verdict_query(connection: duckdb.DuckDBPyConnection, local: str) -> str:
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        Of the catalog; tells which columns the archive has sent so far.
+        A connection to the catalog, which tells the columns that the archive has sent so far.
     local : str
         A relation with the columns of the view `local_files`.
     """
@@ -88,27 +88,27 @@ def verdict_query(connection: duckdb.DuckDBPyConnection, local: str) -> str:
 
 
 def count_verified(connection: duckdb.DuckDBPyConnection, local: str) -> tuple[int, int]:
-    """Count local files by whether there is a checksum to compare their bytes with: the archive's, or a sync's.
+    """Count local files with and without a checksum to compare their bytes with: the archive's, or one of a sync.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        Of the catalog.
+        A connection to the catalog.
     local : str
         A relation with a column ``path``.
 
     Returns
     -------
     tuple of int
-        Files with a checksum to compare with, and without.
+        The number of files with such a checksum, and the number without.
     """
     listed = "checksum" in columns_of(connection, "file_version")
-    known = (
+    with_checksum = (
         "SELECT filename FROM file_version WHERE until_run IS NULL AND checksum IS NOT NULL" if listed else "SELECT ''"
     )
     row = connection.execute(
         f"""SELECT count(*) FILTER (known), count(*) FILTER (NOT known) FROM (
-                SELECT filename IN ({known}) OR fetched_checksum IS NOT NULL AS known
+                SELECT filename IN ({with_checksum}) OR fetched_checksum IS NOT NULL AS known
                 FROM local_files SEMI JOIN {local} USING (path))"""
     ).fetchone()
     assert row is not None
@@ -116,17 +116,15 @@ def count_verified(connection: duckdb.DuckDBPyConnection, local: str) -> tuple[i
 
 
 def _version(column: str) -> str:
-    """Turn a version of the pipeline, like 1.12.5, into a list of numbers that compares as versions do."""
+    """Turn a version of the pipeline, like 1.12.5, into a list of numbers, which compares correctly."""
     return f"list_transform(string_split(regexp_extract({column}, '^[0-9.]+'), '.'), lambda n: TRY_CAST(n AS INTEGER))"
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, table: str, wanted: Mapping[str, str]) -> str:
-    """Name the wanted columns, as nulls where the archive has not sent them."""
+def _columns(connection: duckdb.DuckDBPyConnection, table: str, types: Mapping[str, str]) -> str:
+    """Write the columns in the types given; a column that the archive has not sent is null."""
     have = {name.lower(): name for name in columns_of(connection, table)}
-    sent = {
-        name: f"TRY_CAST({quoted(have[name.lower()])} AS {wanted[name]})" for name in wanted if name.lower() in have
-    }
-    return ", ".join(f"{sent.get(name, f'NULL::{kind}')} AS {quoted(name)}" for name, kind in wanted.items())
+    sent = {name: f"TRY_CAST({quoted(have[name.lower()])} AS {types[name]})" for name in types if name.lower() in have}
+    return ", ".join(f"{sent.get(name, f'NULL::{kind}')} AS {quoted(name)}" for name, kind in types.items())
 
 
 _VERDICTS = """

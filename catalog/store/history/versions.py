@@ -16,22 +16,21 @@ class Versions:
     Attributes
     ----------
     table : str
-        Its name.
+        The name of the table.
     key : str
         The column that names a row.
     what : str
-        What `changes` calls it.
+        The word for one row in `changes`.
     own : tuple of str
-        Columns that are the catalog's, not the archive's; `catalog.vocabulary.spelling` keeps the archive's columns
-        from these names.
+        Columns that are the catalog's own; `catalog.vocabulary.spelling` gives the archive's columns other names.
     extra : tuple of str
-        Those of them that are the same for all rows of a merge.
+        Those of the own columns whose value is the same for all rows of a merge.
     newest : str or None
-        A number by which the newest of several rows with one key is known.
+        The column that tells which of several rows with one key is the newest.
     laid : tuple of (str, int)
-        Columns in whose stretches of this width rows are laid down; see `in_storage_order`.
+        Columns by which rows are sorted when they are stored, each in steps of this width; see `in_storage_order`.
     mission : str
-        Whose rows these are, as CAOM calls it; rows of other missions may stand in the same table.
+        The mission of these rows, as CAOM calls it; the same table may have rows of other missions.
     """
 
     table: str
@@ -44,7 +43,7 @@ class Versions:
     mission: str = JWST.collection
 
     def is_open(self, relation: str = "") -> str:
-        """Return the condition that a row is the mission's and true now; ``relation`` is what SQL calls the table."""
+        """Return the condition that a row is of this mission and true now; ``relation`` is the table's name in SQL."""
         of = f"{relation}." if relation else ""
         return f"{of}until_run IS NULL AND {of}mission = {literal(self.mission)}"
 
@@ -62,12 +61,12 @@ OBSERVATIONS = Versions("observation_version", "obs_id", "observation", laid=(("
 PRODUCTS = Versions("product_version", "data_uri", "product")
 
 
-def kept_name(versions: Versions, column: str) -> str:
-    """Return the name under which a column of the archive is kept.
+def name_in_catalog(versions: Versions, column: str) -> str:
+    """Return the name that a column of the archive has in the catalog.
 
     Examples
     --------
-    >>> kept_name(FILES, "obs_id")
+    >>> name_in_catalog(FILES, "obs_id")
     'si_obs_id'
     """
-    return spelling.kept_name(column, versions.what)
+    return spelling.catalog_name(column, versions.what)

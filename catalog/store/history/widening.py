@@ -1,15 +1,15 @@
-"""What becomes of a column of the catalog when an answer has values of another type.
+"""What happens to a column of the catalog when an answer has values of another type.
 
-A column is widened only where that loses nothing and changes nothing that stands in it: whole numbers become numbers
-with a fraction. A value that the column cannot hold is null in the column, and kept beside it:
+A column is widened only if this changes none of its values: whole numbers become numbers with a fraction. A value
+that the column cannot hold is null there, and kept elsewhere:
 
-- A few such values are odd cells: their text is in ``odd_cells``.
-- If most of what came, and not only a few cells, is such a value, the archive has another idea of the column. Then
-  these values get a column of their own, with the type that they came with, and `column_finding` says so. The column
-  and its history stay as they are.
+- If there are few such values, they are odd cells: ``odd_cells`` has their text.
+- If most new values are like that, and not only a few, the archive means something else by the column. Then these
+  values get a column of their own, with the type that they came with, and `column_finding` notes it. The first
+  column and its history stay as they are.
 
-The new column is called as the first, with a percent sign and what the values are: ``nints%text``. No column of the
-archive has such a name in the catalog (`catalog.vocabulary.spelling`).
+The name of the new column is that of the first, a percent sign, and the type of the values: ``nints%text``. No column
+of the archive has such a name in the catalog (`catalog.vocabulary.spelling`).
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from catalog.store.history.versions import Versions
 from catalog.store.sql import columns_of, literal, quoted
 
 MANY = 20
-"""Values from which on most of them tell what a column holds."""
+"""The least number of values from which the type of a column can be concluded."""
 WORDS: Mapping[str, str] = {
     "VARCHAR": "text", "BIGINT": "integer", "DOUBLE": "number", "BOOLEAN": "boolean", "TIMESTAMP": "time",
 }  # fmt: skip
-"""What values are, by their type, in the name of a column for values that came with another type."""
-_EXACT = 2**53  # up to here every whole number is a DOUBLE
+"""The word for a type in the name of a column that was made for values of this type."""
+_EXACT = 2**53  # up to this number, a DOUBLE holds every whole number exactly
 _TRUE_OR_FALSE = "('t', 'f', 'true', 'false')"
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """How the values of a staged column go into the catalog's.
+class FittedValues:
+    """How the values of a staged column go into a column of the catalog.
 
     Attributes
     ----------
     kind : str
         The type that the column has from now on.
     value : str
-        SQL for a staged value as the column holds it.
+        SQL that turns a staged value into a value of the column.
     misfit : str or None
-        A condition in SQL: the column cannot hold this value. None where it holds all of them.
+        A condition in SQL: the column cannot hold this value. None if it holds all values.
     text : str
-        SQL for the JSON text of a staged value.
+        SQL of the JSON text of a staged value.
     beside : str or None
-        The column that has the values which this one cannot hold; None where they are odd cells.
+        The column for the values that this one cannot hold; None if they are odd cells.
     """
 
     kind: str
@@ -59,15 +59,15 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Place:
+class TargetColumn:
     """A column of the catalog that gets staged values.
 
     Attributes
     ----------
     versions : Versions
-        Its table.
+        The table of the column.
     column, kind : str
-        Its name and type.
+        The name and the type of the column.
     run : int
         The run that brings the values.
     has_room : bool
@@ -81,49 +81,51 @@ class Place:
     has_room: bool = True
 
 
-def fitted(connection: duckdb.DuckDBPyConnection, place: Place, staged: tuple[str, str, str]) -> Fitted:
-    """Say how staged values go into a column; widen it, or make one beside it, where that is needed.
+def fit_values(
+    connection: duckdb.DuckDBPyConnection, place: TargetColumn, staged: tuple[str, str, str]
+) -> FittedValues:
+    """Decide how staged values go into a column; if necessary, widen it or make a column beside it.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In a transaction.
-    place : Place
+        A connection in a transaction.
+    place : TargetColumn
         The catalog's column.
     staged : (str, str, str)
-        The relation, the column and the type of what came.
+        The relation, the column and the type of the staged values.
 
     Returns
     -------
-    Fitted
-        Its SQL names the staged relation ``s``.
+    FittedValues
+        Its SQL calls the staged relation ``s``.
     """
-    (relation, name, kind), known, table = staged, place.kind, place.versions.table
+    (relation, name, kind), column_kind, table = staged, place.kind, place.versions.table
     value = f"s.{quoted(name)}"
-    if known != kind and _is_empty(connection, place):
+    if column_kind != kind and _is_empty(connection, place):
         connection.execute(f"ALTER TABLE {table} DROP COLUMN {quoted(place.column)}")
         connection.execute(f"ALTER TABLE {table} ADD COLUMN {quoted(place.column)} {kind}")
-        known = kind
-    if known in (kind, "VARCHAR"):
-        return Fitted(known, f"CAST({value} AS {known})")
-    if (known, kind) == ("BIGINT", "DOUBLE") and _may_widen(connection, place):
+        column_kind = kind
+    if column_kind in (kind, "VARCHAR"):
+        return FittedValues(column_kind, f"CAST({value} AS {column_kind})")
+    if (column_kind, kind) == ("BIGINT", "DOUBLE") and _may_widen(connection, place):
         engine_of(connection).widen(connection, table, place.column, "DOUBLE")
-        return Fitted("DOUBLE", value)
-    fit = _fit(known, kind, value)
+        return FittedValues("DOUBLE", value)
+    fit = _fit(column_kind, kind, value)
     beside = f"{place.column}%{WORDS.get(kind, 'text')}"
     if beside in columns_of(connection, table):
         return replace(fit, beside=beside)
     filled, odd = _counts(connection, relation, value, fit.misfit)
     if not odd:
-        return Fitted(known, fit.value)
+        return FittedValues(column_kind, fit.value)
     if filled >= MANY and 2 * odd > filled and place.has_room:
         _make_beside(connection, place, beside, kind)
         return replace(fit, beside=beside)
     return fit
 
 
-def _make_beside(connection: duckdb.DuckDBPyConnection, place: Place, beside: str, kind: str) -> None:
-    """Make a column for values of another type, and note it."""
+def _make_beside(connection: duckdb.DuckDBPyConnection, place: TargetColumn, beside: str, kind: str) -> None:
+    """Make a column for values of another type, and note that it was made."""
     kept_as = kind if kind in WORDS else "VARCHAR"
     connection.execute(f"ALTER TABLE {place.versions.table} ADD COLUMN {quoted(beside)} {kept_as}")
     connection.execute(
@@ -133,46 +135,50 @@ def _make_beside(connection: duckdb.DuckDBPyConnection, place: Place, beside: st
     )
 
 
-def with_odd_cells(odd: str, column: str, fit: Fitted) -> str:
-    """Return SQL for a row's odd cells with those that one more column cannot hold.
+def with_odd_cells(odd: str, column: str, fit: FittedValues) -> str:
+    """Return SQL that adds the values which one more column cannot hold to the odd cells of a row.
 
     Parameters
     ----------
     odd : str
         SQL for the odd cells so far.
     column : str
-        As the catalog spells it.
-    fit : Fitted
-        With a `misfit`.
+        The column, in the catalog's spelling.
+    fit : FittedValues
+        The fit of the column; it has a `misfit`.
     """
     more = f"json_merge_patch(coalesce({odd}, '{{}}'), json_object({literal(column)}, {fit.text}))"
     return f"CASE WHEN {fit.misfit} THEN CAST({more} AS VARCHAR) ELSE {odd} END"
 
 
-def _fit(known: str, kind: str, value: str) -> Fitted:
+def _fit(column_kind: str, kind: str, value: str) -> FittedValues:
     if kind == "VARCHAR":
-        tried, fits = _from_text(known, value)
-        return Fitted(
-            known, f"CASE WHEN {fits} THEN {tried} END", _not(fits, value), f"CAST(to_json({value}) AS VARCHAR)"
+        tried, fits = _from_text(column_kind, value)
+        return FittedValues(
+            column_kind, f"CASE WHEN {fits} THEN {tried} END", _not(fits, value), f"CAST(to_json({value}) AS VARCHAR)"
         )
     fits = {
         ("BIGINT", "DOUBLE"): f"{value} = trunc({value}) AND abs({value}) <= {_EXACT}",
         ("DOUBLE", "BIGINT"): f"{value} BETWEEN -{_EXACT} AND {_EXACT}",
         ("BOOLEAN", "BIGINT"): f"{value} IN (0, 1)",
         ("BOOLEAN", "DOUBLE"): f"{value} IN (0, 1)",
-    }.get((known, kind), "false")
-    cast = f"CASE WHEN {fits} THEN TRY_CAST({value} AS {known}) END" if fits != "false" else f"CAST(NULL AS {known})"
-    return Fitted(known, cast, _not(fits, value), f"CAST(to_json({value}) AS VARCHAR)")
+    }.get((column_kind, kind), "false")
+    cast = (
+        f"CASE WHEN {fits} THEN TRY_CAST({value} AS {column_kind}) END"
+        if fits != "false"
+        else f"CAST(NULL AS {column_kind})"
+    )
+    return FittedValues(column_kind, cast, _not(fits, value), f"CAST(to_json({value}) AS VARCHAR)")
 
 
-def _from_text(known: str, value: str) -> tuple[str, str]:
-    """Return SQL for a text as a value of another type, and whether it is one."""
-    tried = f"TRY_CAST({value} AS {known})"
-    if known == "BIGINT":
+def _from_text(column_kind: str, value: str) -> tuple[str, str]:
+    """Return SQL that turns a text into a value of another type, and SQL of whether it can be one."""
+    tried = f"TRY_CAST({value} AS {column_kind})"
+    if column_kind == "BIGINT":
         return tried, f"(regexp_full_match({value}, '[+-]?[0-9]{{1,19}}') AND {tried} IS NOT NULL)"
-    if known == "DOUBLE":
+    if column_kind == "DOUBLE":
         return tried, f"coalesce(isfinite({tried}), false)"
-    if known == "BOOLEAN":
+    if column_kind == "BOOLEAN":
         return f"lower({value}) IN ('t', 'true')", f"lower({value}) IN {_TRUE_OR_FALSE}"
     return tried, f"{tried} IS NOT NULL"
 
@@ -188,13 +194,13 @@ def _counts(connection: duckdb.DuckDBPyConnection, relation: str, value: str, mi
     return (int(row[0]), int(row[1])) if row else (0, 0)
 
 
-def _is_empty(connection: duckdb.DuckDBPyConnection, place: Place) -> bool:
+def _is_empty(connection: duckdb.DuckDBPyConnection, place: TargetColumn) -> bool:
     row = connection.execute(f"SELECT count({quoted(place.column)}) = 0 FROM {place.versions.table}").fetchone()
     return bool(row and row[0])
 
 
-def _may_widen(connection: duckdb.DuckDBPyConnection, place: Place) -> bool:
-    """Say whether a column of whole numbers can hold fractions as well: all values exactly, all of one mission."""
+def _may_widen(connection: duckdb.DuckDBPyConnection, place: TargetColumn) -> bool:
+    """Say whether a column of whole numbers can become one of fractions: all values exact, and all of one mission."""
     name = quoted(place.column)
     row = connection.execute(
         f"""SELECT coalesce(max(abs({name}::HUGEINT)), 0) <= {_EXACT} AND coalesce(bool_and(mission = ?), true)

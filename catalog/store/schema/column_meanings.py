@@ -1,4 +1,4 @@
-"""What columns of the catalog are, in words, by their names: what stands in several tables is said once."""
+"""The meanings of the catalog's columns by name; a column that several tables have is described once."""
 
 from __future__ import annotations
 
@@ -66,4 +66,4 @@ COLUMNS: Mapping[str, str] = {
     "since_run": "the run that saw this state first",
     "until_run": "the run that saw it no longer; null: it is true now",
 }
-"""By the column's name, wherever it stands."""
+"""Meanings by the name of the column, in all tables that have it."""

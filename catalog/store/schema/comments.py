@@ -1,4 +1,4 @@
-"""What every table, view, column and macro is, kept in the catalog itself: any DuckDB client shows it."""
+"""Comments on every table, view, column and macro; they are in the catalog itself, so any DuckDB client shows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Views that compare disk and archive: `file_drift` by file, `keyword_drift` by keyword, `drift` both."""
+"""Views that compare disk and archive: `file_drift` by file, `keyword_drift` by keyword, and `drift` by both."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SELECT 'missing', path, filename,
        format('fetched from {{}}, gone since {{}} UTC', data_uri, strftime(until_at, '%Y-%m-%d %H:%M'))
 FROM gone
 """
-"""The verdicts on files that are here, and the files that a sync put here and that are here no more."""
+"""The verdicts on files that are on disk, and the files that a sync once fetched and that are no longer on disk."""
 
 _BOTH = f"""
 SELECT state, path, filename, reason, NULL AS keyword, NULL AS header, NULL AS archive FROM ({_BY_FILE})

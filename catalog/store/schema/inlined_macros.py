@@ -1,7 +1,7 @@
-"""Macros without macros in them: each calls nothing but functions of DuckDB's own.
+"""Macros that call no other macro of the catalog, but only functions of DuckDB.
 
-DuckDB looks for a macro's macros in the database of whoever asks. So a nested one is not found where the catalog is
-attached under a name.
+DuckDB looks for the macros that a macro calls in the current database. So it does not find them where the catalog
+is attached to another database.
 """
 
 from __future__ import annotations

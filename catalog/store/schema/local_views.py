@@ -1,4 +1,4 @@
-"""Views of what lies on this disk: HDUs, cards, headers, findings."""
+"""Views of the files on this disk: HDUs, cards, headers, findings."""
 
 from __future__ import annotations
 

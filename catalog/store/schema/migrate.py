@@ -1,7 +1,7 @@
-"""The schema of a catalog: migrations, and the views that are always made anew.
+"""The schema of a catalog: its migrations, and the views, which are made again each time.
 
-Alembic migrates the fixed tables. Views name the columns of version tables that grow, so they are made again
-whenever a table has grown: DuckDB binds a view's columns when it is made.
+Alembic migrates the tables with fixed columns. Views name the columns of the version tables, which grow, and DuckDB
+binds the columns of a view when it is made. So views are made again whenever a table has grown.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ _A_RUN = f"""
                           coalesce(CAST(run AS VARCHAR), 'NULL'))) END
      FROM (SELECT coalesce(max(runs.run), 0) AS newest FROM {attached("runs")}))
 """
-"""A date without quotes, like 2026-11-27, is a number as well, and the catalog as of a run to come is not known."""
+"""A date without quotes, like 2026-11-27, is a number as well; and a run that does not exist yet is no valid number."""
 
 _EXPOSURE_COLUMNS = (
     "instrument", "targname", "program", "pi_name", "category", "observtn", "exp_type", "filter", "pupil", "grating",
     "subarray", "date_obs", "date_obs_mjd", "nints", "effexptm", "duration",
 )  # fmt: skip
-"""Columns of files that say the same of all files of an exposure."""
+"""Columns of files that are the same for all files of an exposure."""
 
 _FIXED_VIEWS = {
     "observation_products": "SELECT obs_id, data_uri, since_run FROM observation_product_link WHERE until_run IS NULL",

@@ -1,10 +1,10 @@
 """The tables of a catalog, as SQLAlchemy models.
 
-These are the fixed columns. Three tables grow by the archive's own columns as they are first seen:
-`file_version`, `observation_version` and `product_version`.
+These are the fixed columns. Three tables grow by columns of the archive when these first appear: `file_version`,
+`observation_version` and `product_version`.
 
-No table has a primary key, a unique constraint, a foreign key or an index: the same schema must also live in
-DuckLake, which has none, and they cost more than they give in a column store. The merge keeps keys unique.
+No table has a primary key, a unique constraint, a foreign key or an index. The same schema must also work in DuckLake,
+which has none of them; and in a column store they cost more than they give. The merge keeps keys unique.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Spherical geometry as SQL macros, so that footprints can be asked for from any DuckDB client.
+"""Spherical geometry as SQL macros, so that any DuckDB client can ask for footprints.
 
-A footprint is the archive's ``s_region``: ``POLYGON`` or ``CIRCLE``, with or without ``ICRS``, one or several in a
-row. A shape is its corners as unit vectors, and a radius about them: a circle has one corner, a polygon the radius 0.
-Sides are arcs of great circles; polygons are smaller than half of the sky, and may turn either way.
+A footprint is the archive's ``s_region``: one or more of ``POLYGON`` and ``CIRCLE``, with or without ``ICRS``. A shape
+has corners, which are unit vectors, and a radius around them: a circle has one corner, and a polygon has the radius 0.
+Sides are arcs of great circles. Polygons are smaller than half of the sky, and may turn either way.
 
-Macros put an argument's text wherever its name stands, also within lambdas, whose own names therefore end in ``_``: a
-column called like one would be taken for it. Where a value is used more than once, it is bound first as the
-only member of a list that a lambda walks, so that it is computed once.
+DuckDB replaces the name of a macro's argument by its text everywhere, even inside lambdas. A column with the name of a
+lambda's variable would be taken for the variable, so these names end in ``_``. A value that is used more than once
+becomes the only element of a list, over which a lambda runs, so that it is computed once.
 """
 
 from __future__ import annotations
@@ -119,15 +119,15 @@ _MACROS = {
     "footprints_overlap(region, other)": "any_overlap(region_shapes(region), region_shapes(other))",
 }
 """Separation: the haversine formula (R. W. Sinnott, Sky and Telescope 68, 159, 1984). Point in polygon: the sum of the
-angles under which its sides are seen. Crossing of arcs: the signs of triple products, as in Google's S2 library
-(``SimpleCrossing``). Shapes overlap if a corner of one lies in the other, if sides cross, or if a corner of one comes
-as near to a side of the other as the radii reach."""
+angles under which the point sees the sides. Crossing of arcs: the signs of triple products, as in Google's S2 library
+(``SimpleCrossing``). Shapes overlap if a corner of one lies in the other, if sides cross, or if the distance from a
+corner of one to a side of the other is no more than the radii together."""
 
 
-# Only the bands are looked into that the circle may touch. CASEs, not ANDs: DuckDB puts those in any order, and the
-# last test costs a thousand times what the first does. What is asked stands in a row of its own: each place where a
-# macro is named is planned anew, and the circle takes 2 ms. Shapes are read only for the few footprints whose circle is
-# near; the second CASE looks at both sides of the join, so that it cannot be tested before that.
+# Only the bands that the circle may touch are read. The tests are nested CASEs, since DuckDB reorders conditions that
+# are joined by AND, and the last test costs a thousand times as much as the first. The region asked for is a row of its
+# own: DuckDB plans each use of a macro anew, and the circle takes 2 ms. Shapes are read only for the few footprints
+# whose circle is near; the second CASE looks at both sides of the join, so that DuckDB cannot test it earlier.
 _NEAR = """
         FROM {footprints} JOIN (
             SELECT *, CAST(unnest(list_append(
@@ -154,9 +154,9 @@ _OVERLAPPING_ATTACHED = """
     WITH near AS MATERIALIZED (SELECT footprints.{column}, shapes, asked_shapes {near})
     SELECT {column} FROM near WHERE any_overlap(CAST(shapes AS {shapes}), asked_shapes)
 """
-"""Without rows' numbers, which `attached` does not hand on: the shapes of every footprint in the bands are read."""
+"""Without numbers of rows, which `attached` does not pass on: the shapes of all footprints in the bands are read."""
 _TABLE_MACROS = {"footprints_overlapping": "s_region", "footprint_numbers": "number"}
-"""And the column that each gives."""
+"""The column that each of these macros returns."""
 
 
 def make_sky_macros(connection: duckdb.DuckDBPyConnection) -> None:

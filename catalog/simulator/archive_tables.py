@@ -15,15 +15,15 @@ import pyarrow as pa
 from catalog.missions import JWST
 from catalog.simulator import caom
 from catalog.simulator.columns import SQL_TYPES, column_types, select_list
+from catalog.simulator.file_layout import BLOCK, MAX_PAD, file_layout
 from catalog.simulator.kinds import GUIDE_MODES, KINDS, SUFFIXES, Kind
-from catalog.simulator.layout import BLOCK, MAX_PAD, layout
 from catalog.simulator.plan import EPOCH_DAYS, FIRST_EPOCH_MJD, PLANNED_EPOCHS, plan_visits
 
 _STRETCH = 122_880  # rows of one DuckDB row group
 
 
 @dataclass(frozen=True)
-class SkyOptions:
+class ArchiveOptions:
     """What a sky is made from.
 
     Attributes
@@ -44,7 +44,7 @@ class SkyOptions:
     file_bytes: int | None = None
 
 
-def build_sky(options: SkyOptions) -> duckdb.DuckDBPyConnection:
+def build_archive(options: ArchiveOptions) -> duckdb.DuckDBPyConnection:
     """Fill a new private database with the archive as it is at epoch 0, later arrivals hidden."""
     unknown = set(options.instruments) - set(JWST.services)
     if unknown:
@@ -120,11 +120,11 @@ def _suffix_row(number: int, kind: Kind, place: int, name: str, stage: int) -> d
         "kind_no": number, "stage": stage, "place": place, "suffix": name, "model": suffix.model,
         "product_level": "3" if stage == 3 else suffix.product_level,
         "calib_level": 3 if stage == 3 else suffix.level, "description": suffix.description,
-        "base_size": layout(name, kind.spectral, kind.tso).size,
+        "base_size": file_layout(name, kind.spectral, kind.tso).size,
     }  # fmt: skip
 
 
-def _load_visits(con: duckdb.DuckDBPyConnection, options: SkyOptions) -> None:
+def _load_visits(con: duckdb.DuckDBPyConnection, options: ArchiveOptions) -> None:
     con.register("planned", plan_visits(options.files, options.seed, options.instruments))
     con.execute(
         """
@@ -216,11 +216,11 @@ def _name_units(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _make_files(con: duckdb.DuckDBPyConnection, options: SkyOptions) -> None:
+def _make_files(con: duckdb.DuckDBPyConnection, options: ArchiveOptions) -> None:
     """Every searchable file, with the epoch that first shows it, when it was ingested, and its length."""
     con.execute(_FILES_SQL)
-    con.execute(_GUIDES_SQL, [[list(mode) for mode in GUIDE_MODES], layout("stream", False, False).size,
-                              layout("cal", False, False).size])  # fmt: skip
+    con.execute(_GUIDES_SQL, [[list(mode) for mode in GUIDE_MODES], file_layout("stream", False, False).size,
+                              file_layout("cal", False, False).size])  # fmt: skip
     con.execute(
         f"""
         CREATE TABLE file AS

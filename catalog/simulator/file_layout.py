@@ -17,7 +17,7 @@ MAX_PAD = 9
 
 
 @dataclass(frozen=True)
-class Layout:
+class FileLayout:
     """The extensions of one file.
 
     Attributes
@@ -56,15 +56,15 @@ def padded(length: int) -> int:
     return -(-length // BLOCK) * BLOCK
 
 
-def layout(suffix: str, spectral: bool, tso: bool) -> Layout:
+def file_layout(suffix: str, spectral: bool, tso: bool) -> FileLayout:
     """Return the layout that a suffix has for a kind of exposure."""
     if suffix in ("x1d", "x1dints"):
-        return Layout((), 2 if suffix == "x1dints" else 1, raw=False, dispersed=True)
+        return FileLayout((), 2 if suffix == "x1dints" else 1, raw=False, dispersed=True)
     plane = (32, 256) if tso and spectral else (48, 48)
     if suffix in ("uncal", "stream"):
-        return Layout((1, 3, *plane), 0, raw=True, dispersed=spectral)
+        return FileLayout((1, 3, *plane), 0, raw=True, dispersed=spectral)
     if suffix in ("rateints", "calints"):
-        return Layout((2, *plane), 0, raw=False, dispersed=spectral)
+        return FileLayout((2, *plane), 0, raw=False, dispersed=spectral)
     if suffix == "s3d":
-        return Layout((8, 16, 16), 0, raw=False, dispersed=False)
-    return Layout(plane, 0, raw=False, dispersed=spectral)
+        return FileLayout((8, 16, 16), 0, raw=False, dispersed=False)
+    return FileLayout(plane, 0, raw=False, dispersed=spectral)

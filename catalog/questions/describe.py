@@ -15,7 +15,7 @@ _DESCRIBE = re.compile(
 )
 
 
-def with_meanings(sql: str, names: list[str]) -> str | None:
+def describe_with_meanings(sql: str, names: list[str]) -> str | None:
     """Return the statement that also tells unit and meaning of each column; None for what is no DESCRIBE.
 
     Parameters

@@ -1,10 +1,10 @@
-"""From a search to CAOM: its observations, and the products of these.
+"""From a search to CAOM: the observations to which it leads, and their products.
 
-An advanced search names its observations itself. From files three ways lead to them, since no one of them finds
-all: the ids that file names give; and for files that no product row lists then, the observations of their program
-with the same number in it. An observation found in the second way counts only if its products list one of the files.
-An incremental walk finds the same observations: it asks for the ids of all files and for the observations that the
-search had, and reads again only those product lists that may have moved (`stale`).
+An observation search names its observations itself. From files, there are several ways to observations, because none of
+them finds all. First, the ids in the names of files are asked for. Then, for files that no product list has, the
+observations of their program with the same number are asked for; such an observation counts only if its products list
+one of the files. An incremental walk finds the same observations: it asks for the ids of all files and for the
+observations that the search had, and reads again only the product lists that may have moved (`stale`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.archive.client import Archive
-from catalog.archive.partition import Whole
+from catalog.archive.partition import WholeQueries
 from catalog.archive.retry import Patience
 from catalog.harvest.ingests import GUIDE_STARS, Ingests, offer_ingests
 from catalog.harvest.observations import IDS_AT_ONCE, ObservationReader, among
@@ -40,29 +40,29 @@ OnDone = Callable[[str, int, int], None]
 
 
 @dataclass
-class Walk:
-    """One walk from a search to products.
+class ProductWalk:
+    """One walk from a search to its products.
 
     Attributes
     ----------
     database : Database
-        For what is known already; opened for moments.
+        The catalog, for what is known already; it is opened for moments only.
     archive : Archive
-        Whom to ask.
+        The archive to ask.
     patience : Patience
-        How long to go on.
+        How long to ask again.
     spool : Spool
-        Has the files; gets observations and products.
+        The spool that has the files; it gets the observations and products.
     search : Search
-        Where it starts.
+        The search where the walk begins.
     full : bool
-        Read all product lists, or only those that may have moved.
+        Read all product lists, and not only those that may have moved.
     shortfall : Shortfall
-        Gets what the archive did not answer, and what cannot be kept.
+        Gets the questions without an answer, and the rows that cannot be kept.
     on_done : callable
-        Called with what is asked, how many are done, and how many there are.
+        Called with what is asked for, how many are done, and how many there are.
     thorough : bool
-        Look also for what moves without a trace. A walk on which something else moved is always thorough.
+        Look also for changes that leave no trace. A walk on which something else moved always does so.
     """
 
     database: Database
@@ -75,8 +75,8 @@ class Walk:
     on_done: OnDone
     thorough: bool = True
     _found: set[str] = field(default_factory=set)  # obs_ids that the archive has
-    _vanished: set[str] = field(default_factory=set)  # that the search had, and the archive has no more
-    _members: list[str] = field(default_factory=list)  # that the search leads to, as the catalog knows it
+    _vanished: set[str] = field(default_factory=set)  # obs_ids that the search had, and the archive no longer has
+    _members: list[str] = field(default_factory=list)  # obs_ids to which the search leads, by the catalog
 
     def __post_init__(self) -> None:
         on_products = partial(self.on_done, "products")
@@ -85,12 +85,12 @@ class Walk:
         self.ingests = Ingests(self.archive, self.patience, self.spool)
 
     def from_files(self, moved: bool) -> None:
-        """Spool the observations and products that the spooled files lead to.
+        """Spool the observations and products to which the spooled files lead.
 
         Parameters
         ----------
         moved : bool
-            Whether any of the files moved.
+            Whether any of the files has moved.
         """
         self.thorough = self.thorough or moved
         with self._known() as connection:
@@ -106,7 +106,7 @@ class Walk:
         self._by_other_ways(to_read)
 
     def from_observations(self) -> None:
-        """Spool the observations that an advanced search matches, and the products of those that may have moved."""
+        """Spool the observations that an observation search matches, and the products that may have moved."""
         self._load_members()
         for part in self._matches():
             self._keep(self.observations.identified(part))
@@ -115,14 +115,14 @@ class Walk:
         self.products.read([obs_id for obs_id in self.products.known() if obs_id in to_read])
 
     def _matches(self) -> Iterator[pa.Table]:
-        whole = Whole(self.archive, self.patience, "obs_id", JWST.observation_cuts, on_aside=self.shortfall.note)
+        whole = WholeQueries(self.archive, self.patience, "obs_id", JWST.observation_cuts, on_aside=self.shortfall.note)
         query, on_part = self.archive.query(self.search), partial(self.on_done, "observations")
         if self.full:
             return whole.rows(query, on_part=on_part)
         return rows_that_include(whole, query, ("*",), self._members, on_part)
 
     def _trace_files(self, programs: Sequence[str]) -> None:
-        """Ask when files of the programs were ingested; a search for whole programs has listed them itself."""
+        """Ask when files of the programs were ingested; a search for whole programs has already listed them."""
         own = self.search.instruments
         keywords = {criterion.keyword for criterion in self.search.criteria}
         if keywords <= {"program"} and len(own) == 1:
@@ -136,7 +136,7 @@ class Walk:
             self.ingests.ask("fgs", programs)
 
     def _trace_observations(self) -> list[str]:
-        """Ask when files of the observations' programs and instruments were ingested; return the programs."""
+        """Ask when the files of the observations' programs and instruments were ingested; return the programs."""
         with self.database.read() as connection:
             if not self.spool.offer(connection, OBSERVATIONS_IN):
                 return []
@@ -149,7 +149,7 @@ class Walk:
         return sorted({program for _, program in pairs})
 
     def _observations_of(self, ids: Sequence[str], programs: Sequence[str]) -> None:
-        """Spool the observations that have the ids of files; set those aside that the search reached otherwise."""
+        """Spool the observations that have the ids of files; put those aside that the search reached in another way."""
         others = [] if self.full else sorted(set(self._members) - set(ids))
         by_name, by_other_ways = pa.array(ids, pa.string()), pa.array(others, pa.string())
         for rows in self._asked([*ids, *others], programs):
@@ -161,10 +161,10 @@ class Walk:
         self._vanished = self._gone()
 
     def _gone(self) -> set[str]:
-        """Return the observations that the search had and the archive has no more.
+        """Return the observations that the search had and that the archive no longer has.
 
-        A row that was set aside may be that of an observation which seems to be gone. So the archive is asked to count
-        the rows of their ids; those that it counts are told as unanswered.
+        An observation may only seem to be gone because its row was set aside. So the archive is asked to count the rows
+        of these ids; an id that it counts is noted as unanswered.
         """
         missing = set(self._members) - self._found - {failure.key for failure in self.shortfall.failures}
         if missing and self.shortfall.lacks_rows("observation"):
@@ -174,7 +174,7 @@ class Walk:
         return missing
 
     def _asked(self, ids: Sequence[str], programs: Sequence[str]) -> Iterator[pa.Table]:
-        """Yield observations: one question where it can hold all ids, else all of the programs."""
+        """Yield observations: with one question if it can hold all ids, else all observations of the programs."""
         expected = bool(self._members)
         if len(ids) <= IDS_AT_ONCE:
             yield from self.observations.by_id(ids, expected)
@@ -186,7 +186,7 @@ class Walk:
         yield from self.observations.by_id(sorted(set(self._members) - answered), expected)
 
     def _of_programs(self, programs: Sequence[str]) -> Iterator[pa.Table]:
-        """Yield all observations of programs with the instruments of the search."""
+        """Yield all observations of the programs with the instruments of the search."""
         for instrument in dict.fromkeys(map(_caom_instrument, self.search.instruments)):
             yield from self.observations.by_program(programs, instrument)
 
@@ -202,9 +202,9 @@ class Walk:
             self._members = [row[0] for row in connection.execute(query, [self.search.name]).fetchall()]
 
     def _to_read(self, programs: Sequence[str]) -> set[str]:
-        """Return the observations whose products may have changed; all of them in a full harvest.
+        """Return the observations whose products may have changed; in a full harvest, all observations.
 
-        Guide stars are looked at, and some lists read in turn, where something moved or a walk is to be thorough.
+        Guide stars are checked, and some lists are read in turn, if something moved or the walk is thorough.
         """
         if not (self.full or self.thorough):
             with self._known() as connection:
@@ -222,7 +222,7 @@ class Walk:
             return product_lists_to_read(connection, self.spool, self._vanished, in_turn=True)
 
     def _by_other_ways(self, to_read: set[str]) -> None:
-        """Look for observations that list files which those of the files' own ids do not list."""
+        """Look for other observations that list files which the observations with the files' own ids do not list."""
         with self._known() as connection:
             unlinked = self._unlinked(connection)
             if not unlinked:
@@ -232,18 +232,18 @@ class Walk:
         names = {name for name, _, _ in unlinked}
         self._keep(others.filter(pc.invert(among(others, _array(to_read)))))
         listed |= self._products_of_candidates(others.filter(among(others, _array(to_read))), names)
-        wanted = [
+        unread = [
             (apt, program)
             for name, apt, program in unlinked
             if apt in touched or (self.thorough and name not in listed)
         ]
-        programs = sorted({program for _, program in wanted if program})
-        numbers = {apt for apt, _ in wanted}
+        programs = sorted({program for _, program in unread if program})
+        numbers = {apt for apt, _ in unread}
         for rows in self._of_programs(programs):
             self._products_of_candidates(self._candidates(rows, numbers), names)
 
     def _unlinked(self, connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str | None]]:
-        """Return the files that no observation lists which has the id of a file; with their numbers and programs."""
+        """Return the files that no observation with a file's id lists, with their numbers and programs."""
         listing = ["SELECT NULL::VARCHAR AS filename WHERE false"]
         if self.spool.offer(connection, PRODUCTS_IN):
             listing.append(f"SELECT productFilename::VARCHAR FROM {PRODUCTS_IN}")
@@ -261,7 +261,7 @@ class Walk:
     def _others_that_list(
         self, connection: duckdb.DuckDBPyConnection, names: set[str], to_read: set[str]
     ) -> tuple[pa.Table, set[str]]:
-        """Return the other observations that list one of the files or are to be read again, and files they list."""
+        """Return other observations that list one of the files or must be read again, and the files that they list."""
         if not self.spool.offer(connection, OTHERS_IN):
             return pa.table({"obs_id": pa.array([], pa.string()), "obsid": pa.array([], pa.string())}), set()
         rows = connection.execute(f"SELECT * EXCLUDE (staged_row) FROM {OTHERS_IN}").to_arrow_table()
@@ -272,7 +272,7 @@ class Walk:
         return kept, {name for obs_id, name in listing if obs_id in fresh}
 
     def _touched(self, connection: duckdb.DuckDBPyConnection) -> set[str]:
-        """Return the numbers in which files or observations have come, gone or moved since the search's last run."""
+        """Return the numbers of which files or observations came, went or moved since the last run of the search."""
         if self.full:
             return set()
         offer_ingests(connection, self.spool)
@@ -281,15 +281,16 @@ class Walk:
         return moved | {_apt_observation(name) for name in appeared | self._vanished}
 
     def _candidates(self, rows: pa.Table, numbers: set[str]) -> pa.Table:
-        """Return the observations with one of the numbers that were not asked for their products yet."""
-        known = set(self.products.known())
+        """Return the observations with one of the numbers whose products were not asked for yet."""
+        asked_for = set(self.products.known())
         fits = [
-            obs_id not in known and _apt_observation(obs_id) in numbers for obs_id in rows.column("obs_id").to_pylist()
+            obs_id not in asked_for and _apt_observation(obs_id) in numbers
+            for obs_id in rows.column("obs_id").to_pylist()
         ]
         return rows.filter(pa.array(fits, pa.bool_()))
 
     def _products_of_candidates(self, rows: pa.Table, names: set[str]) -> set[str]:
-        """Keep those observations whose products list one of the files; return the files that they list."""
+        """Keep the observations whose products list one of the files; return the files that they list."""
         if not rows.num_rows:
             return set()
         self.products.know(rows)
@@ -307,7 +308,7 @@ class Walk:
         ids = rows.column("obs_id").to_pylist()
         self.products.read(ids, keep)
         unanswered = {failure.key for failure in self.shortfall.failures if failure.what == "products"}
-        listing |= unanswered & set(ids) & set(self._members)  # what they list is not known to have changed
+        listing |= unanswered & set(ids) & set(self._members)  # without an answer, their lists count as unchanged
         kept = rows.filter(among(rows, _array(listing)))
         if kept.num_rows:
             self.spool.add(OBSERVATIONS_IN, in_storage_order(kept, OBSERVATIONS))
@@ -315,12 +316,12 @@ class Walk:
 
     @contextmanager
     def _known(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open the catalog with one relation more: ``present``, the files that the search matches."""
+        """Open the catalog with one more relation, ``present``: the files that the search matches."""
         with self.database.read() as connection:
             has_files = self.spool.offer(connection, FILES_IN)
             listed = PRESENT_IN if self.spool.offer(connection, PRESENT_IN) else FILES_IN if has_files else None
-            known = columns_of(connection, listed) if listed else {}
-            ingest = JWST.ingest_column if JWST.ingest_column in known else "NULL::DOUBLE"
+            columns = columns_of(connection, listed) if listed else {}
+            ingest = JWST.ingest_column if JWST.ingest_column in columns else "NULL::DOUBLE"
             present = f"SELECT filename, {ingest} AS ingest_mjd FROM {listed}" if listed else _NO_FILES
             connection.execute(f"CREATE OR REPLACE TEMP VIEW present AS {present}")
             yield connection
@@ -365,7 +366,7 @@ def _array(names: set[str]) -> pa.Array:
 
 
 def _apt_observation(name: str) -> str:
-    """Do what the SQL macro of this name does."""
+    """Do the same as the SQL macro of this name."""
     head = name.split("_", 1)[0]
     return f"{head[:7]}-o{head[7:10]}" if len(head) == 13 and head[2:].isdigit() else head
 

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from catalog.store.database import Database
     from catalog.sync import Token
 
-__all__ = ["Opened", "Server"]
+__all__ = ["CatalogBase", "Server"]
 
 
-class Opened:
+class CatalogBase:
     """A catalog file, and the archive that it is a copy of.
 
     Parameters

@@ -6,23 +6,23 @@ from typing import Any
 
 from catalog.api.choices import Choice, Table
 from catalog.page.answer import Asked, Page, WayBack, link
-from catalog.page.charts import timeline_of
+from catalog.page.charts import time_bars
 from catalog.page.criteria import SHOWN, State
-from catalog.page.missing import NotThere
-from catalog.page.one_file import name_of
+from catalog.page.missing import NoSuchPage
+from catalog.page.one_file import name_in_address
 
 _ROWS = 100
 
 
-def target(asked: Asked) -> Page:
+def target_page(asked: Asked) -> Page:
     """Make a target's page."""
-    name = name_of(asked)
+    name = name_in_address(asked)
     return _page(asked, "target", name, Choice(facets=(("target", (name,)),)), "targname")
 
 
-def program(asked: Asked) -> Page:
+def program_page(asked: Asked) -> Page:
     """Make a program's page."""
-    name = name_of(asked)
+    name = name_in_address(asked)
     plain = name.lstrip("0") if name.isascii() and name.isdigit() else name
     return _page(asked, "program", plain, Choice(facets=(("program", (plain,)),)), "program")
 
@@ -30,7 +30,7 @@ def program(asked: Asked) -> Page:
 def _page(asked: Asked, kind: str, name: str, choice: Choice, column: str) -> Page:
     lake = asked.lake
     if not name or not lake.any_file(choice):
-        raise NotThere(f"no harvested file is of {kind} {name}")
+        raise NoSuchPage(f"no harvested file is of {kind} {name}")
     total, facets = lake.facets(choice)
     state = State(picked={kind: (name,)})
     leaf = lake.leaf(choice, Table(SHOWN, limit=_ROWS))
@@ -48,7 +48,7 @@ def _page(asked: Asked, kind: str, name: str, choice: Choice, column: str) -> Pa
     drawn = {
         "kind": kind,
         "name": name,
-        "timeline": timeline_of(lake.days(choice), state),
+        "timeline": time_bars(lake.days(choice), state),
         "heads": heads(leaf.rows.column_names),
         "all": state.address(),
         "wall": state.address("/wall"),

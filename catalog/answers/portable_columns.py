@@ -34,7 +34,7 @@ class _Change:
     how: Callable[[pa.Array], pa.Array]
 
 
-def plain(rows: pa.RecordBatchReader, need: Need) -> pa.RecordBatchReader:
+def portable_columns(rows: pa.RecordBatchReader, need: Need) -> pa.RecordBatchReader:
     """Change the columns that a writer does not understand, batch by batch.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Words of a selection that no product in the catalog has: refused, with the nearest that there is."""
+"""Refuse words in a selection that no product in the catalog has, and name the nearest word."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _LISTED = 12
 
 
 def refuse_unknown(connection: duckdb.DuckDBPyConnection, selection: Selection) -> None:
-    """Refuse a product type, subgroup, kind of data, level or ending that there is not, which would select nothing.
+    """Refuse a product type, subgroup, kind of data, level or ending that does not exist and would select nothing.
 
-    A word that MAST has, though no product in the catalog does, is no mistake.
+    A word that MAST has is no mistake, even if no product in the catalog has it.
 
     Raises
     ------
     BadValue
-        With the nearest word, or those that there are.
+        The error names the nearest word, or all words.
     """
     for field, option, column in _OPTIONS:
         for word in getattr(selection, field):
@@ -45,12 +45,12 @@ def refuse_unknown(connection: duckdb.DuckDBPyConnection, selection: Selection) 
 
 
 def ending_of(word: str) -> str:
-    """Return the end of a file's name that ``fits``, ``.fits`` or ``_x1d.fits`` means, in small letters."""
+    """Return the ending that ``fits``, ``.fits`` or ``_x1d.fits`` means, in lower case."""
     return word.lower() if word.startswith((".", "_")) else f".{word.lower()}"
 
 
 def _refuse_unknown_ending(connection: duckdb.DuckDBPyConnection, word: str) -> None:
-    """Refuse the ending of a file's name that no product has, where there are products."""
+    """Refuse the ending of a file's name if there are products and none of them has it."""
     rows = connection.execute(
         """SELECT lower(regexp_extract(data_uri, '[.]([A-Za-z0-9]+)$', 1)) AS ending,
                   bool_or(ends_with(lower(data_uri), ?)) AS is_meant
@@ -67,18 +67,18 @@ def _refuse_unknown_ending(connection: duckdb.DuckDBPyConnection, word: str) -> 
 
 def _always(field: str) -> set[str]:
     columns = observation_columns()
-    known = {
+    words_of_mast = {
         "types": _TYPES,
         "dataproducts": columns["dataproduct_type"].allowed,
         "levels": columns["calib_level"].allowed,
     }
-    return {word.lower() for word in known.get(field, ())}
+    return {word.lower() for word in words_of_mast.get(field, ())}
 
 
 def _sources(connection: duckdb.DuckDBPyConnection, column: str) -> list[tuple[str, str]]:
-    """Return where words of a column stand: views, and what to ask of them."""
-    found = [("products", f"CAST({quoted(column)} AS VARCHAR)")] if _has(connection, "products", column) else []
-    return found + ([("files", _SUFFIX)] if column == "productSubGroupDescription" else [])
+    """Return the views that have the words of a column, and the expression to select from each."""
+    sources = [("products", f"CAST({quoted(column)} AS VARCHAR)")] if _has(connection, "products", column) else []
+    return sources + ([("files", _SUFFIX)] if column == "productSubGroupDescription" else [])
 
 
 def _has(connection: duckdb.DuckDBPyConnection, view: str, column: str) -> bool:
@@ -97,14 +97,14 @@ def _hint(connection: duckdb.DuckDBPyConnection, column: str, word: str) -> str:
     words: set[str] = set()
     for view, value in _sources(connection, column):
         words |= {
-            str(one)
-            for (one,) in connection.execute(
+            str(word_found)
+            for (word_found,) in connection.execute(
                 f"SELECT DISTINCT {value} AS word FROM {view} WHERE word IS NOT NULL AND word <> ''"
             ).fetchall()
         }
-    known = sorted(words)
-    near = nearest(word, known)
+    existing = sorted(words)
+    near = nearest(word, existing)
     if near:
         return f"; did you mean {near}?"
-    more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
-    return f"; there are {', '.join(known[:_LISTED])}{more}"
+    more = f" and {len(existing) - _LISTED} more" if len(existing) > _LISTED else ""
+    return f"; there are {', '.join(existing[:_LISTED])}{more}"

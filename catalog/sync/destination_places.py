@@ -1,7 +1,7 @@
-"""Whether a file can be put at its place: asked by the plan, and again by each transfer.
+"""Whether a file can be put at its place. The plan checks this, and each transfer checks it again.
 
-The plan tells what a sync will do, so both must decide alike. Between them the disk can change; what counts then is
-what the transfer finds.
+A plan must tell what the sync will do, so both decide by the same rules. If the disk changes in between, what the
+transfer finds counts.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from catalog.sync.names import part_path, refusal, within
 
 
 @dataclass(frozen=True)
-class Places:
+class DestinationPlaces:
     """The places below a destination.
 
     Parameters
     ----------
     root : Path
-        The destination, absolute.
+        The destination, an absolute path.
     catalog : Path, optional
-        The catalog in use. Neither it nor what lies beside it under names that begin with its own (the write-ahead
-        log, locks, the spool) is replaced by a product.
+        The catalog that is used. A product replaces neither it, nor the files beside it whose names begin with its name
+        (the write-ahead log, locks, the spool).
     """
 
     root: Path
     catalog: Path | None = None
 
     def problem(self, path: Path) -> str | None:
-        """Say why a file cannot be put at a path; None: it can."""
+        """Say why a file cannot be put at a path; None if it can."""
         if reason := refusal(path.name):
             return f"its name cannot be that of a file here: {reason}"
         if self._is_catalogs(path):
@@ -41,14 +41,14 @@ class Places:
         return _problem_of_folder(path.parent, self.root) or _problem_of_file(path)
 
     def problems(self, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Iterate over those of many paths that have a problem, with the problem; each folder is looked at once."""
-        known: dict[str, str | None] = {}
+        """Yield the paths that have a problem, each with the problem; each folder is checked once."""
+        problem_by_folder: dict[str, str | None] = {}
         for path in paths:
             folder, _, name = path.rpartition("/")
-            if folder not in known:
-                known[folder] = _problem_of_folder(Path(folder), self.root)
+            if folder not in problem_by_folder:
+                problem_by_folder[folder] = _problem_of_folder(Path(folder), self.root)
             there = os.path.lexists(path) or os.path.lexists(f"{folder}/.{name}.part")
-            reason = self.problem(Path(path)) if there or self._has_catalogs_name(name) else known[folder]
+            reason = self.problem(Path(path)) if there or self._has_catalogs_name(name) else problem_by_folder[folder]
             if reason:
                 yield path, reason
 
@@ -69,12 +69,12 @@ class Places:
             return False
 
     def make_folder(self, folder: Path) -> None:
-        """Make a folder for files.
+        """Make a folder for files, and the folders above it.
 
         Raises
         ------
         DiskError
-            Where a link on the way leads out of the destination, or there is a file; nothing is made then.
+            If a link on the way leads out of the destination, or a file is in the way; then no folder is made.
         """
         if reason := _problem_of_folder(folder, self.root):
             raise DiskError(reason)
@@ -85,12 +85,12 @@ class Places:
 
 
 def refuse_no_folder(path: Path, what: str) -> None:
-    """Refuse a path at which no folder can be, because there is a file at it or on the way to it.
+    """Refuse a path at which no folder can be, because a file is at it or on the way to it.
 
     Raises
     ------
     DiskError
-        Names the file, and what to name instead.
+        The error names the file, and says what to give instead.
     """
     there = path
     while not there.exists() and there != there.parent:
@@ -111,7 +111,7 @@ def _problem_of_folder(folder: Path, root: Path) -> str | None:
 
 
 def _problem_of_file(path: Path) -> str | None:
-    """Say why what has a file's name, or that of its unfinished bytes, is in the way."""
+    """Say why the thing that has a file's name, or the name of its unfinished bytes, is in the way."""
     if path.exists() and not path.is_file():
         return f"{path} is a folder, or no regular file; it is left as it is"
     part = part_path(path)
