@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from catalog.store.database import Database, columns_of
-from catalog.store.proven import note
+from catalog.store.proven import note_proof
 from catalog.store.schema.migrate import make_views
 
 URI = "mast:JWST/product/"
@@ -47,7 +47,7 @@ def _empty() -> bytes:
 def catalog(path: Path) -> Database:
     """A fresh catalog, empty but for columns; a copy known to be harmless, since making and proving one take long."""
     path.write_bytes(_empty())
-    note(path)
+    note_proof(path)
     return Database(path)
 
 
