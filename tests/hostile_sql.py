@@ -76,26 +76,29 @@ def watched(traps: Traps) -> Iterator[None]:
         assert libc.inotify_add_watch(handle, os.fsencode(folder), sum(_IN_EVENTS)) > 0
     server = socket.create_server(("127.0.0.1", 0))
     traps.url = f"http://127.0.0.1:{server.getsockname()[1]}"
-    listening = threading.Thread(target=_listen, args=(server, traps))
+    last = socket.socket()
+    last.bind(("127.0.0.1", 0))
+    listening = threading.Thread(target=_listen, args=(server, traps, last.getsockname()))
     listening.start()
     try:
         yield
     finally:
-        server.shutdown(socket.SHUT_RDWR)
+        last.connect(server.getsockname())
         listening.join()
+        last.close()
         server.close()
         traps.touched += _events(handle)
         os.close(handle)
 
 
-def _listen(server: socket.socket, traps: Traps) -> None:
+def _listen(server: socket.socket, traps: Traps, last: tuple[str, int]) -> None:
+    """Count callers until the last one; they are accepted in their order, so none is missed."""
     while True:
-        try:
-            caller, _ = server.accept()
-        except OSError:
+        caller, address = server.accept()
+        caller.close()
+        if address == last:
             return
         traps.calls += 1
-        caller.close()
 
 
 def _events(handle: int) -> list[str]:

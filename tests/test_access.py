@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
 from itertools import product
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from catalog.store.times import time_of_mjd
 from catalog.sync import Selection, make_plan, products
 from tests.sync_catalog import URI, add_files, add_products, add_run, catalog, insert
 
-from .conftest import Command
+from .conftest import Command, copy_of
 
 NOW = dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
 READ = NOW - dt.timedelta(days=30)
@@ -56,7 +55,7 @@ def _made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, boo
 def database(_made: tuple[Path, dict[str, bool]], tmp_path: Path) -> tuple[Database, dict[str, bool]]:
     """A catalog with every combination of rights and dates, and whether each file is exclusive."""
     path, expected = _made
-    return Database(shutil.copy(path, tmp_path / "catalog.duckdb")), expected
+    return copy_of(path, tmp_path / "catalog.duckdb"), expected
 
 
 class TestOneRule:

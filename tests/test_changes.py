@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from html.parser import HTMLParser
@@ -28,7 +27,7 @@ from catalog.store.database import Database
 from catalog.vocabulary.search import Search
 from tests.fits_samples import sample
 
-from .conftest import QUICK, Command
+from .conftest import QUICK, Command, copy_of
 
 CAL = ("harvest", "cal", "--instrument", "niriss", "-k", "productLevel=2b")
 RAW = ("harvest", "raw", "--instrument", "niriss", "-k", "productLevel=2a")
@@ -50,7 +49,7 @@ def served(
     """A small archive of the test's own, which commands ask, and two searches harvested from it."""
     with Simulator(files=20, instruments=["niriss"]) as sky:
         monkeypatch.setenv("MASTLAKE_SERVER", sky.url)
-        database = Database(shutil.copy(_harvested_once, tmp_path / "catalog.duckdb"))
+        database = copy_of(_harvested_once, tmp_path / "catalog.duckdb")
         with database.write() as connection:  # the same sky, which another port serves
             connection.execute("UPDATE runs SET server = ?", [sky.url])
         yield sky

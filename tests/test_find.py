@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from catalog.store.schema.migrate import make_views
 from catalog.store.spool import Spool
 from catalog.vocabulary.cone import Cone
 
-from .conftest import Command
+from .conftest import Command, copy_of
 
 WASP_39 = {"targname": "WASP-39", "targprop": "WASP-39", "targ_ra": 217.32663, "targ_dec": -3.44450}
 HARVESTED = [
@@ -102,7 +101,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def lake(filled: Path, database: Database) -> Database:
-    shutil.copy(filled, database.path)
+    copy_of(filled, database.path)
     return database
 
 

@@ -26,6 +26,7 @@ from catalog.headers.extract import extract
 from catalog.headers.pool import extract_all
 from catalog.store.database import Database
 from catalog.store.schema.migrate import make_views
+from tests.conftest import copy_of
 from tests.fits_samples import FORMS, assert_same, block, extension, padded, primary, read_ours, read_reference, sample
 from tests.fuzz_headers import fuzz
 
@@ -44,8 +45,7 @@ def empty_catalog(tmp_path_factory: Any) -> Any:
 
 @pytest.fixture
 def database(empty_catalog: Any, tmp_path: Path) -> Any:
-    shutil.copy(empty_catalog, tmp_path / "catalog.duckdb")
-    return Database(tmp_path / "catalog.duckdb")
+    return copy_of(empty_catalog, tmp_path / "catalog.duckdb")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from catalog.questions.statement import rows
 from catalog.store.database import Database
 
 from . import hostile_sql
-from .conftest import Command
+from .conftest import Command, copy_of
 
 COUNT = int(os.environ.get("MASTLAKE_HOSTILE", "1000"))
 
@@ -58,7 +58,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def kept(filled: Path, database: Database) -> Database:
-    shutil.copy(filled, database.path)
+    copy_of(filled, database.path)
     return database
 
 

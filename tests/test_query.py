@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from catalog.store.database import Database
 from catalog.vocabulary.criteria import parse_criterion
 from tests.sync_catalog import add_run
 
-from .conftest import Command
+from .conftest import Command, copy_of
 from .test_find import HARVESTED, OBSERVED, fill
 
 
@@ -36,7 +35,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def lake(filled: Path, database: Database) -> Database:
-    shutil.copy(filled, database.path)
+    copy_of(filled, database.path)
     return database
 
 

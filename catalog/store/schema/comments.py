@@ -69,7 +69,8 @@ def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:
     elsewhere = {column: comment for (_, column), comment in fixed.items() if comment}
     bare = connection.execute(
         """SELECT table_name, column_name FROM duckdb_columns()
-           WHERE NOT internal AND comment IS NULL AND table_name <> 'alembic_version'"""
+           WHERE database_name = current_database() AND NOT internal AND comment IS NULL
+             AND table_name <> 'alembic_version'"""
     ).fetchall()
     for relation, column in bare:
         if (relation, column) in fixed:
