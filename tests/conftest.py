@@ -69,7 +69,7 @@ def _migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def copy_of(path: Path, to: Path) -> Database:
     """Copy a catalog that the tests made, and note that it is harmless: to prove that takes a fifth of a second."""
     shutil.copyfile(path, to)
-    proven.note(to)
+    proven.note_proof(to)
     return Database(to)
 
 
