@@ -1,4 +1,4 @@
-"""Files as a person leafs through them: counts by facet, pages of a table, days and places of observation."""
+"""Browsing files: counts by facet, pages of a table, and counts by day and place of observation."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ FACETS = {
 }  # fmt: skip
 """Facets that are columns of `files`."""
 ACCESS, DISK = "access", "disk"
-"""Facets that other views tell."""
+"""Facets that come from other views."""
 NOT_HERE = "not on disk"
 _LISTED = 40
 CELL = 4
-"""Degrees of a cell of the sky."""
+"""The width of a cell of the sky, in degrees."""
 _STATES = """SELECT filename, min(state) AS state FROM (
     SELECT filename, state FROM file_drift UNION ALL
     SELECT filename, 'current' FROM local_files WHERE file_id NOT IN (SELECT file_id FROM local_verdict)
@@ -37,14 +37,14 @@ _STATES = """SELECT filename, min(state) AS state FROM (
 
 @dataclass(frozen=True)
 class Choice:
-    """Which files a person leafs through.
+    """The files that a person browses.
 
     Attributes
     ----------
     criteria : Criteria
-        As `find` takes them.
+        The criteria, as `find` takes them.
     facets : tuple of (str, tuple of str)
-        Facets, each with the values that were picked, any of which will do; an empty text stands for no value.
+        The picked values of facets; a file must have one of them in each facet. An empty text stands for no value.
     """
 
     criteria: Criteria = field(default_factory=Criteria)
@@ -58,9 +58,9 @@ class Facet:
     Attributes
     ----------
     name : str
-        What it is called.
+        The name of the facet.
     values : tuple of (str, int)
-        The most frequent values, with how many files have each; an empty text stands for no value.
+        The most frequent values, each with its number of files; an empty text stands for no value.
     more : bool
         Whether there are more values than these.
     """
@@ -77,11 +77,11 @@ class Leaf:
     Attributes
     ----------
     rows : pyarrow.Table
-        With the columns that were asked for; ``filename`` is always among them.
+        Rows with the columns that were asked for; ``filename`` is always among them.
     after : tuple of (str or None, str) or None
-        The key after which the next page begins; None where this is the last.
+        The key after which the next page begins; None on the last page.
     sql : str
-        The question, with its values written out.
+        The question, with its values written into it.
     """
 
     rows: pa.Table
@@ -91,7 +91,7 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Table:
-    """What a table of files shows.
+    """Which columns a table of files has, and how it is sorted.
 
     Attributes
     ----------
@@ -100,11 +100,11 @@ class Table:
     sort : str
         The column by which it is sorted.
     descending : bool
-        The greatest value first; files without a value come last either way.
+        Whether the greatest value comes first; files without a value always come last.
     after : tuple of (str or None, str) or None
         The sort value and filename of the last file of the page before.
     limit : int
-        Rows at most.
+        The most rows of a page.
     """
 
     columns: tuple[str, ...]
@@ -115,7 +115,7 @@ class Table:
 
 
 class _Asked:
-    """One choice as pieces of SQL, over the columns that a catalog has."""
+    """One choice as pieces of SQL, for the columns that a catalog has."""
 
     def __init__(self, database: Database, connection: duckdb.DuckDBPyConnection, choice: Choice) -> None:
         have = database.columns(connection, "files")
@@ -129,10 +129,10 @@ class _Asked:
     def _picked(self, facet: str, values: Sequence[str]) -> Condition:
         if facet == DISK:
             return _on_disk(values)
-        found = self.column(FACETS[facet]) if facet in FACETS else None
-        if found is None:
+        column = self.column(FACETS[facet]) if facet in FACETS else None
+        if column is None:
             raise UnknownKeyword(f"no harvested file has {facet}")
-        name, kind = found
+        name, kind = column
         text = quoted(name) if kind == "VARCHAR" else f"CAST({quoted(name)} AS VARCHAR)"
         given = [value for value in values if value]
         parts = [f"{text} IN ({', '.join('?' for _ in given)})"] if given else []
@@ -140,7 +140,7 @@ class _Asked:
         return Condition(f"({' OR '.join(parts)})", tuple(given))
 
     def where(self, leave_out: str = "", more: Sequence[Condition] = ()) -> Condition:
-        """Join the picked facets but one, and further conditions."""
+        """Join the picked facets, without the one to leave out, and further conditions."""
         parts = [*(one for name, one in self.picked.items() if name != leave_out), *more]
         sql = " AND ".join(one.sql for one in parts)
         return Condition(f" WHERE {sql}" if sql else "", tuple(value for one in parts for value in one.values))
@@ -166,20 +166,20 @@ def facets(database: Database, choice: Choice) -> tuple[int, list[Facet]]:
     ----------
     database : Database
         A catalog.
-    choice : Choice
+    The files to count.
         Which files.
 
     Returns
     -------
     int
-        How many files are chosen.
+        How many files the choice has.
     list of Facet
-        Those that the catalog's files have.
+        The facets that the catalog's files have.
 
     Raises
     ------
     UnknownKeyword, BadValue
-        For criteria that are not understood.
+        If a criterion cannot be understood.
     """
     with database.read(sealed=True) as connection:
         asked = _Asked(database, connection, choice)
@@ -196,7 +196,7 @@ def facets(database: Database, choice: Choice) -> tuple[int, list[Facet]]:
 
 
 def _with_those_not_here(asked: _Asked, total: int, counted: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Add the files that are not on disk: the remainder, unless the state on disk is picked, which counted them."""
+    """Add the number of files that are not on disk: the remainder, unless a state on disk is picked and counted them."""
     if DISK in asked.picked:
         return counted
     absent = total - sum(files for _, files in counted)
@@ -204,7 +204,7 @@ def _with_those_not_here(asked: _Asked, total: int, counted: list[tuple[str, int
 
 
 def _counting(asked: _Asked, columns: Mapping[str, str], access: str) -> tuple[str, list[object]]:
-    """Write the statement that counts all facets: the files once, and those of picked facets again without the pick."""
+    """Write the statement that counts all facets. The files of a picked facet are counted again without its pick."""
     needed = {*columns.values(), *(asked.have[one.lower()][0] for one in ACCESS_COLUMNS if one.lower() in asked.have)}
     base = " AND ".join(one.sql for one in asked.base)
     listed = ", ".join(map(quoted, sorted(needed)))
@@ -227,7 +227,7 @@ _WHO = "CASE WHEN exclusive THEN 'exclusive' ELSE 'public' END"
 
 
 def _together(columns: Mapping[str, str]) -> str:
-    """Write the query that groups the allowed files by each of some columns, and counts them all, in one pass."""
+    """Write the query that groups the chosen files by each of some columns, and counts all of them, in one pass."""
     names = [quoted(column) for column in columns.values()]
     bits = len(names)
     masks = {(1 << bits) - 1 - (1 << (bits - 1 - place)): name for place, name in enumerate(columns)}
@@ -242,51 +242,51 @@ def _together(columns: Mapping[str, str]) -> str:
 
 
 def _of_picked(asked: _Asked, name: str, columns: Mapping[str, str], source: str) -> Condition | None:
-    """Write the query of one picked facet: its own pick does not narrow it."""
-    wanted = asked.where(name)
+    """Write the query of one picked facet, which its own pick does not narrow."""
+    where = asked.where(name)
     if name == DISK:
         return Condition(
             f"SELECT '{DISK}', coalesce(state, '{NOT_HERE}'), count(*) FROM {source} "
-            f"LEFT JOIN ({_STATES}) USING (filename){wanted.sql} GROUP BY ALL",
-            wanted.values,
+            f"LEFT JOIN ({_STATES}) USING (filename){where.sql} GROUP BY ALL",
+            where.values,
         )
     column = quoted(columns[name])
     return Condition(
         f"SELECT * FROM (SELECT {literal(name)}, CAST({column} AS VARCHAR) AS v, count(*) AS n "
-        f"FROM {source}{wanted.sql} GROUP BY ALL ORDER BY n DESC, v LIMIT {_LISTED + 1})",
-        wanted.values,
+        f"FROM {source}{where.sql} GROUP BY ALL ORDER BY n DESC, v LIMIT {_LISTED + 1})",
+        where.values,
     )
 
 
 def leaf(database: Database, choice: Choice, table: Table) -> Leaf:
-    """Return one page of a table of files, sorted by a column and then by filename; pages follow each other by key.
+    """Return one page of a table of files, sorted by a column and then by filename. A key leads to the next page.
 
     Parameters
     ----------
     database : Database
         A catalog.
     choice : Choice
-        Which files.
+        The files to list.
     table : Table
-        Which columns, in which order, and after which file.
+        The columns, their order, and the file after which the page begins.
 
     Raises
     ------
     UnknownKeyword, BadValue
-        For criteria, columns and keys that are not understood.
+        If a criterion, a column or a key cannot be understood.
     """
     with database.read(sealed=True) as connection:
         asked = _Asked(database, connection, choice)
-    found = [asked.column(name) for name in dict.fromkeys(["filename", *table.columns])]
-    if None in found:
+    listed = [asked.column(name) for name in dict.fromkeys(["filename", *table.columns])]
+    if None in listed:
         raise UnknownKeyword("no harvested file has one of these columns; choose others")
-    names = [one[0] for one in found if one is not None]
+    names = [one[0] for one in listed if one is not None]
     sort, kind = asked.column(table.sort) or ("filename", "VARCHAR")
-    wanted = asked.all([_after(sort, kind, table)] if table.after else [])
+    where = asked.all([_after(sort, kind, table)] if table.after else [])
     bound = _last_of_page(database, asked, sort, kind, table)
     order = f"{quoted(sort)} {'DESC' if table.descending else 'ASC'} NULLS LAST, filename"
     shown = ", ".join(map(quoted, names))
-    sql = f"SELECT {shown}\nFROM files{wanted.sql.replace(' WHERE ', chr(10) + 'WHERE ', 1)}\nORDER BY {order}"
+    sql = f"SELECT {shown}\nFROM files{where.sql.replace(' WHERE ', chr(10) + 'WHERE ', 1)}\nORDER BY {order}"
     key = f"CAST({quoted(sort)} AS VARCHAR) AS sort_key"
     paging = asked.all([*([_after(sort, kind, table)] if table.after else []), *bound])
     paged = f"SELECT {shown}, {key} FROM files{paging.sql} ORDER BY {order} LIMIT {table.limit + 1}"
@@ -294,18 +294,18 @@ def leaf(database: Database, choice: Choice, table: Table) -> Leaf:
         rows = reader.read_all()
     last = rows.slice(table.limit - 1, 1).to_pylist() if rows.num_rows > table.limit else []
     after = (last[0]["sort_key"], last[0]["filename"]) if last else None
-    told = written_out(sql, wanted.values) + f"\nLIMIT {table.limit}"
+    told = written_out(sql, where.values) + f"\nLIMIT {table.limit}"
     return Leaf(rows.slice(0, table.limit).drop_columns(["sort_key"]), after, told)
 
 
 def _last_of_page(database: Database, asked: _Asked, sort: str, kind: str, table: Table) -> list[Condition]:
-    """Find the sort value that ends a page, so that the other columns of all files beyond it need not be read."""
+    """Find the sort value that ends a page, so that other columns are read only up to there."""
     column, down = quoted(sort), table.descending
     more = [*([_after(sort, kind, table)] if table.after else []), Condition(f"{column} IS NOT NULL")]
-    wanted = asked.all(more)
+    where = asked.all(more)
     sql = f"""SELECT CAST({"min" if down else "max"}(k) AS VARCHAR) AS k, count(*) AS n FROM (
-        SELECT {column} AS k FROM files{wanted.sql} ORDER BY k {"DESC" if down else "ASC"} LIMIT {table.limit + 1})"""
-    with run_question(database, sql, wanted.values, ours=True) as reader:
+        SELECT {column} AS k FROM files{where.sql} ORDER BY k {"DESC" if down else "ASC"} LIMIT {table.limit + 1})"""
+    with run_question(database, sql, where.values, ours=True) as reader:
         (row,) = reader.read_all().to_pylist()
     if row["n"] <= table.limit:
         return []
@@ -327,10 +327,10 @@ def _after(sort: str, kind: str, table: Table) -> Condition:
 
 
 def any_file(database: Database, choice: Choice) -> bool:
-    """Say whether any file is chosen."""
+    """Say whether the choice has any file."""
     with database.read(sealed=True) as connection:
-        wanted = _Asked(database, connection, choice).all()
-    with run_question(database, f"SELECT 1 FROM files{wanted.sql} LIMIT 1", wanted.values, ours=True) as reader:
+        where = _Asked(database, connection, choice).all()
+    with run_question(database, f"SELECT 1 FROM files{where.sql} LIMIT 1", where.values, ours=True) as reader:
         return bool(reader.read_all().num_rows)
 
 
@@ -338,20 +338,20 @@ def statement_of(database: Database, choice: Choice) -> tuple[str, tuple[Any, ..
     """Write the statement that gives all columns of the chosen files, and its values."""
     with database.read(sealed=True) as connection:
         asked = _Asked(database, connection, choice)
-    wanted = asked.all()
+    where = asked.all()
     order = [name for name in ("date_obs_mjd", "filename") if name in asked.have]
-    return f"SELECT * FROM files{wanted.sql} ORDER BY {', '.join(order)}", wanted.values
+    return f"SELECT * FROM files{where.sql} ORDER BY {', '.join(order)}", where.values
 
 
 def days(database: Database, choice: Choice) -> list[tuple[int, int]]:
-    """Count the chosen files by the day of observation (MJD, UTC); files without one are left out."""
+    """Count the chosen files by the day of observation (MJD, UTC); files without a day are left out."""
     return [(int(day), int(files)) for day, files in _grouped(database, choice, "date_obs_mjd", ("date_obs_mjd",), 1)]
 
 
 def sky_cells(database: Database, choice: Choice) -> list[tuple[int, int, int]]:
     """Count the chosen files by cells of `CELL` degrees of right ascension and declination (J2000)."""
-    found = _grouped(database, choice, "targ_ra", ("targ_ra", "targ_dec"), CELL)
-    return [(int(ra) * CELL, int(dec) * CELL, int(files)) for ra, dec, files in found]
+    counted = _grouped(database, choice, "targ_ra", ("targ_ra", "targ_dec"), CELL)
+    return [(int(ra) * CELL, int(dec) * CELL, int(files)) for ra, dec, files in counted]
 
 
 def _grouped(
@@ -361,21 +361,21 @@ def _grouped(
         asked = _Asked(database, connection, choice)
     if asked.column(needed) is None:
         return []
-    wanted = asked.all([Condition(f"{name} BETWEEN -1e6 AND 1e6") for name in columns])
+    where = asked.all([Condition(f"{name} BETWEEN -1e6 AND 1e6") for name in columns])
     groups = ", ".join(f"floor({name} / {width}) AS g{number}" for number, name in enumerate(columns))
-    sql = f"SELECT {groups}, count(*) AS files FROM files{wanted.sql} GROUP BY ALL ORDER BY ALL"
-    with run_question(database, sql, wanted.values, ours=True) as reader:
+    sql = f"SELECT {groups}, count(*) AS files FROM files{where.sql} GROUP BY ALL ORDER BY ALL"
+    with run_question(database, sql, where.values, ours=True) as reader:
         rows = reader.read_all().to_pylist()
     return [tuple(row.values()) for row in rows]
 
 
 def checked_facet(name: str) -> str:
-    """Return the name of a facet, or refuse it.
+    """Return the name of a facet; refuse any other name.
 
     Raises
     ------
     BadValue
-        It names those that there are.
+        The error names all facets.
     """
     if name not in (*FACETS, DISK):
         raise BadValue(f"there is no facet {name!r}; there are {', '.join((*FACETS, DISK))}")

@@ -1,4 +1,4 @@
-"""Which tables, views, macros and columns a catalog has, and the words that SQL over it is written with."""
+"""Which tables, views, macros and columns a catalog has, and which words its SQL can have."""
 
 from __future__ import annotations
 

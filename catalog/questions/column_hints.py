@@ -1,4 +1,4 @@
-"""Columns by what people call them, for questions that name one that there is not."""
+"""Names that people use for columns, for questions with a column that does not exist."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _MEANT = {
     "pipeline": "cal_ver", "context": "crds_ctx", "release": "publicReleaseDate", "public": "isRestricted",
     "subgroup": "productSubGroupDescription", "type": "productType", "instrume": "instrument", "value": "text in cards",
 }  # fmt: skip
-"""Columns by what people call them."""
+"""The column for each name that people use."""
 _UNKNOWN_COLUMN = re.compile(r"""(?:Referenced column|does not have a column named) "([^"]+)\"""")
 
 
 def meant(text: str) -> str:
-    """Return what to add to DuckDB's words about a column that there is not: the one that was probably meant.
+    """Return an addition to DuckDB's error about an unknown column: the column that was probably meant.
 
     Examples
     --------
     >>> meant('Binder Error: Referenced column "ra" not found in FROM clause!')
     '; did you mean targ_ra?'
     """
-    found = _UNKNOWN_COLUMN.search(text)
-    if found is None:
+    unknown = _UNKNOWN_COLUMN.search(text)
+    if unknown is None:
         return ""
-    name = found[1].lower()
+    name = unknown[1].lower()
     if name in _MEANT:
         return f"; did you mean {_MEANT[name]}?"
     candidates = re.findall('"([^"]+)"', text.partition("Candidate")[2].partition("\n")[0])

@@ -9,7 +9,7 @@ from catalog.store.database import Database
 from catalog.store.sql import literal, quoted
 
 MOST = 200
-"""Candidates of one kind."""
+"""The most candidates of one kind."""
 _FILES_OF = "format('{:,} files', count(*))"
 _SQL = {
     "searches": "SELECT name, coalesce(instrument, 'observations') FROM searches ORDER BY name",
@@ -23,21 +23,21 @@ _SQL = {
 
 
 def completions(database: Database, what: str, begun: str = "") -> dict[str, str]:
-    """Return names of one kind, each with a word about it.
+    """Return names of one kind, each with a short explanation.
 
     Parameters
     ----------
     database : Database
-        Should not wait for a lock; a shell waits for this.
+        A catalog that does not wait for a lock, since a shell waits for the answer.
     what : str
         ``searches``, ``targets``, ``local files`` or ``previews``.
     begun : str
-        What ``local files`` and ``previews`` begin with.
+        The beginning of ``local files`` or ``previews``.
 
     Returns
     -------
     dict
-        Empty where the catalog cannot be read at once, or has no such column.
+        Empty if the catalog cannot be read at once, or has no such column.
     """
     return _asked(database, _SQL[what], [begun] if "?" in _SQL[what] else [])
 
@@ -48,7 +48,7 @@ def value_counts(database: Database, column: str, view: str = "files") -> dict[s
     Parameters
     ----------
     database : Database
-        As for `completions`.
+        A catalog, as for `completions`.
     column, view : str
         ``files`` or ``products``, and a column of it.
     """

@@ -1,4 +1,4 @@
-"""Criteria as pieces of SQL, with MAST's own meaning, and statements as people read them."""
+"""Criteria as pieces of SQL, with the meaning that MAST gives them, and statements as people read them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Condition:
     Attributes
     ----------
     sql : str
-        With ``?`` marks.
+        SQL with ``?`` marks.
     values : tuple
-        For these.
+        The values for these marks.
     """
 
     sql: str
@@ -31,16 +31,16 @@ class Condition:
 
 
 def condition(criterion: Criterion, column: str | None = None, kind: str | None = None) -> Condition:
-    """Write a criterion as SQL over `files`, with MAST's own meaning: no regard to case, closed ranges.
+    """Write a criterion as SQL over `files`, with MAST's meaning: case does not matter, and ranges are closed.
 
     Parameters
     ----------
     criterion : Criterion
-        As `catalog.vocabulary.search` reads it.
+        The criterion, as `catalog.vocabulary.search` reads it.
     column : str, optional
-        The column that holds the keyword, where it has another name.
+        The column of the keyword, if it has another name.
     kind : str, optional
-        Its DuckDB type, where that is known; else what a harvest makes of such a keyword.
+        The column's DuckDB type, if it is known; otherwise the type that a harvest would give it.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def condition(criterion: Criterion, column: str | None = None, kind: str | None 
     parts: list[Condition] = []
     if criterion.values:
         parts.append(_any_of(name, criterion.values, kind))
-    parts += [_within(name, one, kind) for one in criterion.ranges]
+    parts += [_within(name, span, kind) for span in criterion.ranges]
     if criterion.pattern is not None:
         text = name if kind == "VARCHAR" else f"CAST({name} AS VARCHAR)"
         parts.append(Condition(f"{text} ILIKE ?", (criterion.pattern,)))
@@ -60,7 +60,7 @@ def condition(criterion: Criterion, column: str | None = None, kind: str | None 
 
 
 def _as_written(column: str) -> str:
-    """Quote a name only where SQL needs it."""
+    """Quote a name only if SQL needs it."""
     return column if re.fullmatch(r"[A-Za-z_]\w*", column) else quoted(column)
 
 
@@ -84,11 +84,11 @@ def _in(expression: str, values: Sequence[object]) -> Condition:
     return Condition(f"{expression} IN ({', '.join('?' for _ in values)})", tuple(values))
 
 
-def _within(name: str, one: Range, kind: str | None) -> Condition:
-    """Times get their date beside the MJD, so that people can read them."""
+def _within(name: str, span: Range, kind: str | None) -> Condition:
+    """Write a range; times get their date beside the MJD, so that people can read them."""
     number = f"TRY_CAST({name} AS DOUBLE)" if kind == "VARCHAR" else name
-    low, high = (math.isfinite(end) for end in (one.low, one.high))
-    ends = tuple(end for end in (one.low, one.high) if math.isfinite(end))
+    low, high = (math.isfinite(end) for end in (span.low, span.high))
+    ends = tuple(end for end in (span.low, span.high) if math.isfinite(end))
     is_date = name.endswith("_mjd") and all(0 <= end < _YEAR_9999_MJD for end in ends)
     dates = f" /* {' to '.join(iso(end) for end in ends)} */" if is_date else ""
     if low and high:
@@ -102,15 +102,15 @@ def cone(ra: float, dec: float, radius: float) -> Condition:
     Parameters
     ----------
     ra, dec : float
-        Degrees, ICRS.
+        In degrees, ICRS.
     radius : float
-        Degrees.
+        In degrees.
 
     Notes
     -----
-    The cuts in declination and right ascension come on top because they let DuckDB skip most rows. A circle about the
-    pole has all right ascensions; any other reaches ``asin(sin(radius) / cos(dec))`` to either side (W. M. Smart,
-    Textbook on Spherical Astronomy, 6th ed., section 7).
+    The limits in declination and right ascension are there because they let DuckDB skip most rows. A circle around the
+    pole has all right ascensions. Any other circle reaches ``asin(sin(radius) / cos(dec))`` to either side (W. M.
+    Smart, Textbook on Spherical Astronomy, 6th ed., section 7).
     """
     ends = (dec - radius, dec + radius)
     sql, values = "targ_dec BETWEEN ? AND ?", list(ends)
@@ -123,7 +123,7 @@ def cone(ra: float, dec: float, radius: float) -> Condition:
 
 
 def written_out(sql: str, values: Sequence[object]) -> str:
-    """Put values into a statement's ``?`` marks, for people to read and copy.
+    """Write the values of a statement in the place of its ``?`` marks, for people to read and copy.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""DESCRIBE, with what each column means: DuckDB tells a column's name and type alone."""
+"""DESCRIBE with the meaning of each column; DuckDB itself tells only name and type."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from catalog.store.sql import literal
 
 _TOLD = ("column_name", "column_type", "null", "key", "default", "extra")
-"""What DuckDB's DESCRIBE has."""
+"""The columns of DuckDB's DESCRIBE."""
 _DESCRIBE = re.compile(
     r"""(?: \s | --[^\n]*\n | /\*.*?\*/ )* (?:DESCRIBE|DESC|SHOW) \s+ (?:TABLE\s+)?
         (?: (?P<name>\w+) | "(?P<quoted>[^"]+)" )? """,
@@ -16,19 +16,19 @@ _DESCRIBE = re.compile(
 
 
 def describe_with_meanings(sql: str, names: list[str]) -> str | None:
-    """Return the statement that also tells unit and meaning of each column; None for what is no DESCRIBE.
+    """Return the statement that also tells unit and meaning of each column; None if this is no DESCRIBE.
 
     Parameters
     ----------
     sql : str
         One statement, without a semicolon at its end.
     names : list of str
-        Columns of its answer.
+        The columns of its answer.
     """
-    found = _DESCRIBE.match(sql)
-    if found is None or tuple(names) != _TOLD:
+    described = _DESCRIBE.match(sql)
+    if described is None or tuple(names) != _TOLD:
         return None
-    table = literal((found["name"] or found["quoted"] or "").lower())
+    table = literal((described["name"] or described["quoted"] or "").lower())
     return f"""
         WITH described AS (SELECT row_number() OVER () AS position, * FROM (
             {sql}

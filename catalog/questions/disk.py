@@ -1,8 +1,8 @@
-"""Look at the disk: which known files are gone, moved or changed since the catalog last saw them.
+"""Look at the disk: which known files have gone, moved or changed since the catalog last saw them.
 
-A folder whose modification time is the one that the catalog knows has gained and lost no name, so one `stat` answers
-for all its files. Only folders that changed are listed. A change inside a file does not show in its folder; up to
-`FILES_LOOKED_AT` known files are looked at one by one as well.
+If a folder has the modification time that the catalog knows, no name in it has come or gone, so one `stat` answers for
+all its files. Only changed folders are listed. The folder does not show a change inside a file. So up to
+`FILES_LOOKED_AT` known files are also looked at one by one.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FILES_LOOKED_AT = 100_000
-"""Above so many known files, only folders are looked at; `index` looks at each file."""
+"""With more known files than this, only folders are looked at; `index` looks at each file."""
 _BYTES_READ = 1 << 30
-"""So much of fetched files that changed is read for their MD5; the others stay unverified until the next index."""
+"""How many bytes of changed files are read for their MD5; files beyond that stay unverified until the next index."""
 
 
 @dataclass
 class Presence:
-    """What became of known files since the catalog last saw them.
+    """What happened to known files since the catalog last saw them.
 
     Attributes
     ----------
     gone : dict
-        Paths by ``file_id`` of files that are no longer where they were, and were not found elsewhere.
+        Paths, by ``file_id``, of files that have gone and were not found elsewhere.
     moved : dict
-        The path of now by ``file_id``.
+        The present paths of moved files, by ``file_id``.
     changed : list of dict
-        ``file_id``, ``size``, ``mtime_ns``, ``inode`` and ``checksum`` (None: not read) of files that changed in place.
+        ``file_id``, ``size``, ``mtime_ns``, ``inode`` and ``checksum`` (None if not read) of files that changed in
+        place.
     """
 
     gone: dict[int, str] = field(default_factory=dict)
@@ -63,21 +64,21 @@ def look_at_folders(connection: duckdb.DuckDBPyConnection) -> Presence:
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        Of the catalog.
+        A connection to the catalog.
     """
-    found = Presence()
+    presence = Presence()
     folders = connection.execute("SELECT path, mtime_ns, inode FROM local_folder").fetchall()
     differing = [(str(path), int(inode)) for path, mtime_ns, inode in folders if _mtime(path) != mtime_ns]
     if differing:
-        _find_again(connection, _absent(connection, [path for path, _ in differing]), differing, found)
+        _find_again(connection, _absent(connection, [path for path, _ in differing]), differing, presence)
     row = connection.execute("SELECT count(*) FROM local_files").fetchone()
     if row is not None and row[0] <= FILES_LOOKED_AT:
-        _look_at_files(connection, found)
-    return found
+        _look_at_files(connection, presence)
+    return presence
 
 
 def _absent(connection: duckdb.DuckDBPyConnection, folders: Sequence[str]) -> list[_Known]:
-    """Return the known files of some folders whose names are no longer there."""
+    """Return the known files in some folders whose names are no longer there."""
     import pyarrow as pa
 
     listed = {folder: names for folder in folders if (names := _names(folder)) is not None}
@@ -106,7 +107,7 @@ def _below(folder: str, names: Sequence[str]) -> pa.Array:
 
 def _stat(path: str) -> os.stat_result | None:
     try:
-        return os.stat(path)  # noqa: PTH116 - str all along, for speed
+        return os.stat(path)  # noqa: PTH116 - paths are texts here, for speed
     except OSError:
         return None
 
@@ -117,12 +118,12 @@ def _mtime(path: str) -> int | None:
 
 
 def _names(folder: str) -> list[str] | None:
-    """Return the names in a folder; none where it is gone.
+    """Return the names in a folder; an empty list if the folder is gone.
 
-    None stands for a folder that is there but cannot be read: its files must not be taken for deleted.
+    None means that the folder exists but cannot be read: its files must not count as deleted.
     """
     try:
-        return os.listdir(folder)  # noqa: PTH208 - a million names, not paths
+        return os.listdir(folder)  # noqa: PTH208 - names only, since there can be a million
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError:
@@ -133,29 +134,29 @@ def _find_again(
     connection: duckdb.DuckDBPyConnection,
     absent: Sequence[_Known],
     differing: Sequence[tuple[str, int]],
-    found: Presence,
+    presence: Presence,
 ) -> None:
-    """Look for absent files where a person may have moved them: in a renamed folder, or another known folder."""
+    """Look for absent files where a person may have moved them: in a renamed folder, or in another known folder."""
     if not absent:
         return
     renamed = [now for path, inode in differing if (now := _renamed(path, inode))]
     places = {*renamed, *(path for path, _ in differing)}
-    known = {str(path) for (path,) in connection.execute("SELECT path FROM local_files").fetchall()}
+    known_paths = {str(path) for (path,) in connection.execute("SELECT path FROM local_files").fetchall()}
     candidates = {
         (signed(status.st_ino), status.st_size, status.st_mtime_ns): path
         for path, status in _statuses(places)
-        if path not in known
+        if path not in known_paths
     }
-    for one in absent:
-        now = candidates.get((one.inode, one.size, one.mtime_ns))
+    for file in absent:
+        now = candidates.get((file.inode, file.size, file.mtime_ns))
         if now:
-            found.moved[one.file_id] = now
+            presence.moved[file.file_id] = now
         else:
-            found.gone[one.file_id] = one.path
+            presence.gone[file.file_id] = file.path
 
 
 def _renamed(folder: str, inode: int) -> str | None:
-    """Return what a folder that is gone is called now, if it still lies in the same folder."""
+    """Return the new name of a folder that is gone, if it is still in the same folder as before."""
     if os.path.lexists(folder):
         return None
     try:
@@ -176,21 +177,21 @@ def _statuses(folders: Iterable[str]) -> Iterator[tuple[str, os.stat_result]]:
             continue
 
 
-def _look_at_files(connection: duckdb.DuckDBPyConnection, found: Presence) -> None:
+def _look_at_files(connection: duckdb.DuckDBPyConnection, presence: Presence) -> None:
     """Find the files that changed in place, and read those that a sync fetched."""
     budget = _BYTES_READ
-    for known in (_Known(*row) for row in connection.execute(f"SELECT {_COLUMNS} FROM local_files").fetchall()):
-        if known.file_id in found.gone or known.file_id in found.moved:
+    for file in (_Known(*row) for row in connection.execute(f"SELECT {_COLUMNS} FROM local_files").fetchall()):
+        if file.file_id in presence.gone or file.file_id in presence.moved:
             continue
-        status = _stat(known.path)
+        status = _stat(file.path)
         if status is None:
-            if not os.path.lexists(known.path) and os.path.isdir(os.path.dirname(known.path)):  # noqa: PTH112, PTH120
-                found.gone[known.file_id] = known.path
-        elif not known.is_same(status):
-            checksum = _md5(known.path) if known.fetched and status.st_size <= budget else None
+            if not os.path.lexists(file.path) and os.path.isdir(os.path.dirname(file.path)):  # noqa: PTH112, PTH120
+                presence.gone[file.file_id] = file.path
+        elif not file.is_same(status):
+            checksum = _md5(file.path) if file.fetched and status.st_size <= budget else None
             budget -= status.st_size if checksum else 0
-            found.changed.append(
-                {"file_id": known.file_id, "size": status.st_size, "mtime_ns": status.st_mtime_ns,
+            presence.changed.append(
+                {"file_id": file.file_id, "size": status.st_size, "mtime_ns": status.st_mtime_ns,
                  "inode": signed(status.st_ino), "checksum": checksum}
             )  # fmt: skip
 
@@ -199,7 +200,7 @@ def _md5(path: str) -> str | None:
     import hashlib
 
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - str all along
+        with open(path, "rb") as file:  # noqa: PTH123 - paths are texts here
             return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     except OSError:
         return None

@@ -1,7 +1,7 @@
-"""The archive against the disk: which local files are not known to be the archive's, and why.
+"""The archive against the disk: local files that are not known to be the archive's present version, and why.
 
-The views `file_drift`, `keyword_drift` and `drift` tell the same in SQL, as of the last index or sync; `outdated` looks
-at the disk as well.
+The views `file_drift`, `keyword_drift` and `drift` tell the same in SQL, as of the last index or sync; `outdated` also
+looks at the disk.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from catalog.store.history.verdicts import STATES, verdict_query
 
 @dataclass(frozen=True)
 class Drifted:
-    """A local file that is not what the archive has.
+    """A local file that is not known to be what the archive has.
 
     Attributes
     ----------
     path : str
-        Where it is on disk, or was.
+        Where the file is on disk, or was.
     filename : str
-        Its name.
+        The name of the file.
     reason : str
-        Why, from what to what.
+        Why; for a change, the old and the new value.
     """
 
     path: str
@@ -37,7 +37,7 @@ class Drifted:
 
 @dataclass(frozen=True)
 class Outdated:
-    """Local files by what is wrong with them; a file stands in one list only.
+    """Local files by what is wrong with them; a file is in one list only.
 
     Attributes
     ----------
@@ -69,19 +69,19 @@ def outdated(database: Database, below: Sequence[str] = ()) -> Outdated:
     Parameters
     ----------
     database : Database
-        A catalog; it need not hold a harvest.
+        A catalog; it need not have a harvest.
     below : sequence of str
-        Only files at these absolute paths or below them; all unless given.
+        Only files at these absolute paths or below them; by default, all files.
 
     Raises
     ------
     CatalogError
-        Where there is none, or it cannot be read.
+        If there is no catalog, or it cannot be read.
     """
     with database.read() as connection:
-        found = look_at_folders(connection)
-        _offer_presence(connection, found)
-        rows = connection.execute(f"{_outdated_query(connection, found)} ORDER BY path").fetchall()
+        presence = look_at_folders(connection)
+        _offer_presence(connection, presence)
+        rows = connection.execute(f"{_outdated_query(connection, presence)} ORDER BY path").fetchall()
     by_state: dict[str, list[Drifted]] = {state: [] for state in STATES}
     for state, path, filename, reason in rows:
         if not below or any(path == place or path.startswith(place.rstrip("/") + "/") for place in below):
@@ -90,25 +90,25 @@ def outdated(database: Database, below: Sequence[str] = ()) -> Outdated:
 
 
 def counts_of_states(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Count the local files in each state but current, as `outdated` tells them.
+    """Count the local files in each state except current, as `outdated` lists them.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        Of a catalog, open for reading.
+        A connection for reading.
     """
-    found = look_at_folders(connection)
-    _offer_presence(connection, found)
-    query = _outdated_query(connection, found)
+    presence = look_at_folders(connection)
+    _offer_presence(connection, presence)
+    query = _outdated_query(connection, presence)
     rows = connection.execute(f"SELECT state, count(*) FROM ({query}) GROUP BY state").fetchall()
     return dict.fromkeys(STATES, 0) | {str(state): int(count) for state, count in rows}
 
 
-def _offer_presence(connection: duckdb.DuckDBPyConnection, found: Presence) -> None:
+def _offer_presence(connection: duckdb.DuckDBPyConnection, presence: Presence) -> None:
     """Make the temporary tables ``gone_files``, ``moved_files``, ``seen`` and ``changed_files``."""
-    for name, files in (("gone_files", found.gone), ("moved_files", found.moved)):
+    for name, files in (("gone_files", presence.gone), ("moved_files", presence.moved)):
         _offer(connection, name, _PATHS, [{"file_id": one, "now": path} for one, path in files.items()])
-    _offer(connection, "seen", _SEEN, found.changed)
+    _offer(connection, "seen", _SEEN, presence.changed)
     connection.execute(
         """CREATE OR REPLACE TEMP TABLE changed_files AS
             SELECT l.* REPLACE (s.size AS size, s.mtime_ns AS mtime_ns, s.inode AS inode, s.checksum AS checksum,
@@ -123,7 +123,7 @@ def _offer(
     columns: Mapping[str, str],
     rows: Sequence[Mapping[str, object]],
 ) -> None:
-    """Make a temporary table; mostly there is nothing to put in, and Arrow need not be imported."""
+    """Make a temporary table. It is usually empty, and then Arrow is not imported."""
     listed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} ({listed})")
     if rows:
@@ -153,12 +153,12 @@ _MISSING = "SELECT state, path, filename, reason FROM file_drift WHERE state = '
 _ANY_CLOSED = "SELECT 1 FROM local_file_version WHERE until_at IS NOT NULL AND data_uri IS NOT NULL LIMIT 1"
 
 
-def _outdated_query(connection: duckdb.DuckDBPyConnection, found: Presence) -> str:
-    """Return the query of all files that are not current; parts that have nothing to say would scan whole tables."""
+def _outdated_query(connection: duckdb.DuckDBPyConnection, presence: Presence) -> str:
+    """Return the query of all files that are not current; parts that find nothing are left out, as they scan tables."""
     parts = [_KEPT]
-    if found.changed:
+    if presence.changed:
         parts.append(_CHANGED.format(verdicts=verdict_query(connection, "changed_files")))
-    if found.gone:
+    if presence.gone:
         parts.append(_GONE)
     if connection.execute(_ANY_CLOSED).fetchone():
         parts.append(_MISSING)

@@ -1,4 +1,4 @@
-"""Criteria over harvested files, as SQL that people can learn from."""
+"""Criteria over harvested files, written as SQL from which people can learn."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Release = Literal["public", "exclusive"]
 
 @dataclass(frozen=True)
 class Criteria:
-    """What to find; all of it must hold.
+    """What to find; a file must meet all criteria.
 
     Attributes
     ----------
@@ -41,15 +41,15 @@ class Criteria:
     since, until : str or None
         ISO dates of the start of observation.
     footprint : str or None
-        A region that the footprint overlaps: ``POLYGON ...``, ``CIRCLE ...``, or as a cone.
+        A region that the footprint must overlap: ``POLYGON ...``, ``CIRCLE ...``, or a cone.
     program : str or None
         Numbers of programs, with commas, or a range.
     pi : str or None
-        A piece of the principal investigator's name.
+        A part of the principal investigator's name.
     instrument : str or None
-        Instruments, with commas.
+        Instruments, separated by commas.
     release : str or None
-        ``public`` or ``exclusive``, now.
+        ``public`` or ``exclusive``: who may fetch the file now.
     """
 
     written: tuple[str, ...] = ()
@@ -74,23 +74,23 @@ def statement(
     criteria : Criteria
         What to find.
     everything : bool
-        All columns, or the few that people look at first.
+        All columns, instead of the few that people look at first.
     limit : int or None
-        Rows at most.
+        The most rows to return.
     database : Database, optional
-        The catalog that it is for: gives names of targets a place, and says which columns there are. It is there.
+        The catalog to ask, which must exist; it tells the places of targets and the columns that there are.
 
     Returns
     -------
     sql : str
-        With ``?`` marks.
+        SQL with ``?`` marks.
     values : list
-        For these.
+        The values for these marks.
 
     Raises
     ------
     UnknownKeyword, BadValue
-        For criteria that are not understood, and for keywords that no harvested file has.
+        If a criterion cannot be understood, or no harvested file has a keyword.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def _written(
 
 
 Columns = Mapping[str, tuple[str, str]]
-"""By name in small letters: the name and its DuckDB type; empty where that is not known."""
+"""Names and DuckDB types of columns, by name in lower case; empty if the columns are not known."""
 
 
 def conditions_of(
@@ -140,14 +140,14 @@ def conditions_of(
     criteria : Criteria
         What to find.
     connection : duckdb.DuckDBPyConnection or None
-        To the catalog, for names of targets.
+        A connection to the catalog, for names of targets.
     have : mapping
-        The columns of `files`; empty where they are not known.
+        The columns of `files`; empty if they are not known.
 
     Raises
     ------
     UnknownKeyword, BadValue
-        For criteria that are not understood, and for keywords that no harvested file has.
+        If a criterion cannot be understood, or no harvested file has a keyword.
     """
     written = [*criteria.written, *([f"program={criteria.program}"] if criteria.program else [])]
     parsed = [parse_criterion(text) for text in written]
@@ -198,7 +198,7 @@ def _instrument(text: str) -> Condition:
 
 
 def _target(name: str, have: Columns) -> Condition:
-    """Compare without spaces, underscores and hyphens; the archive and the proposer may spell a name each in a way."""
+    """Compare names without spaces, underscores and hyphens: the archive and proposers may spell a name differently."""
     _needed(have, "--target", "targname")
     columns = [column for column in ("targname", "targprop") if column in have] or ["targname"]
     pattern = plain_name(name).replace("*", "%")
@@ -212,7 +212,7 @@ def _pi(name: str, have: Columns) -> Condition:
 
 
 def _release(word: str, connection: duckdb.DuckDBPyConnection | None, have: Columns) -> Condition:
-    """Who may fetch a file now, by the rule that products and syncs keep to."""
+    """Write who may fetch a file now, by the rule that products and syncs use too."""
     checked_release(word)
     said = not have or connection is None or bool({"isrestricted", "publicreleasedate"} & set(have))
     if not said and connection is not None and "dataRights" not in columns_of(connection, "products"):
@@ -222,7 +222,7 @@ def _release(word: str, connection: duckdb.DuckDBPyConnection | None, have: Colu
 
 
 def _footprint(region: str, connection: duckdb.DuckDBPyConnection | None, have: Columns) -> Condition:
-    """Ask of the file's own footprint, or else of its observation's, which its number stands for."""
+    """Ask about the file's own footprint, or else its observation's; the file's number stands for either."""
     own = not have or "s_region" in have
     if not own and connection is not None and "s_region" not in columns_of(connection, "observations"):
         raise UnknownKeyword("--footprint: no harvested file or observation has s_region")

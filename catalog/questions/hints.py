@@ -1,4 +1,4 @@
-"""Why a question to the files has no answer: which of its criteria no file meets, and what there is instead."""
+"""Why no file meets some criteria: which criteria alone match nothing, and which values there are instead."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def why_nothing(database: Database, criteria: Criteria) -> str:
     database : Database
         A catalog.
     criteria : Criteria
-        Understood, but without an answer.
+        Criteria that are valid but match nothing.
     """
     if not _matches(database, Criteria()):
         return "the catalog has no files yet; mastlake harvest brings them"
     alone = list(_one_by_one(criteria))
-    reasons = [_reason(database, name, text) for name, text, one in alone if not _matches(database, one)]
+    reasons = [_reason(database, name, text) for name, text, single in alone if not _matches(database, single)]
     if reasons:
         return "; ".join(reasons)
     return "each criterion alone is met by files, but no file meets all of them" if len(alone) > 1 else "no file is so"
@@ -40,10 +40,10 @@ def why_nothing(database: Database, criteria: Criteria) -> str:
 def _one_by_one(criteria: Criteria) -> Iterator[tuple[str, str, Criteria]]:
     for text in criteria.written:
         yield "written", text, Criteria((text,))
-    for one in fields(Criteria):
-        value = getattr(criteria, one.name)
-        if one.name != "written" and value is not None:
-            yield one.name, value, Criteria(**{one.name: value})
+    for field in fields(Criteria):
+        value = getattr(criteria, field.name)
+        if field.name != "written" and value is not None:
+            yield field.name, value, Criteria(**{field.name: value})
 
 
 def _matches(database: Database, criteria: Criteria) -> bool:
@@ -67,23 +67,23 @@ def _reason(database: Database, name: str, text: str) -> str:
 
 
 def _like_target(database: Database, name: str) -> str:
-    """Return names of targets that hold this one, are held by it, or look like it."""
+    """Return names of targets that contain this name, are contained in it, or look like it."""
     with database.read(sealed=True) as connection:
         have = {one.lower() for one in columns_of(connection, "files")}
-        known: dict[str, str] = {}
+        names: dict[str, str] = {}
         for column in ("targprop", "targname"):
             if column in have:
                 rows = connection.execute(f"SELECT DISTINCT {column} FROM files WHERE {column} <> ''").fetchall()
-                known |= {plain_name(str(one)): str(one) for (one,) in rows}
-    wanted = plain_name(name).strip("*%")
-    held = [one for plain, one in sorted(known.items()) if plain and (plain in wanted or (wanted and wanted in plain))]
-    near = nearest(wanted, list(known))
-    found = held[:3] or ([known[near]] if near else [])
-    return f"; did you mean {' or '.join(found)}?" if found else f"; there are {_some(sorted(known.values()))}"
+                names |= {plain_name(str(one)): str(one) for (one,) in rows}
+    typed = plain_name(name).strip("*%")
+    held = [one for plain, one in sorted(names.items()) if plain and (plain in typed or (typed and typed in plain))]
+    near = nearest(typed, list(names))
+    alike = held[:3] or ([names[near]] if near else [])
+    return f"; did you mean {' or '.join(alike)}?" if alike else f"; there are {_some(sorted(names.values()))}"
 
 
 def _nearest_targets(database: Database, option: str, text: str) -> str:
-    """Say which targets lie nearest to the middle of a region, and how far they are."""
+    """Say which targets are nearest to the middle of a region, and how far away they are."""
     with database.read(sealed=True) as connection:
         ra, dec = middle_of(read_region(text, connection, f"--{option}"))
         if not {"targname", "targ_ra", "targ_dec"} <= {one.lower() for one in columns_of(connection, "files")}:
@@ -100,17 +100,17 @@ def _nearest_targets(database: Database, option: str, text: str) -> str:
 
 
 def _of_keyword(database: Database, name: str, value: str) -> str:
-    """Say which values a keyword has, or from where to where they go."""
+    """Say which values a keyword has, or their range."""
     try:
         keyword = lookup(name)
-        found = keyword_values(database, keyword.name, most=200)
+        counted = keyword_values(database, keyword.name, most=200)
     except MastlakeError:
         return ""
-    if not found.files:
+    if not counted.files:
         return "; no harvested file has a value of it"
-    if keyword.kind in ("number", "time") or (keyword.kind == "integer" and found.distinct > _LISTED):
-        return f"; harvested files have it from {shown(found.low)} to {shown(found.high)}"
-    words = [shown(one) for one, _ in found.values]
+    if keyword.kind in ("number", "time") or (keyword.kind == "integer" and counted.distinct > _LISTED):
+        return f"; harvested files have it from {shown(counted.low)} to {shown(counted.high)}"
+    words = [shown(one) for one, _ in counted.values]
     typed = _typed_words(name, value)
     near = nearest(typed, words) if typed else None
     return f"; did you mean {near}?" if near else f"; there are {_some(words)}"
@@ -129,7 +129,7 @@ def _some(words: list[str]) -> str:
 
 
 def nothing_selected(database: Database, search: str | None) -> str:
-    """Return one line about filters that no product of a search meets."""
+    """Return one line that says why no product of a search meets the filters."""
     with database.read() as connection:
         have = {one.lower() for one in columns_of(connection, "products")}
         if not connection.execute("SELECT 1 FROM products LIMIT 1").fetchone():

@@ -1,4 +1,4 @@
-"""Which values a keyword has in the catalog."""
+"""The values that a keyword has in the catalog."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class KeywordValues:
     Attributes
     ----------
     keyword : str
-        Its name.
+        The name of the keyword.
     files : int
         How many files have a value.
     without : int
-        How many have none.
+        How many files have no value.
     distinct : int
-        How many values there are.
+        How many different values there are.
     low, high : object
-        The least and the greatest value; None where there is none.
+        The least and the greatest value; None if there are no values.
     values : tuple of (value, files)
-        The most frequent ones, with how many files have each.
+        The most frequent values, each with its number of files.
     """
 
     keyword: str
@@ -54,7 +54,7 @@ def keyword_values(database: Database, name: str, most: int = 20) -> KeywordValu
     Raises
     ------
     UnknownKeyword
-        For one that there is not, with the nearest; and for one that no harvested file has.
+        If there is no such keyword (the error names the nearest one), or no harvested file has it.
     CatalogError
         If there is no catalog, or it cannot be read.
     """

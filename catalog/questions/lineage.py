@@ -1,7 +1,7 @@
 """The association graph: what a file was made from, and what was made from it.
 
-Two sources: the members of the ``_asn.json`` files that the index found, and the ASNTABLE keyword of headers.
-In SQL it is the view `lineage`.
+There are two sources: the members of the ``_asn.json`` files that the index has read, and the keyword ASNTABLE of
+headers. In SQL, this is the view `lineage`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ class Link:
     Attributes
     ----------
     input, output : str
-        Names of files; the output is the name that its products begin with where none of them is known.
+        Names of files. If no product of an association is known, the output is the beginning of their names.
     via : str
-        The association file, or ASNTABLE where a header names the association itself as input.
+        The association file; or ASNTABLE, if a header names the association itself as an input.
     step : int
-        1 for a direct input or output, 2 for one behind it, and so on.
+        1 for a direct input or output, 2 for an input of an input, and so on.
     """
 
     input: str
@@ -40,14 +40,14 @@ def inputs(database: Database, filename: str, deep: bool = False) -> list[Link]:
     database : Database
         A catalog.
     filename : str
-        Of a FITS file, without folders.
+        The name of a FITS file, without folders.
     deep : bool
-        Follow the inputs of the inputs, too.
+        Also return the inputs of the inputs, and so on.
 
     Raises
     ------
     CatalogError
-        Where there is no catalog, or it cannot be read.
+        If there is no catalog, or it cannot be read.
     """
     return _follow(database, filename, deep, "output", "input")
 

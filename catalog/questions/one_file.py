@@ -1,4 +1,4 @@
-"""All that the catalog knows of one file: its versions, its states on disk, and the cards of its headers."""
+"""The history of one file: the versions of its row in the archive."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class FileVersion:
     Attributes
     ----------
     since_run, until_run : int or None
-        From which run on it was so, and which run found it otherwise; None: it is so now.
+        The run from which on the row was like this, and the run that found it changed; None if it still is.
     since_at : datetime or None
         When the first of these runs ended, UTC.
     changed : dict
-        What differs from the version before: the old and the new value by column.
+        What differs from the version before: the old and the new value of each column.
     """
 
     since_run: int
@@ -33,14 +33,14 @@ class FileVersion:
 
 
 def versions(database: Database, filename: str) -> list[FileVersion]:
-    """Return the versions of a file, the oldest first, with what changed from each to the next.
+    """Return the versions of a file, the oldest first, each with what changed since the one before.
 
     Parameters
     ----------
     database : Database
         A catalog.
     filename : str
-        The file's name.
+        The name of the file.
 
     Raises
     ------
@@ -55,11 +55,11 @@ def versions(database: Database, filename: str) -> list[FileVersion]:
         )
         names = [str(name) for name, *_ in answered.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in answered.fetchall()]
-    found: list[FileVersion] = []
+    file_versions: list[FileVersion] = []
     before: dict[str, Any] | None = None
     for row in rows:
         own = {name: row[name] for name in names if name not in _OWN and name != "version_at"}
         changed = {} if before is None else {n: (before[n], own[n]) for n in own if before[n] != own[n]}
-        found.append(FileVersion(row["since_run"], row["until_run"], row["version_at"], changed))
+        file_versions.append(FileVersion(row["since_run"], row["until_run"], row["version_at"], changed))
         before = own
-    return found
+    return file_versions

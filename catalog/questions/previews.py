@@ -1,4 +1,4 @@
-"""The archive's own preview images: which there are for a file, an observation or a search."""
+"""The archive's preview images of a file, an observation or a search."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Preview:
     Attributes
     ----------
     filename, data_uri : str
-        Of the image.
+        Name and uri of the image.
     obs_id : str or None
-        The observation that it belongs to.
+        The observation to which it belongs.
     """
 
     filename: str
@@ -38,17 +38,17 @@ def previews(database: Database, names: Sequence[str], limit: int = 12) -> list[
     database : Database
         The catalog.
     names : sequence of str
-        Names of files (FITS or preview), ``obs_id`` of observations, or names of searches. A file without a preview
-        of its own has those of its exposure, or else of its observation.
+        Names of files (FITS or preview), ``obs_id`` of observations, or names of searches. If a file has no preview
+        of its own, those of its exposure are taken, or else those of its observation.
     limit : int
-        How many at most.
+        The most previews to return.
 
     Raises
     ------
     UsageError
-        For a name without any preview.
+        If a name has no preview.
     """
-    found: dict[str, Preview] = {}
+    previews_by_uri: dict[str, Preview] = {}
     with database.read() as connection:
         have = columns_of(connection, "products")
         if not {"productType", "productFilename"} <= set(have):
@@ -57,18 +57,18 @@ def previews(database: Database, names: Sequence[str], limit: int = 12) -> list[
             mine = _of_name(connection, PurePath(name).name)
             if not mine:
                 raise UsageError(f"no preview of {name} in the catalog; mastlake products --type PREVIEW lists them")
-            found |= {one.data_uri: one for one in mine}
-    return list(found.values())[:limit]
+            previews_by_uri |= {one.data_uri: one for one in mine}
+    return list(previews_by_uri.values())[:limit]
 
 
-def previews_as_sql(found: Sequence[Preview]) -> str:
-    """Write previews as a query that ``sync`` takes as its selection."""
-    uris = [one.data_uri for one in found]
+def previews_as_sql(previews: Sequence[Preview]) -> str:
+    """Write a query that selects these previews; ``sync`` takes it as its selection."""
+    uris = [preview.data_uri for preview in previews]
     return written_out(f"SELECT unnest([{', '.join('?' for _ in uris)}]) AS data_uri", uris)
 
 
 def _of_name(connection: Any, name: str) -> list[Preview]:
-    """The first way that leads to any: the image itself, the same stem, the observation, the exposure, the search."""
+    """Return the previews of a name; it is tried as image, stem of a file, observation, exposure and search in turn."""
     stem = name.rsplit(".", 1)[0] if name.lower().endswith((".fits", ".jpg", ".jpeg", ".png", ".gz")) else name
     exposure = stem.rpartition("_")[0] or stem
     ways: tuple[tuple[str, str], ...] = (

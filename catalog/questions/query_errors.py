@@ -1,4 +1,4 @@
-"""What DuckDB and Arrow say of a question, in one line."""
+"""Errors that DuckDB and Arrow raise about a question, in one line."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from catalog.store.faults import damaged, is_interrupt
 
 
 class BadQuery(UsageError):
-    """SQL that is not one read-only statement, or that DuckDB does not understand."""
+    """The SQL is not one read-only statement, or DuckDB does not understand it."""
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn DuckDB's words about a statement into one line, also those that come with the rows, by way of Arrow."""
+    """Turn DuckDB's errors about a statement into one line; some come through Arrow while rows are read."""
     try:
         yield
     except (duckdb.InterruptException, RuntimeError) as error:
         if not is_interrupt(error):
             raise
-        raise KeyboardInterrupt from None  # what DuckDB made of it
+        raise KeyboardInterrupt from None  # DuckDB turned it into an error of its own
     except duckdb.OutOfMemoryException as error:
         raise CatalogError("the question needs more memory than it may use; ask for less, or in steps") from error
     except duckdb.IOException as error:
@@ -41,5 +41,5 @@ def explained() -> Iterator[None]:
 
 
 def _arrow_errors() -> tuple[type[Exception], ...]:
-    """What Arrow raises, where it is in use."""
+    """Return the errors of Arrow, if Arrow is imported."""
     return (sys.modules["pyarrow"].ArrowException,) if "pyarrow" in sys.modules else ()

@@ -18,24 +18,24 @@ _EXPLAIN = re.compile(
 
 
 def checked(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
-    """Return the statement to run, once it is proven to be one that only reads the catalog.
+    """Return the statement to run, once it is proven to do nothing but read the catalog.
 
-    DuckDB's own parser takes it apart: what runs is one SELECT (or an EXPLAIN of one), and each function that stands
-    where a table could is on the list of those that stay within the catalog. This comes on top of the connection's own
-    seal and of the file being open for reading only, for two reasons: a few of DuckDB's table functions take addresses
-    in memory and crash the process when called from SQL, and others change settings without being a SET.
+    DuckDB's own parser takes it apart. What runs is one SELECT (or an EXPLAIN of one), and a function in the place of a
+    table must be on the list of those that stay within the catalog. The connection is sealed and the file is open for
+    reading only, but this is needed as well: a few of DuckDB's table functions take addresses in memory and crash the
+    process when SQL calls them, and others change settings without SET.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        A sealed one; nothing of the statement is run.
+        A sealed connection; no part of the statement is run.
     sql : str
         What the user typed.
 
     Raises
     ------
     BadQuery
-        Says what stands in the way.
+        The error says what is not allowed.
     """
     if re.search("[\0\ud800-\udfff]", sql):
         raise BadQuery("a statement is UTF-8 text, without NUL characters")
@@ -61,7 +61,7 @@ def _not_one(sql: str, count: int) -> str:
 
 
 def _checked_explain(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
-    """Check the statement behind EXPLAIN, and put together anew what runs."""
+    """Check the statement behind EXPLAIN, and put the statement to run together again."""
     head = _EXPLAIN.match(sql)
     if head is None or _EXPLAIN.match(sql, head.end()):
         raise BadQuery("write it as EXPLAIN SELECT ... or EXPLAIN ANALYZE SELECT ...")
@@ -70,7 +70,7 @@ def _checked_explain(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
 
 
 def _only_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Look at every node of the statement's tree."""
+    """Check every node of the statement's tree."""
     try:
         with explained():
             tree = tree_of(connection, sql)
@@ -81,7 +81,7 @@ def _only_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 
 def _is_of_the_catalog(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
-    """Say whether a name is that of a macro in the catalog, and of nothing of DuckDB's own."""
+    """Say whether a name is a macro of the catalog, and not a function of DuckDB."""
     row = connection.execute(
         """SELECT count(*) FILTER (function_type = 'table_macro' AND NOT internal), count(*) FILTER (internal)
            FROM duckdb_functions() WHERE lower(function_name) = ?""",

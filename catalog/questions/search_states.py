@@ -23,11 +23,11 @@ class SearchState:
     Attributes
     ----------
     search : Search
-        Its name and criteria.
+        The search, with its name and criteria.
     matches : int
-        Files, or observations of a search for observations, that it matched at its last run.
+        How many files, or observations if it searches for these, it matched at its last run.
     cursor_mjd : float or None
-        The newest ingest that it has seen, MJD (UTC); None where it has seen no file.
+        The newest ingest among its files, MJD (UTC); None if it has seen no file.
     """
 
     search: Search
@@ -52,12 +52,12 @@ def search_states(database: Database) -> list[SearchState]:
 
 
 def search_edits(database: Database, name: str) -> list[Edit]:
-    """Return what became of one saved search, oldest first.
+    """Return the edits, renamings and the removal of one saved search, oldest first.
 
     Raises
     ------
     NoSuchSearch
-        For a name under which none is saved.
+        If no search is saved under the name.
     """
     with database.read() as connection:
         saved_search(connection, name)

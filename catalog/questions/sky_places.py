@@ -16,25 +16,25 @@ from catalog.vocabulary.cone import DASHES, Cone, is_place, plain_signs, radius_
 
 _SHAPE = re.compile(r"(POLYGON|CIRCLE)\s+(?:ICRS\s+)?([-+0-9.eE,\s]+)", re.IGNORECASE)
 _ONE_PLACE = 1 / 60
-"""Degrees; positions of one name that lie further apart are several places."""
+"""In degrees. If the positions of one name are further apart, the name has several places."""
 
 
 def read_cone(text: str, connection: duckdb.DuckDBPyConnection | None = None, option: str = "--cone") -> Cone:
-    """Read what `Cone.parse` reads, or ``NAME,RADIUS``.
+    """Read a cone as `Cone.parse` does, or as ``NAME,RADIUS``.
 
     Parameters
     ----------
     text : str
-        A place or a target's name, and a radius.
+        A place or the name of a target, and a radius.
     connection : duckdb.DuckDBPyConnection, optional
-        To a catalog, whose targets give names a place.
+        A connection to a catalog, which knows the places of its targets.
     option : str
-        What to call it in an error.
+        How an error calls this text.
 
     Raises
     ------
     BadValue
-        For anything else, for a name that no harvested target has, and for one that has several places.
+        If the text is neither, if no harvested target has the name, or if the name has several places.
 
     Examples
     --------
@@ -60,14 +60,14 @@ def read_region(text: str, connection: duckdb.DuckDBPyConnection | None = None, 
     text : str
         ``POLYGON RA DEC RA DEC RA DEC ...`` or ``CIRCLE RA DEC RADIUS`` in degrees, or what `read_cone` reads.
     connection : duckdb.DuckDBPyConnection, optional
-        To a catalog, for names.
+        A connection to a catalog, for names of targets.
     option : str
-        What to call it in an error.
+        How an error calls this text.
 
     Raises
     ------
     BadValue
-        For anything else, and for polygons that are not smaller than half of the sky.
+        If the text is no region, or a polygon is not smaller than half of the sky.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def _vector(ra: float, dec: float) -> tuple[float, float, float]:
 
 
 def middle_of(region: str) -> tuple[float, float]:
-    """Return right ascension and declination of the middle of what `read_region` returns, degrees.
+    """Return right ascension and declination, in degrees, of the middle of a region that `read_region` returned.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def middle_of(region: str) -> tuple[float, float]:
 
 
 def angle(degrees: float) -> str:
-    """Write an angle in the unit that makes it a short number.
+    """Write an angle in the unit in which it is a short number.
 
     Examples
     --------
@@ -140,7 +140,7 @@ def angle(degrees: float) -> str:
 
 
 def plain_name(name: str) -> str:
-    """Return a name as names are compared: without spaces, underscores, dashes and accents, in small letters.
+    """Return a name without spaces, underscores, dashes and accents, in lower case, so that names can be compared.
 
     Examples
     --------
@@ -156,10 +156,10 @@ _NAMED = (("files", "targname", "targ_ra", "targ_dec"), ("files", "targprop", "t
 
 
 def _place_of(connection: duckdb.DuckDBPyConnection | None, name: str, option: str) -> tuple[float, float]:
-    """Look a target up among those that were harvested; nothing is asked of anybody."""
+    """Find the place of a target among the harvested ones; no server is asked."""
     if connection is None:
         raise BadValue(f"{option}: a target's name needs a catalog to look it up; give RA,DEC,RADIUS")
-    known: set[str] = set()
+    targets: set[str] = set()
     for view, column, ra, dec in _NAMED:
         if not {column, ra, dec} <= {one.lower() for one in columns_of(connection, view)}:
             continue
@@ -172,8 +172,8 @@ def _place_of(connection: duckdb.DuckDBPyConnection | None, name: str, option: s
         ).fetchall()
         if places:
             return _one_place(places, name, option)
-        known |= {str(n) for (n,) in connection.execute(f"SELECT DISTINCT {quoted(column)} FROM {view}").fetchall()}
-    near = nearest(name, sorted(known - {"None"}))
+        targets |= {str(n) for (n,) in connection.execute(f"SELECT DISTINCT {quoted(column)} FROM {view}").fetchall()}
+    near = nearest(name, sorted(targets - {"None"}))
     hint = f"; did you mean {near!r}?" if near else "; give RA,DEC,RADIUS"
     raise BadValue(f"{option}: no harvested target is called {name!r}{hint}")
 

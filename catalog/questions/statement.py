@@ -1,4 +1,4 @@
-"""Ask the catalog: read-only SQL in, Arrow out."""
+"""Ask the catalog: read-only SQL goes in, and Arrow comes out."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from catalog.store.sql import quoted
 from catalog.store.work import Work, at_work
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # which takes a third of the time of a short question's process, and a table needs none
+    import pyarrow as pa  # its import takes a third of the time of a short question, and a table on screen needs none
 
 ROWS_AT_ONCE = 10_000
 _IN_MEMORY = 32 << 20
-"""Bytes of an answer that need no file."""
+"""The size up to which an answer stays in memory; a larger one goes to a file."""
 
 
 @contextmanager
@@ -34,23 +34,23 @@ def run_question(
     Parameters
     ----------
     database : Database
-        Opened for reading only, shut off from files, network, extensions and settings.
+        The catalog. It is opened for reading only, and cannot reach files, network, extensions or settings.
     sql : str
         One SELECT (or FROM, WITH, DESCRIBE, SHOW, SUMMARIZE, EXPLAIN).
     values : sequence
-        For the ``?`` marks in it.
+        The values for its ``?`` marks.
     ours : bool
-        Whether it was written by this program, which need not be proven to read only.
+        Whether this program wrote the statement; then it need not be proven to only read.
 
     Yields
     ------
     pyarrow.RecordBatchReader
-        Valid inside the block.
+        A reader that is valid inside the block.
 
     Raises
     ------
     BadQuery
-        For anything but one statement that reads.
+        If this is not one statement that reads.
     CatalogError
         If the catalog cannot be read.
     """
@@ -61,35 +61,35 @@ def run_question(
             yield _told(reader, work)
         finally:
             if not work.is_abandoned:
-                reader.close()  # a reader that was left early would keep the file open
+                reader.close()  # else a reader that was not read to its end would keep the file open
 
 
 @contextmanager
 def kept_aside(
     database: Database, sql: str, values: Sequence[object] = (), most: int | None = None
 ) -> Iterator[pa.RecordBatchReader]:
-    """Run one read-only statement, let go of the catalog, and stream its rows from a temporary file.
+    """Run one read-only statement, close the catalog, and stream the rows from a temporary file.
 
-    So whoever takes the rows may take their time, and may harvest and sync meanwhile.
+    So the caller may take a long time over the rows, and other processes can harvest and sync meanwhile.
 
     Parameters
     ----------
     database, sql, values
         See `run_question`.
     most : int, optional
-        Rows at most.
+        The most rows to return.
 
     Yields
     ------
     pyarrow.RecordBatchReader
-        Valid inside the block.
+        A reader that is valid inside the block.
 
     Raises
     ------
     BadQuery, CatalogError
         See `run_question`.
     DiskError
-        If there is no room for the rows.
+        If there is no space for the rows.
     """
     import pyarrow as pa
 
@@ -112,7 +112,7 @@ def kept_aside(
 
 
 def _told(reader: pa.RecordBatchReader, work: Work) -> pa.RecordBatchReader:
-    """Return a reader that tells DuckDB's errors in our words; those of who takes the rows are none of ours."""
+    """Return a reader that turns DuckDB's errors into ours; errors of the code that takes the rows stay as they are."""
     import pyarrow as pa
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -140,7 +140,7 @@ def _asked(
 
 
 def _instead(sql: str, description: Sequence[Sequence[Any]]) -> str | None:
-    """Return a statement that tells more than DuckDB does, or what has no form elsewhere; None for what needs none."""
+    """Return a statement that tells more than this one, or has types that other tools know; None if none is needed."""
     from catalog.questions.describe import describe_with_meanings
 
     names = [str(name) for name, *_ in description]
@@ -148,13 +148,13 @@ def _instead(sql: str, description: Sequence[Sequence[Any]]) -> str | None:
 
 
 _WITHOUT_FORM = re.compile(r"\b(UHUGEINT|VARIANT|BIT|GEOMETRY|TYPE|BIGNUM|AGGREGATE_STATE)\b")
-"""DuckDB's types that Arrow or Python have no form for, also within lists and structures.
+"""DuckDB's types for which Arrow or Python has no type, also within lists and structures.
 
-The upper half of UHUGEINT would come out of Arrow as negative numbers."""
+Arrow would give the upper half of UHUGEINT as negative numbers."""
 
 
 def _with_texts(sql: str, description: Sequence[Sequence[Any]]) -> str | None:
-    """Return the statement that gives columns without a form elsewhere as DuckDB's own text; None if there are none."""
+    """Return the statement that gives columns of such types as DuckDB's text; None if there are no such columns."""
     kinds = [re.sub(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"", "", str(kind)) for _, kind, *_ in description]
     odd = [_WITHOUT_FORM.search(kind) is not None for kind in kinds]
     if not any(odd):
@@ -188,7 +188,7 @@ def rows(database: Database, sql: str, values: Sequence[object] = (), *, ours: b
 def first_rows(
     database: Database, sql: str, values: Sequence[object], most: int
 ) -> tuple[list[str], list[tuple[Any, ...]], bool]:
-    """Run one read-only statement, and return its columns, its first rows as Python values, and whether there are more.
+    """Run one read-only statement; return its columns, its first rows as Python values, and whether there are more.
 
     Raises
     ------
@@ -197,5 +197,5 @@ def first_rows(
     """
     with _asked(database, sql, values, False) as (result, work), explained():
         columns = [str(name) for name, *_ in result.description or ()]
-        found = work(result.fetchmany, most + 1)
-    return columns, found[:most], len(found) > most
+        fetched = work(result.fetchmany, most + 1)
+    return columns, fetched[:most], len(fetched) > most

@@ -1,4 +1,4 @@
-"""The catalog on one page: what it holds, how old that is, and what lies on disk."""
+"""The catalog on one page: what it has, how old that is, and which files are on disk."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class SearchOverview:
     Attributes
     ----------
     name, instrument : str
-        As saved.
+        Name and instrument, as saved.
     files, linked : int
-        That it matches now, and how many of them a product row lists.
+        How many files it matches now, and how many of them a product row lists.
     run : int or None
-        Its last run.
+        The number of its last run.
     harvested_at : datetime or None
-        When that ended, UTC.
+        When that run ended, UTC.
     """
 
     name: str
@@ -36,22 +36,22 @@ class SearchOverview:
 
 @dataclass(frozen=True)
 class Overview:
-    """What a catalog holds.
+    """What a catalog has.
 
     Attributes
     ----------
     path : str
         The catalog file.
     size : int
-        Of that file, bytes.
+        The size of that file in bytes.
     searches : list of SearchOverview
-        By name.
+        The searches, by name.
     files, observations, products, runs, pending : int
-        True now; runs in all; observations whose products are still to be asked for.
+        Present numbers; for runs, all runs; pending are observations whose products must still be asked for.
     local_files, local_bytes, indexed : int
-        On disk; and how many of them have their headers in the catalog.
+        What is on disk, and how many of these files have their headers in the catalog.
     current, stale, missing, corrupt, modified, unverified, unknown : int
-        Local files by the verdict on them; a missing file is no local file any more.
+        Local files by their verdict; a missing file no longer counts as a local file.
     """
 
     path: str
@@ -91,12 +91,12 @@ _SEARCHES = """
 
 
 def overview(database: Database) -> Overview:
-    """Look at a catalog; nothing is asked of the archive, and no local file is opened.
+    """Read the catalog's numbers; the archive is not asked, and no local file is opened.
 
     Raises
     ------
     CatalogError
-        If there is none, or it cannot be read.
+        If there is no catalog, or it cannot be read.
     """
     with database.read() as connection:
         counts = connection.execute(_COUNTS).fetchone()
