@@ -25,7 +25,7 @@ def form_of(form: str | None, output: Path | None, json: bool = False, context: 
     Raises
     ------
     UsageError
-        Where --json and another format are both asked for.
+        If --json and another format are both asked for.
     """
     if json:
         from catalog.errors import UsageError

@@ -98,7 +98,7 @@ class Result:
         Raises
         ------
         UsageError
-            Where pandas is not installed.
+            If pandas is not installed.
 
         Examples
         --------
@@ -119,7 +119,7 @@ class Result:
         Raises
         ------
         UsageError
-            Where polars is not installed.
+            If polars is not installed.
 
         Examples
         --------

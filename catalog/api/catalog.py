@@ -269,9 +269,9 @@ class Catalog(Questions, Keywords, Browsing, DescribedSearches, History, Picture
         Raises
         ------
         DiskError
-            Where a folder does not exist or cannot be read.
+            If a folder does not exist or cannot be read.
         CatalogError
-            Where the catalog cannot be used.
+            If the catalog cannot be used.
 
         Examples
         --------
@@ -309,9 +309,9 @@ class Catalog(Questions, Keywords, Browsing, DescribedSearches, History, Picture
         Raises
         ------
         DiskError
-            Where a folder does not exist or cannot be read.
+            If a folder does not exist or cannot be read.
         CatalogError
-            Where the catalog cannot be used.
+            If the catalog cannot be used.
 
         Examples
         --------
@@ -343,7 +343,7 @@ class Catalog(Questions, Keywords, Browsing, DescribedSearches, History, Picture
         Raises
         ------
         CatalogError
-            Where the catalog cannot be used.
+            If the catalog cannot be used.
 
         Examples
         --------

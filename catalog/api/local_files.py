@@ -57,7 +57,7 @@ class LocalFiles(CatalogBase):
         Raises
         ------
         CatalogError
-            Where there is no catalog, or it cannot be read.
+            If there is no catalog, or it cannot be read.
 
         Examples
         --------

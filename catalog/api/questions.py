@@ -275,7 +275,7 @@ class Questions(CatalogBase):
         Raises
         ------
         NoSuchSearch, UsageError
-            Where the search was never saved, or the SQL does not run.
+            If the search was never saved, or the SQL does not run.
 
         Examples
         --------

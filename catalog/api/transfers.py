@@ -55,7 +55,7 @@ class Transfers(CatalogBase):
         Raises
         ------
         NoSuchSearch, UsageError
-            Where the search, the SQL or the template is wrong, or two products would have one path.
+            If the search, the SQL or the template is wrong, or two products would have one path.
 
         Examples
         --------
@@ -112,7 +112,7 @@ class Transfers(CatalogBase):
         Raises
         ------
         NoSuchSearch, UsageError, CatalogError, DiskError
-            Where nothing could be begun.
+            If nothing could be begun.
 
         Examples
         --------
@@ -168,7 +168,7 @@ class Transfers(CatalogBase):
         UsageError
             If a harvest has run since the plan was made; plan again.
         CatalogError, DiskError
-            Where nothing could be begun.
+            If nothing could be begun.
 
         Examples
         --------
@@ -211,7 +211,7 @@ class Transfers(CatalogBase):
         Raises
         ------
         NoSuchSearch, UsageError
-            Where the search, the SQL or the template is wrong, or two products would have one path; and if only a
+            If the search, the SQL or the template is wrong, or two products would have one path; and if only a
             file that came with a folder names the server, because the script would send the user's token there.
 
         Examples

@@ -57,7 +57,7 @@ def object_members(text: str, start: int = 0) -> Iterator[tuple[str, str]]:
     Raises
     ------
     NotJson
-        Where the object is not whole.
+        If the object is not whole.
     """
     at = _opened(text, start, "{")
     if _after_space(text, at) == "}":
@@ -97,7 +97,7 @@ def list_elements(text: str, start: int = 0) -> Iterator[str]:
     Raises
     ------
     NotJson
-        Where the list is not whole.
+        If the list is not whole.
     """
     at = _opened(text, start, "[")
     if _after_space(text, at) == "]":

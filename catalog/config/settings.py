@@ -157,7 +157,7 @@ def read_defaults(catalog: Path) -> Defaults:
     Raises
     ------
     BadSettings
-        Where the file is no TOML, or a value is not of its kind; names what is wrong.
+        If the file is no TOML, or a value is not of its kind; names what is wrong.
     UnknownKeyword, BadValue
         For a search's criteria, as on the command line.
     """

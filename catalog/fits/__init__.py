@@ -1,1 +1,1 @@
-"""FITS files as bytes: where their headers stand, what the cards say, and what is wrong with the structure."""
+"""FITS files as bytes: the positions of their headers, what the cards say, and faults of the structure."""

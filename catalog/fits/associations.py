@@ -1,6 +1,6 @@
 """Read association files: which exposures went into which products.
 
-See https://jwst-pipeline.readthedocs.io/en/latest/jwst/associations/level3_asn_technical.html for their members.
+Their format: https://jwst-pipeline.readthedocs.io/en/latest/jwst/associations/level3_asn_technical.html
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from catalog.inodes import signed
 from catalog.text import plural, size
 
 LARGEST = 64_000_000
-"""Bytes of the largest association file that is read; those of the pipeline have some kilobytes."""
+"""The size in bytes of the largest association file that is read; the pipeline's files have some kilobytes."""
 MOST_MEMBERS = 100_000
 _TOGETHER = 4096
 _MEMBERS_TOGETHER = 200_000
@@ -42,20 +42,20 @@ class _Association(msgspec.Struct):
 
 @dataclass(frozen=True)
 class AssociationFile:
-    """One association file as it was read.
+    """One association file, as it was read.
 
     Attributes
     ----------
     path : str
-        Absolute.
+        The absolute path.
     status : os.stat_result or None
-        None where it could not be opened.
+        The status of the file; None if it could not be opened.
     checksum : str or None
-        MD5 of its bytes.
+        The MD5 of its bytes.
     problem : str or None
         Why it could not be read.
     members : list of tuple
-        Product name, member, exposure type.
+        Tuples of product name, member, and exposure type.
     """
 
     path: str
@@ -66,7 +66,7 @@ class AssociationFile:
 
 
 def read_association(path: str) -> AssociationFile:
-    """Read one association file; what is wrong with it is told, not raised."""
+    """Read one association file; a problem is returned and not raised."""
     try:
         status, document = _read(path)
     except OSError as error:
@@ -92,7 +92,7 @@ def read_association(path: str) -> AssociationFile:
 
 
 def _read(path: str) -> tuple[os.stat_result, bytes | None]:
-    """Return the status of a regular file, and its bytes; None for one that is too large."""
+    """Return the status of a regular file, and its bytes; None instead of the bytes if it is too large."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
@@ -103,7 +103,7 @@ def _read(path: str) -> tuple[os.stat_result, bytes | None]:
 
 
 def _decoded(document: bytes) -> _Association:
-    """Decode an association as the pipeline does, whose JSON may have NaN and Infinity in it."""
+    """Decode an association as the pipeline does: its JSON may have NaN and Infinity."""
     try:
         return msgspec.json.decode(document, type=_Association)
     except msgspec.ValidationError:
@@ -113,12 +113,12 @@ def _decoded(document: bytes) -> _Association:
 
 
 def _text(text: str) -> str:
-    """Return text that can be stored: JSON can write halves of surrogate pairs."""
+    """Return text that can be stored, since JSON can contain single halves of surrogate pairs."""
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def read_associations(paths: Sequence[str]) -> Iterator[list[AssociationFile]]:
-    """Read association files, in groups that are worth a transaction and have a bounded number of members."""
+    """Read association files in groups; a group is worth a transaction, and its number of members is limited."""
     group: list[AssociationFile] = []
     members = 0
     for path in paths:
@@ -132,7 +132,7 @@ def read_associations(paths: Sequence[str]) -> Iterator[list[AssociationFile]]:
 
 
 def member_rows(files: list[AssociationFile]) -> pa.Table:
-    """Return all members of several files, with the place of their file in the list."""
+    """Return all members of several files, with the position of their file in the list."""
     rows = [(n, *member) for n, one in enumerate(files) for member in one.members]
     return pa.table(
         {
@@ -145,7 +145,7 @@ def member_rows(files: list[AssociationFile]) -> pa.Table:
 
 
 def file_rows(files: list[AssociationFile]) -> pa.Table:
-    """Return one row a file, as the catalog's writer takes them."""
+    """Return one row for each file, in the form that the catalog's writer takes."""
     status = [one.status for one in files]
     return pa.table(
         {

@@ -1,4 +1,4 @@
-"""Blocks of FITS files, whatever is in them: what a scan finds, and where its bytes come from.
+"""Blocks of FITS files: the results of a scan, and the sources of its bytes.
 
 FITS standard 4.0, section 3 (blocks) and section 4.1 (cards).
 """
@@ -13,9 +13,9 @@ BLOCK = 2880
 CARD_SIZE = 80
 END = b"END".ljust(CARD_SIZE)
 HEADER_LIMIT = 1 << 26
-"""No header is longer; what looks like one is broken."""
+"""The largest size of a header; anything longer is broken."""
 LARGEST = (1 << 63) - 1
-"""The largest size, length or offset that a file, or a row of the catalog, can have."""
+"""The largest size, length or position that a file, or a row of the catalog, can have."""
 
 _FIRST_READ = 16 * BLOCK
 _NEXT_READ = 4 * BLOCK
@@ -23,18 +23,18 @@ _QUESTION = bytes.maketrans(bytes(range(128, 256)), b"?" * 128)  # as astropy re
 
 
 class Finding(NamedTuple):
-    """Something in a file that is not as the standard has it.
+    """Something in a file that does not follow the standard.
 
     Attributes
     ----------
     hdu : int
-        Counted from 0.
+        The number of the HDU, from 0.
     byte : int
-        Where in the (uncompressed) file.
+        The position in the (uncompressed) file.
     reason : str
-        One line.
+        The reason in one line.
     harm : bool
-        The file's bytes are incomplete or no FITS structure.
+        Whether the file is incomplete or has no FITS structure.
     """
 
     hdu: int
@@ -49,15 +49,15 @@ class Header(NamedTuple):
     Attributes
     ----------
     at : int
-        Its first byte.
+        The position of its first byte.
     cards : bytes
-        Its cards, 80 bytes each, without END.
+        The cards, 80 bytes each, without END.
     data_at : int
-        First byte of the data.
+        The position of the first byte of the data.
     data_size : int
-        Bytes of data, without padding; -1 where it is not known.
+        The size of the data in bytes, without padding; -1 if it is not known.
     shape : tuple of int
-        Length of the axes, the fastest last.
+        The lengths of the axes, the fastest axis last.
     """
 
     at: int
@@ -69,30 +69,30 @@ class Header(NamedTuple):
 
 @dataclass
 class Scan:
-    """What was read of one file: headers as far as they go, and findings."""
+    """What was read of one file: its headers, as far as they could be read, and findings."""
 
     headers: list[Header] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
 
 class ByteSource(Protocol):
-    """Bytes that are read from front to back, with leaps."""
+    """Bytes that are read from front to back, with gaps."""
 
     def read(self, at: int, size: int) -> bytes:
         """Return ``size`` bytes from ``at`` on, or as many as there are."""
 
     def ahead(self, at: int) -> tuple[bytes, int]:
-        """Return bytes, and where in them ``at`` is; a block from there on, and whatever more is at hand."""
+        """Return bytes and the position of ``at`` in them: at least a block from there, and more if it is at hand."""
 
     def ends_by(self, at: int) -> bool:
-        """Tell whether there is nothing at ``at``."""
+        """Say whether the bytes end at ``at`` or before."""
 
     def length(self) -> int:
-        """Return how many bytes there are, reading to the end if it must be."""
+        """Return how many bytes there are; if necessary, read to the end."""
 
 
 class UncompressedFile:
-    """An open file; one read brings in the blocks around the place asked for."""
+    """An open file; one read brings the blocks around a position into memory."""
 
     def __init__(self, descriptor: int, size: int) -> None:
         self._descriptor = descriptor
@@ -109,7 +109,7 @@ class UncompressedFile:
         return self._window[begin : begin + size]
 
     def ahead(self, at: int) -> tuple[bytes, int]:
-        """Return bytes, and where in them ``at`` is; a block from there on, and whatever more is at hand."""
+        """Return bytes and the position of ``at`` in them: at least a block from there, and more if it is at hand."""
         begin = at - self._at
         if begin < 0 or begin + BLOCK > len(self._window):
             self._at, begin = at, 0
@@ -117,7 +117,7 @@ class UncompressedFile:
         return self._window, begin
 
     def ends_by(self, at: int) -> bool:
-        """Tell whether there is nothing at ``at``."""
+        """Say whether the bytes end at ``at`` or before."""
         return at >= self._size
 
     def length(self) -> int:
@@ -126,12 +126,12 @@ class UncompressedFile:
 
 
 def padded(size: int) -> int:
-    """Round up to whole blocks."""
+    """Round a size up to whole blocks."""
     return (size + BLOCK - 1) // BLOCK * BLOCK
 
 
 def find_end(ahead: bytes, begin: int = 0) -> int:
-    """Return where the END card of a header stands that begins at ``begin``, or -1."""
+    """Return the position of the END card of the header that begins at ``begin``, or -1."""
     end = ahead.find(END, begin)
     while end >= 0 and (end - begin) % 80:
         end = ahead.find(END, end + 1)

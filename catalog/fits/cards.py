@@ -1,7 +1,7 @@
 """One card, exactly as `astropy.io.fits` reads it.
 
-Cards of the usual forms never come here: `catalog.headers.automaton` reads them by the thousand. This module
-reads the rest one by one: long strings by a pattern of its own, and anything unusual with astropy itself.
+Cards of the usual forms do not come here: `catalog.headers.automaton` reads thousands of them at once. This module
+reads the other cards one by one: long strings by a pattern of its own, and all unusual cards with astropy itself.
 
 References
 ----------
@@ -29,19 +29,19 @@ _PLAIN = re.compile(rb"[ -~]*")
 
 
 class Card(NamedTuple):
-    """What one card says.
+    """The contents of one card.
 
     Attributes
     ----------
     keyword : str
-        Upper case, except in HIERARCH cards.
+        The keyword in upper case, except in HIERARCH cards.
     kind : str
         text, boolean, integer, number, complex, undefined, commentary (no value, only text) or unreadable.
     text : str or None
-        The value as text: what ``int``, ``float`` or ``complex`` reads back for a number, T or F for a boolean, None
-        for one that is undefined.
+        The value as text, which ``int``, ``float`` or ``complex`` reads back for a number; T or F for a boolean; None
+        if the value is undefined.
     comment : str
-        What follows the slash.
+        The text after the slash.
     """
 
     keyword: str
@@ -57,7 +57,7 @@ def read_card(image: bytes) -> Card:
     Parameters
     ----------
     image : bytes
-        80 bytes, or a multiple.
+        80 bytes, or a multiple of 80.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def read_card(image: bytes) -> Card:
 
 
 def _long_string(image: bytes) -> Card | None:
-    """Read a string continued over several cards, where no quote and nothing else makes it ambiguous."""
+    """Read a string that is continued over several cards, if no quote or anything else makes it ambiguous."""
     if not _PLAIN.fullmatch(image) or b": " in image or image[8:10] != b"= ":
         return None
     opening = _OPENING.fullmatch(image[:CARD_SIZE])
@@ -103,7 +103,7 @@ def _as_astropy_does(image: bytes) -> Card:
             keyword = str(card.keyword)
             value = card.value
             comment = str(card.comment)
-        except Exception:  # its errors are of many classes; whichever it is, it cannot read the card
+        except Exception:  # astropy's errors are of many classes, and all mean that it cannot read the card
             return _given_up(image)
     if isinstance(value, Undefined):
         return Card(keyword, "undefined", None, comment)
@@ -113,7 +113,7 @@ def _as_astropy_does(image: bytes) -> Card:
 
 
 def _typed(value: object, written: str | None) -> tuple[Kind, str]:
-    """Return the kind of a value and the text from which Python reads the same value back."""
+    """Return the kind of a value, and a text from which Python reads the same value."""
     if isinstance(value, bool):
         return "boolean", "T" if value else "F"
     if isinstance(value, str):

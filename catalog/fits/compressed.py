@@ -1,6 +1,6 @@
-"""Read the headers of a compressed FITS file, without keeping what is skipped.
+"""Read the headers of a compressed FITS file; the unpacked data are not kept.
 
-What `astropy.io.fits` reads is read: gzip, bzip2, xz, the LZW of compress (.Z), and zip archives of one member.
+The formats are those of `astropy.io.fits`: gzip, bzip2, xz, the LZW of compress (.Z), and zip archives of one member.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from catalog.fits.blocks import BLOCK, Finding, Scan
 
 _READ = 1 << 16
 _PIECE = 1 << 20
-"""At most so many bytes are unpacked at once: a few bytes can stand for a gigabyte of zeros."""
+"""The most bytes that are unpacked at once, since a few bytes can stand for a gigabyte of zeros."""
 _NOT_READ = {b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4", b"7z\xbc\xaf\x27\x1c": "7-Zip"}
 
 
@@ -26,7 +26,7 @@ class _Damage(Exception):
 
 
 class _Decompressor(Protocol):
-    """What `bz2` and `lzma` have for one stream."""
+    """The common methods of the decompressors of `bz2` and `lzma`, for one stream."""
 
     @property
     def eof(self) -> bool: ...
@@ -41,7 +41,7 @@ class _Decompressor(Protocol):
 
 
 class _Gzip:
-    """The same for gzip."""
+    """A decompressor for gzip with the same methods."""
 
     def __init__(self) -> None:
         self._inflate = zlib.decompressobj(31)
@@ -63,7 +63,7 @@ class _Gzip:
 
 
 class Unpacked:
-    """The bytes behind a compressed file, read from front to back."""
+    """The unpacked bytes of a compressed file, read from front to back."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
@@ -83,17 +83,17 @@ class Unpacked:
         return bytes(self._window[at - self._at : at - self._at + size])
 
     def ahead(self, at: int) -> tuple[bytes, int]:
-        """Return four blocks from ``at`` on, and 0: where ``at`` is in them."""
+        """Return four blocks from ``at`` on, and 0, the position of ``at`` in them."""
         return self.read(at, 4 * BLOCK), 0
 
     def ends_by(self, at: int) -> bool:
-        """Tell whether there is nothing at ``at``."""
+        """Say whether the bytes end at ``at`` or before."""
         if at < self._at + len(self._window):
             return False
         return not self.read(at, 1)
 
     def length(self) -> int:
-        """Return how many bytes there are, reading all of them."""
+        """Return how many bytes there are, after reading all of them."""
         while not self._done:
             self._drop(self._at + len(self._window))
             self._window += self._more()
@@ -106,19 +106,19 @@ class Unpacked:
             self._at += gone
 
     def _more(self) -> bytes:
-        """Unpack another piece; after the last one, or at a damage, note that there are no more."""
+        """Unpack another piece; after the last piece, or after damage, note that there are no more."""
         try:
             piece = next(self._pieces, None)
         except (zlib.error, lzma.LZMAError, zipfile.BadZipFile, EOFError, OSError, ValueError, _Damage) as error:
             piece, self.damage = None, str(error) or type(error).__name__
-        except (NotImplementedError, RuntimeError) as error:  # zip: another method, or a password
+        except (NotImplementedError, RuntimeError) as error:  # a zip archive with another method, or a password
             piece, self.damage = None, str(error)
         self._done = piece is None
         return piece or b""
 
 
 def _streams(descriptor: int, magic: bytes, start: Callable[[], _Decompressor]) -> Iterator[bytes]:
-    """Unpack a stream, and those that follow it."""
+    """Unpack a stream, and the streams after it."""
     stream, at = start(), 0
     while True:
         data = os.pread(descriptor, _READ, at) if stream.needs_input else b""
@@ -165,14 +165,14 @@ _WAYS: dict[bytes, tuple[str, Callable[[int], Iterator[bytes]]]] = {
 
 
 def unpacked(descriptor: int) -> tuple[str, Unpacked] | None:
-    """Return the name of an open file's compression, and its bytes; None where it is not compressed in these ways."""
+    """Return the name of an open file's compression and its unpacked bytes; None if it has none of these formats."""
     head = os.pread(descriptor, 6, 0)
     ways = (way for magic, way in _WAYS.items() if head.startswith(magic))
     return next(((name, Unpacked(unpack(descriptor))) for name, unpack in ways), None)
 
 
 def scan_compressed(descriptor: int, careful: bool = False) -> Scan | None:
-    """Read all headers of an open file to the end of its compressed stream; None where it is not compressed."""
+    """Read all headers of an open file to the end of its compressed stream; return None if it is not compressed."""
     from catalog.fits.scan import scan
 
     if (known := unpacked(descriptor)) is not None:

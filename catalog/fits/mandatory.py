@@ -1,7 +1,7 @@
-"""Judge the mandatory keywords of a header by the standard.
+"""Check the mandatory keywords of a header against the standard.
 
-A fault does harm where the header does not tell what the data are and where they end, or where two of its cards say
-so differently. Other faults are sloppy: the file is read the same way by everybody.
+A fault does harm if the header does not tell what the data are and where they end, or if two of its cards tell it
+differently. Other faults are harmless: all programs read the file in the same way.
 
 References
 ----------
@@ -28,7 +28,7 @@ Value = bool | int | float | str | None
 
 
 class NumberedCard(NamedTuple):
-    """One card of a header: which row it is, its keyword as astropy has it, and its 80 bytes."""
+    """One card of a header: the number of its row, its keyword as astropy reads it, and its 80 bytes."""
 
     number: int
     keyword: str
@@ -36,12 +36,12 @@ class NumberedCard(NamedTuple):
 
     @property
     def value(self) -> Value:
-        """What it says; None where it is undefined or cannot be read."""
+        """The value; None if it is undefined or cannot be read."""
         return value_of(read_card(self.image))
 
 
 class Fault(NamedTuple):
-    """Something wrong with a header, and the row where it is."""
+    """Something that is wrong with a header, and the row of it."""
 
     row: int
     reason: str
@@ -49,7 +49,7 @@ class Fault(NamedTuple):
 
 
 def value_of(card: Card) -> Value:
-    """Return the value of a card as Python has it; None where it is undefined or cannot be read.
+    """Return the value of a card as a value of Python; None if it is undefined or cannot be read.
 
     Examples
     --------
@@ -69,9 +69,9 @@ def faults(rows: list[NumberedCard], primary: bool) -> list[Fault]:
     Parameters
     ----------
     rows : list of NumberedCard
-        At least its first card, and all whose keyword may be mandatory.
+        At least the first card, and all cards whose keyword may be mandatory.
     primary : bool
-        Whether it is the first header of its file.
+        Whether this is the first header of its file.
     """
     first = {one.keyword: one for one in reversed(rows)}
     told = list(_start(rows[0] if rows else None, first, primary))
@@ -96,7 +96,7 @@ def _kind(first: dict[str, NumberedCard]) -> str:
 
 
 def _whole(first: dict[str, NumberedCard], keyword: str) -> int | None:
-    """Return the whole number that a keyword has, None where it is missing or has another value."""
+    """Return the whole number of a keyword; None if the keyword is missing or has another value."""
     value = first[keyword].value if keyword in first else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
@@ -130,7 +130,7 @@ def _sizes(first: dict[str, NumberedCard]) -> Iterator[Fault]:
 def _number(
     first: dict[str, NumberedCard], keyword: str, least: int | None = None, most: int = LARGEST
 ) -> Iterator[Fault]:
-    """Check that a keyword is there, and has a whole number within limits."""
+    """Check that a keyword exists, and that its value is a whole number within limits."""
     if keyword not in first:
         yield Fault(0, f"{keyword} is missing", True)
         return
@@ -159,7 +159,7 @@ def _counts(first: dict[str, NumberedCard], kind: str, primary: bool) -> Iterato
 
 
 def _table(first: dict[str, NumberedCard], kind: str) -> Iterator[Fault]:
-    """Check what only tables have."""
+    """Check the keywords that only tables have."""
     for keyword, must in (("BITPIX", 8), ("NAXIS", 2)):
         value = _whole(first, keyword)
         if value is not None and value != must:
@@ -193,7 +193,7 @@ def _form(first: dict[str, NumberedCard], expected: list[str]) -> Iterator[Fault
 
 
 def _is_fixed(row: NumberedCard) -> bool:
-    """Tell whether a mandatory card has its value where section 4.2 wants it."""
+    """Say whether a mandatory card has its value where section 4.2 wants it."""
     if row.image[:8] != row.keyword.encode("latin1").ljust(8):
         return False
     if row.keyword == "XTENSION":

@@ -1,10 +1,10 @@
-"""Read headers that are not as the standard wants them, by the rules that astropy follows.
+"""Read headers that do not follow the standard, by the rules that astropy follows.
 
-What is wrong with their mandatory keywords is said by `catalog.fits.mandatory`.
+The faults of their mandatory keywords are found by `catalog.fits.mandatory`.
 
-astropy first tries a quick reading: whole blocks of ASCII up to an exact END card, where the last of several
-equal keywords counts. If that fails it reads again: bytes that are not ASCII become question marks, anything that
-begins with END and cannot be a longer keyword ends the header, and the first of equal keywords counts.
+astropy first tries a quick reading: whole blocks of ASCII up to an exact END card; of equal keywords, the last one
+counts. If this fails, it reads again. Then bytes that are not ASCII become question marks, a card that begins with END
+and has no longer keyword ends the header, and of equal keywords the first one counts.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MANDATORY = ("SIMPLE", "XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "GROU
 
 
 class _Blocks(NamedTuple):
-    """A header as found: its cards, where it stops, and whether astropy's quick reading took it."""
+    """A header: its cards, where it stops, and whether astropy's quick reading accepts it."""
 
     cards: bytes
     stop: int
@@ -47,7 +47,7 @@ class _Broken(Exception):
 
 
 def scan_on(source: ByteSource, at: int, found: Scan) -> None:
-    """Read headers from ``at`` to the end of the file, adding them and what is wrong to ``found``."""
+    """Read headers from ``at`` to the end of the file; add them and their faults to ``scanned``."""
     if at == 0 and not _has_signature(source.read(0, CARD_SIZE)):
         found.findings.append(Finding(0, 0, "not a FITS file: it does not begin with SIMPLE", True))
     while not source.ends_by(at):
@@ -68,7 +68,7 @@ def _has_signature(card: bytes) -> bool:
 
 
 def _find_blocks(source: ByteSource, at: int) -> _Blocks | None:
-    """Find the END of the header that begins at ``at``; None where there is none."""
+    """Find the END of the header that begins at ``at``; return None if there is none."""
     size = 4 * BLOCK
     while True:
         ahead = source.read(at, size)
@@ -88,7 +88,7 @@ def _find_blocks(source: ByteSource, at: int) -> _Blocks | None:
 
 
 def _loose_end(ahead: bytes) -> int:
-    """Return where a card begins with END and is no longer keyword, or -1."""
+    """Return the position of a card that begins with END and has no longer keyword, or -1."""
     end = ahead.find(b"END")
     while end >= 0:
         if end % CARD_SIZE == 0 and (end + 3 == len(ahead) or ahead[end + 3] not in _KEYWORD_BYTES):
@@ -112,7 +112,7 @@ def _header(source: ByteSource, at: int, blocks: _Blocks, found: Scan) -> Header
         if not any(one.harm for one in told):
             found.findings.append(Finding(hdu, at, f"the size of its data is not known: {broken}", True))
         return Header(at, blocks.cards, blocks.stop, -1, ())
-    return Header(at, blocks.cards, blocks.stop, max(data_size, 0), shape)  # a negative size rounds to no blocks
+    return Header(at, blocks.cards, blocks.stop, max(data_size, 0), shape)  # a negative size counts as no data
 
 
 def _why_not_quick(source: ByteSource, at: int, blocks: _Blocks) -> str:
@@ -124,7 +124,7 @@ def _why_not_quick(source: ByteSource, at: int, blocks: _Blocks) -> str:
 
 
 def _rows(blocks: _Blocks) -> list[NumberedCard]:
-    """Return the cards that may be mandatory, and which rows of the header they are."""
+    """Return the cards that may be mandatory, with the numbers of their rows."""
     return [
         NumberedCard(number, keyword, image)
         for number, (keyword, image) in enumerate(_images(blocks))
@@ -133,7 +133,7 @@ def _rows(blocks: _Blocks) -> list[NumberedCard]:
 
 
 def _values(rows: list[NumberedCard], last: bool) -> dict[str, Value]:
-    """Return the values by keyword; of equal keywords that of the one that astropy takes, the last or the first."""
+    """Return the values by keyword; of equal keywords, the one that astropy takes, which is the last or the first."""
     ordered = rows if last else rows[::-1]
     return {one.keyword: one.value for one in ordered}
 
@@ -146,14 +146,14 @@ def _images(blocks: _Blocks) -> Iterator[tuple[str, bytes]]:
 
 
 def _quick_keyword(image: bytes) -> str:
-    """Return the keyword as the quick reading has it, which leaves the blanks of one that is short of its place."""
+    """Return the keyword as the quick reading does; it keeps blanks before a keyword that is shorter than its place."""
     if image[8:10] == _INDICATOR:
         return image[:8].decode("latin1").strip()
     return image[: max(image.find(_INDICATOR, 0, 8), 0)].decode("latin1")
 
 
 def _patient_keyword(image: bytes) -> str:
-    """Return the keyword as the second reading has it, with HIERARCH cards among the others."""
+    """Return the keyword as the second reading does; it treats HIERARCH cards like the others."""
     first = image[:8].decode("latin1").strip()
     if first.upper() == "HIERARCH" and image[8:9] == b" " and b"=" in image:
         return image[9 : image.index(b"=")].decode("latin1").strip()
@@ -178,7 +178,7 @@ def _shape(values: dict[str, Value]) -> tuple[int, ...]:
 
 def _data_size(values: dict[str, Value], shape: tuple[int, ...], source: ByteSource, data_at: int) -> int:
     if values.get("SIMPLE", True) is False:
-        return source.length() - data_at  # a file of its own kind, by its own word: all the rest is its data
+        return source.length() - data_at  # the header says that it is of another format, so all the rest is data
     axes = shape[:-1] if values.get("GROUPS") is True and "SIMPLE" in values else shape
     if not axes:
         return 0
@@ -195,7 +195,7 @@ def _data_size(values: dict[str, Value], shape: tuple[int, ...], source: ByteSou
 
 
 def _note_rest(source: ByteSource, at: int, found: Scan) -> None:
-    """Say what is there where no header is, and keep the cards of one that has no END."""
+    """Note what is there instead of a header, and keep the cards of a header without END."""
     hdu = len(found.headers)
     block = source.read(at, BLOCK)
     cards = _cards_so_far(source, at)
@@ -210,7 +210,7 @@ def _note_rest(source: ByteSource, at: int, found: Scan) -> None:
 
 
 def _cards_so_far(source: ByteSource, at: int) -> bytes:
-    """Return the cards of a header without END, up to the first that cannot be one."""
+    """Return the cards of a header without END, up to the first 80 bytes that cannot be a card."""
     block = source.read(at, BLOCK)
     if not block.startswith((_SIGNATURE, b"XTENSION")):
         return b""

@@ -1,8 +1,8 @@
-"""Read the header blocks of one FITS file, skip its data, and say what is wrong with its structure.
+"""Read the header blocks of one FITS file, skip its data, and find faults of its structure.
 
-The usual header (mandatory keywords in their order, printable, an END card, whole blocks) is recognised by a few
-comparisons of bytes. Any other goes through `catalog.fits.patient`, which reads as astropy does, and through
-`catalog.fits.mandatory`, which judges by the standard. What is wrong becomes a finding.
+A few comparisons of bytes recognise the usual header: mandatory keywords in their order, printable, with an END card,
+in whole blocks. Other headers are read by `catalog.fits.patient` as astropy does, and checked by
+`catalog.fits.mandatory` against the standard. Each fault becomes a finding.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from catalog.fits.blocks import (
 )
 
 Extent = tuple[int, tuple[int, ...]]
-"""Size of the data in bytes, and the length of its axes."""
+"""The size of the data in bytes, and the lengths of its axes."""
 
 _NAXIS = [b"NAXIS%-3d= " % (number + 1) for number in range(9)]
 _BITPIX = {b"BITPIX  = %20d" % bits: abs(bits) // 8 for bits in (8, 16, 32, 64, -32, -64)}
 _MOST_EXTENTS = 10_000
 _extents: dict[bytes, Extent] = {}
-"""Mandatory cards that were met, and what they say; most files are of few shapes."""
+"""Mandatory cards that were seen before, and what they say; most files have one of a few shapes."""
 _IMAGE, _TABLES = b"IMAGE   '", (b"BINTABLE'", b"TABLE   '", b"A3DTABLE'")
 _FIELDS_AT = 560
-"""Where TFIELDS stands in the header of a table: behind seven other cards."""
+"""The position of TFIELDS in the header of a table: after seven other cards."""
 
 
 def scan_file(path: str, careful: bool = False) -> tuple[Scan, os.stat_result]:
@@ -43,21 +43,21 @@ def scan_file(path: str, careful: bool = False) -> tuple[Scan, os.stat_result]:
     Parameters
     ----------
     path : str
-        Plain, or compressed in one of the ways of `catalog.fits.compressed`.
+        A plain file, or one in a format of `catalog.fits.compressed`.
     careful : bool
-        Follow astropy's rules for every header, however usual it looks.
+        Follow astropy's rules for every header, even if it looks usual.
 
     Returns
     -------
     scan : Scan
-        Headers and findings.
+        The headers and findings.
     status : os.stat_result
-        Of the file that was read.
+        The status of the file that was read.
 
     Raises
     ------
     OSError
-        Where the file cannot be opened or read, or is no regular file.
+        If the file cannot be opened or read, or is no regular file.
     """
     # Without O_NONBLOCK, opening a named pipe would wait until somebody writes to it.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
@@ -71,7 +71,7 @@ def scan_file(path: str, careful: bool = False) -> tuple[Scan, os.stat_result]:
 
 
 def scan_descriptor(descriptor: int, size: int, careful: bool = False) -> Scan:
-    """Read all headers of an open file of so many bytes, plain or compressed; see `scan_file`."""
+    """Read all headers of an open file of a given size, plain or compressed; see `scan_file`."""
     source = UncompressedFile(descriptor, size)
     if not source.read(0, 6).startswith(b"SIMPLE"):
         from catalog.fits.compressed import scan_compressed
@@ -100,13 +100,13 @@ def scan(source: ByteSource, careful: bool = False) -> Scan:
 
 
 def note_end(found: Scan, size: int) -> None:
-    """Note data that the file ends before, and padding that is not there."""
+    """Note data that is cut by the end of the file, and padding that is missing."""
     if not found.headers or found.headers[-1].data_size < 0:
         return
     last, hdu = found.headers[-1], len(found.headers) - 1
     data_end = last.data_at + last.data_size
     if last.data_size and size < data_end:
-        missing = min(data_end - size, last.data_size)  # the header itself may be cut short
+        missing = min(data_end - size, last.data_size)  # the header itself may be cut
         reason = f"truncated: {missing} of {last.data_size} bytes of data are missing"
         found.findings.append(Finding(hdu, size, reason, True))
     elif last.data_at <= size < last.data_at + padded(last.data_size):
@@ -114,7 +114,7 @@ def note_end(found: Scan, size: int) -> None:
 
 
 def _usual(source: ByteSource, at: int) -> Header | None:
-    """Read one header that is as the standard wants it, or return None."""
+    """Read one header that follows the standard; return None for any other."""
     ahead, begin = source.ahead(at)
     end = find_end(ahead, begin)
     while end < 0 and len(ahead) - begin < HEADER_LIMIT:
@@ -132,7 +132,7 @@ def _usual(source: ByteSource, at: int) -> Header | None:
 
 
 def _data_extent(cards: bytes, primary: bool) -> Extent | None:
-    """Return size and shape of the data, or None where the header is not as the standard wants it."""
+    """Return size and shape of the data; None if the header does not follow the standard."""
     naxis = cards[189] - 48 if len(cards) > 189 else 0
     mandatory = cards[: 240 + 80 * naxis + (0 if primary else 160)]
     known = _extents.get(mandatory)
@@ -144,20 +144,20 @@ def _data_extent(cards: bytes, primary: bool) -> Extent | None:
             _extents[mandatory] = known
     if not primary:
         return known if cards.startswith(_IMAGE, 11) or _has_fields(cards) else None
-    # In a primary header PCOUNT, GCOUNT and GROUPS may stand anywhere.
+    # In a primary header, PCOUNT, GCOUNT and GROUPS may be anywhere.
     if known[1] and (b"PCOUNT  =" in cards or b"GCOUNT  =" in cards or b"GROUPS  =" in cards):
         return None
     return known
 
 
 def _has_fields(cards: bytes) -> bool:
-    """Tell whether a table's header says how many fields there are, and of what form."""
+    """Say whether the header of a table tells how many fields there are, and their formats."""
     fields = _count(cards, _FIELDS_AT, b"TFIELDS = ")
     return fields is not None and cards.count(b"TFORM", _FIELDS_AT) == fields
 
 
 def _parse_extent(cards: bytes, primary: bool) -> Extent | None:
-    """Read size and shape of the data from mandatory keywords in their order."""
+    """Read size and shape of the data from mandatory keywords in the required order."""
     if not cards.startswith(b"SIMPLE  =                    T" if primary else b"XTENSION= '"):
         return None
     width = _BITPIX.get(cards[80:110])
@@ -191,7 +191,7 @@ def _is_usual_extension(cards: bytes, width: int, naxis: int, pcount: int) -> bo
 
 
 def _count(cards: bytes, at: int, head: bytes) -> int | None:
-    """Return the whole number of a card in fixed format, or None."""
+    """Return the whole number of a card in fixed format; None if there is none."""
     if not cards.startswith(head, at):
         return None
     digits = cards[at + 10 : at + 30].lstrip()
@@ -199,5 +199,5 @@ def _count(cards: bytes, at: int, head: bytes) -> int | None:
 
 
 def _is_comment(rest: bytes) -> bool:
-    """Tell whether the rest of a card, behind its value, is blank or a comment."""
+    """Say whether the rest of a card, after its value, is blank or a comment."""
     return rest.lstrip(b" ")[:1] in (b"", b"/")

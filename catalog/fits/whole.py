@@ -1,4 +1,4 @@
-"""Is an open file whole FITS: the question of a transfer, answered by the same judge as the header index."""
+"""Whether an open file is whole FITS. Transfers ask this; the header index uses the same judge."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PACKED_NAME = re.compile(r"\.(fits?|fts)\.(gz|bz2|xz|z|zip)\Z", re.IGNORECASE)
 
 
 def is_fits_name(filename: str) -> bool:
-    """Whether a name promises an uncompressed FITS file.
+    """Whether a file with this name should be an uncompressed FITS file.
 
     Examples
     --------
@@ -23,7 +23,7 @@ def is_fits_name(filename: str) -> bool:
 
 
 def is_packed_fits_name(filename: str) -> bool:
-    """Whether a name promises a compressed FITS file.
+    """Whether a file with this name should be a compressed FITS file.
 
     Examples
     --------
@@ -34,18 +34,18 @@ def is_packed_fits_name(filename: str) -> bool:
 
 
 def fits_problem(file: int, size: int, packed: bool = False) -> str | None:
-    """Read the headers of an open file and say what harm its structure has; None: nothing.
+    """Read the headers of an open file, and say what harm its structure has; None if it has none.
 
-    What is merely sloppy (`catalog.fits.mandatory`) is no problem.
+    Harmless faults (`catalog.fits.mandatory`) are no problem.
 
     Parameters
     ----------
     file : int
         A file descriptor that can be read at offsets.
     size : int
-        How many bytes it has.
+        The size of the file in bytes.
     packed : bool
-        Whether the file is to be compressed; then its stream is read to the end, and proven by its own checksum.
+        Whether the file should be compressed; then its stream is read to the end, and proven by its own checksum.
     """
     found = scan_descriptor(file, size, careful=True) if packed else scan(UncompressedFile(file, size), careful=True)
     harm = next((one for one in found.findings if one.harm), None)

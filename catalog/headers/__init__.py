@@ -1,4 +1,4 @@
-"""FITS headers: every card of every HDU on this disk, in the catalog."""
+"""FITS headers: every card of every HDU on this disk goes into the catalog."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,7 @@ _HOMES = {"index_folders": "catalog.headers.index", "watch_folders": "catalog.he
 
 
 def __getattr__(name: str) -> Any:
-    """Import the index when it is asked for: the processes that only read headers do without DuckDB."""
+    """Import the index only when it is asked for: processes that only read headers need no DuckDB."""
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

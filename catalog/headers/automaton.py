@@ -1,8 +1,8 @@
-"""Read cards of the usual forms by the thousand.
+"""Read cards of the usual forms, thousands at a time.
 
-A small automaton steps over the 70 columns behind the keyword, through all cards at once: one table look-up a
-column tells strings from numbers, booleans and undefined values, and where value and comment begin and end. What
-it does not accept with certainty is left to `catalog.fits.cards`.
+A small automaton steps through the 70 columns behind the keyword, in all cards at once. With one table look-up for each
+column, it tells strings from numbers, booleans and undefined values, and finds where value and comment begin and end.
+Cards that it does not accept with certainty are left to `catalog.fits.cards`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from catalog.fits.cards import Kind
 _FIRST = 10  # the column after the value indicator
 _DIGITS = "0123456789"
 _PRINTABLE = "".join(map(chr, range(32, 127)))
-_RULES: dict[str, dict[str, str]] = {  # in the order of a card: before the value, in it, behind it, in the comment
+_RULES: dict[str, dict[str, str]] = {  # in the order of a card: before the value, inside it, after it, in the comment
     "lead": {
         " ": "lead",
         "'": "opened",
@@ -33,7 +33,7 @@ _RULES: dict[str, dict[str, str]] = {  # in the order of a card: before the valu
     },
     "opened": {_PRINTABLE: "text", ":": "colon", "'": "empty"},
     "text": {_PRINTABLE: "text", ":": "colon", "'": "closed"},
-    "colon": {_PRINTABLE: "text", ":": "colon", "'": "closed", " ": "refused"},  # may be a record-valued card
+    "colon": {_PRINTABLE: "text", ":": "colon", "'": "closed", " ": "refused"},  # perhaps a record-valued card
     "closed": {" ": "closed_", "/": "text/"},
     "empty": {" ": "empty_", "/": "empty/"},
     "boolean": {" ": "boolean_", "/": "boolean/"},
@@ -87,16 +87,16 @@ _SPECIAL = np.frombuffer(b"CONTINUEHIERARCHEND     ", np.uint64)
 
 @dataclass(frozen=True)
 class Readings:
-    """What a set of cards says, one entry a card.
+    """What a set of cards says, with one entry for each card.
 
     Attributes
     ----------
     kind : ndarray of uint8, shape (cards,)
-        Index into `KINDS`; 255 where the card is left to `catalog.fits.cards`.
+        Index into `KINDS`; 255 if the card is left to `catalog.fits.cards`.
     text : pyarrow.StringArray, length cards
-        The value; null where undefined or not read.
+        The value; null if it is undefined or was not read.
     comment_at : ndarray of uint8, shape (cards,)
-        The column where the comment's slash stands, 80 where there is none.
+        The column of the comment's slash; 80 if there is no comment.
     """
 
     kind: NDArray[np.uint8]
@@ -106,7 +106,7 @@ class Readings:
 
 @lru_cache(maxsize=1)
 def _transitions() -> NDArray[np.uint8]:
-    """The table: state times 256 plus byte gives the next state."""
+    """Return the transition table: its entry at state times 256 plus byte is the next state."""
     table = np.full((len(_STATES), 256), _STATES.index("refused"), np.uint8)
     for state, rules in _RULES.items():
         for characters, target in rules.items():
@@ -141,7 +141,7 @@ def read(rows: NDArray[np.uint8]) -> Readings:
     Parameters
     ----------
     rows : ndarray of uint8, shape (cards, 80)
-        Their bytes.
+        The bytes of the cards.
     """
     parts = [_read(rows[start : start + 8192]) for start in range(0, len(rows), 8192)]
     if not parts:
@@ -171,17 +171,17 @@ def _read(rows: NDArray[np.uint8]) -> Readings:
     return Readings(kind, _slices(rows, begin, end, nothing), comment_at)
 
 
-def _count(chosen: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Count the chosen columns, card by card."""
-    total: NDArray[np.uint8] = np.add.reduce(chosen.view(np.uint8), axis=0, dtype=np.uint8)
+def _count(marked: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Count the marked columns of each card."""
+    total: NDArray[np.uint8] = np.add.reduce(marked.view(np.uint8), axis=0, dtype=np.uint8)
     return total
 
 
 def _run(columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Step through the columns; return the state after each, shape (70, cards)."""
+    """Step through the columns; return the state after each column, shape (70, cards)."""
     table = _transitions()
     states = np.empty(columns.shape, np.uint8)
-    index = columns[0].astype(np.uint16)  # the first state is number 0
+    index = columns[0].astype(np.uint16)  # the first state has the number 0
     for number, column in enumerate(columns):
         if number:
             np.multiply(states[number - 1], 256, out=index, dtype=np.uint16)
@@ -191,7 +191,7 @@ def _run(columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _is_standard(rows: NDArray[np.uint8], columns: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Tell whose first ten bytes are a standard keyword and the value indicator."""
+    """Mark the cards whose first ten bytes are a standard keyword and the value indicator."""
     good = (columns[8] == ord("=")) & (columns[9] == ord(" "))
     blank_before = np.zeros(len(rows), bool)
     good &= _KEYWORD_BYTE[columns[0]]
@@ -214,17 +214,17 @@ def _is_commentary(rows: NDArray[np.uint8], columns: NDArray[np.uint8]) -> NDArr
 
 
 def _heads(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """The first eight bytes of every card, as one number."""
+    """Return the first eight bytes of each card as one number."""
     return np.ascontiguousarray(rows[:, :8]).view(np.uint64).ravel()
 
 
 def _slices(
     rows: NDArray[np.uint8], begin: NDArray[np.uint8], end: NDArray[np.uint8], nothing: NDArray[np.bool_]
 ) -> pa.StringArray:
-    """Cut ``begin`` to ``end`` out of every row, without trailing blanks; null where there is nothing."""
+    """Cut the bytes from ``begin`` to ``end`` out of each row, without trailing blanks; null if ``nothing`` is set."""
     end = np.where(nothing, begin, end)
     numbers = np.arange(CARD_SIZE, dtype=np.uint8)
-    characters = rows[(numbers - begin[:, None]) < (end - begin)[:, None]]  # unsigned: one comparison does for both
+    characters = rows[(numbers - begin[:, None]) < (end - begin)[:, None]]  # unsigned, so one comparison is enough
     offsets = np.zeros(len(rows) + 1, np.int32)
     np.cumsum(end - begin, out=offsets[1:])
     valid = pa.py_buffer(np.packbits(~nothing, bitorder="little"))

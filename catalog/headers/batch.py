@@ -1,4 +1,4 @@
-"""Turn the headers of many files into columns: each distinct card read once, references to it, typed keywords."""
+"""Turn the headers of many files into columns: distinct cards, references to them, and typed keywords."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from catalog.fits.cards import CONTINUE, Card, read_card
 from catalog.headers import automaton
 
 Label = tuple[str, str, str]
-"""What stands around a value: keyword, kind, comment."""
+"""A card without its value: keyword, kind, comment."""
 
 _MANDATORY = (
     "SIMPLE",
@@ -41,13 +41,13 @@ class Cards:
     labels : list of tuple
         Keyword, kind and comment.
     label : ndarray of int32, shape (distinct,)
-        Of each distinct card, an index into ``labels``.
+        For each distinct card, an index into ``labels``.
     text : pyarrow.StringArray, length distinct
         The value of each distinct card.
     code : ndarray of int32, shape (cards,)
-        Of each card in order, which distinct card it is.
+        For each card in order, the number of its distinct card.
     first : ndarray of int64, shape (HDUs + 1,)
-        Where each HDU's cards begin in ``code``.
+        For each HDU, where its cards begin in ``code``.
     """
 
     labels: list[Label]
@@ -59,7 +59,7 @@ class Cards:
 
 @dataclass(frozen=True)
 class _Rows:
-    """80-byte rows of all headers, and which of them begin a card."""
+    """The 80-byte rows of all headers, and the rows in which a card begins."""
 
     bytes_: bytes
     matrix: NDArray[np.uint8]
@@ -68,7 +68,7 @@ class _Rows:
 
 
 def read_cards(headers: Sequence[Header]) -> Cards:
-    """Read the cards of many headers, each distinct one once."""
+    """Read the cards of many headers; equal cards are read once."""
     rows = _rows(headers)
     opening = np.flatnonzero(rows.opens)
     codes, distinct = _distinct(rows)
@@ -76,7 +76,7 @@ def read_cards(headers: Sequence[Header]) -> Cards:
     groups = _groups(rows, opening)
     alone = np.ones(len(opening), bool)
     alone[list(groups)] = False
-    used = np.zeros(len(distinct), bool)  # rows that only continue others are no cards
+    used = np.zeros(len(distinct), bool)  # rows that only continue other cards are not used
     used[code[alone]] = True
     code = (np.cumsum(used, dtype=np.int32) - 1)[code]
     images = dict.fromkeys(groups.values())
@@ -107,7 +107,7 @@ def _distinct(rows: _Rows) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
 
 
 def _groups(rows: _Rows, opening: NDArray[np.intp]) -> dict[int, bytes]:
-    """Images of the cards that are continued, by their place among the cards."""
+    """Return the bytes of each continued card, by its position among the cards."""
     stops = np.append(opening[1:], len(rows.matrix))
     long = np.flatnonzero(stops - opening > 1)
     return {int(n): rows.bytes_[int(opening[n]) * CARD_SIZE : int(stops[n]) * CARD_SIZE] for n in long}
@@ -116,7 +116,7 @@ def _groups(rows: _Rows, opening: NDArray[np.intp]) -> dict[int, bytes]:
 def _read_distinct(
     distinct: NDArray[np.uint8], long_cards: list[Card]
 ) -> tuple[list[Label], NDArray[np.int32], pa.StringArray]:
-    """Read distinct cards, then append the long ones."""
+    """Read the distinct cards, and append the long ones."""
     readings = automaton.read(distinct)
     left = np.flatnonzero(readings.kind == _LEFT)
     slow = [read_card(distinct[n].tobytes()) for n in left]
@@ -146,7 +146,7 @@ def _number(card: Card, labels: list[Label], numbers: dict[Label, int]) -> int:
 
 
 def _label(distinct: NDArray[np.uint8], readings: automaton.Readings) -> tuple[list[Label], NDArray[np.int32]]:
-    """Find the distinct labels: cards without their values, with the kind in the place of the equals sign."""
+    """Find the distinct labels: cards without values, with the kind in the place of the equals sign."""
     bare = distinct.copy()
     columns = np.arange(CARD_SIZE, dtype=np.uint8)
     bare[(columns >= 8) & (columns < readings.comment_at[:, None])] = ord(" ")
@@ -168,35 +168,35 @@ def _bare_card(image: bytes) -> Card:
 
 
 def repeated_mandatory(cards: Cards) -> NDArray[np.intp]:
-    """Return the HDUs in which a keyword that tells the data's size stands more than once."""
-    known = {keyword: n + 1 for n, keyword in enumerate(_MANDATORY)}
-    of_label = np.array([known.get(keyword, 0) for keyword, _, _ in cards.labels], np.int64)
+    """Return the HDUs in which a keyword that tells the size of the data is repeated."""
+    numbers = {keyword: n + 1 for n, keyword in enumerate(_MANDATORY)}
+    of_label = np.array([numbers.get(keyword, 0) for keyword, _, _ in cards.labels], np.int64)
     of_card = of_label[cards.label][cards.code]
     places = np.flatnonzero(of_card)
     hdu = np.searchsorted(cards.first, places, side="right") - 1
-    counts = np.bincount(hdu * (len(known) + 1) + of_card[places])
-    return np.unique(np.flatnonzero(counts > 1) // (len(known) + 1))
+    counts = np.bincount(hdu * (len(numbers) + 1) + of_card[places])
+    return np.unique(np.flatnonzero(counts > 1) // (len(numbers) + 1))
 
 
 def unreadable_findings(
     cards: Cards, headers: Sequence[Header], hdu_numbers: Sequence[int]
 ) -> dict[int, list[Finding]]:
-    """Findings for cards that astropy cannot read, by the HDU's place in the batch."""
+    """Return findings for cards that astropy cannot read, by the position of the HDU in the batch."""
     broken = np.array([kind == "unreadable" for _, kind, _ in cards.labels], bool)[cards.label]
-    found: dict[int, list[Finding]] = {}
+    findings: dict[int, list[Finding]] = {}
     if not broken.any():
-        return found
+        return findings
     for place in np.flatnonzero(broken[cards.code]):
         hdu = int(np.searchsorted(cards.first, place, side="right")) - 1
         keyword = cards.labels[cards.label[cards.code[place]]][0]
         byte = headers[hdu].at + _row_of(headers[hdu].cards, int(place - cards.first[hdu])) * CARD_SIZE
         finding = Finding(hdu_numbers[hdu], byte, f"the card {keyword!r} cannot be read", False)
-        found.setdefault(hdu, []).append(finding)
-    return found
+        findings.setdefault(hdu, []).append(finding)
+    return findings
 
 
 def _row_of(cards: bytes, position: int) -> int:
-    """Return at which 80-byte row a card stands, counting its predecessors' CONTINUE rows."""
+    """Return the number of the 80-byte row in which a card begins, after the CONTINUE rows of the cards before it."""
     opening = -1
     for row in range(len(cards) // CARD_SIZE):
         opening += row == 0 or cards[row * CARD_SIZE : row * CARD_SIZE + 8] != CONTINUE
@@ -206,7 +206,7 @@ def _row_of(cards: bytes, position: int) -> int:
 
 
 def scans_of(scans: Sequence[Scan]) -> tuple[list[Header], list[int], list[int]]:
-    """Return all headers of a batch in order, with the number of each one's file and HDU."""
+    """Return all headers of a batch in order, with the number of the file and of the HDU of each."""
     headers = [header for scan in scans for header in scan.headers]
     files = [n for n, scan in enumerate(scans) for _ in scan.headers]
     hdus = [hdu for scan in scans for hdu in range(len(scan.headers))]

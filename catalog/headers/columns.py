@@ -1,4 +1,4 @@
-"""The typed columns of `headers`: the archive's keywords, as the headers of a file have them."""
+"""The typed columns of `headers`: the archive's keywords, with the values in the headers of files."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from catalog.store.history.versions import FILES, name_in_catalog
 from catalog.vocabulary.keywords import all_archive_columns, dictionary
 
 TIME_OF_DAY = {"DATE-OBS": "TIME-OBS"}
-"""A date whose time stands in a keyword of its own; the archive joins the two."""
+"""A date whose time is in another keyword; the archive joins the two."""
 
 _TYPES = {"int": "BIGINT", "float": "DOUBLE", "boolean": "BOOLEAN", "date": "TIMESTAMP"}
-_TAKEN = {"file_id", "path", "filename"}  # a file's own name is the one on disk
+_TAKEN = {"file_id", "path", "filename"}  # the name of a file is its name on disk
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class HeaderColumn:
     Attributes
     ----------
     name : str
-        As in `files`.
+        The name, as in `files`.
     fits_keyword : str
-        Where it comes from.
+        The FITS keyword that has the value.
     type : str
-        DuckDB's, as in `files`.
+        The DuckDB type, as in `files`.
     """
 
     name: str
@@ -35,7 +35,7 @@ class HeaderColumn:
     type: str
 
     def expression(self, present: set[str]) -> str:
-        """Return the SQL that makes it from text columns that are named by their FITS keywords."""
+        """Return SQL that makes the column from text columns with the names of FITS keywords."""
         text = quoted(self.fits_keyword)
         is_mjd = self.type == "DOUBLE" and self.name.endswith("_mjd")
         if self.type == "TIMESTAMP" or is_mjd:
@@ -46,15 +46,15 @@ class HeaderColumn:
                 days = f"epoch_us({_moment(text)}) / 86400e6 + 40587"
                 return f"coalesce(TRY_CAST({quoted(self.fits_keyword)} AS DOUBLE), {days})"
             return _moment(text)
-        if self.type == "BIGINT":  # a cast would round a fraction, and nobody would know
+        if self.type == "BIGINT":  # a cast would round a fraction silently
             return f"CASE WHEN TRY_CAST({text} AS DOUBLE) % 1 = 0 THEN TRY_CAST({text} AS BIGINT) END"
         return text if self.type == "VARCHAR" else f"TRY_CAST({text} AS {self.type})"
 
 
 def _moment(text: str) -> str:
-    """Return the SQL that makes a TIMESTAMP of a date and time.
+    """Return SQL that makes a TIMESTAMP of a date and time.
 
-    A TIMESTAMP has no leap second. One becomes the last microsecond before it, so that the day is kept.
+    A TIMESTAMP cannot be in a leap second. Such a time becomes the last microsecond before it, on the same day.
     """
     before = f"regexp_replace({text}, ':60(\\.[0-9]*)?', ':59.999999')"
     return f"coalesce(TRY_CAST({text} AS TIMESTAMP), TRY_CAST({before} AS TIMESTAMP))"
@@ -62,7 +62,7 @@ def _moment(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def header_columns() -> tuple[HeaderColumn, ...]:
-    """Every keyword of the archive that headers have.
+    """All keywords of the archive that headers have.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def header_columns() -> tuple[HeaderColumn, ...]:
 
 @lru_cache(maxsize=1)
 def wanted_keywords() -> tuple[str, ...]:
-    """The FITS keywords that the columns are made from.
+    """The FITS keywords from which the columns are made.
 
     Examples
     --------

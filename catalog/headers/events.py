@@ -1,4 +1,4 @@
-"""What an index run tells while it works, and its report at the end."""
+"""Events that an index run sends while it works, and its report at the end."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class IndexFailure:
-    """A file that could not be read, or not to its end.
+    """A file that could not be read completely.
 
     Attributes
     ----------
     path : str
-        Absolute.
+        The absolute path.
     hdu : int or None
-        Counted from 0; None where the file could not be opened.
+        The number of the HDU, from 0; None if the file could not be opened.
     byte : int or None
-        Where in the (uncompressed) file.
+        The position in the (uncompressed) file.
     reason : str
-        One line.
+        The reason in one line.
     """
 
     path: str
@@ -35,9 +35,9 @@ class FilesFound:
     Attributes
     ----------
     files : int
-        FITS and association files found so far.
+        How many FITS and association files were found so far.
     about : int
-        How many the catalog knows there; 0 where it knows none.
+        How many files the catalog knows there; 0 if it knows none.
     """
 
     files: int
@@ -46,12 +46,12 @@ class FilesFound:
 
 @dataclass(frozen=True)
 class LinksLeftOut:
-    """Links to folders were met, and not followed.
+    """Links to folders were found, and not followed.
 
     Attributes
     ----------
     paths : tuple of str
-        Where they are.
+        The paths of the links.
     """
 
     paths: tuple[str, ...]
@@ -66,9 +66,9 @@ class FoldersWalked:
     files : int
         FITS files found.
     to_read : int
-        Those that are new or changed.
+        How many of them are new or changed.
     associations : int
-        Association files that are to be read besides.
+        How many association files must be read as well.
     """
 
     files: int
@@ -83,7 +83,7 @@ class FilesRead:
     Attributes
     ----------
     done, total : int
-        FITS and association files so far, and in all.
+        How many FITS and association files were read so far, and how many there are to read.
     """
 
     done: int
@@ -97,7 +97,7 @@ class FilesIndexed:
     Attributes
     ----------
     done, total : int
-        Files so far, and in all.
+        How many files are stored so far, and how many in all.
     """
 
     done: int
@@ -106,7 +106,7 @@ class FilesIndexed:
 
 @dataclass(frozen=True)
 class FileMoved:
-    """A file was found again at another path; its headers were not read again."""
+    """A file was found at another path than before; its headers were not read again."""
 
     path: str
     now: str
@@ -118,28 +118,28 @@ OnEvent = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class IndexReport:
-    """What an index run found.
+    """The result of an index run.
 
     Attributes
     ----------
     files : int
-        FITS files in the folders.
+        How many FITS files are in the folders.
     read : int
-        Whose headers were read; the others are unchanged.
+        How many had their headers read; the others are unchanged.
     unchanged : int
-        Not opened, since size, time and inode are those of the catalog.
+        How many were not opened, since size, time and inode are those in the catalog.
     removed : int
-        In the catalog, and no longer on disk.
+        How many are in the catalog, and no longer on disk.
     failed : int
-        Could not be opened, or are damaged.
+        How many could not be opened, or are damaged.
     hdus, cards : int
-        Read in this run.
+        How many were read in this run.
     seconds : float
-        It took.
+        How long the run took.
     failures : list of IndexFailure
-        What was wrong with the failed ones.
+        What is wrong with each failed file.
     verified, unverified : int or None
-        Of the files whose bytes were read: those with a checksum to compare them with, and those without. None where
+        How many of the files whose bytes were read have a checksum to compare with, and how many have none. None if
         the bytes were not read.
     """
 

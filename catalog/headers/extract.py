@@ -1,4 +1,4 @@
-"""Read a batch of files into columns that can go to the catalog; this runs in the worker processes."""
+"""Read a batch of files into columns for the catalog; this runs in the worker processes."""
 
 from __future__ import annotations
 
@@ -23,50 +23,50 @@ _OF_HDU = ("XTENSION", "EXTNAME", "EXTVER", "BITPIX", "ZIMAGE", "GROUPS")
 _SCIENCE = "SCI"
 _NOT_SCIENCE = "ASDF"
 _TRIED = 8
-"""So many files tell how quick the disk is."""
+"""How many files are timed to see how fast the disk is."""
 _SLOW_SECONDS = 0.002
-"""Of waiting for one file; more than that is a spinning or a network disk."""
+"""If waiting for one file takes longer than this, the disk is a spinning disk or on the network."""
 _AT_ONCE = 16
 
 
 @dataclass(frozen=True)
 class KeywordTexts:
-    """Some keywords of a batch of files.
+    """The values of some keywords in a batch of files.
 
     Attributes
     ----------
     names : list of str
-        FITS keywords that any of the files has.
+        FITS keywords that at least one of the files has.
     texts : pyarrow.StringArray, length names x files
-        Their values, keyword by keyword. One array, since Arrow sends all of a slice's array with the slice.
+        The values, keyword by keyword. It is one array, since Arrow sends a slice with the whole array.
     """
 
     names: list[str]
     texts: pa.StringArray
 
     def table(self, files: int) -> pa.Table:
-        """Return one row a file, one text column a keyword, and which ``file`` of the batch it is."""
+        """Return one row for each file: a text column for each keyword, and ``file``, its number in the batch."""
         columns = {name: self.texts.slice(n * files, files) for n, name in enumerate(self.names)}
         return pa.table({"file": pa.array(np.arange(files)), **columns})
 
 
 @dataclass(frozen=True)
 class Extract:
-    """What was read of a batch of files.
+    """What was read from a batch of files.
 
     Attributes
     ----------
     files : pyarrow.Table
-        One row a file, in the order asked: size, mtime_ns, inode, checksum, problem, unread (why it could not be
-        opened; null if it could).
+        One row for each file, in the order of the request: size, mtime_ns, inode, checksum, problem, unread (why it
+        could not be opened; null if it could).
     findings : pyarrow.Table
-        File (place in the batch), hdu, byte, reason, harm.
+        File (number in the batch), hdu, byte, reason, harm.
     hdus : pyarrow.Table
         File, hdu, header_at, data_at, data_size, shape, and the text of a few keywords.
     cards : Cards
-        All cards; `cards.first` follows the rows of ``hdus``.
+        All cards; `cards.first` has one entry for each row of ``hdus``.
     keywords : KeywordTexts
-        Of each file.
+        The keywords of each file.
     """
 
     files: pa.Table
@@ -92,18 +92,18 @@ def extract(paths: Sequence[str], wanted: Sequence[str] = (), digest: bool = Fal
     paths : sequence of str
         FITS files, plain or gzip-compressed.
     wanted : sequence of str
-        The keywords that are to be told file by file.
+        The keywords whose values are returned for each file.
     digest : bool
-        Read all their bytes too, for the MD5.
+        Also read all bytes of the files, for the MD5.
     """
     files = _read_all(paths, digest)
-    headers, file, hdu = scans_of([one.scan for one in files])
+    headers, file, hdu = scans_of([file_read.scan for file_read in files])
     cards = read_cards(headers)
     suspects = {file[n] for n in repeated_mandatory(cards).tolist()}
     if suspects:
         for n in suspects:
             files[n].scan = scan_file(paths[n], careful=True)[0]
-        headers, file, hdu = scans_of([one.scan for one in files])
+        headers, file, hdu = scans_of([file_read.scan for file_read in files])
         cards = read_cards(headers)
     for n, findings in unreadable_findings(cards, headers, hdu).items():
         files[file[n]].scan.findings.extend(findings)
@@ -119,7 +119,7 @@ def extract(paths: Sequence[str], wanted: Sequence[str] = (), digest: bool = Fal
 
 
 def _read_all(paths: Sequence[str], digest: bool) -> list[_File]:
-    """Read file after file; where the disk keeps the processor waiting, many at the same time."""
+    """Read one file after another; if the disk makes the processor wait, read many at the same time."""
     began, worked = time.monotonic(), time.thread_time()
     files = [_read(path, digest) for path in paths[:_TRIED]]
     waited = time.monotonic() - began - (time.thread_time() - worked)
@@ -139,26 +139,28 @@ def _read(path: str, digest: bool) -> _File:
 
 def md5_of(path: str) -> str:
     """Return the MD5 of a file's bytes."""
-    with open(path, "rb") as file:  # noqa: PTH123  # a str is what comes from the walk
+    with open(path, "rb") as file:  # noqa: PTH123  # the walk gives paths as text
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _file_rows(files: Sequence[_File]) -> pa.Table:
-    status = [one.status for one in files]
+    status = [file.status for file in files]
     return pa.table(
         {
             "size": pa.array([s and s.st_size for s in status], pa.int64()),
             "mtime_ns": pa.array([s and s.st_mtime_ns for s in status], pa.int64()),
             "inode": pa.array([s and signed(s.st_ino) for s in status], pa.int64()),
-            "checksum": pa.array([one.checksum for one in files], pa.string()),
-            "problem": pa.array([_problem(one) for one in files], pa.string()),
-            "unread": pa.array([one.unread for one in files], pa.string()),
+            "checksum": pa.array([file.checksum for file in files], pa.string()),
+            "problem": pa.array([_problem(file) for file in files], pa.string()),
+            "unread": pa.array([file.unread for file in files], pa.string()),
         }
     )
 
 
 def _problem(file: _File) -> str | None:
-    harm = [f"HDU {found.hdu}, byte {found.byte}: {found.reason}" for found in file.scan.findings if found.harm]
+    harm = [
+        f"HDU {finding.hdu}, byte {finding.byte}: {finding.reason}" for finding in file.scan.findings if finding.harm
+    ]
     return "; ".join(harm) or None
 
 
@@ -176,10 +178,10 @@ def _finding_rows(files: Sequence[_File]) -> pa.Table:
 
 
 def _first_texts(cards: Cards, hdus: int) -> dict[str, pa.StringArray]:
-    """The text of the first card of each keyword that every HDU row needs."""
+    """Return the text of the first card of each keyword that the rows of HDUs need."""
     numbers = {keyword: n for n, keyword in enumerate(_OF_HDU)}
     of_card = _of_cards(cards, numbers)
-    places = np.flatnonzero(of_card >= 0)[::-1]  # backwards, so that the first card is written last
+    places = np.flatnonzero(of_card >= 0)[::-1]  # from the last to the first, so that the first card wins
     hdu = np.searchsorted(cards.first, places, side="right") - 1
     codes = np.full((len(_OF_HDU), hdus), -1, np.int32)
     codes[of_card[places], hdu] = cards.code[places]
@@ -187,13 +189,13 @@ def _first_texts(cards: Cards, hdus: int) -> dict[str, pa.StringArray]:
 
 
 def _of_cards(cards: Cards, numbers: dict[str, int]) -> NDArray[np.int32]:
-    """The number of each card's keyword, -1 for those without one or without a value."""
+    """Return the number of each card's keyword; -1 if the card has none of the keywords, or no value."""
     of_label = np.array(
         [-1 if kind in ("commentary", "unreadable") else numbers.get(word, -1) for word, kind, _ in cards.labels],
         np.int32,
     )
-    found: NDArray[np.int32] = of_label[cards.label][cards.code]
-    return found
+    numbers_of_cards: NDArray[np.int32] = of_label[cards.label][cards.code]
+    return numbers_of_cards
 
 
 def _taken(text: pa.StringArray, codes: NDArray[np.int32]) -> pa.StringArray:
@@ -221,7 +223,7 @@ def _hdu_rows(
 
 
 def _image_shape(cards: bytes) -> tuple[int, ...] | None:
-    """The shape of an image that is compressed into a table."""
+    """Return the shape of an image that is compressed into a table."""
     lengths: dict[str, int] = {}
     for start in range(0, len(cards), CARD_SIZE):
         image = cards[start : start + CARD_SIZE]
@@ -235,29 +237,29 @@ def _image_shape(cards: bytes) -> tuple[int, ...] | None:
 
 
 def _science(names: pa.StringArray, file: Sequence[int], hdu: Sequence[int]) -> NDArray[np.bool_]:
-    """Mark each file's first science HDU: the first called SCI, else the first extension with data of its own."""
-    chosen: dict[int, int] = {}
+    """Mark each file's first science HDU: the first one called SCI, or else the first extension with data."""
+    science_hdus: dict[int, int] = {}
     named: set[int] = set()
     for n, name in enumerate(names.to_pylist()):
         owner = file[n]
         if hdu[n] == 0 or owner in named:
             continue
         if (name or "").upper() == _SCIENCE:
-            chosen[owner] = n
+            science_hdus[owner] = n
             named.add(owner)
         elif hdu[n] == 1 and name != _NOT_SCIENCE:
-            chosen[owner] = n
+            science_hdus[owner] = n
     marks = np.zeros(len(hdu), bool)
-    marks[list(chosen.values())] = True
+    marks[list(science_hdus.values())] = True
     return marks
 
 
 def _keyword_columns(
     cards: Cards, wanted: Sequence[str], file: NDArray[np.int64], told_by: tuple[NDArray[np.bool_], ...], files: int
 ) -> KeywordTexts:
-    """The text of a keyword's first card in the HDUs that are marked; the last mark has the last word."""
+    """Return the text of each keyword's first card in the marked HDUs; a later mark wins over an earlier one."""
     of_card = _of_cards(cards, {keyword: n for n, keyword in enumerate(wanted)})
-    places = np.flatnonzero(of_card >= 0)[::-1]  # backwards, so that the first card is written last
+    places = np.flatnonzero(of_card >= 0)[::-1]  # from the last to the first, so that the first card wins
     hdu = np.searchsorted(cards.first, places, side="right") - 1
     codes = np.full((len(wanted), files), -1, np.int32)
     for marked in told_by if len(places) else ():

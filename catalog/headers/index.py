@@ -36,13 +36,13 @@ from catalog.store.history.verdicts import count_verified
 from catalog.text import plural
 
 _TOGETHER = 4096
-"""Files that are committed together; a run that is cut off loses at most these."""
+"""How many files are committed together; a run that is cut off loses at most these."""
 
 _FRUGAL = (
-    "SET threads = 1",  # rows come from one thread anyhow, and the others would only wait for it
+    "SET threads = 1",  # rows come from one thread anyway, and other threads would wait for it
     "SET memory_limit = '140MB'",
-    "SET checkpoint_threshold = '1KB'",  # at the commit, in place of a log that closing would turn into one
-    "SET max_vacuum_tasks = 0",  # it would write the wide table of headers again and again, all of it in memory
+    "SET checkpoint_threshold = '1KB'",  # checkpoint at the commit, instead of writing a log that closing reads
+    "SET max_vacuum_tasks = 0",  # else the wide table of headers is rewritten again and again, in memory
 )
 
 
@@ -60,34 +60,34 @@ def index_folders(
 ) -> IndexReport:
     """Read the headers of all FITS files in some folders into the catalog.
 
-    Files whose size, time and inode are those of the catalog are not opened. A file found at a new path keeps its
-    history; what is no longer there has its version closed.
+    Files with the size, time and inode that the catalog knows are not opened. A file that is found at a new path keeps
+    its history. For a file that is no longer there, the version is closed.
 
     Parameters
     ----------
     database : Database
-        The catalog; created where it is absent.
+        The catalog; it is created if it does not exist.
     folders : iterable of path-like
-        Folders, read with all folders in them, or single files.
+        Folders, which are read with all their subfolders, or single files.
     verify : bool
         Read all bytes of every file, and compare its MD5 with the archive's.
     processes : int, optional
-        How many to use; as many as there are processors unless given.
+        How many processes to use; by default, as many as there are processors.
     on_event : callable, optional
-        Told what happens, one event at a time.
+        Called with each event, one at a time.
 
     Raises
     ------
     DiskError
-        Where a folder does not exist or cannot be read.
+        If a folder does not exist or cannot be read.
     CatalogError
-        Where the catalog cannot be used.
+        If the catalog cannot be used.
     """
     return _IndexRun(database, verify, processes, on_event or _say_nothing).index(folders)
 
 
 class _IndexRun:
-    """One index run: what it counts, and the numbers of cards it knows."""
+    """One index run: its counts, and the numbers of the cards that it knows."""
 
     def __init__(self, database: Database, verify: bool, processes: int | None, tell: OnEvent) -> None:
         self._database = database
@@ -137,16 +137,16 @@ class _IndexRun:
         )
 
     def _known_there(self, folders: Iterable[str | os.PathLike[str]]) -> int:
-        """Return how many files the catalog knows in the folders; say of one that is gone what to do about it."""
+        """Return how many files the catalog knows in the folders; if a folder is gone, its error says what to do."""
         if not self._database.exists():
             return 0
         roots = [os.path.abspath(folder) for folder in folders]  # noqa: PTH100 - links stay as the user named them
         with self._database.read() as connection:
             counts = {root: count_below(connection, root) for root in roots}
-        for root, known in counts.items():
-            if known and not os.path.lexists(root):
+        for root, count in counts.items():
+            if count and not os.path.lexists(root):
                 raise DiskError(
-                    f"no such folder: {root}; the catalog knows {plural(known, 'file')} in it: if they were moved, "
+                    f"no such folder: {root}; the catalog knows {plural(count, 'file')} in it: if they were moved, "
                     f"index the folder where they are now; if they are gone for good: mastlake forget {root}"
                 )
         return sum(counts.values())
@@ -154,13 +154,13 @@ class _IndexRun:
     def _compare(self, walked: WalkedFiles) -> FolderChanges:
         with self._database.read() as connection:
             comparison = compare(connection, walked, everything=self._verify)
-        compared = comparison.settled()  # reads files, for which the catalog need not stay open
+        compared = comparison.settled()  # this reads files, for which the catalog need not stay open
         associations = sum(map(is_association, compared.to_read))
         self._tell(FoldersWalked(compared.files, len(compared.to_read) - associations, associations))
         return compared
 
     def _compare_checksums(self, walked: WalkedFiles) -> tuple[int, int]:
-        """Fail files whose bytes never were the archive's; count those with a checksum to compare with, and without."""
+        """Report files whose bytes never were the archive's; count the others by whether they have a checksum."""
         with self._database.read() as connection:
             connection.register("walked", walked.table())
             rows = connection.execute(
@@ -175,7 +175,7 @@ class _IndexRun:
         return counts
 
     def _read_others(self, walked: WalkedFiles) -> None:
-        """Look at files that a sync fetched and that have no headers: pictures, tables, logs."""
+        """Read files that a sync fetched and that have no headers: pictures, tables, logs."""
         with self._database.read() as connection:
             others = look_at_others(connection, walked.roots, everything=self._verify)
         if others.paths or others.moved:
@@ -202,7 +202,7 @@ class _IndexRun:
         return len(fits) - self._unread
 
     def _extracted(self, fits: Sequence[str], to_digest: frozenset[str]) -> Iterator[Batch]:
-        """Read headers; of fetched files that changed, also the MD5."""
+        """Read headers, and for fetched files that changed also the MD5."""
         changed = [path for path in fits if path in to_digest]
         others = [path for path in fits if path not in to_digest]
         for some, digest in ((changed, True), (others, self._verify)):
@@ -210,7 +210,7 @@ class _IndexRun:
                 yield from extract_all(some, wanted_keywords(), digest, self._processes)
 
     def _told(self, batches: Iterator[Batch], total: int) -> Iterator[Batch]:
-        """Hand batches on, and tell how far the reading is."""
+        """Pass batches on, and tell how many files are read."""
         done = 0
         self._tell(FilesRead(0, total))
         for batch in batches:
@@ -219,7 +219,7 @@ class _IndexRun:
             self._tell(FilesRead(done, total))
 
     def _write(self, batches: list[Batch]) -> None:
-        """Store batches, and empty the list before the commit, which takes memory of its own."""
+        """Store batches. The list is emptied before the commit, which needs memory of its own."""
         noted = [(paths, extract.files["unread"], extract.findings) for paths, extract in batches]
         with self._database.write() as connection:
             for setting in _FRUGAL:
@@ -234,21 +234,21 @@ class _IndexRun:
             self._note_failures(paths, unread, findings)
 
     def _write_associations(self, files: list[AssociationFile]) -> None:
-        paths = [one.path for one in files]
+        paths = [file.path for file in files]
         with self._database.write() as connection:
             write_associations(connection, paths, file_rows(files), member_rows(files), _now())
-        for one in files:
-            if one.problem:
-                self._fail(IndexFailure(one.path, None, None, one.problem))
+        for file in files:
+            if file.problem:
+                self._fail(IndexFailure(file.path, None, None, file.problem))
 
     def _note_failures(self, paths: Sequence[str], unread: pa.ChunkedArray, findings: pa.Table) -> None:
         for file, reason in enumerate(unread.to_pylist()):
             if reason is not None:
                 self._unread += 1
                 self._fail(IndexFailure(paths[file], None, None, reason))
-        for found in findings.to_pylist():
-            if found["harm"]:
-                self._fail(IndexFailure(paths[found["file"]], found["hdu"], found["byte"], found["reason"]))
+        for finding in findings.to_pylist():
+            if finding["harm"]:
+                self._fail(IndexFailure(paths[finding["file"]], finding["hdu"], finding["byte"], finding["reason"]))
 
     def _fail(self, failure: IndexFailure) -> None:
         self._failed.add(failure.path)
@@ -257,7 +257,7 @@ class _IndexRun:
 
 
 def _together(batches: Iterator[Batch]) -> Iterator[list[Batch]]:
-    """Gather batches until they are worth a transaction."""
+    """Collect batches until they are worth a transaction."""
     gathered: list[Batch] = []
     for batch in batches:
         gathered.append(batch)

@@ -1,4 +1,4 @@
-"""Which files the index reads: by their names, in capitals or not."""
+"""Which files the index reads, by their names in upper or lower case."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _RESOURCE_FORK = "._"
 
 
 def is_association(path: str) -> bool:
-    """Tell whether a path is that of an association file; the others that the index reads are FITS.
+    """Say whether a path is that of an association file; all other files that the index reads are FITS.
 
     Examples
     --------
@@ -21,14 +21,14 @@ def is_association(path: str) -> bool:
 
 
 def is_resource_fork(name: str, path: str) -> bool:
-    """Tell whether a file is what macOS leaves beside a file on foreign disks (AppleDouble, ``._a.fits``).
+    """Say whether a file is one that macOS puts beside a file on foreign disks (AppleDouble, ``._a.fits``).
 
-    A FITS file of such a name, plain or compressed, is none.
+    A FITS file with such a name, plain or compressed, is not such a file.
     """
     if not name.startswith(_RESOURCE_FORK):
         return False
     try:
-        with open(path, "rb") as file:  # noqa: PTH123  # a str is what comes from the walk
+        with open(path, "rb") as file:  # noqa: PTH123  # the walk gives paths as text
             head = file.read(6)
     except OSError:
         return True

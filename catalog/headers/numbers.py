@@ -1,4 +1,4 @@
-"""Numbers for labels and cards, so that the catalog stores each distinct one once."""
+"""Numbers for labels and cards, so that the catalog stores each distinct card once."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from catalog.headers.batch import Label
 
 _REMEMBERED = 50_000
 _NEAR = 64
-"""So many of the newest files lend their cards to the next run."""
+"""How many of the newest files have their cards loaded for the next run."""
 
 
 class CardNumbers:
     """Numbers of labels and cards, so that each distinct one is stored once.
 
-    Labels are few, and all of them are remembered. Of the cards, those that were met lately are: values that
-    belong to one file alone come and go. A card that was forgotten is stored again, which costs a few bytes.
+    There are few labels, and all are remembered. Of the cards, only those that were seen lately are remembered, since
+    many values belong to one file alone. A card that was forgotten is stored again, which costs a few bytes.
     """
 
     def __init__(self) -> None:
@@ -31,10 +31,10 @@ class CardNumbers:
         self._loaded = False
 
     def begin(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Learn what is in the catalog and not yet known here."""
-        known = len(self._labels) and max(self._labels.values())
+        """Load the numbers that are in the catalog and not known here yet."""
+        highest = len(self._labels) and max(self._labels.values())
         rows = connection.execute(
-            "SELECT keyword, kind, comment, label_id FROM card_label WHERE label_id > ?", [known]
+            "SELECT keyword, kind, comment, label_id FROM card_label WHERE label_id > ?", [highest]
         ).fetchall()
         self._labels.update({(keyword, kind, comment): label for keyword, kind, comment, label in rows})
         self._next_label = _highest(connection, "card_label", "label_id") + 1
@@ -52,7 +52,7 @@ class CardNumbers:
         self._recent = {_key(label, text): card for label, text, card in rows}
 
     def labels(self, labels: Sequence[Label]) -> tuple[NDArray[np.int32], list[int]]:
-        """Return the numbers of labels, and the places of those that are new."""
+        """Return the numbers of labels, and the positions of those that are new."""
         numbers, new = np.empty(len(labels), np.int32), []
         for place, label in enumerate(labels):
             number = self._labels.setdefault(label, self._next_label)
@@ -65,16 +65,16 @@ class CardNumbers:
     def cards(
         self, label: NDArray[np.int32], text: pa.StringArray, shared: NDArray[np.bool_]
     ) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-        """Return the numbers of distinct cards, and the places of those that are new.
+        """Return the numbers of distinct cards, and the positions of those that are new.
 
         Parameters
         ----------
         label : ndarray of int32, shape (cards,)
-            The number of each one's label.
+            The number of the label of each card.
         text : pyarrow.StringArray, length cards
-            Their values.
+            The values of the cards.
         shared : ndarray of bool, shape (cards,)
-            Which of them other files may have; the rest is taken for new without a look.
+            Which of them other files may have; the others count as new without being looked up.
         """
         places = np.flatnonzero(shared)
         keys = _keys(label[places], text.take(pa.array(places)))

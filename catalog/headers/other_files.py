@@ -1,4 +1,4 @@
-"""Files that a sync fetched and that have no headers: previews, tables, logs. They change and move as well."""
+"""Files that a sync fetched and that have no headers: previews, tables, logs. They can change and move as well."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from catalog.inodes import signed
 
 @dataclass
 class OtherFileChanges:
-    """What became of them.
+    """What happened to these files.
 
     Attributes
     ----------
     paths : list of str
-        Changed since they were last read.
+        Files that changed since they were last read.
     moved : list of MovedFile
-        At a new path, with the same bytes.
+        Files at a new path, with the same bytes.
     """
 
     paths: list[str] = field(default_factory=list)
     moved: list[MovedFile] = field(default_factory=list)
 
     def files(self) -> pa.Table:
-        """Return one row a changed file, as the catalog's writer takes them; their bytes are read."""
+        """Return one row for each changed file, in the form that the catalog's writer takes; their bytes are read."""
         return pa.Table.from_pylist([_row(path) for path in self.paths], schema=_SCHEMA)
 
 
@@ -58,16 +58,16 @@ def _row(path: str) -> dict[str, object]:
 def look_at_others(
     connection: duckdb.DuckDBPyConnection, roots: Sequence[str], *, everything: bool
 ) -> OtherFileChanges:
-    """Find which of these files changed or moved under some folders.
+    """Find which of these files changed or moved below some folders.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        Of the catalog.
+        A connection to the catalog.
     roots : sequence of str
-        Folders, absolute.
+        Absolute paths of folders.
     everything : bool
-        Count files that did not change as changed, so that their bytes are read.
+        Treat files that did not change as changed, so that their bytes are read.
     """
     endings = " OR ".join("ends_with(lower(filename), ?)" for _ in INDEXED_ENDINGS)
     rows = connection.execute(
@@ -78,7 +78,7 @@ def look_at_others(
     found, gone = OtherFileChanges(), {}
     for file_id, path, filename, *seen in rows:
         try:
-            status = os.stat(path)  # noqa: PTH116 - a stat of each, for speed
+            status = os.stat(path)  # noqa: PTH116 - called for each file, so it must be fast
         except OSError:
             gone[filename, seen[0]] = (int(file_id), str(path), *seen)
             continue
@@ -91,11 +91,11 @@ def look_at_others(
 
 
 def _moved(gone: dict[tuple[str, int], tuple[int, str, int, int, int]], roots: Sequence[str]) -> Iterator[MovedFile]:
-    """Find files under the roots that have the name and size, and the time or inode, of one that is gone."""
+    """Find files below the roots that have the name and size, and the time or inode, of a file that is gone."""
     wanted = {name for name, _ in gone}
     for folder, _, names in (entry for root in roots for entry in os.walk(root)):
         for name in wanted.intersection(names):
-            path = os.path.join(folder, name)  # noqa: PTH118 - as os.walk has it
+            path = os.path.join(folder, name)  # noqa: PTH118 - os.walk gives paths as text
             status = os.lstat(path)
             one = gone.get((name, status.st_size))
             if one and (status.st_mtime_ns == one[3] or signed(status.st_ino) == one[4]):

@@ -1,7 +1,7 @@
 """Read many files with several processes.
 
-Each process runs `work` with the same Python, and talks through its standard input and output. So nothing of the
-calling program is imported again, and it needs no guard around its own main part.
+Each process runs `work` with the same Python, and uses its standard input and output to communicate. So it imports
+nothing of the calling program, and that program needs no guard around its main part.
 """
 
 from __future__ import annotations
@@ -21,45 +21,45 @@ from catalog.headers.extract import Extract, extract
 from catalog.process.unwanted_imports import leave_out
 
 BATCH = 128
-"""Files that are read together."""
+"""How many files are read together."""
 
 _WHOLE_FILES = 16
-"""The same where all their bytes are read, which takes a hundred times as long."""
+"""How many files are read together if all their bytes are read, which takes a hundred times as long."""
 
 _ALONE = 16 * BATCH
-"""With fewer files, starting processes takes longer than reading."""
+"""For fewer files, starting processes would take longer than reading."""
 
 _MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
     "MALLOC_MMAP_THRESHOLD_": str(1 << 26),
     "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
-"""For glibc: do not give memory back after every batch only to ask for it again; and Arrow takes it from there too, as
-a pool of its own would hold 30 MB more in each process."""
+"""Settings for glibc, so that it keeps memory from one batch to the next. Arrow takes its memory from glibc too, since
+a pool of its own would take 30 MB more in each process."""
 
 Batch = tuple[Sequence[str], Extract]
 
 
 def available_processes() -> int:
-    """How many processors this process may use."""
+    """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def extract_all(
     paths: Sequence[str], wanted: Sequence[str] = (), digest: bool = False, processes: int | None = None
 ) -> Iterator[Batch]:
-    """Read the headers of many files, a batch at a time, in any order.
+    """Read the headers of many files, one batch at a time; batches come in any order.
 
     Parameters
     ----------
     paths : sequence of str
         FITS files.
     wanted : sequence of str
-        The keywords that are to be told file by file.
+        The keywords whose values are returned for each file.
     digest : bool
-        Read all their bytes too, for the MD5.
+        Also read all bytes of the files, for the MD5.
     processes : int, optional
-        How many to use; as many as there are processors unless given.
+        How many processes to use; by default, as many as there are processors.
     """
     size = _WHOLE_FILES if digest else BATCH
     batches = [paths[start : start + size] for start in range(0, len(paths), size)]
@@ -72,7 +72,7 @@ def extract_all(
 
 
 class _Farm:
-    """Some processes and a thread for each, which hands it batches and takes what it read."""
+    """Some processes, and a thread for each that gives it batches and takes its results."""
 
     def __init__(self, batches: Sequence[Sequence[str]], order: tuple[Sequence[str], bool], processes: int) -> None:
         self._batches = iter(batches)
@@ -138,7 +138,7 @@ class _Farm:
 
 def _start() -> subprocess.Popen[bytes]:
     program = f"import sys; sys.path += {sys.path!r}; from catalog.headers.pool import work; work()"
-    command = [sys.executable, "-P", "-c", program]  # -P: nothing in the current folder stands for a library
+    command = [sys.executable, "-P", "-c", program]  # -P: no file in the current folder can replace a library
     environment = {**_MEMORY, **os.environ}
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603
 
@@ -149,19 +149,19 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
 
 
 def work() -> None:
-    """Read batch after batch, from standard input to standard output, until there are no more."""
+    """Read one batch after another, from standard input to standard output, until there are no more."""
     tasks, results = sys.stdin.buffer, sys.stdout.buffer
     leave_out("pandas")
-    gc.disable()  # a batch is a million small objects in no circles
+    gc.disable()  # a batch has a million small objects, without reference cycles
     try:
         while True:
             order = pickle.load(tasks)  # noqa: S301
             result: Extract | Exception
             try:
                 result = extract(*order)
-            except Exception as error:  # it is raised again where the batch was asked for
+            except Exception as error:  # the process that asked for the batch raises it again
                 result = error
             pickle.dump(result, results, pickle.HIGHEST_PROTOCOL)
             results.flush()
     except (EOFError, KeyboardInterrupt, BrokenPipeError):
-        os._exit(0)  # whoever asked is gone, or has enough
+        os._exit(0)  # the process that asked is gone, or needs no more

@@ -16,25 +16,25 @@ from catalog.headers.names import FITS_ENDINGS, INDEXED_ENDINGS, is_association,
 from catalog.inodes import signed
 from catalog.store.history.local_files import UNKNOWN_STATE, FolderState, without_known_folders
 
-_SIGN = 1 << 63  # inodes beyond are stored as negative numbers
+_SIGN = 1 << 63  # larger inodes are stored as negative numbers
 
 
 @dataclass
 class WalkedFiles:
-    """Files found, column by column.
+    """Files that were found, column by column.
 
     Attributes
     ----------
     path, size, mtime_ns, inode : list
-        One entry a file.
+        One entry for each file.
     unread : list of tuple
-        Folders and files that could not be looked at, and why.
+        Folders and files that could not be read, and why.
     links : list of str
-        Links to folders, which are not followed: they may lead round in a circle, or to the whole disk.
+        Links to folders. They are not followed, since they may lead in a circle or to the whole disk.
     roots : list of str
-        The folders and files asked for, absolute.
+        The absolute paths of the folders and files to look at.
     folders : dict
-        Every folder that was listed, with its state before.
+        Every folder that was listed, with the state that it had before.
     """
 
     path: list[str] = field(default_factory=list)
@@ -47,7 +47,7 @@ class WalkedFiles:
     folders: dict[str, FolderState] = field(default_factory=dict)
 
     def table(self) -> pa.Table:
-        """Return the list as Arrow."""
+        """Return the list as an Arrow table."""
         return pa.table(
             {
                 "path": pa.array(self.path, pa.string()),
@@ -60,7 +60,7 @@ class WalkedFiles:
 
 @dataclass(frozen=True)
 class MovedFile:
-    """A file that the catalog knows by another path."""
+    """A file that the catalog knows at another path."""
 
     file_id: int
     path: str
@@ -69,26 +69,26 @@ class MovedFile:
 
 @dataclass(frozen=True)
 class FolderChanges:
-    """What is to be done with the files of the folders.
+    """What must be done with the files of the folders.
 
     Attributes
     ----------
     to_read : list of str
-        New or changed, or fetched and never indexed.
+        Files that are new or changed, or that were fetched and never indexed.
     moved : list of MovedFile
-        At a new path, with the same bytes.
+        Files at a new path, with the same bytes.
     gone : list of int
-        ``file_id`` of those no longer on disk.
+        The ``file_id`` of files that are no longer on disk.
     files : int
-        FITS files found.
+        How many FITS files were found.
     unchanged : int
-        FITS files that need nothing.
+        How many FITS files are as the catalog knows them.
     removed : int
-        FITS files among the gone.
+        How many of the files that are gone are FITS files.
     folders : dict
         Folders that changed since the catalog last looked at them, with their states.
     to_digest : frozenset of str
-        Those to read that a sync fetched and that are not as it left them: their MD5 tells whether they were changed.
+        Files to read that a sync fetched and that changed since: their MD5 tells whether the bytes changed.
     """
 
     to_read: list[str]
@@ -102,26 +102,26 @@ class FolderChanges:
 
 
 def walk(folders: Iterable[str | os.PathLike[str]], tell: Callable[[int], None] | None = None) -> WalkedFiles:
-    """List the FITS and association files of folders, and of the folders in them.
+    """List the FITS and association files in folders and their subfolders.
 
     Parameters
     ----------
     folders : iterable of path-like
-        Folders or files; one that is named twice, or lies in another, is listed once.
+        Folders or files; one that is named twice, or that is inside another, is listed once.
     tell : callable, optional
-        Told how many files were found so far, after each folder.
+        Called after each folder with the number of files found so far.
 
     Raises
     ------
     DiskError
-        Where a folder does not exist or cannot be read: its files must not be taken for deleted.
+        If a folder does not exist or cannot be read: its files must not count as deleted.
     """
     found = WalkedFiles()
     seen: set[str] = set()
     files: dict[str, os.stat_result] = {}
     for root in dict.fromkeys(absolute(folder) for folder in folders):
         try:
-            status = os.stat(root)  # noqa: PTH116  # the walk is made of os calls, for speed
+            status = os.stat(root)  # noqa: PTH116  # the walk uses calls of os, for speed
         except FileNotFoundError as error:
             raise DiskError(f"no such folder or file: {root}") from error
         except OSError as error:
@@ -137,21 +137,21 @@ def walk(folders: Iterable[str | os.PathLike[str]], tell: Callable[[int], None] 
         folder, name = os.path.split(root)
         if folder not in seen or not name.lower().endswith(INDEXED_ENDINGS) or is_resource_fork(name, root):
             _add(root, status, found)
-            found.folders.setdefault(folder, UNKNOWN_STATE)  # its other files were not looked at
+            found.folders.setdefault(folder, UNKNOWN_STATE)  # its other files are not looked at
     return found
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
-    """Return an absolute path without ``..``, and the same one for the same place.
+    """Return an absolute path without ``..``; the same place always gives the same path.
 
-    A ``..`` behind a link leads to the folder that the link's target lies in, as it does for the operating system.
-    Other links stay in the path, as the user sees it.
+    A ``..`` after a link leads to the folder in which the link's target is, as it does for the operating system. Other
+    links stay in the path, as the user sees it.
     """
     whole = Path(path).absolute()
     built = whole.anchor
     for part in whole.parts[1:]:
         if part != "..":
-            built = os.path.join(built, part)  # noqa: PTH118  # text throughout
+            built = os.path.join(built, part)  # noqa: PTH118  # paths are texts here
             continue
         parent, meant = os.path.dirname(built), f"{built}/.."  # noqa: PTH120
         try:
@@ -169,7 +169,7 @@ def _walk(folder: str, found: WalkedFiles, seen: set[str], tell: Callable[[int],
             continue
         seen.add(folder)
         try:
-            status = os.stat(folder)  # noqa: PTH116 - as in the walk
+            status = os.stat(folder)  # noqa: PTH116 - for speed
             with os.scandir(folder) as entries:
                 _look_at(entries, pending, found)
             if _encodes(folder):
@@ -189,7 +189,7 @@ def _look_at(entries: Iterable[os.DirEntry[str]], pending: list[str], found: Wal
         if name.lower().endswith(INDEXED_ENDINGS):
             try:
                 status = entry.stat()
-            except OSError:  # deleted just now, or a link to nothing
+            except OSError:  # the file was just deleted, or the link leads nowhere
                 continue
             where, number = entry.path, status.st_ino
             if S_ISREG(status.st_mode):
@@ -216,7 +216,7 @@ def _add(path: str, status: os.stat_result, found: WalkedFiles) -> None:
 
 
 def _is_text(path: str, found: WalkedFiles) -> bool:
-    """Tell whether a path can be stored; note one that cannot."""
+    """Say whether a path can be stored; note a path that cannot."""
     if _encodes(path):
         return True
     found.unread.append((path.encode(errors="replace").decode(), "its name is not UTF-8"))
@@ -239,9 +239,9 @@ def compare(connection: duckdb.DuckDBPyConnection, walked: WalkedFiles, everythi
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        Of the catalog.
+        A connection to the catalog.
     walked : WalkedFiles
-        What is on disk.
+        The files on disk.
     everything : bool
         Read unchanged files as well.
     """
@@ -279,26 +279,26 @@ _INDEXED_ALREADY = "SELECT path FROM local_files WHERE indexed AND file_id IN (S
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the catalog says of a walk; the bytes of files that may have moved are still to be read.
+    """What the catalog says about a walk; the bytes of files that may have moved must still be read.
 
     Attributes
     ----------
     walked : WalkedFiles
-        What is on disk.
+        The files on disk.
     everything : bool
         Read unchanged files as well.
     gone : dict
-        Path by ``file_id``, of local files under the roots that are no longer there.
+        Paths, by ``file_id``, of local files under the roots that are no longer there.
     candidates : dict
-        The same, of all local files that may be what is new.
+        Paths, by ``file_id``, of all local files that may be one of the new files.
     found : dict
-        New path by ``file_id``, of those that have kept their inode.
+        New paths, by ``file_id``, of files with the same inode.
     suspects : list of tuple
-        ``file_id``, MD5 and new path, of those that may have the same bytes.
+        ``file_id``, MD5 and new path of files that may have the same bytes.
     indexed : frozenset of str
-        Former paths of candidates whose headers are in the catalog.
+        Former paths of those candidates whose headers are in the catalog.
     to_read : list of tuple
-        Path of new and changed files, and whether their MD5 tells something.
+        Paths of new and changed files, each with whether its MD5 is needed.
     folders : dict
         Folders that changed since the catalog last looked at them, with their states.
     """
@@ -314,7 +314,7 @@ class Comparison:
     folders: dict[str, FolderState]
 
     def settled(self) -> FolderChanges:
-        """Read the files that may have moved, and say what is to be done with all of them."""
+        """Read the files that may have moved, and return what must be done with all files."""
         found = dict(self.found)
         _match_digests(self.suspects, found)
         moved = [MovedFile(file_id, self.candidates[file_id], path) for file_id, path in found.items()]
@@ -330,7 +330,7 @@ class Comparison:
 
 
 def _gone(connection: duckdb.DuckDBPyConnection, walked: WalkedFiles) -> dict[int, str]:
-    """Local files under the roots that are no longer there."""
+    """Return the local files under the roots that are no longer there."""
     connection.register("roots", pa.table({"root": pa.array(walked.roots, pa.string())}))
     rows = connection.execute("""
         SELECT DISTINCT l.file_id, l.path FROM local_files l ANTI JOIN walked w USING (path), roots r
@@ -346,7 +346,7 @@ def _gone(connection: duckdb.DuckDBPyConnection, walked: WalkedFiles) -> dict[in
 
 
 def _left_elsewhere(connection: duckdb.DuckDBPyConnection) -> dict[int, str]:
-    """Local files outside the roots that are no longer on disk, and that may be what is new under them."""
+    """Return the local files outside the roots that are no longer on disk; they may be among the new files."""
     rows = connection.execute("""
         SELECT DISTINCT l.file_id, l.path FROM local_files l
         JOIN (SELECT size, mtime_ns, parse_filename(path) AS filename FROM to_read WHERE new) t ON t.size = l.size
@@ -358,7 +358,7 @@ def _left_elsewhere(connection: duckdb.DuckDBPyConnection) -> dict[int, str]:
 def _moved(
     connection: duckdb.DuckDBPyConnection, gone: dict[int, str]
 ) -> tuple[dict[int, str], list[tuple[int, str, str]]]:
-    """New paths with the inode of a file that is gone, and those that may have its bytes, which MD5s will tell."""
+    """Return new paths with the inode of a file that is gone, and new paths that may have its bytes by their size."""
     connection.register("gone", pa.table({"file_id": pa.array(list(gone), pa.int64())}))
     by_inode = connection.execute("""
         SELECT min(l.file_id), t.path FROM to_read t

@@ -1,4 +1,4 @@
-"""Follow folders as a sync or a pipeline fills them."""
+"""Watch folders while a sync or a pipeline fills them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from catalog.headers.walk import absolute
 from catalog.store.database import Database
 
 _LONGEST_WAIT = 10
-"""Times the quiet time: a folder that is never quiet is indexed all the same."""
+"""How many quiet times to wait at most: a folder that is never quiet is indexed all the same."""
 
 
 def watch_folders(
@@ -28,26 +28,26 @@ def watch_folders(
     quiet_seconds: float = 1.0,
     stop: threading.Event | None = None,
 ) -> Iterator[IndexReport]:
-    """Index folders, and again whatever changes in them; each time yield what was found.
+    """Index folders, and index them again whenever something in them changes; yield each result.
 
-    Only folders in which something changed are looked at again. What cannot be written, since another process holds the
-    catalog for longer than `Database.wait`, is taken up with the next change, or a little later.
+    Only folders in which something changed are looked at again. If another process holds the catalog for longer than
+    `Database.wait`, the changes are written with the next change, or a little later.
 
     Parameters
     ----------
     database, folders, verify, processes, on_event
         As for `index_folders`.
     quiet_seconds : float
-        Wait until nothing has changed for so long, and at most ten times as long.
+        Wait until nothing has changed for so many seconds, but at most ten times as long.
     stop : threading.Event, optional
         Ends the watch when it is set.
 
     Raises
     ------
     DiskError
-        Where a folder does not exist or cannot be read.
+        If a folder does not exist or cannot be read.
     CatalogError
-        Where the catalog cannot be used.
+        If the catalog cannot be used.
     """
     from watchfiles import watch
 
@@ -63,7 +63,7 @@ def watch_folders(
         debounce=_LONGEST_WAIT * quiet,
         step=quiet,
         rust_timeout=max(quiet // 2, 50),
-        yield_on_timeout=True,  # so that the first index begins when the watch does, and no change falls between
+        yield_on_timeout=True,  # so the first index begins with the watch, and no change is lost in between
         stop_event=stop,
     ):
         pending |= {_nearest(Path(path), roots) for _, path in changes}
@@ -79,7 +79,7 @@ def watch_folders(
 
 
 def is_of_interest(path: str) -> bool:
-    """Tell whether a change at a path may concern the index: a file that it reads, or a folder.
+    """Say whether a change at a path may matter to the index: the path is a folder, or a file that it reads.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def is_of_interest(path: str) -> bool:
 
 
 def _nearest(path: Path, roots: list[Path]) -> Path:
-    """Return the folder of a change, or the nearest one above it that is still there; a root stands for itself."""
+    """Return the folder of a change, or the nearest folder above it that still exists; for a root, the root itself."""
     if path in roots:
         return path
     folder = path if path.is_dir() else path.parent

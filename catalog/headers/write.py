@@ -1,4 +1,4 @@
-"""Write what was read of files into the catalog, in one transaction a batch."""
+"""Write what was read from files into the catalog, in one transaction for each batch."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from catalog.store.history.verdicts import keep_verdicts
 from catalog.store.schema.migrate import make_views
 
 _FEW = 64
-"""Of so few files every card is looked up; of more, those that several of them have."""
+"""With so few files, every card is looked up; with more files, only the cards that several of them have."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """What a batch came to: HDUs and cards stored."""
+    """How many HDUs and cards of a batch were stored."""
 
     hdus: int
     cards: int
@@ -39,7 +39,7 @@ class Written:
 
 @dataclass(frozen=True)
 class _Gathered:
-    """Batches put behind one another; ``file`` counts through all of them."""
+    """Batches joined into one; ``file`` counts through all of them."""
 
     paths: list[str]
     files: pa.Table
@@ -54,18 +54,18 @@ def write_extracts(
     numbers: CardNumbers,
     now: datetime,
 ) -> Written:
-    """Store what was read of some batches of files.
+    """Store what was read from some batches of files.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In a transaction that may write.
+        A connection in a transaction that may write.
     batches : sequence of tuple
-        The files, as they were given to `catalog.headers.extract.extract`, and what was read.
+        The files, in the order given to `catalog.headers.extract.extract`, and what was read.
     numbers : CardNumbers
-        Of this run; `begin` was called in this transaction.
+        The numbers of this run; its method `begin` was called in this transaction.
     now : datetime
-        UTC, without zone.
+        The time in UTC, without a zone.
     """
     gathered = _gather(batches)
     file_ids, fresh = keep_read(connection, gathered.paths, gathered.files, now)
@@ -92,7 +92,7 @@ def _gather(batches: Sequence[tuple[Sequence[str], Extract]]) -> _Gathered:
 
 
 def _joined(tables: Sequence[pa.Table], sizes: Sequence[int]) -> pa.Table:
-    """Put tables behind one another, counting their files on."""
+    """Join tables, and count their files through."""
     counted, before = [], 0
     for table, size in zip(tables, sizes, strict=True):
         place = table.column_names.index("file")
@@ -104,7 +104,7 @@ def _joined(tables: Sequence[pa.Table], sizes: Sequence[int]) -> pa.Table:
 def _of_fresh(
     rows: pa.Table, file_ids: NDArray[np.int64], fresh: NDArray[np.bool_]
 ) -> tuple[pa.Table, NDArray[np.bool_]]:
-    """Give rows the ids of their files, and keep those of fresh files."""
+    """Give rows the ids of their files, and keep the rows of fresh files."""
     place = rows["file"].to_numpy()
     kept = fresh[place]
     rows = rows.set_column(rows.column_names.index("file"), "file_id", pa.array(file_ids[place]))
@@ -140,7 +140,7 @@ def _write_cards(
     numbers: CardNumbers,
     fresh: NDArray[np.bool_],
 ) -> pa.ChunkedArray:
-    """Store the labels and cards that are new; return the list of card numbers of each HDU of a fresh file."""
+    """Store the new labels and cards; return a list of card numbers for each HDU of a fresh file."""
     words: list[Label] = []
     label_ids: list[int] = []
     values, lists = [], []
@@ -172,7 +172,7 @@ def _value_rows(
 
 
 def _only(cards: Cards, chosen: NDArray[np.bool_]) -> Cards:
-    """The cards of some HDUs, without those that only the others have."""
+    """Return the cards of some HDUs, without cards that only other HDUs have."""
     sizes = np.diff(cards.first)
     code = cards.code[np.repeat(chosen, sizes)]
     used = np.zeros(len(cards.label), bool)
@@ -201,7 +201,7 @@ def write_associations(
 
 
 def write_others(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], files: pa.Table, now: datetime) -> None:
-    """Store what became of fetched files that have no headers."""
+    """Store the new state of fetched files that have no headers."""
     if paths:
         keep_read(connection, paths, files, now)
         keep_verdicts(connection, "SELECT file_id FROM touched")
@@ -221,7 +221,7 @@ def ensure_columns(connection: duckdb.DuckDBPyConnection) -> None:
 def write_moves(
     connection: duckdb.DuckDBPyConnection, moved: Sequence[MovedFile], gone: Sequence[int], now: datetime
 ) -> None:
-    """Close the versions of files that are gone, and give those that moved a version at their new path."""
+    """Close the versions of files that are gone, and give files that moved a version at their new path."""
     if not moved and not gone:
         return
     keep_moves(connection, _as_table(moved), gone, now)
@@ -230,7 +230,7 @@ def write_moves(
 
 
 def _as_table(moved: Sequence[MovedFile]) -> pa.Table:
-    """Return which files moved, where they are now, and the time and inode that they have there."""
+    """Return the files that moved, with their new paths, times and inodes."""
     found = [_status(move.now) for move in moved]
     return pa.table(
         {
@@ -245,5 +245,5 @@ def _as_table(moved: Sequence[MovedFile]) -> pa.Table:
 def _status(path: str) -> tuple[int, int]:
     import os
 
-    status = os.stat(path)  # noqa: PTH116  # as in the walk
+    status = os.stat(path)  # noqa: PTH116  # for speed
     return status.st_mtime_ns, signed(status.st_ino)

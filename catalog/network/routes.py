@@ -37,7 +37,7 @@ def proxy_of(url: str) -> str | None:
     Raises
     ------
     UsageError
-        Where the proxy is no address, or a package for its kind is not installed.
+        If the proxy is no address, or a package for its kind is not installed.
     """
     if os.name == "posix" and not _named() and not _has_system_settings():
         return None
@@ -93,7 +93,7 @@ def certificates() -> ssl.SSLContext:
     Raises
     ------
     UsageError
-        Where a bundle that the environment names cannot be read.
+        If a bundle that the environment names cannot be read.
     """
     return _context(tuple(_bundles()))
 
@@ -104,7 +104,7 @@ def named_certificates() -> bytes:
     Raises
     ------
     UsageError
-        Where a bundle that the environment names cannot be read.
+        If a bundle that the environment names cannot be read.
     """
     certificates()
     texts = []

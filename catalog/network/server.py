@@ -31,7 +31,7 @@ class Server(str):
     Raises
     ------
     UsageError
-        Where it is no http or https address.
+        If it is no http or https address.
 
     Examples
     --------

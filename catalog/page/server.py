@@ -78,7 +78,7 @@ def listen(host: str, port: int) -> socket.socket:
     Raises
     ------
     NoPort
-        Where another program has the port, or this machine has no such address.
+        If another program has the port, or this machine has no such address.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)

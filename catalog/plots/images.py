@@ -166,7 +166,7 @@ def sky_axes(primary: Any, hdu: Any, step: tuple[int, int] = (1, 1)) -> Any:
 
 
 def _covers(wcs: Any, shape: tuple[int, int]) -> bool:
-    """Tell whether a WCS gives places on the sky all over an image, different ones for different pixels."""
+    """Say whether a WCS gives places on the sky all over an image, different ones for different pixels."""
     rows, columns = np.meshgrid(*(np.linspace(0, length - 1, 5) for length in shape), indexing="ij")
     ra, dec = wcs.wcs_pix2world(columns.ravel(), rows.ravel(), 0)
     if not (np.all(np.isfinite(ra)) and np.all(np.abs(dec) <= 90)):

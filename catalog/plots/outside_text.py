@@ -82,7 +82,7 @@ def drawable(values: Any) -> Values:
 
 
 def is_date(mjd: float | None) -> bool:
-    """Tell whether a Modified Julian Date can be that of an observation: between 1950 and 2100.
+    """Say whether a Modified Julian Date can be that of an observation: between 1950 and 2100.
 
     Examples
     --------

@@ -26,9 +26,9 @@ def draw_pictures(pictures: Sequence[Path]) -> Drawing:
     Raises
     ------
     UsageError
-        Where there is none.
+        If there is none.
     DiskError
-        Where none can be read.
+        If none can be read.
     """
     if not pictures:
         raise UsageError("there is no picture to show")

@@ -59,7 +59,7 @@ def condition_of_choice(database: Database, chosen: FilesToDraw) -> Condition:
     NoSuchSearch
         With the nearest name.
     UsageError
-        Where the criteria are not understood, or the query has no column ``filename``.
+        If the criteria are not understood, or the query has no column ``filename``.
     """
     parts: list[Condition] = []
     if chosen.search is not None:

@@ -109,7 +109,7 @@ def read_footprints(database: Database, chosen: FilesToDraw) -> Sky:
     Raises
     ------
     UsageError
-        Where nothing that was chosen has a place on the sky.
+        If nothing that was chosen has a place on the sky.
     """
     wanted = condition_of_choice(database, chosen)
     with database.read() as connection:

@@ -106,7 +106,7 @@ def read_timeline(database: Database, chosen: FilesToDraw) -> Timeline:
     Raises
     ------
     UsageError
-        Where nothing that was chosen has a date.
+        If nothing that was chosen has a date.
     """
     wanted = condition_of_choice(database, chosen)
     with database.read() as connection:

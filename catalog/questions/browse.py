@@ -196,7 +196,7 @@ def facets(database: Database, choice: Choice) -> tuple[int, list[Facet]]:
 
 
 def _with_those_not_here(asked: _Asked, total: int, counted: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Add the number of files that are not on disk: the remainder, unless a state on disk is picked and counted them."""
+    """Add the number of files that are not on disk: the remainder, unless a picked state on disk has counted them."""
     if DISK in asked.picked:
         return counted
     absent = total - sum(files for _, files in counted)
