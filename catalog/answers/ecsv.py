@@ -1,9 +1,9 @@
-"""ECSV: astropy writes the header, and the rows follow column by column.
+"""ECSV: astropy writes the header, and this module writes the rows, column by column.
 
-astropy splits a file into lines wherever Python does, also at the form feed and the next-line character within a quoted
-text; it takes a line that begins with ``#`` for a comment, and strips blanks from a text's ends. A column that holds a
-text that this would change is written as JSON, which the format has a subtype for; in any other column, texts that need
-it are quoted. Whether a column holds one is known only at its end, so rows wait in a temporary file.
+astropy splits a file into lines wherever Python does, even at a form feed or a next-line character in a quoted text. It
+takes a line that begins with ``#`` for a comment, and strips blanks from the ends of a text. A column with a text that
+this would change is written as JSON, for which the format has a subtype. In other columns, texts are quoted if
+necessary. Only the end of a column shows whether it has such a text, so rows wait in a temporary file.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from catalog.answers.text_columns import column_as_texts, iso_texts, joined
 _IN_MEMORY = 8_000_000
 _BLANK = r"\s\x{0b}\x{1c}-\x{1f}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
 _CHANGED = rf"^[{_BLANK}]|[{_BLANK}]$|[\x00\r\x0b\x0c\x1c-\x1e\x{{85}}\x{{2028}}\x{{2029}}]"
-"""What astropy would not read back as it stands."""
+"""Characters with which astropy would not read a text back as it is."""
 _QUOTED = r"""["'\s#,]|^$"""
 
 
 def write_ecsv(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
-    """Write rows; return how many they were."""
+    """Write the rows, and return how many there were."""
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as waiting:
         odd = _spool(portable_columns(in_one_line(rows), "numbers"), waiting)
         waiting.seek(0)
@@ -44,23 +44,23 @@ def write_ecsv(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
 
 
 def _spool(rows: pa.RecordBatchReader, waiting: Any) -> set[str]:
-    """Keep the rows, times as text, and return which columns are to be JSON."""
-    fields = [pa.field(one.name, pa.string()) if _is_time(one.type) else one for one in rows.schema]
+    """Keep the rows in a file, with times as text; return the columns that must be written as JSON."""
+    fields = [pa.field(field.name, pa.string()) if _is_time(field.type) else field for field in rows.schema]
     schema = pa.schema(fields)
     odd: set[str] = set()
     with pa.ipc.new_stream(waiting, schema) as writer:
         for batch in rows:
             columns = [iso_texts(column) if _is_time(column.type) else column for column in batch.columns]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
-            for one, column in zip(rows.schema, columns, strict=True):
-                if _is_text(one.type) and one.name not in odd:
+            for field, column in zip(rows.schema, columns, strict=True):
+                if _is_text(field.type) and field.name not in odd:
                     changed = pc.any(pc.match_substring_regex(column, _CHANGED)).as_py()
-                    odd |= {one.name} if changed else set()
+                    odd |= {field.name} if changed else set()
     return odd
 
 
 def _header(schema: pa.Schema, odd: set[str]) -> bytes:
-    """Let astropy write a table without rows, and keep its comments and its line of names."""
+    """Let astropy write a table without rows; keep its comments and its line of names."""
     import numpy as np
     from astropy.table import MaskedColumn
 
@@ -77,7 +77,7 @@ def _cells(column: pa.Array, as_json: bool) -> pa.Array:
     if pa.types.is_boolean(column.type):
         return pc.if_else(column, "True", "False").fill_null('""')
     if as_json:
-        encoded = [None if one is None else _ascii_json(one) for one in column.to_pylist()]
+        encoded = [None if text is None else _ascii_json(text) for text in column.to_pylist()]
         return _quoted(pa.array(encoded, pa.string())).fill_null('""')
     if not _is_text(column.type):
         return column_as_texts(column).fill_null('""')

@@ -1,4 +1,4 @@
-"""Write rows in the formats that other tools read; each by the library that owns the format."""
+"""Write rows in the formats that other tools read; the library that owns a format writes it."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ BY_SUFFIX: dict[str, Format] = {
 
 
 def format_of(path: Path) -> Format:
-    """Return the format that a file's name asks for.
+    """Return the format that the ending of a file's name stands for.
 
     Raises
     ------
     UsageError
-        For an ending that names none.
+        If the ending stands for no format.
     """
     form = BY_SUFFIX.get(path.suffix.lower())
     if form is None:
@@ -46,7 +46,7 @@ def format_of(path: Path) -> Format:
 
 
 def write(rows: pa.RecordBatchReader, form: Format, sink: IO[bytes]) -> int:
-    """Write rows to an open binary file, some thousand at a time: an answer need not fit into memory.
+    """Write rows to an open binary file, a few thousand at a time, so that an answer need not fit into memory.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def write(rows: pa.RecordBatchReader, form: Format, sink: IO[bytes]) -> int:
     Raises
     ------
     BadValue
-        For a value that the format cannot hold, like a number beyond 64 bits.
+        If the format cannot hold a value, such as a number beyond 64 bits.
     """
     if form == "csv":
         return _csv(portable_columns(rows, "text"), sink)
@@ -109,7 +109,7 @@ def limited_reader(rows: pa.RecordBatchReader, limit: int) -> pa.RecordBatchRead
 
 
 def objects(rows: pa.RecordBatchReader) -> Iterator[dict[str, Any]]:
-    """Yield rows as JSON-ready objects: times as ISO 8601 text, NaN as null."""
+    """Yield rows as objects for JSON: times as ISO 8601 text, NaN as null."""
     for batch in small(portable_columns(rows, "objects")):
         names = batch.schema.names
         columns = [python_values(column, "lossy") for column in batch.columns]
@@ -130,7 +130,7 @@ def _csv(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
 
 _AS_LIST = (b"[\n ", b",\n ", b"\n]\n", b"[]\n")
 _AS_LINES = (b"", b"\n", b"\n", b"")
-"""What stands before, between and after objects, and where there is none."""
+"""The texts before, between and after objects, and the text if there are no objects."""
 
 
 def _json(rows: pa.RecordBatchReader, sink: IO[bytes], marks: tuple[bytes, bytes, bytes, bytes]) -> int:
@@ -145,7 +145,7 @@ def _json(rows: pa.RecordBatchReader, sink: IO[bytes], marks: tuple[bytes, bytes
 
 
 def _parquet(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
-    """Write row groups of a size that readers like; units and meanings go into the fields' metadata."""
+    """Write row groups of a size that suits readers; the metadata of the fields have units and meanings."""
     from pyarrow import parquet
 
     schema = pa.schema([_explained(field) for field in rows.schema])
@@ -171,12 +171,12 @@ def _explained(field: pa.Field) -> pa.Field:
 
 
 def checked_format(text: str) -> Format:
-    """Return a format by its name.
+    """Return the format with a name.
 
     Raises
     ------
     UsageError
-        For one that there is not.
+        If there is no such format.
     """
     if text not in FORMATS:
         near = nearest(text, ["table", *FORMATS])

@@ -1,4 +1,4 @@
-"""Columns of any of DuckDB's types, as the plain ones that the formats of other tools have."""
+"""Convert columns of DuckDB's types into columns of the types that the formats of other tools have."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from catalog.answers.text_columns import iso_texts
 from catalog.errors import BadValue
 
 Need = Literal["arrow", "text", "objects", "numbers", "longs"]
-"""What the writer understands: ``arrow`` nearly all; ``text`` no lists, but exact decimals; ``objects`` lists, but
-fractions of the machine's; ``numbers`` neither lists nor decimals; ``longs`` no 64 bits without a sign either."""
+"""What a writer understands. ``arrow``: nearly all types. ``text``: no lists, but exact decimals. ``objects``: lists,
+but only binary fractions. ``numbers``: neither lists nor decimals. ``longs``: also no unsigned 64-bit numbers."""
 
 _PIECE_BYTES = 1_000_000
 _UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
@@ -28,14 +28,14 @@ _JSON = msgspec.json.Encoder(decimal_format="number")
 
 @dataclass(frozen=True)
 class _Change:
-    """What becomes of a column."""
+    """How a column is converted."""
 
     to: pa.DataType
     how: Callable[[pa.Array], pa.Array]
 
 
 def portable_columns(rows: pa.RecordBatchReader, need: Need) -> pa.RecordBatchReader:
-    """Change the columns that a writer does not understand, batch by batch.
+    """Convert the columns that a writer does not understand, batch by batch.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def portable_columns(rows: pa.RecordBatchReader, need: Need) -> pa.RecordBatchRe
     Returns
     -------
     pyarrow.RecordBatchReader
-        Enumerations, intervals, unions and numbers beyond 64 bits are gone; names are different from each other.
+        Without enumerations, intervals, unions and numbers beyond 64 bits; all names are different.
     """
     changes = [_change(field.type, need) for field in rows.schema]
     names = _different([field.name for field in rows.schema])
@@ -59,14 +59,14 @@ def portable_columns(rows: pa.RecordBatchReader, need: Need) -> pa.RecordBatchRe
 
 
 def with_texts(rows: pa.Table, reads: Callable[[pa.ChunkedArray], object] = lambda column: column) -> pa.Table:
-    """Change into text the columns that a library of data frames has no form for, and number names that repeat.
+    """Turn columns for which a library of data frames has no type into text, and number repeated names.
 
     Parameters
     ----------
     rows : pyarrow.Table
         Any answer.
     reads : callable
-        Reads a column as the library does, and fails where that has no form for a value.
+        Reads a column as the library does; fails if the library has no type for a value.
     """
     for number, field in enumerate(rows.schema):
         column = rows.column(number)
@@ -82,7 +82,7 @@ def with_texts(rows: pa.Table, reads: Callable[[pa.ChunkedArray], object] = lamb
 
 
 def in_one_line(rows: pa.RecordBatchReader) -> pa.RecordBatchReader:
-    """Spell characters that end a line, or that nothing shows, in names of columns as the catalog does (``%0A``)."""
+    """Write line ends and invisible characters in names of columns as the catalog does (``%0A``)."""
     names = _different([_UNSHOWN.sub(_percented, name) for name in rows.schema.names])
     schema = pa.schema([field.with_name(name) for field, name in zip(rows.schema, names, strict=True)])
     return pa.RecordBatchReader.from_batches(
@@ -108,14 +108,14 @@ def _changed(rows: pa.RecordBatchReader, schema: pa.Schema, changes: list[_Chang
 
 
 def small(rows: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    """Cut batches into pieces of a few megabytes: as Python values, they take many times their size."""
+    """Cut batches into pieces of a few megabytes, since Python values take many times their size."""
     for batch in rows:
         step = max(1, int(_PIECE_BYTES * batch.num_rows / max(batch.nbytes, 1)))
         yield from (batch.slice(start, step) for start in range(0, batch.num_rows, step))
 
 
 def _different(names: list[str]) -> list[str]:
-    """Number the names that stand more than once.
+    """Number the names that are repeated.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def _change(kind: pa.DataType, need: Need) -> _Change | None:
         return _Change(pa.string(), _texts)
     if kind == pa.uint64() and need == "longs":
         return _Change(pa.int64(), lambda column: pc.cast(column, pa.int64()))
-    if need == "objects" and pa.types.is_decimal(kind) and kind.scale == 0:  # JSON's numbers have any length
+    if need == "objects" and pa.types.is_decimal(kind) and kind.scale == 0:  # numbers in JSON have any length
         return None
     if pa.types.is_decimal(kind) and need in ("objects", "numbers", "longs"):
         to = pa.int64() if kind.scale == 0 else pa.float64()
@@ -158,7 +158,7 @@ def _is_for_text(kind: pa.DataType, need: Need) -> bool:
 
 
 def _is_without_form(kind: pa.DataType) -> bool:
-    """Say whether other tools have no form for a type, or for one within it."""
+    """Say whether other tools have no type for this type, or for one inside it."""
     if pa.types.is_interval(kind) or pa.types.is_union(kind) or isinstance(kind, pa.BaseExtensionType):
         return True
     return any(_is_without_form(kind.field(number).type) for number in range(kind.num_fields))
@@ -171,12 +171,12 @@ def _texts(column: pa.Array) -> pa.Array:
 
 
 def python_values(column: pa.Array, maps: Literal["lossy"] | None = None) -> list[Any]:
-    """Return values of Python's, dates and times as text: Python's end with the year 9999 and with microseconds."""
+    """Return Python values, with dates and times as text: Python's dates end in the year 9999, and at microseconds."""
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
         return list(iso_texts(column).to_pylist())
     try:
         return list(column.to_pylist(maps_as_pydicts=maps))
-    except (OverflowError, ValueError):  # within a list or a structure
+    except (OverflowError, ValueError):  # such a date or time is inside a list or a structure
         return list(pc.cast(column, _times_as_text(column.type)).to_pylist(maps_as_pydicts=maps))
     except TypeError:  # a map whose keys are lists or structures
         return python_values(column)
@@ -188,7 +188,7 @@ def _times_as_text(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_map(kind):
         return pa.map_(_times_as_text(kind.key_type), _times_as_text(kind.item_type))
     if pa.types.is_struct(kind):
-        return pa.struct([one.with_type(_times_as_text(one.type)) for one in kind])
+        return pa.struct([field.with_type(_times_as_text(field.type)) for field in kind])
     if pa.types.is_fixed_size_list(kind):
         return pa.list_(_times_as_text(kind.value_type), kind.list_size)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
@@ -223,9 +223,9 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, bytes | pa.MonthDayNano):
         return text(value)
     if isinstance(value, dict):
-        return {str(key): jsonable(one) for key, one in value.items()}
+        return {str(key): jsonable(element) for key, element in value.items()}
     if isinstance(value, list | tuple):
-        return [jsonable(one) for one in value]
-    if hasattr(value, "nanosecond"):  # what Arrow makes of nanoseconds where pandas is installed
+        return [jsonable(element) for element in value]
+    if hasattr(value, "nanosecond"):  # Arrow makes this of nanoseconds if pandas is installed
         return value.isoformat()
     return value

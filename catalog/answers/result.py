@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 _SHOWN = 20
 _HTML_CLASS = "mastlake-rows"
 _STYLE = f".{_HTML_CLASS} th, .{_HTML_CLASS} td {{text-align: left !important; white-space: nowrap}}"
-"""File names would be broken at their hyphens, and notebooks put every text to the right."""
+"""Without this, file names would be broken at their hyphens, and notebooks would align texts to the right."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:
-    """The rows of one question; it shows itself as a table in a terminal and in a notebook.
+    """The rows of one question; a terminal and a notebook show them as a table.
 
-    Whatever reads Arrow's C stream takes it as it is: ``polars.DataFrame(result)``, ``pyarrow.table(result)``.
+    Any library that reads Arrow's C stream takes it as it is: ``polars.DataFrame(result)``, ``pyarrow.table(result)``.
 
     Attributes
     ----------
     rows : pyarrow.Table
-        All of them.
+        All rows.
     sql : str
-        The question, with its values written out.
+        The question, with its values written into it.
 
     Examples
     --------
@@ -53,7 +53,7 @@ class Result:
 
     @property
     def columns(self) -> list[str]:
-        """Names, in order."""
+        """The names of the columns, in order."""
         return list(self.rows.column_names)
 
     def __len__(self) -> int:
@@ -78,7 +78,7 @@ class Result:
         Returns
         -------
         pyarrow.Table
-            The rows themselves; nothing is copied.
+            The rows themselves, without a copy.
 
         Examples
         --------
@@ -93,7 +93,7 @@ class Result:
         Returns
         -------
         pandas.DataFrame
-            A value that pandas has no form for, like the year 20000, is text.
+            A value for which pandas has no type, such as a date in the year 20000, is text.
 
         Raises
         ------
@@ -134,12 +134,12 @@ class Result:
         return frame
 
     def to_table(self) -> Any:
-        """Return the rows as an `astropy.table.Table`, with units and meanings of the keyword dictionary.
+        """Return the rows as an `astropy.table.Table`, with units and meanings from the keyword dictionary.
 
         Returns
         -------
         astropy.table.Table
-            Nulls are masked; times are ``datetime64[us]``, UTC, or ``datetime64[ns]`` where DuckDB's are.
+            Nulls are masked; times are ``datetime64[us]``, UTC, or ``datetime64[ns]`` if DuckDB has them so.
 
         Examples
         --------
@@ -154,8 +154,8 @@ class Result:
         Returns
         -------
         astropy.table.QTable
-            Columns with a unit are quantities and dates are `astropy.time.Time`, UTC; both are masked only where a
-            value is null. Dates of which one lies beyond the years 1 to 9999 stay ``datetime64``.
+            Columns with a unit are quantities, and dates are `astropy.time.Time`, UTC; both are masked only if a
+            value is null. If a date is outside the years 1 to 9999, its column stays ``datetime64``.
 
         Examples
         --------
@@ -181,7 +181,7 @@ class Result:
         Parameters
         ----------
         path : path-like
-            Its ending gives the format.
+            The path; its ending names the format.
         form : str, optional
             csv, json, jsonl, parquet, votable or ecsv.
 
@@ -193,7 +193,7 @@ class Result:
         Raises
         ------
         UsageError
-            For an unknown format, or an ending that names none.
+            If the format is unknown, or the ending stands for none.
         DiskError
             If the file cannot be written.
 
@@ -203,8 +203,8 @@ class Result:
         3
         """
         target = Path(path)
-        chosen = checked_format(form) if form else format_of(target)
-        return write_file(self.rows.to_reader(), chosen, target)
+        format_name = checked_format(form) if form else format_of(target)
+        return write_file(self.rows.to_reader(), format_name, target)
 
     def __repr__(self) -> str:
         return f"{self._counted()}\n" + "\n".join(self._shown().pformat(max_lines=-1, max_width=None))
@@ -214,12 +214,12 @@ class Result:
         return f"<style>{_STYLE}</style><p>{self._counted()}</p>" + "\n".join(lines)
 
     def _shown(self) -> Any:
-        """The first rows as texts, with the units of their columns."""
+        """Return the first rows as texts, with the units of their columns."""
         from astropy.table import Column, Table
 
         first = portable_columns(self.rows.slice(0, _SHOWN).to_reader(), "arrow").read_all()
         return Table([
-            Column([shown(_python(one)) for one in column], name=name, unit=unit_of(name, column.type), dtype=str)
+            Column([shown(_python(scalar)) for scalar in column], name=name, unit=unit_of(name, column.type), dtype=str)
             for name, column in zip(first.column_names, first.columns, strict=True)
         ])  # fmt: skip
 
@@ -230,7 +230,7 @@ class Result:
 
 
 def _python(scalar: pa.Scalar) -> Any:
-    """Return a value of Python's, whose dates end with the year 9999."""
+    """Return a Python value, or a text for a date after the year 9999."""
     try:
         return scalar.as_py()
     except (OverflowError, ValueError):
@@ -250,7 +250,7 @@ def _times(column: Any, time: Any) -> Any:
 
 
 def _is_of_years(column: Any) -> bool:
-    """Say whether all times lie within the years 1 to 9999, which `astropy.time.Time` reads."""
+    """Say whether all times are in the years 1 to 9999, which `astropy.time.Time` reads."""
     import numpy as np
 
     present = column.data.data[~(np.isnat(column.data.data) | column.mask)].astype("datetime64[s]")

@@ -1,4 +1,4 @@
-"""Answers as tables of astropy, with the units and meanings of the keyword dictionary."""
+"""Answers as tables of astropy, with units and meanings from the keyword dictionary."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from catalog.vocabulary.keywords import dictionary
 
 
 def astropy_table(rows: pa.Table) -> Any:
-    """Return rows as an `astropy.table.Table`, with the units and meanings of the keyword dictionary.
+    """Return rows as an `astropy.table.Table`, with units and meanings from the keyword dictionary.
 
     Parameters
     ----------
     rows : pyarrow.Table
-        Any result.
+        Any answer.
 
     Returns
     -------
     astropy.table.Table
-        Nulls are masked; times are ``datetime64[us]``, UTC, or ``datetime64[ns]`` where DuckDB's are.
+        Nulls are masked; times are ``datetime64[us]``, UTC, or ``datetime64[ns]`` if DuckDB has them so.
     """
     from astropy.table import Table
 
@@ -54,7 +54,7 @@ def _masked(column: Any) -> Any:
 
 
 def unit_of(name: str, kind: pa.DataType) -> str | None:
-    """Return the unit of a column of numbers, as astropy writes it, where the keyword dictionary gives one.
+    """Return the unit of a column of numbers, as astropy writes it; None if the keyword dictionary has none.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Columns of plain types as text, whole columns at a time: for the formats that write numbers and times as text."""
+"""Whole columns of simple types as text, for the formats that write numbers and times as text."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def column_as_texts(column: pa.Array, infinity: str = "inf", nan: str = "nan") -
     Parameters
     ----------
     column : pyarrow.Array
-        Of numbers, booleans, dates, times or text.
+        Numbers, booleans, dates, times or text.
     infinity, nan : str
-        How the format writes these; a minus or plus sign comes before an infinity where ``infinity`` begins with one.
+        How the format writes these; an infinity gets a plus or minus sign if ``infinity`` begins with a sign.
 
     Examples
     --------
@@ -35,16 +35,16 @@ def column_as_texts(column: pa.Array, infinity: str = "inf", nan: str = "nan") -
         return pc.cast(column, pa.string())
     plain = pc.cast(column, pa.string())
     bare = infinity.lstrip("+")
-    known = {"inf": infinity, "-inf": f"-{bare}", "nan": nan, "-nan": nan}
-    for found, written in known.items():
-        plain = pc.if_else(pc.equal(plain, found), written, plain)
+    spellings = {"inf": infinity, "-inf": f"-{bare}", "nan": nan, "-nan": nan}
+    for spelled, written in spellings.items():
+        plain = pc.if_else(pc.equal(plain, spelled), written, plain)
     return plain
 
 
 def iso_texts(column: pa.Array) -> pa.Array:
-    """Return dates and times as ISO 8601 text, UTC, to the last digit that is not zero in thousands.
+    """Return dates and times as ISO 8601 text, UTC; the fraction of a second has 0, 3, 6 or 9 digits, as needed.
 
-    Python's times end with the year 9999 and with microseconds; those of DuckDB do not.
+    Python's times end in the year 9999 and at microseconds; DuckDB's do not.
 
     Examples
     --------
@@ -67,13 +67,13 @@ def iso_texts(column: pa.Array) -> pa.Array:
 
 
 def _ends(kind: pa.DataType) -> dict[int, str]:
-    """Return the counts that are DuckDB's infinities."""
+    """Return the counts that stand for DuckDB's infinities."""
     most = 2**31 - 1 if pa.types.is_date(kind) else 2**63 - 1
     return {most: "infinity", -most: "-infinity"}
 
 
 def joined(columns: list[pa.Array], between: str, before: str, after: str) -> bytes:
-    """Put the texts of columns together, row by row; none of them is null."""
+    """Join the texts of columns, row by row; none of them may be null."""
     if not len(columns[0]):
         return b""
     lines = pc.binary_join_element_wise(*columns, between) if len(columns) > 1 else columns[0]

@@ -1,4 +1,4 @@
-"""VOTable: astropy writes the document about the rows, and the rows follow column by column.
+"""VOTable: astropy writes the document around the rows, and this module writes the rows, column by column.
 
 The standard: F. Ochsenbein et al., VOTable Format Definition, version 1.4 (IVOA, 2019); for times, P. Dowler et al.,
 Data Access Layer Interface, version 1.1, section 3.3.3.
@@ -27,22 +27,22 @@ _IN_MEMORY = 8_000_000
 _IN_A_DAY = {"D": 1, "s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 _EPOCH = np.datetime64("1970-01-01", "D")
 _INTEGERS = {"int8": "short", "uint8": "unsignedByte", "int16": "short", "uint16": "int", "int32": "int"}
-"""VOTable's integers have a sign, but for bytes; the others are `long`."""
+"""VOTable's integers are signed, except bytes; all others are `long`."""
 _NO_XML = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x{fffe}\x{ffff}]"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _ROWS = re.compile(rb"<TABLEDATA>.*</TABLEDATA>", re.DOTALL)
 
 
 def write_votable(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
-    """Write rows; return how many they were.
+    """Write the rows, and return how many there were.
 
     A character that XML cannot hold becomes the replacement character. Null is an empty cell, and ``?`` for a boolean.
     """
-    with _times_of_the_standard(portable_columns(in_one_line(rows), "longs")) as known:
-        head, tail = _document(known.schema)
+    with _times_of_the_standard(portable_columns(in_one_line(rows), "longs")) as standard_rows:
+        head, tail = _document(standard_rows.schema)
         sink.write(head)
         count = 0
-        for batch in small(known):
+        for batch in small(standard_rows):
             sink.write(joined([_cells(column) for column in batch.columns], "</TD><TD>", "<TR><TD>", "</TD></TR>\n"))
             count += batch.num_rows
         sink.write(tail)
@@ -51,9 +51,9 @@ def write_votable(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
 
 @contextmanager
 def _times_of_the_standard(rows: pa.RecordBatchReader) -> Iterator[pa.RecordBatchReader]:
-    """Yield rows in which a column of times is text if one of them is infinite, or outside the years 0 to 9999.
+    """Yield rows in which a column of times is text if one time is infinite, or outside the years 0 to 9999.
 
-    The standard's times have years of four digits. Whether a column keeps to that is known only at its end, so rows
+    Times in the standard have years of four digits. Only the end of a column shows whether all its times do, so rows
     wait in a temporary file.
     """
     if not any(_is_time(field.type) for field in rows.schema):
@@ -102,7 +102,7 @@ def _has_other_years(column: pa.Array) -> bool:
 
 
 def _document(schema: pa.Schema) -> tuple[bytes, bytes]:
-    """Return what stands before and after the rows, from a document with a row that is then left out."""
+    """Return the text before and after the rows, taken from a document with one row."""
     from astropy.io.votable.tree import Resource, TableElement, VOTableFile
 
     document = VOTableFile(version=_VERSION)
@@ -165,7 +165,7 @@ def _escaped(column: pa.Array) -> pa.Array:
 
 
 def _xml_id(name: str, number: int) -> str:
-    """Return the name where it can be an XML ID, which programs may know a column by, or else its number."""
+    """Return the name if it can be an XML ID, by which programs may know a column; otherwise its number."""
     return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name) else f"column_{number}"
 
 

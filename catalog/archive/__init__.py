@@ -1,1 +1,1 @@
-"""The only room that talks to MAST."""
+"""The only room that sends searches to MAST."""

@@ -1,8 +1,8 @@
-"""What MAST answers, as Arrow: typed columns, and beside them every cell and row that is not as it should be.
+"""MAST's answers as Arrow: typed columns, and beside them every odd cell and every row that cannot be kept.
 
-Rows whose cells all fit are read by Arrow (`rows`), with no Python object per cell. Where one does not, all cells are
-read one by one (`cells`), so that it costs nothing but itself: an odd cell is null in its column and stands, exactly as
-it came, in the row's ``odd_cells``; a row that is no object, or has no key, is set aside.
+If all cells fit their columns, Arrow reads the rows (`rows`) without a Python object for each cell. If one cell does
+not fit, all cells are read one by one (`cells`), so that nothing else is lost. An odd cell is null in its column, and
+its text is in the row's ``odd_cells``. A row that is no object, or has no key, is set aside.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from catalog.vocabulary.spelling import ODD_CELLS, Kind, catalog_name
 
 __all__ = ["ArchiveAnswer", "SetAside", "read_answer", "read_count"]
 
-_FIRST_ROW = 1 << 20  # bytes in which the first row ends
-_MOST_SHOWN = 10_000  # characters of a row that is set aside
+_FIRST_ROW = 1 << 20  # the first row ends within so many bytes
+_MOST_SHOWN = 10_000  # how many characters of a row that is set aside are kept
 
 
 @dataclass(frozen=True)
 class SetAside:
-    """Something of an answer that is not kept: a row, or a column.
+    """A row or a column of an answer that is not kept.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class SetAside:
     reason : str
         Why, in words.
     text : str
-        The row as it came, as far as it is not too long; the name of the column.
+        The row as it came, cut if it is too long; or the name of the column.
     """
 
     what: str
@@ -54,15 +54,15 @@ class ArchiveAnswer:
     Attributes
     ----------
     rows : pyarrow.Table
-        Typed: booleans as bool, dates as timestamps (UTC), numbers as int64 and float64, text as string. Columns have
-        the catalog's spelling (`catalog.vocabulary.spelling`). Where some cell is odd, the column ``odd_cells`` has the
-        text of each odd cell of a row, as a JSON object of texts by column.
+        Typed columns: booleans as bool, dates as timestamps (UTC), numbers as int64 and float64, text as string.
+        Columns have the catalog's spelling (`catalog.vocabulary.spelling`). If any cell is odd, the column
+        ``odd_cells`` has the text of each odd cell of a row, as a JSON object by column.
     total : int
         How many rows the question has in all, by the answer's own paging.
     aside : tuple of SetAside
-        Rows and columns that are not among them.
+        Rows and columns that are not kept.
     odd : mapping
-        By column, how many of its cells are odd.
+        The number of odd cells in each column that has any.
     """
 
     rows: pa.Table
@@ -73,7 +73,7 @@ class ArchiveAnswer:
     @property
     def rows_aside(self) -> int:
         """How many rows were set aside."""
-        return sum(one.what != "column" for one in self.aside)
+        return sum(aside.what != "column" for aside in self.aside)
 
 
 def read_answer(
@@ -84,18 +84,18 @@ def read_answer(
     Parameters
     ----------
     body : bytes or Envelope
-        As of `complete`.
+        The body, or the envelope that `completed_envelope` returned.
     kind : str
         What the rows are: ``file``, ``observation`` or ``product``.
     whole : bool
-        Whether all columns were asked for, so that those which the catalog cannot do without must be there.
+        Whether all columns were asked for. Then the columns that the catalog needs must be there.
     asked : sequence of str
-        Columns that were asked for by name. Where an answer lacks one that is no key, it has no value in any row.
+        Columns that were asked for by name. If an answer lacks one that is no key, the column has no values.
 
     Raises
     ------
     QueryTimeout, Refused, Garbled
-        See `complete`; and if the rows are no list, or have no key.
+        See `completed_envelope`; also if the rows are no list, or have no key.
     """
     envelope = completed_envelope(body)
     data = bytes(envelope.data) if not envelope.strict else memoryview(envelope.data)
@@ -115,7 +115,7 @@ def read_answer(
 
 
 def _with_columns(rows: pa.Table, names: Iterable[str], kind: Kind) -> pa.Table:
-    """Add the columns of these names that an answer does not have."""
+    """Add the named columns that an answer does not have."""
     present = {name.lower() for name in rows.column_names}
     for name in names:
         kept = catalog_name(name, kind)
@@ -128,7 +128,7 @@ _Read = tuple[list[Column], list[Cells], list[SetAside], int]
 
 
 def _read_evenly(envelope: Envelope, data: bytes | memoryview, kind: Kind) -> _Read | None:
-    """Read rows that are as they should be; None for others."""
+    """Read rows whose cells all fit; return None for other rows."""
     if not envelope.strict:
         return None
     columns, refused = columns_of_answer(envelope.fields, _first_names(data), kind)
@@ -143,7 +143,7 @@ def _read_evenly(envelope: Envelope, data: bytes | memoryview, kind: Kind) -> _R
 
 
 def _first_names(data: bytes | memoryview) -> list[str]:
-    """Return the names in the first row, which may have more of them than the fields."""
+    """Return the names in the first row, of which there can be more than fields."""
     head = bytes(data[1:_FIRST_ROW])
     try:
         return [name for name, _ in object_members(decoded_body(head[: head.find(b"}") + 1]))]
@@ -152,7 +152,7 @@ def _first_names(data: bytes | memoryview) -> list[str]:
 
 
 def _of_empty(values: pa.ChunkedArray, column: Column, kind: Kind) -> pa.ChunkedArray:
-    """Give a column of text what it may be beside: one without a value says nothing of its own type."""
+    """Return a text column without values as the type that it may have: without values, its own type tells nothing."""
     if values.null_count == len(values):
         holds = empty_kind(column, kind)
         return pa.chunked_array([pa.nulls(len(values), ARROW[holds] if holds else pa.null())])
@@ -170,7 +170,7 @@ def _perhaps_times(texts: Sequence[str | None]) -> pa.Array:
 
 
 def _read_by_cell(envelope: Envelope, data: bytes, kind: Kind) -> _Read:
-    """Read rows of which some is not as it should be."""
+    """Read rows of which some cells or rows are odd."""
     aside: list[SetAside] = []
     rows: list[dict[str, list[str]]] = []
     try:
@@ -188,7 +188,7 @@ def _read_by_cell(envelope: Envelope, data: bytes, kind: Kind) -> _Read:
         SetAside("column", "its name is too long, or there are too many", valid_unicode(name)) for name in refused
     ]
     cells = [_column_of(rows, column, kind) for column in columns]
-    return columns, cells, aside, len(rows) + sum(one.what != "column" for one in aside)
+    return columns, cells, aside, len(rows) + sum(item.what != "column" for item in aside)
 
 
 def _row(text: str) -> dict[str, list[str]] | None:
@@ -202,8 +202,8 @@ def _row(text: str) -> dict[str, list[str]] | None:
 
 
 def _column_of(rows: Sequence[dict[str, list[str]]], column: Column, kind: Kind) -> Cells:
-    found = [row.get(column.sent) for row in rows]
-    tokens = [values[-1] if values else None for values in found]
+    texts = [row.get(column.sent) for row in rows]
+    tokens = [values[-1] if values else None for values in texts]
     if all(token in NOTHING for token in tokens):
         holds = empty_kind(column, kind)
         return Cells(pa.nulls(len(tokens), ARROW[holds] if holds else pa.null()))
@@ -211,8 +211,8 @@ def _column_of(rows: Sequence[dict[str, list[str]]], column: Column, kind: Kind)
     if column.perhaps_time:
         timed = read_cells(tokens, "time", strict=True)
         cells = cells if 2 * len(timed.odd) > len(tokens) else timed
-    for row, values in enumerate(found):
-        if values and len(set(values)) > 1:  # a member that stands twice: the last counts, as in any reader of JSON
+    for row, values in enumerate(texts):
+        if values and len(set(values)) > 1:  # a member is repeated: the last one counts, as for any reader of JSON
             cells.odd[row] = ", ".join(valid_unicode(value) for value in values)
     return cells
 
@@ -220,7 +220,7 @@ def _column_of(rows: Sequence[dict[str, list[str]]], column: Column, kind: Kind)
 def _without_keyless(
     columns: Sequence[Column], cells: Sequence[Cells], aside: list[SetAside], kind: Kind, needed: bool
 ) -> pa.Array | None:
-    """Set rows without a key aside; return which ones are left, or None for all."""
+    """Set rows without a key aside; return the numbers of the other rows, or None for all rows."""
     sent = key_of([column.sent for column in columns], kind)
     if sent is None:
         if needed:
@@ -248,8 +248,8 @@ def key_of_kind(kind: Kind) -> str:
 def _odd_cells(columns: Sequence[Column], cells: Sequence[Cells], rows: int) -> pa.Array:
     """Return the odd cells of each row, as a JSON object of their texts by column."""
     by_row: dict[int, dict[str, str]] = {}
-    for column, one in zip(columns, cells, strict=True):
-        for row, text in one.odd.items():
+    for column, column_cells in zip(columns, cells, strict=True):
+        for row, text in column_cells.odd.items():
             by_row.setdefault(row, {})[column.kept] = text
     texts = [json.dumps(by_row[row], ensure_ascii=False) if row in by_row else None for row in range(rows)]
     return pa.array(texts, pa.string())

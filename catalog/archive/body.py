@@ -1,7 +1,7 @@
-"""Read the body of an answer within bounds: of size, of time, and of slowness.
+"""Read the body of an answer within limits of size, time, and slowness.
 
-A body that unpacks to gigabytes, one without an end, and one that comes a byte a second each would take all memory or
-all time; a socket's time-out sees none of them, since every single piece comes in time.
+A body may unpack to gigabytes, never end, or come byte by byte, and so take all memory or time. The time-out of a
+socket notices none of this, since each single piece comes in time.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import urllib3
 from catalog.errors import Garbled, Unreachable
 
 MOST_BYTES = 256 << 20
-"""Of an unpacked answer: six times what MAST's largest page has."""
+"""The largest unpacked answer: six times the size of MAST's largest page."""
 SLOWEST = 1000.0
-"""Bytes per second, on average over the time that an answer has taken."""
+"""The least number of bytes per second, on average over the time of the answer."""
 PATIENT = 60.0
-"""Seconds before slowness counts."""
+"""Seconds after which a slow answer is given up."""
 _PIECE = 1 << 20
 
 
@@ -28,13 +28,13 @@ def read_body(response: requests.Response, host: str, until: float, most: int | 
     Parameters
     ----------
     response : requests.Response
-        Whose body was not read yet.
+        The response; its body was not read yet.
     host : str
-        Who is to be named if it is not within bounds.
+        The host to name in an error.
     until : float
-        When to stop altogether, by `time.monotonic`.
+        When to stop, as a time of `time.monotonic`.
     most : int, optional
-        Bytes; `MOST_BYTES` unless given.
+        The most bytes; by default `MOST_BYTES`.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def read_body(response: requests.Response, host: str, until: float, most: int | 
 
 
 def _next_piece(response: requests.Response) -> bytes:
-    """Return what has come, a mebibyte at most: `requests` would wait for a piece of full size."""
+    """Return the bytes that have come, a mebibyte at most; `requests` would wait for a piece of full size."""
     try:
         return bytes(response.raw.read1(_PIECE, decode_content=True) or b"")
     except urllib3.exceptions.ReadTimeoutError as error:

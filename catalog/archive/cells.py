@@ -1,9 +1,9 @@
-"""One column of an answer, from the texts of its cells to typed values; what does not fit is kept as it came.
+"""Turn the texts of one column's cells into typed values; a cell that does not fit is kept as its text.
 
-A single odd cell must not lose an answer, nor turn a column of numbers into text with all its history. So a cell whose
-value its column cannot hold is null there, and its text stands in the row's ``odd_cells``: a number beyond 64 bits,
-``NaN``, ``N/A`` among numbers, a text that is no Unicode. A cell that its column holds almost (a time with seven digits
-of a second) has both.
+A single odd cell must not lose an answer, or turn a column of numbers and its history into text. So a cell whose value
+the column cannot hold is null there, and its text is in the row's ``odd_cells``. Such values are a number beyond 64
+bits, ``NaN``, ``N/A`` among numbers, and a text that is no Unicode. If the column can hold almost the value (a time
+with seven digits of a second), the cell has both.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ ARROW: Mapping[CellKind, pa.DataType] = {
     "time": pa.timestamp("us"),
 }
 NOTHING = (None, "null")
-"""The text of a cell without a value."""
+"""The texts of a cell without a value."""
 MANY = 20
-"""Cells with a value from which on most of them tell what a column holds, whatever the archive calls it."""
+"""With so many values, most of them tell the type of a column, whatever the archive calls it."""
 EARLIEST_MJD, LATEST_MJD = -678_575.0, 2_973_484.0
-"""The years 1 to 9999."""
+"""The years 1 to 9999, in days."""
 EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
-"""The years 1 to 9999, in milliseconds since 1970: beyond them a time is no date of Python's, nor of most programs'."""
+"""The years 1 to 9999, in milliseconds since 1970. Python and most programs have no dates beyond."""
 
-EXACT = 2**53  # up to here every whole number is a DOUBLE
+EXACT = 2**53  # up to this number, a DOUBLE holds every whole number exactly
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _WHOLE = re.compile(r"[+-]?\d{1,19}")
 _MILLISECONDS = re.compile(r"/Date\((-?\d{1,18})(?:[+-]\d{4})?\)/")
@@ -55,9 +55,9 @@ class Cells:
     Attributes
     ----------
     values : pyarrow.Array
-        Typed; null where there is none, and mostly where a cell is odd.
+        Typed values; null for a cell without a value, and for most odd cells.
     odd : dict
-        By row, the text of a cell that the values do not say exactly.
+        The texts, by row, of cells whose value is not exactly what came.
     """
 
     values: pa.Array
@@ -65,7 +65,7 @@ class Cells:
 
 
 class _Odd(Exception):
-    """A cell that its column cannot hold; or only as `value`."""
+    """A cell that its column cannot hold, or can hold only approximately, as `value`."""
 
     def __init__(self, value: Any = None) -> None:
         super().__init__()
@@ -83,13 +83,13 @@ def read_cells(
     Parameters
     ----------
     tokens : sequence of str or None
-        The JSON text of each cell; None where the row has none.
+        The JSON text of each cell; None if the row does not have the cell.
     kind : str
-        What the column holds, by the archive's word.
+        The type of the column, as the archive calls it.
     strict : bool
-        Never take it for another kind: not for text if most cells are, nor for a number if some have a fraction.
+        Keep this type, even if most cells are text or some numbers have a fraction.
     bounds : (float, float), optional
-        Between which a number means something; beyond them it is odd.
+        Limits between which a number is meaningful; a number outside is odd.
 
     Examples
     --------
@@ -130,12 +130,12 @@ def _read(tokens: Sequence[str | None], reader: Callable[[str], Any]) -> tuple[l
 
 
 def _bare(token: str) -> str:
-    """Return the text of a number, of a string that may hold one, or of anything else."""
+    """Return the text of a number, also of one inside a string; of anything else, the text as it is."""
     return text_of(token).strip() if token.startswith('"') else token
 
 
 def _text(token: str) -> str:
-    """Return a text; numbers and whatever else stands in its place stay as they are written."""
+    """Return a text; for a number or anything else, return it as it is written."""
     text = text_of(token) if token.startswith('"') else token
     if not text.isascii():
         try:
@@ -154,13 +154,13 @@ def _number(token: str) -> float:
 
 
 def _is_rounded(text: str, value: float) -> bool:
-    """Say whether a whole number, which is written out, is another one as a float."""
-    digits = text.lstrip("+-0")  # at most 309 of them, as the float is finite
+    """Say whether a whole number that is written out changes when it becomes a float."""
+    digits = text.lstrip("+-0")  # at most 309 digits, since the float is finite
     return digits.isdigit() and int(digits) != abs(value)
 
 
 def _whole(token: str) -> int | float:
-    """Return a whole number, or one with a fraction if its column may become one of numbers."""
+    """Return a whole number; or one with a fraction, if its column may become a column of such numbers."""
     text = _bare(token)
     if _WHOLE.fullmatch(text):
         number = int(text)
@@ -201,10 +201,10 @@ def _time(token: str) -> dt.datetime:
 
 
 def _iso_time(text: str) -> dt.datetime:
-    found = _ISO.fullmatch(text)
-    if found is None:
+    parts = _ISO.fullmatch(text)
+    if parts is None:
         raise _Odd
-    year, month, day, hour, minute, second, fraction, zone = found.groups()
+    year, month, day, hour, minute, second, fraction, zone = parts.groups()
     digits = fraction or ""
     try:
         time = dt.datetime(

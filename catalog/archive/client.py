@@ -1,8 +1,8 @@
-"""MAST behind one narrow protocol.
+"""MAST behind a small protocol.
 
-Transport, service names, column configuration and login are `astroquery.mast`'s. Two things differ from it:
-an answer stays bytes until Arrow reads it, and waiting has bounds: a socket time-out, growing pauses while the
-archive is EXECUTING, and an end.
+Transport, service names, column configuration and login come from `astroquery.mast`. Two things are different here: an
+answer stays bytes until Arrow reads it; and waiting has limits, which are a time-out of the socket, growing pauses
+while the archive is EXECUTING, and an end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Protocol, Self, cast
 
 import requests
 
-with warnings.catch_warnings():  # astroquery's imports warn about other packages
+with warnings.catch_warnings():  # importing astroquery warns about other packages
     warnings.simplefilter("ignore")
     from astroquery.exceptions import InvalidQueryError
     from astroquery.mast import ObservationsClass
@@ -54,23 +54,23 @@ __all__ = ["MAST", "AnswerLimits", "Archive", "Filters", "MastArchive", "Query"]
 _PRODUCTS = "Mast.Caom.Products"
 _COLUMNS = "Mast.Caom.Cone"  # where astroquery looks up the columns of observations
 _LOGIN = 60.0
-"""Seconds that MAST may take to say whose a token is."""
+"""How many seconds MAST may take to tell to whom a token belongs."""
 _ABOUT_THE_QUESTION = (400, 422)  # HTTP codes
 Filters = tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True)
 class Query:
-    """What a service is asked for: all rows that pass the filters.
+    """A question to a service: all rows that pass the filters.
 
     Attributes
     ----------
     service : str
-        MAST's name of it.
+        MAST's name of the service.
     filters : tuple of mapping
-        As MAST writes them.
+        The filters, as MAST writes them.
     position : str or None
-        A cone, as ``RA, DEC, RADIUS`` in degrees; only services of observations know it.
+        A cone, as ``RA, DEC, RADIUS`` in degrees; only services of observations accept it.
     """
 
     service: str
@@ -78,16 +78,16 @@ class Query:
     position: str | None = None
 
     def having(self, column: str, *values: Any) -> Query:
-        """Return the part of this query where a column has one of the values, or lies in one of the ranges."""
+        """Return the part of this query in which a column has one of the values, or lies in one of the ranges."""
         return replace(self, filters=(*self.filters, {"paramName": column, "values": list(values)}))
 
     def like(self, column: str, pattern: str) -> Query:
-        """Return the part of this query where a column fits a pattern; ``%`` stands for any text."""
+        """Return the part of this query in which a column fits a pattern; ``%`` stands for any text."""
         return replace(self, filters=(*self.filters, {"paramName": column, "values": [], "freeText": pattern}))
 
     @property
     def kind(self) -> Kind:
-        """What its rows are."""
+        """The kind of its rows."""
         if self.service in JWST.services.values():
             return "file"
         return "product" if self.service == _PRODUCTS else "observation"
@@ -99,10 +99,10 @@ class Query:
 
 
 class Archive(Protocol):
-    """What the rest of the library asks of an archive."""
+    """What this library needs from an archive."""
 
     def query(self, search: Search) -> Query:
-        """Return a search as the archive is asked for it."""
+        """Return the query of a search."""
 
     def count(self, query: Query) -> int:
         """Return how many rows a query has."""
@@ -111,14 +111,14 @@ class Archive(Protocol):
         """Return the first page of a query's rows."""
 
     def observations(self, **criteria: Any) -> ArchiveAnswer:
-        """Return the CAOM observations that meet the criteria, in the terms of astroquery's query_criteria."""
+        """Return the CAOM observations that meet the criteria, which are those of astroquery's query_criteria."""
 
     def products(self, obsids: Sequence[str]) -> ArchiveAnswer:
         """Return the products of the observations with these archive numbers."""
 
 
 class _Portal(PortalAPI):  # type: ignore[misc]
-    """astroquery's portal, asked at another address and with other patience."""
+    """astroquery's portal at another address, with limits for waiting."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class _Portal(PortalAPI):  # type: ignore[misc]
         self.COLUMNS_CONFIG_URL = f"{server}/portal/Mashup/Mashup.asmx/columnsconfig"
         self.MAST_DOWNLOAD_URL = f"{server}/api/v0.1/Download/file"
         self.MAST_BUNDLE_URL = f"{server}/api/v0.1/Download/bundle"
-        self._column_configs = column_configs  # astroquery shares them between instances, whatever their server
+        self._column_configs = column_configs  # astroquery shares these between all instances, whatever their server
         self.waiting = waiting
         self.requests = 0
         self._given_up = given_up
@@ -150,7 +150,7 @@ class _Portal(PortalAPI):  # type: ignore[misc]
         auth: Any = None,
         retrieve_all: bool = True,
     ) -> list[requests.Response]:
-        """Ask, and look again while the archive is EXECUTING."""
+        """Ask, and ask again as long as the archive is EXECUTING."""
         began, longest = time.monotonic(), self.waiting.working(len(self._given_up))
         end = min(began + longest, self.waiting.until)
         pause = self.waiting.first_pause
@@ -184,7 +184,7 @@ def _still_working(seconds: float) -> str:
 
 @contextmanager
 def _faults_told_apart(url: str) -> Iterator[None]:
-    """Turn what `requests` raises into the tree of errors."""
+    """Turn errors of `requests` into the errors of this package."""
     host = url.split("/")[2]
     try:
         yield
@@ -201,7 +201,7 @@ def _faults_told_apart(url: str) -> Iterator[None]:
 
 
 class _HttpRefused(Refused):
-    """A refusal by whoever stands before the archive's services; another question would be refused as well."""
+    """A server before the archive's services refused; it would refuse another question as well."""
 
 
 def _http_fault(response: requests.Response | None, host: str) -> ArchiveError:
@@ -223,40 +223,40 @@ class MastArchive:
     Parameters
     ----------
     server : str
-        Address without a path.
+        The address, without a path.
     waiting : AnswerLimits
-        How long to wait for one answer.
+        How long one answer may take.
 
     Notes
     -----
-    It can be used from several threads: each gets a session of its own, since astroquery's is not safe to share.
+    Several threads can use it: each gets a session of its own, since threads must not share astroquery's session.
     """
 
     def __init__(self, server: str = MAST, waiting: AnswerLimits | None = None) -> None:
         self.server = Server(server)
         self.waiting = waiting or AnswerLimits()
-        # Only the filters of observations are built from a column configuration; elsewhere it serves tables that
-        # we do not make, and need not be asked for.
+        # Only the filters of observations need a column configuration. Elsewhere it would serve astropy tables, which
+        # are not made here.
         self._column_configs: dict[str, Any] = {
             service: {} for service in (*JWST.services.values(), _PRODUCTS, CAOM, CAOM_IN_CONE)
         }
-        self._given_up: list[str] = []  # addresses whose answers stayed EXECUTING
+        self._given_up: list[str] = []  # addresses whose answers stayed EXECUTING too long
         self._not_counting: set[str] = set()  # services that refuse COUNT_BIG(*)
         self._threads = threading.local()
         self._portals: list[_Portal] = []
 
     @property
     def requests(self) -> int:
-        """How many requests have been sent."""
+        """How many requests were sent."""
         return sum(portal.requests for portal in self._portals)
 
     def query(self, search: Search) -> Query:
-        """Return a search as the archive is asked for it; filters of observations are made by astroquery.
+        """Return the query of a search; astroquery makes the filters of an observation search.
 
         Raises
         ------
         BadValue
-            For a column of observations that the archive's column configuration does not have.
+            If the archive's column configuration does not have a column of observations.
         """
         if search.instrument is not None:
             return Query(search.service, tuple(search.filters()))
@@ -271,8 +271,8 @@ class MastArchive:
     def count(self, query: Query) -> int:
         """Return how many rows a query has, by the archive's COUNT_BIG(*).
 
-        A service that refuses to count is asked for a page of one row instead, whose paging says how many there are; it
-        is not asked to count again.
+        A service that refuses to count is not asked to count again. Instead it is asked for a page of one row, whose
+        paging tells the number.
         """
         if query.service in self._not_counting:
             return self._rows_by_paging(query)
@@ -300,17 +300,17 @@ class MastArchive:
         Parameters
         ----------
         query : Query
-            What is asked for.
+            The question.
         columns : sequence of str
             Names, or ``*`` for all.
         size : int
-            Rows of a page, 50,000 at most.
+            The number of rows of a page, at most 50,000.
         """
         whole = "*" in columns
         return read_answer(self._ask(query, columns, size), query.kind, whole=whole, asked=() if whole else columns)
 
     def observations(self, **criteria: Any) -> ArchiveAnswer:
-        """Return CAOM observations; criteria as of astroquery's ``Observations.query_criteria``."""
+        """Return CAOM observations; the criteria are those of astroquery's ``Observations.query_criteria``."""
         (response,) = self._observations.query_criteria_async(page=1, **criteria)
         return read_answer(response.envelope, "observation", whole=True)
 
@@ -320,14 +320,14 @@ class MastArchive:
         return read_answer(response.envelope, "product", whole=True)
 
     def login(self, token: str) -> str:
-        """Check a token, and return whom MAST takes its bearer for.
+        """Check a token, and return the name of its bearer.
 
         Raises
         ------
         Refused
-            If MAST does not accept it, or sends us elsewhere.
+            If MAST does not accept it, or redirects to another address.
         Garbled
-            If the answer says neither.
+            If the answer is neither yes nor no.
         """
         from catalog.archive.whoami import whoami
 
@@ -336,7 +336,7 @@ class MastArchive:
             return whoami(self.server, token, self.waiting.timeouts())
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         for portal in self._portals:
             portal._session.close()
 
@@ -353,10 +353,10 @@ class MastArchive:
 
     @property
     def _observations(self) -> Any:
-        """Astroquery's Observations, one a thread."""
+        """Return astroquery's Observations, one for each thread."""
         if not hasattr(self._threads, "observations"):
             observations = ObservationsClass()
-            observations._session.hooks["response"].clear()  # it writes out every answer for a log that nobody reads
+            observations._session.hooks["response"].clear()  # it formats every answer for a log that is not used
             prepare_session(observations._session, self.server)
             shared = (self.server, self.waiting, self._column_configs, self._given_up)
             portal = _Portal(observations._session, *shared)

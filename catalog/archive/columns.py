@@ -1,4 +1,4 @@
-"""Which columns an answer has, what each holds, and how it is spelled."""
+"""The columns of an answer: which there are, the types of their cells, and their names in the catalog."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from catalog.vocabulary.keywords import all_archive_columns
 from catalog.vocabulary.observation_columns import observation_columns
 from catalog.vocabulary.spelling import Kind, catalog_names, too_many
 
-_SELECTED = "_selected_"  # the portal's own check box, not the archive's
+_SELECTED = "_selected_"  # the check box of MAST's portal
 _WIRE_KINDS: Mapping[str, CellKind] = {
     "int": "whole",
     "short": "whole",
@@ -45,19 +45,19 @@ _COMPUTED: Mapping[Kind, Mapping[CellKind, str]] = {
         "whole": "size calib_level",
     },
 }
-"""Columns that the catalog computes with: they hold this whatever an answer calls them."""
+"""Columns with which the catalog computes. They have these types, whatever an answer calls them."""
 KEYS: Mapping[Kind, tuple[str, ...]] = {
     "file": ("filename", "fileName"),
     "observation": ("obs_id",),
     "product": ("dataURI",),
 }
-"""The column that names a row, in either of its spellings."""
+"""The column that names a row, in its two spellings."""
 NEEDED: Mapping[Kind, tuple[str, ...]] = {
     "file": (),
     "observation": ("obsid",),
     "product": ("obs_id", "parent_obsid", "productFilename"),
 }
-"""Columns that are there in every whole row, be it without a value."""
+"""Columns that every whole row must have, even without a value."""
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,17 @@ class Column:
     Attributes
     ----------
     sent, kept : str
-        Its name as the archive sent it, and as the catalog spells it.
+        The archive's name of it, and the catalog's name.
     holds : str
-        What its cells are.
+        The type of its cells.
     strict : bool
-        Whether it holds that whatever comes.
+        Whether this type is certain, whatever the cells are.
     flag : bool
-        Whether it is a truth that travels as the text ``t`` or ``f``.
+        Whether it is a boolean that is sent as the text ``t`` or ``f``.
     bounds : (float, float) or None
-        Between which its numbers mean something: no file has a negative size, and no date a year of six digits.
+        Limits between which its numbers are meaningful: no file has a negative size, and no date a year of six digits.
     perhaps_time : bool
-        Whether it is a text that may be a time: a column of that name with ``_mjd`` stands beside it.
+        Whether it is a text that may be a time, since there is a column with the same name and ``_mjd``.
     """
 
     sent: str
@@ -90,26 +90,26 @@ class Column:
 
 
 def columns_of_answer(fields: Iterable[Field], others: Iterable[str], kind: Kind) -> tuple[list[Column], list[str]]:
-    """Return the columns of an answer, and the names of those that are not kept.
+    """Return the columns of an answer, and the names of columns that are not kept.
 
     Parameters
     ----------
     fields : iterable of Field
-        What the answer says of its columns.
+        The fields of the answer, which describe its columns.
     others : iterable of str
-        Names that stand in its rows; those that no field describes are taken for text.
+        Names that are in its rows; a column without a field counts as text.
     kind : str
-        What the rows are.
+        The kind of the rows.
     """
     types = {field.name: field.type for field in reversed(list(fields))}
     ordered = dict.fromkeys([*reversed(types), *others])
     ordered.pop(_SELECTED, None)
-    known = _known(kind)
-    if kind == "file" and "filename" not in ordered:  # guide stars spell it otherwise, and FILENAME must not win
-        known |= {"fileName"}
-    refused = too_many(ordered, known)
+    preferred = _known(kind)
+    if kind == "file" and "filename" not in ordered:  # guide stars have fileName, which must win over FILENAME
+        preferred |= {"fileName"}
+    refused = too_many(ordered, preferred)
     names = [name for name in ordered if name not in set(refused)]
-    kept = catalog_names(names, kind, known)
+    kept = catalog_names(names, kind, preferred)
     present = set(names)
     return [
         _column(name, spelled, types.get(name), kind, present) for name, spelled in zip(names, kept, strict=True)
@@ -127,11 +127,11 @@ def _column(name: str, kept: str, announced: str | None, kind: Kind, present: se
 
 
 def _holds(name: str, announced: str | None, kind: Kind) -> CellKind:
-    """Return what a column holds: what the dictionary of keywords says of it, and of one that is not in it, the answer.
+    """Return the type of a column: by the keyword dictionary, or else by the answer.
 
-    An answer that calls a listed column something else must not decide what the catalog's column is from then on. Times
-    and truths may travel as text. The list of observation columns names some whole numbers as text, so there the
-    answer decides.
+    An answer that gives a listed column another type must not decide the type of the catalog's column. Times and
+    booleans may be sent as text. The list of observation columns calls some whole numbers text, so there the answer
+    decides.
     """
     if announced is None:
         return holds_without_fields(name, kind)
@@ -146,7 +146,7 @@ def _bounds(name: str) -> Bounds | None:
 
 
 def empty_kind(column: Column, kind: Kind) -> CellKind | None:
-    """Return what a column without any value holds; None where nothing says so."""
+    """Return the type of a column without values; None if nothing tells it."""
     if column.holds != "text" or column.strict:
         return column.holds
     if column.perhaps_time:
@@ -155,7 +155,7 @@ def empty_kind(column: Column, kind: Kind) -> CellKind | None:
 
 
 def holds_without_fields(name: str, kind: Kind) -> CellKind:
-    """Return what a column holds of which an answer says nothing: what MAST's dictionaries say, else text."""
+    """Return the type of a column that has no field in an answer: by MAST's dictionaries, or else text."""
     return _computed(kind).get(name) or _listed(name, kind) or "text"
 
 
@@ -169,7 +169,7 @@ _OBSERVED: Mapping[str, CellKind] = {
 
 
 def _listed(name: str, kind: Kind) -> CellKind | None:
-    """Return what MAST's dictionaries say that a column holds; None for one that they do not list."""
+    """Return the type of a column by MAST's dictionaries; None if they do not list it."""
     if kind == "file":
         return _dictionary().get(name)
     column = observation_columns().get(name) if kind == "observation" else None
@@ -183,7 +183,7 @@ def _computed(kind: Kind) -> Mapping[str, CellKind]:
 
 @lru_cache(maxsize=3)
 def _known(kind: Kind) -> frozenset[str]:
-    """Return the names that win where several differ only in case: the ones that MAST is known to send."""
+    """Return the names that win over others that differ only in case: those that MAST is known to send."""
     own = {"file": _dictionary(), "observation": observation_columns(), "product": {}}[kind]
     return frozenset({*_computed(kind), *own} - {"fileName"})
 
@@ -200,5 +200,5 @@ def _flags() -> frozenset[str]:
 
 
 def key_of(names: Sequence[str], kind: Kind) -> str | None:
-    """Return the name of the column that names a row, of those that an answer has."""
+    """Return the column of an answer that names a row; None if there is none."""
     return next((name for name in KEYS[kind] if name in names), None)

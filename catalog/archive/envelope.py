@@ -1,8 +1,8 @@
-"""The envelope of an answer: whether there is one, and what the archive says of the question.
+"""The envelope of an answer: whether there is one, and what the archive says about the question.
 
 An answer is one JSON object: ``status``, ``msg``, ``data`` (a list of row objects), ``fields`` (name and type of each
-column) and ``paging``. The rows stay bytes here. An envelope that is strict JSON is read by msgspec; any other is cut
-at its brackets (`scan`), so that one value that is no JSON does not lose the others.
+column) and ``paging``. The rows stay bytes here. If the envelope is strict JSON, msgspec reads it. Any other envelope
+is cut at its brackets (`scan`), so that one value that is no JSON does not lose the others.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from catalog.archive.scan import NotJson, decoded_body, list_elements, object_me
 from catalog.errors import Garbled, QueryTimeout, Refused
 
 _TIMES_OUT = re.compile(r"time[d]?[ -]?out|timeout", re.IGNORECASE)
-_MOST_SHOWN = 300  # characters of the archive's own words in one of our lines
+_MOST_SHOWN = 300  # how many characters of the archive's message one of our lines shows
 
 
 class Field(msgspec.Struct):
-    """Name and type of one column of an answer."""
+    """The name and the type of one column of an answer."""
 
     name: str
     type: str = "string"
 
 
 class Envelope(msgspec.Struct):
-    """An answer with its rows still as bytes.
+    """An answer whose rows are still bytes.
 
     Attributes
     ----------
     strict : bool
-        Whether all of it, the rows included, is JSON by the book.
+        Whether all of it, also the rows, is strict JSON.
     """
 
     status: str | None = None
@@ -59,7 +59,7 @@ def read_envelope(body: bytes) -> Envelope:
     Raises
     ------
     Garbled
-        For anything but the object of the protocol.
+        If the body is not the object of the protocol.
     """
     try:
         sent = msgspec.json.decode(body, type=_AsSent)
@@ -95,13 +95,20 @@ def _text(token: str) -> str | None:
 
 
 def _fields(token: str) -> list[Field]:
-    """Return the fields that have a name; a field without one names no column."""
+    """Return the fields that have a name; a field without a name describes no column."""
     try:
-        described = [dict(object_members(one)) for one in list_elements(token) if one.startswith("{")]
+        described = [
+            dict(object_members(token_of_field))
+            for token_of_field in list_elements(token)
+            if token_of_field.startswith("{")
+        ]
     except NotJson:
         raise Garbled("the archive's answer does not say which columns it has") from None
-    named = [one for one in described if one.get("name", "").startswith('"')]
-    return [Field(_text(one["name"]) or "", _text(one.get("type", "null")) or "string") for one in named]
+    named = [token_of_field for token_of_field in described if token_of_field.get("name", "").startswith('"')]
+    return [
+        Field(_text(token_of_field["name"]) or "", _text(token_of_field.get("type", "null")) or "string")
+        for token_of_field in named
+    ]
 
 
 def _paging(token: str) -> dict[str, Any] | None:
@@ -119,14 +126,14 @@ def completed_envelope(body: bytes | Envelope) -> Envelope:
     Parameters
     ----------
     body : bytes or Envelope
-        The answer, or its envelope where that was read already.
+        The answer, or its envelope if that was read already.
 
     Raises
     ------
     QueryTimeout
         If the archive says that it ran out of time.
     Refused
-        If it says no for another reason.
+        If it refuses for another reason.
     Garbled
         See `read_envelope`.
     """
@@ -140,12 +147,12 @@ def completed_envelope(body: bytes | Envelope) -> Envelope:
 
 
 def total_rows(envelope: Envelope, rows: int) -> int:
-    """Return how many rows the question has in all, by the answer's own paging; else those that came.
+    """Return how many rows the question has in all: by the paging of the answer, or else the rows that came.
 
     Raises
     ------
     Garbled
-        If the paging is no number.
+        If the number in the paging is no number.
     """
     total = (envelope.paging or {}).get("rowsFiltered", rows)
     if isinstance(total, str) and re.fullmatch(r"\d{1,18}", total):
@@ -161,7 +168,7 @@ def read_count(body: bytes | Envelope) -> int:
     Raises
     ------
     QueryTimeout, Refused, Garbled
-        See `completed_envelope`; and where there is no number.
+        See `completed_envelope`; also if there is no number.
     """
     envelope = completed_envelope(body)
     try:

@@ -1,8 +1,8 @@
-"""Split a search so that every answer is whole, and prove it by counts and keys.
+"""Split a search so that every answer is complete, and prove this by counts and keys.
 
-The archive promises no row order, so pages of one question can lose and repeat rows. A question is asked in one
-page or not at all: a larger one is split by ranges of a column, each part proven against ``COUNT_BIG(*)``. So is one
-for which the archive has no time. In the end all parts together must be the whole.
+The archive promises no order of rows, so pages of one question can lose and repeat rows. So a question is asked only
+in one page. A question with more rows, or for which the archive runs out of time, is split by ranges of a column, and
+each part is checked against ``COUNT_BIG(*)``. In the end, all parts together must have the rows of the whole.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from catalog.missions import JWST, Cut
 from catalog.vocabulary.spelling import catalog_name
 
 FULL_ROWS = 10_000
-"""Rows of one answer with all columns: some 40 MB of JSON, so that memory stays small."""
+"""The most rows of one answer with all columns: some 40 MB of JSON, so that memory stays small."""
 LIGHT_ROWS = 50_000
-"""Rows of one answer with few columns: MAST's own page."""
+"""The most rows of one answer with few columns: the size of MAST's own page."""
 
 KEYS_AT_ONCE = 500
-"""Keys of one count."""
+"""How many keys one count asks for."""
 _DEEPEST = 20
-"""How often a part is split again that has more rows than was thought, or that the archive has no time for."""
+"""How often a part can be split again, because it has more rows than expected or the archive runs out of time."""
 
 
 @dataclass(frozen=True)
 class QueryPart:
-    """A part of a query that one answer can hold, and how many rows the archive counts in it."""
+    """A part of a query that one answer can hold, and the archive's count of its rows."""
 
     query: Query
     rows: int
@@ -51,17 +51,17 @@ class WholeQueries:
     Attributes
     ----------
     archive : Archive
-        Whom to ask.
+        The archive to ask.
     patience : Patience
-        How long to go on.
+        How long to ask again.
     key : str
         The column that names a row.
     cuts : sequence of Cut
-        By what a query that is too large is split.
+        The columns by which a query that is too large can be split.
     at_once : int
-        Answers under way at the same time.
+        How many answers are asked for at the same time.
     on_aside : callable, optional
-        Called with what of an answer is set aside, once that answer is proven whole; from any thread.
+        Called with what an answer set aside, once the answer is proven whole; by any thread.
     """
 
     archive: Archive
@@ -83,21 +83,21 @@ class WholeQueries:
         limit: int | None = None,
         on_part: Callable[[int, int], None] | None = None,
     ) -> Iterator[pa.Table]:
-        """Yield all rows of a query, in parts, each proven complete.
+        """Yield all rows of a query in parts; each part is proven complete.
 
         Parameters
         ----------
         query, columns
-            As of `Archive.rows`.
+            As for `Archive.rows`.
         limit : int, optional
-            Rows of a part at most.
+            The most rows of a part.
         on_part : callable, optional
-            Called with rows so far and rows in all.
+            Called with the number of rows so far, and of all rows.
 
         Raises
         ------
         Incomplete
-            If answers and counts do not agree, however often they are asked.
+            If answers and counts do not agree, even after asking again.
         """
         size = limit or (FULL_ROWS if "*" in columns else LIGHT_ROWS)
         total = self.count(query) or self._proven_count(query, columns, size)
@@ -113,7 +113,7 @@ class WholeQueries:
             yield _matching(table, query, patterns).drop_columns([catalog_name(name, query.kind) for name in more])
 
     def _proven(self, query: Query, total: int, columns: Sequence[str], size: int) -> Iterator[pa.Table]:
-        """Yield the rows of all parts; in the end they must be those of the whole."""
+        """Yield the rows of all parts; in the end these must be the rows of the whole."""
         proofs: list[_ProvenPart] = []
         parts = self._split(query, total, size, self.cuts)
         for part, answers in self._ahead(parts, lambda part: self._prove(part, columns, size)):
@@ -123,7 +123,7 @@ class WholeQueries:
             yield from self._moved(query, total, proofs, columns, size)
 
     def _proven_count(self, query: Query, columns: Sequence[str], size: int) -> int:
-        """Return how many rows a query has that seems to have none, by a page of its rows and another count."""
+        """Return the rows of a query that seems to have none: ask for a page of its rows and for another count."""
         answer = self.patience.ask(lambda: self.archive.rows(query, columns, size))
         shown = int(answer.rows.num_rows) + answer.rows_aside
         return max(self.count(query), answer.total, shown)
@@ -131,27 +131,27 @@ class WholeQueries:
     def _moved(
         self, query: Query, before: int, proofs: list[_ProvenPart], columns: Sequence[str], size: int
     ) -> Iterator[pa.Table]:
-        """Yield those parts again between which rows moved while they were asked for.
+        """Yield again the parts between which rows moved while the parts were asked for.
 
-        A row that moves into a part which was asked for already is in no answer. The archive then counts more rows in
-        all, or another row took its place, and stands in two parts. If a third row was withdrawn meanwhile, neither is
-        so. Yet then the archive counts other rows than ``before``, and the keys of each part are read again.
+        A row that moves into a part which was already read is in no answer. Then the archive counts more rows in all.
+        Or another row moved in the other direction, and is in two parts. If a third row was withdrawn at the same time,
+        neither shows; but then the count differs from ``before``, and the keys of all parts are read again.
 
         Raises
         ------
         Incomplete
-            If the parts never come to be the whole.
+            If the parts never agree with the whole.
         """
         again = replace(self, on_aside=None)
         believed: frozenset[int] = frozenset()
         for _ in range(self.patience.attempts):
-            total, found = self.count(query), sum(proof.rows for proof in proofs)
+            total, proven = self.count(query), sum(proof.rows for proof in proofs)
             keys, doubtful = shared([proof.keys for proof in proofs])
-            if total == found and keys == believed:
+            if total == proven and keys == believed:
                 if total == before:
                     return
                 doubtful = {at for at, proof in enumerate(proofs) if again._has_other_keys(proof, columns, size)}
-            elif total != found:
+            elif total != proven:
                 doubtful |= {at for at, proof in enumerate(proofs) if self.count(proof.query) != proof.rows}
             before = total
             for at in sorted(doubtful):
@@ -160,7 +160,7 @@ class WholeQueries:
                 proofs[at] = _proven_part(part.query, answers, self.key)
                 yield from _tables(answers)
             believed = keys
-        raise Incomplete(f"{query.service} counts {total} rows and gives {found} in its parts; try again later")
+        raise Incomplete(f"{query.service} counts {total} rows and gives {proven} in its parts; try again later")
 
     def _has_other_keys(self, proof: _ProvenPart, columns: Sequence[str], size: int) -> bool:
         """Say whether a part has other keys now than when it was proven."""
@@ -171,7 +171,7 @@ class WholeQueries:
     def _ahead(
         self, parts: Iterator[QueryPart], ask: Callable[[QueryPart], list[ArchiveAnswer]]
     ) -> Iterator[tuple[QueryPart, list[ArchiveAnswer]]]:
-        """Ask for a few parts ahead of whoever takes the answers, in order."""
+        """Ask for a few parts in advance; yield the answers in order."""
         with ThreadPoolExecutor(self.at_once, thread_name_prefix="archive") as pool:
             waiting: deque[tuple[QueryPart, Future[list[ArchiveAnswer]]]] = deque()
             try:
@@ -190,7 +190,7 @@ class WholeQueries:
     def _split(self, query: Query, total: int, size: int, cuts: Sequence[Cut]) -> Iterator[QueryPart]:
         """Yield parts of at most ``size`` rows that together are the query.
 
-        Parts that seem empty are among them: a count of 0 alone proves nothing.
+        Parts that seem to be empty are included, since a count of 0 alone proves nothing.
         """
         if total <= size:
             yield QueryPart(query, total)
@@ -201,7 +201,7 @@ class WholeQueries:
             )
         cut, rest = cuts[0], cuts[1:]
         covered = self.count(_within(query, cut, cut.low, cut.high))
-        if covered != total and covered != (total := self.count(query)):  # nulls lie in no range
+        if covered != total and covered != (total := self.count(query)):  # nulls are in no range
             yield from self._split(query, total, size, rest)
             return
         stack = self._stretches(query, cut, total)
@@ -216,11 +216,11 @@ class WholeQueries:
                 middle = low + (high - low) / 2
                 upper = math.nextafter(middle, math.inf)
                 left = self.count(_within(query, cut, low, middle))
-                right = max(0, rows - left)  # proven with the rows
+                right = max(0, rows - left)  # checked when the rows are proven
                 stack += [(upper, high, right), (low, middle, left)]
 
     def _stretches(self, query: Query, cut: Cut, total: int) -> list[tuple[float, float, int]]:
-        """Return ranges that together are all of a cut, the last first, and how many rows each has."""
+        """Return ranges that together cover a cut, the last range first, each with its number of rows."""
         if cut.likely is None:
             return [(cut.low, cut.high, total)]
         first, last = cut.likely
@@ -229,7 +229,7 @@ class WholeQueries:
         return [(low, high, self.count(_within(query, cut, low, high))) for low, high in ranges]
 
     def _prove(self, part: QueryPart, columns: Sequence[str], size: int, depth: int = 0) -> list[ArchiveAnswer]:
-        """Ask until the rows are as many as the archive counts, and each of them is known to be another."""
+        """Ask until there are as many rows as the archive counts, and all of them are known to be different."""
         query, expected = part.query, part.rows
         before: ArchiveAnswer | None = None
         for _ in range(self.patience.attempts):
@@ -251,7 +251,7 @@ class WholeQueries:
         raise Incomplete(f"{query.service} gave {rows} rows{repeats} where it counts {expected}; try again later")
 
     def _page(self, query: Query, columns: Sequence[str], size: int, splits: bool) -> ArchiveAnswer:
-        """Ask for a page; where fewer rows can be asked for instead, two time-outs are enough."""
+        """Ask for a page; if fewer rows could be asked for instead, give up after two time-outs."""
 
         def asked() -> ArchiveAnswer:
             return self.archive.rows(query, columns, size)
@@ -266,39 +266,39 @@ class WholeQueries:
     def _deeper(
         self, query: Query, expected: int, columns: Sequence[str], size: int, depth: int
     ) -> list[ArchiveAnswer]:
-        """Prove a part by smaller ones."""
+        """Prove a part by proving smaller parts."""
         if depth >= _DEEPEST:
             raise Incomplete(f"{query.service} counts {expected} rows where it had fewer before; try again later")
         parts = self._split(query, expected, size, self.cuts)
         return [answer for part in parts for answer in self._prove(part, columns, size, depth + 1)]
 
     def _is_sure(self, query: Query, answer: ArchiveAnswer, before: ArchiveAnswer | None) -> bool:
-        """Say whether no row of an answer of the right length stands in the place of another.
+        """Say whether an answer of the right length surely has no row in the place of another.
 
-        An answer that repeats one row has lost another. Yet the archive itself may have several rows of one key, so it
-        is asked for the number of rows of just those keys. Then, and where rows have no key, the answer is believed
-        once a second one agrees: of two equal rows either may be the one that is too many.
+        An answer that repeats one row has lost another. But the archive itself may have several rows with one key, so
+        it is asked to count the rows of these keys. If the count agrees, or if rows have no key, the answer is accepted
+        once a second answer agrees with it: of two equal rows, either could be the wrong one.
         """
         if not answer.rows_aside and (not answer.rows.num_rows or not len(repeated(answer.rows, self.key))):
             return True
         return self._has_all(query, answer) and before is not None and alike(before, answer, self.key)
 
     def _has_all(self, query: Query, answer: ArchiveAnswer) -> bool:
-        """Say whether the archive counts as many rows of each repeated key as there are."""
+        """Say whether the archive counts as many rows with each repeated key as the answer has."""
         if not answer.rows.num_rows:
             return True
         keys, several = answer.rows.column(key_column(answer.rows, self.key)), repeated(answer.rows, self.key)
         groups = [several[at : at + KEYS_AT_ONCE] for at in range(0, len(several), KEYS_AT_ONCE)]
-        chosen = [keys.filter(pc.is_in(folded(answer.rows, self.key), group)) for group in groups]
+        keys_of_groups = [keys.filter(pc.is_in(folded(answer.rows, self.key), group)) for group in groups]
         return all(
             len(some) == self.count(query.having(key_column(answer.rows, self.key), *pc.unique(some).to_pylist()))
-            for some in chosen
+            for some in keys_of_groups
         )
 
 
 @dataclass(frozen=True)
 class _ProvenPart:
-    """A part that was proven: its rows, the column of their keys where there are rows, and numbers for these keys."""
+    """A proven part: its rows, the column of their keys if there are rows, and a hash of each key."""
 
     query: Query
     rows: int
@@ -319,16 +319,18 @@ def _tables(answers: Sequence[ArchiveAnswer]) -> Iterator[pa.Table]:
 
 
 def patterns_to_check(query: Query) -> dict[str, str]:
-    """Return the patterns that the archive takes for wider ones, by column.
+    """Return the patterns that the archive understands as wider ones, by column.
 
-    To it ``_`` stands for any character and ``[...]`` for any of several; to a user they are characters.
+    For the archive, ``_`` stands for any character and ``[...]`` for one of several; a user means the characters.
     """
-    patterns = {str(one["paramName"]): str(one["freeText"]) for one in query.filters if one.get("freeText")}
+    patterns = {
+        str(written["paramName"]): str(written["freeText"]) for written in query.filters if written.get("freeText")
+    }
     return {name: pattern for name, pattern in patterns.items() if "_" in pattern or "[" in pattern}
 
 
 def _matching(table: pa.Table, query: Query, patterns: Mapping[str, str]) -> pa.Table:
-    """Return the rows that match the patterns as they are meant."""
+    """Return the rows that match the patterns as the user means them."""
     for name, pattern in patterns.items():
         values = table.column(catalog_name(name, query.kind))
         if pa.types.is_string(values.type):

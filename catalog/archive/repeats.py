@@ -1,4 +1,4 @@
-"""Whether rows of an answer stand twice: an answer of the right length that repeats a row has lost another."""
+"""Whether an answer repeats rows: one of the right length that repeats a row has lost another row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from catalog.errors import Garbled
 
 
 def key_column(rows: pa.Table, key: str) -> str:
-    """Return the column that names a row, as an answer spells it: GuideStar rows have ``fileName``.
+    """Return the answer's name of the column that names a row; rows of guide stars have ``fileName``.
 
     Raises
     ------
@@ -28,28 +28,28 @@ def key_column(rows: pa.Table, key: str) -> str:
 
 
 def folded(rows: pa.Table, key: str) -> pa.ChunkedArray:
-    """Return the keys of rows so that two are equal where the archive takes them for equal; keep nulls."""
+    """Return the keys of rows in a form in which keys are equal if the archive takes them for equal; nulls stay."""
     return pc.utf8_rtrim_whitespace(pc.utf8_lower(rows.column(key_column(rows, key)).cast(pa.string())))
 
 
 def repeated(rows: pa.Table, key: str) -> pa.Array:
-    """Return the keys that stand several times, each once and folded."""
+    """Return the keys that are repeated, each once and folded."""
     counted = pc.value_counts(folded(rows, key).drop_null())
     return counted.filter(pc.greater(counted.field("counts"), 1)).field("values")
 
 
 def is_plainly_whole(answer: ArchiveAnswer, key: str) -> bool:
-    """Say whether an answer has all rows that its own paging counts, and each of them once and with a key."""
+    """Say whether an answer has as many rows as its paging counts, each of them once and with a key."""
     if answer.rows_aside or answer.total != answer.rows.num_rows:
         return False
     return not answer.rows.num_rows or not len(repeated(answer.rows, key))
 
 
-def alike(one: ArchiveAnswer, other: ArchiveAnswer, key: str) -> bool:
-    """Say whether two answers agree in what is doubtful of each: rows without a key, and rows of repeated keys."""
-    if sorted(aside.text for aside in one.aside) != sorted(aside.text for aside in other.aside):
+def alike(first: ArchiveAnswer, second: ArchiveAnswer, key: str) -> bool:
+    """Say whether two answers agree in their doubtful rows: rows without a key, and rows with repeated keys."""
+    if sorted(aside.text for aside in first.aside) != sorted(aside.text for aside in second.aside):
         return False
-    return _repeated_rows(one, key) == _repeated_rows(other, key)
+    return _repeated_rows(first, key) == _repeated_rows(second, key)
 
 
 def _repeated_rows(answer: ArchiveAnswer, key: str) -> list[str]:
@@ -63,14 +63,14 @@ Hashes = npt.NDArray[np.int64]
 
 
 def hashes(tables: Sequence[pa.Table], key: str) -> Hashes:
-    """Return a number for each different key of some rows: eight bytes a row, so that those of millions can be kept."""
+    """Return a hash for each distinct key of some rows: eight bytes a row, so that those of millions fit in memory."""
     keys = [folded(table, key).drop_null().to_pylist() for table in tables if table.num_rows]
-    found = [np.fromiter(map(hash, names), np.int64) for names in keys]
-    return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
+    hashed = [np.fromiter(map(hash, names), np.int64) for names in keys]
+    return np.unique(np.concatenate(hashed)) if hashed else np.empty(0, np.int64)
 
 
 def shared(parts: Sequence[Hashes]) -> tuple[frozenset[int], set[int]]:
-    """Return the keys that stand in several parts, and the places of these parts."""
+    """Return the keys that are in several parts, and the positions of these parts."""
     every = np.concatenate(parts) if parts else np.empty(0, np.int64)
     keys, counts = np.unique(every, return_counts=True)
     several = keys[counts > 1]

@@ -1,4 +1,4 @@
-"""Which faults are worth another try, and when."""
+"""Which faults are worth another attempt, and when."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from catalog.errors import ArchiveError, Garbled, OutOfTime, Overloaded, QueryTi
 Result = TypeVar("Result")
 
 PASSING = (Unreachable, Overloaded, Garbled)
-"""Faults that may be gone a moment later. A question that was refused will be refused again."""
+"""Faults that may be over a moment later. A question that was refused will be refused again."""
 LONGEST_RETRY_AFTER = 900.0
-"""Seconds that the archive can ask us to wait; more counts as this."""
+"""The longest time, in seconds, that the archive can make us wait; a longer time counts as this."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to go on asking.
+    """How long to ask again after faults.
 
     Attributes
     ----------
     attempts : int
         How often one question is asked at most.
     first_pause, longest_pause : float
-        Seconds; pauses double from the first on and are drawn at random below that (full jitter, as in
+        In seconds. The limit of a pause begins with the first and doubles; the pause is random below it (full jitter,
         https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
     silence : float
-        Seconds after which a question that has no answer in time is not asked again: an archive that worked on it for
-        so long, or said nothing, does so the next time.
+        Seconds after which a question that timed out is not asked again: if the archive worked on it or said nothing
+        for so long, it would do so again.
     until : float
-        When to stop asking altogether, by `time.monotonic`.
+        When to stop asking, as a time of `time.monotonic`.
     """
 
     attempts: int = 5
@@ -60,7 +60,7 @@ class Patience:
         question : callable
             Asks once.
         also : tuple of ArchiveError
-            Faults to try again beside `PASSING`; a query that timed out can instead be made smaller.
+            Faults that are tried again in addition to `PASSING`. Without them, the caller can make the query smaller.
 
         Raises
         ------
@@ -95,9 +95,9 @@ class Patience:
 
 
 def retry_after(value: str | None, date: str | None = None) -> float | None:
-    """Read a Retry-After header: seconds, or a date, which is taken relative to the answer's own Date.
+    """Read a Retry-After header: seconds, or a date, which is compared with the answer's own Date.
 
-    The local clock has no part in it, so that one that is wrong, or jumps, makes nobody wait.
+    The local clock is not used, so a wrong clock cannot make anybody wait.
     """
     if not value:
         return None

@@ -1,8 +1,8 @@
-"""The quick way from row objects to Arrow: no Python object per cell.
+"""The fast way from row objects to Arrow, without a Python object for each cell.
 
-Arrow reads the rows as lines, one row each, which takes half the time of a list. It is the reader of all answers that
-are JSON by the book and whose cells all fit their columns; for any other answer it gives up, and `answer` reads the
-cells one by one.
+Arrow reads the rows as lines, with one row in each, which takes half the time of reading a list. This reader is for
+answers that are strict JSON and whose cells all fit their columns. For any other answer it gives up, and `answer` reads
+the cells one by one.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ def read_evenly(data: bytes | memoryview, columns: Sequence[Column]) -> pa.Table
     Parameters
     ----------
     data : bytes
-        The list of row objects: JSON by the book.
+        The list of row objects, in strict JSON.
     columns : sequence of Column
-        All that the rows have.
+        All columns of the rows.
 
     Returns
     -------
     pyarrow.Table
-        With the archive's names and typed columns.
+        Typed columns with the archive's names.
 
     Raises
     ------
     Uneven
-        If some does not.
+        If some cell does not fit.
     """
     lines = _lines(data)
     types = {column.sent: pa.string() if column.flag else _SENT_AS[column.holds] for column in columns}
@@ -59,10 +59,10 @@ def read_evenly(data: bytes | memoryview, columns: Sequence[Column]) -> pa.Table
 
 
 def _read_lines(lines: bytearray, types: dict[str, pa.DataType]) -> pa.Table:
-    """Read lines; a column of numbers that came as text, or the other way round, is read as what it is, once."""
+    """Read lines. If a column has text instead of numbers, or the reverse, read once more with that type."""
     if not types or not lines or lines.isspace():
         return pa.schema(list(types.items())).empty_table()
-    if lines.lstrip()[:1] != b"{":  # Arrow's reader crashes where the first row is null
+    if lines.lstrip()[:1] != b"{":  # Arrow's reader crashes if the first row is null
         raise Uneven("a row is no object")
     if not lines.isascii():
         try:
@@ -97,9 +97,9 @@ def _read_json(lines: bytearray, types: dict[str, pa.DataType]) -> pa.Table:
 
 
 def _lines(data: bytes | memoryview) -> bytearray:
-    """Turn the list of row objects into lines, in one copy: the comma between two of them becomes the end of a line.
+    """Turn the list of row objects into lines, with one copy: the comma between two objects becomes the end of a line.
 
-    A text that holds this very separator is cut in two by it, which is no JSON any more, and so found out.
+    A text that contains this separator is cut in two, which is no JSON any more, and so it is noticed.
     """
     lines = bytearray(memoryview(data)[1:-1])
     between = _BETWEEN_ROWS.search(lines)
@@ -114,20 +114,20 @@ def _lines(data: bytes | memoryview) -> bytearray:
 
 
 def _longest(lines: bytearray) -> int:
-    """Return a size that holds any line: twice the first, or all of them where they are few."""
+    """Return a size that any line fits into: twice the first line, or all lines if there are few."""
     first = lines.find(b"\n")
     return len(lines) + 1 if first < 0 or len(lines) < _BLOCK_SIZE else 16 * first
 
 
 def _typed(read: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
-    """Give a column its own type, where every value allows it."""
-    wanted: CellKind = column.holds
-    if wanted == "time":
+    """Give a column its type, if all values allow it."""
+    kind: CellKind = column.holds
+    if kind == "time":
         return times(read)
     if column.flag:
         return _flags(read)
-    typed = read.cast(_SENT_AS[wanted])
-    if wanted == "number" and not pc.all(pc.less(pc.abs(typed), EXACT), min_count=0).as_py():
+    typed = read.cast(_SENT_AS[kind])
+    if kind == "number" and not pc.all(pc.less(pc.abs(typed), EXACT), min_count=0).as_py():
         raise Uneven("a number is beyond all bounds, or perhaps a whole one that was rounded")
     if column.bounds:
         ends = pc.min_max(typed).as_py()
@@ -142,7 +142,7 @@ def times(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     Raises
     ------
     Uneven
-        If some text is none, or beyond the years that a date can have.
+        If some text is no time, or beyond the years that a date can have.
     """
     if not pc.all(pc.match_substring_regex(texts, _DATE), min_count=0).as_py():
         raise Uneven("a time is written otherwise")

@@ -1,8 +1,8 @@
-r"""Cut JSON into the texts of its parts, where a strict reader gives up.
+r"""Cut JSON into the texts of its parts, if a strict reader cannot read it.
 
-An answer with one value that is no JSON (``NaN``, a text that is not UTF-8, a line break within a text) has thousands
-of rows that are right. So objects and lists are cut at their own brackets and commas, and each value stays the text
-that came. Nesting takes no stack: a value is passed over by counting its brackets.
+If one value of an answer is no JSON (``NaN``, a text that is not UTF-8, a line break within a text), thousands of other
+rows are still right. So objects and lists are cut at their brackets and commas, and each value stays the text that
+came. Nesting needs no stack: a value is skipped by counting its brackets.
 
 `decoded_body` turns bytes that are no UTF-8 into lone surrogates. `valid_unicode` writes these as ``\xff``, which in
 JSON is no escape sequence, so it cannot be mistaken for another text.
@@ -36,7 +36,7 @@ def decoded_body(body: bytes) -> str:
 
 
 def valid_unicode(text: str) -> str:
-    r"""Return a text that is valid Unicode: bytes that were none as ``\xff``, other lone surrogates as ``\ud800``.
+    r"""Return the text as valid Unicode: bytes that were not UTF-8 as ``\xff``, other lone surrogates as ``\ud800``.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def valid_unicode(text: str) -> str:
 
 
 def object_members(text: str, start: int = 0) -> Iterator[tuple[str, str]]:
-    """Yield name and text of each member of an object; what follows the object must be space.
+    """Yield name and text of each member of an object; only space may follow the object.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def object_members(text: str, start: int = 0) -> Iterator[tuple[str, str]]:
 
 
 def _member(text: str, at: int) -> tuple[str, str, int]:
-    """Return name and value of a member that is no simple one, and where its comma or closing bracket ends."""
+    """Return name and value of a member that the simple pattern does not match, and the position after its end."""
     at = _space(text, at)
     name = _STRING.match(text, at)
     if name is None:
@@ -92,7 +92,7 @@ def _member(text: str, at: int) -> tuple[str, str, int]:
 
 
 def list_elements(text: str, start: int = 0) -> Iterator[str]:
-    """Yield the text of each element of a list; what follows the list must be space.
+    """Yield the text of each element of a list; only space may follow the list.
 
     Raises
     ------
@@ -114,12 +114,12 @@ def list_elements(text: str, start: int = 0) -> Iterator[str]:
 
 
 def text_of(token: str) -> str:
-    """Return the text that a JSON string stands for; line breaks in it and bytes that are no UTF-8 are let be.
+    """Return the text that a JSON string stands for; line breaks and bytes that are no UTF-8 are allowed in it.
 
     Raises
     ------
     NotJson
-        For an escape sequence that is none.
+        If an escape sequence is wrong.
     """
     if "\\" not in token:
         return token[1:-1]
@@ -130,8 +130,8 @@ def text_of(token: str) -> str:
 
 
 def _space(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    return found.end() if found else at
+    space = _SPACE.match(text, at)
+    return space.end() if space else at
 
 
 def _after_space(text: str, at: int) -> str:
@@ -152,11 +152,11 @@ def _ended(text: str, at: int) -> None:
 
 
 def _value(text: str, at: int) -> tuple[int, int]:
-    """Return where the value that comes next begins and ends."""
+    """Return where the next value begins and ends."""
     at = _space(text, at)
-    found = _STRING.match(text, at) or _SCALAR.match(text, at)
-    if found:
-        return at, found.end()
+    token = _STRING.match(text, at) or _SCALAR.match(text, at)
+    if token:
+        return at, token.end()
     if text[at : at + 1] not in ("{", "["):
         raise NotJson("no value where one should be")
     depth = 0

@@ -1,4 +1,4 @@
-"""How long to wait for one answer of the archive."""
+"""How long one answer of the archive may take."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import time
 from dataclasses import dataclass
 
 _LEAST_WORKING = 60.0
-"""Seconds that an answer may stay EXECUTING in any case."""
+"""The least time, in seconds, for which an answer may stay EXECUTING."""
 
 
 @dataclass(frozen=True)
 class AnswerLimits:
-    """How long to wait for one answer.
+    """How long one answer may take.
 
     Attributes
     ----------
     connect, read : float
-        Seconds until a connection stands, and between two pieces of an answer.
+        Seconds to make a connection, and between two pieces of an answer.
     total : float
         Seconds until an answer that stays EXECUTING, or does not end, is given up; MAST's own client waits as long.
-        After each answer that stayed EXECUTING for so long, the next one gets half the time.
+        After each such answer, the next one gets half the time.
     first_pause, longest_pause : float
-        Seconds between two looks at an answer that is EXECUTING.
+        Seconds between two requests for an answer that is EXECUTING.
     until : float
-        When to stop altogether, by `time.monotonic`.
+        When to stop, as a time of `time.monotonic`.
     """
 
     connect: float = 20.0
@@ -40,9 +40,9 @@ class AnswerLimits:
         return min(self.connect, left), min(self.read, left)
 
     def working(self, given_up: int) -> float:
-        """Return the seconds that an answer may stay EXECUTING, if so many before it did and were given up."""
+        """Return the seconds that an answer may stay EXECUTING, after so many answers before it were given up."""
         return max(min(self.total, _LEAST_WORKING), self.total * 0.5**given_up)
 
     def longest(self) -> float:
-        """Return the seconds that one answer may take, from the first byte of the question to its own last."""
+        """Return the seconds that one answer may take, from the beginning of the question to the end of the answer."""
         return max(0.1, min(self.total, self.until - time.monotonic()))

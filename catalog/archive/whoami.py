@@ -1,6 +1,6 @@
-"""Ask the archive whom it takes the bearer of a token for.
+"""Ask the archive to whom a token belongs.
 
-The token is sent to one address and nowhere else: a redirect is not followed, whatever it leads to.
+The token is sent to one address only: no redirect is followed.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ def whoami(server: str, token: str, timeouts: tuple[float, float]) -> str:
     server : str
         The archive's address.
     token : str
-        Text that a header can carry; see `catalog.sync.tokens.cleaned`.
+        A text that a header can hold; see `catalog.sync.tokens.cleaned`.
     timeouts : tuple of float
-        Seconds until a connection stands, and between two pieces of the answer.
+        Seconds to make a connection, and between two pieces of the answer.
 
     Raises
     ------
     Refused
-        If the archive does not accept the token, or sends us elsewhere.
+        If the archive does not accept the token, or redirects to another address.
     Garbled
-        If the answer says neither yes nor no.
+        If the answer is neither yes nor no.
     requests.RequestException
         If there is no answer.
     """
@@ -62,7 +62,9 @@ def whoami(server: str, token: str, timeouts: tuple[float, float]) -> str:
 
 def _sent_elsewhere(address: str, location: str) -> str:
     target = urlsplit(urljoin(address, location))
-    where = "".join(one if one.isprintable() else "?" for one in f"{target.scheme}://{target.hostname or ''}")
+    where = "".join(
+        character if character.isprintable() else "?" for character in f"{target.scheme}://{target.hostname or ''}"
+    )
     return (
         f"{urlsplit(address).hostname} sends a login on to {where}; the token was not sent there. "
         "If that is where you mean to log in, name it with --server"
@@ -81,4 +83,4 @@ def _bearer(body: bytes, host: str) -> str:
     attributes = told.get("attrib")
     name = attributes.get("display_name") if isinstance(attributes, dict) else None
     shown = name if isinstance(name, str) and name.strip() else "an unnamed bearer"
-    return "".join(one if one.isprintable() else "?" for one in shown)[:200]
+    return "".join(character if character.isprintable() else "?" for character in shown)[:200]
