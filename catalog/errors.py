@@ -138,7 +138,7 @@ class CatalogUnwritable(CatalogError):
 
 
 class QuestionStopped(CatalogError):
-    """A question took longer than it may, or was cancelled; the catalog is as it was."""
+    """A question took longer than it may, or was cancelled; the catalog did not change."""
 
 
 class DiskError(MastlakeError):

@@ -75,7 +75,7 @@ def put_answer(question: Question, form: str, output: Path | None, noun: str = "
     noun : str
         What a row is, for the message.
     limit : int or None
-        Rows at most.
+        The most rows to return.
     """
     if form == "table" and output is None:
         return _put_table(question, noun, limit)

@@ -31,7 +31,7 @@ class Wanted:
     output : Path or None
         A file; None for stdout.
     limit : int or None
-        Rows at most.
+        The most rows to return.
     """
 
     form: str

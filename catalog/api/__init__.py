@@ -1,1 +1,1 @@
-"""The catalog from Python: one class, whose methods the command line calls."""
+"""The catalog from Python: one class; the command line calls its methods."""

@@ -11,26 +11,26 @@ class Account(CatalogBase):
     """The part of a `mastlake.Catalog` that handles the user's token."""
 
     def login(self, token: str, source: str = "this program") -> str:
-        """Ask the archive whose token this is.
+        """Ask the archive to whom a token belongs.
 
         Parameters
         ----------
         token : str
-            Spaces around it, and the scheme that it was copied with, are left out.
+            The token; spaces around it, and the scheme with which it was copied, are removed.
         source : str
-            Where the token comes from, for a message.
+            Where the token comes from, for an error message.
 
         Returns
         -------
         str
-            The name of its owner.
+            The name of the token's owner.
 
         Raises
         ------
         UsageError
-            If the token cannot be sent.
+            If no header can hold the token.
         ArchiveError
-            If the archive refuses it, or does not answer.
+            If the archive refuses the token, or does not answer.
 
         Examples
         --------
@@ -51,12 +51,12 @@ class Account(CatalogBase):
         Parameters
         ----------
         token : str
-            As for `login`.
+            The token, as for `login`.
 
         Returns
         -------
         bool
-            False where there is no keyring that keeps it; see `keep_token_in_file`.
+            False if there is no keyring that keeps it; see `keep_token_in_file`.
 
         Examples
         --------
@@ -72,12 +72,12 @@ class Account(CatalogBase):
         Parameters
         ----------
         token : str
-            As for `login`.
+            The token, as for `login`.
 
         Returns
         -------
         Path
-            Of the file.
+            The path of the file.
 
         Raises
         ------
@@ -94,7 +94,7 @@ class Account(CatalogBase):
 
     @property
     def token_path(self) -> Path:
-        """The file in which `keep_token_in_file` keeps a token; it need not be there."""
+        """The file in which `keep_token_in_file` keeps a token; it need not exist."""
         from catalog.sync.tokens import token_file
 
         return token_file(self.server)

@@ -1,4 +1,4 @@
-"""What Python's arguments say, as criteria of files and as a selection of products."""
+"""Turn the arguments of Python's methods into criteria for files and selections of products."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Filters(TypedDict, total=False):
-    """Which products; see `catalog.sync.Selection`. One value may stand without its list."""
+    """Which products are meant; see `catalog.sync.Selection`. A single value needs no list."""
 
     types: str | Sequence[str]
     levels: int | Sequence[int]
@@ -26,28 +26,28 @@ class Filters(TypedDict, total=False):
     release: str | None
 
 
-def file_criteria(written: Sequence[str], wanted: Mapping[str, Any]) -> Criteria:
-    """Write Python's arguments as the command line writes them.
+def file_criteria(written: Sequence[str], values_by_name: Mapping[str, Any]) -> Criteria:
+    """Turn Python's arguments into criteria, as the command line writes them.
 
     Parameters
     ----------
     written : sequence of str
-        Criteria that are written already, ``keyword=value``.
-    wanted : mapping
-        Fields of `Criteria`, and keywords with their values. None stands for no criterion.
+        Criteria that are already written as ``keyword=value``.
+    values_by_name : mapping
+        Fields of `Criteria`, and keywords with their values. With None, there is no criterion.
     """
     from catalog.api.astropy_values import plain_cone, plain_value
     from catalog.questions.find import Criteria
     from catalog.vocabulary.criteria import criteria
 
     names = [field.name for field in fields(Criteria) if field.name != "written"]
-    given = {name: wanted.get(name) for name in names}
+    given = {name: values_by_name.get(name) for name in names}
     given["cone"] = plain_cone(given["cone"])
     given |= {name: plain_value("date_obs", given[name]) for name in ("since", "until")}
     plain = {name: _written(value) for name, value in given.items() if value is not None}
     if isinstance(given["cone"], tuple | list):
         plain["cone"] += "d"
-    others = {name: plain_value(name, value) for name, value in wanted.items() if name not in names}
+    others = {name: plain_value(name, value) for name, value in values_by_name.items() if name not in names}
     return Criteria((*written, *criteria(others)), **plain)
 
 
@@ -56,7 +56,7 @@ def _written(value: Any) -> str:
 
 
 def selection(search: str | None, filters: Filters) -> Selection:
-    """Say which products are meant."""
+    """Return the selection of products that a search and filters mean."""
     from catalog.sync import Selection
     from catalog.text import nearest
 

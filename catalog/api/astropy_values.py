@@ -1,6 +1,6 @@
-"""Astropy's objects as the plain values that criteria are written with: `Time`, `Quantity`, `SkyCoord` and `Angle`.
+"""Objects of astropy as plain values for criteria: `Time`, `Quantity`, `SkyCoord` and `Angle`.
 
-They are known by what they can do, so that nothing of astropy is imported for a question without them.
+They are recognized by their attributes, so that a question without them does not import astropy.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from catalog.vocabulary.keywords import lookup
 
 
 def plain_value(keyword: str, value: Any) -> Any:
-    """Return a value as text or number; whatever is not astropy's stays as it is.
+    """Return a value as text or number; a value that is not astropy's stays as it is.
 
     Parameters
     ----------
     keyword : str
-        MAST's spelling or the FITS keyword; a quantity is converted to its unit.
+        MAST's spelling or the FITS keyword; a quantity is converted to the keyword's unit.
     value : object
         One value, or a list or pair of values.
 
     Raises
     ------
     BadValue
-        For a quantity where the keyword has no unit, or one that its unit does not fit; for an array.
+        If the keyword has no unit, or one to which the quantity cannot be converted; or for an array.
 
     Examples
     --------
@@ -47,17 +47,17 @@ def plain_value(keyword: str, value: Any) -> Any:
 
 
 def plain_cone(value: Any) -> Any:
-    """Return a cone as right ascension, declination and radius in degrees, if it is given by a `SkyCoord`.
+    """Return a cone as right ascension, declination and radius in degrees, if it is a `SkyCoord` and an angle.
 
     Parameters
     ----------
     value : object
-        A `SkyCoord` and a radius (an angle, or a number of degrees), or anything else, which stays as it is.
+        A `SkyCoord` and a radius (an angle, or a number of degrees). Anything else stays as it is.
 
     Raises
     ------
     BadValue
-        For more than one place, and for a radius that is no angle.
+        If there is more than one place, or the radius is no angle.
 
     Examples
     --------

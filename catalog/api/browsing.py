@@ -1,4 +1,4 @@
-"""Leafing through the catalog from Python: counts by facet, pages of files, one file's versions, and time limits."""
+"""Browsing the catalog from Python: counts by facet, pages of files, versions of a file, and time limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Browsing(CatalogBase):
-    """The part of a `mastlake.Catalog` that pages for people are made of."""
+    """The part of a `mastlake.Catalog` that the pages of ``mastlake serve`` use."""
 
     def facets(self, choice: Choice | None = None) -> tuple[int, list[Facet]]:
         """Count files by facet: instrument, exposure type, filter, program, target, access, state on disk and others.
@@ -24,19 +24,19 @@ class Browsing(CatalogBase):
         Parameters
         ----------
         choice : catalog.questions.browse.Choice, optional
-            Which files; all unless given.
+            The files that are meant; by default, all files.
 
         Returns
         -------
         int
-            How many files are chosen.
+            How many files the choice has.
         list of catalog.questions.browse.Facet
-            What is picked in a facet does not narrow the facet's own counts.
+            The facets. The values that are picked in a facet do not narrow the facet's own counts.
 
         Raises
         ------
         UnknownKeyword, BadValue
-            For criteria that are not understood.
+            If a criterion cannot be understood.
         CatalogError
             If there is no catalog, or it cannot be read.
 
@@ -51,14 +51,14 @@ class Browsing(CatalogBase):
         return facets(self._database, choice or Choice())
 
     def leaf(self, choice: Choice, table: Table) -> Leaf:
-        """Return one page of a table of files, which goes on by the key of its last row.
+        """Return one page of a table of files. The key of its last row leads to the next page.
 
         Parameters
         ----------
         choice : catalog.questions.browse.Choice
-            Which files.
+            The files that are meant.
         table : catalog.questions.browse.Table
-            Which columns, in which order, and after which file.
+            The columns, their order, and the file after which the page begins.
 
         Returns
         -------
@@ -68,7 +68,7 @@ class Browsing(CatalogBase):
         Raises
         ------
         UnknownKeyword, BadValue
-            For criteria and columns that are not understood.
+            If a criterion or a column cannot be understood.
         CatalogError
             If there is no catalog, or it cannot be read.
 
@@ -83,17 +83,17 @@ class Browsing(CatalogBase):
         return leaf(self._database, choice, table)
 
     def any_file(self, choice: Choice) -> bool:
-        """Say whether any file is chosen.
+        """Say whether a choice has any file.
 
         Parameters
         ----------
         choice : catalog.questions.browse.Choice
-            Which files.
+            The files that are meant.
 
         Returns
         -------
         bool
-            Whether there is any.
+            True if there is a file.
 
         Examples
         --------
@@ -106,17 +106,17 @@ class Browsing(CatalogBase):
         return any_file(self._database, choice)
 
     def chosen_sql(self, choice: Choice) -> str:
-        """Write the statement that gives all columns of the chosen files, in the order of observation.
+        """Write the statement that returns all columns of the chosen files, in the order of observation.
 
         Parameters
         ----------
         choice : catalog.questions.browse.Choice
-            Which files.
+            The files that are meant.
 
         Returns
         -------
         str
-            With its values written out.
+            The statement, with its values written into it.
 
         Examples
         --------
@@ -135,12 +135,12 @@ class Browsing(CatalogBase):
         Parameters
         ----------
         choice : catalog.questions.browse.Choice
-            Which files.
+            The files that are meant.
 
         Returns
         -------
         list of (int, int)
-            Days with the number of files; files without a day are left out.
+            Days, each with its number of files; files without a day are left out.
 
         Examples
         --------
@@ -153,17 +153,17 @@ class Browsing(CatalogBase):
         return days(self._database, choice)
 
     def cells(self, choice: Choice) -> list[tuple[int, int, int]]:
-        """Count the chosen files by cells of the sky: right ascension and declination of a corner, degrees, and files.
+        """Count the chosen files by cells of the sky.
 
         Parameters
         ----------
         choice : catalog.questions.browse.Choice
-            Which files.
+            The files that are meant.
 
         Returns
         -------
         list of (int, int, int)
-            Right ascension and declination of a corner of 4 degrees, and the number of files.
+            Right ascension and declination of a corner of a cell of 4 degrees, and its number of files.
 
         Examples
         --------
@@ -176,17 +176,17 @@ class Browsing(CatalogBase):
         return sky_cells(self._database, choice)
 
     def versions(self, filename: str) -> list[FileVersion]:
-        """List the versions of a file, the oldest first, with what changed from each to the next.
+        """List the versions of a file, the oldest first, each with what changed since the one before.
 
         Parameters
         ----------
         filename : str
-            The file's name.
+            The name of the file.
 
         Returns
         -------
-        list of catalog.questions.one_file.Version
-            None of them for a file that the archive never listed.
+        list of catalog.questions.one_file.FileVersion
+            An empty list if the archive never listed the file.
 
         Raises
         ------
@@ -204,19 +204,19 @@ class Browsing(CatalogBase):
 
     @contextmanager
     def limited(self, seconds: float, stop: Event | None = None) -> Iterator[None]:
-        """End the questions that this thread asks within the block after some seconds in all, or when they are stopped.
+        """Limit the questions that this thread asks in the block: to some seconds in all, or until they are stopped.
 
         Parameters
         ----------
         seconds : float
             For all questions of the block together.
         stop : threading.Event, optional
-            Ends the question under way when it is set.
+            When it is set, the current question ends.
 
         Yields
         ------
         None
-            A question that is ended raises `catalog.errors.QuestionStopped`.
+            A question that must end raises `catalog.errors.QuestionStopped`.
 
         Examples
         --------

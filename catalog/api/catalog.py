@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 
 class Catalog(Questions, Keywords, Browsing, DescribedSearches, History, Pictures, Account, Completions):
-    """A catalog file, and the archive that it is a copy of.
+    """A catalog file, and the archive of which it is a copy.
 
-    Made by `Catalog.open`. It can be used from several threads, and closed and used again. Questions asked in quick
-    succession share a connection; when none has been asked for a second, the file is free for other processes.
+    `Catalog.open` makes it. Several threads can use it, and it can be closed and used again. Questions in quick
+    succession share a connection. After a second without a question, the file is free for other processes.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Catalog(Questions, Keywords, Browsing, DescribedSearches, History, Picture
     server : str or Server
         The archive's address.
     server_is_chosen : bool
-        Whether the user named the server, and not only a file that came with a folder; no other server gets a token.
+        Whether the user named the server, and not only a file that came with a folder. Otherwise it gets no token.
     settings : Defaults, optional
         What ``mastlake.toml`` says.
 
@@ -74,26 +74,26 @@ class Catalog(Questions, Keywords, Browsing, DescribedSearches, History, Picture
         server: str | None = None,
         wait: float | None = None,
     ) -> Catalog:
-        """Open a catalog, and read ``mastlake.toml``; the file is made by the first harvest or index.
+        """Open a catalog, and read ``mastlake.toml``. The first harvest or index makes the catalog file.
 
         Parameters
         ----------
         path : path-like, optional
-            The file; ``MASTLAKE_CATALOG``, or mastlake.duckdb in this folder.
+            The file; by default ``MASTLAKE_CATALOG``, or mastlake.duckdb in this folder.
         server : str, optional
-            The archive's address; ``MASTLAKE_SERVER``, or as ``mastlake.toml`` says, or MAST.
+            The archive's address; by default ``MASTLAKE_SERVER``, or the one in ``mastlake.toml``, or MAST.
         wait : float, optional
-            Seconds to wait for another process that is writing; ``MASTLAKE_WAIT``, or a minute.
+            Seconds to wait while another process writes; by default ``MASTLAKE_WAIT``, or a minute.
 
         Returns
         -------
         Catalog
-            A context manager that lets go of the file at its end.
+            A context manager that closes the file at its end.
 
         Raises
         ------
         BadSettings
-            If ``mastlake.toml`` is not understood.
+            If ``mastlake.toml`` cannot be understood.
 
         Examples
         --------
@@ -118,25 +118,25 @@ class Catalog(Questions, Keywords, Browsing, DescribedSearches, History, Picture
         wait: float | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> Catalog:
-        """Make a catalog of which no connection stays open between two questions, for a process that asks once.
+        """Make a catalog that keeps no connection open between two questions, for a process that asks once.
 
         Parameters
         ----------
         path : path-like
             The file.
         server : Server, optional
-            The archive's address; MAST unless given.
+            The archive's address; by default, MAST.
         server_is_chosen : bool
             Whether the user named the server, and not only a file that came with a folder.
         wait : float, optional
             As for `open`.
         tell : callable, optional
-            Told in a line that another process is waited for.
+            Called with a line of text when another process must be waited for.
 
         Returns
         -------
         Catalog
-            The file is opened by each question, and closed after it.
+            Each question opens the file, and closes it again.
 
         Examples
         --------
@@ -153,7 +153,7 @@ class Catalog(Questions, Keywords, Browsing, DescribedSearches, History, Picture
         return self._database.path
 
     def close(self) -> None:
-        """Let go of the file; the next use opens it again.
+        """Close the file; the next use opens it again.
 
         Examples
         --------
@@ -185,20 +185,20 @@ class Catalog(Questions, Keywords, Browsing, DescribedSearches, History, Picture
         time_limit: float | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Harvest:
-        """Bring the catalog to what the archive has for a search: its files, their observations and products.
+        """Bring the catalog up to date with what the archive has for a search: files, observations and products.
 
         Parameters
         ----------
         search : Search or str
-            One that is saved under its name by this; or the name of a saved one, or of one in ``mastlake.toml``.
+            A search, which is saved under its name; or the name of a saved search, or of one in ``mastlake.toml``.
         full : bool
-            Read every row and product list anew; the first harvest always does.
+            Read every row and product list again, as the first harvest does.
         server_moved : bool
-            The archive is the one that the search was harvested from before, at another address.
+            The archive has moved: it is the one from which the search was harvested before, at another address.
         allow_empty : bool
-            Believe that a search which matched something matches nothing any more.
+            Accept that a search which matched something before matches nothing now.
         time_limit : float, optional
-            Give up after so many seconds.
+            How many seconds the whole may take.
         on_progress : callable, optional
             Called with `catalog.harvest.Progress`.
 
@@ -210,17 +210,17 @@ class Catalog(Questions, Keywords, Browsing, DescribedSearches, History, Picture
         Raises
         ------
         NoSuchSearch
-            For a name under which none is saved.
+            If no search is saved under the name.
         BadValue
-            If the name means another search already.
+            If the name belongs to another search already.
         OtherArchive
-            If the search was harvested from another archive before, unless ``server_moved``; nothing was asked.
+            If the search was harvested from another archive before, and ``server_moved`` is false; nothing was asked.
         Emptied
-            If it matched something and matches nothing now, unless ``allow_empty``; the catalog is as it was.
+            If it matched something before and matches nothing now, and ``allow_empty`` is false; nothing changed.
         ArchiveError
-            If the archive does not answer, or not in time; the catalog is as it was.
+            If the archive does not answer, or not in time; the catalog did not change.
         CatalogError
-            If the catalog cannot be used; it is as it was.
+            If the catalog cannot be used; it did not change.
 
         Examples
         --------
@@ -255,16 +255,16 @@ class Catalog(Questions, Keywords, Browsing, DescribedSearches, History, Picture
         Parameters
         ----------
         *folders : path-like
-            Folders, with all folders in them, or single files.
+            Folders, with all their subfolders, or single files.
         verify : bool
-            Read all bytes too, to know their MD5.
+            Also read all bytes of the files, for their MD5.
         on_event : callable, optional
-            Told what happens; see `catalog.headers.events`.
+            Called with each event; see `catalog.headers.events`.
 
         Returns
         -------
         IndexReport
-            How many files there are, how many were read, and why the others were not.
+            How many files there are, how many were read, and what was wrong with the failed ones.
 
         Raises
         ------
@@ -292,19 +292,19 @@ class Catalog(Questions, Keywords, Browsing, DescribedSearches, History, Picture
         on_event: OnIndexEvent | None = None,
         stop: Event | None = None,
     ) -> Iterator[IndexReport]:
-        """Index folders, and again whatever changes in them.
+        """Index folders, and index them again whenever something in them changes.
 
         Parameters
         ----------
         *folders, verify, on_event
             As for `index`.
         stop : threading.Event, optional
-            Ends the watch when it is set; without it, the watch goes on until it is interrupted.
+            When it is set, the watch ends; without it, the watch goes on until it is interrupted.
 
         Yields
         ------
         IndexReport
-            Each time something was indexed.
+            A report each time that something was indexed.
 
         Raises
         ------
@@ -338,7 +338,7 @@ class Catalog(Questions, Keywords, Browsing, DescribedSearches, History, Picture
         Returns
         -------
         int
-            How many files are forgotten.
+            How many files were forgotten.
 
         Raises
         ------

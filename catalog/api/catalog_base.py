@@ -1,4 +1,4 @@
-"""What all parts of a catalog's Python class stand on."""
+"""The base of all parts of the catalog's Python class."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["CatalogBase", "Server"]
 
 
 class CatalogBase:
-    """A catalog file, and the archive that it is a copy of.
+    """A catalog file, and the archive of which it is a copy.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class CatalogBase:
     server : Server
         The archive's address.
     server_is_chosen : bool
-        Whether the user named the server, and not only a file that came with a folder; no other server gets a token.
+        Whether the user named the server, and not only a file that came with a folder. Otherwise it gets no token.
     settings : Defaults, optional
         What ``mastlake.toml`` says.
     """
@@ -42,14 +42,14 @@ class CatalogBase:
         self._settings = settings
 
     def _said(self, command: str, option: str, given: Any, otherwise: Any) -> Any:
-        """Return the value of an option: as given, as mastlake.toml says for the command, or as it is otherwise."""
+        """Return the value of an option: the one given, or mastlake.toml's for the command, or the usual one."""
         if given is not None:
             return given
         said = None if self._settings is None else self._settings.option(command, option)
         return otherwise if said is None else said
 
     def exists(self) -> bool:
-        """Say whether there is a catalog file yet.
+        """Say whether the catalog file exists.
 
         Returns
         -------
@@ -64,12 +64,12 @@ class CatalogBase:
         return self._database.exists()
 
     def require(self) -> None:
-        """Refuse to go on without a catalog that can be read.
+        """Raise an error if there is no catalog that can be read.
 
         Raises
         ------
         CatalogError
-            It says how to make a catalog.
+            The error says how to make a catalog.
 
         Examples
         --------
@@ -80,7 +80,7 @@ class CatalogBase:
 
     @property
     def server_is_trusted(self) -> bool:
-        """Whether the server is MAST, or was chosen by the user and not by a file that came with a folder."""
+        """Whether the server is MAST, or the user named it; a file that came with a folder is not enough."""
         from catalog.defaults import SERVER
         from catalog.sync.tokens import origin
 
@@ -88,13 +88,13 @@ class CatalogBase:
 
     @property
     def withholds_token(self) -> bool:
-        """Whether there is a token that the server does not get, because the user did not choose the server."""
+        """Whether there is a token that the server does not get, because the user did not name the server."""
         from catalog.sync.tokens import withheld
 
         return withheld(self.server, self._server_is_chosen)
 
     def _token(self) -> Token | None:
-        """Find the user's token for the server, if there is one that it may have."""
+        """Find the user's token for the server; None if there is none that the server may have."""
         from catalog.sync import find_token
 
         return find_token(self.server, self._server_is_chosen)

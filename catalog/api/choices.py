@@ -1,4 +1,4 @@
-"""What pages and programs that leaf through the catalog say their wishes with."""
+"""The types with which pages and programs say which files they want to browse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that a shell or an editor can offer while a person types, from Python."""
+"""Names that a shell or an editor can offer while a person types."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ class Completions(CatalogBase):
     """The part of a `mastlake.Catalog` that completes names."""
 
     def completions(self, what: str, begun: str = "") -> dict[str, str]:
-        """Return names of one kind, each with a word about it.
+        """Return names of one kind, each with a short explanation.
 
         Parameters
         ----------
         what : str
             ``searches``, ``targets``, ``local files`` or ``previews``.
         begun : str
-            What ``local files`` and ``previews`` begin with.
+            The beginning of ``local files`` or ``previews``.
 
         Returns
         -------
         dict of str to str
-            Empty where the catalog cannot be read at once.
+            Empty if the catalog cannot be read at once.
 
         Examples
         --------
@@ -33,7 +33,7 @@ class Completions(CatalogBase):
         return completions(self._database, what, begun)
 
     def value_counts(self, column: str, view: str = "files") -> dict[str, str]:
-        """Return the values of a column, each with a word about how many rows have it.
+        """Return the values of a column, each with the number of rows that have it.
 
         Parameters
         ----------
@@ -43,7 +43,7 @@ class Completions(CatalogBase):
         Returns
         -------
         dict of str to str
-            The most frequent values first; empty where the catalog cannot be read at once.
+            The most frequent values first; empty if the catalog cannot be read at once.
 
         Examples
         --------

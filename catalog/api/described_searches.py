@@ -1,4 +1,4 @@
-"""Searches that ``mastlake.toml`` describes: they are saved in its words, and follow it when it changes."""
+"""Searches that ``mastlake.toml`` describes: they are saved as described, and follow the file when it changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class DescribedSearches(SavedSearches):
     """The part of a `mastlake.Catalog` that keeps saved searches as ``mastlake.toml`` describes them."""
 
     def _search_named(self, name: str) -> Search:
-        """Return a search of ``mastlake.toml``, in whose words it is saved from here on, or else a saved one."""
+        """Return a search of ``mastlake.toml``, which is saved as described there; or else a saved search."""
         described = None if self._settings is None else self._settings.searches.get(name)
         if described is None:
             return self.saved_search(name)
@@ -23,17 +23,17 @@ class DescribedSearches(SavedSearches):
         return described.search
 
     def follow_settings(self, searches: Sequence[Search]) -> list[str]:
-        """Edit saved searches that ``mastlake.toml`` describes otherwise than before.
+        """Edit the saved searches that ``mastlake.toml`` now describes differently.
 
         Parameters
         ----------
         searches : sequence of Search
-            As the file describes them.
+            The searches as the file describes them.
 
         Returns
         -------
         list of str
-            Names of those that were edited.
+            The names of the searches that were edited.
 
         Examples
         --------
@@ -51,12 +51,12 @@ class DescribedSearches(SavedSearches):
         return [search.name for search in edited]
 
     def searches_of_settings(self) -> set[str]:
-        """Return the names of searches that ``mastlake.toml`` described when they last ran.
+        """Return the names of the searches that ``mastlake.toml`` described when they last ran.
 
         Returns
         -------
         set of str
-            Empty without a catalog.
+            The names; empty if there is no catalog.
 
         Examples
         --------
@@ -71,12 +71,12 @@ class DescribedSearches(SavedSearches):
             return declared_searches(connection)
 
     def note_settings(self, names: Mapping[str, bool]) -> None:
-        """Remember for some searches whether ``mastlake.toml`` describes them.
+        """Remember of some searches whether ``mastlake.toml`` describes them.
 
         Parameters
         ----------
         names : mapping of str to bool
-            By name.
+            Whether the file describes a search, by the search's name.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""History from Python: which runs there were, and what changed between them."""
+"""History from Python: which runs there were, and what changed from one to another."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class History(CatalogBase):
-    """The part of a `mastlake.Catalog` that tells what was."""
+    """The part of a `mastlake.Catalog` that knows the past."""
 
     def runs(self, search: str | None = None) -> list[Run]:
         """List the runs of all searches, or of one, the oldest first.
@@ -25,17 +25,17 @@ class History(CatalogBase):
         Parameters
         ----------
         search : str, optional
-            Its name.
+            The name of the search.
 
         Returns
         -------
         list of catalog.store.history.runs.Run
-            With numbers of what each run found new, changed, withdrawn and returned.
+            Runs, with the numbers of what each found new, changed, withdrawn and returned.
 
         Raises
         ------
         NoSuchSearch
-            For a name that no search has or had.
+            If no search has or had the name.
         CatalogError
             If there is no catalog, or it cannot be read.
 
@@ -49,7 +49,7 @@ class History(CatalogBase):
 
         with self._database.read() as connection:
             listed = [run for run in runs(connection) if search in (None, run.search)]
-            if search is not None and not listed:  # a search that was removed still has runs
+            if search is not None and not listed:  # a search that was removed has runs all the same
                 require_search(connection, search)
         return listed
 
@@ -59,17 +59,17 @@ class History(CatalogBase):
         Parameters
         ----------
         first, second : int
-            Numbers of runs.
+            The numbers of the runs.
 
         Returns
         -------
         list of catalog.store.history.row_changes.RowChange
-            One a file, observation or product that is not the same; ``columns`` differ where it changed.
+            One for each file, observation or product that differs; ``columns`` are those that changed.
 
         Raises
         ------
         UsageError
-            For the number of a run that never was.
+            If there was no run with this number.
 
         Examples
         --------
@@ -94,32 +94,32 @@ class History(CatalogBase):
         local: bool = False,
         with_rows: bool = False,
     ) -> Changes:
-        """Tell what changed in the archive, as a net effect: what changed twice counts once, from the oldest value.
+        """Tell what changed in the archive. What changed twice counts once, from its oldest to its newest value.
 
         Parameters
         ----------
         since : int, str or datetime.date, optional
-            The run after which changes count, or a date; without it, since ``mastlake changes`` was last looked at.
+            The run after which changes count, or a date; by default, when ``mastlake changes`` last showed changes.
         run : int, optional
-            This run alone.
+            Only the changes of this run.
         search : str, optional
-            Only what this search matches or leads to.
+            Only what this search matches, or to which it leads.
         what : str, optional
             ``file``, ``observation`` or ``product``.
         local : bool
-            Only what is on this disk, and what is to be reduced again because its inputs are stale.
+            Only what is on this disk; and what must be reduced again because its inputs are stale.
         with_rows : bool
-            Read old and new values at once; else they are read when they are first asked for.
+            Read old and new values at once; by default, they are read when they are first used.
 
         Returns
         -------
         catalog.changes.Changes
-            With ``groups`` of what changed alike, and ``rows`` with old and new values.
+            ``groups`` of what changed in the same way, and ``rows`` with old and new values.
 
         Raises
         ------
         NoSuchSearch, UsageError
-            For a search, run or date that there is not.
+            If there is no such search, run or date.
 
         Examples
         --------
@@ -138,12 +138,12 @@ class History(CatalogBase):
         Parameters
         ----------
         found : catalog.changes.Changes
-            What was seen.
+            The changes that were seen.
 
         Returns
         -------
         bool
-            Whether that was possible: a folder that cannot be written, and no home folder, make it impossible.
+            False if neither the catalog's folder nor the home folder can be written.
 
         Examples
         --------
@@ -154,17 +154,17 @@ class History(CatalogBase):
         return remember(self._database, found)
 
     def check_report(self, path: str | os.PathLike[str]) -> None:
-        """Refuse the path of a report whose ending names no form.
+        """Refuse the path of a report whose ending stands for no form.
 
         Parameters
         ----------
         path : path-like
-            Where the report is to go.
+            The path of the report.
 
         Raises
         ------
         UsageError
-            It names the endings that there are.
+            The error names all endings.
 
         Examples
         --------
@@ -177,21 +177,21 @@ class History(CatalogBase):
     def write_report(
         self, path: str | os.PathLike[str], *, since: int | str | date | None = None, failures: Sequence[str] = ()
     ) -> None:
-        """Write what changed as a page that can be mailed: text, Markdown (.md) or HTML, by the file's ending.
+        """Write what changed as a page to be mailed; the ending of the path makes it text, Markdown (.md) or HTML.
 
         Parameters
         ----------
         path : path-like
-            Where the page goes; it is put in place when it is whole.
+            The path of the page, which is put there when it is whole.
         since : int, str or datetime.date, optional
             As for `changes`.
         failures : sequence of str
-            What could not be done; the page begins with it.
+            What could not be done; the page begins with these lines.
 
         Raises
         ------
         UsageError
-            For an ending that names no form.
+            If the ending stands for no form.
         DiskError
             If the file cannot be written.
 
@@ -201,5 +201,5 @@ class History(CatalogBase):
         """
         from catalog.changes.report import report_of, write_report
 
-        found = self.changes(since=since, with_rows=True)
-        write_report(Path(path), report_of(found, f"What changed in {self._database.path.name}", failures))
+        changes = self.changes(since=since, with_rows=True)
+        write_report(Path(path), report_of(changes, f"What changed in {self._database.path.name}", failures))

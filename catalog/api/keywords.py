@@ -1,4 +1,4 @@
-"""The words that MAST can be searched by, from Python, and the values that they have in the catalog."""
+"""The keywords of MAST from Python, and the values that they have in the catalog."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Keywords(CatalogBase):
         Returns
         -------
         catalog.vocabulary.keywords.Keyword
-            With type, unit, meaning and allowed values.
+            The keyword with type, unit, meaning and allowed values.
 
         Raises
         ------
         UnknownKeyword
-            If there is none, with the nearest.
+            If there is no such keyword; the error names the nearest one.
 
         Examples
         --------
@@ -42,17 +42,17 @@ class Keywords(CatalogBase):
         return lookup(name)
 
     def observation_columns(self, pattern: str) -> list[Keyword]:
-        """Look words up among the columns of CAOM observations, by which ``harvest --observations`` asks.
+        """Search the columns of CAOM observations, for which ``harvest --observations`` can ask.
 
         Parameters
         ----------
         pattern : str
-            Words that the name and the meaning of a column have together.
+            Words; name and meaning of a column together must have all of them.
 
         Returns
         -------
         list of catalog.vocabulary.keywords.Keyword
-            With type, unit, meaning and allowed values.
+            Keywords with type, unit, meaning and allowed values.
 
         Examples
         --------
@@ -64,19 +64,19 @@ class Keywords(CatalogBase):
         return matching_columns(pattern)
 
     def keywords(self, pattern: str = "", instrument: str | None = None) -> list[Keyword]:
-        """Look words up in the keyword dictionary.
+        """Search the keyword dictionary.
 
         Parameters
         ----------
         pattern : str
-            A piece of a name, a FITS keyword or a meaning; all keywords unless given.
+            A part of a name, of a FITS keyword or of a meaning; by default, all keywords.
         instrument : str, optional
-            Only keywords that its search has.
+            Only keywords that the search of this instrument has.
 
         Returns
         -------
         list of catalog.vocabulary.keywords.Keyword
-            With type, unit, meaning and allowed values.
+            Keywords with type, unit, meaning and allowed values.
 
         Examples
         --------
@@ -85,7 +85,9 @@ class Keywords(CatalogBase):
         """
         from catalog.vocabulary.keywords import matching
 
-        return [one for one in matching(pattern) if instrument is None or instrument.lower() in one.instruments]
+        return [
+            keyword for keyword in matching(pattern) if instrument is None or instrument.lower() in keyword.instruments
+        ]
 
     def keyword_values(self, keyword: str, most: int = 20) -> KeywordValues:
         """Count the values of a keyword among the files that the catalog has.
@@ -93,19 +95,19 @@ class Keywords(CatalogBase):
         Parameters
         ----------
         keyword : str
-            By MAST's spelling, or its FITS keyword.
+            MAST's spelling, or the FITS keyword.
         most : int
             How many of the values to return, the most frequent first.
 
         Returns
         -------
-        catalog.questions.keyword_values.Present
+        catalog.questions.keyword_values.KeywordValues
             The values with their counts, and how many others there are.
 
         Raises
         ------
         UnknownKeyword
-            For one that there is not, with the nearest; and for one that no harvested file has.
+            If there is no such keyword (the error names the nearest one), or no harvested file has it.
 
         Examples
         --------

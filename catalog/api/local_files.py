@@ -1,4 +1,4 @@
-"""Local files from Python: their state, what a sync would do, and what they were made from."""
+"""Local files from Python: their state, where they are, and what they were made from."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class LocalFiles(CatalogBase):
-    """The part of a `mastlake.Catalog` that knows what lies on this disk."""
+    """The part of a `mastlake.Catalog` that knows the files on this disk."""
 
     def status(self) -> Overview:
-        """Tell what the catalog holds, how old that is, and what lies on disk, in numbers.
+        """Tell in numbers what the catalog has, how old that is, and what is on disk.
 
         Returns
         -------
         catalog.questions.status.Overview
-            Nothing is asked of the archive, and no local file is opened.
+            The numbers. The archive is not asked, and no local file is opened.
 
         Raises
         ------
@@ -47,12 +47,12 @@ class LocalFiles(CatalogBase):
         Parameters
         ----------
         *paths : path-like
-            Only files here, or below these folders; all unless given.
+            Only these files, or files below these folders; by default, all files.
 
         Returns
         -------
         Outdated
-            The files that are not, or are not known to be, what the archive has now, by their verdict.
+            The files that are not known to be what the archive has now, by verdict.
 
         Raises
         ------
@@ -69,7 +69,7 @@ class LocalFiles(CatalogBase):
         return outdated(self._database, [str(Path(path).absolute()) for path in paths])
 
     def local_file(self, file: str | os.PathLike[str]) -> Path:
-        """Return where a file lies: at the path itself, or where the catalog knows a local file of that name.
+        """Return the path of a file: the given path, or that of a local file with this name in the catalog.
 
         Parameters
         ----------
@@ -79,12 +79,12 @@ class LocalFiles(CatalogBase):
         Returns
         -------
         Path
-            Of a file or folder that exists.
+            The path of a file or folder that exists.
 
         Raises
         ------
         UsageError
-            If there is none.
+            If there is no such file.
 
         Examples
         --------
@@ -97,9 +97,9 @@ class LocalFiles(CatalogBase):
         if self._database.exists():
             with self._database.read() as connection:
                 rows = connection.execute("SELECT path FROM local_files WHERE filename = ?", [path.name]).fetchall()
-            for (known,) in rows:
-                if Path(known).exists():
-                    return Path(known)
+            for (local_path,) in rows:
+                if Path(local_path).exists():
+                    return Path(local_path)
         raise UsageError(
             f"no file {file}, neither at that path nor among the catalog's local files; mastlake sync fetches files"
         )
@@ -110,14 +110,14 @@ class LocalFiles(CatalogBase):
         Parameters
         ----------
         file : path-like
-            Its name, or where it lies.
+            The name or the path of the file.
         deep : bool
-            Follow the inputs of the inputs, too.
+            Also list the inputs of the inputs, and so on.
 
         Returns
         -------
         list of catalog.questions.lineage.Link
-            From the association files and the headers that were indexed.
+            Links from the association files and the headers that were indexed.
 
         Examples
         --------
@@ -134,14 +134,14 @@ class LocalFiles(CatalogBase):
         Parameters
         ----------
         file : path-like
-            Its name, or where it lies.
+            The name or the path of the file.
         deep : bool
-            Follow the outputs of the outputs, too.
+            Also list the outputs of the outputs, and so on.
 
         Returns
         -------
         list of catalog.questions.lineage.Link
-            From the association files and the headers that were indexed.
+            Links from the association files and the headers that were indexed.
 
         Examples
         --------

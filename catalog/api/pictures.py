@@ -1,4 +1,4 @@
-"""Pictures from Python: what is in a file, where files lie on the sky, when they were observed; and previews."""
+"""Pictures from Python: the contents of a file, files on the sky and in time, and previews."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def picture_path(output: Path | None, kind: str | None, usual: Path) -> Path:
-    """Return where a picture goes; see `catalog.plots.canvas.picture_path`."""
+    """Return the path for a picture; see `catalog.plots.canvas.picture_path`."""
     from catalog.plots.canvas import picture_path
 
     return picture_path(output, kind, usual)
@@ -38,19 +38,19 @@ class Pictures(LocalFiles, Transfers):
         file : path-like
             Its path, or the name of a local file that the catalog knows.
         hdu : str, optional
-            Draw the image of this HDU, by name or number.
+            Draw the image of this HDU, given by name or number.
 
         Returns
         -------
         catalog.plots.Drawing
-            A notebook shows it; ``write`` saves it.
+            A notebook shows it; its ``write`` saves it.
 
         Raises
         ------
         UsageError
-            If there is no such file, or nothing in it to draw.
+            If there is no such file, or it has nothing to draw.
         DiskError
-            If it cannot be read.
+            If the file cannot be read.
 
         Examples
         --------
@@ -77,21 +77,21 @@ class Pictures(LocalFiles, Transfers):
         search : str, optional
             The name of a saved search.
         *written, **wanted
-            As `find` takes them: criteria, ``target``, ``cone``, ``since`` and the others, and keywords.
+            What `find` takes: criteria, ``target``, ``cone``, ``since`` and the others, and keywords.
         sql : str, optional
             A question whose answer has a column ``filename``.
         limit : int, optional
-            Files at most, in the order of observation.
+            The most files, in the order of observation.
 
         Returns
         -------
         catalog.plots.Drawing
-            A notebook shows it; ``write`` saves it.
+            A notebook shows it; its ``write`` saves it.
 
         Raises
         ------
         UsageError
-            For what is not understood, and where nothing matches.
+            If an argument cannot be understood, or nothing matches.
 
         Examples
         --------
@@ -109,7 +109,7 @@ class Pictures(LocalFiles, Transfers):
         limit: int | None = None,
         **wanted: Wanted | None,
     ) -> Drawing:
-        """Draw what was observed when, and what was processed again since.
+        """Draw what was observed when, and what the archive processed again since then.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ class Pictures(LocalFiles, Transfers):
         Returns
         -------
         Drawing
-            It can be shown in a notebook, and written to a file.
+            A notebook shows it; its ``write`` saves it.
 
         Examples
         --------
@@ -137,16 +137,16 @@ class Pictures(LocalFiles, Transfers):
         Parameters
         ----------
         previews : sequence of catalog.questions.previews.Preview
-            As `previews` returns them.
+            What `previews` returned.
         dest : path-like
-            Where the images go.
+            The folder for the images.
         on_event : callable, optional
-            Told what happens; see `catalog.sync.events`.
+            Called with each event; see `catalog.sync.events`.
 
         Returns
         -------
         SyncReport
-            Images that could not be had are in its ``failures``.
+            What was done; images that could not be fetched are in its ``failures``.
 
         Examples
         --------
@@ -163,12 +163,12 @@ class Pictures(LocalFiles, Transfers):
         Parameters
         ----------
         paths : sequence of Path
-            Of preview images.
+            The paths of preview images.
 
         Returns
         -------
         catalog.plots.Drawing
-            With the images that could be read; the others are in its ``left_out``.
+            The sheet, with the images that could be read; the others are in its ``left_out``.
 
         Examples
         --------
@@ -189,17 +189,17 @@ class Pictures(LocalFiles, Transfers):
         *names : str
             Names of files, ``obs_id`` of observations, or names of searches.
         limit : int
-            How many at most.
+            The most to return.
 
         Returns
         -------
         list of catalog.questions.previews.Preview
-            In the order of the names; ``sync`` fetches them by their ``data_uri``.
+            Previews in the order of the names; ``sync`` fetches them by their ``data_uri``.
 
         Raises
         ------
         UsageError
-            For a name without any preview.
+            If a name has no preview.
 
         Examples
         --------

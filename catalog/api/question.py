@@ -1,4 +1,4 @@
-"""A question to a catalog: its SQL and values, written down before it is asked."""
+"""A question to a catalog: SQL and values, which can be read before the question is asked."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 class Question:
     """A question that can be read before it is asked, and asked in several ways.
 
-    Made by `Catalog.ask` and `Catalog.ask_files`. The catalog is opened when the rows are wanted, and not before.
+    `Catalog.ask` and `Catalog.ask_files` make it. The catalog is opened only when rows are needed.
 
     Attributes
     ----------
     statement : str
         One SELECT, with ``?`` marks.
     values : sequence
-        For the marks.
+        The values for these marks.
     criteria : Criteria or None
-        What the statement was written from, if it was.
+        The criteria from which the statement was written, if there were any.
 
     Examples
     --------
@@ -47,7 +47,7 @@ class Question:
 
     @property
     def sql(self) -> str:
-        """The statement; one that was written from criteria has its values in it."""
+        """The statement; if it was written from criteria, with the values written into it."""
         if self.criteria is None:
             return self.statement
         from catalog.questions.conditions import written_out
@@ -58,17 +58,17 @@ class Question:
         return f"<Question {self.sql}>"
 
     def first_rows(self, limit: int) -> tuple[list[str], list[tuple[Any, ...]], bool]:
-        """Ask, and return the first rows as Python's values, without Arrow.
+        """Ask, and return the first rows as Python values, without Arrow.
 
         Parameters
         ----------
         limit : int
-            Rows at most.
+            The most rows to return.
 
         Returns
         -------
         columns : list of str
-            Their names.
+            The names of the columns.
         rows : list of tuple
             The values of each row.
         has_more : bool
@@ -96,7 +96,7 @@ class Question:
         Returns
         -------
         Result
-            All rows; see `stream` for more of them than memory holds.
+            All rows; if they are more than memory holds, use `stream`.
 
         Raises
         ------
@@ -115,24 +115,24 @@ class Question:
 
     @contextmanager
     def stream(self, limit: int | None = None) -> Iterator[pa.RecordBatchReader]:
-        """Ask, and return the rows batch by batch. The catalog is free for other processes meanwhile.
+        """Ask, and return the rows batch by batch. Meanwhile the catalog is free for other processes.
 
         Parameters
         ----------
         limit : int, optional
-            Rows at most.
+            The most rows to return.
 
         Yields
         ------
         pyarrow.RecordBatchReader
-            Valid inside the block. The rows lie in a temporary file.
+            A reader that is valid inside the block. The rows are in a temporary file.
 
         Raises
         ------
         BadQuery, CatalogError
             As for `first_rows`.
         DiskError
-            If there is no room for the temporary file.
+            If there is no space for the temporary file.
 
         Examples
         --------
@@ -151,11 +151,11 @@ class Question:
         Parameters
         ----------
         sink : binary file or Path
-            An open file, which may be read slowly, or a path, at which the file is put in place when it is whole.
+            An open file, which may take the bytes slowly; or a path, where the file is put when it is whole.
         form : str
             csv, json, jsonl, parquet, votable or ecsv.
         limit : int, optional
-            Rows at most.
+            The most rows to return.
 
         Returns
         -------
@@ -165,7 +165,7 @@ class Question:
         Raises
         ------
         UsageError
-            For an unknown format.
+            If the format is unknown.
         BadQuery, CatalogError, DiskError
             As for `stream`; also if the file cannot be written.
 
@@ -177,20 +177,20 @@ class Question:
         from catalog.answers.formats import checked_format, limited_reader, write, write_file
         from catalog.questions.statement import run_question
 
-        known = checked_format(form)
+        format_name = checked_format(form)
         if not isinstance(sink, Path):
             with self.stream(limit) as reader:
-                return write(reader, known, sink)
+                return write(reader, format_name, sink)
         with run_question(self._database, self.statement, self.values) as reader:
-            return write_file(reader if limit is None else limited_reader(reader, limit), known, sink)
+            return write_file(reader if limit is None else limited_reader(reader, limit), format_name, sink)
 
     def why_nothing(self) -> str:
-        """Say in one line why no file meets the criteria, and what there is instead.
+        """Say in one line why no file meets the criteria, and which values there are instead.
 
         Returns
         -------
         str
-            The criteria that no file meets, with the nearest values that there are.
+            The criteria that no file meets, with the nearest values that exist.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""Questions to a catalog from Python; nothing here changes it, or asks the archive."""
+"""Questions to a catalog from Python; they neither change it nor ask the archive."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Questions(CatalogBase):
-    """The part of a `mastlake.Catalog` that answers."""
+    """The part of a `mastlake.Catalog` that answers questions."""
 
     def find(
         self,
@@ -37,46 +37,47 @@ class Questions(CatalogBase):
         limit: int | None = None,
         **keywords: Wanted | None,
     ) -> Result:
-        """Find files by keyword, in the catalog only.
+        """Find files by keyword; only the catalog is asked.
 
         Parameters
         ----------
         *written : str
-            Criteria as on the command line, ``keyword=value``.
+            Criteria, ``keyword=value``, as on the command line.
         target : str, optional
-            A target's name; ``%`` or ``*`` is a wildcard, and case, spaces and hyphens do not count.
+            The name of a target; ``%`` and ``*`` are wildcards, and case, spaces and hyphens do not matter.
         cone : str or tuple, optional
-            Right ascension, declination and radius, degrees (ICRS); or a `SkyCoord` and an angle. As text the radius
-            may end in d, m or s, and a harvested target's name may stand for its place.
+            Right ascension, declination and radius in degrees (ICRS); or a `SkyCoord` and an angle. In a text, the
+            radius may end in d, m or s, and the name of a harvested target can stand for its place.
         footprint : str, optional
-            A region that the file's footprint overlaps: ``POLYGON RA DEC ...``, ``CIRCLE RA DEC RADIUS``, or a cone.
+            A region that the file's footprint must overlap: ``POLYGON RA DEC ...``, ``CIRCLE RA DEC RADIUS``, or a
+            cone.
         since, until : str or Time, optional
-            Observed on this ISO date or later; before this moment.
+            Observed on this ISO date or later; observed before this time.
         program : int, str or list, optional
-            Its number, or several; as text with commas, or a range.
+            The number of a program, or several; a text can have commas, or a range.
         pi : str, optional
-            A piece of the principal investigator's name.
+            A part of the principal investigator's name.
         instrument : str, optional
-            One, or several with commas.
+            An instrument, or several, separated by commas.
         release : str, optional
-            ``public`` or ``exclusive``, now.
+            ``public`` or ``exclusive``: who may fetch the file now.
         everything : bool
-            All columns, or the few that people look at first.
+            All columns, instead of the few that people look at first.
         limit : int, optional
-            Rows at most.
+            The most rows to return.
         **keywords
-            See `catalog.vocabulary.criteria.criterion` for what a value can be; astropy's `Time`, and a `Quantity`,
-            which is converted to the keyword's unit, can be one as well.
+            Keywords with their values; see `catalog.vocabulary.criteria.criterion`. A value can also be a `Time` of
+            astropy, or a `Quantity`, which is converted to the keyword's unit.
 
         Returns
         -------
         Result
-            In the order of observation; its ``sql`` is the question as you could have asked it.
+            Files in the order of observation; ``sql`` is the question as SQL.
 
         Raises
         ------
         UnknownKeyword, BadValue
-            For criteria that are not understood, with the nearest right spelling.
+            If a criterion cannot be understood; the error names the nearest right spelling.
         CatalogError
             If there is no catalog, or it cannot be read.
 
@@ -102,12 +103,12 @@ class Questions(CatalogBase):
         Returns
         -------
         Question
-            Without a catalog it can be written, too; then names of targets have no place.
+            The question. It can be written without a catalog, but then names of targets have no place.
 
         Raises
         ------
         UnknownKeyword, BadValue
-            For criteria that are not understood, with the nearest right spelling.
+            If a criterion cannot be understood; the error names the nearest right spelling.
 
         Examples
         --------
@@ -125,7 +126,7 @@ class Questions(CatalogBase):
         return Question(self._database, sql, values, criteria)
 
     def ask(self, statement: str, values: Sequence[object] = ()) -> Question:
-        """Make a question of SQL, without asking it; its rows can be had one by one, as a table, or in a file.
+        """Make a question of SQL, without asking it; its rows can be taken one by one, as a table, or into a file.
 
         Parameters
         ----------
@@ -135,7 +136,7 @@ class Questions(CatalogBase):
         Returns
         -------
         Question
-            It asks each time its rows are taken.
+            The question; it is asked each time that its rows are taken.
 
         Examples
         --------
@@ -145,24 +146,24 @@ class Questions(CatalogBase):
         return Question(self._database, statement, values)
 
     def sql(self, statement: str, values: Sequence[object] = ()) -> Result:
-        """Ask the catalog in SQL (DuckDB's); nothing can be written, and nothing else be read.
+        """Ask the catalog in SQL (DuckDB's). A question can write nothing, and read nothing but the catalog.
 
         Parameters
         ----------
         statement : str
             One SELECT (or FROM, WITH, DESCRIBE, SHOW, SUMMARIZE, EXPLAIN).
         values : sequence
-            For the ``?`` marks in it.
+            The values for its ``?`` marks.
 
         Returns
         -------
         Result
-            All rows; see `stream` for more of them than memory holds.
+            All rows; if they are more than memory holds, use `stream`.
 
         Raises
         ------
         BadQuery
-            For anything but one statement that reads, and for one that DuckDB does not understand.
+            If this is not one statement that reads, or DuckDB does not understand it.
         CatalogError
             If there is no catalog, or it cannot be read.
 
@@ -175,7 +176,7 @@ class Questions(CatalogBase):
 
     @contextmanager
     def stream(self, statement: str, values: Sequence[object] = ()) -> Iterator[pa.RecordBatchReader]:
-        """Ask as `sql` does, and take the rows batch by batch: for more of them than memory holds.
+        """Ask as `sql` does, and take the rows batch by batch, if they are more than memory holds.
 
         Parameters
         ----------
@@ -185,7 +186,7 @@ class Questions(CatalogBase):
         Yields
         ------
         pyarrow.RecordBatchReader
-            Valid inside the block. The rows lie in a temporary file, so the catalog is free for all else meanwhile.
+            A reader that is valid inside the block. The rows are in a temporary file, so the catalog is free meanwhile.
 
         Examples
         --------
@@ -197,7 +198,7 @@ class Questions(CatalogBase):
             yield reader
 
     def ask_tables(self) -> Question:
-        """Make the question which views, tables and macros the catalog has, and what is in each.
+        """Make the question for the views, tables and macros of the catalog, and what is in each.
 
         Returns
         -------
@@ -214,12 +215,12 @@ class Questions(CatalogBase):
         return Question(self._database, TABLES_SQL)
 
     def ask_columns(self, table: str = "files") -> Question:
-        """Make the question which columns a table or view has, with type, unit and meaning.
+        """Make the question for the columns of a table or view, with type, unit and meaning.
 
         Parameters
         ----------
         table : str
-            Its name. There are no rows for a name that the catalog does not have.
+            The name of the table or view. If the catalog does not have it, there are no rows.
 
         Returns
         -------
@@ -236,12 +237,12 @@ class Questions(CatalogBase):
         return Question(self._database, COLUMNS_SQL, [table])
 
     def sql_names(self) -> SqlNames:
-        """Return the words that SQL over this catalog can be written with: tables, columns, functions, SQL's own words.
+        """Return the words that SQL over this catalog can have: tables, columns, functions, and words of SQL.
 
         Returns
         -------
         catalog.questions.catalog_contents.SqlNames
-            For completion, and for the names that are nearest to a misspelt one.
+            The words, for completion and for finding the one nearest to a misspelt word.
 
         Raises
         ------
@@ -258,14 +259,14 @@ class Questions(CatalogBase):
         return sql_names(self._database)
 
     def products(self, search: str | None = None, **filters: Unpack[Filters]) -> Result:
-        """List products: of a saved search, of a query, or all.
+        """List products: those of a saved search, those of a query, or all.
 
         Parameters
         ----------
         search : str, optional
-            Its name.
+            The name of the search.
         **filters
-            As in `Filters`.
+            Filters; see `Filters` for their names.
 
         Returns
         -------
@@ -275,7 +276,7 @@ class Questions(CatalogBase):
         Raises
         ------
         NoSuchSearch, UsageError
-            If the search was never saved, or the SQL does not run.
+            If the search is not saved, or the SQL fails.
 
         Examples
         --------
@@ -291,12 +292,12 @@ class Questions(CatalogBase):
     def product_rows(
         self, columns: Sequence[str], search: str | None = None, **filters: Unpack[Filters]
     ) -> list[tuple[Any, ...]]:
-        """List a few columns of products as Python's values, without Arrow.
+        """List a few columns of products as Python values, without Arrow.
 
         Parameters
         ----------
         columns : sequence of str
-            Names of columns; ``filename`` is one.
+            The names of columns; ``filename`` is one of them.
         search, **filters
             As for `products`.
 
@@ -315,12 +316,12 @@ class Questions(CatalogBase):
         return product_rows(self._database, selection(search, filters), columns)
 
     def why_no_products(self, search: str | None = None) -> str:
-        """Say in one line why filters select no product of a search, or of the catalog, and what there is instead.
+        """Say in one line why filters select no product of a search or the catalog, and what there is instead.
 
         Parameters
         ----------
         search : str, optional
-            Its name.
+            The name of the search.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Saved searches from Python: list, edit, rename and remove them; harvests save them."""
+"""Saved searches from Python: list, edit, rename and remove them. Harvests save them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from catalog.vocabulary.search import Search
 
 _COUNTED_IN = 60.0
-"""Seconds that the archive may take for one count: a person waits for nothing else."""
+"""Seconds that the archive may take for one count, since a person waits for it."""
 
 
 class SavedSearches(CatalogBase):
@@ -28,7 +28,7 @@ class SavedSearches(CatalogBase):
         Returns
         -------
         list of Search
-            In the order of their names.
+            The searches, sorted by name.
 
         Examples
         --------
@@ -46,17 +46,17 @@ class SavedSearches(CatalogBase):
         Parameters
         ----------
         name : str
-            The name that it was saved under.
+            The name of the search.
 
         Returns
         -------
         Search
-            As it is saved now.
+            The search as it is saved now.
 
         Raises
         ------
         NoSuchSearch
-            For a name under which none is saved, with the nearest that is.
+            If no search is saved under the name; the error names the nearest one.
 
         Examples
         --------
@@ -69,12 +69,12 @@ class SavedSearches(CatalogBase):
             return saved_search(connection, name).search
 
     def search_states(self) -> list[SearchState]:
-        """Return the saved searches with how much each matches, by name.
+        """Return the saved searches, sorted by name, each with how much it matches.
 
         Returns
         -------
         list of catalog.questions.search_states.SearchState
-            As of the last run of each.
+            The searches as of the last run of each.
 
         Raises
         ------
@@ -92,22 +92,22 @@ class SavedSearches(CatalogBase):
         return search_states(self._database)
 
     def search_edits(self, name: str) -> list[Edit]:
-        """Return what became of a saved search, oldest first: edits and renames, with what it was before.
+        """Return the edits and renamings of a saved search, oldest first, each with what the search was before.
 
         Parameters
         ----------
         name : str
-            Of the search.
+            The name of the search.
 
         Returns
         -------
         list of catalog.store.history.search_edits.Edit
-            Empty for a search that is as it was first saved.
+            Empty if the search is as it was first saved.
 
         Raises
         ------
         NoSuchSearch
-            For a name under which none is saved.
+            If no search is saved under the name.
 
         Examples
         --------
@@ -129,7 +129,7 @@ class SavedSearches(CatalogBase):
         Returns
         -------
         set of str
-            Those of ``names``; all of them without a catalog.
+            Those of ``names`` that are not saved; all of them if there is no catalog.
 
         Examples
         --------
@@ -139,17 +139,17 @@ class SavedSearches(CatalogBase):
         return set(names) - {search.name for search in (self.searches() if self.exists() else [])}
 
     def save_search(self, search: Search) -> None:
-        """Save a search without harvesting it; nothing happens without a catalog.
+        """Save a search without harvesting it; if there is no catalog, nothing happens.
 
         Parameters
         ----------
         search : Search
-            Under its name.
+            The search; it is saved under its name.
 
         Raises
         ------
         BadValue
-            If the name means another search.
+            If the name belongs to another search.
 
         Examples
         --------
@@ -167,7 +167,7 @@ class SavedSearches(CatalogBase):
         Parameters
         ----------
         name : str
-            Of the search; it need not be saved.
+            The name of the search; it need not be saved.
 
         Examples
         --------
@@ -182,14 +182,14 @@ class SavedSearches(CatalogBase):
     def revise_search(
         self, name: str, criteria: Sequence[str] = (), *, instrument: str | None = None, cone: str | None = None
     ) -> Search:
-        """Give a saved search other criteria, another instrument or another cone, and leave what is not given.
+        """Give a saved search other criteria, another instrument or another cone; the rest stays.
 
         Parameters
         ----------
         name : str
-            Of a saved search.
+            The name of a saved search.
         criteria : sequence of str
-            In place of all that there were, as after ``-k``.
+            The new criteria, as after ``-k``; they replace all former ones.
         instrument : str, optional
             For a search for files.
         cone : str, optional
@@ -198,14 +198,14 @@ class SavedSearches(CatalogBase):
         Returns
         -------
         Search
-            As it is now. Its next harvest reads everything.
+            The search as it is now. Its next harvest reads everything.
 
         Raises
         ------
         NoSuchSearch
-            For a name under which none is saved.
+            If no search is saved under the name.
         UsageError
-            If nothing is given, or something that this kind of search does not have.
+            If nothing is given, or if this kind of search does not have what is given.
 
         Examples
         --------
@@ -252,14 +252,14 @@ class SavedSearches(CatalogBase):
                 yield search.name, sum(whole.count(archive.query(part)) for part in search.parts)
 
     def requests(self, *searches: Search | str, time_limit: float | None = None) -> list[Request]:
-        """Write the requests that a harvest would begin with, and ask the archive how many rows each has.
+        """Write the first requests of a harvest, and ask the archive how many rows each has.
 
         Parameters
         ----------
         *searches : Search or str
-            Searches, or names of saved ones.
+            Searches, or names of saved searches.
         time_limit : float, optional
-            Give up after so many seconds.
+            How many seconds the whole may take.
 
         Returns
         -------
@@ -269,7 +269,7 @@ class SavedSearches(CatalogBase):
         Raises
         ------
         NoSuchSearch
-            For a name under which none is saved.
+            If no search is saved under the name.
         ArchiveError
             If the archive does not answer.
 
@@ -296,7 +296,7 @@ class SavedSearches(CatalogBase):
         Raises
         ------
         OtherArchive
-            With both addresses.
+            The error has both addresses.
 
         Examples
         --------
@@ -307,19 +307,19 @@ class SavedSearches(CatalogBase):
         refuse_other_archives(self._database, names, self.server)
 
     def edit_search(self, search: Search) -> None:
-        """Give a saved search other criteria; its next harvest reads everything, and what it was stays known.
+        """Give a saved search other criteria. Its next harvest reads everything, and its history stays.
 
         Parameters
         ----------
         search : Search
-            Under the name of a saved one.
+            The new search, under the name of a saved one.
 
         Raises
         ------
         NoSuchSearch
-            For a name under which none is saved.
+            If no search is saved under the name.
         BadValue
-            If one is for files and the other for observations.
+            If one of them is for files and the other for observations.
 
         Examples
         --------
@@ -333,21 +333,21 @@ class SavedSearches(CatalogBase):
             edit_search(connection, search)
 
     def rename_search(self, name: str, new: str) -> None:
-        """Give a saved search another name, in its history too.
+        """Give a saved search another name, also in its history.
 
         Parameters
         ----------
         name : str
-            The name that it has.
+            The present name.
         new : str
-            The name that it gets.
+            The new name.
 
         Raises
         ------
         NoSuchSearch
-            For a name under which none is saved.
+            If no search is saved under the name.
         BadValue
-            For a new name that is no name, or that is or was another search's.
+            If the new name is not valid, or belongs or belonged to another search.
 
         Examples
         --------
@@ -367,12 +367,12 @@ class SavedSearches(CatalogBase):
         Parameters
         ----------
         name : str
-            The name that it was saved under.
+            The name of the search.
 
         Raises
         ------
         NoSuchSearch
-            For a name under which none is saved.
+            If no search is saved under the name.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""Products onto this disk, from Python: plan, sync, apply a plan, or write a script that does it elsewhere."""
+"""Products from Python: plan a sync, sync, apply a plan, or write a script for another machine."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ class Transfers(CatalogBase):
         keep_old: str | os.PathLike[str] | None = None,
         **filters: Unpack[Filters],
     ) -> Plan:
-        """Say what `sync` would do, item by item and why; nothing is asked and nothing written.
+        """Say what `sync` would do with each product, and why; nothing is asked or written.
 
         Parameters
         ----------
         search : str, optional
-            Its name.
+            The name of the search.
         dest : path-like, optional
-            Where files go; unless given, as ``mastlake.toml`` says, or the folder mast. So do the other options: what
-            is given counts first, then ``[sync]`` of ``mastlake.toml``.
+            The folder for files; by default the one in ``mastlake.toml``, or the folder mast. The other options work
+            alike: what is given counts first, then ``[sync]`` of ``mastlake.toml``.
         template : str, optional
-            How they lie there, like ``{program}/{obs_id}/{filename}``; side by side unless said.
+            How files lie there, like ``{program}/{obs_id}/{filename}``; by default, side by side.
         overwrite_modified : bool, optional
-            Replace also files that a person changed or made.
+            Also replace files that a person changed or made.
         keep_old : path-like, optional
-            A folder to which everything that is replaced is moved, each version in a folder of its own.
+            A folder to which all replaced files are moved, each version to a subfolder of its own.
         **filters
-            As in `Filters`.
+            Filters; see `Filters` for their names.
 
         Returns
         -------
         Plan
-            It can be printed, gone through by `Plan.items`, and done by `apply`.
+            The plan. It can be printed, read by `Plan.items`, and done by `apply`.
 
         Raises
         ------
         NoSuchSearch, UsageError
-            If the search, the SQL or the template is wrong, or two products would have one path.
+            If the search, the SQL or the template is wrong, or two products would have the same path.
 
         Examples
         --------
@@ -65,11 +65,11 @@ class Transfers(CatalogBase):
         """
         from catalog.sync import make_plan
 
-        chosen = selection(search, filters)
+        selected = selection(search, filters)
         has_token = self._token() is not None
         old_bytes = self._old_bytes(overwrite_modified, keep_old)
         place = {"dest": self._dest(dest, search), "template": self._said("sync", "template", template, TEMPLATE)}
-        return make_plan(self._database, chosen, has_token=has_token, old_bytes=old_bytes, **place)
+        return make_plan(self._database, selected, has_token=has_token, old_bytes=old_bytes, **place)
 
     def sync(
         self,
@@ -86,33 +86,33 @@ class Transfers(CatalogBase):
         keep_old: str | os.PathLike[str] | None = None,
         **filters: Unpack[Filters],
     ) -> SyncReport:
-        """Fetch what is selected and not on disk, or no longer the archive's version, and prove every byte.
+        """Fetch products that are not on disk, or no longer the archive's version, and prove every byte.
 
         Parameters
         ----------
         search, dest, template, overwrite_modified, keep_old, **filters
-            As for `plan`.
+            The same as for `plan`.
         jobs : int, optional
-            Files at the same time; 8 unless said.
+            How many files to fetch at the same time; by default 8.
         limit_rate : int or str, optional
-            Bytes a second, in all, like 20_000_000 or ``20M``.
+            Bytes a second for all files together, like 20_000_000 or ``20M``.
         source : str, optional
-            ``mast``, which it is unless said, or ``cloud``: MAST's public bucket first, and MAST for the rest.
+            ``mast``, the default; or ``cloud``: MAST's public bucket first, and MAST for what it does not have.
         trust_length : bool, optional
-            Accept bytes of the right length and structure although their MD5 is not the archive's; say so only if you
-            are sure that its checksums are wrong, and not the bytes.
+            Accept bytes with the right length and structure although their MD5 is not the archive's. Use this only if
+            you are sure that the archive's checksums are wrong, and not the bytes.
         on_event : callable, optional
-            Told what happens; see `catalog.sync.events`.
+            Called with each event; see `catalog.sync.events`.
 
         Returns
         -------
         SyncReport
-            Of what was done; files that could not be had are in its ``failures``.
+            What was done; files that could not be fetched are in its ``failures``.
 
         Raises
         ------
         NoSuchSearch, UsageError, CatalogError, DiskError
-            If nothing could be begun.
+            If the work could not begin.
 
         Examples
         --------
@@ -149,26 +149,26 @@ class Transfers(CatalogBase):
         overwrite_modified: bool | None = None,
         keep_old: str | os.PathLike[str] | None = None,
     ) -> SyncReport:
-        """Do what a plan says: what was shown is what is fetched.
+        """Do what a plan says, and nothing else.
 
         Parameters
         ----------
         plan : Plan
-            As `plan` returned it.
+            The plan that `plan` returned.
         jobs, limit_rate, source, trust_length, on_event, overwrite_modified, keep_old
-            As for `sync`. A file that a person changed since the plan was made stays, whatever the plan says.
+            The same as for `sync`. A file that a person changed since the plan was made stays, whatever the plan says.
 
         Returns
         -------
         SyncReport
-            Of what was done; files that could not be had are in its ``failures``.
+            What was done; files that could not be fetched are in its ``failures``.
 
         Raises
         ------
         UsageError
-            If a harvest has run since the plan was made; plan again.
+            If a harvest has run since the plan was made; then make a new plan.
         CatalogError, DiskError
-            If nothing could be begun.
+            If the work could not begin.
 
         Examples
         --------
@@ -197,21 +197,21 @@ class Transfers(CatalogBase):
         Parameters
         ----------
         search : str, optional
-            Its name.
+            The name of the search.
         template : str, optional
             How files lie there, like ``{program}/{obs_id}/{filename}``.
         **filters
-            As in `Filters`.
+            Filters; see `Filters` for their names.
 
         Returns
         -------
         str
-            The script. It holds no token: exclusive products take it from ``MAST_API_TOKEN`` when it runs.
+            The script. It has no token: for exclusive products it reads ``MAST_API_TOKEN`` when it runs.
 
         Raises
         ------
         NoSuchSearch, UsageError
-            If the search, the SQL or the template is wrong, or two products would have one path; and if only a
+            If the search, the SQL or the template is wrong, or two products would have the same path. Also if only a
             file that came with a folder names the server, because the script would send the user's token there.
 
         Examples
@@ -234,7 +234,7 @@ class Transfers(CatalogBase):
         )
 
     def _dest(self, given: str | os.PathLike[str] | None, search: str | None) -> str | os.PathLike[str]:
-        """Return where files go: as given, as mastlake.toml says for the search or for all, or the usual folder."""
+        """Return the folder for files: the given one, or mastlake.toml's for the search or for all, or the default."""
         if given is not None:
             return given
         return (self._settings.destination(search) if self._settings is not None else None) or DEST
@@ -249,7 +249,7 @@ class Transfers(CatalogBase):
     def _transfer(
         self, jobs: int | None, limit_rate: int | str | None, source: str | None, trust_length: bool | None
     ) -> dict[str, Any]:
-        """Return how files are fetched, as `catalog.sync.sync` takes it."""
+        """Return the options of a transfer, as `catalog.sync.sync` takes them."""
         from catalog.config.sizes import bytes_of
 
         rate = self._said("sync", "limit_rate", limit_rate, None)

@@ -1,4 +1,4 @@
-"""The types of what the methods of a catalog take, return and tell; each is imported when it is first used."""
+"""Types that the methods of a catalog take and return; each is imported when it is first used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changed in the archive, told to a person: in groups, and row by row from the old to the new value."""
+"""What changed in the archive, as a person reads it: in groups, and row by row with old and new values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from catalog.text import plural
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa  # which takes as long to import as a question
+    import pyarrow as pa  # importing it takes as long as a question
 
     from catalog.changes.report import Section
 
@@ -28,22 +28,22 @@ __all__ = ["Changes", "FileToReduce", "Group", "GroupLine", "LastLook", "Move", 
 
 @dataclass(frozen=True, repr=False)
 class Changes:
-    """What changed between two runs, as a net effect: what changed twice counts once, from the oldest to the newest.
+    """What changed from one run to another. What changed twice counts once, from its oldest to its newest value.
 
     Attributes
     ----------
     span : Span
-        Which runs, and what of them.
+        The runs, and which of their changes are meant.
     since_at, until_at : datetime or None
         When the first and the last of these runs ended, UTC.
     runs : int
         How many runs are covered.
     searches : tuple of str
-        Whose runs these were.
+        The searches whose runs these were.
     groups : list of Group
-        What changed alike, the largest groups first.
+        What changed in the same way, the largest groups first.
     again : list of FileToReduce
-        With ``local``: what is to be reduced again.
+        What must be reduced again; only with ``local``.
     """
 
     span: Span
@@ -61,7 +61,7 @@ class Changes:
 
     @property
     def since(self) -> int:
-        """The run after which changes count; 0 for all."""
+        """The run after which changes count; 0 if all changes count."""
         return self.span.since
 
     @property
@@ -71,21 +71,21 @@ class Changes:
 
     @property
     def rows(self) -> list[Row]:
-        """Every change, with old and new values."""
+        """All changes, with old and new values."""
         return list(self)
 
     def __iter__(self) -> Iterator[Row]:
         yield from iterate(self._tables)
-        for one in self.again:
-            yield Row(self.until, None, "reduce again", "file", one.filename, {})
+        for output in self.again:
+            yield Row(self.until, None, "reduce again", "file", output.filename, {})
 
     def lines(self) -> list[GroupLine]:
-        """Tell the groups in words.
+        """Write the groups in words.
 
         Returns
         -------
-        list of Line
-            One for what changed alike, the largest groups first.
+        list of GroupLine
+            One line for what changed in the same way, the largest groups first.
 
         Examples
         --------
@@ -96,12 +96,12 @@ class Changes:
         return list(lines(self.groups))
 
     def sections(self) -> list[Section]:
-        """Put the lines under headings, and count together the lines beyond a page.
+        """Put the lines under headings, and only count the lines that a page has no room for.
 
         Returns
         -------
         list of catalog.changes.report.Section
-            Files, other products, observations, and what is to be reduced again; none without a line.
+            Files, other products, observations, and what must be reduced again; sections without lines are left out.
 
         Examples
         --------
@@ -113,7 +113,7 @@ class Changes:
         return list(sections(self))
 
     def summary(self) -> str:
-        """Say what is covered.
+        """Say which runs these changes are of.
 
         Returns
         -------
@@ -138,12 +138,12 @@ class Changes:
         return "\n".join([f"<Changes {self.summary()}>", *(f"  {line.text}" for line in self.lines())])
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all but the rows as JSON's types.
+        """Return everything except the rows as JSON's types.
 
         Returns
         -------
         dict
-            As ``mastlake changes --json`` prints it: ``since``, ``until`` and ``groups``.
+            The object that ``mastlake changes --json`` prints: ``since``, ``until`` and ``groups``.
 
         Examples
         --------
@@ -168,7 +168,7 @@ def changes(
     local: bool = False,
     with_rows: bool = False,
 ) -> Changes:
-    """Tell what changed in one run, since a date or run, or since one last looked; the catalog is opened once.
+    """Tell what changed in one run, since a date or run, or since the last look; the catalog is opened once.
 
     Parameters
     ----------
@@ -177,16 +177,16 @@ def changes(
     since : str, optional
         An ISO date, or the number of the run after which changes count.
     run : int, optional
-        This run alone.
+        Only the changes of this run.
     search, what, local
         See `Span`.
     with_rows : bool
-        Read old and new values at once; else they are read when they are first asked for.
+        Read old and new values at once; by default, they are read when they are first used.
 
     Raises
     ------
     UsageError
-        For runs, searches and dates that there are not.
+        If there is no such run, search or date.
     CatalogError
         If there is no catalog, or it cannot be read.
     """
@@ -228,7 +228,7 @@ def _told(database: Database, connection: duckdb.DuckDBPyConnection, span: Span,
 
 
 def remember(database: Database, found: Changes) -> bool:
-    """Remember that a person has seen changes; return whether that was possible."""
+    """Remember that a person has seen changes; return whether this was possible."""
     with database.read() as connection:
         looked = read_looked(connection, database.path)
         return write_looked(connection, database.path, looked.seen(found.until, found.span.search))

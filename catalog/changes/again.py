@@ -1,4 +1,4 @@
-"""What is to be reduced again: files on this disk that were made from inputs which are stale now."""
+"""What must be reduced again: files on this disk that were made from inputs which are now stale."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class FileToReduce:
     filename : str
         The output.
     inputs : tuple of str
-        The stale files that went into it, directly or through others.
+        The stale files from which it was made, directly or through other files.
     listed : bool
         Whether the archive lists the output, so that a sync renews it.
     """
@@ -27,7 +27,7 @@ class FileToReduce:
 
 
 def reduce_again(connection: duckdb.DuckDBPyConnection) -> list[FileToReduce]:
-    """Return the local outputs of stale local inputs, by the view `lineage`, by name."""
+    """Return the local outputs of stale local inputs, by the view `lineage`, sorted by name."""
     rows = connection.execute(
         """WITH RECURSIVE stale AS MATERIALIZED (SELECT DISTINCT filename FROM file_drift WHERE state = 'stale'),
            graph AS MATERIALIZED (SELECT DISTINCT input, output FROM lineage),

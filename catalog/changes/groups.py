@@ -1,4 +1,4 @@
-"""Changes in groups, as a person wants to read them: one line for what moved alike."""
+"""Changes in groups: one line for everything that changed in the same way."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from catalog.store.sql import columns_of, literal, quoted
 
 _WHATS = ("file", "product", "observation")
 _TARGETS, _VALUES, _SUBGROUPS, _COLUMNS = 3, 2, 6, 6
-"""How many of each a line names before it counts the others."""
+"""How many targets, values, subgroups and columns a line names before it only counts the others."""
 
 
 @dataclass(frozen=True)
 class Move:
-    """An old and a new value of one column, and how many rows of the group went from one to the other."""
+    """An old and a new value of one column, and how many rows of the group changed from one to the other."""
 
     column: str
     old: str | None
@@ -28,14 +28,14 @@ class Move:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that changed alike.
+    """Rows that changed in the same way.
 
     Attributes
     ----------
     what, kind : str
         As in the rows.
     change : str
-        A person's word for it: reprocessed, made public, new, withdrawn and so on.
+        A word for people: reprocessed, made public, new, withdrawn and so on.
     subgroup : str
         The suffix of their file names, like x1dints; empty for observations.
     count : int
@@ -43,11 +43,11 @@ class Group:
     told_as_files : int
         How many of them are products whose file has a row of its own.
     searches : tuple of str
-        Whose runs found them.
+        The searches whose runs found them.
     targets : tuple of str
         The most frequent targets.
     more_targets : int
-        How many targets there are beside those.
+        How many other targets there are.
     moved : tuple of Move
         Old and new values that tell what the change means.
     columns : dict
@@ -67,7 +67,7 @@ class Group:
     columns: dict[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the group as JSON's types, with the line that tells it."""
+        """Return the group as JSON's types, with the line that describes it."""
         moved = [{"column": m.column, "from": m.old, "to": m.new, "count": m.count} for m in self.moved]
         return {
             "what": self.what,
@@ -123,7 +123,7 @@ _ROWS = """
 
 
 def _targets(connection: duckdb.DuckDBPyConnection) -> tuple[dict[int, tuple[str, ...]], dict[int, int]]:
-    """Return the most frequent targets of each group, and how many more there are."""
+    """Return the most frequent targets of each group, and the number of its other targets."""
     parts = []
     for what, table, key, column in (
         ("file", "file_version", "filename", "targname"),
@@ -169,24 +169,24 @@ def _columns(connection: duckdb.DuckDBPyConnection) -> dict[int, dict[str, int]]
         """SELECT number, name, count(*) AS n FROM (SELECT number, unnest(columns) AS name FROM grouped)
            GROUP BY ALL ORDER BY number, n DESC, name"""
     ).fetchall()
-    found: dict[int, dict[str, int]] = {}
+    counts: dict[int, dict[str, int]] = {}
     for number, name, count in rows:
-        found.setdefault(number, {})[name] = count
-    return found
+        counts.setdefault(number, {})[name] = count
+    return counts
 
 
 @dataclass(frozen=True)
 class GroupLine:
-    """Groups that changed alike in all but their subgroup, as one line.
+    """Groups that differ only in their subgroup, as one line.
 
     Attributes
     ----------
     what : str
         file, product or observation.
     count : int
-        How many.
+        How many files, products or observations these are.
     text : str
-        The line, as plain text; it holds names from outside.
+        The line as plain text; it has names from outside.
     """
 
     what: str
@@ -195,7 +195,7 @@ class GroupLine:
 
     @classmethod
     def of(cls, groups: Sequence[Group], count: int) -> GroupLine:
-        """Tell groups that differ in their subgroup only."""
+        """Describe groups that differ only in their subgroup."""
         first = groups[0]
         kinds = [group for group in groups if group.subgroup]
         head = f"{count:,} "
@@ -218,7 +218,7 @@ class GroupLine:
 
 
 def lines(groups: Iterable[Group]) -> Iterator[GroupLine]:
-    """Tell groups, the largest first; a product is left out where its file is told already."""
+    """Describe groups, the largest first; a product is left out if its file has been described already."""
     alike: dict[object, list[Group]] = {}
     for group in groups:
         if group.count > group.told_as_files:
@@ -240,7 +240,7 @@ def _moved(moves: Sequence[Move]) -> list[str]:
 
 
 def _values(values: Iterable[str | None]) -> str:
-    """Write one or two values, or the lowest and the highest of more.
+    """Write one or two values; of more values, the lowest and the highest.
 
     Examples
     --------
@@ -254,12 +254,12 @@ def _values(values: Iterable[str | None]) -> str:
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
-    """Return a key that puts 1.8.2 before 1.10.1."""
+    """Return a sort key that puts 1.8.2 before 1.10.1."""
     return [(int(part), "") if part.isascii() and part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
 def _few(names: Sequence[str], most: int, noun: str, more: int = 0) -> str:
-    """List the first names, and count the others.
+    """Write the first names, and count the others.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """When a person last looked at the changes: a small file beside the catalog, one for each person.
 
-It is no part of the catalog, because several people may read one catalog, and some of them may not write it. Where the
-catalog's folder cannot be written, the file lies in the person's own folder for state.
+It is not in the catalog, because several people may read one catalog, and some of them may not write it. If the
+catalog's folder cannot be written, the file is in the person's own folder for state.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from catalog.changes.span import ended_at
 
 @dataclass(frozen=True)
 class LastLook:
-    """Up to which run a person has seen the changes.
+    """The run up to which a person has seen the changes.
 
     Attributes
     ----------
     run : int
-        Of all searches; 0: never.
+        The run for all searches together; 0 if the person never looked.
     searches : dict
-        Of one search alone, by name.
+        The runs for single searches, by name.
     """
 
     run: int = 0
@@ -38,14 +38,14 @@ class LastLook:
         return self.run if search is None else max(self.run, self.searches.get(search, 0))
 
     def seen(self, run: int, search: str | None) -> LastLook:
-        """Return what holds after a look."""
+        """Return the value to keep after a look."""
         if search is None:
             return LastLook(max(self.run, run))
         return LastLook(self.run, {**self.searches, search: run})
 
 
 def read_looked(connection: duckdb.DuckDBPyConnection, catalog: Path) -> LastLook:
-    """Return when a person last looked at a catalog; a mark of another catalog of the same name does not count."""
+    """Return a person's last look at a catalog; a mark for another catalog with the same name does not count."""
     for place in _places(catalog):
         try:
             said = json.loads(place.read_text(encoding="utf-8"))
@@ -59,7 +59,7 @@ def read_looked(connection: duckdb.DuckDBPyConnection, catalog: Path) -> LastLoo
 
 
 def write_looked(connection: duckdb.DuckDBPyConnection, catalog: Path, looked: LastLook) -> bool:
-    """Remember a look; return whether that was possible."""
+    """Remember a look; return whether this was possible."""
     newest = max(looked.run, *looked.searches.values(), 0)
     said = {"run": looked.run, "searches": looked.searches, "ended_at": str(ended_at(connection, newest))}
     for place in _places(catalog):
@@ -78,7 +78,7 @@ def write_looked(connection: duckdb.DuckDBPyConnection, catalog: Path, looked: L
 
 
 def _places(catalog: Path) -> tuple[Path, Path]:
-    """Return where the file lies, and where it lies if that folder cannot be written."""
+    """Return the path of the file, and the path to use if that folder cannot be written."""
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     name = hashlib.sha256(str(catalog).encode()).hexdigest()[:16]
     return catalog.with_name(f"{catalog.name}.looked-{os.getuid()}"), state / "mastlake" / f"looked-{name}.json"

@@ -1,8 +1,8 @@
-"""The net effect of several runs, one row for everything that is not as it was.
+"""The net effect of several runs, with one row for everything that changed.
 
-Two sources tell it. The table `changes` says what came to a search and what left it; several such events of one row
-come to one. The version tables say which values differ between the first and the last moment: a row that changed twice
-is compared from the oldest to the newest, and a row that changed back is no change.
+There are two sources. The table `changes` says what came to a search and what left it; several such events of one row
+count as one. The version tables say which values differ between the beginning and the end: a row that changed twice is
+compared from the oldest to the newest version, and a row that changed back has not changed.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from catalog.store.sql import columns_of, literal, quoted
 
 @dataclass(frozen=True)
 class ComparedTable:
-    """What of a version table tells a person what a change means; names of columns are in lower case.
+    """The columns of a version table that tell a person what a change means; their names are in lower case.
 
     Attributes
     ----------
     versions : Versions
         The table.
     told : tuple of str
-        Columns whose old and new values are told.
+        Columns whose old and new values are written out.
     reprocessed : tuple of str
-        Columns one of which differs when the bytes were made again.
+        If one of these columns differs, the bytes were made again.
     access : str
-        The column that says who may read it.
+        The column that says who may read the product or file.
     exclusive : str
-        A condition on ``b``, the new version: only its observers may read it.
+        A condition on ``b``, the new version: only the observers may read it.
     release : str
-        The column that says when it becomes public.
+        The column with the date of release.
     numbers : tuple of str
-        The archive's own numbers, which move without meaning.
+        The archive's own numbers, whose changes mean nothing.
     """
 
     versions: Versions
@@ -79,11 +79,11 @@ COMPARED = (
 
 
 def make_net(connection: duckdb.DuckDBPyConnection, span: Span) -> None:
-    """Make the temporary table ``net``: one row for each thing that is not as it was.
+    """Make the temporary table ``net``: one row for each thing that changed.
 
-    Its columns are ``what``, ``key``, ``kind``, ``run`` (the newest that touched it), ``search`` (whose that was),
-    ``change`` (a person's word), ``subgroup``, ``columns`` (that differ), ``moved`` (old and new values of those that
-    are told), ``old_row`` and ``new_row`` (in the version table, where the kind is changed).
+    Its columns are ``what``, ``key``, ``kind``, ``run`` (the newest run that changed it), ``search`` (the search of
+    that run), ``change`` (a word for people), ``subgroup``, ``columns`` (those that differ), ``moved`` (old and new
+    values to write out), ``old_row`` and ``new_row`` (rows of the version table, if the kind is changed).
     """
     connection.execute(_NET)
     _make_members(connection, span)
@@ -101,7 +101,7 @@ _NET = """
         columns VARCHAR[], moved STRUCT(name VARCHAR, old VARCHAR, new VARCHAR)[], old_row BIGINT, new_row BIGINT)
 """
 _SUBGROUP = "lower(regexp_extract({}, '_([A-Za-z0-9-]+)[.][A-Za-z.]+$', 1))"
-"""The suffix of a file name, like x1dints."""
+"""SQL of the suffix of a file name, like x1dints."""
 
 _ONLY_LOCAL = """
     DELETE FROM net WHERE what = 'observation'
@@ -111,7 +111,7 @@ _ONLY_LOCAL = """
 
 
 def _make_members(connection: duckdb.DuckDBPyConnection, span: Span) -> None:
-    """Make the temporary table ``member``: what the search matched or led to at any time of the span."""
+    """Make the temporary table ``member``: what the search matched or led to at any time between the runs."""
     connection.execute("CREATE OR REPLACE TEMP TABLE member (what VARCHAR, key VARCHAR)")
     if span.search is None:
         return
@@ -155,7 +155,7 @@ _PRESENCE = """CREATE OR REPLACE TEMP TABLE presence AS
 
 
 def _note_presence(connection: duckdb.DuckDBPyConnection, span: Span) -> None:
-    """Note what came and what left; files and the observations of observation searches once for each search."""
+    """Note what came and what left. Files, and observations of observation searches, are noted for each search."""
     connection.execute(
         _PRESENCE,
         {"since": span.since, "until": span.until, "what": span.what, "search": span.search},
@@ -165,7 +165,7 @@ def _note_presence(connection: duckdb.DuckDBPyConnection, span: Span) -> None:
 
 
 def _note_presence_of(connection: duckdb.DuckDBPyConnection, compared: ComparedTable, span: Span) -> None:
-    """Note what came and what left of files, of observations or of products."""
+    """Note which files, observations or products came, and which left."""
     table, key, what = compared.versions.table, compared.versions.key, compared.versions.what
     connection.execute(
         f"""INSERT INTO net
@@ -190,8 +190,8 @@ def _note_presence_of(connection: duckdb.DuckDBPyConnection, compared: ComparedT
 
 
 def _note_differences(connection: duckdb.DuckDBPyConnection, compared: ComparedTable, span: Span) -> None:
-    """Note what was there at both ends of the span, and differs."""
-    if span.since == 0:  # nothing was there at its beginning
+    """Note what was there at the beginning and at the end, and differs."""
+    if span.since == 0:  # at the beginning there was nothing
         return
     table, key, what = compared.versions.table, compared.versions.key, compared.versions.what
     only = f"AND {key} IN (SELECT key FROM member WHERE what = {literal(what)})" if span.search is not None else ""
@@ -239,10 +239,10 @@ def _note_differences(connection: duckdb.DuckDBPyConnection, compared: ComparedT
 def comparable_columns(
     connection: duckdb.DuckDBPyConnection, versions: Versions, bounds: dict[str, int]
 ) -> dict[str, str]:
-    """Return the archive's columns, with their types, that can differ in the pairs of the span.
+    """Return the archive's columns, with their types, that can differ between the two versions of a row.
 
-    Wide tables cost what is read of them, so only columns are read that a run noted as differing. A run does not note
-    them where its own search saw the row for the first time; then all columns are compared.
+    Reading a wide table costs as much as the columns that are read. So only columns are read that a run noted as
+    differing. A run does not note them if its search saw the row for the first time; then all columns are compared.
     """
     have = {
         name: kind
@@ -271,7 +271,7 @@ def _move(name: str) -> str:
 
 
 def _word(compared: ComparedTable, by_name: dict[str, str]) -> str:
-    """Write an expression that says what became of access to a row; null where nothing did."""
+    """Write an expression that says how access to a row changed; null if it did not."""
     cases = []
     if compared.access in by_name:
         column = quoted(by_name[compared.access])

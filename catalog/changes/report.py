@@ -1,4 +1,4 @@
-"""Changes as a page that can be read at once and mailed: text, Markdown or HTML.
+"""Changes as a page to read or to mail: text, Markdown or HTML.
 
 Names of targets, files and values come from outside, so each form escapes them in its own way.
 """
@@ -17,12 +17,12 @@ from catalog.errors import UsageError
 from catalog.text import harmless, plural
 
 if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element  # a page on the terminal needs none
+    from xml.etree.ElementTree import Element  # a page on the terminal does not need it
 
 LINES = 15
-"""Lines of one kind of thing; further groups are counted together."""
+"""How many lines there are for one kind of thing; further groups are counted together."""
 ROWS = 100
-"""Rows in the table at the end of a report."""
+"""How many rows the table at the end of a report has."""
 
 _HEADINGS = {"file": "Files", "product": "Other products", "observation": "Observations"}
 
@@ -37,7 +37,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """What a report says, before it has a form; it may hold anything that names and values from outside hold.
+    """The contents of a report, before they have a form. Names and values in it come from outside.
 
     Attributes
     ----------
@@ -46,11 +46,11 @@ class Report:
     sections : tuple of Section
         One for each kind of thing.
     rows : tuple of (str, str, str)
-        What was done, to what, and from which to which value.
+        What happened, to what, and the old and new values.
     more : int
-        Rows that the page leaves out.
+        How many rows the page leaves out.
     hint : str
-        How to see these.
+        How to see these rows.
     """
 
     title: str
@@ -61,9 +61,9 @@ class Report:
     hint: str = ""
 
 
-def sections(found: Changes) -> Iterator[Section]:
-    """Put the lines of changes under headings, and count together what is beyond a page."""
-    told = found.lines()
+def sections(changes: Changes) -> Iterator[Section]:
+    """Put the lines of changes under headings, and only count the lines that a page has no room for."""
+    told = changes.lines()
     for what, heading in _HEADINGS.items():
         lines = [line for line in told if line.what == what]
         texts = [line.text for line in lines[:LINES]]
@@ -71,39 +71,43 @@ def sections(found: Changes) -> Iterator[Section]:
             texts.append(f"{sum(line.count for line in left):,} more in {plural(len(left), 'other group')}")
         if texts:
             yield Section(heading, tuple(texts))
-    if found.again:
+    if changes.again:
         texts = [
-            f"{one.filename}: {plural(len(one.inputs), 'input')} stale"
-            + (", and a sync renews the file itself" if one.listed else "")
-            for one in found.again[:LINES]
+            f"{output.filename}: {plural(len(output.inputs), 'input')} stale"
+            + (", and a sync renews the file itself" if output.listed else "")
+            for output in changes.again[:LINES]
         ]
-        if left_out := len(found.again) - LINES:
+        if left_out := len(changes.again) - LINES:
             texts += [f"{left_out:,} more"] if left_out > 0 else []
         yield Section("To be reduced again, because inputs on this disk are stale", tuple(texts))
 
 
-def report_of(found: Changes, title: str, failures: Sequence[str] = ()) -> Report:
+def report_of(reported: Changes, title: str, failures: Sequence[str] = ()) -> Report:
     """Make the page of a report.
 
     Parameters
     ----------
-    found : Changes
-        What to tell.
+    reported : Changes
+        The changes to report.
     title : str
-        Its first line.
+        The first line of the report.
     failures : sequence of str
-        What could not be done, which comes first.
+        What could not be done; this comes first.
     """
     parts = [Section("Could not be done", tuple(failures))] if failures else []
-    parts += sections(found) if found else [Section("Nothing changed", ())]
-    total = sum(group.count for group in found.groups)
-    rows = tuple((f"{one.what} {one.kind}", one.key, one.told_values()) for one in islice(found, ROWS)) if total else ()
-    hint = f"mastlake changes -v --since {found.since}"
-    return Report(title, found.summary(), tuple(parts), rows, max(0, total - len(rows)), hint)
+    parts += sections(reported) if reported else [Section("Nothing changed", ())]
+    total = sum(group.count for group in reported.groups)
+    rows = (
+        tuple((f"{change.what} {change.kind}", change.key, change.told_values()) for change in islice(reported, ROWS))
+        if total
+        else ()
+    )
+    hint = f"mastlake changes -v --since {reported.since}"
+    return Report(title, reported.summary(), tuple(parts), rows, max(0, total - len(rows)), hint)
 
 
 def as_text(made: Report) -> str:
-    """Write a page as plain text."""
+    """Write a report as plain text."""
     lines = [harmless(made.title), harmless(made.summary)]
     for section in made.sections:
         lines += ["", harmless(section.heading), *(f"  {harmless(line)}" for line in section.lines)]
@@ -118,7 +122,7 @@ def as_text(made: Report) -> str:
 
 
 def as_markdown(made: Report) -> str:
-    """Write a page as Markdown (CommonMark, with GitHub's tables)."""
+    """Write a report as Markdown (CommonMark, with GitHub's tables)."""
     lines = [f"# {_marked(made.title)}", "", _marked(made.summary)]
     for section in made.sections:
         lines += ["", f"## {_marked(section.heading)}", "", *(f"- {_marked(line)}" for line in section.lines)]
@@ -131,11 +135,11 @@ def as_markdown(made: Report) -> str:
 
 
 def _marked(text: str) -> str:
-    """Escape text so that Markdown shows it as it is, HTML in it included."""
+    """Escape text so that Markdown shows it as it is, even if it contains HTML."""
     text = harmless(text).replace("&", "&amp;").replace("<", "&lt;").replace("->", "→").replace(">", "&gt;")
     text = re.sub(r"([\\`*\[\]|~#!])", r"\\\1", text)
     text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
-    text = re.sub(r"(?i)\b(https?|ftp|mailto)(:)|(www)(\.)", r"\1\3&#8203;\2\4", text)  # no link that nobody meant
+    text = re.sub(r"(?i)\b(https?|ftp|mailto)(:)|(www)(\.)", r"\1\3&#8203;\2\4", text)  # makes no link of a text
     return re.sub(r"^(\d+)([.)])", r"\1\\\2", re.sub(r"^([-+])", r"\\\1", text))
 
 
@@ -148,14 +152,14 @@ _CSS = (
 
 
 def as_html(made: Report) -> str:
-    """Write a page as HTML that loads nothing, so that it can be mailed."""
+    """Write a report as HTML that loads nothing, so that it can be mailed."""
     from xml.etree import ElementTree
 
     html = ElementTree.Element("html", lang="en")
     head, body = ElementTree.SubElement(html, "head"), ElementTree.SubElement(html, "body")
     ElementTree.SubElement(head, "meta", charset="utf-8")
     _put(head, "title", made.title)
-    ElementTree.SubElement(head, "style").text = _CSS  # no text from outside: it is not escaped here
+    ElementTree.SubElement(head, "style").text = _CSS  # it is not escaped, and has no text from outside
     _put(body, "h1", made.title)
     _put(body, "p", made.summary)
     for section in made.sections:
@@ -192,24 +196,24 @@ _FORMS = {
 
 
 def check_ending(path: Path) -> None:
-    """Refuse a report whose ending names no form.
+    """Refuse the path of a report whose ending stands for no form.
 
     Raises
     ------
     UsageError
-        It names the endings that there are.
+        The error names all endings.
     """
     if path.suffix.lower() not in _FORMS:
         raise UsageError(f"--report {path.name!r}: its ending says the form, and must be .txt, .md or .html")
 
 
 def write_report(path: Path, made: Report) -> None:
-    """Write a page in the form that the file's ending names, whole or not at all.
+    """Write a report in the form that the path's ending stands for, whole or not at all.
 
     Raises
     ------
     UsageError
-        For an ending that names no form.
+        If the ending stands for no form.
     DiskError
         If the file cannot be written.
     """

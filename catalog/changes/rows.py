@@ -1,4 +1,4 @@
-"""Changes one by one, with the old and the new value of every column that differs."""
+"""Single changes, with the old and the new value of every column that differs."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from catalog.store.sql import literal, quoted
 from catalog.text import shown
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # which takes as long to import as a question
+    import pyarrow as pa  # importing it takes as long as a question
 
 _PLAIN = frozenset({"VARCHAR", "BOOLEAN", "BIGINT", "INTEGER", "SMALLINT", "TINYINT", "DOUBLE", "FLOAT"})
-"""Types that Arrow and JSON take as they are; others, such as times, go as text."""
+"""Types that Arrow and JSON have as well; values of other types, such as times, become text."""
 
 _VALUES = 8
-"""Columns whose old and new values one row of a report has."""
+"""For how many columns one row of a report writes out the values."""
 _CELL = 60
-"""Characters of one value."""
+"""The most characters of one value."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One file, observation or product that is not as it was.
+    """One file, observation or product that changed.
 
     Attributes
     ----------
     run : int
-        The newest run that touched it.
+        The newest run that changed it.
     search : str or None
-        Whose run that was.
+        The search of that run.
     kind : str
         new, changed, withdrawn, returned, ``came and went`` or ``reduce again``.
     what : str
         file, observation or product.
     key : str
-        Its filename, obs_id or data_uri.
+        The filename, obs_id or data_uri.
     columns : dict
         The old and the new value of each column that differs.
     """
@@ -58,7 +58,7 @@ class Row:
         Parameters
         ----------
         most : int or None
-            How many columns are written out; the others are counted.
+            For how many columns the values are written out; the others are counted.
         """
         told = [f"{name} {_short(old)} -> {_short(new)}" for name, (old, new) in self.columns.items()]
         if most is not None and len(told) > most:
@@ -74,7 +74,7 @@ def _short(value: Any) -> str:
 
 
 def read_rows(connection: duckdb.DuckDBPyConnection, span: Span) -> list[pa.Table]:
-    """Read the rows of the temporary table ``net`` and their values, in compact form; `iterate` unfolds them."""
+    """Read the rows of the temporary table ``net`` and their values in a compact form, which `iterate` unfolds."""
     tables = [
         connection.execute(
             """SELECT run, search, kind, what, key, columns FROM net WHERE kind <> 'changed'
@@ -90,12 +90,12 @@ def _values(connection: duckdb.DuckDBPyConnection, compared: ComparedTable, span
         f"CREATE OR REPLACE TEMP TABLE pair AS SELECT key FROM net WHERE what = {literal(what)} AND kind = 'changed'"
     )
     columns = comparable_columns(connection, compared.versions, {"since": span.since, "until": span.until})
-    chosen = "".join(
+    values = "".join(
         f", {_value('a', name, kind)} AS old_{number}, {_value('b', name, kind)} AS new_{number}"
         for number, (name, kind) in enumerate(columns.items())
     )
     rows = connection.execute(
-        f"""SELECT n.run, n.search, n.kind, n.what, n.key, n.columns{chosen} FROM net n
+        f"""SELECT n.run, n.search, n.kind, n.what, n.key, n.columns{values} FROM net n
             JOIN {table} a ON a.rowid = n.old_row JOIN {table} b ON b.rowid = n.new_row
             WHERE n.what = {literal(what)} AND n.kind = 'changed' ORDER BY n.key"""
     ).to_arrow_table()
@@ -111,7 +111,7 @@ def _value(side: str, name: str, kind: str) -> str:
 
 
 def iterate(tables: list[pa.Table]) -> Iterator[Row]:
-    """Unfold what `read_rows` returned, a few thousand rows at a time."""
+    """Unfold the tables of `read_rows`, a few thousand rows at a time."""
     for table in tables:
         places = {name: number for number, name in enumerate(table.column_names)}
         for batch in table.to_batches(max_chunksize=2000):

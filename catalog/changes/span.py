@@ -1,4 +1,4 @@
-"""Which runs a question about changes covers."""
+"""The runs that a question about changes is about."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _WHATS = ("file", "observation", "product")
 
 @dataclass(frozen=True)
 class Span:
-    """The runs after one and up to another, and what of their changes is meant.
+    """The runs after one run and up to another, and which of their changes are meant.
 
     Attributes
     ----------
     since, until : int
         Numbers of runs: the state after ``since`` is compared with the state after ``until``; 0 is the empty catalog.
     search : str or None
-        Only what this search matches or leads to.
+        Only what this search matches, or to which it leads.
     what : str or None
         Only ``file``, ``observation`` or ``product``.
     local : bool
@@ -49,11 +49,11 @@ class Harvests:
     Attributes
     ----------
     since_at, until_at : datetime or None
-        When the runs ``since`` and ``until`` ended, UTC; None where there is no such run.
+        When the runs ``since`` and ``until`` ended, UTC; None if there is no such run.
     runs : int
-        How many there are.
+        How many runs there are.
     searches : tuple of str
-        Whose they are, by name.
+        Their searches, by name.
     """
 
     since_at: datetime | None
@@ -63,24 +63,24 @@ class Harvests:
 
 
 def newest_run(connection: duckdb.DuckDBPyConnection) -> int:
-    """Return the number of the newest run; 0 where nothing ran."""
+    """Return the number of the newest run; 0 if nothing has run."""
     row = connection.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()
     return int(row[0]) if row else 0
 
 
 def ended_at(connection: duckdb.DuckDBPyConnection, run: int) -> datetime | None:
-    """Return when a run ended, UTC; None where there is no such run."""
+    """Return when a run ended, UTC; None if there is no such run."""
     row = connection.execute("SELECT ended_at FROM runs WHERE run = ?", [run]).fetchone()
     return row[0] if row else None
 
 
 def require_run(connection: duckdb.DuckDBPyConnection, run: int) -> None:
-    """Refuse the number of a run that never was.
+    """Refuse a number that no run has.
 
     Raises
     ------
     UsageError
-        It says where the numbers are.
+        The error says where the numbers are listed.
     """
     if ended_at(connection, run) is None:
         raise UsageError(f"there is no run {run}; mastlake runs lists them")
@@ -92,31 +92,31 @@ def require_search(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     Raises
     ------
     NoSuchSearch
-        It names the nearest that there is.
+        The error names the nearest name.
     """
     rows = connection.execute("SELECT name FROM searches UNION SELECT search FROM runs ORDER BY 1").fetchall()
-    known = [str(row[0]) for row in rows]
-    if name not in known:
-        near = nearest(name, known)
+    names = [str(row[0]) for row in rows]
+    if name not in names:
+        near = nearest(name, names)
         raise NoSuchSearch(f"no search {name!r}" + (f"; did you mean {near!r}?" if near else ""))
 
 
 def run_before(connection: duckdb.DuckDBPyConnection, text: str) -> int:
-    """Return the run after which changes count: the run that is named, or the last one before a date.
+    """Return the run after which changes count: the named run, or the last run before a date.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        For reading.
+        A connection for reading.
     text : str
-        The number of a run, 0 for the time before the first, or a date, or how long ago, like 7d.
+        The number of a run (0 is the time before the first run), a date, or how long ago, like 7d.
 
     Raises
     ------
     UsageError
-        For a run that never was.
+        If there is no such run.
     BadValue
-        For what is no number and no date.
+        If the text is no number and no date.
     """
     number = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
     if number is not None and (number == 0 or ended_at(connection, number) is not None or period(text) is None):

@@ -101,7 +101,7 @@ def read_timeline(database: Database, chosen: FilesToDraw) -> Timeline:
     database : Database
         The catalog.
     chosen : FilesToDraw
-        Which files.
+        The files that are meant.
 
     Raises
     ------

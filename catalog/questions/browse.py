@@ -167,7 +167,7 @@ def facets(database: Database, choice: Choice) -> tuple[int, list[Facet]]:
     database : Database
         A catalog.
     The files to count.
-        Which files.
+        The files that are meant.
 
     Returns
     -------
