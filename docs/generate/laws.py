@@ -29,7 +29,7 @@ def _of_module(path: Path) -> str:
 
 def _of_node(node: ast.stmt) -> Iterator[str]:
     """Yield a line for each law of a function or a class."""
-    if isinstance(node, ast.FunctionDef) and "given" in _decorators(node):
+    if isinstance(node, ast.FunctionDef) and any("given" in _decorators(each) for each in _with_inner(node)):
         yield f"- {_sentence(node.name.removeprefix('test_'))}"
     if isinstance(node, ast.ClassDef):
         if any("StateMachine" in ast.unparse(base) for base in node.bases):
@@ -40,6 +40,11 @@ def _of_node(node: ast.stmt) -> Iterator[str]:
             yield from (f"  - {_sentence(each.name)}" for each in held)
         else:
             yield from (line for inner in node.body for line in _of_node(inner))
+
+
+def _with_inner(function: ast.FunctionDef) -> Iterator[ast.FunctionDef]:
+    """Yield a test and the functions inside it: a law that needs fixtures is inside the test that has them."""
+    yield from (each for each in ast.walk(function) if isinstance(each, ast.FunctionDef))
 
 
 def _decorators(function: ast.FunctionDef) -> set[str]:
