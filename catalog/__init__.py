@@ -1,4 +1,4 @@
-"""A local, queryable copy of what the JWST archive knows, and of what lies on your disk.
+"""A local, queryable copy of what the JWST archive knows, and of the files on your disk.
 
     from mastlake import Catalog, Search
 
@@ -6,8 +6,8 @@
         lake.harvest(Search.parse("soss", "niriss", ["exp_type=NIS_SOSS", "category=COM,ERS"]))
         lake.find(targname="WASP-*").to_pandas()
 
-The package has a second name, ``mastlake``, which is the one to import. Names are imported when they are first used, so
-that importing the package costs nothing.
+The package has a second name, ``mastlake``, by which you should import it. Names are imported when they are first used,
+so importing the package takes no time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write a file beside its place and put it there when it is whole: a full disk leaves the older one as it was."""
+"""Write a file beside its place, and move it there when it is whole; a full disk leaves the older file as it was."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from typing import IO
 from catalog.errors import DiskError
 
 READABLE, EXECUTABLE = 0o666, 0o777
-"""What a new file may be, as far as the user's umask lets it."""
+"""The permissions of a new file, as far as the user's umask allows them."""
 _unfinished: set[Path] = set()
 _LOOKS, _LOOK_SECONDS = 40, 0.05
-"""How often, and after what time, a pipe is looked at that has no reader yet."""
+"""How many times, and at which interval, to look for a reader of a pipe."""
 
 
 @contextmanager
 def put_in_place(path: Path, mode: int = READABLE) -> Iterator[IO[bytes]]:
-    """Open a file for writing, which takes the place of what is at a path when the block ends well.
+    """Open a file for writing; when the block ends well, it takes the place of whatever is at the path.
 
-    Nothing is written through a link: the new file takes the link's place. What is no file, like a pipe or a device, is
-    written as it is, and so are ``/dev/stdout`` and its like, whatever they lead to. A pipe that nobody reads is not
-    waited for.
+    A link is replaced, and its target not written. Something that is no file, like a pipe or a device, is written as it
+    is, and so are ``/dev/stdout`` and the like, whatever they lead to. A pipe without a reader is not waited for.
+
 
     Parameters
     ----------
     path : Path
-        Where the file is wanted.
+        The path of the file.
     mode : int
-        `READABLE`, or `EXECUTABLE` for scripts; an older file's permissions are kept.
+        `READABLE`, or `EXECUTABLE` for scripts. An older file keeps its permissions.
 
     Yields
     ------
     binary file
-        Closed by the block's end.
+        A file that is closed at the end of the block.
 
     Raises
     ------
     DiskError
-        If the file cannot be written; what was there is as it was.
+        If the file cannot be written; then whatever was there stays as it was.
     """
     with _told(path):
         older = _permissions(path)
@@ -68,14 +68,14 @@ def put_in_place(path: Path, mode: int = READABLE) -> Iterator[IO[bytes]]:
 
 
 def remove_unfinished() -> None:
-    """Remove what is half written, before the process ends without an end of its blocks."""
+    """Remove unfinished files, before the process ends without finishing its blocks."""
     for partial in list(_unfinished):
         with suppress(OSError):
             partial.unlink(missing_ok=True)
 
 
 def _permissions(path: Path) -> int | None:
-    """Return the permissions of the file at a path, 0 where there is none, and None for what is no file."""
+    """Return the permissions of the file at a path; 0 if there is none, and None if it is no file."""
     if _is_of_the_system(path):
         return None
     try:
@@ -96,7 +96,7 @@ def _is_of_the_system(path: Path) -> bool:
 
 
 def _opened_as_it_is(path: Path) -> int:
-    """Open what is no file of the user's: nothing of it is cut off, and a pipe must have a reader within seconds."""
+    """Open something that is no regular file: nothing of it is cut off, and a pipe must get a reader within seconds."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     for _ in range(_LOOKS):
         try:

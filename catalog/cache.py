@@ -1,4 +1,4 @@
-"""What takes long to read, kept in the user's cache folder from one process to the next."""
+"""Results that take long to read, kept in the user's cache folder for later processes."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from pathlib import Path
 from typing import Any
 
 _FORM = 1
-"""To be raised when what is kept means something else."""
+"""The version of the format; raise it when the kept results change their meaning."""
 
 
 def cached(name: str, sources: Iterable[Path], read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return what was read from files, from the cache where these are the same.
+    """Return what was read from files; it comes from the cache if the files are the same.
 
     Parameters
     ----------
     name : str
-        What it is called in the cache.
+        The name in the cache.
     sources : iterable of Path
-        The files; their paths, sizes and times say whether they are the same.
+        The files; paths, sizes and times tell whether they are the same.
     read : callable
-        Reads them. What it returns can be written as JSON.
+        Reads the files. Its result must fit into JSON.
     """
-    stamp = [[str(path), one.st_size, one.st_mtime_ns] for path in sources for one in [path.stat()]]
+    stamp = [[str(path), status.st_size, status.st_mtime_ns] for path in sources for status in [path.stat()]]
     file = folder() / f"{name}.json"
     with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
-        found = json.loads(file.read_bytes())
-        if found["form"] == _FORM and found["sources"] == stamp and isinstance(found["value"], dict):
-            return dict(found["value"])
+        kept = json.loads(file.read_bytes())
+        if kept["form"] == _FORM and kept["sources"] == stamp and isinstance(kept["value"], dict):
+            return dict(kept["value"])
     value = read()
     with suppress(OSError, TypeError):
         _write(file, json.dumps({"form": _FORM, "sources": stamp, "value": value}).encode())
@@ -39,18 +39,18 @@ def cached(name: str, sources: Iterable[Path], read: Callable[[], dict[str, Any]
 
 
 def folder() -> Path:
-    """Return the user's cache folder for mastlake, as the XDG Base Directory Specification and macOS have it."""
+    """Return the user's cache folder for mastlake, by the XDG Base Directory Specification and macOS's rules."""
     return _folder("XDG_CACHE_HOME", ".cache", "Caches")
 
 
 def config_folder() -> Path:
-    """Return the folder of the user's own settings and tokens, as the same have it; it need not be there."""
+    """Return the folder of the user's own settings and tokens, by the same rules; it need not exist."""
     return _folder("XDG_CONFIG_HOME", ".config", "Application Support")
 
 
 def _folder(variable: str, usual: str, of_macos: str) -> Path:
-    """Return a folder of the user's, as platformdirs does, whose import every command would wait for."""
-    home = Path(os.path.expanduser("~"))  # noqa: PTH111 (an unknown home stays as it is written)
+    """Return one of the user's folders, as platformdirs does; importing that would delay every command."""
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 (without a home folder, the ~ stays)
     given = os.environ.get(variable, "")
     if given.startswith("/"):
         return Path(given) / "mastlake"
@@ -58,7 +58,7 @@ def _folder(variable: str, usual: str, of_macos: str) -> Path:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all; another process may read it, or write it too."""
+    """Write a file whole or not at all, since other processes may read or write it as well."""
     if not file.is_absolute():
         return
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

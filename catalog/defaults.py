@@ -1,4 +1,4 @@
-"""What counts where nobody says otherwise, on the command line and from Python; each stands here alone."""
+"""Default values for the command line and for Python; each is stated here only."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ SERVER = "https://mast.stsci.edu"
 DEST = "mast"
 """The folder in which a sync puts files."""
 TEMPLATE = "{filename}"
-"""How files lie in that folder: side by side."""
+"""How files lie in that folder; by default, side by side."""
 JOBS = 8
-"""Files that a sync fetches at the same time."""
+"""How many files a sync fetches at the same time."""
 SOURCE = "mast"
-"""Where a sync fetches files: MAST, and not its public bucket."""
+"""From where a sync fetches files: MAST, and not its public bucket."""

@@ -1,4 +1,4 @@
-"""What can go wrong that a user can cause or mend.
+"""Errors that a user can cause or mend.
 
 ::
 
@@ -27,7 +27,7 @@
     │   └── QuestionStopped      a question took too long, or was cancelled
     └── DiskError                exit 1: files outside the catalog
 
-Anything else that is raised is a bug, and shows its traceback.
+Any other exception is a bug, and shows its traceback.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class UsageError(MastlakeError):
 
 
 class UnknownKeyword(UsageError):
-    """A keyword that the archive does not search by."""
+    """The archive cannot search by this keyword."""
 
 
 class BadValue(UsageError):
@@ -54,7 +54,7 @@ class BadValue(UsageError):
 
 
 class NoSuchSearch(UsageError):
-    """A search of that name was never saved."""
+    """No search is saved under this name."""
 
 
 class OtherArchive(UsageError):
@@ -66,34 +66,34 @@ class ArchiveError(MastlakeError):
 
 
 class Unreachable(ArchiveError):
-    """No connection, or no answer in time."""
+    """There was no connection, or no answer in time."""
 
 
 class Untrusted(ArchiveError):
-    """A TLS connection could not be made, and would not be the next time: its certificate is not trusted."""
+    """A TLS connection is not possible, now or later, because a certificate is not trusted."""
 
 
 class ProxyFault(ArchiveError):
-    """The proxy that the environment names does not answer, or does not let the request pass."""
+    """The proxy that the environment names does not answer, or refuses the request."""
 
 
 class Refused(ArchiveError):
-    """The archive answered, and the answer is no."""
+    """The archive answered with a refusal."""
 
 
 class QueryTimeout(Refused):
-    """The archive gave up on the question; a smaller one may pass."""
+    """The archive ran out of time for the question; a smaller question may succeed."""
 
 
 class Overloaded(ArchiveError):
-    """The archive asks for patience (HTTP 429 or 5xx).
+    """The archive asks clients to wait (HTTP 429 or 5xx).
 
     Parameters
     ----------
     message : str
         One line for the user.
     retry_after : float, optional
-        Seconds to wait, where the archive said so.
+        How many seconds to wait, if the archive tells it.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -102,19 +102,19 @@ class Overloaded(ArchiveError):
 
 
 class Garbled(ArchiveError):
-    """The answer is not in MAST's protocol: HTML, cut JSON, missing members."""
+    """The answer does not follow MAST's protocol: HTML, cut JSON, missing members."""
 
 
 class Incomplete(ArchiveError):
-    """The answers do not add up to the archive's own count."""
+    """The answers do not agree with the archive's own count."""
 
 
 class Emptied(ArchiveError):
-    """A search that matched something matches nothing now; nothing was changed until a person says that it is so."""
+    """A search that matched something matches nothing now; nothing is changed until a person confirms it."""
 
 
 class OutOfTime(ArchiveError):
-    """The time that the user gave the whole run is over."""
+    """The time that the user allowed for the whole run is over."""
 
 
 class CatalogError(MastlakeError):
@@ -122,24 +122,24 @@ class CatalogError(MastlakeError):
 
 
 class NotACatalog(CatalogError):
-    """The file is no DuckDB database, or holds something else."""
+    """The file is no DuckDB database, or contains something else."""
 
 
 class CatalogLocked(CatalogError):
-    """Another process is writing the catalog."""
+    """Another process has the catalog open for writing."""
 
 
 class CatalogTooNew(CatalogError):
-    """The catalog was written by a newer mastlake."""
+    """A newer mastlake has written the catalog."""
 
 
 class CatalogUnwritable(CatalogError):
-    """The folder, the permissions or the disk space do not allow writing."""
+    """Folder, permissions or disk space do not allow writing."""
 
 
 class QuestionStopped(CatalogError):
-    """A question took longer than it may, or was cancelled; the catalog did not change."""
+    """A question took longer than allowed, or was cancelled; the catalog did not change."""
 
 
 class DiskError(MastlakeError):
-    """A folder or file outside the catalog cannot be used."""
+    """A folder or file outside of the catalog cannot be used."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 
 def signed(inode: int) -> int:
-    """Return an inode as a number of 64 bits with a sign, which is what BIGINT takes.
+    """Return an inode as a signed number of 64 bits, which fits into BIGINT.
 
-    Network file systems give out inodes of 2^63 and more; those become negative.
+    Network file systems have inodes of 2^63 and more; those become negative.
 
     Examples
     --------

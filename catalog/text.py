@@ -8,19 +8,19 @@ from typing import Any
 
 _CONTROLS = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0 and C1: line breaks, escape sequences
-    "\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"  # not to be seen, or turning a line around
+    "\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"  # invisible, or changing the direction of text
     "\ufff9-\ufffb\U000e0000-\U000e007f"
-    "\ud800-\udfff]"  # what stands for bytes of a file's name that are not UTF-8
+    "\ud800-\udfff]"  # stand for bytes of a file's name that are not UTF-8
 )
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
 def harmless(text: str) -> str:
-    r"""Return text so that a terminal or a notebook only shows it, in one line.
+    r"""Return text in a form that a terminal or a notebook shows in one line, without any other effect.
 
-    Names come from the archive, from headers and from file systems. A line break or an escape sequence in one could
-    forge a line, move the cursor or change the terminal's title, and a bidirectional control could turn a line around.
-    All of these, and characters that cannot be seen, are shown as Python writes them in a string.
+    Names come from the archive, from headers and from file systems. A line break or an escape sequence in a name could
+    forge a line, move the cursor or change the terminal's title; a bidirectional control could reverse a line. All of
+    these, and invisible characters, are shown as Python writes them in a string.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value as a person reads it, harmless to what shows it.
+    """Return a value as a person reads it; it is harmless for a terminal.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def shown(value: Any) -> str:
 
 
 def size(count: float) -> str:
-    """Return bytes as a person reads them.
+    """Return a number of bytes as a person reads it.
 
     Examples
     --------
@@ -77,19 +77,19 @@ def size(count: float) -> str:
     return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
 
 
-def plural(count: int, one: str, many: str | None = None) -> str:
-    """Return a count with its word.
+def plural(count: int, singular: str, several: str | None = None) -> str:
+    """Return a count and its noun, in the singular or the plural.
 
     Examples
     --------
     >>> plural(1, "spectrum", "spectra"), plural(2, "spectrum", "spectra"), plural(1200, "file")
     ('1 spectrum', '2 spectra', '1,200 files')
     """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    return f"{count:,} {singular if count == 1 else several or singular + 's'}"
 
 
 def nearest(word: str, words: list[str]) -> str | None:
-    """Return the word that looks most like what was typed, or None.
+    """Return the word that is most like the typed word, or None.
 
     Examples
     --------

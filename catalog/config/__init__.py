@@ -1,1 +1,1 @@
-"""``mastlake.toml``: what it may hold, and what a file that came with a folder may do."""
+"""``mastlake.toml``: what it can contain, and what a file that came with a folder may do."""

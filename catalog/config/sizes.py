@@ -13,7 +13,7 @@ def bytes_of(text: str, option: str = "--max-size") -> int:
     Raises
     ------
     BadValue
-        For anything else, and for nothing or less.
+        If the text is no size, or not more than 0.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""What a ``mastlake.toml`` may do that came with a folder: one that was cloned, downloaded or shared.
+"""What a ``mastlake.toml`` may do that came with a folder which was cloned, downloaded or shared.
 
-Such a file is data. It can say what to ask, and how much and how fast. It cannot name a file or a folder outside of its
-own folder, cannot confirm anything in place of a person, and cannot send a token anywhere. The user's own file, in the
-user's configuration folder, may do all that an option may do.
+Such a file is data. It can say what to ask, how much and how fast. It cannot name a file or folder outside of its own
+folder, cannot confirm anything for a person, and cannot send a token anywhere. The user's own file, in the user's
+configuration folder, may set every option.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ MAY_SET = frozenset(
         "verify", "watch", "what", "why", "with_inputs",
     }
 )  # fmt: skip
-"""Options that a folder's file may set, by their long names; any other, also a future one, is ignored there."""
+"""Options that a folder's file may set, by their long names. All other options, also new ones, are ignored there."""
 
 WITHIN = frozenset({"dest", "folders", "keep_old"})
-"""Options that name folders, which a folder's file may set to itself and to folders within it."""
+"""Options that name folders; a folder's file may set them to its own folder and to folders inside it."""
 
 
 def user_folder() -> Path:
-    """Return the folder of the user's own settings and tokens; it need not be there."""
+    """Return the folder of the user's own settings and tokens; it need not exist."""
     from catalog.cache import config_folder
 
     return config_folder()
 
 
 def is_within(folder: Path, path: Path) -> bool:
-    """Say whether a path is a folder or lies in it, after every link has been followed."""
+    """Say whether a path is a folder or inside it, after all links have been followed."""
     try:
         return path.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError):  # a loop of links
+    except (OSError, RuntimeError):  # links that form a loop
         return False
 
 
@@ -46,11 +46,11 @@ def may_set(option: str, value: Any, folder: Path) -> bool:
     Parameters
     ----------
     option : str
-        Its long name, with underscores.
+        The option's long name, with underscores.
     value : str, number, bool or list
-        As the file says.
+        The value in the file.
     folder : Path
-        Where the file lies.
+        The folder of the file.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What is a mission's own: the names by which the archive serves it, and the rules of its file names."""
+"""Facts about single missions: the names by which the archive serves them, and the rules of their file names."""
 
 from catalog.missions.jwst import JWST
 from catalog.missions.mission import Cut, Mission

@@ -3,7 +3,7 @@
 from catalog.missions.mission import Cut, Mission
 
 _LIKELY = (59_573.0, 63_000.0)
-"""From the launch to the year 2031, MJD; what lies outside is found as well."""
+"""From the launch to the year 2031, MJD. Values outside are found as well."""
 _DATES = (0.0, 200_000.0, 1e-7, _LIKELY)
 """MJD 200,000 is in the year 2406."""
 _INGEST = "ingestCompletionDate_mjd"
@@ -21,15 +21,15 @@ JWST = Mission(
     filename_columns={"guidestar": "fileName"},
     uri_prefix="mast:JWST/product/",
     ingest_column=_INGEST,
-    # The date of observation comes first: it stays when a file is processed again in the middle of a harvest, and rows
-    # that are asked about together come to lie together.
+    # The date of observation comes first. It stays when a file is processed again during a harvest, and it stores rows
+    # together that are asked for together.
     file_cuts=(Cut("date_obs_mjd", *_DATES), Cut(_INGEST, *_DATES), Cut("ArchiveFileID", 0, 1e12, 1)),
-    # Observations that are only planned may have no time.
+    # Planned observations may have no time.
     observation_cuts=(Cut("t_min", *_DATES), Cut("objID", 0, 1e12, 1)),
     # Names are jwPPPPPOOOVVV_GGSAA_EEEEE_DETECTOR_SUFFIX and jwPPPPP-oOOO_TTTT_..._SUFFIX:
     # https://jwst-pipeline.readthedocs.io/en/latest/jwst/data_products/file_naming.html
     name_rules={
-        # the id of a file's CAOM observation
+        # the id of the file's CAOM observation
         "file_id(name)": "regexp_replace(regexp_replace(name, '_[^_]*$', ''), '_[oc][0-9]+$', '')",
         # the observation's number in its program
         "apt_observation(name)": """
@@ -40,4 +40,4 @@ JWST = Mission(
         "program_of(name)": "CAST(TRY_CAST(regexp_extract(name, '^jw([0-9]{5})', 1) AS INTEGER) AS VARCHAR)",
     },
 )
-"""What MAST serves of JWST."""
+"""What MAST serves for JWST."""

@@ -1,4 +1,4 @@
-"""The facts about a mission that the rest of the package would otherwise take for granted."""
+"""The facts about a mission that the rest of the package needs to know."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cut:
-    """A column by which a search can be split, and where its values lie.
+    """A column by which a search can be split, and the range of its values.
 
     Attributes
     ----------
     column : str
-        A number, never null.
+        The column; it has numbers and no nulls.
     low, high : float
-        Every value lies between.
+        All values are between these.
     step : float
-        Values nearer than this count as one.
+        Values with a smaller difference count as equal.
     likely : tuple of float, optional
-        Where nearly all values lie; narrowing down to it by halves would take many questions.
+        The range of nearly all values; finding it by halving would take many questions.
     """
 
     column: str
@@ -36,19 +36,19 @@ class Mission:
     Attributes
     ----------
     collection : str
-        Its ``obs_collection`` in CAOM.
+        The ``obs_collection`` of the mission in CAOM.
     services : mapping of str to str
-        Instrument to the name of the archive's keyword service.
+        The name of the archive's keyword service, by instrument.
     filename_columns : mapping of str to str
-        Instrument to its service's spelling of the column ``filename``, where it differs.
+        The service's name of the column ``filename``, by instrument, if it is another.
     uri_prefix : str
-        What stands before a file's name in its data URI.
+        The text before a file's name in its data URI.
     ingest_column : str
-        The keyword that tells when the archive had taken a file in (MJD, UTC); it moves when a file is processed again.
+        The keyword that tells when the archive took a file in (MJD, UTC); it changes when a file is processed again.
     file_cuts, observation_cuts : tuple of Cut
-        Columns by which files and observations are split, tried in order.
+        Columns by which files and observations can be split, in the order in which they are tried.
     name_rules : mapping of str to str
-        Macros that read file names: the head of each, like ``program_of(name)``, and its SQL.
+        Macros that read file names: SQL by the head of the macro, like ``program_of(name)``.
     """
 
     collection: str
@@ -61,7 +61,7 @@ class Mission:
     name_rules: Mapping[str, str]
 
     def filename_column(self, instrument: str | None) -> str:
-        """Return how the service of an instrument spells the column ``filename``.
+        """Return the name that the service of an instrument gives to the column ``filename``.
 
         Examples
         --------

@@ -1,1 +1,1 @@
-"""How requests leave this machine: addresses, proxies, certificates, and what their failures mean."""
+"""How requests leave this machine: addresses, proxies, certificates, and the meaning of their failures."""

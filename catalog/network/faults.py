@@ -1,4 +1,4 @@
-"""What a request that failed means to the user: whichever client raised it, the same fault has the same words."""
+"""What a failed request means to the user; the same fault has the same message for every client."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _HANDSHAKE = (
     "TLSV1_ALERT_PROTOCOL_VERSION", "SSLV3_ALERT_HANDSHAKE_FAILURE", "TLSV1_ALERT_UNKNOWN_CA", "DH_KEY_TOO_SMALL",
     "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE",
 )  # fmt: skip
-"""OpenSSL's names of failures that the next attempt meets again; a handshake that was cut off is not among them."""
+"""OpenSSL's names of failures that will not pass; a handshake that was cut off is not among them."""
 
 
 def fault(error: BaseException, url: str, proxy: str | None = None) -> ArchiveError:
-    """Say in one line what an error of `urllib3`, `requests` or the system means.
+    """Return the error, in one line, for an error of `urllib3`, `requests` or the system.
 
     Parameters
     ----------
     error : BaseException
-        What was raised.
+        The error that was raised.
     url : str
-        What was asked.
+        The address that was asked.
     proxy : str, optional
-        Through which proxy.
+        The proxy that was used.
 
     Returns
     -------
@@ -38,13 +38,13 @@ def fault(error: BaseException, url: str, proxy: str | None = None) -> ArchiveEr
     """
     host = urlsplit(url).netloc.rpartition("@")[2]
     chain = list(_chain(error))
-    if proxy and any(type(one).__name__ == "ProxyError" for one in chain):
+    if proxy and any(type(error_in_chain).__name__ == "ProxyError" for error_in_chain in chain):
         return ProxyFault(f"the proxy {_shown(proxy)} {_of_proxy(chain)}; see HTTP_PROXY, HTTPS_PROXY and NO_PROXY")
-    for one in chain:
-        if isinstance(one, ssl.SSLCertVerificationError):
-            return Untrusted(f"{host}: certificate verify failed: {_reason(one)}; {_BUNDLE}")
-        if isinstance(one, ssl.SSLError) and one.reason in _HANDSHAKE:
-            return Untrusted(f"{host} does not speak TLS as it should: {_reason(one)}; is it https?")
+    for error_in_chain in chain:
+        if isinstance(error_in_chain, ssl.SSLCertVerificationError):
+            return Untrusted(f"{host}: certificate verify failed: {_reason(error_in_chain)}; {_BUNDLE}")
+        if isinstance(error_in_chain, ssl.SSLError) and error_in_chain.reason in _HANDSHAKE:
+            return Untrusted(f"{host} does not speak TLS as it should: {_reason(error_in_chain)}; is it https?")
     return Unreachable(_unreachable(host, chain))
 
 
@@ -52,36 +52,36 @@ _BUNDLE = "where your network has a certificate authority of its own, name its b
 
 
 def _of_proxy(chain: list[BaseException]) -> str:
-    text = next((str(one) for one in chain if "Tunnel connection failed" in str(one)), "")
+    text = next((str(error) for error in chain if "Tunnel connection failed" in str(error)), "")
     if "407" in text:
         return "asks for a name and a password"
     if text:
         return f"refuses: {text.rpartition('failed: ')[2].split(chr(39))[0]}"
-    if any(isinstance(one, ssl.SSLError) for one in chain):
-        return f"cannot be trusted: {_reason(next(one for one in chain if isinstance(one, ssl.SSLError)))}"
+    if any(isinstance(error, ssl.SSLError) for error in chain):
+        return f"cannot be trusted: {_reason(next(error for error in chain if isinstance(error, ssl.SSLError)))}"
     return f"gave no answer: {_plain(chain)}"
 
 
 def _unreachable(host: str, chain: list[BaseException]) -> str:
-    if any(isinstance(one, socket.gaierror) for one in chain):
+    if any(isinstance(error, socket.gaierror) for error in chain):
         return f"there is no host {host.rpartition(':')[0] or host} here; check the network and --server"
-    if any(isinstance(one, TimeoutError) or "Timeout" in type(one).__name__ for one in chain):
+    if any(isinstance(error, TimeoutError) or "Timeout" in type(error).__name__ for error in chain):
         return f"{host} did not answer in time"
     return f"{host} gave no answer: {_plain(chain)}; check the network and --server"
 
 
 def _plain(chain: list[BaseException]) -> str:
-    """The innermost reason, without addresses and without Python's names."""
-    for one in chain:
-        if isinstance(one, socket.gaierror):
+    """Return the innermost reason, without addresses and without Python's names."""
+    for error in chain:
+        if isinstance(error, socket.gaierror):
             return "there is no such host"
-        if isinstance(one, OSError) and one.strerror:
-            return one.strerror.lower()
+        if isinstance(error, OSError) and error.strerror:
+            return error.strerror.lower()
     return brief(chain[-1])
 
 
 def brief(error: BaseException) -> str:
-    """An error's own text on one line, without the names of classes and objects in it."""
+    """Return an error's own text on one line, without the names of classes and objects in it."""
     text = str(error.args[0]) if error.args and isinstance(error.args[0], str) else str(error)
     text = re.sub(r"^.*?HTTPS?Connection\w*\(.*?\):\s*", "", text)
     text = re.sub(r"<[^<>]*object at 0x[0-9a-f]+>:?\s*", "", text).partition(": IncompleteRead")[0]
@@ -93,15 +93,20 @@ def _reason(error: ssl.SSLError) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error, and every error that it was raised for."""
+    """Yield an error, and every error that caused it."""
     seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting:
-        one = waiting.pop(0)
-        if isinstance(one, BaseException) and id(one) not in seen:
-            seen.add(id(one))
-            yield one
-            waiting += [getattr(one, "reason", None), one.__cause__, one.__context__, *one.args]
+        error_in_chain = waiting.pop(0)
+        if isinstance(error_in_chain, BaseException) and id(error_in_chain) not in seen:
+            seen.add(id(error_in_chain))
+            yield error_in_chain
+            waiting += [
+                getattr(error_in_chain, "reason", None),
+                error_in_chain.__cause__,
+                error_in_chain.__context__,
+                *error_in_chain.args,
+            ]
 
 
 def _shown(proxy: str) -> str:

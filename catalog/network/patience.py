@@ -1,8 +1,8 @@
-"""How long an answer may take, whoever asks: one bound for every client, also through proxies.
+"""How long an answer may take: the same limit for every client, also through proxies.
 
-The time-out of a socket counts from one piece to the next. A server that sends its headers a byte at a time is never
-silent for so long, and would hold a connection for ever. Here the time-out counts for the whole of the headers, and
-for the whole of each later read. Beside that, a thread can say when the answer that it waits for must be over.
+The time-out of a socket counts from one piece to the next. A server that sends its headers byte by byte is never silent
+for that long, and could hold a connection for ever. Here the time-out counts for all headers together, and for each
+later read as a whole. In addition, a thread can say when the answer that it waits for must be complete.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _thread = threading.local()
 
 @contextmanager
 def no_longer_than(seconds: float) -> Iterator[None]:
-    """Let answers that this thread waits for end after so many seconds, from the first header to the last byte.
+    """Limit the answers that this thread waits for to so many seconds, from the first header to the last byte.
 
-    A read that is cut off raises what a time-out raises.
+    A read that is cut off raises the error of a time-out.
     """
     before = _over()
     _thread.over = min(before, time.monotonic() + seconds)
@@ -42,10 +42,10 @@ def _over() -> float:
 
 
 class PatientSocket(ssl.SSLSocket):
-    """A TLS connection to a proxy, within which there is another: one time-out counts for all that a step reads.
+    """A TLS connection to a proxy with another TLS connection inside: one time-out for all that a step reads.
 
-    A handshake within a handshake is made by urllib3's `SSLTransport`, which reads with `recv` until it has enough. A
-    step begins where the time-out is set. Outside such a tunnel nobody reads with `recv`.
+    urllib3's `SSLTransport` makes a handshake inside a handshake; it reads with `recv` until it has enough. A step
+    begins when the time-out is set. Outside of such a tunnel, nothing reads with `recv`.
     """
 
     _until = math.inf
@@ -56,7 +56,7 @@ class PatientSocket(ssl.SSLSocket):
         self._until = math.inf if value is None else time.monotonic() + value
 
     def recv(self, *sizes: int) -> bytes:
-        """Read what has come; raise `TimeoutError` once it is too late."""
+        """Read what has come; raise `TimeoutError` if it is too late."""
         if self._until == math.inf:
             return super().recv(*sizes)
         left = self._until - time.monotonic()
@@ -71,14 +71,14 @@ class PatientSocket(ssl.SSLSocket):
 
 
 class _Reader(io.RawIOBase):
-    """The bytes of a connection, none of which is waited for past a moment.
+    """The bytes of a connection; reading them can have a deadline.
 
     Parameters
     ----------
     raw : io.RawIOBase
         Reads from the socket.
     socket : socket or alike
-        Whose time-out is that of one read.
+        The socket; its time-out is that of one read.
     """
 
     def __init__(self, raw: io.RawIOBase, socket: Any) -> None:
@@ -88,7 +88,7 @@ class _Reader(io.RawIOBase):
         self.until = math.inf
 
     def begin(self) -> None:
-        """Let the time-out count for all that is read until `rest`."""
+        """Let the time-out count for everything that is read until `rest`."""
         if self._patience is not None:
             self.until = time.monotonic() + self._patience
 
@@ -97,15 +97,15 @@ class _Reader(io.RawIOBase):
         self.until = math.inf
 
     def readable(self) -> bool:
-        """Say that it can be read from."""
+        """Say that it can be read."""
         return True
 
     def fileno(self) -> int:
-        """Return the socket's number."""
+        """Return the descriptor of the socket."""
         return self._raw.fileno()
 
     def readinto(self, room: Any) -> int | None:
-        """Read what has come; raise `TimeoutError` once it is too late."""
+        """Read what has come; raise `TimeoutError` if it is too late."""
         until = min(self.until, _over())
         left = until - time.monotonic()
         if left <= 0:
@@ -118,7 +118,7 @@ class _Reader(io.RawIOBase):
             self._socket.settimeout(self._patience)
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket's stream."""
         if not self.closed:
             self._raw.close()
         super().close()
@@ -132,7 +132,7 @@ class PatientResponse(HTTPResponse):
         assert isinstance(self.fp, io.BufferedReader)
         self._reader = _Reader(self.fp.detach(), sock)
         self.fp = io.BufferedReader(self._reader)
-        self._reader.begin()  # the answer of a proxy to CONNECT is read without `begin`
+        self._reader.begin()  # a proxy's answer to CONNECT is read without a call of `begin`
 
     def begin(self) -> None:
         """Read the headers."""
@@ -148,7 +148,7 @@ class PatientResponse(HTTPResponse):
             self._reader.rest()
 
     def read1(self, n: int = -1) -> Any:
-        """Read what one look brings; of a body in chunks, that is several reads."""
+        """Read what a single read gives; for a body in chunks, these are several reads."""
         self._reader.begin()
         try:
             return super().read1(n)
@@ -157,14 +157,14 @@ class PatientResponse(HTTPResponse):
 
 
 def make_patient(manager: urllib3.PoolManager, response: type[PatientResponse] = PatientResponse) -> None:
-    """Let all connections that a manager will make give answers of a class.
+    """Let all future connections of a manager give answers of a class.
 
     Parameters
     ----------
     manager : urllib3.PoolManager
-        Of direct connections, or of those through a proxy of any kind.
+        A manager of direct connections, or of connections through a proxy.
     response : type
-        The class.
+        The class of the answers.
     """
     classes: Any = manager.pool_classes_by_scheme
     manager.pool_classes_by_scheme = {scheme: _pool(pool, response) for scheme, pool in classes.items()}
@@ -172,6 +172,6 @@ def make_patient(manager: urllib3.PoolManager, response: type[PatientResponse] =
 
 @cache
 def _pool(pool: type[urllib3.HTTPConnectionPool], response: type[PatientResponse]) -> type[urllib3.HTTPConnectionPool]:
-    """Return a class of pools like another, whose connections give answers of a class."""
+    """Return a class of pools like the given one, whose connections give answers of a class."""
     connection = type(pool.ConnectionCls.__name__, (pool.ConnectionCls,), {"response_class": response})
     return type(pool.__name__, (pool,), {"ConnectionCls": connection})

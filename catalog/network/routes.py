@@ -1,7 +1,7 @@
-"""Which proxy a request goes through, and which certificates are trusted: decided here for every client.
+"""Which proxy a request uses, and which certificates are trusted; every client here uses these rules.
 
-The variables are those of curl, of requests and of OpenSSL. `requests`, `urllib3`, the bash script and the object
-store all get what this module says, so that a network that lets one of them pass lets the others pass as well.
+The variables are those of curl, of requests and of OpenSSL. `requests`, `urllib3`, the bash script and the object store
+all follow this module, so a network that lets one of them through lets the others through as well.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from catalog.errors import UsageError
 
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
-"""Environment variables that name certificates. Where several are set, all of them are trusted."""
+"""Environment variables that name certificates. If several are set, all of them are trusted."""
 _PEM = b"-----BEGIN"
 _PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
 def proxy_of(url: str) -> str | None:
-    """Return the proxy for an address, or None where it is asked directly.
+    """Return the proxy for an address, or None if it is asked directly.
 
-    ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` count in either case, and so do the proxies of the
-    system's settings on macOS and Windows.
+    ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` count in upper and in lower case, and so do the
+    proxies in the settings of macOS and Windows.
 
     Parameters
     ----------
     url : str
-        What is to be asked.
+        The address to ask.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def proxy_of(url: str) -> str | None:
 
 
 def _is_address(proxy: str) -> bool:
-    """Whether a text is a proxy's address that every client here can take."""
+    """Whether a text is the address of a proxy that all clients here can use."""
     try:
         parts = urlsplit(proxy)
         well_formed = bool(parts.hostname) and parts.port != 0
@@ -65,7 +65,7 @@ def _is_address(proxy: str) -> bool:
 
 
 def _named() -> bool:
-    """Whether the environment names a proxy; most do not, and need not wait for `requests` to be imported."""
+    """Whether the environment names a proxy; usually it does not, and then `requests` need not be imported."""
     return any(os.environ.get(name) or os.environ.get(name.upper()) for name in _PROXIES)
 
 
@@ -74,13 +74,13 @@ def _has_system_settings() -> bool:
 
 
 def without_credentials(address: str) -> str:
-    """Return an address as it may be shown: without name and password."""
+    """Return an address without name and password, so that it can be shown."""
     parts = urlsplit(address)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def credentials_of(address: str) -> str | None:
-    """Return ``NAME:PASSWORD`` of a proxy's address, decoded; None where it has none."""
+    """Return ``NAME:PASSWORD`` from a proxy's address, decoded; None if it has none."""
     parts = urlsplit(address)
     if parts.username is None:
         return None
@@ -88,7 +88,7 @@ def credentials_of(address: str) -> str | None:
 
 
 def certificates() -> ssl.SSLContext:
-    """Return what TLS connections are checked with: the bundles that the user names, or else the system's.
+    """Return the trusted certificates for TLS: the bundles that the user names, or else those of the system.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def certificates() -> ssl.SSLContext:
 
 
 def named_certificates() -> bytes:
-    """Return the certificates that the user names, as PEM, for a client that knows no TLS context of ours.
+    """Return the certificates that the user names, as PEM, for a client that cannot use our TLS context.
 
     Raises
     ------
@@ -122,8 +122,10 @@ def _bundles() -> Iterator[tuple[str, str]]:
         path = os.environ.get(name)
         if not path:
             continue
-        folders = [one for one in path.split(os.pathsep) if Path(one).is_dir()] if name == "SSL_CERT_DIR" else []
-        yield from ((name, one) for one in folders or [path])
+        folders = (
+            [folder for folder in path.split(os.pathsep) if Path(folder).is_dir()] if name == "SSL_CERT_DIR" else []
+        )
+        yield from ((name, folder) for folder in folders or [path])
 
 
 @cache

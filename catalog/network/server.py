@@ -1,4 +1,4 @@
-"""The archive's address, and which hosts may see credentials."""
+"""The archive's address, and the hosts that may see credentials."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from catalog.errors import UsageError
 
 MAST_HOSTS = frozenset({"mast.stsci.edu", "archive.stsci.edu", "auth.mast.stsci.edu"})
-"""The hosts that MAST itself names. Among these, and only over https, a redirect keeps the token."""
+"""The hosts that MAST itself names. A redirect between them, over https only, keeps the token."""
 NETRC = "MASTLAKE_NETRC"
-"""The environment variable with which a user lets ``~/.netrc`` (or the file it names) be read."""
+"""The environment variable with which a user allows reading ``~/.netrc``, or the file that the variable names."""
 _LOOPBACK = re.compile(r"(.*@)?(localhost|127\.\d+\.\d+\.\d+|\[::1\])([:/].*)?", re.IGNORECASE)
 
 
 class Server(str):
-    """The address of an archive, without the name and the password that it may have been given with.
+    """The address of an archive, without the name and the password that it may contain.
 
-    It is a text, so whatever shows or stores it shows the address alone. The credentials go into the header of
-    requests to this server and nowhere else.
+    It is a text, so whatever shows or stores it has the address alone. The credentials go into the header of requests
+    to this server and nowhere else.
 
     Parameters
     ----------
     text : str
-        As a user writes it. Without a scheme, https is meant, and http for this machine itself.
+        The address as a user writes it. Without a scheme, it is https, or http for this machine itself.
 
     Raises
     ------
@@ -57,17 +57,17 @@ class Server(str):
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Leave the credentials behind wherever the address is copied to."""
+        """Leave the credentials out of every copy."""
         return (Server, (str(self),))
 
     @property
     def authorization(self) -> str | None:
-        """The value of the Authorization header: of the address, or of ``~/.netrc`` where the user asks for it."""
+        """The value of the Authorization header, from the address, or from ``~/.netrc`` if the user allows that."""
         return self._authorization or _from_netrc(urlsplit(self).hostname or "")
 
     @property
     def netloc(self) -> str:
-        """Host and port, for messages."""
+        """The host and the port, for messages."""
         return urlsplit(self).netloc
 
 
@@ -98,7 +98,7 @@ def _basic(user: str, password: str) -> str:
 
 
 def _from_netrc(host: str) -> str | None:
-    """Look a host up in ``~/.netrc``, if the user asks for that."""
+    """Look a host up in ``~/.netrc``, if the user allows that."""
     asked = os.environ.get(NETRC, "").strip()
     if asked.lower() in ("", "0", "no", "false"):
         return None
@@ -106,14 +106,14 @@ def _from_netrc(host: str) -> str | None:
 
     path = None if asked.lower() in ("1", "yes", "true") else asked
     try:
-        found = netrc.netrc(path).authenticators(host)
+        entry = netrc.netrc(path).authenticators(host)
     except (OSError, netrc.NetrcParseError) as error:
         raise UsageError(f"{NETRC} is set, but the file cannot be read: {error}") from None
-    return _basic(found[0] or "", found[2] or "") if found else None
+    return _basic(entry[0] or "", entry[2] or "") if entry else None
 
 
 def keeps_credentials(sender: str, receiver: str) -> bool:
-    """Whether credentials that one address was to get may follow a redirect to another.
+    """Whether credentials for one address may follow a redirect to another address.
 
     They may on the same host, also from http to https, and between `MAST_HOSTS`; never from https to http.
 
@@ -124,12 +124,12 @@ def keeps_credentials(sender: str, receiver: str) -> bool:
     >>> keeps_credentials("https://mast.stsci.edu/a", "https://stpubdata.s3.amazonaws.com/b")
     False
     """
-    one, other = urlsplit(sender), urlsplit(receiver)
-    if one.hostname == other.hostname:
-        upgraded = (one.scheme, other.scheme, _port(one), _port(other)) == ("http", "https", 80, 443)
-        return upgraded or (one.scheme, _port(one)) == (other.scheme, _port(other))
-    both = {one.hostname, other.hostname} <= MAST_HOSTS
-    return both and one.scheme == other.scheme == "https" and _port(one) == _port(other) == 443
+    before, after = urlsplit(sender), urlsplit(receiver)
+    if before.hostname == after.hostname:
+        upgraded = (before.scheme, after.scheme, _port(before), _port(after)) == ("http", "https", 80, 443)
+        return upgraded or (before.scheme, _port(before)) == (after.scheme, _port(after))
+    both = {before.hostname, after.hostname} <= MAST_HOSTS
+    return both and before.scheme == after.scheme == "https" and _port(before) == _port(after) == 443
 
 
 def _port(parts: SplitResult) -> int:

@@ -1,4 +1,4 @@
-"""`requests`, as it is to behave here: the proxies and certificates of `routes`, and nothing read from ``~/.netrc``."""
+"""`requests` with the proxies and certificates of `routes`; it reads nothing from ``~/.netrc``."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from catalog.text import harmless
 
 
 def prepare_session(session: requests.Session, server: Server) -> None:
-    """Make a session ask the archive as every other client of this package does.
+    """Let a session ask the archive like every other client of this package.
 
     Parameters
     ----------
     session : requests.Session
-        Of astroquery.
+        The session of astroquery.
     server : Server
-        Its name and password, where it has them, go to this server alone.
+        The archive; the name and password in its address go to this server alone.
     """
     session.trust_env = False
     for scheme in ("http://", "https://"):
@@ -31,14 +31,14 @@ def prepare_session(session: requests.Session, server: Server) -> None:
 
 
 def session_for(server: Server) -> requests.Session:
-    """Make a session of its own that asks the archive as `prepare_session` says."""
+    """Make a new session that asks the archive as `prepare_session` says."""
     session = requests.Session()
     prepare_session(session, server)
     return session
 
 
 class _Adapter(HTTPAdapter):
-    """Sends a request through the proxy that is meant, and checks certificates as every client here does."""
+    """Sends a request through the right proxy, and checks certificates like every client here."""
 
     def __init__(self, server: Server) -> None:
         super().__init__()
@@ -60,11 +60,11 @@ class _Adapter(HTTPAdapter):
         make_patient(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        known = proxy in self.proxy_manager
+        is_made = proxy in self.proxy_manager
         if proxy.startswith("https:"):
             options["proxy_ssl_context"] = certificates()
         manager = super().proxy_manager_for(proxy, **options)
-        if not known:
+        if not is_made:
             make_patient(manager)
         return manager
 
@@ -80,18 +80,19 @@ class _Adapter(HTTPAdapter):
         return host, pool
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Leave the certificates to the context that the connection has."""
+        """Do nothing: the connection's TLS context checks the certificate."""
 
 
 def _keep_post(request: requests.PreparedRequest, response: requests.Response, server: Server) -> None:
-    """Follow a redirect to https, and one among MAST's own hosts, with the same question.
+    """Follow a redirect to https, or between MAST's own hosts, with the same question.
 
-    `requests` would ask again by GET, without the question, as browsers do after 301 to 303; after 308 it does not.
+    After 301 to 303, `requests` would ask again by GET and without the question, as browsers do; after 308 it would
+    not.
 
     Raises
     ------
     Refused
-        If the redirect leads to another host: whether that is the archive, the user must say.
+        If the redirect leads to another host, of which only the user can say whether it is the archive.
     """
     if request.method != "POST" or response.status_code not in (301, 302, 303) or "Location" not in response.headers:
         return
@@ -107,7 +108,7 @@ def _keep_post(request: requests.PreparedRequest, response: requests.Response, s
 
 
 def _leave_body(response: requests.Response) -> None:
-    """Read nothing of a redirect's body: `requests` would read all of it into memory."""
+    """Do not read the body of a redirect; `requests` would read all of it into memory."""
     if "Location" in response.headers and 300 <= response.status_code < 400:
         response.raw.close()
         response._content, response._content_consumed = b"", True

@@ -1,1 +1,1 @@
-"""A local, read-only page over the catalog: server-rendered, for one person's browser."""
+"""A local, read-only web page over the catalog, made on the server for one person's browser."""

@@ -1,4 +1,4 @@
-"""One page as an answer: HTML for people, or the same facts as JSON."""
+"""A page as an answer: HTML for people, or the same facts as JSON."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WayBack:
-    """What gives the same without the page.
+    """How to get the same without the page.
 
     Attributes
     ----------
     command, sql, python : str
-        For a shell, for ``mastlake sql``, and for Python; empty where there is none.
+        For a shell, for ``mastlake sql``, and for Python; empty if there is no such way.
     """
 
     command: str = ""
@@ -41,22 +41,22 @@ class WayBack:
 
 @dataclass(frozen=True)
 class Page:
-    """What a page says.
+    """The contents of a page.
 
     Attributes
     ----------
     template : str
-        Draws it.
+        The template that draws it.
     title : str
-        Of the window.
+        The title of the window.
     facts : dict
-        What the JSON twin gives, and the template shows.
+        What the JSON twin contains and the template shows.
     way_back : WayBack
-        The same without the page.
+        How to get the same without the page.
     drawn : dict
-        What only the template needs, like addresses.
+        What only the template needs, such as addresses.
     status : int
-        Of HTTP.
+        The HTTP status.
     """
 
     template: str
@@ -69,12 +69,12 @@ class Page:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request, as the functions that make pages see it.
+    """One request, as the functions that make pages get it.
 
     Attributes
     ----------
     request : Request
-        Its address and parameters.
+        The HTTP request, with address and parameters.
     lake : Catalog
         The catalog.
     stop : Event
@@ -89,17 +89,17 @@ class Asked:
     seconds: float
 
     def parameter(self, name: str, otherwise: str = "") -> str:
-        """Return a parameter of the address, cut to what a person may type."""
+        """Return a parameter of the address, cut to a length that a person may type."""
         return str(self.request.query_params.get(name, otherwise))[:10_000]
 
     def number(self, name: str, otherwise: int, least: int, most: int) -> int:
-        """Return a parameter that is a whole number within bounds; otherwise the usual one."""
+        """Return a parameter that is a whole number within limits, or else the default."""
         text = self.parameter(name)
         return min(max(int(text), least), most) if text.isascii() and text.isdigit() and len(text) < 10 else otherwise
 
 
 def link(path: str, *pieces: str, **parameters: Any) -> str:
-    """Return an address on this server; every name in it is quoted.
+    """Return an address on this server, with every name in it quoted.
 
     Examples
     --------
@@ -118,7 +118,7 @@ def link(path: str, *pieces: str, **parameters: Any) -> str:
 
 
 def moment_text(value: Any) -> str:
-    """Return a date or time as people read it, UTC."""
+    """Return a date or time, UTC, as people read it."""
     return value.strftime("%Y-%m-%d %H:%M") if isinstance(value, datetime) else shown(value)
 
 
@@ -138,7 +138,7 @@ def day_of(mjd: float) -> str:
 
 @lru_cache(maxsize=1)
 def templates() -> jinja2.Environment:
-    """The templates; whatever they show is escaped."""
+    """Return the templates; they escape whatever they show."""
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("catalog.page"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -149,13 +149,13 @@ def templates() -> jinja2.Environment:
 
 
 def json_ready(value: Any) -> Any:
-    """Return facts as what JSON can hold."""
+    """Return facts as values that JSON can hold."""
     if is_dataclass(value) and not isinstance(value, type):
         return json_ready(asdict(value))
     if isinstance(value, dict):
-        return {str(name): json_ready(one) for name, one in value.items()}
+        return {str(name): json_ready(element) for name, element in value.items()}
     if isinstance(value, list | tuple):
-        return [json_ready(one) for one in value]
+        return [json_ready(element) for element in value]
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, str):
@@ -164,7 +164,7 @@ def json_ready(value: Any) -> Any:
 
 
 def rendered(page: Page, request: Request, as_json: bool, catalog_name: str) -> Response:
-    """Return a page as its reader wants it."""
+    """Return a page in the form that its reader wants."""
     if as_json:
         way = {name: text for name, text in asdict(page.way_back).items() if text}
         body = msgspec.json.encode({**json_ready(page.facts), **({"way_back": way} if way else {})})
@@ -188,7 +188,7 @@ def twin_of(request: Request) -> str:
 def in_python(*lines: str) -> str:
     """Return a piece of Python that opens the catalog and runs some lines."""
     return "\n".join(
-        ["from mastlake import Catalog", "", "with Catalog.open() as lake:", *(f"    {one}" for one in lines)]
+        ["from mastlake import Catalog", "", "with Catalog.open() as lake:", *(f"    {line}" for line in lines)]
     )
 
 

@@ -1,4 +1,4 @@
-"""The routes, and how each is answered: in a thread, within a time, and no longer than somebody waits."""
+"""The routes. Each answer is made in a thread, within a time limit, and only as long as somebody waits for it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from catalog.page.guard import Door, Guard
 from catalog.page.missing import NoSuchPage
 
 AT_ONCE = 12
-"""Answers that are made at the same time; others wait."""
+"""How many answers are made at the same time; other requests wait."""
 PICTURES_AT_ONCE = 2
-"""Pictures take long, and a wall of them must not keep other pages waiting."""
+"""How many pictures are made at the same time: they take long, and a wall of them must not delay other pages."""
 
 
 class Endpoints:
-    """Makes endpoints of functions that make pages.
+    """Makes endpoints from functions that make pages.
 
     Parameters
     ----------
@@ -47,12 +47,12 @@ class Endpoints:
         self._stops: set[threading.Event] = set()
 
     def stop_all(self) -> None:
-        """End the questions under way, so that the server can end."""
+        """End the current questions, so that the server can end."""
         for stop in list(self._stops):
             stop.set()
 
     def endpoint(self, make: MakePage, as_json: bool = False, at_once: int = AT_ONCE) -> Callable[[Request], Any]:
-        """Return the endpoint for pages that a function makes, so many of them at the same time."""
+        """Return the endpoint for pages that a function makes, with at most so many at the same time."""
 
         async def answer(request: Request) -> Response:
             stop = threading.Event()
@@ -87,7 +87,7 @@ class Endpoints:
 
 
 async def _watch(request: Request, stop: threading.Event) -> None:
-    """Stop what is asked once the browser has gone, or has cancelled."""
+    """Stop the question once the browser has gone or has cancelled."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
     stop.set()
@@ -122,21 +122,21 @@ _FILES: dict[str, MakePage] = {
 
 
 def make_app(lake: Catalog, door: Door | None = None, seconds: float = 30.0) -> Starlette:
-    """Return the application.
+    """Return the web application.
 
     Parameters
     ----------
     lake : Catalog
         The catalog.
     door : Door, optional
-        Who may ask; this machine unless given.
+        Who may ask; by default, only this machine.
     seconds : float
         How long one answer may take.
 
     Returns
     -------
     Starlette
-        Its ``state.endpoints`` can stop what is under way.
+        The application; its ``state.endpoints`` can stop current questions.
     """
     endpoints = Endpoints(lake, seconds)
     routes: list[BaseRoute] = [Mount("/static", StaticFiles(directory=Path(__file__).with_name("static")))]

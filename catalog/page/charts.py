@@ -1,4 +1,4 @@
-"""The time line and the map of the sky as shapes with plain numbers, which the templates draw as SVG."""
+"""The time line and the map of the sky as shapes with simple numbers, which templates draw as SVG."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SKY_WIDTH, SKY_HEIGHT = 360, 180
 
 
 def time_bars(days: list[tuple[int, int]], state: State) -> dict[str, Any]:
-    """Return bars of files by time of observation; their heights grow as the root, so that one file is seen."""
+    """Return bars of files by time of observation. Heights grow with the square root, so that one file is visible."""
     typed = {name: state.named.get(name, "") for name in ("since", "until")}
     if not days:
         return {"bars": [], "low": 0, "high": 0, "ticks": [], "files": 0, **typed}
@@ -42,27 +42,27 @@ def _height(number: int, most: int) -> float:
 
 
 def _ticks(low: int, high: int) -> list[dict[str, Any]]:
-    """Return marks at the beginnings of years, or of months where there are few years."""
-    found: list[dict[str, Any]] = []
+    """Return marks at the beginnings of years, or of months if there are few years."""
+    ticks: list[dict[str, Any]] = []
     before = day_of(low)
     months = high - low < 800
     for day in range(low + 1, high):
         now = day_of(day)
         if now and now[:7] != before[:7] and (now[5:7] == "01" or months):
             text = now[:4] if now[5:7] == "01" else now[:7]
-            found.append({"x": round((day - low) / (high - low) * WIDTH, 1), "text": text})
+            ticks.append({"x": round((day - low) / (high - low) * WIDTH, 1), "text": text})
         before = now or before
-    step = math.ceil(len(found) / 8) or 1
-    return found[::step]
+    step = math.ceil(len(ticks) / 8) or 1
+    return ticks[::step]
 
 
 def sky_squares(cells: list[tuple[int, int, int]], state: State) -> dict[str, Any]:
-    """Return squares of files by place, right ascension growing to the left as on the sky."""
+    """Return squares of files by place; right ascension grows to the left, as on the sky."""
     most = max((files for _, _, files in cells), default=1)
     squares = [
         {"x": SKY_WIDTH - (ra % 360) - CELL, "y": 90 - dec - CELL, "ra": ra % 360, "dec": dec, "files": files,
          "shade": 1 + min(4, int(5 * math.log1p(files) / math.log1p(most)) if most > 1 else 4)}
         for ra, dec, files in cells if -90 <= dec <= 90
     ]  # fmt: skip
-    return {"cells": squares, "cell": CELL, "files": sum(one["files"] for one in squares),
+    return {"cells": squares, "cell": CELL, "files": sum(square["files"] for square in squares),
             "ra": state.named.get("ra", ""), "dec": state.named.get("dec", "")}  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a find page's address asks for, as a choice of files; and the addresses of the pages beside it."""
+"""The address of a find page as a choice of files, and the addresses of related pages."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ _NAMED = ("target", "pi", "cone", "footprint", "since", "until", "release")
 _RANGES = {"ra": "targ_ra", "dec": "targ_dec"}
 _PICKED = {name: f"f_{name}" for name in (*FACETS, DISK)}
 _MOST = 64
-"""Parameters that are read of one address."""
+"""How many parameters of one address are read."""
 _LONGEST = 1000
 PAGES = (25, 50, 100, 250)
 
 
 @dataclass(frozen=True)
 class State:
-    """The state of a find page, all of which is in its address.
+    """The state of a find page; all of it is in the address.
 
     Attributes
     ----------
     named : dict
-        Criteria by their name on the command line.
+        Criteria by their names on the command line.
     written : tuple of str
         Criteria ``keyword=value``.
     picked : dict
-        Values by facet.
+        Picked values by facet.
     columns : tuple of str
-        That the table shows beside ``filename``.
+        The columns that the table shows beside ``filename``.
     sort, after : str
-        As in the address: the column, with ``-`` before it for the greatest first; and the key of a page.
+        As in the address: the column, with a ``-`` before it if the greatest value comes first; and the key of a page.
     limit : int
-        Rows of a page.
+        The number of rows of a page.
     """
 
     named: dict[str, str] = field(default_factory=dict)
@@ -52,11 +52,11 @@ class State:
 
     @property
     def choice(self) -> Choice:
-        """The files that are meant."""
+        """The choice of files that the state means."""
         return self._choice(self.named)
 
     def choice_without(self, *names: str) -> Choice:
-        """The files that would be meant without some of the named criteria."""
+        """The choice without some of the named criteria."""
         return self._choice({name: text for name, text in self.named.items() if name not in names})
 
     def _choice(self, named: dict[str, str]) -> Choice:
@@ -66,28 +66,28 @@ class State:
 
     @property
     def table(self) -> Table:
-        """What the table shows."""
+        """The columns and the order of the table."""
         return Table(self.columns, self.sort.lstrip("-"), self.sort.startswith("-"), _key(self.after), self.limit)
 
     def pairs(self) -> list[tuple[str, str]]:
         """The parameters of the address."""
-        found = list(self.named.items()) + [("k", text) for text in self.written]
-        found += [(_PICKED[name], value) for name, values in self.picked.items() for value in values]
+        pairs = list(self.named.items()) + [("k", text) for text in self.written]
+        pairs += [(_PICKED[name], value) for name, values in self.picked.items() for value in values]
         usual = State()
-        found += [("columns", ",".join(self.columns))] if self.columns != usual.columns else []
-        found += [("sort", self.sort)] if self.sort != usual.sort else []
-        found += [("after", self.after)] if self.after else []
-        return found + ([("n", str(self.limit))] if self.limit != usual.limit else [])
+        pairs += [("columns", ",".join(self.columns))] if self.columns != usual.columns else []
+        pairs += [("sort", self.sort)] if self.sort != usual.sort else []
+        pairs += [("after", self.after)] if self.after else []
+        return pairs + ([("n", str(self.limit))] if self.limit != usual.limit else [])
 
     def address(self, path: str = "/find", **other: Any) -> str:
-        """Return the address of this state with some parts of it changed; it begins with the first page."""
+        """Return the address of this state with some parts changed; it leads to the first page."""
         parts = {"named": self.named, "written": self.written, "picked": self.picked, "columns": self.columns}
         state = State(**{**parts, "sort": self.sort, "limit": self.limit, "after": "", **other})
         query = urlencode(state.pairs(), errors="replace")
         return f"{path}?{query}" if query else path
 
     def toggled(self, facet: str, value: str) -> str:
-        """Return the address with one value of a facet picked, or no more."""
+        """Return the address with one value of a facet picked, or no longer picked."""
         values = self.picked.get(facet, ())
         now = tuple(one for one in values if one != value) if value in values else (*values, value)
         return self.address(
@@ -96,30 +96,32 @@ class State:
 
     def without(self, name: str) -> str:
         """Return the address without one of the named criteria."""
-        return self.address(named={one: text for one, text in self.named.items() if one != name})
+        return self.address(named={kept: text for kept, text in self.named.items() if kept != name})
 
     def without_written(self, text: str) -> str:
         """Return the address without one of the written criteria."""
-        return self.address(written=tuple(one for one in self.written if one != text))
+        return self.address(written=tuple(kept for kept in self.written if kept != text))
 
     def told(self) -> list[dict[str, str]]:
-        """Tell each criterion, with the address without it."""
-        found = [{"name": name, "value": text, "without": self.without(name)} for name, text in self.named.items()]
+        """Return each criterion with the address that leaves it out."""
+        criteria = [{"name": name, "value": text, "without": self.without(name)} for name, text in self.named.items()]
         for text in self.written:
             name, _, value = text.partition("=")
-            found.append({"name": name, "value": value, "without": self.without_written(text)})
+            criteria.append({"name": name, "value": value, "without": self.without_written(text)})
         for name, values in self.picked.items():
             for one in values:
-                found.append({"name": name, "value": one or "none", "without": self.toggled(name, one)})
-        return found
+                criteria.append({"name": name, "value": one or "none", "without": self.toggled(name, one)})
+        return criteria
 
     def _criteria(self) -> list[str]:
-        """Return what the command line and Python take after ``-k``."""
-        found = list(self.written) + [f"{_RANGES[name]}={self.named[name]}" for name in _RANGES if name in self.named]
+        """Return the criteria that the command line and Python take after ``-k``."""
+        criteria = list(self.written) + [
+            f"{_RANGES[name]}={self.named[name]}" for name in _RANGES if name in self.named
+        ]
         for name, values in self.picked.items():
             if name in FACETS and name not in ("instrument",) and all(values):
-                found.append(criterion(FACETS[name], list(values)))
-        return found
+                criteria.append(criterion(FACETS[name], list(values)))
+        return criteria
 
     def _named_options(self) -> dict[str, str]:
         named = {name: text for name, text in self.named.items() if name in _NAMED}
@@ -127,11 +129,11 @@ class State:
 
     @property
     def is_typed(self) -> bool:
-        """Whether the command line has words for all of it: it has none for the state on disk, and for no value."""
+        """Whether the command line has options for all of it; it has none for the state on disk and for 'no value'."""
         return DISK not in self.picked and all(all(values) for values in self.picked.values())
 
     def command(self) -> str:
-        """Return the command that gives the same."""
+        """Return the command for the same files."""
         words = ["mastlake", "find"]
         for text in self._criteria():
             words += ["-k", text]
@@ -140,7 +142,7 @@ class State:
         return shlex.join(words)
 
     def python(self) -> str:
-        """Return the Python that gives the same."""
+        """Return the Python code for the same files."""
         given = [repr(text) for text in self._criteria()]
         given += [f"{name}={text!r}" for name, text in self._named_options().items()]
         return (
@@ -149,12 +151,12 @@ class State:
 
 
 def read_state(parameters: Iterable[tuple[str, str]]) -> State:
-    """Read the parameters of an address; those that mean nothing here are left out.
+    """Read the parameters of an address; parameters that mean nothing here are ignored.
 
     Raises
     ------
     BadValue
-        For too many, and for what is not understood.
+        If there are too many parameters, or one cannot be understood.
     """
     pairs = [(name, value) for name, value in parameters if value or name.startswith("f_")]
     if len(pairs) > _MOST or any(len(value) > _LONGEST for _, value in pairs):
@@ -185,7 +187,7 @@ def read_state(parameters: Iterable[tuple[str, str]]) -> State:
 
 
 def key_text(after: tuple[str | None, str] | None) -> str:
-    """Write the key of a page for its address."""
+    """Write the key of a page as text for its address."""
     return json.dumps(after) if after else ""
 
 
@@ -193,10 +195,10 @@ def _key(text: str) -> tuple[str | None, str] | None:
     if not text:
         return None
     try:
-        found = json.loads(text)
+        decoded = json.loads(text)
     except (ValueError, RecursionError):
-        found = None
-    match found:
+        decoded = None
+    match decoded:
         case [str() | None as value, str() as filename]:
             return value, filename
     raise BadValue("this address holds no key of a page; begin with the first")

@@ -18,11 +18,11 @@ from catalog.page.search_box import understood
 
 FORMATS = ("csv", "parquet", "votable", "ecsv", "json", "uris", "script")
 _FIRST = 8
-"""Values of a facet that are shown before the others are asked for."""
+"""How many values of a facet are shown at first."""
 
 
 def find_page(asked: Asked) -> Page | Response:
-    """Make the find page; what was typed into its box becomes criteria in the address."""
+    """Make the find page. Text that was typed into its box becomes criteria in the address."""
     typed = asked.parameter("q").strip()
     state = read_state(asked.request.query_params.multi_items())
     path = asked.request.url.path
@@ -46,8 +46,8 @@ def _table(asked: Asked, state: State) -> Page:
     following = state.address(after=key_text(leaf.after)) if leaf.after else None
     facts: dict[str, Any] = {
         "total": total,
-        "criteria": [{name: one[name] for name in ("name", "value")} for one in state.told()],
-        "facets": {one.name: [{"value": value, "files": files} for value, files in one.values] for one in facets},
+        "criteria": [{name: facet[name] for name in ("name", "value")} for facet in state.told()],
+        "facets": {facet.name: [{"value": value, "files": files} for value, files in facet.values] for facet in facets},
         "columns": leaf.rows.column_names,
         "rows": rows,
         "next": following and following.replace("/find", "/find.json", 1),
@@ -55,7 +55,7 @@ def _table(asked: Asked, state: State) -> Page:
     drawn = {
         "state": state,
         "chips": state.told(),
-        "groups": [_group(state, one) for one in facets if one.values],
+        "groups": [_group(state, facet) for facet in facets if facet.values],
         "heads": [_head(state, name, words) for name, words in _words(asked, leaf.rows.column_names).items()],
         "timeline": time_bars(days, state),
         "sky": sky_squares(cells, state),
@@ -95,17 +95,18 @@ def _address(state: State, facet: str, value: str) -> str:
 
 
 def _words(asked: Asked, names: list[str]) -> dict[str, str]:
-    """Return unit and meaning of columns, for those who hover over their heads."""
-    known = dictionary_of(asked)
-    return {name: known.get(name.lower(), "") for name in names}
+    """Return unit and meaning of columns, which appear when the mouse is over a column's head."""
+    dictionary = dictionary_of(asked)
+    return {name: dictionary.get(name.lower(), "") for name in names}
 
 
 def dictionary_of(asked: Asked) -> dict[str, str]:
-    """Return what each keyword means, and its unit, by its name in small letters."""
-    found = {
-        one.name.lower(): f"{one.meaning or ''}{f' [{one.unit}]' if one.unit else ''}" for one in asked.lake.keywords()
+    """Return meaning and unit of each keyword, by its name in lower case."""
+    meanings = {
+        keyword.name.lower(): f"{keyword.meaning or ''}{f' [{keyword.unit}]' if keyword.unit else ''}"
+        for keyword in asked.lake.keywords()
     }
-    return found | {"file_size": found.get("filesize", "Size of the file") or "", "filename": "Name of the file"}
+    return meanings | {"file_size": meanings.get("filesize", "Size of the file") or "", "filename": "Name of the file"}
 
 
 def _head(state: State, name: str, words: str) -> dict[str, Any]:
@@ -118,14 +119,14 @@ def _head(state: State, name: str, words: str) -> dict[str, Any]:
 def _choosable(asked: Asked, state: State) -> Markup:
     names = asked.lake.sql("SELECT column_name FROM (DESCRIBE files)")["column_name"]
     ordered = [*state.columns, *(name for name in names if name not in state.columns)]
-    known = dictionary_of(asked)
-    listed = tuple((name, known.get(name.lower(), "")) for name in ordered if name != "filename")
+    dictionary = dictionary_of(asked)
+    listed = tuple((name, dictionary.get(name.lower(), "")) for name in ordered if name != "filename")
     return _list_of_columns(listed, state.columns)
 
 
 @lru_cache(maxsize=32)
 def _list_of_columns(listed: tuple[tuple[str, str], ...], chosen: tuple[str, ...]) -> Markup:
-    """Draw the list of columns; it is the longest part of a page, and mostly the same."""
+    """Draw the list of columns; it is kept, since it is the longest part of a page and mostly the same."""
     found = [{"name": name, "words": words, "chosen": name in chosen} for name, words in listed]
     return Markup(templates().get_template("columns.html").render(choosable=found))  # noqa: S704 - escaped by the template
 

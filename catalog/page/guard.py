@@ -1,7 +1,7 @@
-"""What stands before every page: which hosts and methods are answered, who may ask, and what a browser may do with it.
+"""Checks before every page: which hosts and methods are answered, who may ask, and what a browser may do with a page.
 
-A page of any web site can send requests to this machine. So only names of this machine are answered (a foreign name
-that leads here is DNS rebinding), other sites' scripts and pictures get nothing, and nothing is changed by any request.
+Any web site can make a browser send requests to this machine. So only names of this machine are answered (another name
+that leads here is DNS rebinding), scripts and pictures of other sites get nothing, and no request changes anything.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class Door:
     Attributes
     ----------
     host : str
-        The address that the server listens at.
+        The address at which the server listens.
     token : str or None
-        What a browser must know; None where only this machine is listened to.
+        The token that a browser must have; None if the server listens on this machine only.
     """
 
     host: str = "127.0.0.1"
@@ -57,7 +57,7 @@ class Door:
     def knows(self, host: str) -> bool:
         """Say whether a ``Host`` header names this machine.
 
-        Beyond loopback, addresses are answered as well: no name that an attacker owns can lead to one.
+        A server that other machines reach also answers to numeric addresses, since no attacker can own such a name.
         """
         name = _name_of(host)
         if name in _LOOPBACK:
@@ -67,12 +67,12 @@ class Door:
         return name in (self.host.lower(), socket.gethostname().lower(), socket.getfqdn().lower()) or _is_address(name)
 
     def proof(self) -> str:
-        """Return what the cookie holds in the token's place."""
+        """Return the value of the cookie that stands for the token."""
         return hashlib.sha256(f"mastlake page {self.token}".encode()).hexdigest()
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether an address is one that only this machine reaches."""
+    """Say whether an address can only be reached from this machine."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -80,7 +80,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _name_of(host: str) -> str:
-    """Return the name in a ``Host`` header, without its port."""
+    """Return the name in a ``Host`` header, without the port."""
     text = host.strip().lower()
     if text.startswith("["):
         return text[1:].partition("]")[0]
@@ -97,14 +97,14 @@ def _is_address(name: str) -> bool:
 
 
 class Guard:
-    """The middleware that holds the door."""
+    """The middleware that checks every request."""
 
     def __init__(self, app: ASGIApp, door: Door) -> None:
         self._app = app
         self._door = door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse, or let pass; either way the answer gets its headers."""
+        """Refuse a request, or pass it on; in both cases the answer gets the headers."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -131,7 +131,7 @@ class Guard:
         return self._asked_for_token(scope, headers) if self._door.token is not None else None
 
     def _asked_for_token(self, scope: Scope, headers: Headers) -> Response | None:
-        """Let pass who has the token; from an address it moves into a cookie, so that it is not mailed with a link."""
+        """Let in a browser that has the token; one in an address moves to a cookie, so that links do not contain it."""
         token = self._door.token or ""
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         for name, value in query:
@@ -152,7 +152,7 @@ class Guard:
         return answer
 
     def _cookie(self, scope: Scope) -> str:
-        """Browsers share the cookies of all ports of a host."""
+        """Return the name of the cookie; it has the port, since browsers share cookies between all ports of a host."""
         return f"mastlake-{(scope.get('server') or ('', 0))[1]}"
 
 

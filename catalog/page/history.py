@@ -1,4 +1,4 @@
-"""Pages of what ran, and what changed."""
+"""Pages of the runs, and of what changed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _ROWS = 500
 
 def runs_page(asked: Asked) -> Page:
     """Make the list of runs, the newest first."""
-    found = [asdict(one) for one in reversed(asked.lake.runs())]
+    newest_first = [asdict(each) for each in reversed(asked.lake.runs())]
     way = WayBack("mastlake runs", "SELECT * FROM runs ORDER BY run DESC", in_python("found = lake.runs()"))
-    return Page("runs.html", "Runs", {"runs": found}, way)
+    return Page("runs.html", "Runs", {"runs": newest_first}, way)
 
 
 def run_page(asked: Asked) -> Page:
-    """Make the page of one run: what it changed, in groups as ``changes`` tells them."""
+    """Make the page of one run: what it changed, in the groups of ``changes``."""
     text = str(asked.request.path_params["name"])
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise NoSuchPage(f"there is no run {text}")
     number = int(text)
-    ran = next((one for one in asked.lake.runs() if one.run == number), None)
+    ran = next((each for each in asked.lake.runs() if each.run == number), None)
     if ran is None:
         raise NoSuchPage(f"there is no run {number}")
     facts = {"ran": asdict(ran), **_told(asked, run=number)}
@@ -49,20 +49,21 @@ def changes_page(asked: Asked) -> Page:
 
 
 def _told(asked: Asked, **wanted: Any) -> dict[str, Any]:
-    """Tell changes in groups, and the first of them row by row. The page does not count as having looked."""
-    found = asked.lake.changes(**wanted, with_rows=True)
+    """Describe changes in groups, and the first of them row by row. This does not count as a look at the changes."""
+    changes = asked.lake.changes(**wanted, with_rows=True)
     rows: list[dict[str, Any]] = []
     more = False
-    for one in found:
+    for change in changes:
         if len(rows) == _ROWS:
             more = True
             break
-        rows.append({"run": one.run, "search": one.search, "kind": one.kind, "what": one.what, "key": one.key,
-                     "columns": {name: list(values) for name, values in one.columns.items()}})  # fmt: skip
+        values = {name: list(pair) for name, pair in change.columns.items()}
+        rows.append({"run": change.run, "search": change.search, "kind": change.kind, "what": change.what,
+                     "key": change.key, "columns": values})  # fmt: skip
     return {
-        "summary": found.summary(),
-        "lines": [{"what": line.what, "count": line.count, "text": line.text} for line in found.lines()],
-        "groups": found.as_dict()["groups"],
+        "summary": changes.summary(),
+        "lines": [{"what": line.what, "count": line.count, "text": line.text} for line in changes.lines()],
+        "groups": changes.as_dict()["groups"],
         "rows": rows,
         "more": more,
     }

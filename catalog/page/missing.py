@@ -1,4 +1,4 @@
-"""What a page says for an address that nothing has."""
+"""What a page says if nothing has its address."""
 
 from __future__ import annotations
 

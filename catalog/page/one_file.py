@@ -1,4 +1,4 @@
-"""A file's page: what it is, its versions, its observation, its inputs and outputs, its headers, and its bytes here."""
+"""The page of one file: its versions, observation, inputs and outputs, headers, and its copy on this disk."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ _CARDS_OF = f"""
 
 
 def name_in_address(asked: Asked) -> str:
-    """Return the name that stands in the address, in its path or as a parameter.
+    """Return the name in the address, from its path or a parameter.
 
-    A name may itself end in ``.json``; the parameter says it without doubt.
+    A name may itself end in ``.json``; with the parameter there is no doubt.
     """
     return str(asked.request.path_params.get("name") or asked.parameter("name"))
 
@@ -99,7 +99,7 @@ def _kept(row: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _in_words(row: dict[str, Any]) -> str:
-    """Say in a sentence what a file is."""
+    """Describe a file in a sentence."""
 
     def of(*names: str) -> str:
         return " ".join(str(row[name]) for name in names if row.get(name) not in (None, "", "N/A"))
@@ -121,35 +121,38 @@ def _cards(lake: Catalog, name: str, hdu: str, piece: str) -> list[dict[str, Any
 
 
 def _products(lake: Catalog, obs_id: str) -> list[dict[str, Any]]:
-    found = lake.sql(
+    products = lake.sql(
         f"""SELECT coalesce(p.filename, regexp_extract(p.data_uri, '[^/]*$')) AS filename, p.* EXCLUDE (filename)
             FROM observation_products o JOIN products p USING (data_uri) WHERE o.obs_id = ?
             ORDER BY 1 LIMIT {_MOST}""",
         [obs_id],
     )
-    return list(found.rows.to_pylist())
+    return list(products.rows.to_pylist())
 
 
-def _links(found: list[Any]) -> list[dict[str, Any]]:
-    return [{"input": one.input, "output": one.output, "via": one.via} for one in found]
+def _links(links: list[Any]) -> list[dict[str, Any]]:
+    return [{"input": link.input, "output": link.output, "via": link.via} for link in links]
 
 
 def previews_of(lake: Catalog, name: str) -> list[dict[str, Any]]:
-    """Return the archive's previews of a file, and whether each lies on disk."""
+    """Return the archive's previews of a file, each with whether it is on disk."""
     try:
-        found = lake.previews(name, limit=4)
+        previews = lake.previews(name, limit=4)
     except MastlakeError:
         return []
     here = set(lake.sql("SELECT filename FROM local_files WHERE filename IN (SELECT unnest(?))",
-                        [[one.filename for one in found]])["filename"])  # fmt: skip
-    return [{"filename": one.filename, "data_uri": one.data_uri, "on_disk": one.filename in here} for one in found]
+                        [[preview.filename for preview in previews]])["filename"])  # fmt: skip
+    return [
+        {"filename": preview.filename, "data_uri": preview.data_uri, "on_disk": preview.filename in here}
+        for preview in previews
+    ]
 
 
 def _graph(facts: dict[str, Any]) -> dict[str, Any]:
-    """Place inputs left of the file and outputs right of it."""
+    """Place inputs on the left of the file, and outputs on the right."""
     sides = {
-        "inputs": list(dict.fromkeys(one["input"] for one in facts["inputs"]))[:12],
-        "outputs": list(dict.fromkeys(one["output"] for one in facts["outputs"]))[:12],
+        "inputs": list(dict.fromkeys(link["input"] for link in facts["inputs"]))[:12],
+        "outputs": list(dict.fromkeys(link["output"] for link in facts["outputs"]))[:12],
     }
     height = 28 * max(1, *map(len, sides.values())) + 8
     placed = {

@@ -1,4 +1,4 @@
-"""Pages of the catalog as a whole, and of its words."""
+"""Pages of the catalog as a whole, and of its keywords."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def status_page(asked: Asked) -> Page:
 
 
 def keywords_page(asked: Asked) -> Page:
-    """Make the page of the keyword dictionary; with one keyword, of its values as well."""
-    wanted = asked.parameter("q").strip()
-    found = [asdict(one) for one in asked.lake.keywords(wanted)]
-    facts: dict[str, Any] = {"q": wanted, "keywords": found, "values": None}
-    exact = next((one for one in found if one["name"] == wanted), None)
+    """Make the page of the keyword dictionary; for a single keyword, with its values."""
+    typed = asked.parameter("q").strip()
+    matches = [asdict(keyword) for keyword in asked.lake.keywords(typed)]
+    facts: dict[str, Any] = {"q": typed, "keywords": matches, "values": None}
+    exact = next((keyword for keyword in matches if keyword["name"] == typed), None)
     if exact is not None:
         try:
-            facts["values"] = asdict(asked.lake.keyword_values(wanted, most=100))
+            facts["values"] = asdict(asked.lake.keyword_values(typed, most=100))
         except MastlakeError:
             facts["values"] = None
-    way = WayBack("mastlake keywords", "SELECT * FROM keywords", in_python(f"found = lake.keywords({wanted!r})"))
+    way = WayBack("mastlake keywords", "SELECT * FROM keywords", in_python(f"found = lake.keywords({typed!r})"))
     return Page("keywords.html", "Keywords", facts, way)

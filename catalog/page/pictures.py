@@ -1,6 +1,6 @@
-"""Pictures of files: quicklooks of local FITS files and the archive's previews on disk, kept beside the catalog.
+"""Pictures of files: quicklooks of local FITS files and previews on disk; they are kept beside the catalog.
 
-A catalog can name any path as a local file. So a path's bytes are never handed out: FITS files are drawn, and previews
+A catalog can name any path as a local file, so the bytes of a path are never sent. FITS files are drawn, and previews
 are decoded and written anew.
 """
 
@@ -30,18 +30,18 @@ _MOST_PIXELS = 60_000_000
 _KEPT = 4000
 _IMAGES = (".jpg", ".jpeg", ".png")
 _drawing = threading.Lock()
-"""Matplotlib's settings are the process's."""
+"""Only one thread draws at a time, since the settings of Matplotlib belong to the whole process."""
 
 
 def picture(asked: Asked) -> Response:
     """Answer with the picture of a local file as PNG."""
     name = asked.parameter("name")
-    found = asked.lake.sql(
+    rows = asked.lake.sql(
         "SELECT path, filename FROM local_files WHERE filename = ? ORDER BY path LIMIT 1", [name]
     ).rows.to_pylist()
-    if not found:
+    if not rows:
         raise NoSuchPage(f"no file {name} lies on this disk")
-    path = Path(found[0]["path"])
+    path = Path(rows[0]["path"])
     width = _SMALL if asked.parameter("small") else _LARGE
     try:
         content = _kept(asked.lake, path, width)
@@ -65,7 +65,7 @@ def _kept(lake: Catalog, path: Path, width: int) -> bytes:
             return kept.read_bytes()
     with _drawing:
         content = _drawn(lake, path, width)
-    with suppress(OSError, DiskError):  # a folder that cannot be written keeps no pictures
+    with suppress(OSError, DiskError):  # if the folder cannot be written, no pictures are kept
         _keep(folder, kept, content)
     return content
 
@@ -74,9 +74,9 @@ def _keep(folder: Path, kept: Path, content: bytes) -> None:
     folder.mkdir(exist_ok=True)
     if folder.is_symlink():
         return
-    older = sorted(folder.glob("*.png"), key=lambda one: one.stat().st_mtime)
-    for one in older[: max(0, len(older) - _KEPT)]:
-        one.unlink(missing_ok=True)
+    older = sorted(folder.glob("*.png"), key=lambda picture_file: picture_file.stat().st_mtime)
+    for picture_file in older[: max(0, len(older) - _KEPT)]:
+        picture_file.unlink(missing_ok=True)
     with put_in_place(kept) as sink:
         sink.write(content)
 
@@ -89,7 +89,7 @@ def _drawn(lake: Catalog, path: Path, width: int) -> bytes:
 
 
 def _fitted(source: Any, width: int) -> bytes:
-    """Return an image as PNG, no wider than asked."""
+    """Return an image as PNG, no wider than asked for."""
     from PIL import Image
 
     sink = io.BytesIO()
@@ -107,7 +107,7 @@ def _fitted(source: Any, width: int) -> bytes:
 
 
 def wall(asked: Asked) -> Page:
-    """Make the wall of pictures of a choice of files: quicklooks of those on disk, or previews that are."""
+    """Make the wall of pictures of a choice of files: quicklooks of files on disk, or previews on disk."""
     from dataclasses import replace
 
     state = read_state(asked.request.query_params.multi_items())
@@ -133,15 +133,15 @@ _HERE = ("current", "stale", "corrupt", "modified", "unverified", "unknown")
 
 
 def _on_disk(lake: Catalog, names: list[str]) -> dict[str, str]:
-    """Return the local file that shows each file: its own bytes, or else a preview of the same name."""
+    """Return the local file that shows each file: the file itself, or else a preview with the same name."""
     stems = {name.removesuffix(".gz").removesuffix(".fits"): name for name in names}
-    found = lake.sql(
+    rows = lake.sql(
         """SELECT filename FROM local_files WHERE filename IN (SELECT unnest(?))
            OR regexp_replace(filename, '\\.(jpe?g|png)$', '') IN (SELECT unnest(?))""",
         [names, list(stems)],
     )["filename"]
-    own = {name: name for name in found if name in set(names)}
-    previews = {stems[stem]: name for name in found if (stem := name.rsplit(".", 1)[0]) in stems and name not in own}
+    own = {name: name for name in rows if name in set(names)}
+    previews = {stems[stem]: name for name in rows if (stem := name.rsplit(".", 1)[0]) in stems and name not in own}
     return {**previews, **own}
 
 

@@ -1,4 +1,4 @@
-"""The SQL page, under the seal of ``mastlake sql``; completion for it; and exports of a choice of files."""
+"""The SQL page, sealed like ``mastlake sql``; completion for it; and exports of a choice of files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ENDINGS = {"votable": "vot"}
 
 
 def sql_page(asked: Asked) -> Page:
-    """Make the SQL page, with the answer of the statement that the address holds."""
+    """Make the SQL page, with the answer to the statement in the address."""
     statement = asked.parameter("sql").strip()
     limit = asked.number("limit", _USUAL, 1, _MOST)
     facts: dict[str, Any] = {"sql": statement, "limit": limit, "columns": [], "rows": [], "more": False, "error": None}
@@ -45,14 +45,14 @@ def sql_page(asked: Asked) -> Page:
 
 
 def _rows(batches: Any) -> list[list[Any]]:
-    """Return rows as lists: names of columns may stand more than once."""
+    """Return rows as lists, since names of columns may be repeated."""
     from catalog.answers.portable_columns import jsonable, portable_columns, python_values, small
 
-    found: list[list[Any]] = []
+    rows: list[list[Any]] = []
     for batch in small(portable_columns(batches, "objects")):
         columns = [python_values(column, "lossy") for column in batch.columns]
-        found += [[jsonable(value) for value in values] for values in zip(*columns, strict=True)]
-    return found
+        rows += [[jsonable(value) for value in values] for values in zip(*columns, strict=True)]
+    return rows
 
 
 def _command(statement: str) -> str:
@@ -62,7 +62,7 @@ def _command(statement: str) -> str:
 
 
 def export(asked: Asked) -> Response:
-    """Answer with the chosen files, or the answer of a statement, in a format of another tool."""
+    """Answer with the chosen files, or the rows of a statement, in a format of another tool."""
     form = str(asked.request.path_params["form"])
     statement = asked.parameter("sql").strip()
     if form not in (*FORMATS, "uris", "script"):
@@ -74,7 +74,7 @@ def export(asked: Asked) -> Response:
         return _download(iter([text.encode()]), "mastlake.sh", "text/x-shellscript")
     if form == "uris":
         statement = f"SELECT data_uri FROM ({statement}) WHERE data_uri IS NOT NULL"
-    sink: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed when it was sent
+    sink: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed after it was sent
     try:
         with asked.lake.stream(statement) as rows:
             if form == "uris":
@@ -107,14 +107,14 @@ _WORDS = ("SELECT", "FROM", "WHERE", "GROUP BY ALL", "ORDER BY", "LIMIT", "COUNT
 
 
 def completion_answer(asked: Asked) -> Response:
-    """Answer with words that begin as the text before the cursor ends: views, columns, words of SQL."""
-    found = _WORD.search(asked.parameter("text"))
+    """Answer with words that begin like the text before the cursor: views, columns, words of SQL."""
+    begun = _WORD.search(asked.parameter("text"))
     words: list[dict[str, str]] = []
-    if found is not None:
-        names = asked.lake.sql(_NAMES, [found[0] + "%"]).rows.to_pylist()
+    if begun is not None:
+        names = asked.lake.sql(_NAMES, [begun[0] + "%"]).rows.to_pylist()
         words = [{"word": one["name"], "what": one["what"]} for one in names]
-        words += [{"word": one, "what": ""} for one in _WORDS if one.lower().startswith(found[0].lower())]
-    body = {"begin": len(asked.parameter("text")) - len(found[0]) if found else -1, "words": words[:20]}
+        words += [{"word": one, "what": ""} for one in _WORDS if one.lower().startswith(begun[0].lower())]
+    body = {"begin": len(asked.parameter("text")) - len(begun[0]) if begun else -1, "words": words[:20]}
     return Response(msgspec.json.encode(body), media_type="application/json")
 
 

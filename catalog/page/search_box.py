@@ -1,4 +1,4 @@
-"""What a person types into the search box, as criteria: a place, a program, a file, a target, a value, or a word."""
+"""Text that a person types into the search box, as criteria: a place, program, file, target, value, or keyword."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _USUAL_RADIUS = "1m"
 
 
 def understood(lake: Catalog, typed: str, state: State) -> tuple[State, list[dict[str, Any]]]:
-    """Return the state with what was typed as a criterion; or, where it is none, keywords that it may mean.
+    """Return the state with the typed text as a criterion; if it is none, keywords that it may mean.
 
     Parameters
     ----------
     lake : Catalog
-        The catalog, whose targets and values are looked at.
+        The catalog; its targets and values are searched.
     typed : str
-        Text of one line.
+        One line of text.
     state : State
-        What was asked for before.
+        The state before.
     """
     if _KEYWORD.fullmatch(typed):
         name, _, value = typed.partition("=")
@@ -43,15 +43,15 @@ def understood(lake: Catalog, typed: str, state: State) -> tuple[State, list[dic
     if criterion_of := _named_or_valued(lake, typed, state):
         return criterion_of, []
     words = [
-        {"name": one.name, "fits_keyword": one.fits_keyword, "unit": one.unit, "meaning": one.meaning,
-         "allowed": list(one.allowed[:12])}
-        for one in lake.keywords(typed)[:60]
+        {"name": keyword.name, "fits_keyword": keyword.fits_keyword, "unit": keyword.unit, "meaning": keyword.meaning,
+         "allowed": list(keyword.allowed[:12])}
+        for keyword in lake.keywords(typed)[:60]
     ]  # fmt: skip
     return (state, words) if words else (_named(state, "target", f"*{typed}*"), [])
 
 
 def _named_or_valued(lake: Catalog, typed: str, state: State) -> State | None:
-    """Return the state with a target's name, or a value of a keyword, if any file has it."""
+    """Return the state with the name of a target or a value of a keyword, if any file has it."""
     for pattern in (typed, f"*{typed}*"):
         if _matches(lake, Criteria(target=pattern)):
             return _named(state, "target", pattern)

@@ -1,4 +1,4 @@
-"""Serve the page: listen, say where, and end at once with Ctrl-C."""
+"""Serve the page: listen, tell the address, and end at once after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _ADDRESS_BYTES = 32_768
 
 
 class NoPort(MastlakeError):
-    """The port or address cannot be had."""
+    """The server cannot use this port or address."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """Where a page is.
+    """The address of a page.
 
     Attributes
     ----------
     address : str
-        Without the token.
+        The address without the token.
     opened : str
-        What a browser opens.
+        The address for a browser.
     """
 
     address: str
@@ -42,14 +42,14 @@ class Served:
 
 
 class _Server(uvicorn.Server):
-    """Ends the questions under way with the first Ctrl-C."""
+    """Ends the current questions at the first Ctrl-C."""
 
     def __init__(self, config: uvicorn.Config, endpoints: Endpoints) -> None:
         super().__init__(config)
         self._endpoints = endpoints
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Hear a signal."""
+        """Handle a signal."""
         self._endpoints.stop_all()
         super().handle_exit(sig, frame)
 
@@ -60,7 +60,7 @@ def checked_door(host: str, token: str | None) -> Door:
     Raises
     ------
     UsageError
-        For an address that other machines reach, without a token; and for a token that one could guess.
+        If other machines reach the address and there is no token, or if the token could be guessed.
     """
     door = Door(host, token)
     if not door.is_loopback and token is None:
@@ -100,20 +100,20 @@ def serve(lake: Catalog, door: Door, port: int, seconds: float, ready: Callable[
     Parameters
     ----------
     lake : Catalog
-        The catalog; it is only read.
+        The catalog, which is only read.
     door : Door
         Where to listen, and who may ask.
     port : int
-        0: any that is free.
+        The port; 0 for any free port.
     seconds : float
         How long one answer may take.
     ready : callable
-        Called once the page can be asked.
+        Called when the page can be opened.
 
     Raises
     ------
     KeyboardInterrupt
-        When it was interrupted.
+        After Ctrl-C.
     """
     with listen(door.host, port) as listening:
         app = make_app(lake, door, seconds)
@@ -129,7 +129,7 @@ def serve(lake: Catalog, door: Door, port: int, seconds: float, ready: Callable[
 
 
 def open_browser(address: str) -> None:
-    """Open the user's browser, where there is one."""
+    """Open the user's browser, if there is one."""
     import webbrowser
 
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.uname().sysname == "Darwin":

@@ -1,4 +1,4 @@
-"""Pages of a target and of a program: what there is, when it was observed, and what of it lies on disk."""
+"""Pages of a target and of a program: its files, when they were observed, and which are on disk."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _ROWS = 100
 
 
 def target_page(asked: Asked) -> Page:
-    """Make a target's page."""
+    """Make the page of a target."""
     name = name_in_address(asked)
     return _page(asked, "target", name, Choice(facets=(("target", (name,)),)), "targname")
 
 
 def program_page(asked: Asked) -> Page:
-    """Make a program's page."""
+    """Make the page of a program."""
     name = name_in_address(asked)
     plain = name.lstrip("0") if name.isascii() and name.isdigit() else name
     return _page(asked, "program", plain, Choice(facets=(("program", (plain,)),)), "program")
@@ -40,7 +40,7 @@ def _page(asked: Asked, kind: str, name: str, choice: Choice, column: str) -> Pa
     facts: dict[str, Any] = {
         kind: name,
         "total": total,
-        "facets": {one.name: [{"value": value, "files": files} for value, files in one.values] for one in facets},
+        "facets": {facet.name: [{"value": value, "files": files} for value, files in facet.values] for facet in facets},
         "changed": moved,
         "disk": disk,
         "rows": leaf.rows.to_pylist(),
@@ -52,14 +52,14 @@ def _page(asked: Asked, kind: str, name: str, choice: Choice, column: str) -> Pa
         "heads": heads(leaf.rows.column_names),
         "all": state.address(),
         "wall": state.address("/wall"),
-        "groups": [one for one in facets if one.values and one.name != kind],
+        "groups": [facet for facet in facets if facet.values and facet.name != kind],
     }
     way = WayBack(state.command(), leaf.sql, state.python())
     return Page("place.html", f"{kind} {name}", facts, way, drawn)
 
 
 def heads(names: list[str]) -> list[dict[str, Any]]:
-    """Return heads of a table that does not sort."""
+    """Return the heads of a table that cannot be sorted."""
     return [{"name": name, "words": "", "direction": "none", "href": link("/keywords", q=name)} for name in names]
 
 

@@ -1,8 +1,8 @@
-"""How to leave a process in which a statement neither ends nor hears that it should.
+"""How to end a process while a statement neither ends nor can be interrupted.
 
-DuckDB looks for an interrupt between two batches of rows. One call like ``range(1e9)`` makes a single value of
-gigabytes, and hears nothing meanwhile. A command may then leave at once: a question holds nothing that could be lost. A
-notebook's process is the user's own, so there nobody leaves.
+DuckDB looks for an interrupt between two batches of rows. A single call like ``range(1e9)`` makes a value of gigabytes,
+and hears nothing meanwhile. A command may then end at once, since a question has nothing that could be lost. The
+process of a notebook belongs to the user, so it is never ended.
 """
 
 from __future__ import annotations
@@ -11,4 +11,4 @@ from collections.abc import Callable
 from typing import NoReturn
 
 at_once: Callable[[int, str], NoReturn] | None = None
-"""Ends the process with an exit code and a line; None where the process is not ours."""
+"""Ends the process with an exit code and a message; None if the process is not ours."""

@@ -1,8 +1,7 @@
 """Ctrl-C while a library is being imported.
 
-Python raises KeyboardInterrupt wherever it is, also in the Python parts of a library that is written in C and is
-setting itself up. Such a library then gives up half way, in words of its own or by a crash. So a Ctrl-C waits until the
-library is set up.
+Python raises KeyboardInterrupt anywhere, also while a library written in C is still initializing. Such a library then
+fails half way, with an error of its own or a crash. So a Ctrl-C waits until the library is initialized.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Any
 
 
 def wait_for_imports() -> None:
-    """Let Ctrl-C wait for libraries written in C, for the rest of this process."""
+    """Let Ctrl-C wait while libraries written in C are imported, for the rest of this process."""
     load = ExtensionFileLoader.exec_module
 
     def load_whole(loader: ExtensionFileLoader, module: ModuleType) -> None:
@@ -39,7 +38,7 @@ def _later() -> Iterator[None]:
     """Hold a Ctrl-C back until the end of the block."""
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
-        yield  # another block holds it back, or somebody else hears it
+        yield  # an outer block holds it back already, or another handler receives it
         return
     heard: list[int] = []
     signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))

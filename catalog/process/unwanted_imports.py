@@ -1,4 +1,4 @@
-"""Packages that are not wanted, though others import them wherever they are installed."""
+"""Keep packages out of this process that others import whenever they are installed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class _LeftOut:
-    """Finds packages, so that who only asks whether they are installed is told the truth, but does not load them.
+    """Finds packages without loading them, so that a check whether they are installed still gets the true answer.
 
-    It has the methods of a finder and of a loader; the classes for these import files, archives and more.
+    It has the methods of a finder and of a loader; importing Python's base classes for these would import much more.
     """
 
     def __init__(self, packages: Sequence[str]) -> None:
@@ -27,7 +27,7 @@ class _LeftOut:
         return ModuleSpec(fullname, cast("Loader", self)) if fullname in self.packages else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return None  # Python's own
+        return None  # Python makes an empty module
 
     def exec_module(self, module: ModuleType) -> None:
         raise ModuleNotFoundError(f"{module.__name__} is not wanted in this process", name=module.__name__)
@@ -36,12 +36,13 @@ class _LeftOut:
 def leave_out(*packages: str) -> None:
     """Let packages fail to import, as if they were not installed, for the rest of this process.
 
-    DuckDB and pyarrow import pandas when they first see a value, to ask whether it is one of its frames: a third of a
-    second, and 50 MB.
+    DuckDB and pyarrow import pandas when they first see a value, to check whether it is a data frame. That takes a
+    third of a second and 50 MB.
+
 
     Parameters
     ----------
     *packages : str
-        Names, without dots; those imported already stay.
+        Names without dots; packages that are imported already stay.
     """
     sys.meta_path.insert(0, _LeftOut(packages))
