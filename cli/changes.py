@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import completion
-from .listing import Wanted, opened, put_list, wanted
+from .listing import ListingOptions, listing_options, put_list, text_output
 from .options import Form, Json, Limit, Output, Settings, settings
 from .printing import note, say
 
@@ -77,36 +77,36 @@ def changes(
 
     if run is not None and since is not None:
         raise UsageError("give a RUN or --since, not both")
-    asked = wanted(context, form, output, json, limit)
-    chosen = settings(context)
-    with_rows = not asked.is_table or chosen.verbosity > 0
-    found = chosen.lake.changes(since=since, run=run, search=search, what=what, local=local, with_rows=with_rows)
-    _put_changes(found, asked, chosen)
+    asked = listing_options(context, form, output, json, limit)
+    options = settings(context)
+    with_rows = not asked.is_table or options.verbosity > 0
+    found = options.lake.changes(since=since, run=run, search=search, what=what, local=local, with_rows=with_rows)
+    _put_changes(found, asked, options)
     if run is None and since is None and not local and what is None and limit is None:
-        _remember_look(found, asked, chosen)
+        _remember_look(found, asked, options)
 
 
-def _put_changes(found: Changes, asked: Wanted, chosen: Settings) -> None:
+def _put_changes(found: Changes, asked: ListingOptions, options: Settings) -> None:
     """Print what changed in the format that was asked for."""
     limit = asked.limit
     if asked.is_json:
         _put_object(found, asked)
     elif asked.is_table:
-        _put_lines(found, chosen, limit)
+        _put_lines(found, options, limit)
     else:
         rows = [_told(row) for row in islice(found, limit)]
         put_list(asked, (), (), lambda: rows, "row", names=_TOLD)
-    if limit is not None and _is_cut(found, limit, chosen.verbosity > 0 or not asked.is_table):
+    if limit is not None and _is_cut(found, limit, options.verbosity > 0 or not asked.is_table):
         note(f"the first {limit:,} rows; --limit shows more")
     sys.stdout.flush()
 
 
-def _remember_look(found: Changes, asked: Wanted, chosen: Settings) -> None:
+def _remember_look(found: Changes, asked: ListingOptions, options: Settings) -> None:
     """Let the next look begin after this one, and say how to see the same again."""
     if found.span.until <= found.span.since:
         return
-    remembered = chosen.lake.remember_seen(found)
-    if chosen.verbosity >= 0 and not asked.is_json:
+    remembered = options.lake.remember_seen(found)
+    if options.verbosity >= 0 and not asked.is_json:
         again = f"mastlake changes --since {found.span.since}"
         say(f"seen; to see it again: {again}" if remembered else "cannot remember that you looked")
 
@@ -123,30 +123,30 @@ def _is_cut(found: Changes, limit: int, by_row: bool) -> bool:
     return len(found.lines()) > limit
 
 
-def _put_object(found: Changes, asked: Wanted) -> None:
+def _put_object(found: Changes, asked: ListingOptions) -> None:
     """Write the JSON object row by row, so that a hundred thousand rows take little memory."""
     import msgspec
 
     head = msgspec.json.encode(found.as_dict()).decode().removesuffix("}")
-    with opened(asked) as sink:
+    with text_output(asked) as sink:
         sink.write(f'{head},"rows":[')
         for number, row in enumerate(islice(found, asked.limit)):
             sink.write(f"{',' if number else ''}\n{msgspec.json.encode(_told(row)).decode()}")
         sink.write("]}\n")
 
 
-def _put_lines(found: Changes, chosen: Settings, limit: int | None) -> None:
+def _put_lines(found: Changes, options: Settings, limit: int | None) -> None:
     from catalog.text import harmless
 
     if not found:
-        if chosen.verbosity >= 0:
+        if options.verbosity >= 0:
             say(f"nothing changed {harmless(found.summary())}")
         return
     lines = [harmless(found.summary())]
     for section in found.sections():
         lines += [f"{section.heading}:", *(f"  {harmless(line)}" for line in section.lines[:limit])]
     sys.stdout.write("\n".join(lines) + "\n")
-    if chosen.verbosity > 0:
+    if options.verbosity > 0:
         sys.stdout.write("One by one:\n")
         for row in islice(found, limit):
             by = f"run {row.run}, {row.search}" if row.search else f"run {row.run}"
@@ -167,7 +167,7 @@ def diff(
     json: Json = False,
 ) -> None:
     """List what became of files, observations and products between two runs, with the columns that differ."""
-    asked = wanted(context, form, output, json, limit)
+    asked = listing_options(context, form, output, json, limit)
     found = settings(context).lake.diff(first, second)
     rows = [(second, *row) for row in found if what in (None, row[1])]
     put_list(asked, _NAMES, rows, lambda: [dict(zip(_NAMES, row, strict=True)) for row in rows], "row", names=_NAMES)

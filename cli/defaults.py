@@ -15,7 +15,7 @@ _FILENAME = "mastlake.toml"
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundDefaults:
     """What the user's file and the folder's say together.
 
     Attributes
@@ -36,7 +36,7 @@ class Found:
     ignored: tuple[str, ...]
 
 
-def find_defaults(catalog: Path, context: typer.Context) -> Found | None:
+def find_defaults(catalog: Path, context: typer.Context) -> FoundDefaults | None:
     """Read the user's file and the one beside a catalog; None where there is neither.
 
     Raises
@@ -66,7 +66,7 @@ def find_defaults(catalog: Path, context: typer.Context) -> Found | None:
                     f"say --{option.replace('_', '-')}, or put it into {users.path}"
                 )
     both = folders.before(users)
-    return Found(
+    return FoundDefaults(
         replace(both, outside=both.outside | outside),
         {command: {name: value for name, (_, value) in given.items()} for command, given in options.items()},
         users.server,

@@ -27,13 +27,13 @@ def forget(
 
     Nothing on disk is touched. A file that is still there is found again by the next index.
     """
-    chosen, forgotten = settings(context), 0
+    options, forgotten = settings(context), 0
     for path in paths:
-        known = chosen.lake.forget(path)
+        known = options.lake.forget(path)
         if not known:
             raise UsageError(f"the catalog knows no file at {path.absolute()} or below it; see: mastlake outdated")
         forgotten += known
     if json:
         put_json({"forgotten": forgotten})
-    elif chosen.verbosity >= 0:
+    elif options.verbosity >= 0:
         say(f"{plural(forgotten, 'file')} forgotten")

@@ -92,23 +92,23 @@ def harvest(
 
     The first time, name the search and its criteria; from then on its name is enough.
     """
-    chosen = settings(context)
-    how = How(full, server_moved, allow_empty, time.monotonic() + _seconds(time_limit))
-    searches = _searches(chosen, names or [], _defined(names or [], instrument, observations, criteria or [], cone))
+    options = settings(context)
+    how = HarvestOptions(full, server_moved, allow_empty, time.monotonic() + _seconds(time_limit))
+    searches = _searches(options, names or [], _defined(names or [], instrument, observations, criteria or [], cone))
     if not server_moved:
-        _refuse_other_archives(chosen, searches)
+        _refuse_other_archives(options, searches)
     if dry_run:
-        _show_requests(chosen, searches, how.until, json)
+        _show_requests(options, searches, how.until, json)
         return
-    before = _newest_run(chosen, report)
-    take_edits(chosen, searches)
-    new = unsaved(chosen, searches)
-    tally = Tally()
+    before = _newest_run(options, report)
+    take_edits(options, searches)
+    new = unsaved(options, searches)
+    tally = HarvestTally()
     for search in searches:
-        _harvest_into(tally, chosen, search, how, save if search.name in new else None, json)
-    note_declared(chosen, searches)
+        _harvest_into(tally, options, search, how, save if search.name in new else None, json)
+    note_declared(options, searches)
     if report is not None:
-        _write_report(chosen, report, before, tally.failures + tally.emptied)
+        _write_report(options, report, before, tally.failures + tally.emptied)
     if json:
         put_json(tally.outcomes[0] if len(searches) == 1 and tally.outcomes else tally.outcomes)
     if tally.failures:
@@ -116,7 +116,7 @@ def harvest(
 
 
 @dataclass
-class Tally:
+class HarvestTally:
     """What became of the searches of one command: a report each, what failed, and which match nothing any more."""
 
     outcomes: list[dict[str, Any]] = field(default_factory=list)
@@ -124,17 +124,19 @@ class Tally:
     emptied: list[str] = field(default_factory=list)
 
 
-def _harvest_into(tally: Tally, chosen: Settings, search: Search, how: How, save: bool | None, json: bool) -> None:
+def _harvest_into(
+    tally: HarvestTally, options: Settings, search: Search, how: HarvestOptions, save: bool | None, json: bool
+) -> None:
     """Harvest one search, and note what became of it; a new one that brought nothing is kept only if wanted.
 
     ``save`` is None for a search that is saved already.
     """
 
     def keep(why: str) -> str:
-        return keep_or_drop(chosen, search, save, why) if save is not None else ""
+        return keep_or_drop(options, search, save, why) if save is not None else ""
 
     try:
-        outcome = _harvest_one(chosen, search, how, json)
+        outcome = _harvest_one(options, search, how, json)
     except _stoppers() as error:
         if _is_emptied(error):  # the archive's answer is proven, and taking it is a person's decision
             tally.outcomes.append({"run": None, "search": search.name, "emptied": True})
@@ -155,27 +157,27 @@ def _harvest_into(tally: Tally, chosen: Settings, search: Search, how: How, save
         tally.failures += [f"{one['name']}: {one['reason']}" for one in outcome["failures"]]
 
 
-def _newest_run(chosen: Settings, report: Path | None) -> int:
+def _newest_run(options: Settings, report: Path | None) -> int:
     """Return the newest run, which a report begins after; refuse a report whose ending names no form."""
     if report is None:
         return 0
-    chosen.lake.check_report(report)
-    if not chosen.lake.exists():
+    options.lake.check_report(report)
+    if not options.lake.exists():
         return 0
-    return max((run.run for run in chosen.lake.runs()), default=0)
+    return max((run.run for run in options.lake.runs()), default=0)
 
 
-def _write_report(chosen: Settings, path: Path, before: int, failures: list[str]) -> None:
+def _write_report(options: Settings, path: Path, before: int, failures: list[str]) -> None:
     """Write what the runs after one changed."""
-    if not chosen.lake.exists():
+    if not options.lake.exists():
         return
-    chosen.lake.write_report(path, since=before, failures=failures)
-    if chosen.verbosity >= 0:
+    options.lake.write_report(path, since=before, failures=failures)
+    if options.verbosity >= 0:
         say(f"the report is {path}")
 
 
 @dataclass(frozen=True)
-class How:
+class HarvestOptions:
     """How searches are to be harvested: what the options say, and until when, by `time.monotonic`."""
 
     full: bool
@@ -184,9 +186,9 @@ class How:
     until: float
 
 
-def _refuse_other_archives(chosen: Settings, searches: list[Search]) -> None:
+def _refuse_other_archives(options: Settings, searches: list[Search]) -> None:
     """Refuse before the first request, not when the turn of a search comes."""
-    chosen.lake.refuse_other_archives([search.name for search in searches])
+    options.lake.refuse_other_archives([search.name for search in searches])
 
 
 def _is_emptied(error: Exception) -> bool:
@@ -237,32 +239,32 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _searches(chosen: Settings, names: list[str], defined: Search | None) -> list[Search]:
+def _searches(options: Settings, names: list[str], defined: Search | None) -> list[Search]:
     from catalog.errors import UsageError
 
     if defined is not None:
         return [defined]
-    declared = chosen.declared
-    if not chosen.lake.exists() and declared and set(names) <= set(declared):
+    declared = options.declared
+    if not options.lake.exists() and declared and set(names) <= set(declared):
         return [declared[name] for name in names or declared]
-    if not chosen.lake.exists() and not names:
+    if not options.lake.exists() and not names:
         raise UsageError("there is no catalog yet: mastlake harvest NAME --instrument ... -k ...")
     if names:
-        return [declared.get(name) or chosen.lake.saved_search(name) for name in names]
-    saved = {search.name: search for search in chosen.lake.searches()}
-    found = vanished(chosen, saved) | declared
+        return [declared.get(name) or options.lake.saved_search(name) for name in names]
+    saved = {search.name: search for search in options.lake.searches()}
+    found = vanished(options, saved) | declared
     if not found:
         raise UsageError("no search is saved yet: mastlake harvest NAME --instrument ... -k ...")
     return list(found.values())
 
 
-def _show_requests(chosen: Settings, searches: list[Search], until: float, json: bool) -> None:
+def _show_requests(options: Settings, searches: list[Search], until: float, json: bool) -> None:
     from dataclasses import asdict
 
     from .progress import harvest_progress
 
-    with harvest_progress(chosen.verbosity < 0 or json, f"asked {chosen.server}"):
-        requests = chosen.lake.requests(*searches, time_limit=until - time.monotonic())
+    with harvest_progress(options.verbosity < 0 or json, f"asked {options.server}"):
+        requests = options.lake.requests(*searches, time_limit=until - time.monotonic())
     if json:
         told = [asdict(request) for request in requests]
         put_json(told[0] if len(told) == 1 else told)
@@ -272,13 +274,13 @@ def _show_requests(chosen: Settings, searches: list[Search], until: float, json:
         put_json(request.request)
 
 
-def _harvest_one(chosen: Settings, search: Search, how: How, json: bool) -> dict[str, Any]:
+def _harvest_one(options: Settings, search: Search, how: HarvestOptions, json: bool) -> dict[str, Any]:
     from .progress import harvest_progress
 
     start = time.perf_counter()
-    asked = f"{search.name}: asked {chosen.server}"
-    with harvest_progress(chosen.verbosity < 0 or json, asked) as show:
-        result = chosen.lake.harvest(
+    asked = f"{search.name}: asked {options.server}"
+    with harvest_progress(options.verbosity < 0 or json, asked) as show:
+        result = options.lake.harvest(
             search,
             full=how.full,
             server_moved=how.server_moved,
@@ -296,7 +298,7 @@ def _harvest_one(chosen: Settings, search: Search, how: How, json: bool) -> dict
             f"mastlake: {search.name}: {plural(rows, what)} with a value that its column cannot hold; "
             "see odd_cells and column_finding"
         )
-    if not json and chosen.verbosity >= 0:
+    if not json and options.verbosity >= 0:
         _tell(result, seconds)
     report = {name: getattr(result.run, name) for name in _REPORTED}
     return {

@@ -39,14 +39,14 @@ def index(
     Files whose size, time and inode are known are not opened again. With --json, --watch prints one value for each
     time that it indexes.
     """
-    chosen = settings(context)
-    with index_progress(chosen.verbosity < 0, bar=not json) as show:
+    options = settings(context)
+    with index_progress(options.verbosity < 0, bar=not json) as show:
         if watch:
-            for report in chosen.lake.watch(*folders, verify=verify, on_event=show):
-                _tell(report, chosen.verbosity, json)
+            for report in options.lake.watch(*folders, verify=verify, on_event=show):
+                _tell(report, options.verbosity, json)
             return
-        report = chosen.lake.index(*folders, verify=verify, on_event=show)
-    _tell(report, chosen.verbosity, json)
+        report = options.lake.index(*folders, verify=verify, on_event=show)
+    _tell(report, options.verbosity, json)
     if report.failed:
         raise typer.Exit(1)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from catalog.text import harmless, plural
 
 from .printing import say
-from .progress import Pace
+from .progress import LineTimer
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -77,7 +77,7 @@ class _PlainIndex:
     """Lines about an index under way, where there is no terminal: the first after a second, and then now and then."""
 
     def __init__(self) -> None:
-        self.pace = Pace()
+        self.pace = LineTimer()
 
     def show(self, event: IndexEvent) -> None:
         """Say what one event means, where it is time for a line."""

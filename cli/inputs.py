@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import completion
-from .listing import Wanted, put_list, wanted
+from .listing import ListingOptions, listing_options, put_list
 from .options import Form, Json, Limit, Output, settings
 from .printing import note
 
@@ -39,13 +39,13 @@ def inputs(
 
     The graph comes from the _asn.json files that were indexed, and from the ASNTABLE keyword of headers.
     """
-    asked = wanted(context, form, output, json, limit)
+    asked = listing_options(context, form, output, json, limit)
     name = Path(file).name
     links = settings(context).lake.inputs(file, deep)
     put_links(links, "input", f"no inputs of {name} are known; index the _asn.json file of its association", asked)
 
 
-def put_links(links: list[Link], shown: str, otherwise: str, asked: Wanted) -> None:
+def put_links(links: list[Link], shown: str, otherwise: str, asked: ListingOptions) -> None:
     """Print one end of each link, how many steps away it is, and by which association."""
     from dataclasses import asdict
 

@@ -10,7 +10,7 @@ import typer
 from catalog.text import plural, shown
 
 from .completion import keywords as names
-from .listing import Wanted, put_list, wanted
+from .listing import ListingOptions, listing_options, put_list
 from .options import Form, Json, Limit, Output, settings
 from .printing import put_lines
 
@@ -39,7 +39,7 @@ def keywords(
     """
     from catalog.errors import UnknownKeyword
 
-    asked = wanted(context, form, output, json, limit)
+    asked = listing_options(context, form, output, json, limit)
     lake = settings(context).lake
     found = lake.keywords(pattern)
     of_observations = lake.observation_columns(pattern)
@@ -72,7 +72,7 @@ def _as_dicts(words: list[Keyword], counts: Mapping[str, KeywordValues | None]) 
     return rows
 
 
-def _put_keywords(words: list[Keyword], asked: Wanted) -> None:
+def _put_keywords(words: list[Keyword], asked: ListingOptions) -> None:
     """Print keywords in a table; nothing where there are none."""
     if words:
         put_list(
@@ -84,7 +84,7 @@ def _put_keywords(words: list[Keyword], asked: Wanted) -> None:
         )
 
 
-def _put_columns(columns: list[Keyword], asked: Wanted) -> None:
+def _put_columns(columns: list[Keyword], asked: ListingOptions) -> None:
     """Print columns of observations, by which harvest --observations asks."""
     put_list(
         asked,

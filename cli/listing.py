@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ListingOptions:
     """What the options of a listing ask for.
 
     Attributes
@@ -49,9 +49,9 @@ class Wanted:
         return self.form == "json"
 
 
-def wanted(
+def listing_options(
     context: typer.Context, form: str | None, output: Path | None, json: bool, limit: int | None = None
-) -> Wanted:
+) -> ListingOptions:
     """Read the options of a listing.
 
     Raises
@@ -59,11 +59,11 @@ def wanted(
     UsageError
         For a format that there is not, for two at once, and for a table in a file.
     """
-    return Wanted(form_of(form, output, json, context), output, limit)
+    return ListingOptions(form_of(form, output, json, context), output, limit)
 
 
 def put_list(
-    asked: Wanted,
+    asked: ListingOptions,
     columns: Sequence[str],
     rows: Sequence[Sequence[Any]],
     objects: Callable[[], Sequence[Mapping[str, Any]]],
@@ -102,7 +102,7 @@ def put_list(
     tell_cut(asked, len(found), noun)
 
 
-def put_arrow(asked: Wanted, found: pa.Table, noun: str) -> None:
+def put_arrow(asked: ListingOptions, found: pa.Table, noun: str) -> None:
     """Put rows of Arrow where they were asked for, in any format but a table on the screen."""
     from catalog.answers.formats import objects
 
@@ -114,22 +114,22 @@ def put_arrow(asked: Wanted, found: pa.Table, noun: str) -> None:
     tell_cut(asked, found.num_rows, noun)
 
 
-def tell_cut(asked: Wanted, count: int, noun: str) -> None:
+def tell_cut(asked: ListingOptions, count: int, noun: str) -> None:
     """Say that there are more rows than were asked for."""
     if asked.limit is not None and count > asked.limit:
         note(f"the first {asked.limit:,} of {plural(count, noun)}; --limit shows more")
 
 
-def put_object(asked: Wanted, value: Any) -> None:
+def put_object(asked: ListingOptions, value: Any) -> None:
     """Print one JSON value, or write it to the file that was asked for."""
-    with opened(asked) as sink:
+    with text_output(asked) as sink:
         sink.write(json_text(value))
     if asked.output is not None:
         note(f"written to {asked.output}")
 
 
 @contextmanager
-def opened(asked: Wanted) -> Iterator[IO[str]]:
+def text_output(asked: ListingOptions) -> Iterator[IO[str]]:
     """Open what was asked for as text: stdout, or a file that is put in place when it is whole."""
     if asked.output is None:
         yield sys.stdout
@@ -143,17 +143,17 @@ def opened(asked: Wanted) -> Iterator[IO[str]]:
         sink.detach()
 
 
-def _write_lines(asked: Wanted, rows: Sequence[Mapping[str, Any]], noun: str) -> None:
+def _write_lines(asked: ListingOptions, rows: Sequence[Mapping[str, Any]], noun: str) -> None:
     import msgspec
 
-    with opened(asked) as sink:
+    with text_output(asked) as sink:
         for row in rows:
             sink.write(msgspec.json.encode(row).decode() + "\n")
     if asked.output is not None:
         note(f"{plural(len(rows), noun)} in {asked.output}")
 
 
-def _write(asked: Wanted, rows: pa.Table, noun: str) -> None:
+def _write(asked: ListingOptions, rows: pa.Table, noun: str) -> None:
     from catalog.answers.formats import checked_format, write, write_file
 
     form = checked_format(asked.form)

@@ -35,29 +35,29 @@ def login(
     """
     from catalog.api.types import TOKEN_VARIABLE
 
-    chosen = settings(context)
-    _named_by_the_user(chosen)
+    options = settings(context)
+    _named_by_the_user(options)
     given = os.environ.get(TOKEN_VARIABLE, "").strip()
     source = TOKEN_VARIABLE if given else "the terminal" if sys.stdin.isatty() else "the pipe"
     token = given or _asked_for()
-    name = chosen.lake.login(token, source)
+    name = options.lake.login(token, source)
     if not json:
         say(f"MAST accepts the token of {name}")
-    kept = _keep(chosen.lake, token, file) if store and (file or not given) else None
+    kept = _keep(options.lake, token, file) if store and (file or not given) else None
     if json:
         put_json({"name": name, "kept": kept is not None})
     elif kept:
         say(kept)
 
 
-def _named_by_the_user(chosen: Settings) -> None:
+def _named_by_the_user(options: Settings) -> None:
     """Refuse to give a token to a server that only a folder's file names."""
     from catalog.errors import UsageError
 
-    if chosen.defaults is not None and not chosen.lake.server_is_trusted:
+    if options.defaults is not None and not options.lake.server_is_trusted:
         raise UsageError(
-            f"{chosen.defaults.path} names the server {chosen.server}; if your token is for it, name it yourself: "
-            f"mastlake --server {chosen.server} login"
+            f"{options.defaults.path} names the server {options.server}; if your token is for it, name it yourself: "
+            f"mastlake --server {options.server} login"
         )
 
 

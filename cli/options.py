@@ -71,12 +71,12 @@ def settings(context: typer.Context) -> Settings:
     return found
 
 
-def _not_outside(chosen: Settings, dest: Path) -> None:
+def _not_outside(options: Settings, dest: Path) -> None:
     """Refuse a destination that a folder's file may not give."""
-    if chosen.defaults is not None and dest in chosen.defaults.outside:
+    if options.defaults is not None and dest in options.defaults.outside:
         from catalog.config.settings import outside_refused
 
-        raise outside_refused(chosen.defaults.path, dest)
+        raise outside_refused(options.defaults.path, dest)
 
 
 def destination(context: typer.Context, dest: Path) -> Path:
@@ -93,14 +93,14 @@ def destination(context: typer.Context, dest: Path) -> Path:
     return found
 
 
-def tell_withheld(chosen: Settings) -> None:
+def tell_withheld(options: Settings) -> None:
     """Say so where there is a token that the server does not get."""
-    if chosen.defaults is not None and chosen.lake.withholds_token:
+    if options.defaults is not None and options.lake.withholds_token:
         from .printing import say
 
         say(
-            f"mastlake: {chosen.defaults.path} names the server {chosen.server}, so your token is not sent; "
-            f"if it is for that server, name it yourself: --server {chosen.server}"
+            f"mastlake: {options.defaults.path} names the server {options.server}, so your token is not sent; "
+            f"if it is for that server, name it yourself: --server {options.server}"
         )
 
 

@@ -13,7 +13,7 @@ import typer
 from catalog.errors import BadValue
 from catalog.text import plural
 
-from .listing import put_list, put_object, tell_cut, wanted
+from .listing import listing_options, put_list, put_object, tell_cut
 from .options import Form, Json, Output, settings
 from .printing import note, put_table, say
 from .status import STATES
@@ -58,10 +58,10 @@ def outdated(
     """
     from dataclasses import asdict
 
-    chosen = settings(context)
-    asked = wanted(context, form, output, json, limit)
+    options = settings(context)
+    asked = listing_options(context, form, output, json, limit)
     states = _states(state)
-    found = chosen.lake.outdated(*(paths or ()))
+    found = options.lake.outdated(*(paths or ()))
     for path in paths or ():
         if not path.exists() and not any(_at(path, one) for name in STATES for one in getattr(found, name)):
             note(f"mastlake: there is no {path}, and the catalog knows no outdated file there")
@@ -74,13 +74,13 @@ def outdated(
         told = [{"state": name, **asdict(one)} for name in states for one in getattr(found, name)]
         put_list(asked, (), (), lambda: told, "file", names=("state", "path", "filename", "reason"))
         return
-    shown = [name for name in states if name != "unverified" or state or chosen.verbosity > 0]
-    rows = list(_rows(found, shown, why, everything=chosen.verbosity > 0 or state is not None))
+    shown = [name for name in states if name != "unverified" or state or options.verbosity > 0]
+    rows = list(_rows(found, shown, why, everything=options.verbosity > 0 or state is not None))
     if rows:
         put_table(("state", "filename", "why" if why else "path"), rows[:limit], wrap=("why",))
     if limit is not None and len(rows) > limit:
         note(f"the first {limit:,} of {plural(len(rows), 'row')}; --limit shows more")
-    if chosen.verbosity >= 0:
+    if options.verbosity >= 0:
         _count(found, states)
 
 

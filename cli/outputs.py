@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from .inputs import Deep, File, put_links
-from .listing import wanted
+from .listing import listing_options
 from .options import Form, Json, Limit, Output, settings
 
 
@@ -25,7 +25,7 @@ def outputs(
     json: Json = False,
 ) -> None:
     """List what was made from a file, by the same graph as inputs."""
-    asked = wanted(context, form, output, json, limit)
+    asked = listing_options(context, form, output, json, limit)
     name = Path(file).name
     links = settings(context).lake.outputs(file, deep)
     put_links(links, "output", f"no outputs of {name} are known; index the _asn.json files that list it", asked)

@@ -40,34 +40,34 @@ _CELL = 2.0
 
 
 def deliver(
-    drawing: Drawing, picture: Path, chosen: Settings, show: bool | None, json: bool, facts: dict[str, Any]
+    drawing: Drawing, picture: Path, options: Settings, show: bool | None, json: bool, facts: dict[str, Any]
 ) -> None:
     """Write a picture to its file, show it where that is possible, and say what was drawn."""
     drawing.write(picture)
-    tell_left_out(drawing, chosen)
+    tell_left_out(drawing, options)
     if json:
         put_json({"picture": str(picture), "drawn": drawing.told, **facts})
         return
-    if wants_show(show, chosen):
+    if wants_show(show, options):
         put_picture(drawing.png())
-    if chosen.verbosity >= 0:
+    if options.verbosity >= 0:
         say(f"{picture}: {drawing.told}")
 
 
-def tell_left_out(drawing: Drawing, chosen: Settings) -> None:
+def tell_left_out(drawing: Drawing, options: Settings) -> None:
     """Say in one line what a picture does not show, and why."""
-    if drawing.left_out and chosen.verbosity >= 0:
+    if drawing.left_out and options.verbosity >= 0:
         count = len(drawing.left_out) - _TOLD
         more = f"; and {count:,} more" if count > 0 else ""
         say(f"mastlake: left out: {'; '.join(drawing.left_out[:_TOLD])}{more}")
 
 
-def wants_show(show: bool | None, chosen: Settings) -> bool:
+def wants_show(show: bool | None, options: Settings) -> bool:
     """Say whether a picture goes to the terminal: as asked, or where stdout is a terminal with colours."""
     if show is not None:
         return show
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM", "dumb") == "dumb"
-    return sys.stdout.isatty() and not plain and chosen.verbosity >= 0
+    return sys.stdout.isatty() and not plain and options.verbosity >= 0
 
 
 def put_picture(png: bytes) -> None:

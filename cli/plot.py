@@ -43,10 +43,10 @@ def plot(
     """
     from catalog.api.pictures import picture_path
 
-    chosen = settings(context)
-    source = chosen.lake.local_file(file)
+    options = settings(context)
+    source = options.lake.local_file(file)
     picture = picture_path(output, kind, _beside(source))
-    deliver(chosen.lake.plot(source, hdu), picture, chosen, show, json, {"file": str(source)})
+    deliver(options.lake.plot(source, hdu), picture, options, show, json, {"file": str(source)})
 
 
 def _beside(source: Path) -> Path:

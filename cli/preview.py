@@ -47,14 +47,14 @@ def preview(
 
     from catalog.api.pictures import picture_path
 
-    chosen = settings(context)
+    options = settings(context)
     if output is not None or kind is not None:
         output = picture_path(output, kind, Path("previews.png"))
-    found = chosen.lake.previews(*names, limit=limit)
-    failed = _fetch(chosen, found, dest, json)
+    found = options.lake.previews(*names, limit=limit)
+    failed = _fetch(options, found, dest, json)
     here = [(one, dest / one.filename) for one in found if one.filename not in failed]
     here = [(one, path) for one, path in here if path.exists()]  # a sync that gave up names not every file
-    sheet_written = _show(chosen, [path for _, path in here], output, False if json else show)
+    sheet_written = _show(options, [path for _, path in here], output, False if json else show)
     if json:
         put_json([{**asdict(one), "path": str(path)} for one, path in here])
     elif not sheet_written:
@@ -64,13 +64,13 @@ def preview(
         raise typer.Exit(1)
 
 
-def _fetch(chosen: Settings, found: list[Preview], dest: Path, json: bool) -> set[str]:
+def _fetch(options: Settings, found: list[Preview], dest: Path, json: bool) -> set[str]:
     """Fetch what is not here yet; say and return what could not be had."""
     from .progress import sync_progress
 
-    tell_withheld(chosen)
-    with sync_progress(chosen.verbosity < 0 or json) as shown:
-        report = chosen.lake.fetch_previews(found, dest, on_event=shown)
+    tell_withheld(options)
+    with sync_progress(options.verbosity < 0 or json) as shown:
+        report = options.lake.fetch_previews(found, dest, on_event=shown)
     for failure in report.failures:
         say(f"mastlake: {failure.filename or 'not tried'}: {failure.reason}")
     if report.interrupted:
@@ -78,13 +78,13 @@ def _fetch(chosen: Settings, found: list[Preview], dest: Path, json: bool) -> se
     return {failure.filename for failure in report.failures}
 
 
-def _show(chosen: Settings, paths: list[Path], output: Path | None, show: bool | None) -> bool:
+def _show(options: Settings, paths: list[Path], output: Path | None, show: bool | None) -> bool:
     """Put the images on a sheet, where one was asked for, and on the terminal; say whether either was done."""
-    on_terminal = wants_show(show, chosen)
+    on_terminal = wants_show(show, options)
     if not paths or (output is None and not on_terminal):
         return False
-    drawing = chosen.lake.sheet(paths)
-    tell_left_out(drawing, chosen)
+    drawing = options.lake.sheet(paths)
+    tell_left_out(drawing, options)
     if output is not None:
         drawing.write(output)
         say(f"{output}: {drawing.told}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from catalog.text import harmless
 
-from .table_layout import fitted, on_terminal, whole
+from .table_layout import fitting_widths, full_table, on_terminal
 
 
 def put_json(value: Any) -> None:
@@ -77,15 +77,15 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, wrap: Se
     """
     values = [list(row) for row in rows]
     if not _may_be_terminal():
-        sys.stdout.write(whole(columns, values))
+        sys.stdout.write(full_table(columns, values))
         return
     from rich.console import Console
 
     console = Console()
     if not console.is_terminal:
-        sys.stdout.write(whole(columns, values))
+        sys.stdout.write(full_table(columns, values))
         return
-    widths = fitted(columns, values, wrap, console.width)
+    widths = fitting_widths(columns, values, wrap, console.width)
     console.print(on_terminal(columns, values, widths, wrap))
     if left_out := columns[len(widths) :]:
         more = f" and {len(left_out) - _NAMED} columns more" if len(left_out) > _NAMED else ""
@@ -103,10 +103,10 @@ def _may_be_terminal() -> bool:
 
 def page_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print a table in its full width, through the pager where it is larger than the terminal."""
-    page(whole(columns, rows))
+    put_paged(full_table(columns, rows))
 
 
-def page(text: str) -> None:
+def put_paged(text: str) -> None:
     """Print text, through the pager (``PAGER``, or less) where it is larger than the terminal."""
     lines = text.splitlines()
     width, height = shutil.get_terminal_size()

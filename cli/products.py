@@ -8,7 +8,7 @@ import typer
 
 from catalog.text import plural, size
 
-from .listing import Wanted, put_arrow, tell_cut, wanted
+from .listing import ListingOptions, listing_options, put_arrow, tell_cut
 from .options import (
     Dataproducts,
     Extensions,
@@ -46,7 +46,7 @@ def products(
     json: Json = False,
 ) -> None:
     """List what can be downloaded: the products of a search's observations, each once."""
-    asked = wanted(context, form, output, json, limit)
+    asked = listing_options(context, form, output, json, limit)
     lake = settings(context).lake
     chosen = filters(types, levels, subgroups, dataproducts, extensions, release=release)
     if asked.is_table:
@@ -63,7 +63,7 @@ _SHOWN = ("filename", "productType", "productSubGroupDescription", "calib_level"
 _SIZE = _SHOWN.index("size")
 
 
-def _put_rows(rows: list[tuple[Any, ...]], asked: Wanted) -> int:
+def _put_rows(rows: list[tuple[Any, ...]], asked: ListingOptions) -> int:
     told = [
         [size(value) if at == _SIZE and value is not None else value for at, value in enumerate(row)]
         for row in rows[: asked.limit]

@@ -29,7 +29,7 @@ _LONG_SECONDS = 60.0
 """How long a person waits for the next word where nothing moves."""
 
 
-class Pace:
+class LineTimer:
     """When the next line about work that goes on is due: after a second, and then each `_NEXT_SECONDS`."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ def harvest_progress(quiet: bool, asked: str = "") -> Iterator[Callable[[Progres
         yield lambda progress: None
         return
     if not sys.stderr.isatty() and not os.environ.get("FORCE_COLOR"):
-        waiting_for, pace = _Waited(asked), Pace()
+        waiting_for, pace = _Waited(asked), LineTimer()
 
         def tell(progress: Progress) -> None:
             total = f" of about {progress.total:,}" if progress.total else ""

@@ -21,7 +21,7 @@ from catalog.errors import MastlakeError
 from catalog.text import plural
 
 from .answer_output import SHOWN, form_of, put_answer
-from .printing import harmless_lines, page, page_table, say
+from .printing import harmless_lines, page_table, put_paged, say
 
 if TYPE_CHECKING:
     from catalog.api.catalog import Catalog
@@ -191,7 +191,7 @@ def _save(lake: Catalog, last: str, name: str) -> None:
 def _show(question: Question) -> None:
     columns, rows, more = question.first_rows(SHOWN)
     if columns == ["explain_key", "explain_value"]:
-        page(harmless_lines("".join(str(plan) for _, plan in rows)))
+        put_paged(harmless_lines("".join(str(plan) for _, plan in rows)))
         return
     page_table(columns, rows)
     say(plural(len(rows), "row") + (" shown of more; .save FILE writes them all" if more else ""))

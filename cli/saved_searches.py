@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from .options import Settings
 
 
-def unsaved(chosen: Settings, searches: list[Search]) -> set[str]:
+def unsaved(options: Settings, searches: list[Search]) -> set[str]:
     """Return the names under which nothing is saved yet, and which mastlake.toml does not describe either."""
-    names = {search.name for search in searches} - set(chosen.declared)
-    return chosen.lake.unsaved(sorted(names)) if names else names
+    names = {search.name for search in searches} - set(options.declared)
+    return options.lake.unsaved(sorted(names)) if names else names
 
 
-def keep_or_drop(chosen: Settings, search: Search, save: bool, why: str) -> str:
+def keep_or_drop(options: Settings, search: Search, save: bool, why: str) -> str:
     """Keep a new search whose first run brought nothing only if a person wants it.
 
     Parameters
     ----------
-    chosen : Settings
+    options : Settings
         The global options.
     search : Search
         It was not saved before.
@@ -39,9 +39,9 @@ def keep_or_drop(chosen: Settings, search: Search, save: bool, why: str) -> str:
         What to tell of it; empty where it was saved.
     """
     if save or _wanted(search.name, why):
-        chosen.lake.save_search(search)
+        options.lake.save_search(search)
         return ""
-    chosen.lake.discard_search(search.name)
+    options.lake.discard_search(search.name)
     return "the search was not saved; --save keeps it"
 
 
@@ -57,16 +57,16 @@ def _wanted(name: str, why: str) -> bool:
         return False
 
 
-def take_edits(chosen: Settings, searches: list[Search]) -> None:
+def take_edits(options: Settings, searches: list[Search]) -> None:
     """Edit saved searches that mastlake.toml describes otherwise than before, and tell each in a line."""
-    declared = [search for search in searches if chosen.declared.get(search.name) == search]
-    for name in chosen.lake.follow_settings(declared):
+    declared = [search for search in searches if options.declared.get(search.name) == search]
+    for name in options.lake.follow_settings(declared):
         say(f"{name}: mastlake.toml describes another search than before, so it was edited")
 
 
-def vanished(chosen: Settings, saved: dict[str, Search]) -> dict[str, Search]:
+def vanished(options: Settings, saved: dict[str, Search]) -> dict[str, Search]:
     """Return saved searches without those that mastlake.toml described once and no longer does; tell each in a line."""
-    gone = chosen.lake.searches_of_settings() - set(chosen.declared)
+    gone = options.lake.searches_of_settings() - set(options.declared)
     for name in sorted(gone & set(saved)):
         say(
             f"{name} is no longer in mastlake.toml and was not run; "
@@ -75,6 +75,6 @@ def vanished(chosen: Settings, saved: dict[str, Search]) -> dict[str, Search]:
     return {name: search for name, search in saved.items() if name not in gone}
 
 
-def note_declared(chosen: Settings, searches: list[Search]) -> None:
+def note_declared(options: Settings, searches: list[Search]) -> None:
     """Remember which of the searches that were harvested mastlake.toml describes."""
-    chosen.lake.note_settings({search.name: search.name in chosen.declared for search in searches})
+    options.lake.note_settings({search.name: search.name in options.declared for search in searches})

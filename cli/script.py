@@ -39,7 +39,7 @@ def script(
     """Write a bash script that fetches the same files with curl, for a machine without mastlake."""
     from catalog.atomic_file import EXECUTABLE, put_in_place
 
-    chosen = settings(context)
+    options = settings(context)
     wanted = filters(
         types,
         levels,
@@ -51,9 +51,9 @@ def script(
         max_size=max_size,
         release=release,
     )
-    text = chosen.lake.script(name, template=template, **wanted)
+    text = options.lake.script(name, template=template, **wanted)
     if "\n  get " not in text:
-        hint_at_nothing(chosen.lake, name, sql)
+        hint_at_nothing(options.lake, name, sql)
     if output is None:
         put_json({"script": text}) if json else typer.echo(text, nl=False)
         return

@@ -9,7 +9,7 @@ import typer
 from catalog.text import harmless, plural, shown
 
 from . import completion
-from .listing import Wanted, put_list, put_object, wanted
+from .listing import ListingOptions, listing_options, put_list, put_object
 from .options import Criteria, Form, Json, Limit, Output, Settings, settings
 from .printing import note, put_table, say
 
@@ -67,28 +67,28 @@ def searches(
     The criteria of an edit replace all that there were. The next harvest reads everything; what the search matched
     before stays in the history, as does everything that a removed search brought.
     """
-    chosen = settings(context)
-    asked = wanted(context, form, output, json, limit)
+    options = settings(context)
+    asked = listing_options(context, form, output, json, limit)
     json = asked.is_json
     _refuse_nonsense(act, name, new, bool(criteria or instrument or cone), asked)
-    chosen.lake.require()
+    options.lake.require()
     if act is None:
-        _list(chosen, asked)
+        _list(options, asked)
     elif act == "show":
-        _show(chosen, str(name), asked)
+        _show(options, str(name), asked)
     elif act == "edit":
-        _edit(chosen, str(name), criteria or [], instrument, cone)
+        _edit(options, str(name), criteria or [], instrument, cone)
     elif act == "rename":
-        _rename(chosen, str(name), str(new))
+        _rename(options, str(name), str(new))
     else:
-        _remove(chosen, str(name))
+        _remove(options, str(name))
     if json and act in ("edit", "rename"):
-        _show(chosen, str(new or name), asked)
+        _show(options, str(new or name), asked)
     elif json and act == "remove":
         put_object(asked, {"removed": name})
 
 
-def _refuse_nonsense(act: str | None, name: str | None, new: str | None, criteria: bool, asked: Wanted) -> None:
+def _refuse_nonsense(act: str | None, name: str | None, new: str | None, criteria: bool, asked: ListingOptions) -> None:
     from catalog.errors import UsageError
     from catalog.text import nearest
 
@@ -112,8 +112,8 @@ def _refuse_nonsense(act: str | None, name: str | None, new: str | None, criteri
         )
 
 
-def _list(chosen: Settings, asked: Wanted) -> None:
-    states = chosen.lake.search_states()
+def _list(options: Settings, asked: ListingOptions) -> None:
+    states = options.lake.search_states()
     put_list(
         asked,
         ("name", "of", "matches", "newest ingest (UTC)", "criteria"),
@@ -154,12 +154,12 @@ def _as_dict(state: SearchState) -> dict[str, Any]:
     }
 
 
-def _show(chosen: Settings, name: str, asked: Wanted) -> None:
+def _show(options: Settings, name: str, asked: ListingOptions) -> None:
     from dataclasses import asdict
 
-    history = chosen.lake.search_edits(name)
-    state = next(state for state in chosen.lake.search_states() if state.search.name == name)
-    ran = [run for run in chosen.lake.runs() if run.search == name]
+    history = options.lake.search_edits(name)
+    state = next(state for state in options.lake.search_states() if state.search.name == name)
+    ran = [run for run in options.lake.runs() if run.search == name]
     if asked.is_json:
         last = [asdict(run) for run in ran[-_LAST_RUNS:]]
         put_object(asked, {**_as_dict(state), "edits": [asdict(one) for one in history], "runs": last})
@@ -195,25 +195,25 @@ def _former(edit: Any) -> str:
     return " ".join([kind, *edit.criteria, *([f"cone={edit.cone}"] if edit.cone else [])])
 
 
-def _edit(chosen: Settings, name: str, criteria: list[str], instrument: str | None, cone: str | None) -> None:
-    chosen.lake.revise_search(name, criteria, instrument=instrument, cone=cone)
-    if chosen.verbosity >= 0:
+def _edit(options: Settings, name: str, criteria: list[str], instrument: str | None, cone: str | None) -> None:
+    options.lake.revise_search(name, criteria, instrument=instrument, cone=cone)
+    if options.verbosity >= 0:
         say(f"{name} was edited; its next harvest reads everything: mastlake harvest {name}")
 
 
-def _rename(chosen: Settings, name: str, new: str) -> None:
-    chosen.lake.rename_search(name, new)
-    if name in chosen.declared:
+def _rename(options: Settings, name: str, new: str) -> None:
+    options.lake.rename_search(name, new)
+    if name in options.declared:
         say(f"mastlake.toml still describes {name}; rename it there too, or the next harvest saves it anew")
-    if chosen.verbosity >= 0:
+    if options.verbosity >= 0:
         say(f"{name} is {new} now, in its history too")
 
 
-def _remove(chosen: Settings, name: str) -> None:
-    chosen.lake.remove_search(name)
-    if name in chosen.declared:
+def _remove(options: Settings, name: str) -> None:
+    options.lake.remove_search(name)
+    if name in options.declared:
         say(f"mastlake.toml still describes {name}; remove it there too, or the next harvest saves it anew")
-    if chosen.verbosity >= 0:
+    if options.verbosity >= 0:
         say(f"{name} was removed; what it found stays in the history: mastlake runs --search {name}")
 
 
@@ -231,7 +231,7 @@ def runs(
     """List what was harvested, and when."""
     from dataclasses import asdict
 
-    asked = wanted(context, form, output, json)
+    asked = listing_options(context, form, output, json)
     found = settings(context).lake.runs(search)
     if limit is not None and len(found) > limit:
         note(f"the newest {limit:,} of {plural(len(found), 'run')}; --limit shows more")

@@ -40,7 +40,7 @@ def serve(
     from catalog.page.server import serve as serve_page
     from catalog.process import exit as leaving
 
-    chosen = settings(context)
+    options = settings(context)
     door = checked_door(host, token)
     leaving.at_once = None  # one question that is too large must not end the page for all
 
@@ -51,7 +51,7 @@ def serve(
         if open_it:
             open_browser(served.opened)
 
-    with Catalog.open(chosen.catalog, server=str(chosen.server), wait=read_timeout) as lake:
+    with Catalog.open(options.catalog, server=str(options.server), wait=read_timeout) as lake:
         lake.sql("SELECT 1")  # a catalog that cannot be read is told here, and not on every page
         serve_page(lake, door, port, read_timeout, ready)
 

@@ -45,9 +45,9 @@ def sky(
 
     from catalog.api.pictures import picture_path
 
-    chosen = settings(context)
+    options = settings(context)
     picture = picture_path(output, kind, Path("sky.png"))
-    drawing = chosen.lake.sky(
+    drawing = options.lake.sky(
         name, *(criteria or ()), sql=sql, target=target, cone=cone, footprint=footprint, since=since, until=until,
         program=program, pi=pi, instrument=instrument, release=release, limit=limit,
     )  # fmt: skip
@@ -58,4 +58,4 @@ def sky(
         "radius": drawing.content.radius,
         "footprints": [asdict(footprint) for footprint in drawing.content.footprints],
     }
-    deliver(drawing, picture, chosen, show, json, facts)
+    deliver(drawing, picture, options, show, json, facts)

@@ -29,22 +29,22 @@ def status(
     json: Json = False,
 ) -> None:
     """Show catalog, disk and archive in one page."""
-    chosen = settings(context)
-    found = chosen.lake.status()
-    counts, fault = _ask(chosen) if ask else ({}, None)
+    options = settings(context)
+    found = options.lake.status()
+    counts, fault = _ask(options) if ask else ({}, None)
     if json:
-        put_json({**asdict(found), "server": str(chosen.server), "archive_files": counts or None})
+        put_json({**asdict(found), "server": str(options.server), "archive_files": counts or None})
     else:
-        _page(chosen, found, counts)
+        _page(options, found, counts)
     if fault is not None:
         raise fault
 
 
-def _ask(chosen: Settings) -> tuple[dict[str, int], ArchiveError | None]:
+def _ask(options: Settings) -> tuple[dict[str, int], ArchiveError | None]:
     """Ask how many files each search matches now; an archive that does not answer leaves the page without these."""
     counts: dict[str, int] = {}
     try:
-        for name, count in chosen.lake.archive_counts():
+        for name, count in options.lake.archive_counts():
             counts[name] = count
     except ArchiveError as error:
         return counts, error
@@ -54,7 +54,7 @@ def _ask(chosen: Settings) -> tuple[dict[str, int], ArchiveError | None]:
 STATES = ("stale", "missing", "corrupt", "modified", "unverified", "unknown")
 
 
-def _page(chosen: Settings, found: Overview, counts: dict[str, int]) -> None:
+def _page(options: Settings, found: Overview, counts: dict[str, int]) -> None:
     put(f"catalog  {found.path} ({size(found.size)})")
     put(
         f"         {plural(found.files, 'file')}, {plural(found.observations, 'observation')}, "
@@ -62,7 +62,7 @@ def _page(chosen: Settings, found: Overview, counts: dict[str, int]) -> None:
     )
     if found.pending:
         put(f"         products of {plural(found.pending, 'observation')} are still to be asked for: mastlake harvest")
-    put(f"archive  {chosen.server}")
+    put(f"archive  {options.server}")
     rows: list[list[Any]] = [
         [one.name, one.instrument or "observations", one.files, one.linked, one.run, shown(one.harvested_at)]
         for one in found.searches

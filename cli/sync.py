@@ -80,7 +80,7 @@ def sync(
     json: Json = False,
 ) -> None:
     """Fetch what is selected and not on disk yet, or no longer the archive's version; prove every byte."""
-    chosen = settings(context)
+    options = settings(context)
     wanted = filters(
         types, levels, subgroups, dataproducts, extensions,
         sql=sql, guide_stars=guide_stars, max_size=max_size, with_inputs=with_inputs, release=release,
@@ -89,17 +89,17 @@ def sync(
         raise BadValue(f"--source is mast or cloud, not {source!r}")
     if limit_rate is not None:
         bytes_of(limit_rate, "--limit-rate")  # a dry run refuses it as the sync would
-    tell_withheld(chosen)
+    tell_withheld(options)
     if dry_run:
-        plan = chosen.lake.plan(
+        plan = options.lake.plan(
             name, dest=dest, template=template, overwrite_modified=overwrite_modified, keep_old=keep_old, **wanted
         )
-        put_json(plan.as_dict()) if json else _show(plan, chosen.verbosity)
+        put_json(plan.as_dict()) if json else _show(plan, options.verbosity)
         if not plan.selected:
-            hint_at_nothing(chosen.lake, name, sql)
+            hint_at_nothing(options.lake, name, sql)
         return
-    with sync_progress(chosen.verbosity < 0 or json) as show:
-        report = chosen.lake.sync(
+    with sync_progress(options.verbosity < 0 or json) as show:
+        report = options.lake.sync(
             name,
             dest=dest,
             template=template,
@@ -113,8 +113,8 @@ def sync(
             **wanted,
         )
     if not report.selected:
-        hint_at_nothing(chosen.lake, name, sql)
-    _report(report, dest, json, chosen.verbosity)
+        hint_at_nothing(options.lake, name, sql)
+    _report(report, dest, json, options.verbosity)
 
 
 def _show(plan: Plan, verbosity: int) -> None:

@@ -25,7 +25,7 @@ _STEPS = (("prose", 40), ("text", 24), ("key", 28), ("prose", 24), ("text", 12))
 _LEAST = dict(_STEPS)
 
 
-def cells(text: str) -> int:
+def width_in_cells(text: str) -> int:
     """Return how many of a terminal's cells a text takes; only what is not ASCII needs rich's table of widths."""
     if text.isascii():
         return len(text)
@@ -34,7 +34,7 @@ def cells(text: str) -> int:
     return cell_len(text)
 
 
-def whole(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def full_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     r"""Return a table in its full width.
 
     Examples
@@ -43,15 +43,17 @@ def whole(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     'name    n\na\\x1b   1\nbcdefg\n'
     """
     lines = [[harmless(column) for column in columns], *([shown(value) for value in row] for row in rows)]
-    widths = [max(cells(line[number]) for line in lines) for number in range(len(columns))]
+    widths = [max(width_in_cells(line[number]) for line in lines) for number in range(len(columns))]
     return "".join(
-        (" " * GAP).join(cell + " " * (width - cells(cell)) for cell, width in zip(line, widths, strict=True)).rstrip()
+        (" " * GAP)
+        .join(cell + " " * (width - width_in_cells(cell)) for cell, width in zip(line, widths, strict=True))
+        .rstrip()
         + "\n"
         for line in lines
     )
 
 
-def fitted(columns: Sequence[str], rows: Sequence[Sequence[Any]], wrap: Sequence[str], room: int) -> list[int]:
+def fitting_widths(columns: Sequence[str], rows: Sequence[Sequence[Any]], wrap: Sequence[str], room: int) -> list[int]:
     """Return the widths of the columns that fit, which are the first ones.
 
     Examples
@@ -61,10 +63,10 @@ def fitted(columns: Sequence[str], rows: Sequence[Sequence[Any]], wrap: Sequence
     >>> fitted(("key", "size", "title"), [["a" * 30, 1234567, "b" * 30]], (), 45)
     [30, 7]
     """
-    heads = [cells(harmless(column)) for column in columns]
+    heads = [width_in_cells(harmless(column)) for column in columns]
     kinds = [_kind(column, [row[number] for row in rows], wrap) for number, column in enumerate(columns)]
     widths = [
-        max([heads[number], *(cells(shown(row[number])) for row in rows)]) for number in range(len(columns))
+        max([heads[number], *(width_in_cells(shown(row[number])) for row in rows)]) for number in range(len(columns))
     ]  # fmt: skip
     least = [
         min(width, max(head, _LEAST.get(kind, width))) for width, head, kind in zip(widths, heads, kinds, strict=True)
@@ -97,16 +99,16 @@ def cut_in_the_middle(text: str, width: int) -> str:
     >>> cut_in_the_middle("jw02734002001_04101_00001-seg001_nis_x1dints.fits", 28)
     'jw02734002001…s_x1dints.fits'
     """
-    if cells(text) <= width:
+    if width_in_cells(text) <= width:
         return text
     head = _upto(text, (width - 1) // 2)
-    tail = _upto(text[::-1], width - 1 - cells(head))
+    tail = _upto(text[::-1], width - 1 - width_in_cells(head))
     return f"{head}…{tail[::-1]}"
 
 
 def _upto(text: str, width: int) -> str:
     kept = text[:width]
-    while cells(kept) > width:
+    while width_in_cells(kept) > width:
         kept = kept[:-1]
     return kept
 

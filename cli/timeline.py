@@ -45,10 +45,10 @@ def timeline(
 
     from catalog.api.pictures import picture_path
 
-    chosen = settings(context)
+    options = settings(context)
     picture = picture_path(output, kind, Path("timeline.png"))
-    drawing = chosen.lake.timeline(
+    drawing = options.lake.timeline(
         name, *(criteria or ()), sql=sql, target=target, cone=cone, footprint=footprint, since=since, until=until,
         program=program, pi=pi, instrument=instrument, release=release, limit=limit,
     )  # fmt: skip
-    deliver(drawing, picture, chosen, show, json, asdict(drawing.content))
+    deliver(drawing, picture, options, show, json, asdict(drawing.content))

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from catalog.cli.printing import put, put_table, say
 from catalog.cli.progress import sync_progress
-from catalog.cli.table_layout import whole
+from catalog.cli.table_layout import full_table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -58,7 +58,7 @@ def test_ordinary_text_stays_as_it_is(text: str) -> None:
 @settings(max_examples=50)
 @given(st.lists(NAMES, min_size=1, max_size=3), st.lists(NAMES, min_size=3, max_size=3))
 def test_a_table_has_a_line_a_row_whatever_stands_in_it(columns: list[str], row: list[str]) -> None:
-    lines = whole(columns, [row[: len(columns)]]).removesuffix("\n").split("\n")
+    lines = full_table(columns, [row[: len(columns)]]).removesuffix("\n").split("\n")
     assert len(lines) == 2
     assert not any(map(steers, lines))
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from catalog.questions.previews import Preview
     from catalog.sync import SyncReport
     from catalog.sync.events import OnEvent
-    from catalog.vocabulary.criteria import Wanted
+    from catalog.vocabulary.criteria import CriterionValue
 
 
 def picture_path(output: Path | None, kind: str | None, usual: Path) -> Path:
@@ -68,7 +68,7 @@ class Pictures(LocalFiles, Transfers):
         *written: str,
         sql: str | None = None,
         limit: int | None = None,
-        **wanted: Wanted | None,
+        **wanted: CriterionValue | None,
     ) -> Drawing:
         """Draw where on the sky files lie, by their footprints.
 
@@ -107,7 +107,7 @@ class Pictures(LocalFiles, Transfers):
         *written: str,
         sql: str | None = None,
         limit: int | None = None,
-        **wanted: Wanted | None,
+        **wanted: CriterionValue | None,
     ) -> Drawing:
         """Draw what was observed when, and what the archive processed again since then.
 

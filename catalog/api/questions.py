@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from catalog.answers.result import Result
     from catalog.questions.catalog_contents import SqlNames
-    from catalog.vocabulary.criteria import Wanted
+    from catalog.vocabulary.criteria import CriterionValue
 
 
 class Questions(CatalogBase):
@@ -35,7 +35,7 @@ class Questions(CatalogBase):
         release: str | None = None,
         everything: bool = False,
         limit: int | None = None,
-        **keywords: Wanted | None,
+        **keywords: CriterionValue | None,
     ) -> Result:
         """Find files by keyword; only the catalog is asked.
 

@@ -1,4 +1,4 @@
-"""Pictures: what is in a file, where on the sky a selection lies, and when it was observed and processed."""
+"""Pictures: the contents of a file, the places of files on the sky, and when they were observed and processed."""
 
 from catalog.plots.canvas import Drawing
 from catalog.plots.contents import draw_file, plot_file

@@ -1,4 +1,4 @@
-"""The sheet that everything is drawn on: a figure without a window, written as PNG, SVG or PDF."""
+"""The figure on which everything is drawn; it has no window, and is written as PNG, SVG or PDF."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from catalog.errors import UsageError
 
 ENDINGS = (".png", ".svg", ".pdf")
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000", "#b8a800")
-"""Told apart by everyone: M. Okabe and K. Ito, Color Universal Design (2008), the yellow darkened for thin lines."""
+"""Colours that everyone can tell apart (M. Okabe and K. Ito, Color Universal Design, 2008); yellow is darker here."""
 GREY = "#808080"
 _INSTRUMENTS = ("niriss", "nircam", "nirspec", "miri", "fgs", "guidestar")
 _DPI = 150
@@ -26,10 +26,10 @@ _LOOK = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
-    "svg.fonttype": "none",  # text stays text: it can be searched and edited
-    "svg.hashsalt": "mastlake",  # the same picture is the same bytes
-    "text.usetex": False,  # names from outside are text, whatever the user's own pictures are set in
-    "text.parse_math": True,  # which is what `words.literal` writes for
+    "svg.fonttype": "none",  # text stays text, which can be searched and edited
+    "svg.hashsalt": "mastlake",  # the same picture has the same bytes
+    "text.usetex": False,  # names from outside are text, whatever the user's own settings are
+    "text.parse_math": True,  # `outside_text.without_markup` writes for this setting
 }
 
 
@@ -40,13 +40,13 @@ class Drawing:
     Attributes
     ----------
     figure : matplotlib.figure.Figure
-        To add to, where wanted.
+        The figure; more can be added to it.
     told : str
-        What was drawn, in a line.
+        What was drawn, in one line.
     left_out : tuple of str
-        What was not drawn, and why; a line each.
+        What was not drawn, and why, in one line each.
     content : object
-        What was read from the catalog to be drawn: `catalog.plots.sky.Sky` or `catalog.plots.timeline.Timeline`.
+        The data that were read from the catalog: `catalog.plots.sky.Sky` or `catalog.plots.timeline.Timeline`.
     """
 
     figure: Any
@@ -55,19 +55,19 @@ class Drawing:
     content: Any = None
 
     def write(self, picture: str | os.PathLike[str]) -> None:
-        """Write a file, of the kind that its ending says.
+        """Write a file of the kind that its ending names.
 
         Parameters
         ----------
         picture : path-like
-            PNG, SVG or PDF by its ending.
+            The path, which ends in png, svg or pdf.
 
         Raises
         ------
         UsageError
-            For any other ending.
+            If it has another ending.
         DiskError
-            If it cannot be written.
+            If the file cannot be written.
         """
         path = checked_ending(Path(picture))
         kind = path.suffix.lower().removeprefix(".")
@@ -89,12 +89,12 @@ class Drawing:
 
 
 def checked_ending(picture: Path) -> Path:
-    """Return a picture's path whose ending says a kind that can be written.
+    """Return the path of a picture if its ending names a kind that can be written.
 
     Raises
     ------
     UsageError
-        For any other.
+        If it has another ending.
     """
     if picture.suffix.lower() not in ENDINGS:
         raise UsageError(f"{picture} ends in {picture.suffix or 'nothing'}; a picture is .png, .svg or .pdf")
@@ -102,21 +102,21 @@ def checked_ending(picture: Path) -> Path:
 
 
 def picture_path(output: Path | None, kind: str | None, usual: Path) -> Path:
-    """Return where a picture goes: to the path that was given, or to the usual one, by the kind that was given.
+    """Return the path of a picture: the given one, or else the default one, in the given kind.
 
     Parameters
     ----------
     output : Path or None
-        As after -o.
+        The path after -o.
     kind : str or None
-        As after --format.
+        The kind after --format.
     usual : Path
-        For no ``output``.
+        The path to use without ``output``.
 
     Raises
     ------
     UsageError
-        For an unknown kind of picture, and for an ending that contradicts the kind.
+        If the kind is unknown, or the ending is another one.
 
     Examples
     --------
@@ -136,15 +136,15 @@ def picture_path(output: Path | None, kind: str | None, usual: Path) -> Path:
 
 
 def instrument_colours(instruments: Iterable[str]) -> dict[str, str]:
-    """Return a colour for each instrument: the same one in every picture."""
+    """Return a colour for each instrument; it is the same in every picture."""
     others = iter(COLOURS[len(_INSTRUMENTS) :] * 20)
-    known = dict(zip(_INSTRUMENTS, COLOURS, strict=False))
-    return {name: known.get(name) or next(others) for name in dict.fromkeys(instruments)}
+    colours = dict(zip(_INSTRUMENTS, COLOURS, strict=False))
+    return {name: colours.get(name) or next(others) for name in dict.fromkeys(instruments)}
 
 
 @contextmanager
 def project_style() -> Iterator[None]:
-    """Draw in this project's look, and leave the settings of whoever uses the library alone."""
+    """Draw in this project's style, and leave the caller's settings as they are."""
     import matplotlib as mpl
 
     with mpl.rc_context(_LOOK):
@@ -153,14 +153,14 @@ def project_style() -> Iterator[None]:
 
 @contextmanager
 def any_script() -> Iterator[None]:
-    """Let names have characters that the font does not have: a box stands for each."""
+    """Allow characters that the font does not have; each becomes a box."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
 
 
 def sheet(width: float = 9.0, height: float = 5.5) -> Any:
-    """Return an empty figure of so many inches, which belongs to no window and no list of open figures."""
+    """Return an empty figure of a size in inches; it belongs to no window and no list of open figures."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")

@@ -1,4 +1,4 @@
-"""What is in a file, at a glance: its spectra, its image, or its light curve."""
+"""The contents of a file at a glance: its spectra, its image, or its light curve."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ _CAPTION = ("TARGNAME", "INSTRUME", "EXP_TYPE", "FILTER", "PUPIL", "GRATING", "B
 
 
 def plot_file(source: Path, picture: Path) -> str:
-    """Draw a FITS file's science data to a file.
+    """Draw the science data of a FITS file into a picture file.
 
     Parameters
     ----------
     source : Path
-        See `draw_file`.
+        The FITS file; see `draw_file`.
     picture : Path
-        PNG, SVG or PDF by its ending.
+        The path of the picture, which ends in png, svg or pdf.
 
     Returns
     -------
     str
-        What was drawn, in a line.
+        What was drawn, in one line.
 
     Raises
     ------
     DiskError
-        If the file cannot be read, or the picture not be written.
+        If the file cannot be read, or the picture cannot be written.
     UsageError
-        If it holds nothing to draw, or the ending is not of a picture.
+        If the file has nothing to draw, or the ending is not that of a picture.
     """
     checked_ending(picture)
     drawing = draw_file(source)
@@ -56,27 +56,27 @@ def plot_file(source: Path, picture: Path) -> str:
 
 
 def draw_file(source: Path, hdu: str | None = None) -> Drawing:
-    """Draw a file's science data, as far as it can be read.
+    """Draw the science data of a file, as far as it can be read.
 
     Parameters
     ----------
     source : Path
-        A light curve (ECSV), or FITS: with spectra in EXTRACT1D or COMBINE1D tables (a time series becomes time
-        against wavelength), or with an image of two to four axes, drawn on the sky where its WCS says so.
+        A light curve (ECSV), or a FITS file. It has spectra in EXTRACT1D or COMBINE1D tables (a time series is drawn as
+        time against wavelength), or an image of two to four axes, which is drawn on the sky if its WCS allows.
     hdu : str, optional
-        Draw the image of this HDU, by name or number, instead of the science image.
+        Draw the image of this HDU, given by name or number, instead of the science image.
 
     Returns
     -------
     Drawing
-        With a line in `Drawing.left_out` for each part of the file that could not be drawn.
+        The picture; `Drawing.left_out` has a line for each part of the file that could not be drawn.
 
     Raises
     ------
     DiskError
         If the file cannot be read.
     UsageError
-        If it holds nothing to draw.
+        If the file has nothing to draw.
     """
     if source.suffix.lower() == ".ecsv":
         return _light_curve(source)
@@ -97,26 +97,28 @@ def _light_curve(source: Path) -> Drawing:
     return Drawing(figure, told, tuple(map(harmless, left_out)))
 
 
-def _draw(figure: Any, file: OpenFits, wanted: str | None) -> tuple[Any, str]:
-    if wanted is not None:
-        return _draw_image(figure, file, [_image_named(file, wanted)])
-    found = spectra(file)
-    if found:
-        return draw_time_series(figure, found) if is_time_series(found) else draw_lines(figure, found)
-    pictures = [one for one in file.hdus if _is_picture(one)]
+def _draw(figure: Any, file: OpenFits, hdu_wanted: str | None) -> tuple[Any, str]:
+    if hdu_wanted is not None:
+        return _draw_image(figure, file, [_image_named(file, hdu_wanted)])
+    read_spectra = spectra(file)
+    if read_spectra:
+        return (
+            draw_time_series(figure, read_spectra) if is_time_series(read_spectra) else draw_lines(figure, read_spectra)
+        )
+    pictures = [hdu for hdu in file.hdus if _is_picture(hdu)]
     if pictures:
-        return _draw_image(figure, file, sorted(pictures, key=lambda one: hdu_name(one) not in ("SCI", "PRIMARY")))
-    held = ", ".join(harmless(hdu_name(one)) or "unnamed" for one in file.hdus)
+        return _draw_image(figure, file, sorted(pictures, key=lambda hdu: hdu_name(hdu) not in ("SCI", "PRIMARY")))
+    held = ", ".join(harmless(hdu_name(hdu)) or "unnamed" for hdu in file.hdus)
     raise file.nothing(f"it holds neither an image nor extracted spectra, only {held}")
 
 
 def _draw_image(figure: Any, file: OpenFits, pictures: list[Any]) -> tuple[Any, str]:
     """Draw the first of some images that can be read."""
     primary = file.hdus[0].header
-    for one in pictures:
-        plane = _plane(file, one)
+    for picture in pictures:
+        plane = _plane(file, picture)
         if plane is not None:
-            return draw_plane(figure, plane, one, primary, _wavelengths(file, one))
+            return draw_plane(figure, plane, picture, primary, _wavelengths(file, picture))
     raise file.nothing("it holds no image that can be read")
 
 
@@ -130,13 +132,13 @@ def _plane(file: OpenFits, image: Any) -> Plane | None:
 
 
 def _image_named(file: OpenFits, wanted: str) -> Any:
-    found = file.named(wanted)
-    if found is None or not _is_picture(found):
-        images = ", ".join(harmless(hdu_name(one)) for one in file.hdus if _is_picture(one))
+    hdu = file.named(wanted)
+    if hdu is None or not _is_picture(hdu):
+        images = ", ".join(harmless(hdu_name(each)) for each in file.hdus if _is_picture(each))
         raise UsageError(
             f"there is no image in HDU {wanted}; " + (f"there is in {images}" if images else "in no other either")
         )
-    return found
+    return hdu
 
 
 def _is_picture(hdu: Any) -> bool:
@@ -145,19 +147,19 @@ def _is_picture(hdu: Any) -> bool:
 
 
 def _wavelengths(file: OpenFits, image: Any) -> Any:
-    """The wavelength of every pixel of a rectified spectrum; its HDU stands beside the image's."""
+    """Return the wavelength of every pixel of a rectified spectrum, from an HDU beside the image's."""
     shape = image_shape(image)
-    for one in file.hdus:
+    for hdu in file.hdus:
         if (
-            hdu_name(one) == "WAVELENGTH"
-            and image_shape(one)[-1:] == shape[-1:]
-            and hdu_version(one) == hdu_version(image)
+            hdu_name(hdu) == "WAVELENGTH"
+            and image_shape(hdu)[-1:] == shape[-1:]
+            and hdu_version(hdu) == hdu_version(image)
         ):
             try:
                 with reading_contents():
-                    return one.data
+                    return hdu.data
             except Unreadable as error:
-                file.leave_out(one, error)
+                file.leave_out(hdu, error)
     return None
 
 

@@ -15,7 +15,7 @@ from catalog.plots.outside_text import Values, drawable, without_markup
 from catalog.text import harmless, plural
 
 _PANELS = 6
-"""Fluxes that are drawn, each on an axis of its own: orders differ by more than any of them varies."""
+"""How many fluxes are drawn. Each has an axis of its own, since orders differ by more than any of them varies."""
 _TIME = ("int_mid_mjd_utc", "mjd_utc", "mjd", "int_start_mjd_utc", "int_mid_bjd_tdb", "bjd_tdb")
 
 
@@ -27,22 +27,22 @@ def draw_curves(figure: Any, source: Path) -> tuple[Any, str, list[str]]:
     figure : Figure
         An empty one.
     source : Path
-        ECSV, with a column of MJD or BJD, and one or more whose names say flux.
+        An ECSV file with a column of MJD or BJD, and one or more columns whose names contain flux.
 
     Returns
     -------
     axes : Axes
     told : str
-        What was drawn, in a line.
+        What was drawn, in one line.
     left_out : list of str
-        What was not, a line each.
+        What was not drawn, in one line each.
 
     Raises
     ------
     DiskError
         If it is no ECSV table.
     UsageError
-        If it has no such columns, or no time in them.
+        If it has no such columns, or no times in them.
     """
     table = _read(source)
     by_lower = {name.lower(): name for name in table.colnames}
@@ -52,34 +52,34 @@ def draw_curves(figure: Any, source: Path) -> tuple[Any, str, list[str]]:
         raise UsageError(f"it has no time and flux to draw, only {harmless(', '.join(table.colnames))}")
     left_out: list[str] = []
     when = _numbers(table, time, left_out)
-    known = np.isfinite(when) if when is not None else np.zeros(0, bool)
+    has_time = np.isfinite(when) if when is not None else np.zeros(0, bool)
     curves = {name: flux for name in fluxes if (flux := _numbers(table, name, left_out)) is not None}
-    if when is None or not known.any() or not curves:
+    if when is None or not has_time.any() or not curves:
         why = left_out or [f"column {harmless(time)} has no time" if len(table) else "it has no rows"]
         raise UsageError(f"{source} has nothing to draw: {why[0]}")
-    if not known.all():
-        left_out.append(f"{plural(int((~known).sum()), 'point')} without a time")
-    day = float(np.floor(when[known].min()))
+    if not has_time.all():
+        left_out.append(f"{plural(int((~has_time).sum()), 'point')} without a time")
+    day = float(np.floor(when[has_time].min()))
     left_out += [f"column {harmless(name)}, beyond the first {_PANELS} fluxes" for name in list(curves)[_PANELS:]]
     drawn = dict(list(curves.items())[:_PANELS])
     panels = figure.subplots(len(drawn), 1, sharex=True, squeeze=False)[:, 0]
     for place, (panel, (name, flux)) in enumerate(zip(panels, drawn.items(), strict=True)):
         label = without_markup(re.sub(r"[_ ]+", " ", name).strip())
-        hours = (when[known] - day) * 24
-        panel.plot(hours, flux[known], ".", markersize=4, color=COLOURS[place % len(COLOURS)], label=label)
+        hours = (when[has_time] - day) * 24
+        panel.plot(hours, flux[has_time], ".", markersize=4, color=COLOURS[place % len(COLOURS)], label=label)
         unit = table[name].unit
         panel.set_ylabel("flux" + (f" ({without_markup(unit.to_string('unicode'))})" if unit else ""))
         if len(drawn) > 1:
             panel.legend(loc="best")
     scale = "BJD (TDB)" if "bjd" in time.lower() else "MJD (UTC)"
     panels[-1].set_xlabel(f"hours since {scale} {day:.0f}")
-    return panels[0], f"{plural(len(drawn), 'light curve')} of {plural(int(known.sum()), 'point')}", left_out
+    return panels[0], f"{plural(len(drawn), 'light curve')} of {plural(int(has_time.sum()), 'point')}", left_out
 
 
 def _numbers(table: Any, name: str, left_out: list[str]) -> Values | None:
-    """Return a column as numbers, one a row; None, and a note, where it has others."""
+    """Return a column as numbers, one for each row; note a column with other values, and return None."""
     given = table[name]
-    given = getattr(given, "mjd", given)  # astropy's own column of times
+    given = getattr(given, "mjd", given)  # a column of times in astropy
     try:
         numbers = drawable(given)
     except (TypeError, ValueError):

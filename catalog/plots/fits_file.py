@@ -1,4 +1,4 @@
-"""Open a FITS file for drawing: what is sound of it, and a line for everything that is left out."""
+"""Open a FITS file for drawing: the HDUs that are sound, and a line for everything that is left out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from catalog.fits.scan import scan_file
 
 
 class Unreadable(Exception):
-    """A part of a file cannot be read; its text says why, in a line."""
+    """A part of a file cannot be read; the text says why, in one line."""
 
 
 @dataclass
@@ -25,13 +25,13 @@ class OpenFits:
     Attributes
     ----------
     path : Path
-        Where it is.
+        The path of the file.
     hdus : list of HDU
-        Those whose structure is sound, the primary one first.
+        The HDUs whose structure is sound, the primary one first.
     left_out : list of str
-        What is wrong with the others, and whatever else is not drawn.
+        What is wrong with the other HDUs, and what else is not drawn.
     numbers : list of int
-        Of ``hdus``, as they are counted in the file.
+        The numbers of ``hdus`` in the file.
     """
 
     path: Path
@@ -44,27 +44,27 @@ class OpenFits:
         self.left_out.append(f"HDU {hdu_name(hdu) or 'without a name'}: {reason}")
 
     def named(self, wanted: str) -> Any:
-        """Return the HDU of a name or number; None where there is none."""
+        """Return the HDU with a name or number; None if there is none."""
         if wanted.isdecimal() and len(wanted) < 10:
             return dict(zip(self.numbers, self.hdus, strict=True)).get(int(wanted))
-        return next((one for one in self.hdus if hdu_name(one).upper() == wanted.upper()), None)
+        return next((hdu for hdu in self.hdus if hdu_name(hdu).upper() == wanted.upper()), None)
 
     def nothing(self, instead: str) -> DiskError | UsageError:
-        """Return what to say where nothing could be drawn: what is wrong, or what the file has instead."""
+        """Return the error to raise if nothing could be drawn: what is wrong, or what the file has instead."""
         if self.left_out:
             return DiskError(f"cannot read {self.path} as FITS: {self.left_out[0]}")
         return UsageError(instead)
 
 
 def check_regular(path: Path) -> None:
-    """Refuse what is no file with bytes in it.
+    """Refuse a path that is not a file with bytes in it.
 
     Raises
     ------
     UsageError
-        For a folder.
+        If it is a folder.
     DiskError
-        For anything else, and where the path cannot be looked at.
+        If it is anything else, or the path cannot be read.
     """
     try:
         mode = path.stat().st_mode
@@ -78,58 +78,58 @@ def check_regular(path: Path) -> None:
 
 @contextmanager
 def open_fits(path: Path) -> Iterator[OpenFits]:
-    """Open a file, and read as many of its HDUs as are sound.
+    """Open a file, and read all of its HDUs that are sound.
 
     Raises
     ------
     UsageError
-        For a folder.
+        If the path is a folder.
     DiskError
-        If it cannot be read, or no HDU of it is sound.
+        If it cannot be read, or none of its HDUs is sound.
     """
     from astropy.io import fits
 
     check_regular(path)
-    found = OpenFits(path)
-    sound = _sound(found)
-    with warnings.catch_warnings(), path.open("rb") as file:  # astropy would not close it after an error
-        warnings.simplefilter("ignore")  # breaking the standard a little is not in the way
+    opened = OpenFits(path)
+    sound = _sound(opened)
+    with warnings.catch_warnings(), path.open("rb") as file:  # after an error, astropy would not close it
+        warnings.simplefilter("ignore")  # small faults against the standard do not matter here
         with reading_file(path):
             hdus = fits.open(file, memmap=False, lazy_load_hdus=True)
         with hdus:
             for number in range(max(sound) + 1):
                 try:
                     with reading_contents():
-                        one = hdus[number]
+                        hdu = hdus[number]
                 except Unreadable as error:
-                    found.left_out.append(f"HDU {number}: {error}")
+                    opened.left_out.append(f"HDU {number}: {error}")
                     break
                 if number in sound:
-                    found.hdus.append(one)
-                    found.numbers.append(number)
-            if not found.hdus:
-                raise found.nothing(f"{path} has nothing to draw")
-            yield found
+                    opened.hdus.append(hdu)
+                    opened.numbers.append(number)
+            if not opened.hdus:
+                raise opened.nothing(f"{path} has nothing to draw")
+            yield opened
 
 
-def _sound(found: OpenFits) -> set[int]:
+def _sound(opened: OpenFits) -> set[int]:
     """Return the numbers of the HDUs without harm, and note the harm of the others."""
-    with reading_file(found.path):
-        scan, _ = scan_file(str(found.path), careful=True)
+    with reading_file(opened.path):
+        scan, _ = scan_file(str(opened.path), careful=True)
     harm: dict[int, str] = {}
-    for one in scan.findings:
-        if one.harm:
-            harm.setdefault(one.hdu, one.reason)
-    found.left_out += [f"HDU {hdu}: {reason}" for hdu, reason in sorted(harm.items())]
+    for finding in scan.findings:
+        if finding.harm:
+            harm.setdefault(finding.hdu, finding.reason)
+    opened.left_out += [f"HDU {hdu}: {reason}" for hdu, reason in sorted(harm.items())]
     sound = set(range(len(scan.headers))) - harm.keys()
     if not sound:
-        raise found.nothing(f"{found.path} has no HDU")
+        raise opened.nothing(f"{opened.path} has no HDU")
     return sound
 
 
 @contextmanager
 def reading_file(path: Path) -> Iterator[None]:
-    """Turn an error of the disk, or of astropy, into a line about the file."""
+    """Turn an error of the disk, or of astropy, into one line about the file."""
     try:
         with reading_contents():
             yield
@@ -139,9 +139,9 @@ def reading_file(path: Path) -> Iterator[None]:
 
 @contextmanager
 def reading_contents() -> Iterator[None]:
-    """Turn any error of astropy's about what is in a file into one line.
+    """Turn any error of astropy about the contents of a file into one line.
 
-    A malformed header makes it raise errors of many classes, so all are taken. Nothing else may be done within.
+    For a malformed header astropy raises errors of many classes, so all are caught. Only astropy's code may run inside.
     """
     try:
         yield
@@ -160,7 +160,7 @@ def _line(error: BaseException) -> str:
 
 
 def hdu_name(hdu: Any) -> str:
-    """Return the name of an HDU as text; empty where it has none that can be read."""
+    """Return the name of an HDU as text; empty if none can be read."""
     try:
         with reading_contents():
             return str(hdu.name or "")
@@ -169,7 +169,7 @@ def hdu_name(hdu: Any) -> str:
 
 
 def hdu_version(hdu: Any) -> int:
-    """Return the version of an HDU (EXTVER), 1 where none can be read."""
+    """Return the version of an HDU (EXTVER); 1 if none can be read."""
     try:
         with reading_contents():
             return int(hdu.ver)
@@ -178,7 +178,7 @@ def hdu_version(hdu: Any) -> int:
 
 
 def image_shape(hdu: Any) -> tuple[int, ...]:
-    """Return the axes of an image; none where there is no image that can be read."""
+    """Return the axes of an image; an empty tuple if no image can be read."""
     try:
         with reading_contents():
             return tuple(int(length) for length in hdu.shape) if hdu.is_image else ()

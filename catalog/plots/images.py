@@ -19,12 +19,12 @@ _DISPERSED = (
     "SOSS", "WFSS", "LRS", "MRS", "SPEC", "SLIT", "IFU", "BRIGHTOBJ", "GRISM", "TSGRISM", "AUTOWAVE", "LAMP",
 )  # fmt: skip
 _MOST_PIXELS = 2400
-"""A side longer than this is averaged down: no screen and no page shows more."""
+"""A longer side is averaged down, since no screen and no page shows more."""
 _CUBE_PLANES = 64
 _AT_ONCE = 1 << 24
-"""Pixels that are in memory at once."""
+"""The most pixels in memory at once."""
 _MOST_READ = 1 << 28
-"""Pixels of a plane that are read; of a larger one, each block gives some of its rows."""
+"""The most pixels of a plane that are read; of a larger plane, only some rows of each block are read."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Plane:
     Attributes
     ----------
     pixels : ndarray
-        Rows by columns; not-a-number where there is no value.
+        Rows by columns; not-a-number for a pixel without a value.
     step : tuple of int
-        Rows and columns of the file that were averaged into one pixel.
+        The rows and columns of the file that were averaged into one pixel.
     told : str
-        Which part of the file it is; empty for all of it.
+        The part of the file that this is; empty for all of it.
     """
 
     pixels: Pixels
@@ -47,7 +47,7 @@ class Plane:
 
 
 def plane_of(hdu: Any, cube: bool = False) -> Plane:
-    """Take from an image HDU, whatever its axes, the plane that shows best what is in it.
+    """Return the plane of an image HDU, with any number of axes, that shows its contents best.
 
     Parameters
     ----------
@@ -95,32 +95,32 @@ def _of_ramp(shape: tuple[int, ...]) -> str:
 
 
 def is_cube(primary: Any, header: Any) -> bool:
-    """Say whether an image's third axis is wavelength; a detector's nominal keywords can claim so of two axes."""
+    """Say whether an image's third axis is wavelength; nominal keywords may claim this even for two axes."""
     model, name = card_text(primary, "DATAMODL"), card_text(primary, "FILENAME")
     wave = card_text(header, "CTYPE3").startswith("WAVE")
     return card_number(header, "NAXIS") == 3 and ("IFUCube" in model or name.endswith("_s3d.fits") or wave)
 
 
 def _collapsed(hdu: Any) -> Plane:
-    """The median over at most so many planes, evenly chosen."""
+    """Return the median of some planes that are evenly chosen."""
     planes = hdu.shape[0]
-    chosen = np.unique(np.linspace(0, planes - 1, min(planes, _CUBE_PLANES)).astype(int))
-    stack = [_reduced(hdu.section, (int(place),)) for place in chosen]
+    planes_taken = np.unique(np.linspace(0, planes - 1, min(planes, _CUBE_PLANES)).astype(int))
+    stack = [_reduced(hdu.section, (int(place),)) for place in planes_taken]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a pixel that no plane covers has no median
-        pixels = np.nanmedian([one for one, _ in stack], axis=0)
-    some = f"{len(chosen):,} of {planes:,}" if len(chosen) < planes else f"{planes:,}"
+        warnings.simplefilter("ignore", RuntimeWarning)  # a pixel without values in all planes has no median
+        pixels = np.nanmedian([plane for plane, _ in stack], axis=0)
+    some = f"{len(planes_taken):,} of {planes:,}" if len(planes_taken) < planes else f"{planes:,}"
     return Plane(pixels, stack[0][1], f"median of {some} wavelengths")
 
 
 def _rows_taken(height: int, width: int) -> tuple[int, int]:
-    """Return how many rows become one, and how many of these are read: of a very large plane not all."""
+    """Return how many rows become one, and how many of these are read; for a very large plane, not all are."""
     down = max(1, -(-height // _MOST_PIXELS))
     return down, min(down, max(1, _MOST_READ // (height // down * width)))
 
 
 def _reduced(section: Any, index: tuple[int, ...]) -> tuple[Pixels, tuple[int, int]]:
-    """Read one plane, strip by strip, averaged down to what can be seen."""
+    """Read one plane in strips, averaged down to the size that can be seen."""
     height, width = section.shape[-2:]
     down, across = (max(1, -(-length // _MOST_PIXELS)) for length in (height, width))
     if width > _AT_ONCE:
@@ -135,13 +135,13 @@ def _reduced(section: Any, index: tuple[int, ...]) -> tuple[Pixels, tuple[int, i
         raw = drawable(section[(*index, slice(start * down, last), slice(0, columns * across))])
         blocks = raw.reshape(stop - start, -1, columns, across)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a block without any value has no mean
+            warnings.simplefilter("ignore", RuntimeWarning)  # a block without values has no mean
             pixels[start:stop] = np.nanmean(blocks, axis=(1, 3))
     return pixels, (down, across)
 
 
 def sky_axes(primary: Any, hdu: Any, step: tuple[int, int] = (1, 1)) -> Any:
-    """Return the celestial WCS of an image whose axes are on the sky, for its reduced pixels; None for any other.
+    """Return the celestial WCS, for the reduced pixels, of an image whose axes are on the sky; None for other images.
 
     On a dispersed detector one axis is wavelength, whatever the nominal keywords say.
     """
@@ -152,7 +152,7 @@ def sky_axes(primary: Any, hdu: Any, step: tuple[int, int] = (1, 1)) -> Any:
     if (dispersed and not is_cube(primary, header)) or not card_text(header, "CTYPE1"):
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # repairs of sloppy keywords, which the picture does not depend on
+        warnings.simplefilter("ignore")  # astropy repairs small faults, which do not matter for the picture
         try:
             wcs = WCS(header)
             if not (wcs.has_celestial and {wcs.wcs.lng, wcs.wcs.lat} == {0, 1}):
@@ -160,13 +160,13 @@ def sky_axes(primary: Any, hdu: Any, step: tuple[int, int] = (1, 1)) -> Any:
             plane = wcs.celestial
             if not _covers(plane, hdu.shape[-2:]):
                 return None
-            return plane if step == (1, 1) else plane.slice([slice(None, None, one) for one in step])
-        except Exception:  # its errors are of many classes; without a WCS the axes are those of the detector
+            return plane if step == (1, 1) else plane.slice([slice(None, None, factor) for factor in step])
+        except Exception:  # astropy's errors are of many classes; without a WCS, the axes are those of the detector
             return None
 
 
 def _covers(wcs: Any, shape: tuple[int, int]) -> bool:
-    """Say whether a WCS gives places on the sky all over an image, different ones for different pixels."""
+    """Say whether a WCS gives places on the sky everywhere in an image, and different ones for different pixels."""
     rows, columns = np.meshgrid(*(np.linspace(0, length - 1, 5) for length in shape), indexing="ij")
     ra, dec = wcs.wcs_pix2world(columns.ravel(), rows.ravel(), 0)
     if not (np.all(np.isfinite(ra)) and np.all(np.abs(dec) <= 90)):
@@ -184,21 +184,21 @@ def draw_plane(figure: Any, plane: Plane, hdu: Any, primary: Any, wavelengths: P
     figure : Figure
         An empty one.
     plane : Plane
-        What was read of the image; see `plane_of`.
+        The plane that `plane_of` returned.
     hdu : ImageHDU
         The image.
     primary : Header
-        Of the file.
+        The primary header of the file.
     wavelengths : ndarray, optional
-        Of every pixel, in micrometres, where the image is a rectified spectrum.
+        The wavelength of every pixel in micrometres, if the image is a rectified spectrum.
 
     Returns
     -------
     axes : Axes
     told : str
-        What was drawn, in a line.
+        What was drawn, in one line.
     """
-    spans = min(plane.pixels.shape) > 1  # axes on the sky of a single pixel would have no tick and no label
+    spans = min(plane.pixels.shape) > 1  # axes on the sky with a single pixel would have no ticks and labels
     wcs = sky_axes(primary, hdu, plane.step) if spans else None
     axes = figure.add_subplot(projection=wcs) if wcs is not None else figure.add_subplot()
     (height, width), (down, across) = plane.pixels.shape, plane.step
@@ -221,10 +221,10 @@ def draw_plane(figure: Any, plane: Plane, hdu: Any, primary: Any, wavelengths: P
 
 
 def stretch(pixels: Pixels) -> Any:
-    """Return a norm that shows faint and bright at once: an inverse hyperbolic sine from just below the sky.
+    """Return a norm that shows faint and bright pixels at once: an inverse hyperbolic sine from just below the sky.
 
-    Black is two deviations below the median, so that noise is seen and does not dominate; white is where only a
-    few pixels are brighter, and at least 25 deviations up (R. H. Lupton et al., PASP 116, 133, 2004, for the
+    Black is two deviations below the median, so that noise is visible but does not dominate. White is a value that only
+    a few pixels exceed, and at least 25 deviations above the median (R. H. Lupton et al., PASP 116, 133, 2004, for the
     function). A few hot or dead pixels do not count.
     """
     from astropy.stats import mad_std
@@ -241,7 +241,7 @@ def stretch(pixels: Pixels) -> Any:
     if not high > low:
         low, high = float(finite.min()), float(finite.max())
     if not high - low > 1e-9 * max(abs(low), abs(high), 1e-90):
-        return None  # no contrast that an axis could tell apart
+        return None  # the contrast is too small for an axis
     return ImageNormalize(vmin=low, vmax=high, stretch=AsinhStretch(0.1), clip=False)
 
 
@@ -271,12 +271,12 @@ def _label(axes: Any, wcs: Any, wavelengths: Pixels | None) -> None:
 
 
 def _wavelength_axis(axes: Any, wavelengths: Pixels) -> None:
-    """Write wavelengths along the upper edge, where they rise or fall steadily along a row."""
+    """Write wavelengths along the upper edge, if they rise or fall steadily along a row."""
     wavelengths = drawable(wavelengths)
     if wavelengths.ndim not in (1, 2):
         return
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # columns outside the spectrum have no wavelength
+        warnings.simplefilter("ignore", RuntimeWarning)  # columns outside of the spectrum have no wavelength
         row = np.nanmedian(wavelengths, axis=0) if wavelengths.ndim == 2 else wavelengths
     column = np.flatnonzero(np.isfinite(row))
     steps = np.diff(row[column])

@@ -19,16 +19,16 @@ _MARGIN = 2
 
 
 def name_places(axes: Any, names: Sequence[tuple[str, float, float]], size: float = 7) -> None:
-    """Write names beside places, the most important ones first; one that finds no room is not written.
+    """Write names beside places, the most important ones first; a name without free space is left out.
 
     Parameters
     ----------
     axes : Axes
-        On which everything else has been drawn; its layout is settled by this.
+        Axes on which everything else has been drawn already; this fixes their layout.
     names : sequence of tuple
-        Name, and where in the axes' data.
+        Tuples of a name and its place in the data of the axes.
     size : float
-        Of the letters, points.
+        The size of the letters, in points.
     """
     with any_script():
         _name_places(axes, names, size)
@@ -36,10 +36,14 @@ def name_places(axes: Any, names: Sequence[tuple[str, float, float]], size: floa
 
 def _name_places(axes: Any, names: Sequence[tuple[str, float, float]], size: float) -> None:
     figure = axes.figure
-    figure.draw_without_rendering()  # the layout moves the axes, and with them all places
+    figure.draw_without_rendering()  # computes the layout, which moves the axes and all places
     figure.set_layout_engine("none")
     taken = [_dot(axes, x, y, figure.dpi / 72) for _, x, y in names]
-    taken += [one.get_window_extent() for one in (*axes.get_xticklabels(), *axes.get_yticklabels()) if one.get_text()]
+    taken += [
+        tick_label.get_window_extent()
+        for tick_label in (*axes.get_xticklabels(), *axes.get_yticklabels())
+        if tick_label.get_text()
+    ]
     room = axes.get_window_extent()
     for name, x, y in names:
         taken += _written(axes, without_markup(name, 28), (x, y), size, taken, room)
@@ -53,7 +57,7 @@ def _dot(axes: Any, x: float, y: float, half: float) -> Any:
 
 
 def _written(axes: Any, text: str, place: tuple[float, float], size: float, taken: list[Any], room: Any) -> list[Any]:
-    """Write a name at the first spot that is free, and return the room that it takes."""
+    """Write a name at the first free spot, and return the space that it takes."""
     from matplotlib.text import Text
 
     for reach in _REACHES:
@@ -64,7 +68,7 @@ def _written(axes: Any, text: str, place: tuple[float, float], size: float, take
                 text, place, xytext=shift, textcoords="offset points", fontsize=size,
                 ha=_ALIGNED[across], va=_UPRIGHT[up], arrowprops=thread if reach >= _FAR else None, zorder=4,
             )  # fmt: skip
-            written.get_window_extent()  # which brings it to its spot, and counts the thread to its place as well
+            written.get_window_extent()  # moves the name to its spot, and includes the line to its place
             box = Text.get_window_extent(written).padded(_MARGIN)
             outside = box.x0 < room.x0 or box.x1 > room.x1 or box.y0 < room.y0 or box.y1 > room.y1
             if not outside and not any(box.overlaps(other) for other in taken):

@@ -1,4 +1,4 @@
-"""Words and numbers that come from outside (headers, the archive, file names), before they reach a picture."""
+"""Words and numbers from outside (headers, the archive, file names) in a form that is safe for a picture."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy.typing as npt
 from catalog.text import harmless
 
 _LONGEST = 70
-"""Characters of a name that fit on a picture."""
+"""How many characters of a name a picture has room for."""
 _LARGEST = 1e100
-"""Numbers beyond are no measurements, and the arithmetic of axes would overflow on them."""
+"""Larger numbers are no measurements, and computing axes with them would overflow."""
 _FIRST_MJD, _LAST_MJD = 33282.0, 88069.0
-"""1950 to 2100: an observation outside is a mistake, and would squeeze all others into one line."""
+"""1950 to 2100. An observation outside is a mistake, and would compress all others into one line."""
 
 Values = npt.NDArray[np.float64]
 
@@ -23,8 +23,8 @@ Values = npt.NDArray[np.float64]
 def without_markup(text: object, longest: int = _LONGEST) -> str:
     r"""Return text that a picture shows as it is.
 
-    A dollar sign would begin mathematics, in which names like ``A$_{b$C`` are errors. Control characters have no
-    glyphs, and some of them no place in an SVG. Long texts give way in the middle.
+    A dollar sign would begin a formula, and names like ``A$_{b$C`` are errors in a formula. Control characters have no
+    glyphs, and some of them cannot be in an SVG. Long texts are shortened in the middle.
 
     Examples
     --------
@@ -39,13 +39,13 @@ def without_markup(text: object, longest: int = _LONGEST) -> str:
 
 
 def card_text(header: Any, keyword: str) -> str:
-    """Return the value of a card as text; empty where there is none, or none that can be read."""
+    """Return the value of a card as text; empty if there is none, or none that can be read."""
     value = _value(header, keyword)
     return "" if value is None or isinstance(value, bool) else str(value).strip()
 
 
 def card_number(header: Any, keyword: str) -> float | None:
-    """Return the value of a card as a finite number; None where there is none."""
+    """Return the value of a card as a finite number; None if there is none."""
     value = _value(header, keyword)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -61,13 +61,13 @@ def _value(header: Any, keyword: str) -> object:
 
     try:
         value = header.get(keyword)
-    except Exception:  # astropy's errors about a card are of many classes; whichever it is, it cannot read the card
+    except Exception:  # astropy's errors about a card are of many classes, and all mean that it cannot read the card
         return None
     return None if isinstance(value, Undefined) else value
 
 
 def drawable(values: Any) -> Values:
-    """Return numbers with not-a-number for what no axis can show: masked, infinite, absurdly large.
+    """Return numbers, with not-a-number for values that no axis can show: masked, infinite, or extremely large.
 
     Examples
     --------
@@ -93,4 +93,4 @@ def is_date(mjd: float | None) -> bool:
 
 
 DATES = f"BETWEEN {_FIRST_MJD} AND {_LAST_MJD}"
-"""The same, for a number in SQL."""
+"""The same condition in SQL, for a number."""

@@ -26,9 +26,9 @@ def draw_pictures(pictures: Sequence[Path]) -> Drawing:
     Raises
     ------
     UsageError
-        If there is none.
+        If there are no pictures.
     DiskError
-        If none can be read.
+        If no picture can be read.
     """
     if not pictures:
         raise UsageError("there is no picture to show")
@@ -50,7 +50,7 @@ def draw_pictures(pictures: Sequence[Path]) -> Drawing:
 
 
 def _read(pictures: Sequence[Path]) -> tuple[list[tuple[Path, Any]], list[str]]:
-    """Read pictures; say in a line each which could not be."""
+    """Read pictures; return a line for each picture that cannot be read."""
     from PIL import Image
 
     read, left_out = [], []

@@ -1,4 +1,4 @@
-"""Which files a picture is about: a search, criteria, or any question."""
+"""The files for a picture: those of a search, of criteria, or of any question."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from catalog.store.history.runs import saved_search
 
 @dataclass(frozen=True)
 class FilesToDraw:
-    """Files of the catalog; every part narrows.
+    """Files of the catalog; a file must meet all conditions.
 
     Attributes
     ----------
     search : str or None
-        A saved search.
+        The name of a saved search.
     criteria : Criteria
-        As `catalog.questions.find` takes them.
+        Criteria, as `catalog.questions.find` takes them.
     sql : str or None
         A read-only query whose result has a column ``filename``.
     limit : int or None
-        Files at most, in the order of observation.
+        The most files, in the order of observation.
     """
 
     search: str | None = None
@@ -36,30 +36,30 @@ class FilesToDraw:
     limit: int | None = None
 
     def told(self) -> str:
-        """Say what was chosen, for a title."""
-        one = self.criteria
-        words = [self.search, *one.written, one.target]
+        """Describe the choice, for a title."""
+        criteria = self.criteria
+        words = [self.search, *criteria.written, criteria.target]
         for name in ("cone", "footprint", "since", "until", "program", "pi", "instrument", "release"):
-            value = getattr(one, name)
+            value = getattr(criteria, name)
             words.append(f"{name} {value}" if value else None)
         words.append(f"the first {self.limit:,}" if self.limit is not None else None)
         return "  ".join(word for word in words if word) or ("a query" if self.sql else "all files")
 
     @property
     def is_everything_of(self) -> bool:
-        """True where nothing but a search, or nothing at all, was asked for."""
+        """True if only a search was given, or nothing at all."""
         return self.criteria == Criteria() and self.sql is None and self.limit is None
 
 
 def condition_of_choice(database: Database, chosen: FilesToDraw) -> Condition:
-    """Write a choice as SQL over `files`, under the name ``f``.
+    """Write a choice as SQL over `files`, which it calls ``f``.
 
     Raises
     ------
     NoSuchSearch
-        With the nearest name.
+        The error names the nearest name.
     UsageError
-        If the criteria are not understood, or the query has no column ``filename``.
+        If a criterion cannot be understood, or the query has no column ``filename``.
     """
     parts: list[Condition] = []
     if chosen.search is not None:
@@ -72,18 +72,18 @@ def condition_of_choice(database: Database, chosen: FilesToDraw) -> Condition:
     if chosen.sql is not None:
         parts.append(Condition("f.filename IN (SELECT unnest(?::VARCHAR[]))", (_filenames(database, chosen.sql),)))
     values = tuple(value for part in parts for value in part.values)
-    found = Condition(" AND ".join(part.sql for part in parts) or "true", values)
-    return found if chosen.limit is None else _first(database, found, chosen.limit)
+    condition = Condition(" AND ".join(part.sql for part in parts) or "true", values)
+    return condition if chosen.limit is None else _first(database, condition, chosen.limit)
 
 
-def _first(database: Database, wanted: Condition, limit: int) -> Condition:
-    """Narrow a condition to the first files in the order of observation."""
+def _first(database: Database, condition: Condition, limit: int) -> Condition:
+    """Limit a condition to the first files in the order of observation."""
     with database.read() as connection:
         begun = column_or_null(connection, "files", "date_obs_mjd", "DOUBLE", "f")
     return Condition(
-        f"""f.filename IN (SELECT f.filename FROM files f WHERE {wanted.sql}
+        f"""f.filename IN (SELECT f.filename FROM files f WHERE {condition.sql}
                            ORDER BY {begun}, f.filename LIMIT {int(limit)})""",
-        wanted.values,
+        condition.values,
     )
 
 
@@ -99,7 +99,7 @@ def _filenames(database: Database, sql: str) -> list[str]:
 
 
 def nothing(chosen: FilesToDraw, what: str) -> UsageError:
-    """Return what to say where there is nothing to draw."""
+    """Return the error to raise if there is nothing to draw."""
     if chosen == FilesToDraw():
         return UsageError(f"the catalog has no {what} yet: mastlake harvest NAME --instrument ...")
     return UsageError(
@@ -108,6 +108,6 @@ def nothing(chosen: FilesToDraw, what: str) -> UsageError:
 
 
 def column_or_null(connection: duckdb.DuckDBPyConnection, view: str, name: str, kind: str, alias: str) -> str:
-    """Return the SQL of a column under an alias, or of a null where the archive never sent it."""
-    have = {one.lower(): one for one in columns_of(connection, view)}
+    """Return the SQL of a column under an alias, or of a null if the archive never sent the column."""
+    have = {column.lower(): column for column in columns_of(connection, view)}
     return f"TRY_CAST({alias}.{quoted(have[name.lower()])} AS {kind})" if name.lower() in have else f"NULL::{kind}"

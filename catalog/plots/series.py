@@ -1,8 +1,8 @@
-"""Extracted spectra, read from every form that the pipeline has given them.
+"""Extracted spectra, in every format that the pipeline has written them.
 
-A table of one spectrum (``x1d``); a table for each integration (``x1dints`` until pipeline 1.17); a table for each
-order whose rows are the integrations, with their times (``x1dints`` since); a table for each source; and combined
-spectra (``c1d``). The layouts are those of ``stdatamodels``: spec, tso_spec, wfss_spec and combinedspec.
+The formats are: a table of one spectrum (``x1d``); a table for each integration (``x1dints`` until pipeline 1.17); a
+table for each order with a row for each integration and its times (``x1dints`` since then); a table for each source;
+and combined spectra (``c1d``). They are those of ``stdatamodels``: spec, tso_spec, wfss_spec and combinedspec.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from catalog.text import size
 Values = npt.NDArray[np.float64]
 
 _LARGEST_TABLE = 4_000_000_000
-"""Bytes of a table that is read at once."""
+"""The size in bytes of the largest table that is read."""
 _DO_NOT_USE = 1
-"""The bit of a DQ value that says so."""
+"""The bit of a DQ value that means: do not use."""
 _TIMES = ("MJD-AVG", "TDB-MID", "MJD-BEG")
 
 
@@ -35,17 +35,17 @@ class Spectrum:
     Attributes
     ----------
     wavelength, flux, error : ndarray
-        Rising in wavelength; not-a-number where the flux is not to be used.
+        Values in order of rising wavelength; not-a-number if the flux must not be used.
     units : tuple of str
-        Of wavelength and flux.
+        The units of wavelength and flux.
     quantity : str
         flux, or surface brightness.
     label : str
-        Which order, slit or source; empty where there is only one.
+        The order, slit or source; empty if there is only one.
     integration : int or None
-        Its number, where it is one of a time series.
+        The number of the integration, if it is part of a time series.
     mjd : float or None
-        The middle of that integration.
+        The middle of the integration.
     """
 
     wavelength: Values
@@ -65,13 +65,13 @@ class Series:
     Attributes
     ----------
     wavelength : ndarray, shape (n_wavelengths,)
-        Rising.
+        In rising order.
     flux : ndarray, shape (n_integrations, n_wavelengths)
-        Not-a-number where not to be used.
+        Not-a-number where the flux must not be used.
     mjd : ndarray, shape (n_integrations,)
-        Not-a-number where the file does not say.
+        Not-a-number if the file does not tell the time.
     units, quantity, label
-        As in `Spectrum`.
+        The same as in `Spectrum`.
     """
 
     wavelength: Values
@@ -83,22 +83,22 @@ class Series:
 
 
 def spectra(file: OpenFits) -> list[Spectrum]:
-    """Read every spectrum of a file, in its order; what cannot be read is left out, and noted.
+    """Read all spectra of a file in their order; what cannot be read is left out, and noted.
 
     Parameters
     ----------
     file : OpenFits
-        See `catalog.plots.fits_file.open_fits`.
+        The file that `catalog.plots.fits_file.open_fits` opened.
     """
     tables = [hdu for hdu in file.hdus if hdu_name(hdu) in ("EXTRACT1D", "COMBINE1D") and _is_table(file, hdu)]
     times = _integration_times(file)
     labels = _labels(tables)
     several, seen = Counter(labels), Counter[str]()
-    found: list[Spectrum] = []
+    read_spectra: list[Spectrum] = []
     for hdu, label in zip(tables, labels, strict=True):
         seen[label] += 1
-        found += _all_of(file, hdu, label, seen[label] if several[label] > 1 else None, times)
-    return found
+        read_spectra += _all_of(file, hdu, label, seen[label] if several[label] > 1 else None, times)
+    return read_spectra
 
 
 def _is_table(file: OpenFits, hdu: Any) -> bool:
@@ -113,7 +113,7 @@ def _is_table(file: OpenFits, hdu: Any) -> bool:
 
 
 def _all_of(file: OpenFits, hdu: Any, label: str, number: int | None, times: dict[int, float]) -> list[Spectrum]:
-    """Read the spectra of one table that have wavelengths."""
+    """Read the spectra with wavelengths from one table."""
     try:
         with reading_contents():
             read = list(_of_table(hdu, label, number, times))
@@ -126,29 +126,29 @@ def _all_of(file: OpenFits, hdu: Any, label: str, number: int | None, times: dic
     return drawn
 
 
-def is_time_series(found: list[Spectrum]) -> bool:
+def is_time_series(read_spectra: list[Spectrum]) -> bool:
     """Say whether spectra are integrations that follow each other."""
-    longest = max(Counter(one.label for one in found).values(), default=0)
-    return longest > 1 and all(one.integration is not None for one in found)
+    longest = max(Counter(spectrum.label for spectrum in read_spectra).values(), default=0)
+    return longest > 1 and all(spectrum.integration is not None for spectrum in read_spectra)
 
 
-def series(found: list[Spectrum]) -> list[Series]:
-    """Put the integrations of each order, slit or source together, on one scale of wavelength each."""
+def series(read_spectra: list[Spectrum]) -> list[Series]:
+    """Join the integrations of each order, slit or source, on one scale of wavelength."""
     groups: dict[str, list[Spectrum]] = {}
-    for one in found:
-        groups.setdefault(one.label, []).append(one)
+    for spectrum in read_spectra:
+        groups.setdefault(spectrum.label, []).append(spectrum)
     return [_together(group) for group in groups.values()]
 
 
 def _together(group: list[Spectrum]) -> Series:
-    scale = max((one.wavelength for one in group), key=len)
+    scale = max((spectrum.wavelength for spectrum in group), key=len)
     flux = np.full((len(group), len(scale)), np.nan)
-    for row, one in zip(flux, group, strict=True):
-        if np.array_equal(one.wavelength, scale):
-            row[:] = one.flux
-        elif len(one.wavelength):
-            row[:] = np.interp(scale, one.wavelength, one.flux, left=np.nan, right=np.nan)
-    mjd = np.array([np.nan if one.mjd is None else one.mjd for one in group])
+    for row, spectrum in zip(flux, group, strict=True):
+        if np.array_equal(spectrum.wavelength, scale):
+            row[:] = spectrum.flux
+        elif len(spectrum.wavelength):
+            row[:] = np.interp(scale, spectrum.wavelength, spectrum.flux, left=np.nan, right=np.nan)
+    mjd = np.array([np.nan if spectrum.mjd is None else spectrum.mjd for spectrum in group])
     first = group[0]
     return Series(scale, flux, mjd, first.units, first.quantity, first.label)
 
@@ -158,11 +158,11 @@ def _labels(tables: list[Any]) -> list[str]:
     words = (("SPORDER", "order"), ("SLTNAME", "slit"), ("SOURCEID", "source"))
     differing = [(key, word) for key, word in words if len({card_text(hdu.header, key) for hdu in tables}) > 1]
     named = [[(word, card_text(hdu.header, key)) for key, word in differing] for hdu in tables]
-    return [", ".join(f"{word} {value}" for word, value in one if value) for one in named]
+    return [", ".join(f"{word} {value}" for word, value in words_of_table if value) for words_of_table in named]
 
 
 def _integration_times(file: OpenFits) -> dict[int, float]:
-    """Integration number to the middle of the integration, from the table INT_TIMES."""
+    """Return the middle of each integration by its number, from the table INT_TIMES."""
     for hdu in file.hdus:
         if hdu_name(hdu) == "INT_TIMES":
             try:
@@ -235,7 +235,7 @@ def _spectrum(
 
 
 def unit_text(unit: str) -> str:
-    """Write a FITS unit as people do.
+    """Write a FITS unit as people write it.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Footprints of a selection on the sky."""
+"""The footprints of files on the sky."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from catalog.text import plural
 from catalog.vocabulary.region import Values, corners, degrees, directions, distances, middle, on_sky
 
 WIDE_DEGREES = 15.0
-"""A selection with a larger radius is drawn on the whole sky."""
+"""Footprints with a larger radius are drawn on the whole sky."""
 _NAMED = 14
-"""Targets that get their names on a map."""
+"""How many targets get their names on a map."""
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """One place that was looked at.
+    """One place that was observed.
 
     Attributes
     ----------
     region : str or None
-        As the archive writes it; None where it gave none.
+        The region, as the archive writes it; None if there is none.
     ra, dec : float or None
-        Of the target, degrees, ICRS.
+        The place of the target in degrees, ICRS.
     instrument : str
-        Which one looked.
+        The instrument.
     target : str or None
-        At what.
+        The name of the target.
     files : int
-        How many files lie there.
+        How many files were taken there.
     """
 
     region: str | None
@@ -53,7 +53,7 @@ class Footprint:
 
     @cached_property
     def places(self) -> list[Values]:
-        """Corners by shape; one single place where there is no region."""
+        """The corners of each shape; a single place if there is no region."""
         shapes = corners(self.region or "")
         if not shapes and self.ra is not None and self.dec is not None:
             place = np.array([[self.ra, self.dec]])
@@ -62,26 +62,26 @@ class Footprint:
 
     @property
     def is_misplaced(self) -> bool:
-        """Whether it has a place that is none on the sky, or is not understood."""
+        """Whether it has a place that is not on the sky, or cannot be read."""
         return not self.places and bool(self.region or (self.ra is not None and self.dec is not None))
 
 
 @dataclass(frozen=True)
 class Sky:
-    """Footprints, and where they are.
+    """Footprints, and the area of the sky that they cover.
 
     Attributes
     ----------
     footprints : tuple of Footprint
-        Each once.
+        The footprints, each once.
     centre : tuple of float
-        Right ascension and declination of their midst, degrees.
+        Right ascension and declination of their middle, in degrees.
     radius : float
-        Of the circle around it that holds them all, degrees.
+        The radius of the circle around the middle that contains all of them, in degrees.
     unplaced : int
-        Files without any place.
+        How many files have no place.
     misplaced : int
-        Footprints that are none on the sky, or not understood.
+        How many footprints are not on the sky, or cannot be read.
     """
 
     footprints: tuple[Footprint, ...]
@@ -93,7 +93,7 @@ class Sky:
     @property
     def files(self) -> int:
         """How many files have a place."""
-        return sum(one.files for one in self.footprints)
+        return sum(footprint.files for footprint in self.footprints)
 
 
 def read_footprints(database: Database, chosen: FilesToDraw) -> Sky:
@@ -104,29 +104,32 @@ def read_footprints(database: Database, chosen: FilesToDraw) -> Sky:
     database : Database
         The catalog.
     chosen : FilesToDraw
-        Which files; a file without a footprint takes its observation's, or its target's place.
+        The files; a file without a footprint takes that of its observation, or the place of its target.
 
     Raises
     ------
     UsageError
-        If nothing that was chosen has a place on the sky.
+        If no chosen file has a place on the sky.
     """
-    wanted = condition_of_choice(database, chosen)
+    condition = condition_of_choice(database, chosen)
     with database.read() as connection:
-        sql, values = _footprints_sql(connection, chosen, wanted)
+        sql, values = _footprints_sql(connection, chosen, condition)
         found = objects_of_rows(Footprint, connection.execute(sql, values))
-    placed = [one for one in found if one.places]
+    placed = [footprint for footprint in found if footprint.places]
     if not placed:
         raise nothing(chosen, "footprints")
-    everywhere = np.concatenate([shape for one in placed for shape in one.places])
+    everywhere = np.concatenate([shape for footprint in placed for shape in footprint.places])
     centre = middle(everywhere)
     return Sky(
-        tuple(placed), (float(centre[0]), float(centre[1])), float(distances(everywhere, centre).max()),
-        sum(one.files for one in found) - sum(one.files for one in placed), sum(one.is_misplaced for one in found),
-    )  # fmt: skip
+        tuple(placed),
+        (float(centre[0]), float(centre[1])),
+        float(distances(everywhere, centre).max()),
+        unplaced=sum(footprint.files for footprint in found if not footprint.places),
+        misplaced=sum(footprint.is_misplaced for footprint in found),
+    )
 
 
-def _footprints_sql(connection: Any, chosen: FilesToDraw, wanted: Condition) -> tuple[str, list[object]]:
+def _footprints_sql(connection: Any, chosen: FilesToDraw, condition: Condition) -> tuple[str, list[object]]:
     def of(name: str, kind: str, view: str = "files", alias: str = "f") -> str:
         return column_or_null(connection, view, name, kind, alias)
 
@@ -138,9 +141,9 @@ def _footprints_sql(connection: Any, chosen: FilesToDraw, wanted: Condition) -> 
                      {of("targ_dec", "DOUBLE")} AS dec, coalesce(f.instrument, 'other') AS instrument,
                      {of("targname", "VARCHAR")} AS target
               FROM files f LEFT JOIN observations o ON o.obs_id = f.obs_id
-              WHERE {wanted.sql})
+              WHERE {condition.sql})
         GROUP BY region, instrument, CASE WHEN region IS NULL THEN target END"""
-    values = list(wanted.values)
+    values = list(condition.values)
     if chosen.is_everything_of:
         within = "true"
         if chosen.search is not None:
@@ -171,12 +174,12 @@ def draw_sky(database: Database, chosen: FilesToDraw | None = None) -> Drawing:
     UsageError
         See `read_footprints`.
     """
-    wanted = chosen or FilesToDraw()
-    return draw_footprints(read_footprints(database, wanted), wanted.told())
+    choice = chosen or FilesToDraw()
+    return draw_footprints(read_footprints(database, choice), choice.told())
 
 
 def draw_footprints(sky: Sky, title: str) -> Drawing:
-    """Draw footprints that were read already."""
+    """Draw footprints that have been read."""
     with project_style():
         wide = sky.radius > WIDE_DEGREES
         figure = sheet(10.0, 5.8) if wide else sheet(8.0, 6.8)
@@ -193,24 +196,24 @@ def draw_footprints(sky: Sky, title: str) -> Drawing:
 
 def _by_instrument(sky: Sky) -> dict[str, list[Footprint]]:
     groups: dict[str, list[Footprint]] = {}
-    for one in sky.footprints:
-        groups.setdefault(one.instrument, []).append(one)
+    for footprint in sky.footprints:
+        groups.setdefault(footprint.instrument, []).append(footprint)
     return groups
 
 
 def _label(instrument: str, group: list[Footprint]) -> str:
-    return f"{without_markup(instrument.upper())} ({plural(sum(one.files for one in group), 'file')})"
+    return f"{without_markup(instrument.upper())} ({plural(sum(footprint.files for footprint in group), 'file')})"
 
 
 def _whole_sky(figure: Any, sky: Sky) -> Any:
-    """Mollweide's equal-area map, right ascension rising to the left as it is seen from inside."""
+    """Return Mollweide's equal-area map; right ascension rises to the left, as seen from inside."""
     axes = figure.add_subplot(projection="mollweide")
     groups = _by_instrument(sky)
     for place, (instrument, colour) in enumerate(instrument_colours(groups).items()):
         group = groups[instrument]
         centres = _midsts(group)
         ring = {"s": 120.0 * 0.55**place, "facecolors": "none", "edgecolors": colour, "linewidths": 1.6}
-        axes.scatter(*_on_map(centres), **ring, label=_label(instrument, group), zorder=3)  # one inside another
+        axes.scatter(*_on_map(centres), **ring, label=_label(instrument, group), zorder=3)  # rings inside each other
     axes.set_xticks(np.radians(np.arange(-150, 151, 30)))
     axes.set_xticklabels([f"{int(-x / 15) % 24}h" for x in range(-150, 151, 30)], color=GREY, fontsize=8)
     axes.tick_params(axis="y", labelsize=8)
@@ -219,9 +222,9 @@ def _whole_sky(figure: Any, sky: Sky) -> Any:
 
 
 def _midsts(group: list[Footprint]) -> Values:
-    """The middle of each footprint, all at once."""
-    shapes = [np.concatenate(one.places) for one in group]
-    starts = np.cumsum([0, *(len(one) for one in shapes[:-1])])
+    """Return the middle of each footprint, computed for all of them at once."""
+    shapes = [np.concatenate(footprint.places) for footprint in group]
+    starts = np.cumsum([0, *(len(footprint) for footprint in shapes[:-1])])
     return degrees(np.add.reduceat(directions(np.concatenate(shapes)), starts, axis=0))
 
 
@@ -231,14 +234,14 @@ def _on_map(places: Values) -> tuple[Values, Values]:
 
 
 def _named(axes: Any, sky: Sky, wide: bool) -> list[tuple[str, float, float]]:
-    """Return the targets with most files, and where they are on the map; of two spellings of one name the first."""
+    """Return the targets with most files and their places on the map; of two spellings of a name, the first."""
     files: dict[str, int] = {}
     where: dict[str, Values] = {}
-    for one in sky.footprints:
-        if one.target:
-            files[one.target] = files.get(one.target, 0) + one.files
-            if one.target not in where:
-                where[one.target] = middle(np.concatenate(one.places))
+    for footprint in sky.footprints:
+        if footprint.target:
+            files[footprint.target] = files.get(footprint.target, 0) + footprint.files
+            if footprint.target not in where:
+                where[footprint.target] = middle(np.concatenate(footprint.places))
     spelled: dict[str, str] = {}
     for name in sorted(files, key=lambda name: (-files[name], name)):
         spelled.setdefault(re.sub(r"[\W_]", "", name).upper() or name, name)
@@ -252,7 +255,7 @@ def _named(axes: Any, sky: Sky, wide: bool) -> list[tuple[str, float, float]]:
 
 
 def _near(figure: Any, sky: Sky) -> Any:
-    """A gnomonic (TAN) map around the midst: the sides of footprints, which are great circles, are straight on it."""
+    """Draw a gnomonic (TAN) map around the middle; the sides of footprints, which are great circles, are straight."""
     from matplotlib.collections import PolyCollection
 
     wcs = _map_around(sky)
@@ -260,8 +263,11 @@ def _near(figure: Any, sky: Sky) -> Any:
     groups = _by_instrument(sky)
     for place, (instrument, colour) in enumerate(instrument_colours(groups).items()):
         group = groups[instrument]
-        drawn = _projected(wcs, [shape for one in group for shape in one.places])
-        shapes, points = [one for one in drawn if len(one) > 2], [one for one in drawn if len(one) == 1]
+        drawn = _projected(wcs, [shape for footprint in group for shape in footprint.places])
+        shapes, points = (
+            [footprint for footprint in drawn if len(footprint) > 2],
+            [footprint for footprint in drawn if len(footprint) == 1],
+        )
         strength = max(0.06, min(0.35, 4 / max(len(shapes), 1)))
         outlined = PolyCollection(shapes, facecolors="none", edgecolors=colour, linewidths=max(0.7, 3.2 - place))
         filled = PolyCollection(shapes, facecolors=colour, alpha=strength, linewidths=0)
@@ -278,13 +284,13 @@ def _near(figure: Any, sky: Sky) -> Any:
 
 
 def _projected(wcs: Any, shapes: list[Values]) -> list[Values]:
-    """Put shapes on a map, all at once."""
+    """Put all shapes on a map at once."""
     pixels = wcs.wcs_world2pix(np.concatenate(shapes), 0)
-    return list(np.split(pixels, np.cumsum([len(one) for one in shapes[:-1]])))
+    return list(np.split(pixels, np.cumsum([len(shape) for shape in shapes[:-1]])))
 
 
 def _map_around(sky: Sky) -> Any:
-    """Return the projection whose hundred pixels just hold the footprints."""
+    """Return the projection in which the footprints fit into a hundred pixels."""
     from astropy.wcs import WCS
 
     wcs = WCS(naxis=2)

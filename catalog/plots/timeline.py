@@ -1,4 +1,4 @@
-"""When a selection was observed, and when it was processed again."""
+"""When files were observed, and when the archive processed them again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from catalog.text import plural
 _MOST_TARGETS = 24
 _BINS = 60
 _MARKS = 1500
-"""Places on the axis of time that can be told apart."""
+"""How many places on the axis of time can be told apart."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Observed:
     Attributes
     ----------
     target, instrument : str
-        What was looked at, and with what.
+        The target, and the instrument that observed it.
     start, end : datetime
-        Of the first and the last exposure, UTC.
+        The start of the first exposure and the end of the last one, UTC.
     files : int
-        Made from them.
+        How many files were made from them.
     """
 
     target: str
@@ -51,13 +51,13 @@ class Processed:
     Attributes
     ----------
     day : date
-        UTC.
+        The day, UTC.
     cal_ver : str
-        The pipeline's version.
+        The version of the pipeline.
     files : int
-        How many.
+        How many versions of files.
     current : int
-        How many of these are still what the archive has.
+        How many of these are still the archive's present version.
     """
 
     day: dt.date
@@ -77,14 +77,14 @@ class HarvestDay:
 
 @dataclass(frozen=True)
 class Timeline:
-    """What happened when, in order of time.
+    """What happened, in order of time.
 
     Attributes
     ----------
     observed, processed, harvested : tuple
-        In order of time.
+        The events, in order of time.
     undated : int
-        Files whose date of observation cannot be one: before 1950, after 2100, or no number.
+        How many files have an impossible date of observation: before 1950, after 2100, or no number.
     """
 
     observed: tuple[Observed, ...]
@@ -106,14 +106,14 @@ def read_timeline(database: Database, chosen: FilesToDraw) -> Timeline:
     Raises
     ------
     UsageError
-        If nothing that was chosen has a date.
+        If no chosen file has a date.
     """
-    wanted = condition_of_choice(database, chosen)
+    condition = condition_of_choice(database, chosen)
     with database.read() as connection:
-        observed = _observed(connection, wanted)
-        processed = _processed(connection, wanted)
-        harvested = _harvested(connection, wanted)
-        undated = _undated(connection, wanted)
+        observed = _observed(connection, condition)
+        processed = _processed(connection, condition)
+        harvested = _harvested(connection, condition)
+        undated = _undated(connection, condition)
     if not observed and not processed:
         if undated:
             raise UsageError(f"no date of the {plural(undated, 'file')} can be one: all are before 1950 or after 2100")
@@ -121,7 +121,7 @@ def read_timeline(database: Database, chosen: FilesToDraw) -> Timeline:
     return Timeline(tuple(observed), tuple(processed), tuple(harvested), undated)
 
 
-def _observed(connection: Any, wanted: Condition) -> list[Observed]:
+def _observed(connection: Any, condition: Condition) -> list[Observed]:
     begun, finished = _start_and_end(connection)
     target = column_or_null(connection, "files", "targname", "VARCHAR", "f")
     answered = connection.execute(
@@ -130,31 +130,31 @@ def _observed(connection: Any, wanted: Condition) -> list[Observed]:
             FROM (SELECT coalesce(nullif({target}, ''), 'no target') AS target,
                          coalesce(f.instrument, 'other') AS instrument, {begun} AS begun,
                          CASE WHEN {finished} {DATES} THEN greatest({finished}, {begun}) ELSE {begun} END AS finished
-                  FROM files f WHERE {wanted.sql})
+                  FROM files f WHERE {condition.sql})
             WHERE begun {DATES}
             GROUP BY target, instrument, floor(begun) ORDER BY min(begun), target, instrument""",
-        list(wanted.values),
+        list(condition.values),
     )
     return objects_of_rows(Observed, answered)
 
 
 def _start_and_end(connection: Any) -> tuple[str, str]:
-    """Return the SQL of when a file's exposure began and ended."""
+    """Return SQL of the beginning and of the end of a file's exposure."""
     start, end = (column_or_null(connection, "files", name, "DOUBLE", "f") for name in ("expstart", "expend"))
     day = column_or_null(connection, "files", "date_obs_mjd", "DOUBLE", "f")
     return f"coalesce(CASE WHEN {start} {DATES} THEN {start} END, {day})", end
 
 
-def _undated(connection: Any, wanted: Condition) -> int:
+def _undated(connection: Any, condition: Condition) -> int:
     start, _ = _start_and_end(connection)
     row = connection.execute(
-        f"SELECT count(*) FROM files f WHERE {wanted.sql} AND NOT ({start} {DATES})", list(wanted.values)
+        f"SELECT count(*) FROM files f WHERE {condition.sql} AND NOT ({start} {DATES})", list(condition.values)
     ).fetchone()
     return int(row[0])
 
 
-def _processed(connection: Any, wanted: Condition) -> list[Processed]:
-    """Every version that the catalog has seen, by the day that the archive took it in."""
+def _processed(connection: Any, condition: Condition) -> list[Processed]:
+    """Return every version that the catalog has seen, by the day on which the archive took it in."""
     ingest = column_or_null(connection, "file_version", JWST.ingest_column, "DOUBLE", "v")
     pipeline = column_or_null(connection, "file_version", "cal_ver", "VARCHAR", "v")
     answered = connection.execute(
@@ -162,26 +162,26 @@ def _processed(connection: Any, wanted: Condition) -> list[Processed]:
                    count(*) FILTER (is_current) AS current
             FROM (SELECT {ingest} AS ingest, coalesce(nullif({pipeline}, ''), 'not calibrated') AS cal_ver,
                          v.until_run IS NULL AS is_current
-                  FROM file_version v WHERE v.filename IN (SELECT f.filename FROM files f WHERE {wanted.sql}))
+                  FROM file_version v WHERE v.filename IN (SELECT f.filename FROM files f WHERE {condition.sql}))
             WHERE ingest {DATES} GROUP BY day, cal_ver ORDER BY day, cal_ver""",
-        list(wanted.values),
+        list(condition.values),
     )
     return objects_of_rows(Processed, answered)
 
 
-def _harvested(connection: Any, wanted: Condition) -> list[HarvestDay]:
+def _harvested(connection: Any, condition: Condition) -> list[HarvestDay]:
     answered = connection.execute(
         f"""SELECT r.run, any_value(r.ended_at) AS at, count(c.key) AS changed
             FROM runs r LEFT JOIN changes c ON c.run = r.run AND c.what = 'file' AND c.kind = 'changed'
-                AND c.key IN (SELECT f.filename FROM files f WHERE {wanted.sql})
+                AND c.key IN (SELECT f.filename FROM files f WHERE {condition.sql})
             GROUP BY r.run ORDER BY r.run""",
-        list(wanted.values),
+        list(condition.values),
     )
     return objects_of_rows(HarvestDay, answered)
 
 
 def draw_timeline(database: Database, chosen: FilesToDraw | None = None) -> Drawing:
-    """Draw what was observed when, by target, and under it what the archive processed when, by pipeline version.
+    """Draw what was observed when, by target; and below, what the archive processed when, by version of the pipeline.
 
     Parameters
     ----------
@@ -193,36 +193,38 @@ def draw_timeline(database: Database, chosen: FilesToDraw | None = None) -> Draw
     UsageError
         See `read_timeline`.
     """
-    wanted = chosen or FilesToDraw()
-    return draw_read_timeline(read_timeline(database, wanted), wanted.told())
+    choice = chosen or FilesToDraw()
+    return draw_read_timeline(read_timeline(database, choice), choice.told())
 
 
-def draw_read_timeline(found: Timeline, title: str) -> Drawing:
-    """Draw a timeline that was read already."""
-    targets = _targets(found)
+def draw_read_timeline(timeline: Timeline, title: str) -> Drawing:
+    """Draw a timeline that has been read."""
+    targets = _targets(timeline)
     with project_style():
         height = 1.2 + 0.24 * len(targets)
         figure = sheet(10.0, 3.6 + height)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(max(height, 1.6), 2.4))
-        _draw_observed(above, found, targets)
-        _draw_processed(below, found)
-        files = sum(one.files for one in found.observed)
-        nights = len({one.start.date() for one in found.observed})
+        _draw_observed(above, timeline, targets)
+        _draw_processed(below, timeline)
+        files = sum(event.files for event in timeline.observed)
+        nights = len({event.start.date() for event in timeline.observed})
         told = f"{plural(files, 'file')} observed on {plural(nights, 'day')}"
-        versions = sum(one.files for one in found.processed)
+        versions = sum(event.files for event in timeline.processed)
         told += f", {plural(versions, 'version')} of them processed"
-        changed = sum(one.changed for one in found.harvested)
+        changed = sum(event.changed for event in timeline.harvested)
         told += f", {changed:,} found changed by later harvests" if changed else ""
         above.set_title(f"{without_markup(title, 110)}\n{told}", loc="left")
-    left_out = (f"{plural(found.undated, 'file')} with a date before 1950 or after 2100",) if found.undated else ()
-    return Drawing(figure, told, left_out, found)
+    left_out = (
+        (f"{plural(timeline.undated, 'file')} with a date before 1950 or after 2100",) if timeline.undated else ()
+    )
+    return Drawing(figure, told, left_out, timeline)
 
 
-def _targets(found: Timeline) -> list[str]:
-    """Those with most files, in the order in which they were first observed."""
+def _targets(timeline: Timeline) -> list[str]:
+    """Return the targets with most files, in the order of their first observation."""
     files: dict[str, int] = {}
-    for one in found.observed:
-        files[one.target] = files.get(one.target, 0) + one.files
+    for observed in timeline.observed:
+        files[observed.target] = files.get(observed.target, 0) + observed.files
     most = set(sorted(files, key=lambda name: (-files[name], name))[:_MOST_TARGETS])
     kept = [name for name in files if name in most]
     return kept if len(kept) == len(files) else [*kept, _others(len(files) - len(kept))]
@@ -232,10 +234,10 @@ def _others(count: int) -> str:
     return f"{plural(count, 'other target')}"
 
 
-def _draw_observed(axes: Any, found: Timeline, targets: list[str]) -> None:
-    colours = instrument_colours(one.instrument for one in found.observed)
+def _draw_observed(axes: Any, timeline: Timeline, targets: list[str]) -> None:
+    colours = instrument_colours(one.instrument for one in timeline.observed)
     row = {name: place for place, name in enumerate(targets)}
-    distinct = _distinct(found, row, len(targets) - 1)
+    distinct = _distinct(timeline, row, len(targets) - 1)
     for instrument, colour in colours.items():
         mine = [(place, one) for (place, name, _), one in distinct.items() if name == instrument]
         rows = [place for place, _ in mine]
@@ -252,32 +254,34 @@ def _draw_observed(axes: Any, found: Timeline, targets: list[str]) -> None:
         axes.legend(loc="lower left", bbox_to_anchor=(1.0, 0.0), fontsize=8)
 
 
-def _distinct(found: Timeline, row: dict[str, int], last: int) -> dict[tuple[int, str, int], Observed]:
-    """Of marks that would lie on each other, one: by row, instrument and place on the axis of time."""
-    if not found.observed:
+def _distinct(timeline: Timeline, row: dict[str, int], last: int) -> dict[tuple[int, str, int], Observed]:
+    """Keep one of the marks that would cover each other: by row, instrument and place on the axis of time."""
+    if not timeline.observed:
         return {}
-    begin = found.observed[0].start
-    step = max((max(one.start for one in found.observed) - begin) / _MARKS, dt.timedelta(seconds=1))
+    begin = timeline.observed[0].start
+    step = max((max(observed.start for observed in timeline.observed) - begin) / _MARKS, dt.timedelta(seconds=1))
     marks: dict[tuple[int, str, int], Observed] = {}
-    for one in found.observed:
-        key = (row.get(one.target, last), one.instrument, (one.start - begin) // step)
-        if key not in marks or one.end > marks[key].end:
-            marks[key] = one
+    for observed in timeline.observed:
+        key = (row.get(observed.target, last), observed.instrument, (observed.start - begin) // step)
+        if key not in marks or observed.end > marks[key].end:
+            marks[key] = observed
     return marks
 
 
-def _draw_processed(axes: Any, found: Timeline) -> None:
+def _draw_processed(axes: Any, timeline: Timeline) -> None:
     from matplotlib import dates
 
-    versions = sorted({one.cal_ver for one in found.processed}, key=_by_number)
-    edges = _edges(found)
-    columns = [[dates.date2num(one.day) for one in found.processed if one.cal_ver == name] for name in versions]
-    weights = [[one.files for one in found.processed if one.cal_ver == name] for name in versions]
+    versions = sorted({version.cal_ver for version in timeline.processed}, key=_by_number)
+    edges = _edges(timeline)
+    columns = [
+        [dates.date2num(version.day) for version in timeline.processed if version.cal_ver == name] for name in versions
+    ]
+    weights = [[version.files for version in timeline.processed if version.cal_ver == name] for name in versions]
     names = [without_markup(name, 24) for name in versions]
     if columns:
         axes.hist(columns, bins=edges, weights=weights, stacked=True, color=_shades(len(versions)), label=names)
     axes.set_xlim(edges[0], edges[-1])
-    _draw_harvested(axes, found, edges)
+    _draw_harvested(axes, timeline, edges)
     axes.set_ylabel("files processed")
     axes.yaxis.get_major_locator().set_params(integer=True)
     locator = dates.AutoDateLocator()
@@ -290,29 +294,29 @@ def _draw_processed(axes: Any, found: Timeline) -> None:
         axes.legend(loc="lower left", bbox_to_anchor=(1.0, 0.0), title="pipeline", **size)
 
 
-def _draw_harvested(axes: Any, found: Timeline, edges: list[float]) -> None:
-    """Mark the days of harvests within the picture, and how many files each day's found changed."""
+def _draw_harvested(axes: Any, timeline: Timeline, edges: list[float]) -> None:
+    """Mark the days of harvests in the picture, and how many files they found changed on each day."""
     from matplotlib import dates
 
     by_day: dict[dt.date, list[HarvestDay]] = {}
-    for one in found.harvested:
-        if one.at is not None and edges[0] <= dates.date2num(one.at) <= edges[-1]:
-            by_day.setdefault(one.at.date(), []).append(one)
+    for harvest in timeline.harvested:
+        if harvest.at is not None and edges[0] <= dates.date2num(harvest.at) <= edges[-1]:
+            by_day.setdefault(harvest.at.date(), []).append(harvest)
     for day, group in by_day.items():
         axes.axvline(day, color="black", linewidth=0.8, linestyle=":")
         runs = f"run {group[0].run}" if len(group) == 1 else f"runs {group[0].run} to {group[-1].run}"
-        changed = sum(one.changed for one in group)
+        changed = sum(harvest.changed for harvest in group)
         told = f"{runs}: {changed:,} changed " if changed else f"{runs} "
         style = {"ha": "right", "va": "top", "fontsize": 7, "rotation": 90}
         axes.annotate(told, (day, 0.97), xycoords=("data", "axes fraction"), **style)
 
 
-def _edges(found: Timeline) -> list[float]:
-    """Bins that are as wide all over the picture."""
+def _edges(timeline: Timeline) -> list[float]:
+    """Return edges of bins of equal width for the whole picture."""
     from matplotlib import dates
 
-    days = [dates.date2num(one.day) for one in found.processed]
-    days += [dates.date2num(one.start) for one in found.observed]
+    days = [dates.date2num(event.day) for event in timeline.processed]
+    days += [dates.date2num(event.start) for event in timeline.observed]
     margin = 1 + 0.02 * (max(days) - min(days))
     low, high = min(days) - margin, max(days) + margin
     return [low + (high - low) * place / _BINS for place in range(_BINS + 1)]
@@ -323,7 +327,7 @@ def _by_number(version: str) -> tuple[int, ...]:
 
 
 def _shades(count: int) -> list[Any]:
-    """Older versions lighter, newer ones darker."""
+    """Return lighter shades for older versions, and darker ones for newer versions."""
     from matplotlib import colormaps
 
     return [colormaps["viridis_r"](0.1 + 0.85 * place / max(count - 1, 1)) for place in range(count)]

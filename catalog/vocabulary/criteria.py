@@ -24,8 +24,8 @@ from catalog.vocabulary.observation_columns import observation_column
 UNBOUNDED = 1e15
 """Stands for the open end of a range, since MAST's ranges have two ends. It is larger than any keyword's value."""
 
-One = str | int | float | bool | date
-Wanted = One | Sequence[One | None]
+SingleValue = str | int | float | bool | date
+CriterionValue = SingleValue | Sequence[SingleValue | None]
 
 _TRUE = {"t", "true", "yes", "y", "1"}
 _FALSE = {"f", "false", "no", "n", "0"}
@@ -264,7 +264,7 @@ def _expected_value(keyword: Keyword) -> str:
     return expected.get(keyword.kind, "a number or a range like 1.5..2")
 
 
-def criterion(keyword: str, value: Wanted) -> str:
+def criterion(keyword: str, value: CriterionValue) -> str:
     """Write a keyword and a Python value as ``keyword=value``.
 
     Parameters
@@ -298,12 +298,12 @@ def criterion(keyword: str, value: Wanted) -> str:
     return f"{keyword}=" + ",".join(f'"{text}"' if "," in text else text for text in texts)
 
 
-def criteria(values_by_keyword: Mapping[str, Wanted | None]) -> tuple[str, ...]:
+def criteria(values_by_keyword: Mapping[str, CriterionValue | None]) -> tuple[str, ...]:
     """Write several keywords and values as criteria; a value that is None is left out."""
     return tuple(criterion(keyword, value) for keyword, value in values_by_keyword.items() if value is not None)
 
 
-def _text(value: One) -> str:
+def _text(value: SingleValue) -> str:
     if isinstance(value, bool):
         return "T" if value else "F"
     return value.isoformat() if isinstance(value, date) else str(value)
