@@ -1,4 +1,4 @@
-"""Answers on the screen, on stdout or in a file."""
+"""Write answers to the screen, to stdout or to a file."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from catalog.api.question import Question
 
 SHOWN = 1000
-"""Rows of a table on the screen."""
+"""How many rows a table on the screen has."""
 
 
 def form_of(form: str | None, output: Path | None, json: bool = False, context: typer.Context | None = None) -> str:
-    """Return the format that was asked for: by name, by the file's ending, or a table on the screen.
+    """Return the format that was asked for: by name, by the ending of the file, or a table on the screen.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def form_of(form: str | None, output: Path | None, json: bool = False, context: 
 
 
 def _refuse_two(form: str, output: Path | None) -> None:
-    """Refuse a format that there is not, a table in a file, and a file whose ending says another format."""
+    """Refuse an unknown format, a table in a file, and a file whose ending stands for another format."""
     from catalog.errors import UsageError
 
     if form == "table" and output is None:
@@ -62,18 +62,18 @@ def _refuse_two(form: str, output: Path | None) -> None:
 
 
 def put_answer(question: Question, form: str, output: Path | None, noun: str = "row", limit: int | None = None) -> int:
-    """Ask a question and put its rows where they were asked for; return how many there were.
+    """Ask a question and write its rows where they are wanted; return how many there were.
 
     Parameters
     ----------
     question : Question
-        As `Catalog.ask` returns it.
+        The question, from `Catalog.ask`.
     form : str
         ``table`` or one of `catalog.answers.formats.FORMATS`.
     output : Path or None
-        A file; None for stdout.
+        The file; None for stdout.
     noun : str
-        What a row is, for the message.
+        The word for one row, in messages.
     limit : int or None
         The most rows to return.
     """
@@ -92,7 +92,7 @@ def put_answer(question: Question, form: str, output: Path | None, noun: str = "
 
 
 def _put_table(question: Question, noun: str, limit: int | None) -> int:
-    """Print the first rows. The catalog is closed before, because the reader of stdout may be slow."""
+    """Print the first rows. The catalog is closed before, because whatever reads stdout may be slow."""
     columns, rows, more = question.first_rows(SHOWN if limit is None else limit)
     if columns == ["explain_key", "explain_value"]:
         put_lines("".join(str(plan) for _, plan in rows).removesuffix("\n"))

@@ -70,8 +70,9 @@ def changes(
 ) -> None:
     """Tell what changed in the archive since you last looked, over all searches.
 
-    What changed alike is one line; -v lists every row with its old and new values. What changed twice counts once, from
-    the oldest value to the newest. Only a look without RUN, --since, --local, --what and --limit counts as one.
+    What changed in the same way is one line; -v lists every row with its old and new values. What changed twice counts
+    once, from its oldest to its newest value. Only a look without RUN, --since, --local, --what and --limit is
+    remembered.
     """
     from catalog.errors import UsageError
 
@@ -80,57 +81,57 @@ def changes(
     asked = listing_options(context, form, output, json, limit)
     options = settings(context)
     with_rows = not asked.is_table or options.verbosity > 0
-    found = options.lake.changes(since=since, run=run, search=search, what=what, local=local, with_rows=with_rows)
-    _put_changes(found, asked, options)
+    changed = options.lake.changes(since=since, run=run, search=search, what=what, local=local, with_rows=with_rows)
+    _put_changes(changed, asked, options)
     if run is None and since is None and not local and what is None and limit is None:
-        _remember_look(found, asked, options)
+        _remember_look(changed, asked, options)
 
 
-def _put_changes(found: Changes, asked: ListingOptions, options: Settings) -> None:
+def _put_changes(changed: Changes, asked: ListingOptions, options: Settings) -> None:
     """Print what changed in the format that was asked for."""
     limit = asked.limit
     if asked.is_json:
-        _put_object(found, asked)
+        _put_object(changed, asked)
     elif asked.is_table:
-        _put_lines(found, options, limit)
+        _put_lines(changed, options, limit)
     else:
-        rows = [_told(row) for row in islice(found, limit)]
+        rows = [_told(row) for row in islice(changed, limit)]
         put_list(asked, (), (), lambda: rows, "row", names=_TOLD)
-    if limit is not None and _is_cut(found, limit, options.verbosity > 0 or not asked.is_table):
+    if limit is not None and _is_cut(changed, limit, options.verbosity > 0 or not asked.is_table):
         note(f"the first {limit:,} rows; --limit shows more")
     sys.stdout.flush()
 
 
-def _remember_look(found: Changes, asked: ListingOptions, options: Settings) -> None:
-    """Let the next look begin after this one, and say how to see the same again."""
-    if found.span.until <= found.span.since:
+def _remember_look(changed: Changes, asked: ListingOptions, options: Settings) -> None:
+    """Let the next look begin after this one, and say how to see the same changes again."""
+    if changed.span.until <= changed.span.since:
         return
-    remembered = options.lake.remember_seen(found)
+    remembered = options.lake.remember_seen(changed)
     if options.verbosity >= 0 and not asked.is_json:
-        again = f"mastlake changes --since {found.span.since}"
+        again = f"mastlake changes --since {changed.span.since}"
         say(f"seen; to see it again: {again}" if remembered else "cannot remember that you looked")
 
 
 def _told(row: Row) -> dict[str, Any]:
-    found = {"run": row.run, "search": row.search, "kind": row.kind, "what": row.what, "key": row.key}
-    return {**found, "columns": row.columns}
+    described = {"run": row.run, "search": row.search, "kind": row.kind, "what": row.what, "key": row.key}
+    return {**described, "columns": row.columns}
 
 
-def _is_cut(found: Changes, limit: int, by_row: bool) -> bool:
-    """Say whether there is more than so many rows; of a page without rows, so many lines of a section."""
+def _is_cut(changed: Changes, limit: int, by_row: bool) -> bool:
+    """Say whether there are more rows than the limit; on a page without rows, more lines in a section."""
     if by_row:
-        return next(islice(found, limit, None), None) is not None
-    return len(found.lines()) > limit
+        return next(islice(changed, limit, None), None) is not None
+    return len(changed.lines()) > limit
 
 
-def _put_object(found: Changes, asked: ListingOptions) -> None:
-    """Write the JSON object row by row, so that a hundred thousand rows take little memory."""
+def _put_object(changed: Changes, asked: ListingOptions) -> None:
+    """Write the JSON object row by row, so that a hundred thousand rows need little memory."""
     import msgspec
 
-    head = msgspec.json.encode(found.as_dict()).decode().removesuffix("}")
+    head = msgspec.json.encode(changed.as_dict()).decode().removesuffix("}")
     with text_output(asked) as sink:
         sink.write(f'{head},"rows":[')
-        for number, row in enumerate(islice(found, asked.limit)):
+        for number, row in enumerate(islice(changed, asked.limit)):
             sink.write(f"{',' if number else ''}\n{msgspec.json.encode(_told(row)).decode()}")
         sink.write("]}\n")
 
@@ -166,10 +167,10 @@ def diff(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """List what became of files, observations and products between two runs, with the columns that differ."""
+    """List what happened to files, observations and products between two runs, with the columns that differ."""
     asked = listing_options(context, form, output, json, limit)
-    found = settings(context).lake.diff(first, second)
-    rows = [(second, *row) for row in found if what in (None, row[1])]
+    differences = settings(context).lake.diff(first, second)
+    rows = [(second, *row) for row in differences if what in (None, row[1])]
     put_list(asked, _NAMES, rows, lambda: [dict(zip(_NAMES, row, strict=True)) for row in rows], "row", names=_NAMES)
     if not rows:
         note("nothing changed")

@@ -1,6 +1,6 @@
 """What the shell offers after the tab key: searches, keywords and their values, targets, files.
 
-A completion must be quick and never in the way: it waits for no lock, and where it cannot know, it offers nothing.
+A completion must be quick and must not disturb: it waits for no lock, and offers nothing if it cannot know.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from catalog.api.catalog import Catalog
 
 Offer = list[tuple[str, str]]
-"""Candidates, each with a word about it; shells that can show these do."""
+"""Candidates, each with a short explanation, which some shells show."""
 
 _MOST = 200
 _WAIT = 0.2
 
 
 def _lake(context: typer.Context) -> Catalog:
-    """Return the catalog that the words before name; it waits for no lock."""
+    """Return the catalog that the typed words name; it waits for no lock."""
     from catalog.api.catalog import Catalog
 
     return Catalog.once(_path(context), wait=_WAIT)
@@ -40,7 +40,7 @@ def _path(context: typer.Context) -> Path:
 
 
 def searches(context: typer.Context, incomplete: str) -> Offer:
-    """Saved searches, and those that mastlake.toml describes."""
+    """Offer saved searches, and those that mastlake.toml describes."""
     return _starting({**_declared(context), **_lake(context).completions("searches")}, incomplete)
 
 
@@ -52,31 +52,31 @@ def _declared(context: typer.Context) -> dict[str, str]:
         declared = read_defaults(_path(context)).searches
     except MastlakeError:
         return {}
-    return {name: one.search.instrument or "observations" for name, one in declared.items()}
+    return {name: search.search.instrument or "observations" for name, search in declared.items()}
 
 
 def instruments(incomplete: str) -> Offer:
-    """Whose keyword searches there are, also after a comma."""
+    """Offer instruments that have a keyword search, also after a comma."""
     from catalog.api.types import JWST
 
     before, comma, last = incomplete.lower().rpartition(",")
-    known = [one for one in (*JWST.services, *(() if comma else ("all",))) if one not in before.split(",")]
-    return [(f"{before}{comma}{name}", word) for name, word in _starting(dict.fromkeys(known, ""), last)]
+    candidates = [one for one in (*JWST.services, *(() if comma else ("all",))) if one not in before.split(",")]
+    return [(f"{before}{comma}{name}", word) for name, word in _starting(dict.fromkeys(candidates, ""), last)]
 
 
 def formats(incomplete: str) -> Offer:
-    """Forms of an answer."""
-    known = ("table", "csv", "json", "jsonl", "parquet", "votable", "ecsv")
-    return _starting(dict.fromkeys(known, ""), incomplete)
+    """Offer the formats of an answer."""
+    candidates = ("table", "csv", "json", "jsonl", "parquet", "votable", "ecsv")
+    return _starting(dict.fromkeys(candidates, ""), incomplete)
 
 
 def keywords(context: typer.Context, incomplete: str) -> Offer:
-    """Names of keywords."""
+    """Offer the names of keywords."""
     return _starting({keyword.name: keyword.meaning or "" for keyword in _lake(context).keywords()}, incomplete)
 
 
 def criteria(context: typer.Context, incomplete: str) -> Offer:
-    """``keyword=value``: first the keyword, then its values, after a comma the next value."""
+    """Offer ``keyword=value``: first the keyword, then its values, and after a comma the next value."""
     name, equals, typed = incomplete.partition("=")
     if not equals:
         return _criteria_begun(context, name)
@@ -88,24 +88,24 @@ def criteria(context: typer.Context, incomplete: str) -> Offer:
 
 
 def _criteria_begun(context: typer.Context, begun: str) -> Offer:
-    """Keywords with their equals sign; a single one with its values, so that the shell goes on without a space."""
+    """Offer keywords with an equals sign; a single one with its values, so that the shell adds no space."""
     instrument = context.params.get("instrument")
-    known = {
+    candidates = {
         keyword.name: keyword.meaning or ""
         for keyword in _lake(context).keywords(instrument=None if instrument is None else str(instrument))
         if keyword.name.startswith(begun)
     }
-    if len(known) != 1:
-        return [(f"{name}=", meaning) for name, meaning in list(known.items())[:_MOST]]
-    (name,) = known
+    if len(candidates) != 1:
+        return [(f"{name}=", meaning) for name, meaning in list(candidates.items())[:_MOST]]
+    (name,) = candidates
     values = list(_values(context, name).items())
     if not values:
-        return [(f"{name}=", known[name]), (f"{name}=..", "")]
+        return [(f"{name}=", candidates[name]), (f"{name}=..", "")]
     return [(f"{name}={value}", meaning) for value, meaning in values]
 
 
 def _values(context: typer.Context, name: str) -> dict[str, str]:
-    """The values that a keyword can have, and how many files of the catalog have each."""
+    """Return the values that a keyword can have, each with how many files of the catalog have it."""
     lake = _lake(context)
     word = next((keyword for keyword in lake.keywords(name) if keyword.name == name), None)
     if word is None:
@@ -123,22 +123,22 @@ def _written(kind: str, value: str) -> str:
 
 
 def targets(context: typer.Context, incomplete: str) -> Offer:
-    """Names of harvested targets."""
+    """Offer the names of harvested targets."""
     return _in_typed_case(_lake(context).completions("targets"), incomplete)
 
 
 def fits_files(context: typer.Context, incomplete: str) -> Offer:
-    """FITS files in the folder that was begun, and names of the catalog's local files."""
+    """Offer FITS files in the typed folder, and names of the catalog's local files."""
     from catalog.api.types import FITS_ENDINGS
 
     folder, _, begun = incomplete.rpartition("/")
     here = sorted(Path(folder or ".").glob(f"{begun}*")) if not begun.startswith("*") else []
     offered = {
-        f"{folder}/{one.name}" if folder else one.name: ""
-        for one in here[:_MOST]
-        if one.name.lower().endswith((*FITS_ENDINGS, ".ecsv")) and not one.name.startswith(".")
+        f"{folder}/{entry.name}" if folder else entry.name: ""
+        for entry in here[:_MOST]
+        if entry.name.lower().endswith((*FITS_ENDINGS, ".ecsv")) and not entry.name.startswith(".")
     }
-    offered |= {f"{folder}/{one.name}/" if folder else f"{one.name}/": "" for one in here if _is_folder(one)}
+    offered |= {f"{folder}/{entry.name}/" if folder else f"{entry.name}/": "" for entry in here if _is_folder(entry)}
     if not folder:
         offered |= _lake(context).completions("local files", begun)
     return _starting(offered, incomplete)
@@ -149,36 +149,36 @@ def _is_folder(path: Path) -> bool:
 
 
 def previewed(context: typer.Context, incomplete: str) -> Offer:
-    """Searches, and observations that have a preview."""
+    """Offer searches, and observations that have a preview."""
     return searches(context, incomplete) + list(_lake(context).completions("previews", incomplete).items())
 
 
 def product_types(context: typer.Context, incomplete: str) -> Offer:
-    """Product types, also after a comma."""
+    """Offer product types, also after a comma."""
     return _listed(context, "productType", ("SCIENCE", "INFO", "AUXILIARY", "PREVIEW", "THUMBNAIL"), incomplete)
 
 
 def subgroups(context: typer.Context, incomplete: str) -> Offer:
-    """Product subgroups, also after a comma."""
+    """Offer product subgroups, also after a comma."""
     return _listed(context, "productSubGroupDescription", (), incomplete)
 
 
 def dataproducts(context: typer.Context, incomplete: str) -> Offer:
-    """Kinds of data product, also after a comma."""
+    """Offer kinds of data product, also after a comma."""
     return _listed(context, "dataproduct_type", ("image", "spectrum", "cube", "timeseries"), incomplete)
 
 
 def levels(incomplete: str) -> Offer:
-    """Calibration levels, also after a comma."""
+    """Offer calibration levels, also after a comma."""
     before, comma, last = incomplete.rpartition(",")
     return [(f"{before}{comma}{level}", "") for level in ("1", "2", "3") if level.startswith(last)]
 
 
-def _listed(context: typer.Context, column: str, known: tuple[str, ...], incomplete: str) -> Offer:
+def _listed(context: typer.Context, column: str, usual: tuple[str, ...], incomplete: str) -> Offer:
     before, comma, last = incomplete.rpartition(",")
     present = _lake(context).value_counts(column, "products")
     taken = before.split(",")
-    values = {value: word for value, word in {**dict.fromkeys(known, ""), **present}.items() if value not in taken}
+    values = {value: word for value, word in {**dict.fromkeys(usual, ""), **present}.items() if value not in taken}
     return [(f"{before}{comma}{value}", word) for value, word in _in_typed_case(values, last)]
 
 
@@ -187,25 +187,25 @@ def _starting(offered: Mapping[str, str], begun: str) -> Offer:
 
 
 def _in_typed_case(offered: Mapping[str, str], begun: str) -> Offer:
-    """Candidates that begin as typed; letters already typed stay, since values match without regard to case."""
+    """Offer candidates that begin with the typed text; typed letters keep their case, since values ignore case."""
     fitting = [(value, word) for value, word in offered.items() if value.lower().startswith(begun.lower())]
     return [(begun + value[len(begun) :], word) for value, word in fitting][:_MOST]
 
 
 def completing(environment: Mapping[str, str]) -> bool:
-    """Say whether bash asks for a completion; its words need another look."""
+    """Say whether bash asks for a completion; its words must be joined first."""
     return environment.get("_MASTLAKE_COMPLETE") == "complete_bash" and "COMP_WORDS" in environment
 
 
 def complete_in_bash(application: Callable[[], object], environment: MutableMapping[str, str]) -> None:
-    """Answer bash, which breaks words at ``=`` and wants only the piece after it.
+    """Answer bash, which breaks words at ``=`` and expects only the piece after it.
 
     Parameters
     ----------
     application : callable
         Answers for whole words.
     environment : mapping
-        With ``COMP_WORDS`` and ``COMP_CWORD``; whole words are put in their place.
+        It has ``COMP_WORDS`` and ``COMP_CWORD``, which are replaced by whole words.
     """
     pieces = environment["COMP_WORDS"].split("\n")
     at = min(int(environment["COMP_CWORD"]), len(pieces) - 1)
@@ -221,28 +221,28 @@ def complete_in_bash(application: Callable[[], object], environment: MutableMapp
 
 
 def _quoted(word: str) -> str:
-    """A word as it is split again: the shell's own quotes stay."""
+    """Return a word in a form that is split into the same word again; the shell's own quotes stay."""
     return word or "''"
 
 
 def whole_words(pieces: list[str], at: int) -> tuple[list[str], int, str]:
-    """Put words together again that bash broke at ``=``.
+    """Join words that bash broke at ``=``.
 
     Parameters
     ----------
     pieces : list of str
-        As bash has them.
+        The pieces, as bash has them.
     at : int
-        Which one the cursor is in.
+        The number of the piece with the cursor.
 
     Returns
     -------
     words : list of str
-        Whole ones, up to the cursor's.
+        Whole words, up to the one with the cursor.
     current : int
-        Which one the cursor is in.
+        The number of the word with the cursor.
     before : str
-        What of that word stands before the cursor's piece.
+        The part of that word before the cursor's piece.
 
     Examples
     --------

@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     context: typer.Context,
-    folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where; made anew each time.")] = Path(
+    folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Its folder, made anew each time.")] = Path(
         "mastlake-demo"
     ),
 ) -> None:
@@ -51,7 +51,7 @@ def demo(
     """
     from catalog.simulator import Simulator
 
-    settings(context)  # refuses wrong global options, as every command does
+    settings(context)  # refuses wrong global options, as it does for every command
     _fresh(folder)
     with Simulator() as archive, _inside(folder):
         say(f"The built-in archive answers at {archive.url}; everything lies in {folder}/.")
@@ -65,9 +65,9 @@ def demo(
         show.tell("From here on questions are answered offline. Who was observed?")
         show.run("sql", _QUESTION)
         show.tell("The products of level 2 and 3 that are spectra; first what would be fetched:")
-        wanted = ("sync", "soss", "--type", "SCIENCE", "--subgroup", "CALINTS,X1DINTS", "--dest", "data")
-        show.run(*wanted, "--dry-run")
-        show.run("-q", *wanted)
+        sync_words = ("sync", "soss", "--type", "SCIENCE", "--subgroup", "CALINTS,X1DINTS", "--dest", "data")
+        show.run(*sync_words, "--dry-run")
+        show.run("-q", *sync_words)
         show.tell("Read every card of every header back:")
         show.run("index", "data")
         show.run("sql", _CARDS)
@@ -79,20 +79,20 @@ def demo(
         show.tell("... and this is what on this disk is no longer the archive's:")
         show.run("outdated", "--why")
         show.tell("The next sync renews exactly these:")
-        show.run("-q", *wanted)
+        show.run("-q", *sync_words)
         show.run("status")
     say("")
     say(f"The picture is {folder / 'spectrum.png'}, the catalog {folder / 'mastlake.duckdb'}.")
 
 
 class _Stage:
-    """Prints each command as it can be copied, and runs it."""
+    """Prints each command in a form that can be copied, and runs it."""
 
     def __init__(self, server: str) -> None:
         self.server = server
 
     def tell(self, text: str, act: object = None) -> None:
-        """Say what comes next, and let it happen."""
+        """Say what comes next, and do it."""
         sys.stdout.flush()
         say("")
         say(f"# {text}")
@@ -100,7 +100,7 @@ class _Stage:
             act()
 
     def run(self, *words: str) -> None:
-        """Print a command and run it; one that fails ends the demo."""
+        """Print a command and run it; a command that fails ends the demo."""
         from .main import run
 
         say(f"$ mastlake {' '.join(map(_typed, words))}")
@@ -113,19 +113,19 @@ class _Stage:
 
 
 def _typed(word: str) -> str:
-    """Write a word as people type it: SQL holds single quotes, so it stands in double ones."""
+    """Write a word as people type it; SQL contains single quotes, so it goes into double quotes."""
     return f'"{word}"' if "'" in word and not set(word) & set('"$`\\\\!') else shlex.quote(word)
 
 
 def _fresh(folder: Path) -> None:
-    """Empty a folder that the demo made before, or make one; someone may stand in it."""
+    """Empty the folder of an earlier demo, or make a new one; the folder itself stays, as a shell may be in it."""
     from catalog.errors import DiskError
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()) and not (folder / _MARK).exists():
             raise DiskError(f"{folder} holds other things; choose another --dir")
-        (folder / _MARK).touch()  # and stays, so that a demo that is cut off can be done again
+        (folder / _MARK).touch()  # it stays, so that a demo that was cut off can be started again
         for entry in folder.iterdir():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)

@@ -1,4 +1,4 @@
-"""The end of every command's ``--help``: examples that run, and where to go on from there."""
+"""The end of every command's ``--help``: examples that run, and related commands."""
 
 from __future__ import annotations
 
@@ -193,12 +193,12 @@ Exit codes:
 
 
 def give_examples(app: typer.Typer) -> None:
-    """Put its examples at the end of every command's help, and its purpose in few words on the first page."""
-    for one in app.registered_commands:
-        name = str(one.name)
-        one.short_help = SHORT.get(name)
+    """Add examples to the end of every command's help, and a short purpose to the list of commands."""
+    for command in app.registered_commands:
+        name = str(command.name)
+        command.short_help = SHORT.get(name)
         if name in EXAMPLES:
-            one.epilog = ending(name)
+            command.epilog = ending(name)
 
 
 def ending(name: str) -> str:
@@ -210,5 +210,5 @@ def ending(name: str) -> str:
 
 
 def as_written(text: str) -> str:
-    """Mark paragraphs so that their lines are left as they are."""
+    """Mark paragraphs so that their line breaks stay."""
     return "\n\n".join(f"\b\n{part}" for part in text.split("\n\n"))

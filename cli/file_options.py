@@ -1,4 +1,4 @@
-"""Options that say which files are meant, for ``find`` and for pictures."""
+"""Options that choose files, for ``find`` and for pictures."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def find(
         typer.Option(metavar="niriss,miri", help="Whose search.", autocompletion=completion.instruments),
     ] = None,
     release: Release = None,
-    limit: Annotated[int, typer.Option(min=1, max=MOST_ROWS, help="Rows at most.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_ROWS, help="The most rows to print.")] = 1000,
     explain: Annotated[bool, typer.Option("--explain", help="Print the SQL instead of running it.")] = False,
     form: Form = None,
     output: Output = None,

@@ -23,16 +23,16 @@ def forget(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH ...", help="Files, or folders with all below them.")],
     json: Json = False,
 ) -> None:
-    """Let go of local files that will not come back: they are no longer missing, and their history stays.
+    """Forget local files that will not come back: they are no longer missing, and their history stays.
 
-    Nothing on disk is touched. A file that is still there is found again by the next index.
+    No file on disk is touched. A file that is still there is found again by the next index.
     """
     options, forgotten = settings(context), 0
     for path in paths:
-        known = options.lake.forget(path)
-        if not known:
+        count = options.lake.forget(path)
+        if not count:
             raise UsageError(f"the catalog knows no file at {path.absolute()} or below it; see: mastlake outdated")
-        forgotten += known
+        forgotten += count
     if json:
         put_json({"forgotten": forgotten})
     elif options.verbosity >= 0:

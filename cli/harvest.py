@@ -117,7 +117,7 @@ def harvest(
 
 @dataclass
 class HarvestTally:
-    """What became of the searches of one command: a report each, what failed, and which match nothing any more."""
+    """The results of all searches of one command: their reports, what failed, and which match nothing any more."""
 
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -127,7 +127,7 @@ class HarvestTally:
 def _harvest_into(
     tally: HarvestTally, options: Settings, search: Search, how: HarvestOptions, save: bool | None, json: bool
 ) -> None:
-    """Harvest one search, and note what became of it; a new one that brought nothing is kept only if wanted.
+    """Harvest one search, and note the result; a new search that brought nothing is kept only if a person wants it.
 
     ``save`` is None for a search that is saved already.
     """
@@ -154,11 +154,11 @@ def _harvest_into(
         tally.outcomes.append(outcome)
         if not (outcome["files"] or outcome["observations"]) and (kept := keep("matched nothing")):
             say(f"{search.name} matched nothing; {kept}")
-        tally.failures += [f"{one['name']}: {one['reason']}" for one in outcome["failures"]]
+        tally.failures += [f"{failure['name']}: {failure['reason']}" for failure in outcome["failures"]]
 
 
 def _newest_run(options: Settings, report: Path | None) -> int:
-    """Return the newest run, which a report begins after; refuse a report whose ending names no form."""
+    """Return the newest run, after which a report begins; refuse a report whose ending stands for no form."""
     if report is None:
         return 0
     options.lake.check_report(report)
@@ -168,7 +168,7 @@ def _newest_run(options: Settings, report: Path | None) -> int:
 
 
 def _write_report(options: Settings, path: Path, before: int, failures: list[str]) -> None:
-    """Write what the runs after one changed."""
+    """Write a report of what changed after one run."""
     if not options.lake.exists():
         return
     options.lake.write_report(path, since=before, failures=failures)
@@ -178,7 +178,7 @@ def _write_report(options: Settings, path: Path, before: int, failures: list[str
 
 @dataclass(frozen=True)
 class HarvestOptions:
-    """How searches are to be harvested: what the options say, and until when, by `time.monotonic`."""
+    """How to harvest searches: what the options say, and until when, as a time of `time.monotonic`."""
 
     full: bool
     server_moved: bool
@@ -187,7 +187,7 @@ class HarvestOptions:
 
 
 def _refuse_other_archives(options: Settings, searches: list[Search]) -> None:
-    """Refuse before the first request, not when the turn of a search comes."""
+    """Refuse before the first request, and not only when it is the turn of a search."""
     options.lake.refuse_other_archives([search.name for search in searches])
 
 
@@ -198,7 +198,7 @@ def _is_emptied(error: Exception) -> bool:
 
 
 def _stoppers() -> type[Exception]:
-    """Return the faults of one search that leave the others a chance."""
+    """Return the errors of one search after which the others can still be harvested."""
     from catalog.errors import ArchiveError
 
     return ArchiveError
@@ -207,7 +207,7 @@ def _stoppers() -> type[Exception]:
 def _defined(
     names: list[str], instrument: str | None, observations: bool, criteria: list[str], cone: str | None
 ) -> Search | None:
-    """Return the search that the options define, if they do."""
+    """Return the search that the options define, if they define one."""
     from catalog.api.types import Search
     from catalog.errors import UsageError
 
@@ -252,10 +252,10 @@ def _searches(options: Settings, names: list[str], defined: Search | None) -> li
     if names:
         return [declared.get(name) or options.lake.saved_search(name) for name in names]
     saved = {search.name: search for search in options.lake.searches()}
-    found = vanished(options, saved) | declared
-    if not found:
+    searches = vanished(options, saved) | declared
+    if not searches:
         raise UsageError("no search is saved yet: mastlake harvest NAME --instrument ... -k ...")
-    return list(found.values())
+    return list(searches.values())
 
 
 def _show_requests(options: Settings, searches: list[Search], until: float, json: bool) -> None:
@@ -312,13 +312,20 @@ def _harvest_one(options: Settings, search: Search, how: HarvestOptions, json: b
 
 def _failures(result: Harvest) -> list[dict[str, str]]:
     return [
-        {"program" if one.what == "program" else "obs_id": one.key, "name": one.name, "reason": one.reason}
-        for one in result.unanswered
+        {
+            "program" if question.what == "program" else "obs_id": question.key,
+            "name": question.name,
+            "reason": question.reason,
+        }
+        for question in result.unanswered
     ]
 
 
 def _set_aside(result: Harvest) -> list[dict[str, Any]]:
-    return [{"what": one.what, "reason": one.reason, "rows": one.rows} for one in result.set_aside]
+    return [
+        {"what": rows_aside.what, "reason": rows_aside.reason, "rows": rows_aside.rows}
+        for rows_aside in result.set_aside
+    ]
 
 
 def _tell(result: Harvest, seconds: float) -> None:

@@ -36,8 +36,8 @@ def index(
 ) -> None:
     """Read the headers of local FITS files into the catalog: every card of every HDU.
 
-    Files whose size, time and inode are known are not opened again. With --json, --watch prints one value for each
-    time that it indexes.
+    Files with known size, time and inode are not opened again. With --json, --watch prints one value each time that it
+    indexes.
     """
     options = settings(context)
     with index_progress(options.verbosity < 0, bar=not json) as show:

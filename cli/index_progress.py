@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from catalog.api.types import IndexEvent
 
 _MANY = 1000
-"""Headers of so many files take longer than a second."""
+"""Reading the headers of so many files takes longer than a second."""
 
 
 @contextmanager
 def index_progress(quiet: bool, bar: bool = True) -> Iterator[Callable[[IndexEvent], None]]:
-    """Draw how many files were found, and then how many of them are read; lines where there is no terminal.
+    """Show how many files were found, and then how many are read; as lines if there is no terminal.
 
     Parameters
     ----------
     quiet : bool
-        Say nothing at all.
+        Print nothing at all.
     bar : bool
-        Whether a bar is wanted where there is a terminal.
+        Whether to draw a bar if there is a terminal.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -50,7 +50,7 @@ def index_progress(quiet: bool, bar: bool = True) -> Iterator[Callable[[IndexEve
 
 
 class _IndexDrawing:
-    """The bar of an index under way: first without an end, while the folders are listed."""
+    """The bar of a running index; at first without an end, while the folders are listed."""
 
     def __init__(self, bars: Bars) -> None:
         self.bars = bars
@@ -74,13 +74,13 @@ class _IndexDrawing:
 
 
 class _PlainIndex:
-    """Lines about an index under way, where there is no terminal: the first after a second, and then now and then."""
+    """Lines about a running index, if there is no terminal: the first after a second, more at times."""
 
     def __init__(self) -> None:
         self.pace = LineTimer()
 
     def show(self, event: IndexEvent) -> None:
-        """Say what one event means, where it is time for a line."""
+        """Describe one event, if it is time for a line."""
         from catalog.api.types import FilesFound, FilesRead, FoldersWalked, LinksLeftOut
 
         if isinstance(event, FoldersWalked) and event.to_read > _MANY:
@@ -95,7 +95,7 @@ class _PlainIndex:
 
 
 def _links_left_out(paths: Sequence[str]) -> str:
-    """Say in a line which links to folders were not followed."""
+    """Say in one line which links to folders were not followed."""
     if len(paths) == 1:
         return f"mastlake: {harmless(paths[0])} is a link to a folder and was not followed; name it to index it"
     more = f" and {len(paths) - 1:,} more are links to folders and were not followed; name them to index them"

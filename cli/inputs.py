@@ -46,7 +46,7 @@ def inputs(
 
 
 def put_links(links: list[Link], shown: str, otherwise: str, asked: ListingOptions) -> None:
-    """Print one end of each link, how many steps away it is, and by which association."""
+    """Print one end of each link, how many steps away it is, and the association that makes the link."""
     from dataclasses import asdict
 
     rows = [(link.step, getattr(link, shown), link.via) for link in links]

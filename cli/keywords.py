@@ -33,7 +33,7 @@ def keywords(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Look up what MAST can be searched by, and with one keyword's name, which values it has in your catalog.
+    """Search the keywords of MAST; for a single keyword, also show its values in your catalog.
 
     Example: mastlake keywords exp_type; mastlake keywords "exposure start"
     """
@@ -41,28 +41,28 @@ def keywords(
 
     asked = listing_options(context, form, output, json, limit)
     lake = settings(context).lake
-    found = lake.keywords(pattern)
+    matches = lake.keywords(pattern)
     of_observations = lake.observation_columns(pattern)
-    if not found and of_observations and asked.is_table:
+    if not matches and of_observations and asked.is_table:
         _put_columns(of_observations, asked)
         return
-    if not found and not asked.is_json:
-        lake.keyword(pattern)  # raises with the nearest keyword
+    if not matches and not asked.is_json:
+        lake.keyword(pattern)  # raises an error with the nearest keyword
         raise UnknownKeyword(f"no keyword like {pattern!r}")
-    exact = [word for word in found if pattern.lower() in (word.name.lower(), (word.fits_keyword or "").lower())]
+    exact = [word for word in matches if pattern.lower() in (word.name.lower(), (word.fits_keyword or "").lower())]
     counts = {word.name: _counted(lake, word.name) for word in exact}
     if not asked.is_table:
-        put_list(asked, (), (), lambda: _as_dicts(found, counts if asked.is_json else {}), "keyword")
+        put_list(asked, (), (), lambda: _as_dicts(matches, counts if asked.is_json else {}), "keyword")
         return
     for word in exact:
         put_lines("\n".join(_described(word, counts[word.name])) + "\n")
-    _put_keywords([word for word in found if word not in exact], asked)
+    _put_keywords([word for word in matches if word not in exact], asked)
     if of_observations:
         _put_columns(of_observations, asked)
 
 
 def _as_dicts(words: list[Keyword], counts: Mapping[str, KeywordValues | None]) -> list[dict[str, Any]]:
-    """Return keywords as JSON's types, with the values that the catalog has where they were counted."""
+    """Return keywords as JSON's types, with their values in the catalog if these were counted."""
     from dataclasses import asdict
 
     rows = [asdict(word) for word in words]
@@ -73,7 +73,7 @@ def _as_dicts(words: list[Keyword], counts: Mapping[str, KeywordValues | None]) 
 
 
 def _put_keywords(words: list[Keyword], asked: ListingOptions) -> None:
-    """Print keywords in a table; nothing where there are none."""
+    """Print keywords in a table; print nothing if there are none."""
     if words:
         put_list(
             asked,
@@ -85,7 +85,7 @@ def _put_keywords(words: list[Keyword], asked: ListingOptions) -> None:
 
 
 def _put_columns(columns: list[Keyword], asked: ListingOptions) -> None:
-    """Print columns of observations, by which harvest --observations asks."""
+    """Print the columns of observations, for which harvest --observations can ask."""
     put_list(
         asked,
         ("observations", "kind", "unit", "meaning", "can be"),
@@ -97,7 +97,7 @@ def _put_columns(columns: list[Keyword], asked: ListingOptions) -> None:
 
 
 def _counted(lake: Catalog, name: str) -> KeywordValues | None:
-    """Count values where there is a catalog that has the keyword; the dictionary needs none."""
+    """Count values if there is a catalog that has the keyword; the dictionary alone needs no catalog."""
     from catalog.errors import UnknownKeyword
 
     if not lake.exists():

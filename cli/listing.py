@@ -1,4 +1,4 @@
-"""Lists that a command makes of Python's values: on the screen, or in any format, with the same options everywhere."""
+"""Lists of Python values that a command prints: on the screen or in any format, with the same options everywhere."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ListingOptions:
-    """What the options of a listing ask for.
+    """What the options of a list ask for.
 
     Attributes
     ----------
     form : str
         ``table``, ``json``, or another of `catalog.answers.formats.FORMATS`.
     output : Path or None
-        A file; None for stdout.
+        The file; None for stdout.
     limit : int or None
         The most rows to return.
     """
@@ -40,24 +40,24 @@ class ListingOptions:
 
     @property
     def is_table(self) -> bool:
-        """Whether the list is for the screen."""
+        """Whether the list goes to the screen."""
         return self.form == "table"
 
     @property
     def is_json(self) -> bool:
-        """Whether one JSON value is wanted."""
+        """Whether one JSON value is asked for."""
         return self.form == "json"
 
 
 def listing_options(
     context: typer.Context, form: str | None, output: Path | None, json: bool, limit: int | None = None
 ) -> ListingOptions:
-    """Read the options of a listing.
+    """Read the options of a list.
 
     Raises
     ------
     UsageError
-        For a format that there is not, for two at once, and for a table in a file.
+        If the format is unknown, if there are two formats, or for a table in a file.
     """
     return ListingOptions(form_of(form, output, json, context), output, limit)
 
@@ -72,38 +72,38 @@ def put_list(
     names: Sequence[str] = (),
     wrap: Sequence[str] = (),
 ) -> None:
-    """Put a list where it was asked for, and say what was left out.
+    """Write a list where it was asked for, and say what was left out.
 
     Parameters
     ----------
-    asked : Wanted
-        What the options say.
+    asked : ListingOptions
+        What the options ask for.
     columns, rows, wrap
-        Of the table on the screen; see `put_table`.
+        Those of the table on the screen; see `put_table`.
     objects : callable
-        Gives all rows with all that is known of them, for every other format.
+        Returns all rows with everything that is known about them, for all other formats.
     noun : str
-        What a row is, for messages.
+        The word for one row, in messages.
     names : sequence of str
-        The names that objects have, for a list without rows.
+        The names of the objects' members, in case there are no rows.
     """
     if asked.is_table:
         if rows:
             put_table(columns, rows[: asked.limit], wrap=wrap)
         tell_cut(asked, len(rows), noun)
         return
-    found = objects()
+    objects_of_rows = objects()
     if asked.is_json:
-        put_object(asked, list(found[: asked.limit]))
+        put_object(asked, list(objects_of_rows[: asked.limit]))
     elif asked.form == "jsonl":
-        _write_lines(asked, found[: asked.limit], noun)
+        _write_lines(asked, objects_of_rows[: asked.limit], noun)
     else:
-        _write(asked, _arrow(found[: asked.limit], names), noun)
-    tell_cut(asked, len(found), noun)
+        _write(asked, _arrow(objects_of_rows[: asked.limit], names), noun)
+    tell_cut(asked, len(objects_of_rows), noun)
 
 
 def put_arrow(asked: ListingOptions, found: pa.Table, noun: str) -> None:
-    """Put rows of Arrow where they were asked for, in any format but a table on the screen."""
+    """Write rows of Arrow where they were asked for, in any format but a table on the screen."""
     from catalog.answers.formats import objects
 
     rows = found if asked.limit is None else found.slice(0, asked.limit)

@@ -62,7 +62,7 @@ def _named_by_the_user(options: Settings) -> None:
 
 
 def _keep(lake: Catalog, token: str, file: bool) -> str:
-    """Keep the token, and return what to say of it."""
+    """Keep the token, and return a message about it."""
     from catalog.errors import DiskError
 
     if not file and lake.keep_token(token):
@@ -79,7 +79,7 @@ def _keep(lake: Catalog, token: str, file: bool) -> str:
 
 
 def _asked_for() -> str:
-    """Ask a person, or take the line that was piped in."""
+    """Ask a person for the token, or read the line that was piped in."""
     from catalog.errors import UsageError
 
     if sys.stdin.isatty():

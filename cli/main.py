@@ -1,6 +1,6 @@
-"""The command ``mastlake``: global options, and the list of commands.
+"""The command ``mastlake``: its global options, and the list of commands.
 
-Nothing heavy is imported here, nor at the top of a command's file: ``mastlake --help`` answers at once.
+Nothing heavy is imported here or at the top of a command's file, so ``mastlake --help`` answers at once.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ COMMANDS = {
     "timeline": "timeline", "serve": "serve", "login": "login",
     "simulate": "simulate",
 }  # fmt: skip
-"""Commands in the order of the help, and the modules that they are in."""
+"""Commands in the order of the help, each with its module."""
 INTERRUPTED = 130
 _WITH_VALUE = ("--catalog", "--server")
 _FLAGS = ("-v", "-vv", "--verbose", "-q", "-qq", "--quiet")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(given: bool) -> None:
+    if given:
         typer.echo(f"mastlake {__version__}")
         raise typer.Exit
 
@@ -66,27 +66,27 @@ def main(
     said = str(getattr(context.get_parameter_source("server"), "name", "")) != "DEFAULT"
     try:
         address = Server(server)
-        found = find_defaults(catalog, context)
-        if found is not None and not said and found.defaults.server is not None:
-            address = Server(found.defaults.server)
+        from_files = find_defaults(catalog, context)
+        if from_files is not None and not said and from_files.defaults.server is not None:
+            address = Server(from_files.defaults.server)
     except MastlakeError as error:
         context.obj = error
         return
-    if found is None:
+    if from_files is None:
         context.obj = Settings(catalog, address, verbose - quiet)
         return
-    for line in found.ignored:
+    for line in from_files.ignored:
         say(line)
-    context.default_map = found.options
-    defaults = found.defaults
-    chosen = said or defaults.server is None or defaults.server == found.server
-    context.obj = Settings(catalog, address, verbose - quiet, defaults, chosen)
+    context.default_map = from_files.options
+    defaults = from_files.defaults
+    is_chosen = said or defaults.server is None or defaults.server == from_files.server
+    context.obj = Settings(catalog, address, verbose - quiet, defaults, is_chosen)
 
 
 def application(*commands: str) -> typer.Typer:
-    """Return the command line with some commands, and those that share their modules; without any named, with all.
+    """Return the command line with the named commands, and those in the same modules; by default, with all commands.
 
-    To import and describe all commands takes as long as most questions do, and a process runs one.
+    Importing and describing all commands takes as long as most questions, and a process runs only one.
     """
     made = typer.Typer(
         name="mastlake",
@@ -105,7 +105,7 @@ def application(*commands: str) -> typer.Typer:
 
 
 def __getattr__(name: str) -> typer.Typer:
-    """Make `app`, with all commands, when it is first asked for."""
+    """Make `app`, with all commands, when it is asked for."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = application()
@@ -113,7 +113,7 @@ def __getattr__(name: str) -> typer.Typer:
 
 
 def _asked(words: list[str]) -> list[str]:
-    """Return the command that is to be run, where nothing but the global options stands before it.
+    """Return the command to run, if only global options stand before it.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def _asked(words: list[str]) -> list[str]:
 
 
 def globals_first(arguments: list[str]) -> list[str]:
-    """Move ``--catalog``, ``--server``, ``-v`` and ``-q`` to the front: they mean the same wherever they stand.
+    """Move ``--catalog``, ``--server``, ``-v`` and ``-q`` to the front, since they may stand anywhere.
 
     Examples
     --------
@@ -157,12 +157,12 @@ def globals_first(arguments: list[str]) -> list[str]:
 
 
 def refuse_empty(words: list[str]) -> None:
-    """Refuse an empty value: a variable of the shell that is not set, which would mean everything, or this folder.
+    """Refuse an empty value; it comes from a shell variable that is not set, and would mean everything, or this folder.
 
     Raises
     ------
     UsageError
-        Says after which word it stands.
+        The error says after which word the empty value stands.
     """
     if any(word in _EMPTY_IS_ALL for word in words):
         return
@@ -176,13 +176,13 @@ def refuse_empty(words: list[str]) -> None:
 
 
 _EMPTY_IS_ALL = ("keywords", "sql")
-"""Commands that have an answer of their own to an empty word."""
+"""Commands that have an answer to an empty word."""
 _WRONG_USAGE: Any = typer.BadParameter.__mro__[2]
-"""What typer raises for all that is wrong on the command line; it has no public name for it."""
+"""The error that typer raises for everything that is wrong on the command line; it has no public name."""
 
 
 def _tell_usage(error: Any) -> None:
-    """Say in one line what is wrong, and where help is; without any words, print the help itself."""
+    """Say in one line what is wrong, and where help is; without any words, print the help."""
     text = str(error.format_message())
     if text.startswith("Usage:"):
         sys.stderr.write(f"{text}\n")
@@ -205,7 +205,7 @@ def run(arguments: list[str] | None = None) -> None:
         refuse_empty(words)
         code = application(*_asked(words))(words, prog_name="mastlake", standalone_mode=False)
         sys.stdout.flush()
-        if isinstance(code, int) and code:  # how typer hands over an exit code
+        if isinstance(code, int) and code:  # typer returns exit codes like this
             sys.exit(code)
     except MastlakeError as error:
         say(f"mastlake: {error}")
@@ -213,10 +213,10 @@ def run(arguments: list[str] | None = None) -> None:
     except _WRONG_USAGE as error:
         _tell_usage(error)
         sys.exit(error.exit_code)
-    except typer.Abort:  # the end of the input, where a person was asked
+    except typer.Abort:  # the input ended although a person was asked
         say("mastlake: nothing was answered")
         sys.exit(1)
-    except BrokenPipeError:  # the reader of stdout has seen enough
+    except BrokenPipeError:  # whatever reads stdout needs no more
         _forget_stdout()
     except OSError as error:
         if error.errno not in _UNWRITTEN or error.filename is not None:
@@ -224,7 +224,7 @@ def run(arguments: list[str] | None = None) -> None:
         _forget_stdout()
         say(f"mastlake: cannot write the answer: {error.strerror}")
         sys.exit(1)
-    except (KeyboardInterrupt, SystemExit) as end:  # typer turns the first into the second
+    except (KeyboardInterrupt, SystemExit) as end:  # typer turns the first error into the second
         if isinstance(end, SystemExit) and end.code != INTERRUPTED:
             raise
         say("mastlake: interrupted; what was finished is kept")
@@ -232,11 +232,11 @@ def run(arguments: list[str] | None = None) -> None:
 
 
 _UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
-"""What a file or a device says under stdout that takes no more."""
+"""Errors of a file or a device behind stdout that can take no more."""
 
 
 def _forget_stdout() -> None:
-    """Let what is still to be written to stdout go nowhere, so that the end of the process does not fail by it."""
+    """Discard what is still to be written to stdout, so that the end of the process does not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

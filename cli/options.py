@@ -1,4 +1,4 @@
-"""Options that several commands share, each defined once."""
+"""Options that several commands share; each is defined once."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Settings:
     server : Server
         The archive's address.
     verbosity : int
-        Negative: only errors; 0: what was done; positive: more.
+        Negative: only errors. 0: what was done. Positive: more.
     defaults : Defaults or None
-        What mastlake.toml says; None where there is no such file.
+        What mastlake.toml says; None if there is no such file.
     server_is_chosen : bool
         Whether the user named the server, and not only a file that came with a folder.
     """
@@ -45,11 +45,11 @@ class Settings:
     @property
     def declared(self) -> dict[str, Search]:
         """The searches that mastlake.toml describes, by name."""
-        return {} if self.defaults is None else {name: one.search for name, one in self.defaults.searches.items()}
+        return {} if self.defaults is None else {name: search.search for name, search in self.defaults.searches.items()}
 
     @property
     def lake(self) -> Catalog:
-        """The catalog and its archive, as Python has them."""
+        """The catalog and its archive, as an object of the Python API."""
         from catalog.api.catalog import Catalog
 
         from .printing import say
@@ -60,19 +60,19 @@ class Settings:
 
 def settings(context: typer.Context) -> Settings:
     """Return the global options that the main callback left."""
-    found: Any = context.find_root().obj
-    if isinstance(found, Exception):  # mastlake.toml is wrong, which --help does not mind
-        raise found
-    assert isinstance(found, Settings)
+    options: Any = context.find_root().obj
+    if isinstance(options, Exception):  # mastlake.toml is wrong, which does not matter for --help
+        raise options
+    assert isinstance(options, Settings)
     dest = context.params.get("dest")
     source = context.get_parameter_source("dest")
     if source is not None and source.name == "DEFAULT_MAP" and dest is not None:
-        _not_outside(found, dest)
-    return found
+        _not_outside(options, dest)
+    return options
 
 
 def _not_outside(options: Settings, dest: Path) -> None:
-    """Refuse a destination that a folder's file may not give."""
+    """Refuse a destination that a folder's file may not set."""
     if options.defaults is not None and dest in options.defaults.outside:
         from catalog.config.settings import outside_refused
 
@@ -80,21 +80,21 @@ def _not_outside(options: Settings, dest: Path) -> None:
 
 
 def destination(context: typer.Context, dest: Path) -> Path:
-    """Return where files go: as said, or as mastlake.toml says for the search that is named, or for all."""
-    chosen: Any = context.find_root().obj
+    """Return the folder for files: the given one, or mastlake.toml's for the named search, or its folder for all."""
+    options: Any = context.find_root().obj
     source = context.get_parameter_source("dest")
-    if source is None or source.name == "COMMANDLINE" or not isinstance(chosen, Settings) or chosen.defaults is None:
+    if source is None or source.name == "COMMANDLINE" or not isinstance(options, Settings) or options.defaults is None:
         return dest
-    own = chosen.defaults.searches.get(str(context.params.get("name")))
-    found = own.dest if own is not None and own.dest is not None else None
-    if found is None:
-        found = dest if source.name == "DEFAULT_MAP" else chosen.defaults.dest or dest
-    _not_outside(chosen, found)
-    return found
+    own = options.defaults.searches.get(str(context.params.get("name")))
+    folder = own.dest if own is not None and own.dest is not None else None
+    if folder is None:
+        folder = dest if source.name == "DEFAULT_MAP" else options.defaults.dest or dest
+    _not_outside(options, folder)
+    return folder
 
 
 def tell_withheld(options: Settings) -> None:
-    """Say so where there is a token that the server does not get."""
+    """Say so if there is a token that the server does not get."""
     if options.defaults is not None and options.lake.withholds_token:
         from .printing import say
 
@@ -105,7 +105,7 @@ def tell_withheld(options: Settings) -> None:
 
 
 def listed(texts: list[str] | None) -> tuple[str, ...]:
-    """Cut values like ``SCIENCE,INFO`` at their commas."""
+    """Split values like ``SCIENCE,INFO`` at their commas."""
     return tuple(part.strip() for text in texts or [] for part in text.split(",") if part.strip())
 
 
@@ -131,7 +131,7 @@ Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there; its ending gives the format.")
 ]
 MOST_ROWS = 1_000_000_000
-Limit = Annotated[int | None, typer.Option(min=1, max=MOST_ROWS, help="Rows at most.")]
+Limit = Annotated[int | None, typer.Option(min=1, max=MOST_ROWS, help="The most rows to print.")]
 Criteria = Annotated[
     list[str] | None,
     typer.Option(

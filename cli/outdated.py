@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from catalog.api.types import Drifted, Outdated
 
 _FEW_UNKNOWN = 20
-"""So many files that the archive does not list are told one by one; of more, only their folders."""
+"""Up to so many files that the archive does not list are listed one by one; of more files, only their folders."""
 _MEANS = {
     "stale": "mastlake sync renews them",
     "missing": "mastlake sync fetches them again; mastlake forget lets go of them",
@@ -46,14 +46,14 @@ def outdated(
         typer.Option("--state", metavar="STATE,...", help=f"Only files in these states: {', '.join(STATES)}."),
     ] = None,
     why: Annotated[bool, typer.Option("--why", help="Say why, from what to what.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Rows at most; the counts are of all files.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The most rows to print; counts are of all files.")] = None,
     form: Form = None,
     output: Output = None,
     json: Json = False,
 ) -> None:
     """List local files that are not known to be what the archive has, as of the last harvest.
 
-    The disk is looked at; nothing is asked of the archive. Unverified files are always counted, and listed with -v or
+    The disk is looked at, and the archive is not asked. Unverified files are always counted; they are listed with -v or
     --state unverified.
     """
     from dataclasses import asdict
@@ -84,9 +84,9 @@ def outdated(
         _count(found, states)
 
 
-def _at(path: Path, one: Drifted) -> bool:
+def _at(path: Path, file: Drifted) -> bool:
     place = str(path.absolute())
-    return one.path == place or one.path.startswith(f"{place.rstrip('/')}/")
+    return file.path == place or file.path.startswith(f"{place.rstrip('/')}/")
 
 
 def _states(text: str | None) -> list[str]:
@@ -111,11 +111,11 @@ def _rows(found: Outdated, states: list[str], why: bool, everything: bool) -> It
         if name == "unknown" and len(files) > _FEW_UNKNOWN and not everything:
             yield from _unknown_by_folder(files, why)
         else:
-            yield from ((name, one.filename, one.reason if why else one.path) for one in files)
+            yield from ((name, file.filename, file.reason if why else file.path) for file in files)
 
 
 def _unknown_by_folder(files: list[Drifted], why: bool) -> Iterator[tuple[str, str, str]]:
-    """One line a folder of a person's own files; one for all where the folders are many."""
+    """Return one line for each folder of a person's own files; a single line if there are many folders."""
     folders = Counter(str(Path(one.path).parent) for one in files)
     if len(folders) > _FEW_UNKNOWN:
         folders = Counter({os.path.commonpath(list(folders)): len(files)})

@@ -24,7 +24,7 @@ def outputs(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """List what was made from a file, by the same graph as inputs."""
+    """List what was made from a file, from the same graph as inputs."""
     asked = listing_options(context, form, output, json, limit)
     name = Path(file).name
     links = settings(context).lake.outputs(file, deep)

@@ -1,4 +1,4 @@
-"""Pictures: to a file, and in terminals that can show one."""
+"""Write pictures to a file, and show them in terminals that can."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ Show = Annotated[
 ]
 
 _TOLD = 3
-"""Parts that were left out, and are told with their reasons."""
+"""How many omitted parts are named with their reasons."""
 _CELL = 2.0
-"""How many times a character is as high as it is wide."""
+"""The height of a character divided by its width."""
 
 
 def deliver(
     drawing: Drawing, picture: Path, options: Settings, show: bool | None, json: bool, facts: dict[str, Any]
 ) -> None:
-    """Write a picture to its file, show it where that is possible, and say what was drawn."""
+    """Write a picture to its file, show it if that is possible, and say what was drawn."""
     drawing.write(picture)
     tell_left_out(drawing, options)
     if json:
@@ -63,7 +63,7 @@ def tell_left_out(drawing: Drawing, options: Settings) -> None:
 
 
 def wants_show(show: bool | None, options: Settings) -> bool:
-    """Say whether a picture goes to the terminal: as asked, or where stdout is a terminal with colours."""
+    """Say whether to show a picture in the terminal: as asked, or if stdout is a terminal with colours."""
     if show is not None:
         return show
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM", "dumb") == "dumb"
@@ -71,17 +71,17 @@ def wants_show(show: bool | None, options: Settings) -> bool:
 
 
 def put_picture(png: bytes) -> None:
-    """Draw a picture in the terminal, in the best way that it says it knows: kitty's, sixels, or half blocks."""
+    """Draw a picture in the terminal, in the best way that the terminal supports: kitty's, sixels, or half blocks."""
     import logging
 
-    logging.getLogger("textual_image").setLevel(logging.ERROR)  # that a terminal keeps its sizes to itself is no matter
+    logging.getLogger("textual_image").setLevel(logging.ERROR)  # not every terminal tells its size in pixels
     from PIL import Image
     from rich.console import Console
     from textual_image.renderable import HalfcellImage, UnicodeImage
     from textual_image.renderable import Image as Best
 
     console = Console(file=sys.stdout)
-    way = Best if Best is not UnicodeImage else HalfcellImage  # asked for although stdout is no terminal
+    way = Best if Best is not UnicodeImage else HalfcellImage  # --show was given although stdout is no terminal
     with Image.open(io.BytesIO(png)) as picture:
         fitting = (console.height - 2) * _CELL * picture.width / picture.height
         width = max(20, min(console.width, int(fitting)))

@@ -36,10 +36,10 @@ def plot(
     show: Show = None,
     json: Json = False,
 ) -> None:
-    """Draw what is in a file: an image, spectra, a time series of spectra, or a light curve.
+    """Draw the contents of a file: an image, spectra, a time series of spectra, or a light curve.
 
-    An image has a stretch that shows faint and bright, and axes on the sky where its WCS says so. Spectra have their
-    units. A time series is drawn as time against wavelength. Without -o the picture is the file's name with .png.
+    An image has a stretch that shows faint and bright parts, and axes on the sky if its WCS allows. Spectra have their
+    units. A time series is drawn as time against wavelength. Without -o, the picture is the file's name with .png.
     """
     from catalog.api.pictures import picture_path
 
@@ -50,6 +50,9 @@ def plot(
 
 
 def _beside(source: Path) -> Path:
-    """Return the name of a picture: that of its file, without the endings of FITS and of compressions."""
-    ending = next((one for one in FITS_ENDINGS if source.name.lower().endswith(one)), source.suffix)
+    """Return the name of a picture: the name of its file without the endings of FITS and of compressions."""
+    ending = next(
+        (ending_of_fits for ending_of_fits in FITS_ENDINGS if source.name.lower().endswith(ending_of_fits)),
+        source.suffix,
+    )
     return Path(f"{source.name[: len(source.name) - len(ending)] or 'picture'}.png")

@@ -31,7 +31,7 @@ def preview(
         ),
     ],
     dest: Annotated[Path, typer.Option(metavar="DIR", help="Where the images go.")] = Path("previews"),
-    limit: Annotated[int, typer.Option(min=1, max=200, help="Images at most.")] = 12,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="The most images.")] = 12,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="PICTURE", help="Put all of them on one PNG, SVG or PDF.")
     ] = None,
@@ -41,7 +41,7 @@ def preview(
 ) -> None:
     """Fetch the archive's preview images, and show them.
 
-    Images that are on disk already are not fetched again. Their paths are printed where they are not shown.
+    Images that are on disk already are not fetched again. If images are not shown, their paths are printed.
     """
     from dataclasses import asdict
 
@@ -52,11 +52,11 @@ def preview(
         output = picture_path(output, kind, Path("previews.png"))
     found = options.lake.previews(*names, limit=limit)
     failed = _fetch(options, found, dest, json)
-    here = [(one, dest / one.filename) for one in found if one.filename not in failed]
-    here = [(one, path) for one, path in here if path.exists()]  # a sync that gave up names not every file
+    here = [(image, dest / image.filename) for image in found if image.filename not in failed]
+    here = [(image, path) for image, path in here if path.exists()]  # a sync that gives up does not name every file
     sheet_written = _show(options, [path for _, path in here], output, False if json else show)
     if json:
-        put_json([{**asdict(one), "path": str(path)} for one, path in here])
+        put_json([{**asdict(image), "path": str(path)} for image, path in here])
     elif not sheet_written:
         for _, path in here:
             put(str(path))
@@ -64,13 +64,13 @@ def preview(
         raise typer.Exit(1)
 
 
-def _fetch(options: Settings, found: list[Preview], dest: Path, json: bool) -> set[str]:
-    """Fetch what is not here yet; say and return what could not be had."""
+def _fetch(options: Settings, previews: list[Preview], dest: Path, json: bool) -> set[str]:
+    """Fetch images that are not on disk; say and return which could not be fetched."""
     from .progress import sync_progress
 
     tell_withheld(options)
     with sync_progress(options.verbosity < 0 or json) as shown:
-        report = options.lake.fetch_previews(found, dest, on_event=shown)
+        report = options.lake.fetch_previews(previews, dest, on_event=shown)
     for failure in report.failures:
         say(f"mastlake: {failure.filename or 'not tried'}: {failure.reason}")
     if report.interrupted:
@@ -79,7 +79,7 @@ def _fetch(options: Settings, found: list[Preview], dest: Path, json: bool) -> s
 
 
 def _show(options: Settings, paths: list[Path], output: Path | None, show: bool | None) -> bool:
-    """Put the images on a sheet, where one was asked for, and on the terminal; say whether either was done."""
+    """Draw the images on a sheet if asked for, and show them on the terminal; return whether either was done."""
     on_terminal = wants_show(show, options)
     if not paths or (output is None and not on_terminal):
         return False

@@ -1,4 +1,4 @@
-"""Printing: data to stdout, talk to stderr."""
+"""Printing: data go to stdout, messages to stderr."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def json_text(value: Any) -> str:
 
 
 def say(text: str) -> None:
-    """Tell the user something that is not data, in one line, whatever names stand in it."""
+    """Print one line for the user on stderr, whatever names are in it."""
     sys.stderr.write(harmless(text) + "\n")
 
 
@@ -34,46 +34,46 @@ _hushed = False
 
 
 def hush(quiet: bool) -> None:
-    """Leave out notes from here on, as -q asks for; errors are said all the same."""
+    """Leave out notes from here on, as -q asks for; errors are still printed."""
     global _hushed  # noqa: PLW0603
     _hushed = quiet
 
 
 def note(text: str) -> None:
-    """Say what a person may want to know, but for -q."""
+    """Print a message that a person may want, unless -q was given."""
     if not _hushed:
         say(text)
 
 
 def put(text: str) -> None:
-    """Print a line for people on stdout, whatever names stand in it."""
+    """Print a line for people on stdout, whatever names are in it."""
     sys.stdout.write(harmless(text) + "\n")
 
 
 def put_lines(text: str) -> None:
-    """Print text of several lines on stdout, like SQL; all but its line breaks is made harmless."""
+    """Print text of several lines, such as SQL, on stdout; everything except its line breaks is made harmless."""
     sys.stdout.write(harmless_lines(text) + "\n")
 
 
 def harmless_lines(text: str) -> str:
-    """Return text of several lines, harmless but for its line breaks."""
+    """Return text of several lines in which everything except the line breaks is harmless."""
     return "\n".join(map(harmless, text.split("\n")))
 
 
 def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, wrap: Sequence[str] = ()) -> None:
-    """Print a table for people: as wide as the terminal, or in full where stdout is no terminal.
+    """Print a table for people: as wide as the terminal, or in full if stdout is no terminal.
 
-    Where the terminal has no room for all, prose is folded, texts are cut at their end and names of rows in their
-    middle, and then the last columns are left out, and named on stderr. Numbers and times are kept whole.
+    If the terminal is too narrow, prose is folded, texts are cut at their ends, and names of rows are cut in the
+    middle. If this is not enough, the last columns are left out and named on stderr. Numbers and times are never cut.
 
     Parameters
     ----------
     columns : sequence of str
-        Their heads.
+        The heads of the columns.
     rows : iterable of sequences
-        Their values.
+        The values of each row.
     wrap : sequence of str
-        Columns of prose, which give way first.
+        Columns of prose, which are narrowed first.
     """
     values = [list(row) for row in rows]
     if not _may_be_terminal():
@@ -93,27 +93,27 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, wrap: Se
 
 
 _NAMED = 6
-"""Columns without room that are named."""
+"""How many columns without room are named."""
 
 
 def _may_be_terminal() -> bool:
-    """Say whether to ask rich, whose import takes longer than most answers."""
+    """Say whether to ask rich; its import takes longer than most answers."""
     return sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR") or os.environ.get("TTY_COMPATIBLE"))
 
 
 def page_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table in its full width, through the pager where it is larger than the terminal."""
+    """Print a table in its full width; if it is larger than the terminal, through the pager."""
     put_paged(full_table(columns, rows))
 
 
 def put_paged(text: str) -> None:
-    """Print text, through the pager (``PAGER``, or less) where it is larger than the terminal."""
+    """Print text; if it is larger than the terminal, through the pager (``PAGER``, or less)."""
     lines = text.splitlines()
     width, height = shutil.get_terminal_size()
     if sys.stdout.isatty() and (len(lines) > height - 2 or max(map(len, lines), default=0) > width):
         import pydoc
 
-        os.environ.setdefault("LESS", "-FRSX")  # leave at once what fits, and keep long lines long
+        os.environ.setdefault("LESS", "-FRSX")  # do not page what fits, and do not fold long lines
         pydoc.pager(text)
     else:
         sys.stdout.write(text)

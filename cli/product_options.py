@@ -1,4 +1,4 @@
-"""From options to a selection of products."""
+"""Turn options into a selection of products."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def filters(
     with_inputs: bool = False,
     release: str | None = None,
 ) -> Filters:
-    """Read the options that say which products are meant."""
+    """Read the options that choose products."""
     return {
         "types": listed(types),
         "levels": _levels(listed(levels)),

@@ -48,11 +48,11 @@ def products(
     """List what can be downloaded: the products of a search's observations, each once."""
     asked = listing_options(context, form, output, json, limit)
     lake = settings(context).lake
-    chosen = filters(types, levels, subgroups, dataproducts, extensions, release=release)
+    selected = filters(types, levels, subgroups, dataproducts, extensions, release=release)
     if asked.is_table:
-        count = _put_rows(lake.product_rows(_SHOWN, name, **chosen), asked)
+        count = _put_rows(lake.product_rows(_SHOWN, name, **selected), asked)
     else:
-        listed = lake.products(name, **chosen)
+        listed = lake.products(name, **selected)
         put_arrow(asked, listed.rows, "product")
         count = len(listed)
     if not count:

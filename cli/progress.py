@@ -1,4 +1,4 @@
-"""Progress bars, on a terminal only."""
+"""Progress of harvests and syncs: bars on a terminal, and lines elsewhere."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 
 _SILENT_SECONDS = 1.0
-"""How long a person waits without a word."""
+"""How many seconds a person waits before the first line."""
 _NEXT_SECONDS = 10.0
 _LONG_SECONDS = 60.0
-"""How long a person waits for the next word where nothing moves."""
+"""How many seconds a person waits for the next line if nothing happens."""
 
 
 class LineTimer:
-    """When the next line about work that goes on is due: after a second, and then each `_NEXT_SECONDS`."""
+    """Tells when the next line about running work is due: after a second, and then every `_NEXT_SECONDS`."""
 
     def __init__(self) -> None:
         self.due = time.monotonic() + _SILENT_SECONDS
 
     def is_due(self) -> bool:
-        """Say whether it is time for a line, which counts as said."""
+        """Say whether it is time for a line; then the line counts as printed."""
         now = time.monotonic()
         if now < self.due:
             return False
@@ -45,12 +45,12 @@ class LineTimer:
 
 
 class _Waited:
-    """Says that nothing has come: after a second at the beginning, and then each `_LONG_SECONDS`.
+    """Says that nothing has come yet: after a second at first, and then every `_LONG_SECONDS`.
 
     Parameters
     ----------
     asked : str
-        What is waited for.
+        What it waits for.
     """
 
     def __init__(self, asked: str) -> None:
@@ -59,11 +59,11 @@ class _Waited:
         self._wait(_SILENT_SECONDS)
 
     def heard(self, line: str) -> None:
-        """Begin anew: something came, which a line tells."""
+        """Begin again, because something came, which the line describes."""
         self._since, self._line, self._least = time.monotonic(), f"{line}; nothing more for", _LONG_SECONDS
 
     def end(self) -> None:
-        """Say no more."""
+        """Say nothing more."""
         self._is_over.set()
         self._later.cancel()
 
@@ -82,14 +82,14 @@ class _Waited:
 
 @contextmanager
 def harvest_progress(quiet: bool, asked: str = "") -> Iterator[Callable[[Progress], None]]:
-    """Say what was asked from the start, and draw a bar for each stage of a harvest.
+    """Say at the start what was asked, and draw a bar for each stage of a harvest.
 
     Parameters
     ----------
     quiet : bool
-        Say and draw nothing.
+        Print and draw nothing.
     asked : str
-        What is waited for until the first stage has begun. Where there is no terminal, it is said after a second.
+        What is waited for until the first stage begins. Without a terminal, it is printed after a second.
     """
     if quiet:
         yield lambda progress: None
@@ -131,7 +131,7 @@ def harvest_progress(quiet: bool, asked: str = "") -> Iterator[Callable[[Progres
 
 @contextmanager
 def sync_progress(quiet: bool) -> Iterator[Callable[[SyncEvent], None]]:
-    """Draw a sync: one bar for all bytes and one for each file in flight; plain lines where there is no terminal."""
+    """Draw a sync: one bar for all bytes, and one for each current file; lines if there is no terminal."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -172,7 +172,7 @@ def _bars(console: Console) -> Iterator[Callable[[SyncEvent], None]]:
 
 
 class _Drawing:
-    """Bars of a sync under way."""
+    """The bars of a running sync."""
 
     def __init__(self, bars: Bars) -> None:
         self.bars = bars
@@ -203,7 +203,7 @@ class _Drawing:
             self._print(f"waiting {event.seconds:.0f} s: {event.reason}")
 
     def _print(self, text: str) -> None:
-        """Print a line above the bars; what stands in brackets in it is no markup."""
+        """Print a line above the bars; brackets in it are no markup."""
         self.bars.console.print(harmless(text), markup=False, highlight=False)
 
     def _advance(self, path: str, have: int) -> None:

@@ -1,4 +1,4 @@
-"""The prompt of ``mastlake sql``: questions one after the other, with history, completion and paging."""
+"""The prompt of ``mastlake sql``: one question after another, with history, completion and paging."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _OF_TABLE = re.compile(r"(\w+)\.(\w*)$")
 
 
 class SqlCompleter(Completer):
-    """Completes tables after FROM, columns of the tables that are named, values after a column, and SQL's own words.
+    """Completes tables after FROM, columns of the named tables, values after a column, and the words of SQL.
 
     Parameters
     ----------
     lake : Catalog
-        Asked once for its tables, columns and functions, and for the values of a column when they are needed.
+        Asked once for its tables, columns and functions, and for the values of a column when these are needed.
     """
 
     def __init__(self, lake: Catalog) -> None:
@@ -57,7 +57,7 @@ class SqlCompleter(Completer):
         self._values: dict[str, list[str]] = {}
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
-        """Offer what fits before the cursor."""
+        """Offer words that fit before the cursor."""
         before = document.text_before_cursor
         if value := _VALUE.search(before):
             yield from _starting(self._values_of(value[1]), value[2])
@@ -130,7 +130,7 @@ def _keys() -> KeyBindings:
 
     @keys.add("enter")
     def _(event: KeyPressEvent) -> None:
-        """Send what is a whole question; else go on in the next line."""
+        """Send the text if it is a whole question; otherwise begin a new line."""
         buffer = event.current_buffer
         if _is_whole(buffer.text):
             buffer.validate_and_handle()
@@ -147,7 +147,7 @@ def _is_whole(text: str) -> bool:
 
 
 def _history() -> History:
-    """Keep questions from one day to the next, where there is a place for them."""
+    """Keep questions from one day to the next, if there is a place for them."""
     path = Path(typer.get_app_dir("mastlake")) / "sql_history"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,7 +158,7 @@ def _history() -> History:
 
 
 def _answer(lake: Catalog, text: str, last: str) -> str:
-    """Answer one question or command, and return what is the last question now."""
+    """Answer one question or command, and return the question that is now the last one."""
     command, _, rest = text.partition(" ")
     if not text:
         return last

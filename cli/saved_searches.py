@@ -1,4 +1,4 @@
-"""Which searches a harvest saves, which it edits because mastlake.toml says so, and which it leaves alone."""
+"""Which searches a harvest saves, which it edits because mastlake.toml says so, and which it does not touch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def unsaved(options: Settings, searches: list[Search]) -> set[str]:
-    """Return the names under which nothing is saved yet, and which mastlake.toml does not describe either."""
+    """Return the names that are neither saved yet nor described by mastlake.toml."""
     names = {search.name for search in searches} - set(options.declared)
     return options.lake.unsaved(sorted(names)) if names else names
 
@@ -27,26 +27,26 @@ def keep_or_drop(options: Settings, search: Search, save: bool, why: str) -> str
     options : Settings
         The global options.
     search : Search
-        It was not saved before.
+        A search that was not saved before.
     save : bool
         Whether ``--save`` was given.
     why : str
-        What became of its run.
+        What happened in its run.
 
     Returns
     -------
     str
-        What to tell of it; empty where it was saved.
+        A message about it; empty if it was saved.
     """
-    if save or _wanted(search.name, why):
+    if save or _asks_to_keep(search.name, why):
         options.lake.save_search(search)
         return ""
     options.lake.discard_search(search.name)
     return "the search was not saved; --save keeps it"
 
 
-def _wanted(name: str, why: str) -> bool:
-    """Ask, where somebody sits at a terminal."""
+def _asks_to_keep(name: str, why: str) -> bool:
+    """Ask, if a person sits at a terminal."""
     import typer
 
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -58,14 +58,14 @@ def _wanted(name: str, why: str) -> bool:
 
 
 def take_edits(options: Settings, searches: list[Search]) -> None:
-    """Edit saved searches that mastlake.toml describes otherwise than before, and tell each in a line."""
+    """Edit the saved searches that mastlake.toml now describes differently, and print a line for each."""
     declared = [search for search in searches if options.declared.get(search.name) == search]
     for name in options.lake.follow_settings(declared):
         say(f"{name}: mastlake.toml describes another search than before, so it was edited")
 
 
 def vanished(options: Settings, saved: dict[str, Search]) -> dict[str, Search]:
-    """Return saved searches without those that mastlake.toml described once and no longer does; tell each in a line."""
+    """Return saved searches without those that mastlake.toml no longer describes; print a line for each of these."""
     gone = options.lake.searches_of_settings() - set(options.declared)
     for name in sorted(gone & set(saved)):
         say(
@@ -76,5 +76,5 @@ def vanished(options: Settings, saved: dict[str, Search]) -> dict[str, Search]:
 
 
 def note_declared(options: Settings, searches: list[Search]) -> None:
-    """Remember which of the searches that were harvested mastlake.toml describes."""
+    """Remember which of the harvested searches mastlake.toml describes."""
     options.lake.note_settings({search.name: search.name in options.declared for search in searches})

@@ -40,7 +40,7 @@ def script(
     from catalog.atomic_file import EXECUTABLE, put_in_place
 
     options = settings(context)
-    wanted = filters(
+    selected = filters(
         types,
         levels,
         subgroups,
@@ -51,7 +51,7 @@ def script(
         max_size=max_size,
         release=release,
     )
-    text = options.lake.script(name, template=template, **wanted)
+    text = options.lake.script(name, template=template, **selected)
     if "\n  get " not in text:
         hint_at_nothing(options.lake, name, sql)
     if output is None:

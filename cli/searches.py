@@ -64,8 +64,8 @@ def searches(
 ) -> None:
     """List the saved searches; show, edit, rename or remove one.
 
-    The criteria of an edit replace all that there were. The next harvest reads everything; what the search matched
-    before stays in the history, as does everything that a removed search brought.
+    The criteria of an edit replace all former ones. The next harvest reads everything. What the search matched before
+    stays in the history, and so does everything that a removed search brought.
     """
     options = settings(context)
     asked = listing_options(context, form, output, json, limit)
@@ -162,15 +162,15 @@ def _show(options: Settings, name: str, asked: ListingOptions) -> None:
     ran = [run for run in options.lake.runs() if run.search == name]
     if asked.is_json:
         last = [asdict(run) for run in ran[-_LAST_RUNS:]]
-        put_object(asked, {**_as_dict(state), "edits": [asdict(one) for one in history], "runs": last})
+        put_object(asked, {**_as_dict(state), "edits": [asdict(each) for each in history], "runs": last})
         return
     search = state.search
     lines = [f"name      {search.name}", f"of        {_kind(search)}", f"matches   {state.matches:,}"]
-    lines += [f"{'criteria' if not number else '':<9} {one}" for number, one in enumerate(search.written)]
+    lines += [f"{'criteria' if not number else '':<9} {each}" for number, each in enumerate(search.written)]
     lines += [f"cone      {search.cone}"] if search.cone else []
-    for one in history:
-        what = f"renamed from {one.former_name}" if one.act == "renamed" else f"{one.act}; it was {_former(one)}"
-        lines.append(f"{shown(one.at)}  after run {one.run}: {what}")
+    for each in history:
+        what = f"renamed from {each.former_name}" if each.act == "renamed" else f"{each.act}; it was {_former(each)}"
+        lines.append(f"{shown(each.at)}  after run {each.run}: {what}")
     typer.echo("\n".join(harmless(line) for line in lines))
     if ran:
         columns = (
@@ -232,13 +232,13 @@ def runs(
     from dataclasses import asdict
 
     asked = listing_options(context, form, output, json)
-    found = settings(context).lake.runs(search)
-    if limit is not None and len(found) > limit:
-        note(f"the newest {limit:,} of {plural(len(found), 'run')}; --limit shows more")
-        found = found[-limit:]
+    listed = settings(context).lake.runs(search)
+    if limit is not None and len(listed) > limit:
+        note(f"the newest {limit:,} of {plural(len(listed), 'run')}; --limit shows more")
+        listed = listed[-limit:]
     columns = (
         "run", "search", "kind", "ended_at", "files", "new", "changed", "withdrawn", "returned",
         "observations", "products", "linked", "requests",
     )  # fmt: skip
-    rows = [[getattr(run, column) for column in columns] for run in found]
-    put_list(asked, columns, rows, lambda: [asdict(run) for run in found], "run", names=columns)
+    rows = [[getattr(run, column) for column in columns] for run in listed]
+    put_list(asked, columns, rows, lambda: [asdict(run) for run in listed], "run", names=columns)

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     context: typer.Context,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 0,
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Listen there; other machines need the --token.")
     ] = "127.0.0.1",
@@ -30,9 +30,9 @@ def serve(
         float, typer.Option(min=0.1, max=3600, metavar="SECONDS", help="How long one page may take to be read.")
     ] = 30.0,
 ) -> None:
-    """Look at the catalog in the browser: a local page that only reads, and asks nobody else.
+    """Look at the catalog in the browser: a local page that only reads, and asks no other server.
 
-    It prints READY and its address, and serves until Ctrl-C. Harvests and syncs may go on meanwhile.
+    It prints READY and its address, and serves until Ctrl-C. Harvests and syncs can run meanwhile.
     """
     _require()
     from catalog.api.catalog import Catalog
@@ -42,7 +42,7 @@ def serve(
 
     options = settings(context)
     door = checked_door(host, token)
-    leaving.at_once = None  # one question that is too large must not end the page for all
+    leaving.at_once = None  # one question that is too large must not end the page for everybody
 
     def ready(served: Served) -> None:
         typer.echo(f"READY {served.address}")
@@ -52,7 +52,7 @@ def serve(
             open_browser(served.opened)
 
     with Catalog.open(options.catalog, server=str(options.server), wait=read_timeout) as lake:
-        lake.sql("SELECT 1")  # a catalog that cannot be read is told here, and not on every page
+        lake.sql("SELECT 1")  # a catalog that cannot be read is an error here, and not on every page
         serve_page(lake, door, port, read_timeout, ready)
 
 

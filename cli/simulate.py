@@ -17,11 +17,11 @@ def register(app: typer.Typer) -> None:
 
 def simulate(
     context: typer.Context,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 0,
     files: Annotated[
         int | None, typer.Option(min=1, help="Roughly how many files; without it, a few thousand.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Another seed, another sky.")] = 1,
+    seed: Annotated[int, typer.Option(help="Another seed makes another sky.")] = 1,
 ) -> None:
     """Serve the built-in archive: a made-up sky in MAST's own protocol, on this machine only.
 
@@ -30,7 +30,7 @@ def simulate(
     from catalog.errors import MastlakeError
     from catalog.simulator import serve_forever
 
-    settings(context)  # refuses wrong global options, as every command does
+    settings(context)  # refuses wrong global options, as it does for every command
 
     def ready(address: str) -> None:
         typer.echo(f"READY {address}")

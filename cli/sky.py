@@ -36,10 +36,10 @@ def sky(
     show: Show = None,
     json: Json = False,
 ) -> None:
-    """Draw where on the sky files lie: the footprints of a search, of criteria, or of everything.
+    """Draw where files lie on the sky: the footprints of a search, of criteria, or of everything.
 
-    Footprints close together are drawn on a map around them, others on the whole sky. Without -o the picture is
-    sky.png.
+    Footprints that are close together are drawn on a map around them, others on the whole sky. Without -o, the picture
+    is sky.png.
     """
     from dataclasses import asdict
 

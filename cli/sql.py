@@ -57,7 +57,7 @@ def sql(
 
 
 def _command(lake: Catalog, text: str, form: str, output: Path | None) -> None:
-    """Answer a command of the prompt that asks: which columns there are, with unit and meaning, and which tables."""
+    """Answer a command of the prompt that asks: for the columns, with unit and meaning, or for the tables."""
     from catalog.errors import UsageError
 
     command, _, name = text.strip().rstrip(";").partition(" ")

@@ -1,4 +1,4 @@
-"""Where the process begins: Ctrl-C during the imports ends it as it does any command."""
+"""The start of the process; Ctrl-C during the imports ends it as it ends any command."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _INTERRUPTED = 130
 
 
 def run(arguments: list[str] | None = None) -> None:
-    """Import the commands, and run the one that was typed, or that the arguments say."""
-    if os.name != "posix":  # locks of files, and the ends of processes, are those of POSIX
+    """Import the command that was typed, or that the arguments name, and run it."""
+    if os.name != "posix":  # locks of files and ends of processes need POSIX
         sys.stderr.write(
             "mastlake: this needs Linux or macOS; on Windows, install it in the Windows Subsystem for Linux\n"
         )
@@ -23,9 +23,9 @@ def run(arguments: list[str] | None = None) -> None:
         from .main import run as run_commands
 
         run_commands(arguments)
-    except KeyboardInterrupt:  # outside of what the commands hear themselves
-        if arguments is not None:  # the process is another's
+    except KeyboardInterrupt:  # commands handle Ctrl-C themselves; this one came before
+        if arguments is not None:  # the process belongs to another program
             raise
         sys.stderr.write("mastlake: interrupted\n")
         sys.stderr.flush()
-        os._exit(_INTERRUPTED)  # what is half imported need not be taken apart
+        os._exit(_INTERRUPTED)  # half-imported modules need no cleaning up

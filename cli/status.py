@@ -30,18 +30,18 @@ def status(
 ) -> None:
     """Show catalog, disk and archive in one page."""
     options = settings(context)
-    found = options.lake.status()
+    overview = options.lake.status()
     counts, fault = _ask(options) if ask else ({}, None)
     if json:
-        put_json({**asdict(found), "server": str(options.server), "archive_files": counts or None})
+        put_json({**asdict(overview), "server": str(options.server), "archive_files": counts or None})
     else:
-        _page(options, found, counts)
+        _page(options, overview, counts)
     if fault is not None:
         raise fault
 
 
 def _ask(options: Settings) -> tuple[dict[str, int], ArchiveError | None]:
-    """Ask how many files each search matches now; an archive that does not answer leaves the page without these."""
+    """Ask how many files each search matches now; if the archive does not answer, the page has no such counts."""
     counts: dict[str, int] = {}
     try:
         for name, count in options.lake.archive_counts():
@@ -54,26 +54,27 @@ def _ask(options: Settings) -> tuple[dict[str, int], ArchiveError | None]:
 STATES = ("stale", "missing", "corrupt", "modified", "unverified", "unknown")
 
 
-def _page(options: Settings, found: Overview, counts: dict[str, int]) -> None:
-    put(f"catalog  {found.path} ({size(found.size)})")
+def _page(options: Settings, overview: Overview, counts: dict[str, int]) -> None:
+    put(f"catalog  {overview.path} ({size(overview.size)})")
     put(
-        f"         {plural(found.files, 'file')}, {plural(found.observations, 'observation')}, "
-        f"{plural(found.products, 'product')}; {plural(found.runs, 'run')}"
+        f"         {plural(overview.files, 'file')}, {plural(overview.observations, 'observation')}, "
+        f"{plural(overview.products, 'product')}; {plural(overview.runs, 'run')}"
     )
-    if found.pending:
-        put(f"         products of {plural(found.pending, 'observation')} are still to be asked for: mastlake harvest")
+    if overview.pending:
+        pending = plural(overview.pending, "observation")
+        put(f"         products of {pending} are still to be asked for: mastlake harvest")
     put(f"archive  {options.server}")
     rows: list[list[Any]] = [
         [one.name, one.instrument or "observations", one.files, one.linked, one.run, shown(one.harvested_at)]
-        for one in found.searches
+        for one in overview.searches
     ]
     columns = ["search", "of", "files", "linked", "last run", "harvested (UTC)"]
     if counts:
         columns.append("archive has")
         rows = [[*row, counts.get(row[0])] for row in rows]
     put_table(columns, rows)
-    local = f"{plural(found.local_files, 'file')}, {size(found.local_bytes)}"
-    put(f"disk     {local}; headers of {found.indexed:,} are indexed")
-    wrong = {kind: getattr(found, kind) for kind in STATES}
+    local = f"{plural(overview.local_files, 'file')}, {size(overview.local_bytes)}"
+    put(f"disk     {local}; headers of {overview.indexed:,} are indexed")
+    wrong = {kind: getattr(overview, kind) for kind in STATES}
     told = ", ".join(f"{count:,} {kind}" for kind, count in wrong.items() if count) or "nothing is outdated"
-    put(f"         {found.current:,} current, {told}" + (": mastlake outdated --why" if any(wrong.values()) else ""))
+    put(f"         {overview.current:,} current, {told}" + (": mastlake outdated --why" if any(wrong.values()) else ""))

@@ -79,7 +79,7 @@ def sync(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Fetch what is selected and not on disk yet, or no longer the archive's version; prove every byte."""
+    """Fetch selected products that are not on disk, or no longer the archive's version; prove every byte."""
     options = settings(context)
     wanted = filters(
         types, levels, subgroups, dataproducts, extensions,
@@ -147,7 +147,7 @@ def _show(plan: Plan, verbosity: int) -> None:
 
 
 def _advise(reasons: Iterable[str]) -> None:
-    """Say once what to do about products that are out of reach for want of a token."""
+    """Say once what to do about products that cannot be had without a token."""
     if any(reason.endswith(("needs a token", "a token is needed")) for reason in reasons):
         say("Exclusive products need a token: run mastlake login, or set MAST_API_TOKEN.")
 

@@ -1,4 +1,4 @@
-"""How a table is laid out: in full for a pipe, and in the room that a terminal has."""
+"""The layout of a table: in full for a pipe, and in the width of a terminal."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 GAP = 2
-"""Spaces between columns."""
+"""How many spaces there are between columns."""
 _KEYS = frozenset({"filename", "obs_id", "data_uri", "path", "key", "input", "output", "via", "name"})
-"""Columns that name a row; they are cut in the middle, since their ends tell one from another."""
+"""Columns that name a row; they are cut in the middle, since their ends tell one row from another."""
 _STATES = frozenset({"state", "action", "kind"})
 _STATE_STYLES = {
     "stale": "yellow", "missing": "magenta", "corrupt": "red", "modified": "yellow", "unverified": "dim",
@@ -21,12 +21,12 @@ _STATE_STYLES = {
     "failed": "red", "new": "green", "changed": "yellow", "withdrawn": "red", "returned": "cyan",
 }  # fmt: skip
 _STEPS = (("prose", 40), ("text", 24), ("key", 28), ("prose", 24), ("text", 12))
-"""In which order columns give way where there is too little room, and how many characters each keeps."""
+"""The order in which columns are narrowed if there is too little room, and how many characters each keeps."""
 _LEAST = dict(_STEPS)
 
 
 def width_in_cells(text: str) -> int:
-    """Return how many of a terminal's cells a text takes; only what is not ASCII needs rich's table of widths."""
+    """Return the width of a text in a terminal's cells; only text that is not ASCII needs rich's table of widths."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len
@@ -54,7 +54,7 @@ def full_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def fitting_widths(columns: Sequence[str], rows: Sequence[Sequence[Any]], wrap: Sequence[str], room: int) -> list[int]:
-    """Return the widths of the columns that fit, which are the first ones.
+    """Return the widths of the first columns, as many as there is room for.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def fitting_widths(columns: Sequence[str], rows: Sequence[Sequence[Any]], wrap: 
 
 
 def _kind(column: str, values: Sequence[Any], wrap: Sequence[str]) -> str:
-    """Say how a column gives way: numbers and times do not."""
+    """Return the kind of a column, which says how it is narrowed; numbers and times are not."""
     if column in wrap:
         return "prose"
     if column in _KEYS:
@@ -92,7 +92,7 @@ def _kind(column: str, values: Sequence[Any], wrap: Sequence[str]) -> str:
 
 
 def cut_in_the_middle(text: str, width: int) -> str:
-    """Shorten a text, and keep its beginning and its end.
+    """Shorten a text, but keep its beginning and its end.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def _upto(text: str, width: int) -> str:
 def on_terminal(
     columns: Sequence[str], rows: Sequence[Sequence[Any]], widths: Sequence[int], wrap: Sequence[str]
 ) -> Table:
-    """Return a table of the first columns, of these widths, with states and numbers in colour."""
+    """Return a table of the first columns, in these widths, with states and numbers in colour."""
     from rich.table import Table
     from rich.text import Text
 

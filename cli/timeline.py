@@ -36,10 +36,10 @@ def timeline(
     show: Show = None,
     json: Json = False,
 ) -> None:
-    """Draw when files were observed, and when the archive processed them and processed them again.
+    """Draw when files were observed, and when the archive processed them, also again.
 
-    Below the observations of each target stand all versions of their files that the catalog has seen, by pipeline
-    version, and what each harvest found changed. Without -o the picture is timeline.png.
+    Below the observations of each target are all versions of their files that the catalog has seen, by pipeline
+    version, and what each harvest found changed. Without -o, the picture is timeline.png.
     """
     from dataclasses import asdict
 
