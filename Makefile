@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test docs test-pre kills bench-page bench-start bench-harvest bench-query fuzz bench-headers bench-sync lint format clean
+.PHONY: demo test test-long docs test-pre kills bench-page bench-start bench-harvest bench-query fuzz bench-headers bench-sync lint format clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mastlake needs Python 3.11 or newer; set PYTHON=python3.x")'
@@ -15,7 +15,11 @@ demo: $(READY)
 	$(BIN)/mastlake demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
+
+# What takes longer than a person waits for, and more histories for each law.
+test-long: $(READY)
+	MASTLAKE_EXAMPLES=3 $(BIN)/python -m pytest -n 2 --dist worksteal -m "long or law"
 
 # The pages, in docs/_build/html. A warning is an error, and nothing is fetched.
 docs: $(READY)
