@@ -61,6 +61,7 @@ def database(_made: tuple[Path, dict[str, bool]], tmp_path: Path) -> tuple[Datab
 class TestOneRule:
     """Whichever way one asks, the answer is the same."""
 
+    @pytest.mark.long
     @pytest.mark.parametrize("release", ["public", "exclusive"])
     def test_find_products_and_plans_agree(
         self, database: tuple[Database, dict[str, bool]], tmp_path: Path, release: str
@@ -80,6 +81,7 @@ class TestOneRule:
         view = rows(made, f"SELECT filename FROM file_access WHERE {negated}exclusive")
         assert set(view.column("filename").to_pylist()) == wanted
 
+    @pytest.mark.long
     def test_without_the_option_everything_is_selected(
         self, database: tuple[Database, dict[str, bool]], tmp_path: Path
     ) -> None:

@@ -93,6 +93,7 @@ def test_every_example_in_a_docstring_runs(
     assert result.failed == 0
 
 
+@pytest.mark.long
 def test_a_notebook_walks_from_a_search_to_proven_files(tmp_path: Path) -> None:
     dest = tmp_path / "data"
     with Simulator(files=600) as archive, Catalog.open(tmp_path / "c.duckdb", server=archive.url) as lake:
@@ -263,6 +264,7 @@ def test_a_filter_that_there_is_not_is_refused(lake: Catalog) -> None:
         lake.products("soss", level=3)  # type: ignore[call-arg]
 
 
+@pytest.mark.long
 def test_pictures_of_a_choice_are_drawn(lake: Catalog, tmp_path: Path) -> None:
     for draw in (lake.sky, lake.timeline):
         draw("soss", target="WASP*", since="2022-06-01").write(tmp_path / "x.png")
@@ -331,6 +333,7 @@ def _refuse(*_: object, **__: object) -> None:
     raise AssertionError("opened again")
 
 
+@pytest.mark.long
 def test_a_catalog_that_is_written_between_two_questions_answers_with_what_is_new(lake: Catalog) -> None:
     before = lake.sql("SELECT count(*) AS n FROM searches")["n"]
     lake.harvest(Search.parse("fgs", "fgs", ["category=COM"]))
@@ -412,6 +415,7 @@ def test_a_plan_that_was_shown_is_what_is_applied(lake: Catalog, tmp_path: Path)
     assert lake.apply(lake.plan("soss", subgroups="X1DINTS", levels=2, dest=tmp_path / "data")).present == len(shown)
 
 
+@pytest.mark.long
 def test_a_plan_from_before_a_harvest_is_refused(lake: Catalog, tmp_path: Path) -> None:
     plan = lake.plan("soss", subgroups="X1DINTS", dest=tmp_path / "data")
     lake.harvest("soss")

@@ -158,6 +158,7 @@ class TestAnswers:
         with pytest.raises(Refused, match="Invalid column"):
             read_answer(json.dumps({"status": "ERROR", "msg": "Invalid column name 'x'."}).encode())
 
+    @pytest.mark.long
     @given(
         st.lists(
             st.fixed_dictionaries(
@@ -275,6 +276,7 @@ class TestClient:
 class TestWhole:
     """Answers that prove to be whole."""
 
+    @pytest.mark.long
     def test_a_search_is_the_same_whatever_size_its_parts_have(self, sky: Simulator, connect: Connect) -> None:
         search = Search.parse("all", "niriss", [])
         archive = connect(sky.url)

@@ -37,6 +37,7 @@ def ended(asked: pexpect.spawn) -> tuple[int | None, str]:
     return asked.exitstatus, str(asked.before)
 
 
+@pytest.mark.long
 def test_login_asks_for_the_token_shows_none_of_it_and_offers_a_file(tmp_path: Path, sky: Simulator) -> None:
     asked = at_a_terminal(tmp_path, sky.url, "login")
     asked.expect("MAST token: ")
@@ -59,6 +60,7 @@ def test_login_that_is_interrupted_says_so(tmp_path: Path, sky: Simulator) -> No
     assert "Traceback" not in told
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("answer", "names"), [("y", ["nothing"]), ("n", []), ("", [])])
 def test_a_new_search_that_matches_nothing_is_saved_only_if_a_person_says_so(
     tmp_path: Path, sky: Simulator, answer: str, names: list[str]

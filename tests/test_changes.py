@@ -72,6 +72,7 @@ def files_of(mastlake: Command, search: str) -> list[str]:
 class TestSinceTheLastLook:
     """Without a date, `changes` goes on where a person stopped."""
 
+    @pytest.mark.long
     def test_changes_of_several_searches_are_told_together_and_once(self, mastlake: Command, served: Simulator) -> None:
         first = mastlake("changes")
         assert "since the first harvest: 2 runs of cal, raw" in first.out
@@ -86,6 +87,7 @@ class TestSinceTheLastLook:
         assert "nothing changed since run 4" in third.err
         assert mastlake("changes", "--since", 2).out == second.out
 
+    @pytest.mark.long
     def test_only_a_look_at_everything_moves_the_mark(self, mastlake: Command, served: Simulator) -> None:
         for words in (["1"], ["--since", "0"], ["--local"], ["--what", "file"]):
             assert mastlake("changes", *words).code == 0
@@ -127,6 +129,7 @@ class TestSinceTheLastLook:
         assert mastlake("changes").out == ""
         assert list((tmp_path / "state" / "mastlake").iterdir())
 
+    @pytest.mark.long
     @pytest.mark.parametrize(
         ("words", "says"),
         [
@@ -168,6 +171,7 @@ class TestNetEffect:
         (group,) = [group for group in answer["groups"] if group["what"] == "file"]
         assert (group["count"], group["change"]) == (1, "reprocessed")
 
+    @pytest.mark.long
     def test_what_came_and_went_is_told_as_that(self, mastlake: Command, served: Simulator) -> None:
         name = files_of(mastlake, "cal")[0]
         served.withdraw([name])
@@ -181,6 +185,7 @@ class TestNetEffect:
         assert kinds(mastlake("changes", "--since", 4, "--what", "file", "--json").json) == {name: {"came and went"}}
         assert kinds(mastlake("changes", "--since", 2, "--what", "file", "--json").json) == {name: {"withdrawn"}}
 
+    @pytest.mark.long
     def test_a_change_counts_for_every_search_that_matches_the_file(self, mastlake: Command, served: Simulator) -> None:
         all_files = ("harvest", "all", "--instrument", "niriss", "-k", "productLevel=2a,2b")
         name = files_of(mastlake, "cal")[0]
@@ -267,6 +272,7 @@ def _value(mastlake: Command, name: str, column: str) -> Any:
 class TestLocal:
     """What of it is on this disk, and what that means for the person's own work."""
 
+    @pytest.mark.long
     def test_only_files_on_this_disk_are_told_and_what_is_to_be_reduced_again(
         self, mastlake: Command, served: Simulator, tmp_path: Path
     ) -> None:
@@ -293,6 +299,7 @@ class TestReports:
 
     SCRIPT = "<script>alert('x')</script>"
 
+    @pytest.mark.long
     def test_every_form_escapes_the_names_that_come_from_outside(
         self, mastlake: Command, served: Simulator, tmp_path: Path
     ) -> None:
@@ -328,6 +335,7 @@ class TestReports:
         assert len(lines) < 40
         assert "more: `mastlake changes -v --since 2`" in lines[-1]
 
+    @pytest.mark.long
     def test_a_search_that_failed_is_told_in_the_report_too(
         self, mastlake: Command, served: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -154,6 +154,7 @@ class TestWrongUsage:
         assert mastlake("harvst").code == 2
         assert mastlake("sql", "--no-such-option").code == 2
 
+    @pytest.mark.long
     def test_bad_sql_is_one_line_that_helps(self, mastlake: Command, served: Simulator) -> None:
         mastlake(*SEARCH)
         outcome = mastlake("sql", "SELECT targnam FROM files")
@@ -188,6 +189,7 @@ class TestArchiveFaults:
         assert outcome.code == 1
         assert "HTML" in outcome.err
 
+    @pytest.mark.long
     def test_one_failing_search_does_not_stop_the_others(
         self, mastlake: Command, own_sky: Simulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -235,6 +237,7 @@ class TestCatalogFaults:
         assert outcome.code == 1
         assert outcome.err.count("\n") == 1
 
+    @pytest.mark.long
     @pytest.mark.parametrize("limit", [50_000, 300_000])
     def test_a_disk_that_is_full_changes_nothing(
         self, mastlake: Command, served: Simulator, tmp_path: Path, limit: int
@@ -268,6 +271,7 @@ class TestCatalogFaults:
 class TestAnswers:
     """What commands print."""
 
+    @pytest.mark.long
     def test_the_whole_job_in_json(self, mastlake: Command, served: Simulator, tmp_path: Path) -> None:
         report = mastlake(*SEARCH, "--json").json
         assert set(report) >= HARVEST_KEYS
@@ -327,6 +331,7 @@ class TestAnswers:
         assert re.search(r"\d products left; the same command goes on with them\n", outcome.err)
         assert outcome.err.endswith("mastlake: interrupted; what was finished is kept\n")
 
+    @pytest.mark.long
     def test_a_plan_says_what_it_cannot_know_yet(self, mastlake: Command, served: Simulator) -> None:
         mastlake(*SEARCH)
         plan = mastlake("sync", "soss", "--level", "3", "--with-inputs", "--dry-run")
@@ -368,6 +373,7 @@ class TestAnswers:
         assert synced["replaced"] == 2
         assert mastlake("outdated", "--json").json["stale"] == []
 
+    @pytest.mark.long
     def test_a_deleted_file_is_missing_and_a_strange_one_unknown(
         self, mastlake: Command, served: Simulator, tmp_path: Path
     ) -> None:
@@ -381,6 +387,7 @@ class TestAnswers:
         assert {one["filename"] for one in found["missing"]} >= {files[0].name}
         assert [one["filename"] for one in found["unknown"]] == ["mine.fits"]
 
+    @pytest.mark.long
     def test_a_plot_is_a_picture(self, mastlake: Command, served: Simulator, tmp_path: Path) -> None:
         mastlake(*SEARCH)
         mastlake("sync", "soss", "--subgroup", "CALINTS,X1DINTS")

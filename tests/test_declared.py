@@ -39,6 +39,7 @@ def imported(source: Path) -> set[str]:
     return found - set(sys.stdlib_module_names) - set(ROOMS) - {"__future__", "tests"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_package_that_is_imported_is_declared(room: str) -> None:
     distributions = packages_distributions()

@@ -196,6 +196,7 @@ def test_the_page_of_python_has_every_public_name() -> None:
     assert named == set(catalog.__all__) - {"__version__"}
 
 
+@pytest.mark.long
 def test_the_python_of_its_page_runs(sky: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MASTLAKE_SERVER", sky.url)

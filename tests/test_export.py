@@ -361,6 +361,7 @@ class TestCommand:
         monkeypatch.setattr(sys, "stdin", io.StringIO("SELECT count(*) AS n FROM files"))
         assert mastlake("sql", "--format", "json").json == [{"n": 5}]
 
+    @pytest.mark.long
     @pytest.mark.parametrize("form", FORMATS)
     def test_an_answer_larger_than_memory_streams(self, lake: None, tmp_path: Path, form: str) -> None:
         """Five times the rows, and hardly more memory: held as a whole they would take some 500 MB."""

@@ -95,6 +95,7 @@ def expected(table: pa.Table) -> dict[str, list[Any]]:
     return found
 
 
+@pytest.mark.long
 @settings(max_examples=40)
 @given(TABLES)
 def test_ecsv_is_read_back_cell_by_cell_by_astropy(cells: list[dict[str, Any]]) -> None:

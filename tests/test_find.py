@@ -139,6 +139,7 @@ class TestFootprintsInTime:
         numbered = "SELECT filename, footprint FROM files ORDER BY ALL"
         assert rows(lake, numbered) == rows(anew, numbered)
 
+    @pytest.mark.long
     def test_a_file_whose_observation_is_gone_has_no_footprint(self, lake: Database) -> None:
         with lake.write() as connection:
             connection.execute("UPDATE observation_version SET until_run = 2 WHERE obs_id = 'jw01366-soss'")
@@ -299,6 +300,7 @@ COORDINATES = st.tuples(
 class TestSky:
     """Cones agree with astropy, footprints with spherical_geometry, on random skies."""
 
+    @pytest.mark.long
     @given(place=COORDINATES, radius=st.floats(-5, 2.25).map(lambda power: 10**power), seed=st.integers(0, 10**6))
     @settings(max_examples=60, deadline=None)
     def test_a_cone_agrees_with_astropy(
@@ -404,6 +406,7 @@ class TestSky:
         outside = "separation(ra, dec, region_circle(a).ra, region_circle(a).dec) > region_circle(a).radius + 1e-9"
         assert macros(table, outside) == set()
 
+    @pytest.mark.long
     def test_no_footprint_that_overlaps_is_passed_over(self, tmp_path: Path) -> None:
         chance = np.random.default_rng(12)
         harvested = [one.region for _ in range(150) for one in pair(chance)]

@@ -89,6 +89,7 @@ class TestDefinitions:
         with pytest.raises(NotACatalog, match="pending"):
             rows(foreign, "SELECT 1")
 
+    @pytest.mark.long
     def test_a_file_is_proven_once_as_it_is(self, foreign: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         changed(foreign)
         looked: list[Path] = []

@@ -48,6 +48,7 @@ def kept(value: Any) -> Any:
     return value
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("instrument", ["niriss", "nircam", "nirspec", "miri", "fgs", "guidestar"])
 def test_every_cell_in_the_catalog_is_the_served_one(
     database: Database, sky: Simulator, connect: Connect, instrument: str
@@ -82,6 +83,7 @@ def test_types_are_those_of_the_keywords(database: Database, sky: Simulator, con
     assert len(types) > 206
 
 
+@pytest.mark.long
 def test_products_stand_once_and_all_files_are_linked(
     database: Database, sky: Simulator, connect: Connect, soss: Search
 ) -> None:
@@ -98,6 +100,7 @@ def test_products_stand_once_and_all_files_are_linked(
     assert run.linked == run.files > 0
 
 
+@pytest.mark.long
 def test_a_harvest_that_finds_nothing_new_asks_three_times(
     database: Database, sky: Simulator, connect: Connect, soss: Search
 ) -> None:
@@ -137,6 +140,7 @@ def test_a_search_that_matched_nothing_at_first_links_the_files_it_finds_later(
     assert state(database) == state(fresh)
 
 
+@pytest.mark.long
 def test_a_search_that_matches_nothing_any_more_lets_go_of_all_it_had(
     database: Database, own_sky: Simulator, connect: Connect
 ) -> None:
@@ -158,6 +162,7 @@ def test_a_search_that_matches_nothing_any_more_lets_go_of_all_it_had(
     assert harvest(database, connect(own_sky.url), search, patience=QUICK).run.returned == len(names)
 
 
+@pytest.mark.long
 def test_a_file_that_leaves_and_comes_back_is_withdrawn_then_returned(
     database: Database, own_sky: Simulator, connect: Connect
 ) -> None:
@@ -214,6 +219,7 @@ def test_a_name_cannot_mean_two_searches(catalog: Database, sky: Simulator, conn
         harvest(catalog, connect(sky.url), Search.parse("soss", "niriss", ["exp_type=NIS_AMI"]), patience=QUICK)
 
 
+@pytest.mark.long
 def test_batches_of_products_shrink_when_the_archive_runs_out_of_time(
     database: Database, own_sky: Simulator, connect: Connect
 ) -> None:
@@ -258,6 +264,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Simulator,
         yield sky, state(database)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "fault", ["invoke_error", "invoke_500", "invoke_html", "invoke_executing", "invoke_cut", "invoke_429"]
 )
@@ -320,6 +327,7 @@ def test_an_observation_without_an_answer_is_named_and_asked_for_again(
         assert connection.execute("SELECT count(*) FROM pending").fetchone() == (0,)
 
 
+@pytest.mark.long
 def test_a_killed_harvest_leaves_the_last_complete_state(database: Database) -> None:
     with Simulator(files=100, instruments=["niriss", "guidestar"], retry_after_s=0) as sky:
         kill_harvests(database, sky, 3, random.Random(7))

@@ -96,6 +96,7 @@ def test_the_second_harvest_of_the_same_costs_three_requests(
     assert state(database) == before
 
 
+@pytest.mark.long
 def test_an_incremental_harvest_ends_where_a_full_one_does(
     database: Database, own_sky: Simulator, connect: Connect, tmp_path: Path
 ) -> None:
@@ -110,6 +111,7 @@ def test_an_incremental_harvest_ends_where_a_full_one_does(
     assert changed > 0
 
 
+@pytest.mark.long
 def test_products_that_were_processed_again_are_found_though_no_observation_differs(
     database: Database, own_sky: Simulator, connect: Connect, tmp_path: Path
 ) -> None:
@@ -192,6 +194,7 @@ def test_what_the_archive_would_not_understand_is_refused_before_any_request(
         Search.observations("x", criteria, cone)
 
 
+@pytest.mark.long
 def test_the_command_saves_shows_and_repeats_it(mastlake: Command, sky: Simulator) -> None:
     words: tuple[str, ...] = (
         "--server",
@@ -218,6 +221,7 @@ def test_the_command_saves_shows_and_repeats_it(mastlake: Command, sky: Simulato
     assert mastlake("harvest", "p", "--instrument", "niriss", "--cone", "1,2,3").code == 2
 
 
+@pytest.mark.long
 def test_a_search_that_looks_at_an_observation_in_vain_leaves_its_products_to_other_searches(
     database: Database, connect: Connect
 ) -> None:

@@ -84,6 +84,7 @@ def test_no_search_is_asked_where_one_of_them_belongs_to_another_archive(
         assert other.stats() == {}
 
 
+@pytest.mark.long
 def test_the_catalog_keeps_no_password(database: Database, sky: Simulator) -> None:
     address = sky.url.replace("http://", "http://me:secret@")
     with MastArchive(address) as archive:
@@ -92,6 +93,7 @@ def test_the_catalog_keeps_no_password(database: Database, sky: Simulator) -> No
     assert b"secret" not in database.path.read_bytes()
 
 
+@pytest.mark.long
 def test_a_search_that_suddenly_matches_nothing_is_told_and_kept(
     mastlake: Command, database: Database, own_sky: Simulator
 ) -> None:

@@ -60,6 +60,7 @@ def clean(tmp_path: Path, sky: Simulator) -> dict[str, list[dict[str, Any]]]:
     return state(database)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", [QueryTimeout, Refused, Unreachable])
 def test_ids_are_asked_in_halves_where_the_archive_cannot_bear_so_many(
     database: Database, sky: Simulator, clean: dict[str, Any], fault: type[ArchiveError]
@@ -164,6 +165,7 @@ def _with_strangers(rows: pa.Table) -> pa.Table:
     return _replaced(rows, "parent_obsid", pa.array([*parents[:-1], "1"]))
 
 
+@pytest.mark.long
 def test_products_of_observations_that_were_not_asked_for_are_counted(
     database: Database, sky: Simulator, clean: dict[str, Any]
 ) -> None:
@@ -186,6 +188,7 @@ def _half_without_address(rows: pa.Table) -> pa.Table:
     return _replaced(rows, "dataURI", kept)
 
 
+@pytest.mark.long
 def test_products_without_an_address_are_set_aside_and_the_others_kept(
     database: Database, sky: Simulator, clean: dict[str, Any]
 ) -> None:

@@ -116,6 +116,7 @@ def test_generated_headers_read_as_astropy_reads_them(cards: Any) -> None:
     assert_same(read_ours([header])[0], read_reference(header))
 
 
+@pytest.mark.long
 def test_mutated_headers_and_files_read_as_astropy_reads_them() -> None:
     assert fuzz(4000, seed=20220714) == 4000  # `make fuzz` does a million
 
@@ -326,6 +327,7 @@ def test_any_keyword_can_be_asked_for(folder: Path, database: Database) -> None:
     ]
 
 
+@pytest.mark.long
 def test_unchanged_files_are_not_opened_and_changed_ones_get_a_version(folder: Path, database: Database) -> None:
     for name in ("a", "b"):
         (folder / f"{name}.fits").write_bytes(sample(name))
@@ -418,6 +420,7 @@ def test_verify_compares_with_the_checksum_of_the_archive(folder: Path, database
     assert "the archive never had that" in report.failures[0].reason
 
 
+@pytest.mark.long
 def test_verifying_many_files_stores_no_card_again(folder: Path, database: Database) -> None:
     for n in range(200):
         (folder / f"{n}.fits").write_bytes(sample(str(n), EXPSTART=f"{59000 + n}.5"))
@@ -475,6 +478,7 @@ def test_a_folder_that_is_not_there_is_refused_and_closes_nothing(folder: Path, 
     assert rows(database, "SELECT count(*) FROM local_files") == [(1,)]
 
 
+@pytest.mark.long
 def test_each_distinct_card_is_stored_once(folder: Path, database: Database) -> None:
     for n in range(20):
         (folder / f"{n}.fits").write_bytes(sample("same"))
@@ -503,6 +507,7 @@ def test_stopping_early_leaves_no_process_behind(folder: Path) -> None:
 # Files of the pipeline's own data models
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("instrument", ["NIRISS", "NIRCAM", "NIRSPEC", "MIRI", "FGS"])
 def test_files_of_the_data_models_read_as_astropy_reads_them(instrument: Any, folder: Path, database: Database) -> None:
     from stdatamodels.jwst import datamodels

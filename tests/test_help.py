@@ -142,6 +142,7 @@ class TestJson:
     def test_every_command_has_it(self, helps: dict[str, str], name: str) -> None:
         assert "--json" in helps[name]
 
+    @pytest.mark.long
     def test_listings_are_lists_of_objects(self, mastlake: Command, catalog: Database) -> None:
         for words in (
             ["searches"],

@@ -96,6 +96,7 @@ def test_no_hostile_statement_writes_reads_a_file_or_calls_out(
     assert [path.name for path in working.iterdir()] == ["statements.json"]
 
 
+@pytest.mark.long
 def test_odd_statements_neither_crash_nor_show_a_traceback(kept: Database, tmp_path: Path) -> None:
     answers = asked(kept, list(hostile_sql.ODD), tmp_path)
     assert len(answers) == len(hostile_sql.ODD)

@@ -113,6 +113,7 @@ def test_two_dots_behind_a_link_lead_where_the_system_leads(folder: Path, databa
     assert names(database) == ["right.fits"]
 
 
+@pytest.mark.long
 def test_a_link_to_a_folder_is_told_and_not_followed(folder: Path, database: Database) -> None:
     (folder / "a.fits").write_bytes(sample())
     (folder / "round").symlink_to(folder)
@@ -206,6 +207,7 @@ def test_half_a_surrogate_pair_in_an_association_is_replaced(folder: Path, datab
     assert index_folders(database, [folder]).failed == 0
 
 
+@pytest.mark.long
 def test_associations_are_bounded(folder: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "many_asn.json").write_text(association(300_000))
     with (folder / "large_asn.json").open("wb") as file:
@@ -266,6 +268,7 @@ def test_the_command_tells_links_in_one_line(folder: Path, mastlake: Command) ->
     assert line.endswith("and 2 more are links to folders and were not followed; name them to index them")
 
 
+@pytest.mark.long
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(card=st.binary(min_size=80, max_size=80), first=st.booleans())
 def test_any_80_bytes_may_be_a_card(card: bytes, first: bool, folder: Path, database: Database) -> None:

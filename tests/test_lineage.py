@@ -27,6 +27,7 @@ def association(folder: Path, name: str, product: Any, *members: Any) -> None:
     (folder / name).write_text(json.dumps({"asn_type": "tso3", "products": products}))
 
 
+@pytest.mark.long
 def test_members_and_asntable_give_inputs_and_outputs(folder: Path, database: Database) -> None:
     association(folder, "jw1_tso3_001_asn.json", "jw1-o002_t001_niriss", "jw1_a_calints.fits", "jw1_b_calints.fits")
     (folder / "jw1-o002_t001_niriss_x1dints.fits").write_bytes(sample(ASNTABLE="'jw1_tso3_001_asn.json'"))
@@ -65,6 +66,7 @@ def test_a_broken_association_is_a_failure(folder: Path, database: Database) -> 
     assert (report.files, report.failed) == (0, 1)
 
 
+@pytest.mark.long
 def test_the_commands_show_a_file_by_its_name_or_its_path(folder: Path, mastlake: Command) -> None:
     association(folder, "jw1_asn.json", "jw1-o001_t001_niriss", "jw1_a_cal.fits", "jw1_b_cal.fits")
     (folder / "jw1-o001_t001_niriss_i2d.fits").write_bytes(sample(ASNTABLE="'jw1_asn.json'"))

@@ -43,6 +43,7 @@ def states(database: Database) -> dict[str, str]:
     return {one.filename: state for state in vars(found) for one in getattr(found, state)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("indexed", [False, True])
 def test_a_deleted_file_is_missing_without_another_index(database: Database, tmp_path: Path, indexed: bool) -> None:
     if indexed:
@@ -55,6 +56,7 @@ def test_a_deleted_file_is_missing_without_another_index(database: Database, tmp
     assert states(database) == {NAMES[0]: "missing", NAMES[4]: "missing"}
 
 
+@pytest.mark.long
 def test_a_changed_file_is_modified_without_another_index(database: Database, tmp_path: Path) -> None:
     for name in (NAMES[1], NAMES[4]):
         (tmp_path / "data" / name).write_bytes(fits(3, "my own"))
@@ -77,6 +79,7 @@ def test_a_renamed_folder_takes_its_files_along(database: Database, tmp_path: Pa
     assert rows == [(str(tmp_path / "renamed" / name), True) for name in sorted(NAMES)]
 
 
+@pytest.mark.long
 def test_files_moved_to_another_disk_keep_their_history(database: Database, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     for name in NAMES:

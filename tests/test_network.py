@@ -106,6 +106,7 @@ def test_a_password_in_an_address_is_shown_and_copied_nowhere() -> None:
         assert (copied, copied.authorization) == (server, None)
 
 
+@pytest.mark.long
 def test_a_password_goes_to_its_server_and_into_neither_catalog_nor_script(
     mastlake: Command, sky: Simulator, tmp_path: Path
 ) -> None:

@@ -277,6 +277,7 @@ NAMES = st.one_of(
 class TestNames:
     """Columns of any name."""
 
+    @pytest.mark.long
     @given(st.lists(NAMES, unique=True, max_size=12), st.sampled_from(["file", "observation", "product"]))
     @example(["obs_id", "OBS_ID", "Obs_Id", "si_obs_id", "SI_OBS_ID"], "file")
     def test_every_name_has_a_spelling_of_its_own_and_comes_back_from_it(self, names: list[str], kind: str) -> None:
@@ -322,6 +323,7 @@ class TestNames:
         for name, kept in zip(names, catalog_names(names, "file"), strict=True):
             assert kept == name or json.dumps(name) in comments[kept]
 
+    @pytest.mark.long
     def test_a_thousand_columns_more_are_kept_again_and_again(self, database: Database) -> None:
         for run in (1, 2):
             sent = {"dataURI": "u", **{f"c{number}": run for number in range(1000)}}

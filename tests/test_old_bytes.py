@@ -92,6 +92,7 @@ def test_a_file_that_was_changed_after_it_was_fetched_stays_and_is_named(
     assert make_plan(database, Selection(), dest=dest).tallies["modified"].items == 1
 
 
+@pytest.mark.long
 def test_a_changed_file_stays_changed_when_the_archive_moves_on(
     database: Database, go: Callable[..., SyncReport], dest: Path, files: Files
 ) -> None:
@@ -236,6 +237,7 @@ def test_a_file_changed_between_plan_and_transfer_is_never_lost(
     assert OWN in kept(dest)
 
 
+@pytest.mark.long
 def test_a_fetched_file_without_a_listed_checksum_is_stale_when_one_is_listed_for_newer_bytes(
     tmp_path: Path, files: Files, dest: Path
 ) -> None:
@@ -250,6 +252,7 @@ def test_a_fetched_file_without_a_listed_checksum_is_stale_when_one_is_listed_fo
     assert states(database) == {}
 
 
+@pytest.mark.long
 def test_what_changed_in_a_products_row_since_it_was_fetched_makes_it_stale(
     tmp_path: Path, files: Files, dest: Path
 ) -> None:
@@ -302,6 +305,7 @@ def test_bytes_that_rot_without_a_new_time_are_corrupt_and_renewed(
     assert states(database) == {}
 
 
+@pytest.mark.long
 def test_an_index_never_weakens_what_a_sync_recorded(
     database: Database, go: Callable[..., SyncReport], dest: Path
 ) -> None:
@@ -318,6 +322,7 @@ def test_an_index_never_weakens_what_a_sync_recorded(
     assert row[1:4] == (len(ARCHIVES), URI + NAME, True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("keep", [False, True])
 def test_a_kill_at_any_moment_loses_nothing_of_a_persons(tmp_path: Path, keep: bool) -> None:
     assert killed(tmp_path, 24, 2, random.Random(1), keep=keep)[1] == 0

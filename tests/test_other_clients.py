@@ -88,6 +88,7 @@ def test_an_exported_catalog_can_be_imported_and_is_a_catalog_again(
             assert (found == expected) if form == "parquet" else (len(found) == len(expected)), relation
 
 
+@pytest.mark.long
 def test_each_macro_calls_functions_of_duckdb_alone_and_answers_as_before() -> None:
     with duckdb.connect() as nested, duckdb.connect() as flat:
         for client, macros in ((nested, SKY), (flat, inlined(SKY))):

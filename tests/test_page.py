@@ -229,6 +229,7 @@ def test_completion_knows_views_columns_and_words(page: Served) -> None:
     assert "ORDER BY" in {one["word"] for one in page.get("/complete?text=ord").json["words"]}
 
 
+@pytest.mark.long
 def test_readers_meet_no_error_while_a_harvest_commits(tmp_path: Path, own_sky: Simulator) -> None:
     from catalog.vocabulary.search import Search
 

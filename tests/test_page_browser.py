@@ -74,6 +74,7 @@ def count(tab: Any) -> int:
     return int(tab.locator("h1 .count").inner_text().replace(",", ""))
 
 
+@pytest.mark.long
 def test_a_person_searches_picks_sorts_drags_and_goes_back(tab: Any, page: Served) -> None:
     tab.goto("/")
     everything = count(tab)
@@ -128,6 +129,7 @@ def test_a_person_opens_a_file_walks_to_its_input_and_reads_a_card(tab: Any, pag
     assert tab.locator("h1").inner_text() != name
 
 
+@pytest.mark.long
 def test_an_export_reads_back(tab: Any, page: Served) -> None:
     tab.goto("/find?f_exp_type=NIS_SOSS")
     tab.locator("summary", has_text="Export").click()
@@ -137,6 +139,7 @@ def test_an_export_reads_back(tab: Any, page: Served) -> None:
         assert len(list(csv.DictReader(file))) == count(tab)
 
 
+@pytest.mark.long
 def test_columns_are_chosen_by_their_meaning(tab: Any) -> None:
     tab.goto("/find")
     tab.locator("summary", has_text="Columns").click()
@@ -189,6 +192,7 @@ def test_the_keyboard_alone_is_enough(tab: Any) -> None:
     tab.wait_for_url("**f_*")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious_at_any_width(chromium: Any, page: Served, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="it brings axe-core").Axe()

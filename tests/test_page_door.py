@@ -64,6 +64,7 @@ def test_other_methods_are_refused_and_nothing_changes(page: Served, method: str
     assert _bytes_of(page.lake.path.parent) == before
 
 
+@pytest.mark.long
 def test_no_get_changes_the_catalog_or_its_folder(page: Served) -> None:
     before = _bytes_of(page.lake.path.parent)
     for address in ("/find?f_exp_type=NIS_SOSS", "/changes", "/status", "/sql?sql=FROM+files", "/export/csv", "/wall"):
@@ -183,6 +184,7 @@ def test_pictures_are_drawn_kept_beside_the_catalog_and_nothing_else_is_handed_o
         assert page.get("/picture?name=a_cal.fits").status == 404
 
 
+@pytest.mark.long
 def test_hostile_addresses_do_no_harm(page: Served, tmp_path: Path) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text(SECRET)

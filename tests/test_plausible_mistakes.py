@@ -123,6 +123,7 @@ def test_a_mistake_is_told_in_one_line(
     assert "Traceback" not in outcome.err
 
 
+@pytest.mark.long
 def test_a_target_in_another_spelling_is_offered(mastlake: Command, catalog: Database) -> None:
     (target,) = mastlake("sql", "SELECT targname FROM files WHERE targname LIKE 'WASP-%' LIMIT 1", "--json").json
     name = target["targname"]

@@ -114,6 +114,7 @@ class TestImages:
             assert sky_axes(hdus[0].header, hdus[1]) is not None
         assert "median of 9 wavelengths" in draw_file(tmp_path / "a.fits").told
 
+    @pytest.mark.long
     def test_a_large_image_is_averaged_and_stays_in_place(self, tmp_path: Path) -> None:
         source = files.sky_image(tmp_path / "a.fits", side=2500)
         with fits.open(source, memmap=False) as hdus:
@@ -383,6 +384,7 @@ class TestTimeline:
         assert sum(one.files for one in found.processed) == sum(one.current for one in found.processed)
         assert [one.run for one in found.harvested] == [1, 2]
 
+    @pytest.mark.long
     def test_what_was_processed_again_stands_beside_what_it_replaced(
         self, database: Database, own_sky: Simulator
     ) -> None:
@@ -452,6 +454,7 @@ class TestCommands:
         assert set(found) >= {"picture", "drawn", "observed", "processed", "harvested"}
         assert all(one["target"].startswith("WASP") for one in found["observed"])
 
+    @pytest.mark.long
     def test_previews_are_fetched_once(self, mastlake: Command, tmp_path: Path, sky: Simulator) -> None:
         first = mastlake("preview", "soss", "--limit", 3)
         assert first.code == 0, first.err
@@ -471,6 +474,7 @@ class TestCommands:
         assert outcome.code == 1
         assert "404" in outcome.err
 
+    @pytest.mark.long
     @pytest.mark.parametrize(
         ("replies", "shown"),
         [
@@ -490,6 +494,7 @@ class TestCommands:
         assert out.count(shown) > (1 if shown.startswith(b"\x1b_G") else 0)
         assert (tmp_path / "a_x1d.png").exists()
 
+    @pytest.mark.long
     def test_a_terminal_without_colours_gets_the_line_only(self, tmp_path: Path) -> None:
         files.x1d(tmp_path / "a_x1d.fits")
         code, out = on_terminal([ENTRY, "plot", "a_x1d.fits"], {}, {"NO_COLOR": "1"})

@@ -206,6 +206,7 @@ class TestFiles:
         (line,) = [line for line in result.err.splitlines() if "left out" in line]
         assert line == "mastlake: left out: HDU 2: 2880 bytes after the last HDU are no header"
 
+    @pytest.mark.long
     def test_mutated_files_are_drawn_or_told(self) -> None:
         assert fuzz(12, seed=20221128) > 0  # `make fuzz` does thousands
 
@@ -285,6 +286,7 @@ class TestSky:
             )
         assert draw_sky(catalog).left_out == ("1 footprint that cannot be on the sky",)
 
+    @pytest.mark.long
     @pytest.mark.parametrize("apart", [0.01, 8.0])
     def test_names_do_not_lie_on_each_other(self, apart: float) -> None:
         rng = np.random.default_rng(5)
@@ -313,6 +315,7 @@ class TestTimeline:
 
     _odd = st.sampled_from([1e7, 1e12, 1e300, -1e300, float("inf"), float("-inf"), float("nan"), 0.0, 2973483.0])
 
+    @pytest.mark.long
     @pytest.mark.parametrize("date", [1e7, 1e12, 1e300, float("inf"), float("nan"), -5.0])
     def test_one_absurd_date_leaves_the_others(self, catalog: Database, date: float) -> None:
         before = sum(one.files for one in read_timeline(catalog, FilesToDraw("soss")).observed)

@@ -122,6 +122,7 @@ class TestConversation:
         assert "SELECT 41 + 1;" in kept
         assert "never" not in kept
 
+    @pytest.mark.long
     def test_the_catalog_is_free_between_questions(self, lake: Database) -> None:
         typed(lake, "SELECT 1;")
         with lake.write() as connection:

@@ -86,6 +86,7 @@ class TestAnswers:
         assert rows(lake, "SELECT 1").num_rows == 1
 
 
+@pytest.mark.long
 def test_an_interrupted_question_is_not_a_traceback(lake: Database) -> None:
     entry = str(Path(sys.executable).with_name("mastlake"))
     question = "SELECT count(*) FROM range(10000000000000) t(x) WHERE x % 7 = 3"

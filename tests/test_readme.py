@@ -44,6 +44,7 @@ def test_the_pages_show_only_commands_that_there_are(mastlake: Command) -> None:
     assert {"harvest", "sql", "products", "sync", "script", "index", "status", "outdated", "keywords"} <= shown
 
 
+@pytest.mark.long
 def test_every_command_in_the_readme_and_the_pages_runs(mastlake: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     with Simulator() as archive:
         monkeypatch.setenv("MASTLAKE_SERVER", archive.url)

@@ -172,6 +172,7 @@ def test_a_web_page_is_not_taken_for_a_product_of_which_nothing_is_known(
     assert "web page" in go().failures[0].reason
 
 
+@pytest.mark.long
 def test_a_file_of_no_bytes_is_a_file(
     go: Callable[..., SyncReport], database: Database, files: Files, tmp_path: Path
 ) -> None:

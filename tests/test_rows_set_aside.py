@@ -47,6 +47,7 @@ def asking() -> Iterator[tuple[Simulator, MastArchive, list[Spoil]]]:
         yield sky, archive, spoilers
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("full", "row"), [(False, None), (True, 5)], ids=["without a key", "no object"])
 def test_a_file_whose_row_is_set_aside_stays(database: Database, full: bool, row: Any) -> None:
     with asking() as (sky, archive, spoilers):
@@ -60,6 +61,7 @@ def test_a_file_whose_row_is_set_aside_stays(database: Database, full: bool, row
     assert outcome.run.withdrawn == 0
 
 
+@pytest.mark.long
 def test_a_file_that_is_gone_is_withdrawn_although_the_row_of_another_is_set_aside(database: Database) -> None:
     with Simulator(files=20, instruments=["niriss"]) as sky:
         names = sky.filenames("niriss")

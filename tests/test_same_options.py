@@ -163,6 +163,7 @@ def test_a_wrong_server_is_refused_by_every_command(command: str, mastlake: Comm
     assert not done.out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["sky", "timeline"])
 def test_a_picture_of_files_takes_the_first_of_them(
     command: str, catalog: Database, mastlake: Command, tmp_path: Path

@@ -85,6 +85,7 @@ def there(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("template", ["{filename}", "{program}/{obs_id}/{filename}"])
 def test_a_script_is_clean_to_shellcheck(tmp_path: Path, database: Database, template: str) -> None:
     path = tmp_path / "fetch.sh"
@@ -94,6 +95,7 @@ def test_a_script_is_clean_to_shellcheck(tmp_path: Path, database: Database, tem
     assert (found.returncode, found.stdout) == (0, "")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("template", ["{filename}", "{program}/{obs_id}/{filename}"])
 def test_a_script_yields_the_same_bytes_as_a_sync(
     run: Callable[..., subprocess.CompletedProcess[str]],
@@ -143,6 +145,7 @@ def test_a_script_overcomes_faults(
     assert there(tmp_path / "dest") == {uri.rsplit("/", 1)[1]: body for uri, body in listed}
 
 
+@pytest.mark.long
 def test_a_script_continues_what_was_cut_and_drops_what_is_of_another_version(
     run: Callable[..., subprocess.CompletedProcess[str]], files: Files, database: Database, tmp_path: Path
 ) -> None:
@@ -297,6 +300,7 @@ def test_a_script_unpacks_what_was_packed_for_the_way(run: Run, files: Files, on
     assert files.stats["get"] == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [0, 11])
 def test_a_script_takes_a_listed_length_without_a_checksum_for_advice(
     run: Run, files: Files, database: Database, one: str, tmp_path: Path, size: int

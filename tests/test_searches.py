@@ -37,6 +37,7 @@ def rows(mastlake: Command, sql: str) -> list[dict[str, object]]:
 class TestManaging:
     """show, edit, rename, remove."""
 
+    @pytest.mark.long
     def test_an_edit_starts_a_new_membership_and_keeps_the_history(self, mastlake: Command, served: Simulator) -> None:
         assert mastlake("-q", *CAL).code == 0
         before = rows(mastlake, "SELECT filename FROM search_files ORDER BY ALL")
@@ -150,6 +151,7 @@ class TestManaging:
 class TestKeeping:
     """What a harvest saves."""
 
+    @pytest.mark.long
     def test_a_search_that_matched_nothing_is_saved_only_if_one_says_so(
         self, mastlake: Command, served: Simulator
     ) -> None:
@@ -162,6 +164,7 @@ class TestKeeping:
         assert mastlake("-q", "harvest").code == 0
         assert [one["name"] for one in mastlake("searches", "--json").json] == ["none"]
 
+    @pytest.mark.long
     def test_a_search_whose_first_run_failed_is_saved_only_if_one_says_so(
         self, mastlake: Command, served: Simulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -122,6 +122,7 @@ class TestCommands:
         """Commands over a catalog of two searches."""
         return served
 
+    @pytest.mark.long
     def test_described_searches_are_harvested_with_the_saved_ones(self, harvested: Command, tmp_path: Path) -> None:
         written(tmp_path, '[searches.ami]\ninstrument = "niriss"\ncriteria = ["exp_type=NIS_AMI"]')
         assert {one["search"] for one in harvested("harvest", "--json").json} == {"ami", "nircam", "soss"}

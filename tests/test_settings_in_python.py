@@ -60,6 +60,7 @@ def test_a_server_that_only_a_folders_file_names_gets_no_token(
     assert not Catalog.open(tmp_path / "c.duckdb", server="http://127.0.0.1:2").withholds_token
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("users")
 def test_a_search_and_its_folder_and_the_options_of_sync_come_from_the_file(archive: Simulator, tmp_path: Path) -> None:
     criteria = ", ".join(f'"{written}"' for written in SOSS)

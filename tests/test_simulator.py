@@ -267,6 +267,7 @@ def test_guide_stars_and_pools_come_back_for_many_observations(shared: Simulator
     assert any(row["obsID"] != row["parent_obsid"] for row in found)
 
 
+@pytest.mark.long
 def test_the_same_arguments_make_the_same_archive_and_another_seed_another() -> None:
     def everything(seed: int) -> list[Any]:
         with Simulator(files=80, seed=seed, instruments=["niriss"]) as archive:
@@ -295,6 +296,7 @@ def test_several_archives_run_at_once(own: Simulator, shared: Simulator) -> None
 # --- files -------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_every_file_of_every_kind_is_valid_and_has_its_size_and_digest(shared: Simulator) -> None:
     seen = set()
     for instrument, service in JWST.services.items():
@@ -410,6 +412,7 @@ def by_name(archive: Simulator) -> dict[str, Any]:
     return {row["filename"]: row for row in rows(archive)}
 
 
+@pytest.mark.long
 def test_time_ingests_reprocesses_withdraws_and_flips() -> None:
     with Simulator(files=3000, instruments=["niriss"], digests="nominal") as archive:
         before = by_name(archive)
@@ -450,6 +453,7 @@ def test_bytes_follow_their_rows_through_time(own: Simulator) -> None:
             assert (len(body), md5(body)) == (row["fileSize"], row["checksum"])
 
 
+@pytest.mark.long
 def test_going_back_in_time_gives_the_archive_as_it_was(own: Simulator) -> None:
     before = by_name(own)
     own.advance(2)
@@ -631,6 +635,7 @@ def test_stats_count_what_was_served(spoilt: Simulator) -> None:
     assert (stats["rows"], stats["bytes"]) == (len(found), len(body))
 
 
+@pytest.mark.long
 def test_cached_answers_change_when_the_archive_does() -> None:
     with Simulator(files=60, instruments=["niriss"], cache_answers=True) as archive:
         first = rows(archive)

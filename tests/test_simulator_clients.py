@@ -206,6 +206,7 @@ class TestFaults:
             parts = list(WholeQueries(archive, QUICK).rows(archive.query(search), limit=limit))
         return sorted(name for part in parts for name in part["filename"].to_pylist())
 
+    @pytest.mark.long
     @pytest.mark.parametrize(
         "fault", ["lost_and_doubled", "odd_cells", "invoke_gzip", "count_refused", "invoke_redirect"]
     )

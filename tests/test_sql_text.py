@@ -118,6 +118,7 @@ def test_any_text_comes_back_from_sql_as_it_is(text: str) -> None:
         assert connection.execute(f"SELECT {literal(text)}").fetchone() == (text,)
 
 
+@pytest.mark.long
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1))
 def test_any_name_without_a_null_character_is_a_name_in_sql(name: str) -> None:
     with duckdb.connect() as connection:

@@ -228,6 +228,7 @@ def test_a_fault_now_and_then_is_overcome(
     assert leftovers(tmp_path / "dest") == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["503", "html", "empty", "cut", "corrupt"])
 def test_a_fault_that_stays_is_one_line_each_and_the_next_sync_mends_it(
     go: Callable[..., SyncReport], files: Files, database: Database, tmp_path: Path, fault: str
@@ -749,6 +750,7 @@ def odd(body: bytes) -> str:
     return hashlib.md5(b"salt" + body).hexdigest()
 
 
+@pytest.mark.long
 def test_where_no_checksum_ever_agrees_a_person_may_trust_lengths_and_is_asked_again(
     files: Files, tmp_path: Path
 ) -> None:

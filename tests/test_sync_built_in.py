@@ -108,6 +108,7 @@ def test_half_of_one_version_and_half_of_another_never_become_a_file(
     assert report.fetched + report.failed == 8
 
 
+@pytest.mark.long
 def test_what_was_reprocessed_at_an_unchanged_size_is_replaced(
     tended: Callable[[], None], own_sky: Simulator, database: Database, tmp_path: Path
 ) -> None:

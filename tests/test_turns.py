@@ -213,6 +213,7 @@ class TestReadersAndWriters:
 class TestMaking:
     """The first use of a catalog."""
 
+    @pytest.mark.long
     def test_processes_that_start_at_once_make_one_catalog(self, tmp_path: Path) -> None:
         path = tmp_path / "catalog.duckdb"
         processes = [started(WRITE, path) for _ in range(4)]

@@ -43,6 +43,7 @@ def test_the_tutorial_runs_without_a_word_of_warning(run: Any) -> None:
     assert {output.output_type for output in outputs} == {"execute_result"}
 
 
+@pytest.mark.long
 def test_the_tutorial_shows_tables_and_a_picture(run: Any) -> None:
     code = [cell for cell in run.cells if cell.cell_type == "code"]
     tables = [cell.source for cell in code if "<table" in _shown(cell, "text/html")]

@@ -43,6 +43,7 @@ def kept(value: Any) -> Any:
     return {"t": True, "f": False}.get(value, value) if isinstance(value, str) else value
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("snapshot", FULL)
 def test_a_full_harvest_finds_what_the_tutorial_printed(
     database: Database, recorded: Any, connect: Connect, soss: Search, snapshot: str
@@ -55,6 +56,7 @@ def test_a_full_harvest_finds_what_the_tutorial_printed(
     assert run.linked >= linked
 
 
+@pytest.mark.long
 def test_every_value_of_every_row_is_the_served_one_and_none_is_read_cell_by_cell(
     database: Database, recorded: Any, connect: Connect, soss: Search, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +83,7 @@ def test_every_value_of_every_row_is_the_served_one_and_none_is_read_cell_by_cel
                         assert mine[row[column]][name] == kept(value), (snapshot, view, name)
 
 
+@pytest.mark.long
 def test_snapshot_to_snapshot_an_incremental_harvest_is_a_full_one(
     database: Database, recorded: Any, connect: Connect, soss: Search, tmp_path: Path
 ) -> None:
@@ -115,6 +118,7 @@ def test_history_tells_what_was_known_when(database: Database, recorded: Any, co
             assert dict(rows) == files
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["invoke_error", "invoke_500", "invoke_executing"])
 def test_faults_of_the_archive_do_not_show(
     database: Database, recorded: Any, connect: Connect, soss: Search, fault: str

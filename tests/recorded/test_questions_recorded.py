@@ -43,6 +43,7 @@ def served(
     return database, found
 
 
+@pytest.mark.long
 def test_hours_on_a_target_count_each_exposure_once(served: tuple[Database, list[dict[str, Any]]]) -> None:
     database, files = served
     exposures = {
@@ -59,6 +60,7 @@ def test_hours_on_a_target_count_each_exposure_once(served: tuple[Database, list
     assert answer["WASP-39"] == 7.5
 
 
+@pytest.mark.long
 def test_an_exposure_has_one_row_whatever_was_made_from_it(served: tuple[Database, list[dict[str, Any]]]) -> None:
     database, files = served
     found = rows(database, "FROM exposures ORDER BY exposure").to_pylist()

@@ -91,6 +91,7 @@ def with_checksum(database: Database) -> set[str]:
     return {str(name) for (name,) in found}
 
 
+@pytest.mark.long
 def test_from_snapshot_to_snapshot_exactly_what_changed_is_replaced(
     follow: Callable[[str], None], go: Callable[..., SyncReport], database: Database, recorded: Any, tmp_path: Path
 ) -> None:
@@ -117,6 +118,7 @@ def test_from_snapshot_to_snapshot_exactly_what_changed_is_replaced(
     assert replaced_of_one_size > 20
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_fault_of_the_recorded_server_is_overcome(
     follow: Callable[[str], None], go: Callable[..., SyncReport], recorded: Any, tmp_path: Path, fault: str
@@ -129,6 +131,7 @@ def test_every_fault_of_the_recorded_server_is_overcome(
     assert on_disk(tmp_path / "dest").items() <= served(recorded).items()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", FAULTS[:-1])
 def test_a_server_that_stays_broken_gives_no_file_and_one_line_each_and_the_next_sync_mends_it(
     follow: Callable[[str], None],
@@ -185,6 +188,7 @@ def test_an_observation_that_turns_exclusive_needs_a_token_and_says_whose_it_is(
     assert go(token=TOKEN).fetched == len(exclusive)
 
 
+@pytest.mark.long
 def test_the_command_ends_with_1_and_a_line_each_where_files_are_not_to_be_had(
     mastlake: Command, follow: Callable[[str], None], recorded: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +210,7 @@ def states(database: Database) -> dict[str, set[str]]:
     return {state: {one.filename for one in getattr(found, state)} for state in vars(found)}
 
 
+@pytest.mark.long
 def test_after_each_snapshot_outdated_is_what_the_checksums_of_the_snapshots_say(
     database: Database, recorded: Any, follow: Callable[[str], None], go: Callable[..., SyncReport], tmp_path: Path
 ) -> None:
