@@ -104,6 +104,8 @@ def test_time_and_sky_regions_mean_what_find_means(page: Served) -> None:
     assert got["total"] == len(page.lake.find(since="2022-07-01", until="2022-08-01"))
     got = page.get("/find.json?ra=0..180&dec=-90..0").json
     assert got["total"] == len(page.lake.find("targ_ra=0..180", "targ_dec=-90..0"))
+    got = page.get("/find.json?ra=200..83.5").json  # over 0
+    assert got["total"] == len(page.lake.find("targ_ra=200..360")) + len(page.lake.find("targ_ra=0..83.5")) > 0
 
 
 def test_the_shown_sql_python_and_command_give_the_same_files(page: Served, mastlake: Command) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -15,11 +16,22 @@ from catalog.errors import BadValue
 SHOWN = ("targname", "exp_type", "filter", "pupil", "date_obs", "program", "productLevel", "file_size")
 _NAMED = ("target", "pi", "cone", "footprint", "since", "until", "release")
 _RANGES = {"ra": "targ_ra", "dec": "targ_dec"}
+_OVER_ZERO = re.compile(r"\s*(\d+\.?\d*)\s*\.\.\s*(\d+\.?\d*)\s*", re.ASCII)
 _PICKED = {name: f"f_{name}" for name in (*FACETS, DISK)}
 _MOST = 64
 """How many parameters of one address are read."""
 _LONGEST = 1000
 PAGES = (25, 50, 100, 250)
+
+
+def _ranges(named: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the ranges on the sky as criteria. One of right ascension that goes down goes over 0: 350..10."""
+    ranges = {name: named[name] for name in _RANGES if name in named}
+    if over := _OVER_ZERO.fullmatch(ranges.get("ra", "")):
+        low, high = over.groups()
+        if float(low) > float(high):
+            ranges["ra"] = f"{low}..360,0..{high}"
+    return tuple(f"{_RANGES[name]}={text}" for name, text in ranges.items())
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,7 @@ class State:
         return self._choice({name: text for name, text in self.named.items() if name not in names})
 
     def _choice(self, named: dict[str, str]) -> Choice:
-        ranges = tuple(f"{_RANGES[name]}={named[name]}" for name in _RANGES if name in named)
+        ranges = _ranges(named)
         plain = {name: text for name, text in named.items() if name in _NAMED}
         return Choice(Criteria((*self.written, *ranges), **plain), tuple(self.picked.items()))
 
@@ -115,9 +127,7 @@ class State:
 
     def _criteria(self) -> list[str]:
         """Return the criteria that the command line and Python take after ``-k``."""
-        criteria = list(self.written) + [
-            f"{_RANGES[name]}={self.named[name]}" for name in _RANGES if name in self.named
-        ]
+        criteria = [*self.written, *_ranges(self.named)]
         for name, values in self.picked.items():
             if name in FACETS and name not in ("instrument",) and all(values):
                 criteria.append(criterion(FACETS[name], list(values)))
