@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -58,31 +58,45 @@ def demo(
         say(f"To follow along elsewhere: mastlake simulate, then export MASTLAKE_SERVER={archive.url}")
         say("")
         show = _Stage(archive.url)
-        show.tell("What would be asked? MAST's own words, and how many files match:")
-        show.run(*_SEARCH, "--dry-run")
-        show.tell("Search, walk to observations and products, keep it all:")
-        show.run(*_SEARCH)
-        show.tell("From here on questions are answered offline. Who was observed?")
-        show.run("sql", _QUESTION)
-        show.tell("The products of level 2 and 3 that are spectra; first what would be fetched:")
-        sync_words = ("sync", "soss", "--type", "SCIENCE", "--subgroup", "CALINTS,X1DINTS", "--dest", "data")
-        show.run(*sync_words, "--dry-run")
-        show.run("-q", *sync_words)
-        show.tell("Read every card of every header back:")
-        show.run("index", "data")
-        show.run("sql", _CARDS)
-        show.tell("Look at one spectral image:")
-        show.run("plot", _first_image(), "-o", "spectrum.png")
-        show.tell("Months pass. The archive reprocesses files under the same names ...", archive.advance)
-        show.run("harvest")
-        show.run("sql", _STALE)
-        show.tell("... and this is what on this disk is no longer the archive's:")
-        show.run("outdated", "--why")
-        show.tell("The next sync renews exactly these:")
-        show.run("-q", *sync_words)
-        show.run("status")
+        _search_and_fetch(show)
+        _look_at_files(show)
+        _months_later(show, archive.advance)
     say("")
     say(f"The picture is {folder / 'spectrum.png'}, the catalog {folder / 'mastlake.duckdb'}.")
+
+
+_SPECTRA = ("sync", "soss", "--type", "SCIENCE", "--subgroup", "CALINTS,X1DINTS", "--dest", "data")
+
+
+def _search_and_fetch(show: _Stage) -> None:
+    show.tell("What would be asked? MAST's own words, and how many files match:")
+    show.run(*_SEARCH, "--dry-run")
+    show.tell("Search, walk to observations and products, keep it all:")
+    show.run(*_SEARCH)
+    show.tell("From here on questions are answered offline. Who was observed?")
+    show.run("sql", _QUESTION)
+    show.tell("The products of level 2 and 3 that are spectra; first what would be fetched:")
+    show.run(*_SPECTRA, "--dry-run")
+    show.run("-q", *_SPECTRA)
+
+
+def _look_at_files(show: _Stage) -> None:
+    show.tell("Read every card of every header back:")
+    show.run("index", "data")
+    show.run("sql", _CARDS)
+    show.tell("Look at one spectral image:")
+    show.run("plot", _first_image(), "-o", "spectrum.png")
+
+
+def _months_later(show: _Stage, advance: Callable[[], object]) -> None:
+    show.tell("Months pass. The archive reprocesses files under the same names ...", advance)
+    show.run("harvest")
+    show.run("sql", _STALE)
+    show.tell("... and this is what on this disk is no longer the archive's:")
+    show.run("outdated", "--why")
+    show.tell("The next sync renews exactly these:")
+    show.run("-q", *_SPECTRA)
+    show.run("status")
 
 
 class _Stage:
@@ -91,12 +105,12 @@ class _Stage:
     def __init__(self, server: str) -> None:
         self.server = server
 
-    def tell(self, text: str, act: object = None) -> None:
+    def tell(self, text: str, act: Callable[[], object] | None = None) -> None:
         """Say what comes next, and do it."""
         sys.stdout.flush()
         say("")
         say(f"# {text}")
-        if callable(act):
+        if act is not None:
             act()
 
     def run(self, *words: str) -> None:

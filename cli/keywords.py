@@ -15,7 +15,6 @@ from .options import Form, Json, Limit, Output, settings
 from .printing import put_lines
 
 if TYPE_CHECKING:
-    from catalog.api.catalog import Catalog
     from catalog.api.types import Keyword, KeywordValues
 
 
@@ -37,28 +36,22 @@ def keywords(
 
     Example: mastlake keywords exp_type; mastlake keywords "exposure start"
     """
-    from catalog.errors import UnknownKeyword
-
     asked = listing_options(context, form, output, json, limit)
-    lake = settings(context).lake
-    matches = lake.keywords(pattern)
-    of_observations = lake.observation_columns(pattern)
-    if not matches and of_observations and asked.is_table:
-        _put_columns(of_observations, asked)
+    found = settings(context).lake.look_up(pattern)
+    if not found.keywords and found.columns and asked.is_table:
+        _put_columns(found.columns, asked)
         return
-    if not matches and not asked.is_json:
-        lake.keyword(pattern)  # raises an error with the nearest keyword
-        raise UnknownKeyword(f"no keyword like {pattern!r}")
-    exact = [word for word in matches if pattern.lower() in (word.name.lower(), (word.fits_keyword or "").lower())]
-    counts = {word.name: _counted(lake, word.name) for word in exact}
+    if not found.keywords and not asked.is_json:
+        raise found.nothing()
     if not asked.is_table:
-        put_list(asked, (), (), lambda: _as_dicts(matches, counts if asked.is_json else {}), "keyword")
+        put_list(asked, (), (), lambda: _as_dicts(found.keywords, found.values if asked.is_json else {}), "keyword")
         return
-    for word in exact:
-        put_lines("\n".join(_described(word, counts[word.name])) + "\n")
-    _put_keywords([word for word in matches if word not in exact], asked)
-    if of_observations:
-        _put_columns(of_observations, asked)
+    for word in found.keywords:
+        if word.name in found.values:
+            put_lines("\n".join(_described(word, found.values[word.name])) + "\n")
+    _put_keywords([word for word in found.keywords if word.name not in found.values], asked)
+    if found.columns:
+        _put_columns(found.columns, asked)
 
 
 def _as_dicts(words: list[Keyword], counts: Mapping[str, KeywordValues | None]) -> list[dict[str, Any]]:
@@ -89,23 +82,11 @@ def _put_columns(columns: list[Keyword], asked: ListingOptions) -> None:
     put_list(
         asked,
         ("observations", "kind", "unit", "meaning", "can be"),
-        [(one.name, one.kind, one.unit, one.meaning, ", ".join(one.allowed)) for one in columns],
+        [(word.name, word.kind, word.unit, word.meaning, ", ".join(word.allowed)) for word in columns],
         list,
         "column",
         wrap=("meaning", "can be"),
     )
-
-
-def _counted(lake: Catalog, name: str) -> KeywordValues | None:
-    """Count values if there is a catalog that has the keyword; the dictionary alone needs no catalog."""
-    from catalog.errors import UnknownKeyword
-
-    if not lake.exists():
-        return None
-    try:
-        return lake.keyword_values(name)
-    except UnknownKeyword:
-        return None
 
 
 def _described(word: Keyword, count: KeywordValues | None) -> list[str]:

@@ -44,9 +44,9 @@ def plot(
     from catalog.api.pictures import picture_path
 
     options = settings(context)
-    source = options.lake.local_file(file)
-    picture = picture_path(output, kind, _beside(source))
-    deliver(options.lake.plot(source, hdu), picture, options, show, json, {"file": str(source)})
+    picture = picture_path(output, kind, _beside(Path(file)))
+    drawing = options.lake.plot(file, hdu)
+    deliver(drawing, picture, options, show, json, {"file": str(drawing.content)})
 
 
 def _beside(source: Path) -> Path:

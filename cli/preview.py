@@ -15,7 +15,7 @@ from .picture import Kind, Show, put_picture, tell_left_out, wants_show
 from .printing import put, put_json, say
 
 if TYPE_CHECKING:
-    from catalog.api.types import Preview
+    from catalog.api.types import PreviewImages
 
 
 def register(app: typer.Typer) -> None:
@@ -50,40 +50,37 @@ def preview(
     options = settings(context)
     if output is not None or kind is not None:
         output = picture_path(output, kind, Path("previews.png"))
-    found = options.lake.previews(*names, limit=limit)
-    failed = _fetch(options, found, dest, json)
-    here = [(image, dest / image.filename) for image in found if image.filename not in failed]
-    here = [(image, path) for image, path in here if path.exists()]  # a sync that gives up does not name every file
-    sheet_written = _show(options, [path for _, path in here], output, False if json else show)
+    fetched = _fetch(options, names, dest, limit, json)
+    is_shown = _show(options, fetched, output, False if json else show)
     if json:
-        put_json([{**asdict(image), "path": str(path)} for image, path in here])
-    elif not sheet_written:
-        for _, path in here:
+        put_json([{**asdict(preview), "path": str(path)} for preview, path in fetched.images])
+    elif not is_shown:
+        for path in fetched.paths:
             put(str(path))
-    if failed:
+    if fetched.report.failures:
         raise typer.Exit(1)
 
 
-def _fetch(options: Settings, previews: list[Preview], dest: Path, json: bool) -> set[str]:
-    """Fetch images that are not on disk; say and return which could not be fetched."""
+def _fetch(options: Settings, names: list[str], dest: Path, limit: int, json: bool) -> PreviewImages:
+    """Fetch images that are not on disk, and say which could not be fetched."""
     from .progress import sync_progress
 
     tell_withheld(options)
     with sync_progress(options.verbosity < 0 or json) as shown:
-        report = options.lake.fetch_previews(previews, dest, on_event=shown)
-    for failure in report.failures:
+        fetched = options.lake.preview_images(*names, dest=dest, limit=limit, on_event=shown)
+    for failure in fetched.report.failures:
         say(f"mastlake: {failure.filename or 'not tried'}: {failure.reason}")
-    if report.interrupted:
+    if fetched.report.interrupted:
         raise KeyboardInterrupt
-    return {failure.filename for failure in report.failures}
+    return fetched
 
 
-def _show(options: Settings, paths: list[Path], output: Path | None, show: bool | None) -> bool:
+def _show(options: Settings, fetched: PreviewImages, output: Path | None, show: bool | None) -> bool:
     """Draw the images on a sheet if asked for, and show them on the terminal; return whether either was done."""
     on_terminal = wants_show(show, options)
-    if not paths or (output is None and not on_terminal):
+    if not fetched.images or (output is None and not on_terminal):
         return False
-    drawing = options.lake.sheet(paths)
+    drawing = fetched.sheet()
     tell_left_out(drawing, options)
     if output is not None:
         drawing.write(output)
@@ -91,5 +88,5 @@ def _show(options: Settings, paths: list[Path], output: Path | None, show: bool 
     if on_terminal:
         put_picture(drawing.png())
         if output is None:
-            say(f"{plural(len(paths), 'preview')} in {paths[0].parent}")
+            say(f"{plural(len(fetched.images), 'preview')} in {fetched.paths[0].parent}")
     return True

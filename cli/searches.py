@@ -157,20 +157,19 @@ def _as_dict(state: SearchState) -> dict[str, Any]:
 def _show(options: Settings, name: str, asked: ListingOptions) -> None:
     from dataclasses import asdict
 
-    history = options.lake.search_edits(name)
-    state = next(state for state in options.lake.search_states() if state.search.name == name)
-    ran = [run for run in options.lake.runs() if run.search == name]
+    details = options.lake.search_details(name)
+    state, ran = details.state, details.runs
     if asked.is_json:
         last = [asdict(run) for run in ran[-_LAST_RUNS:]]
-        put_object(asked, {**_as_dict(state), "edits": [asdict(each) for each in history], "runs": last})
+        put_object(asked, {**_as_dict(state), "edits": [asdict(edit) for edit in details.edits], "runs": last})
         return
     search = state.search
     lines = [f"name      {search.name}", f"of        {_kind(search)}", f"matches   {state.matches:,}"]
-    lines += [f"{'criteria' if not number else '':<9} {each}" for number, each in enumerate(search.written)]
+    lines += [f"{'criteria' if not number else '':<9} {text}" for number, text in enumerate(search.written)]
     lines += [f"cone      {search.cone}"] if search.cone else []
-    for each in history:
-        what = f"renamed from {each.former_name}" if each.act == "renamed" else f"{each.act}; it was {_former(each)}"
-        lines.append(f"{shown(each.at)}  after run {each.run}: {what}")
+    for edit in details.edits:
+        what = f"renamed from {edit.former_name}" if edit.act == "renamed" else f"{edit.act}; it was {_former(edit)}"
+        lines.append(f"{shown(edit.at)}  after run {edit.run}: {what}")
     typer.echo("\n".join(harmless(line) for line in lines))
     if ran:
         columns = (

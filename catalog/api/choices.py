@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from catalog.questions.browse import ACCESS, CELL, DISK, FACETS, Choice, Facet, Leaf, Table, checked_facet
 from catalog.questions.find import Criteria
+from catalog.questions.one_file import FileVersion
 from catalog.store.sql import literal
 from catalog.vocabulary.criteria import criterion
 
 __all__ = [
-    "ACCESS", "CELL", "DISK", "FACETS", "Choice", "Criteria", "Facet", "Leaf", "Table", "checked_facet", "criterion",
-    "literal",
+    "ACCESS", "CELL", "DISK", "FACETS", "Choice", "Criteria", "Facet", "FileVersion", "Leaf", "Table", "checked_facet",
+    "criterion", "literal",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from catalog.api.catalog_base import CatalogBase
 
 if TYPE_CHECKING:
     from catalog.changes import Changes
+    from catalog.questions.search_states import SearchDetails
     from catalog.store.history.row_changes import RowChange
     from catalog.store.history.runs import Run
 
@@ -52,6 +53,34 @@ class History(CatalogBase):
             if search is not None and not listed:  # a search that was removed has runs all the same
                 require_search(connection, search)
         return listed
+
+    def search_details(self, name: str) -> SearchDetails:
+        """Return a saved search with its edits and its runs.
+
+        Parameters
+        ----------
+        name : str
+            The name of the search.
+
+        Returns
+        -------
+        catalog.questions.search_states.SearchDetails
+            Its state, and its edits and runs, oldest first.
+
+        Raises
+        ------
+        NoSuchSearch
+            If no search is saved under the name.
+
+        Examples
+        --------
+        >>> details = catalog.search_details("soss")
+        >>> details.state.search.name, details.runs[0].kind
+        ('soss', 'full')
+        """
+        from catalog.questions.search_states import search_details
+
+        return search_details(self._database, name)
 
     def diff(self, first: int, second: int) -> list[RowChange]:
         """Compare the catalog as it stood after two runs.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from catalog.api.catalog_base import CatalogBase
 
 if TYPE_CHECKING:
+    from catalog.questions.keyword_matches import KeywordMatches
     from catalog.questions.keyword_values import KeywordValues
     from catalog.vocabulary.keywords import Keyword
 
@@ -88,6 +89,33 @@ class Keywords(CatalogBase):
         return [
             keyword for keyword in matching(pattern) if instrument is None or instrument.lower() in keyword.instruments
         ]
+
+    def look_up(self, pattern: str = "") -> KeywordMatches:
+        """Look a pattern up in the dictionary and among the columns of observations, and count values.
+
+        Parameters
+        ----------
+        pattern : str
+            A part of a name, of a FITS keyword or of a meaning; by default, all keywords.
+
+        Returns
+        -------
+        catalog.questions.keyword_matches.KeywordMatches
+            Keywords, columns, and the values of a keyword that is named in full.
+
+        Raises
+        ------
+        CatalogError
+            If the catalog cannot be read.
+
+        Examples
+        --------
+        >>> catalog.look_up("exp_type").values["exp_type"].files > 0
+        True
+        """
+        from catalog.questions.keyword_matches import keyword_matches
+
+        return keyword_matches(self._database, pattern)
 
     def keyword_values(self, keyword: str, most: int = 20) -> KeywordValues:
         """Count the values of a keyword among the files that the catalog has.

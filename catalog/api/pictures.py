@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from catalog.api.transfers import Transfers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from catalog.api.preview_images import PreviewImages
     from catalog.plots import Drawing
     from catalog.questions.previews import Preview
     from catalog.sync import SyncReport
@@ -43,7 +45,7 @@ class Pictures(LocalFiles, Transfers):
         Returns
         -------
         catalog.plots.Drawing
-            A notebook shows it; its ``write`` saves it.
+            A notebook shows it; its ``write`` saves it. Its ``content`` is the path of the file.
 
         Raises
         ------
@@ -60,7 +62,8 @@ class Pictures(LocalFiles, Transfers):
         """
         from catalog.plots import draw_file
 
-        return draw_file(self.local_file(file), hdu)
+        path = self.local_file(file)
+        return replace(draw_file(path, hdu), content=path)
 
     def sky(
         self,
@@ -128,6 +131,42 @@ class Pictures(LocalFiles, Transfers):
         from catalog.plots import FilesToDraw, draw_timeline
 
         return draw_timeline(self._database, FilesToDraw(search, file_criteria(written, wanted), sql, limit))
+
+    def preview_images(
+        self, *names: str, dest: str | os.PathLike[str], limit: int = 12, on_event: OnEvent | None = None
+    ) -> PreviewImages:
+        """Find preview images, and fetch those that are not on disk.
+
+        Parameters
+        ----------
+        *names, limit
+            As for `previews`.
+        dest, on_event
+            As for `fetch_previews`.
+
+        Returns
+        -------
+        catalog.api.preview_images.PreviewImages
+            The images on disk with their paths; its ``sheet`` draws all of them.
+
+        Raises
+        ------
+        UsageError
+            If a name has no preview.
+
+        Examples
+        --------
+        >>> catalog.preview_images("soss", limit=1, dest=folder).sheet().told
+        '1 preview'
+        """
+        from catalog.api.preview_images import PreviewImages
+
+        previews = self.previews(*names, limit=limit)
+        report = self.fetch_previews(previews, dest, on_event)
+        failed = {failure.filename for failure in report.failures}
+        images = [(preview, Path(dest) / preview.filename) for preview in previews if preview.filename not in failed]
+        on_disk = [(preview, path) for preview, path in images if path.exists()]  # a sync that gives up names few files
+        return PreviewImages(on_disk, report)
 
     def fetch_previews(
         self, previews: Sequence[Preview], dest: str | os.PathLike[str], on_event: OnEvent | None = None

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from catalog.api.preview_images import PreviewImages
     from catalog.api.question import Question
     from catalog.changes import Changes, Row
     from catalog.harvest import Harvest, Progress
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
     from catalog.network.server import Server
     from catalog.plots import Drawing
     from catalog.questions.drift import Drifted, Outdated
+    from catalog.questions.keyword_matches import KeywordMatches
     from catalog.questions.keyword_values import KeywordValues
     from catalog.questions.lineage import Link
     from catalog.questions.previews import Preview
-    from catalog.questions.search_states import SearchState
+    from catalog.questions.search_states import SearchDetails, SearchState
     from catalog.questions.status import Overview
     from catalog.store.history.runs import Run
     from catalog.store.history.search_edits import Edit
@@ -48,6 +50,7 @@ _HOMES = {
     "IndexReport": "catalog.headers",
     "JWST": "catalog.missions",
     "Keyword": "catalog.vocabulary.keywords",
+    "KeywordMatches": "catalog.questions.keyword_matches",
     "KeywordValues": "catalog.questions.keyword_values",
     "Link": "catalog.questions.lineage",
     "LinksLeftOut": "catalog.headers",
@@ -58,6 +61,7 @@ _HOMES = {
     "Plan": "catalog.sync",
     "Planned": "catalog.sync.events",
     "Preview": "catalog.questions.previews",
+    "PreviewImages": "catalog.api.preview_images",
     "Progress": "catalog.harvest",
     "Question": "catalog.api.question",
     "Received": "catalog.sync.events",
@@ -65,6 +69,7 @@ _HOMES = {
     "Row": "catalog.changes",
     "Run": "catalog.store.history.runs",
     "Search": "catalog.vocabulary.search",
+    "SearchDetails": "catalog.questions.search_states",
     "SearchState": "catalog.questions.search_states",
     "Server": "catalog.network.server",
     "Started": "catalog.sync.events",
@@ -91,6 +96,7 @@ __all__ = [
     "IndexFailure",
     "IndexReport",
     "Keyword",
+    "KeywordMatches",
     "KeywordValues",
     "Link",
     "LinksLeftOut",
@@ -101,6 +107,7 @@ __all__ = [
     "Plan",
     "Planned",
     "Preview",
+    "PreviewImages",
     "Progress",
     "Question",
     "Received",
@@ -108,6 +115,7 @@ __all__ = [
     "Row",
     "Run",
     "Search",
+    "SearchDetails",
     "SearchState",
     "Server",
     "Started",

@@ -193,21 +193,8 @@ def _note_differences(connection: duckdb.DuckDBPyConnection, compared: ComparedT
     """Note what was there at the beginning and at the end, and differs."""
     if span.since == 0:  # at the beginning there was nothing
         return
-    table, key, what = compared.versions.table, compared.versions.key, compared.versions.what
-    only = f"AND {key} IN (SELECT key FROM member WHERE what = {literal(what)})" if span.search is not None else ""
-    bounds = {"since": span.since, "until": span.until}
-    connection.execute(
-        f"""CREATE OR REPLACE TEMP TABLE pair AS
-            WITH opened AS (
-                SELECT DISTINCT {key} AS key FROM {table} WHERE since_run > $since AND since_run <= $until {only}
-            )
-            SELECT o.key, a.rowid AS old_row, b.rowid AS new_row, b.since_run AS run FROM opened o
-            JOIN {table} a ON a.{key} = o.key AND a.since_run <= $since AND coalesce(a.until_run > $since, true)
-            JOIN {table} b ON b.{key} = o.key AND b.since_run <= $until AND coalesce(b.until_run > $until, true)""",
-        bounds,
-    )
-    has_pairs = connection.execute("SELECT EXISTS (FROM pair)").fetchone() == (True,)
-    columns = comparable_columns(connection, compared.versions, bounds) if has_pairs else {}
+    table, what = compared.versions.table, literal(compared.versions.what)
+    columns = _pair_versions(connection, compared, span)
     if not columns:
         return
     tests = ", ".join(_if_differs(name, literal(name)) for name in columns)
@@ -222,18 +209,40 @@ def _note_differences(connection: duckdb.DuckDBPyConnection, compared: ComparedT
                     {_word(compared, by_name)} AS access
                 FROM pair p JOIN {table} a ON a.rowid = p.old_row JOIN {table} b ON b.rowid = p.new_row
             ), named AS (SELECT *, list_transform(columns, lambda c: lower(c)) AS lower_names FROM differing)
-            SELECT {literal(what)}, d.key, 'changed', d.run, coalesce($search, r.search),
+            SELECT {what}, d.key, 'changed', d.run, coalesce($search, r.search),
                 concat_ws(', ', {_processing(compared)}, access,
                     CASE WHEN access IS NULL AND NOT list_has_any(lower_names, {list(compared.reprocessed)}::VARCHAR[])
                     THEN CASE WHEN list_has_all({list(compared.numbers)}::VARCHAR[], lower_names) THEN 'renumbered'
                               ELSE 'changed' END END),
                 {_SUBGROUP.format("d.key")}, d.columns, d.moved, d.old_row, d.new_row
             FROM named d JOIN runs r ON r.run = d.run
-            ANTI JOIN (SELECT key, search FROM net WHERE what = {literal(what)} AND kind IN ('new', 'returned')) n
+            ANTI JOIN (SELECT key, search FROM net WHERE what = {what} AND kind IN ('new', 'returned')) n
                 ON n.key = d.key AND n.search = $search
             WHERE len(d.columns) > 0""",
         {"search": span.search},
     )
+
+
+def _pair_versions(connection: duckdb.DuckDBPyConnection, compared: ComparedTable, span: Span) -> dict[str, str]:
+    """Make the temporary table ``pair``: the version at the beginning and the version at the end of each changed row.
+
+    Returns the columns, with their types, in which the two versions of a pair can differ; none if there is no pair.
+    """
+    table, key, what = compared.versions.table, compared.versions.key, compared.versions.what
+    only = f"AND {key} IN (SELECT key FROM member WHERE what = {literal(what)})" if span.search is not None else ""
+    bounds = {"since": span.since, "until": span.until}
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE pair AS
+            WITH opened AS (
+                SELECT DISTINCT {key} AS key FROM {table} WHERE since_run > $since AND since_run <= $until {only}
+            )
+            SELECT o.key, a.rowid AS old_row, b.rowid AS new_row, b.since_run AS run FROM opened o
+            JOIN {table} a ON a.{key} = o.key AND a.since_run <= $since AND coalesce(a.until_run > $since, true)
+            JOIN {table} b ON b.{key} = o.key AND b.since_run <= $until AND coalesce(b.until_run > $until, true)""",
+        bounds,
+    )
+    has_pairs = connection.execute("SELECT EXISTS (FROM pair)").fetchone() == (True,)
+    return comparable_columns(connection, compared.versions, bounds) if has_pairs else {}
 
 
 def comparable_columns(

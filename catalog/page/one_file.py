@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from catalog.api.catalog import Catalog
-from catalog.api.choices import literal
+from catalog.api.choices import FileVersion, literal
 from catalog.errors import MastlakeError
 from catalog.page.answer import Asked, Page, WayBack, in_python, link
 from catalog.page.find import dictionary_of
@@ -26,36 +26,48 @@ def file_page(asked: Asked) -> Page:
     if row is None and not local and not versions:
         raise NoSuchPage(f"the catalog knows no file {name}")
     observation = _first(lake, "SELECT * FROM observations WHERE obs_id = ?", row["obs_id"]) if row else None
-    wanted_card, wanted_hdu = asked.parameter("card"), asked.parameter("hdu")
-    hdus = lake.sql(_HDUS, [name]).rows.to_pylist() if local else []
     facts: dict[str, Any] = {
         "name": name,
         "words": _in_words(row) if row else "",
         "row": _kept(row),
-        "versions": [
-            {"since_run": one.since_run, "until_run": one.until_run, "since_at": one.since_at,
-             "changed": {column: list(values) for column, values in one.changed.items()}}
-            for one in versions
-        ],
+        "versions": [_as_facts(version) for version in versions],
         "observation": _kept(observation),
         "products": _products(lake, row["obs_id"]) if row and row["obs_id"] else [],
         "inputs": _links(lake.inputs(name)),
         "outputs": _links(lake.outputs(name)),
         "local": local,
-        "hdus": hdus,
-        "cards": _cards(lake, name, wanted_hdu, wanted_card) if hdus else [],
+        **_headers(asked, name, bool(local)),
         "previews": previews_of(lake, name),
-    }  # fmt: skip
+    }
     drawn = {
         "meanings": dictionary_of(asked),
-        "card": wanted_card,
-        "hdu": wanted_hdu,
+        "card": asked.parameter("card"),
+        "hdu": asked.parameter("hdu"),
         "picture": link("/picture", name=name) if local else "",
         "most": _MOST,
         "graph": _graph(facts),
     }
-    way = WayBack(
-        f"mastlake find -k 'filename={name}' --format json" if row and name.isascii() and "'" not in name else "",
+    return Page("file.html", name, facts, _way_back(name, row is not None), drawn)
+
+
+def _as_facts(version: FileVersion) -> dict[str, Any]:
+    changed = {column: list(values) for column, values in version.changed.items()}
+    return {"since_run": version.since_run, "until_run": version.until_run, "since_at": version.since_at,
+            "changed": changed}  # fmt: skip
+
+
+def _headers(asked: Asked, name: str, is_local: bool) -> dict[str, Any]:
+    """Return the HDUs of a local file, and those cards that the address asks for."""
+    hdus = asked.lake.sql(_HDUS, [name]).rows.to_pylist() if is_local else []
+    return {
+        "hdus": hdus,
+        "cards": _cards(asked.lake, name, asked.parameter("hdu"), asked.parameter("card")) if hdus else [],
+    }
+
+
+def _way_back(name: str, is_listed: bool) -> WayBack:
+    return WayBack(
+        f"mastlake find -k 'filename={name}' --format json" if is_listed and name.isascii() and "'" not in name else "",
         f"SELECT * FROM files WHERE filename = {literal(name)}",
         in_python(
             f"file = lake.find(filename={name!r}, everything=True)",
@@ -63,7 +75,6 @@ def file_page(asked: Asked) -> Page:
             f"versions = lake.versions({name!r})",
         ),
     )
-    return Page("file.html", name, facts, way, drawn)
 
 
 _LOCAL = """

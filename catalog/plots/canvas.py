@@ -46,7 +46,7 @@ class Drawing:
     left_out : tuple of str
         What was not drawn, and why, in one line each.
     content : object
-        The data that were read from the catalog: `catalog.plots.sky.Sky` or `catalog.plots.timeline.Timeline`.
+        What was drawn: a `catalog.plots.sky.Sky`, a `catalog.plots.timeline.Timeline`, or the path of a file.
     """
 
     figure: Any

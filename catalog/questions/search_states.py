@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from catalog.store.database import Database
-from catalog.store.history.runs import saved_search, saved_searches
+from catalog.store.history.runs import Run, runs, saved_search, saved_searches
 from catalog.store.history.search_edits import Edit, edits
 from catalog.vocabulary.search import Search
 
@@ -49,6 +49,39 @@ def search_states(database: Database) -> list[SearchState]:
             SearchState(saved.search, matches.get(saved.search.name, 0), saved.cursor_mjd)
             for saved in saved_searches(connection)
         ]
+
+
+@dataclass(frozen=True)
+class SearchDetails:
+    """A saved search, what it was before, and its runs.
+
+    Attributes
+    ----------
+    state : SearchState
+        The search, and what the catalog has of it.
+    edits : list of Edit
+        Its edits and renamings, oldest first.
+    runs : list of Run
+        Its runs, oldest first.
+    """
+
+    state: SearchState
+    edits: list[Edit]
+    runs: list[Run]
+
+
+def search_details(database: Database, name: str) -> SearchDetails:
+    """Return one saved search with its history.
+
+    Raises
+    ------
+    NoSuchSearch
+        If no search is saved under the name.
+    """
+    history = search_edits(database, name)
+    state = next(state for state in search_states(database) if state.search.name == name)
+    with database.read() as connection:
+        return SearchDetails(state, history, [run for run in runs(connection) if run.search == name])
 
 
 def search_edits(database: Database, name: str) -> list[Edit]:
