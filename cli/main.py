@@ -79,8 +79,7 @@ def main(
         say(line)
     context.default_map = from_files.options
     defaults = from_files.defaults
-    is_chosen = said or defaults.server is None or defaults.server == from_files.server
-    context.obj = Settings(catalog, address, verbose - quiet, defaults, is_chosen)
+    context.obj = Settings(catalog, address, verbose - quiet, defaults, said or from_files.server_is_users)
 
 
 def application(*commands: str) -> typer.Typer:

@@ -104,9 +104,10 @@ class Catalog(Questions, Keywords, Browsing, DescribedSearches, History, Picture
         from catalog.store.shared import KeptOpen
 
         database = KeptOpen(path if path is not None else os.environ.get("MASTLAKE_CATALOG", CATALOG), wait)
-        settings, server_is_users = read_both(database.path)
+        files = read_both(database.path)
+        settings = files.merged()
         server = server or os.environ.get("MASTLAKE_SERVER")
-        return cls(database, server or settings.server or SERVER, server is not None or server_is_users, settings)
+        return cls(database, server or settings.server or SERVER, server is not None or files.server_is_users, settings)
 
     @classmethod
     def once(

@@ -14,8 +14,8 @@
     criteria = ["category=COM,ERS", "exp_type=NIS_SOSS", "tsovisit=T", "date_obs_mjd=2022-06-01..2022-08-04"]
     dest = "data/soss"
 
-What is given on the command line counts before all this, and so do ``MASTLAKE_...`` variables. The file beside the
-catalog counts before the user's, but may say less: see `catalog.config.trust`.
+The command line counts first, then ``MASTLAKE_...`` variables, then the file beside the catalog, then the user's file.
+The file beside the catalog may set fewer options than the user's: see `catalog.config.trust`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ KEYS: Mapping[str, str] = MappingProxyType(
         "searches": "a table for each search, [searches.NAME]; mastlake harvest runs them with the saved ones",
     }
 )
-"""What can stand at the top of the file, besides a table for each command."""
+"""The keys at the top of the file; beside these there can be a table for each command."""
 KEYS_OF_SEARCH: Mapping[str, str] = MappingProxyType(
     {
         "instrument": "niriss, nircam, nirspec, miri, fgs, guidestar, several with commas, or all",
@@ -49,14 +49,14 @@ KEYS_OF_SEARCH: Mapping[str, str] = MappingProxyType(
         "dest": "the folder for files of this search",
     }
 )
-"""What can stand in the table of a search."""
+"""The keys in the table of a search."""
 _NONE: Mapping[str, Any] = MappingProxyType({})
 _MOST_BYTES = 1 << 20
-"""A settings file is written by a person; one that is longer is something else."""
+"""The largest size of the file: people write it, so a longer file is something else."""
 
 
 class BadSettings(UsageError):
-    """``mastlake.toml`` is no TOML, or says what is not understood."""
+    """``mastlake.toml`` is no TOML, or has something that cannot be understood."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class DeclaredSearch:
     Attributes
     ----------
     search : Search
-        Its name and criteria, checked as if they were typed.
+        The search, with its criteria checked as if they were typed.
     dest : Path or None
-        Where its files go.
+        The folder for its files.
     """
 
     search: Search
@@ -77,24 +77,24 @@ class DeclaredSearch:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What the file says; nothing, where there is none.
+    """What a file says; if there is no file, nothing.
 
     Attributes
     ----------
     path : Path
-        Where it lies, or would.
+        The path of the file, even if it does not exist.
     server : str or None
         The archive's address.
     dest : Path or None
-        Where files go.
+        The folder for files.
     searches : mapping of str to DeclaredSearch
-        By name, in the file's order.
+        Searches by name, in the order of the file.
     commands : mapping of str to mapping
-        Options by command, with underscores in their names.
+        Options by command; their names have underscores.
     users : bool
-        Whether it is the user's own file, and not one that came with a folder.
+        Whether this is the user's own file, and not one that came with a folder.
     outside : frozenset of Path
-        Destinations among these that lie outside of the file's folder, and are not the user's own words.
+        The destinations that are outside of the folder with which the file came.
     """
 
     path: Path
@@ -106,16 +106,16 @@ class Defaults:
     outside: frozenset[Path] = frozenset()
 
     def option(self, command: str, name: str) -> Any:
-        """Return what the file says of an option of a command; None where it does not say."""
+        """Return the file's value for an option of a command; None if it has none."""
         return self.commands.get(command, _NONE).get(name)
 
     def destination(self, search: str | None) -> Path | None:
-        """Return where files of a search go, or of anything; None where the file does not say.
+        """Return the folder for files of a search, or for all files; None if the file does not say.
 
         Raises
         ------
         BadSettings
-            For a folder that a file which came with a folder cannot name.
+            If the file came with a folder and names a folder outside of it.
         """
         own = self.searches.get(search or "")
         said = self.option("sync", "dest")
@@ -124,16 +124,6 @@ class Defaults:
             raise outside_refused(self.path, dest)
         return dest
 
-    def before(self, other: Defaults) -> Defaults:
-        """Return what both say, where this one counts before the other; options of commands are left to `cli`."""
-        return replace(
-            self,
-            server=self.server or other.server,
-            dest=self.dest or other.dest,
-            searches={**other.searches, **self.searches},
-            outside=self.outside | other.outside,
-        )
-
 
 def read_user_defaults() -> Defaults:
     """Read the user's own file.
@@ -141,7 +131,7 @@ def read_user_defaults() -> Defaults:
     Raises
     ------
     BadSettings, UnknownKeyword, BadValue
-        As `read_defaults`.
+        As for `read_defaults`.
     """
     return _read(user_folder() / FILENAME, users=True)
 
@@ -152,14 +142,14 @@ def read_defaults(catalog: Path) -> Defaults:
     Parameters
     ----------
     catalog : Path
-        The catalog file; it need not be there.
+        The catalog file; it need not exist.
 
     Raises
     ------
     BadSettings
-        If the file is no TOML, or a value is not of its kind; names what is wrong.
+        If the file is no TOML, or a value is of the wrong kind; the error says what is wrong.
     UnknownKeyword, BadValue
-        For a search's criteria, as on the command line.
+        If the criteria of a search are wrong, as on the command line.
     """
     return _read(catalog.parent / FILENAME, users=False)
 
@@ -181,50 +171,89 @@ def _read(path: Path, users: bool) -> Defaults:
         table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadSettings(f"{path} is not TOML: {error}") from error
-    found = _defaults(path, table)
+    defaults = _defaults(path, table)
     if users:
-        return replace(found, users=True)
-    named = {found.dest, *(one.dest for one in found.searches.values())} - {None}
-    return replace(found, outside=frozenset(one for one in named if one and not is_within(path.parent, one)))
+        return replace(defaults, users=True)
+    named = {defaults.dest, *(declared.dest for declared in defaults.searches.values())}
+    outside = frozenset(folder for folder in named if folder and not is_within(path.parent, folder))
+    return replace(defaults, outside=outside)
 
 
-def read_both(catalog: Path) -> tuple[Defaults, bool]:
-    """Read the user's own file and the one beside a catalog, and let each say what it may.
+@dataclass(frozen=True)
+class BothFiles:
+    """The user's own file, and the one that came with the catalog's folder.
+
+    Attributes
+    ----------
+    users, folders : Defaults
+        What each of the files says.
+    """
+
+    users: Defaults
+    folders: Defaults
+
+    @property
+    def ignored(self) -> list[tuple[str, str]]:
+        """Commands and their options that the folder's file may not set."""
+        return [
+            (command, option)
+            for command, options in self.folders.commands.items()
+            for option, value in options.items()
+            if option != "dest" and not self._may_set(option, value)
+        ]
+
+    @property
+    def server_is_users(self) -> bool:
+        """False if only the folder's file names the server."""
+        server = self.folders.server or self.users.server
+        return server is None or server == self.users.server
+
+    def merged(self) -> Defaults:
+        """Return what both files say. The folder's file counts first, as far as it may set an option.
+
+        A destination that it may not set is kept, and marked as outside: it is an error only when it is used.
+        """
+        commands = {command: dict(options) for command, options in self.users.commands.items()}
+        outside = self.users.outside | self.folders.outside
+        ignored = set(self.ignored)
+        for command, options in self.folders.commands.items():
+            for option, value in options.items():
+                if (command, option) in ignored:
+                    continue
+                commands.setdefault(command, {})[option] = value
+                if not self._may_set(option, value):
+                    outside |= {Path(str(value))}
+        return replace(
+            self.folders,
+            server=self.folders.server or self.users.server,
+            dest=self.folders.dest or self.users.dest,
+            searches={**self.users.searches, **self.folders.searches},
+            commands=commands,
+            outside=outside,
+        )
+
+    def _may_set(self, option: str, value: Any) -> bool:
+        return may_set(option, value, self.folders.path.parent)
+
+
+def read_both(catalog: Path) -> BothFiles:
+    """Read the user's own file and the one beside a catalog.
 
     Parameters
     ----------
     catalog : Path
-        The catalog file; it need not be there.
-
-    Returns
-    -------
-    defaults : Defaults
-        Of both; the file beside the catalog counts first.
-    server_is_users : bool
-        False where only the file beside the catalog names the server.
+        The catalog file; it need not exist.
 
     Raises
     ------
     BadSettings, UnknownKeyword, BadValue
-        As `read_defaults`.
+        As for `read_defaults`.
     """
-    users, folders = read_user_defaults(), read_defaults(catalog)
-    commands = {command: dict(options) for command, options in users.commands.items()}
-    outside: set[Path] = set()
-    for command, options in folders.commands.items():
-        for option, value in options.items():
-            is_allowed = may_set(option, value, folders.path.parent)
-            if is_allowed or option == "dest":  # one that is refused is told when it would be used
-                commands.setdefault(command, {})[option] = value
-            if option == "dest" and not is_allowed:
-                outside.add(Path(str(value)))
-    both = folders.before(users)
-    server_is_users = both.server is None or both.server == users.server
-    return replace(both, commands=commands, outside=both.outside | outside), server_is_users
+    return BothFiles(read_user_defaults(), read_defaults(catalog))
 
 
 def outside_refused(path: Path, dest: Path) -> BadSettings:
-    """Return the error for a folder that a folder's file may not name."""
+    """Return the error for a folder that the file may not name."""
     return BadSettings(
         f"{path} names the folder {dest}, which is not within its own; a file that comes with a folder cannot do that. "
         f"Say it on the command line, or in {user_folder() / FILENAME}"
@@ -261,7 +290,7 @@ def _declared(path: Path, name: str, table: Any) -> DeclaredSearch:
             raise BadSettings(f"{path}: {where} says {key}; it can say {', '.join(KEYS_OF_SEARCH)}")
     criteria = _kind(path, table, "criteria", list, 'a list like ["exp_type=NIS_SOSS"]', where) or []
     cone = _kind(path, table, "cone", str, "RA,DEC,RADIUS in quotes", where)
-    written = [str(one) for one in criteria]
+    written = [str(criterion) for criterion in criteria]
     if _kind(path, table, "observations", bool, "true or false", where):
         search = Search.observations(name, written, cone)
     else:
@@ -274,14 +303,14 @@ def _declared(path: Path, name: str, table: Any) -> DeclaredSearch:
     return DeclaredSearch(search, _folder(path, table, "dest", where))
 
 
-def _kind(path: Path, table: Mapping[str, Any], key: str, kind: type, wanted: str, where: str = "its top") -> Any:
+def _kind(path: Path, table: Mapping[str, Any], key: str, kind: type, expected: str, where: str = "its top") -> Any:
     value = table.get(key)
     if value is not None and not isinstance(value, kind):
-        raise BadSettings(f"{path}: {key} in {where} must be {wanted}, not {value!r}")
+        raise BadSettings(f"{path}: {key} in {where} must be {expected}, not {value!r}")
     return value
 
 
 def _folder(path: Path, table: Mapping[str, Any], key: str, where: str = "its top") -> Path | None:
-    """A folder's path, relative to the file."""
+    """Return the path of a folder, which is relative to the file."""
     value = _kind(path, table, key, str, "a folder in quotes", where)
     return None if value is None else path.parent / Path(value).expanduser()
