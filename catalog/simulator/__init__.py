@@ -4,8 +4,8 @@
         ...  # point a client at archive.url
 
 speaks to the real astroquery client, serves a made-up sky of JWST exposures in the real naming scheme, and
-has the real archive's habits: rows in no fixed order, time-outs on many ids, files processed again under
-their old names. Everything follows from a seed.
+has the real archive's habits: rows in no fixed order, time-outs on many ids, files that are processed again under their
+old names. The seed decides everything.
 """
 
 from catalog.simulator.changes import Rates

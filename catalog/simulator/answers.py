@@ -1,7 +1,7 @@
 """Answers to queries, as the archive's JSON, made by DuckDB column by column and never row by row in Python.
 
-The rows of an answer are strings in one Arrow buffer; the body that travels is that buffer. Columns that have
-one value throughout a table become part of the text around the others.
+The rows of an answer are strings in one Arrow buffer, which is sent as the body. A column with one value in all rows of
+a table becomes part of the text around the other columns.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ _SERVICES = {
     name.lower(): _OTHER_NAMES.get(name, name)
     for name in (*_INSTRUMENTS, *_OBSERVATION_SERVICES, "Mast.Caom.Products", _ALL, *_OTHER_NAMES)
 }
-"""Services by their names in lower case, as the archive does not look at the case."""
+"""Services by their names in lower case, since the archive ignores case in these names."""
 
 
 @dataclass(frozen=True)
 class JsonBody:
-    """A body in pieces, and how many rows are in it."""
+    """A body in pieces, and the number of its rows."""
 
     pieces: tuple[bytes | memoryview, ...]
     rows: int
 
     @property
     def size(self) -> int:
-        """Bytes in all."""
+        """The size of the body in bytes."""
         return sum(len(piece) for piece in self.pieces)
 
 
 @dataclass(frozen=True)
 class Spoiling:
-    """What is wrong on purpose with the rows of one answer."""
+    """What is wrong, on purpose, with the rows of one answer."""
 
     lost: bool = False
     doubled: bool = False
@@ -66,7 +66,7 @@ class Spoiling:
 
 @dataclass(frozen=True)
 class Relation:
-    """What a service's rows come from: SQL, its columns' types, and its parameters."""
+    """The source of a service's rows: SQL, the types of its columns, and its parameters."""
 
     source: str
     types: Mapping[str, str]
@@ -85,11 +85,11 @@ def answer(state: ArchiveState, request: Mapping[str, Any], spoiling: Spoiling) 
     Parameters
     ----------
     state : ArchiveState
-        The archive as it is.
+        The archive as it is now.
     request : mapping
         The decoded request.
     spoiling : Spoiling
-        Faults in the rows.
+        Faults in the rows, to be made on purpose.
     """
     with state.reading() as con:
         try:
@@ -109,7 +109,7 @@ def _service(request: Mapping[str, Any]) -> str:
 
 
 def _everything(con: duckdb.DuckDBPyConnection) -> JsonBody:
-    """Answer how many observations each collection has, in the shape that ``list_missions`` reads."""
+    """Answer how many observations each collection has, in the form that ``list_missions`` reads."""
     counted = con.execute("SELECT obs_collection, count(*) FROM observation WHERE NOT _gone GROUP BY ALL").fetchall()
     column = {"text": "obs_collection", "ExtendedProperties": {"histObj": {"hist": [], **dict(counted)}}}
     body = {"status": "COMPLETE", "msg": "", "data": {"Tables": [{"Columns": [column]}]}}
@@ -203,7 +203,7 @@ class RowPage:
 
     @property
     def span(self) -> slice:
-        """Where its rows are in the whole."""
+        """The positions of its rows in the whole result."""
         return slice((self.number - 1) * self.size, self.number * self.size)
 
     def paging(self, total: int) -> dict[str, int]:
@@ -217,10 +217,10 @@ class RowPage:
 
 def _count(con: duckdb.DuckDBPyConnection, relation: Relation, spoiling: Spoiling) -> JsonBody:
     condition = relation.condition
-    found = con.execute(
+    counted = con.execute(
         f"SELECT count(*) FROM {relation.source} WHERE {condition.sql}", condition.parameters
     ).fetchone()
-    total = (int(found[0]) if found else 0) + (1 if spoiling.count_moves else 0)
+    total = (int(counted[0]) if counted else 0) + (1 if spoiling.count_moves else 0)
     body = {
         "status": "COMPLETE", "msg": "", "data": [{"Column1": total}],
         "fields": [{"name": "Column1", "type": "string"}],
@@ -230,14 +230,14 @@ def _count(con: duckdb.DuckDBPyConnection, relation: Relation, spoiling: Spoilin
 
 
 def _shuffle(state: ArchiveState, request: Mapping[str, Any]) -> np.random.Generator:
-    """The archive promises no order: it differs from query to query, not from page to page of one."""
+    """Return the random numbers for an order: it differs from query to query, but not between pages of one query."""
     text = f"{state.options.seed}|{request.get('cacheBreaker', '')}"
     seed = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
     return np.random.default_rng(seed)
 
 
 def _shuffled(total: int, shuffle: np.random.Generator) -> Positions:
-    """An order for so many rows: every row on its own where there are few, stretches of rows where many."""
+    """Return an order of so many rows; many rows are shuffled in blocks, few rows one by one."""
     if total <= _FEW:
         return shuffle.permutation(total)
     cuts = np.sort(shuffle.choice(total - 1, _STRETCHES - 1, replace=False)) + 1
@@ -248,18 +248,18 @@ def _shuffled(total: int, shuffle: np.random.Generator) -> Positions:
 def _page_of_rows(
     con: duckdb.DuckDBPyConnection, relation: Relation, row: str, page: RowPage, shuffle: np.random.Generator
 ) -> tuple[pa.StringArray, Positions, int]:
-    """Return the rows of a page as they lie, the order they are to travel in, and how many the whole has.
+    """Return the rows of a page as they are stored, the order in which to send them, and the number of all rows.
 
-    A result longer than a page is first reduced to its row numbers, where it is a table.
+    A result that is longer than a page and comes from a table is first reduced to the numbers of its rows.
     """
     condition = relation.condition
     if relation.table is not None:
-        found = con.execute(f"SELECT rowid FROM {relation.source} WHERE {condition.sql}", condition.parameters)
-        ids = found.fetchnumpy()["rowid"]
+        row_numbers = con.execute(f"SELECT rowid FROM {relation.source} WHERE {condition.sql}", condition.parameters)
+        ids = row_numbers.fetchnumpy()["rowid"]
         if len(ids) > page.size:
-            chosen = ids[_shuffled(len(ids), shuffle)[page.span]]
-            order = np.argsort(np.argsort(chosen))
-            return _render_chosen(con, relation, row, np.sort(chosen)), order, len(ids)
+            page_ids = ids[_shuffled(len(ids), shuffle)[page.span]]
+            order = np.argsort(np.argsort(page_ids))
+            return _render_chosen(con, relation, row, np.sort(page_ids)), order, len(ids)
     rows = _render(con, row, relation.source, condition.sql, condition.parameters)
     return rows, _shuffled(len(rows), shuffle)[page.span], len(rows)
 
@@ -284,7 +284,7 @@ def _render(
 
 
 def _json_sql(state: ArchiveState, relation: Relation, names: list[str]) -> str:
-    """Return SQL for one row as JSON, with a comma behind it."""
+    """Return SQL for one row as JSON, followed by a comma."""
     constants = state.constants(relation.table) if relation.table else {}
     pieces: list[str] = []
     text = "{"
@@ -302,7 +302,7 @@ def _json_sql(state: ArchiveState, relation: Relation, names: list[str]) -> str:
 
 
 def _value_sql(name: str, kind: str, plain: bool) -> str:
-    """Return SQL for a value as JSON; ``plain`` text needs no escaping, as none that the simulator makes does."""
+    """Return SQL for a value as JSON; ``plain`` text needs no escaping, as all text that the simulator makes."""
     column = quoted(name)
     if kind == "date":
         return f"coalesce('\"/Date(' || {column} || ')/\"', 'null')"
@@ -325,7 +325,7 @@ def _spoiled(order: Positions, spoiling: Spoiling) -> Positions:
 
 
 def _in_order(rows: pa.StringArray, order: Positions) -> Iterator[bytes | memoryview]:
-    """Yield the bytes of the rows in an order, without copying long stretches, and without the last comma."""
+    """Yield the bytes of the rows in an order, without copying long blocks, and without the last comma."""
     if not len(order):
         return
     if len(order) <= _FEW:
@@ -341,12 +341,12 @@ def _in_order(rows: pa.StringArray, order: Positions) -> Iterator[bytes | memory
 
 
 def with_an_odd_cell(body: bytes) -> bytes:
-    """Write ``NaN`` for a number of the first row, as no JSON does; numbers by which answers are split stay."""
+    """Write ``NaN``, which is no JSON, for a number of the first row; numbers by which answers are split stay."""
     sent = json.loads(body)
     rows = sent.get("data")
     if not isinstance(rows, list) or not rows:
         return body
-    kinds = {one["name"]: one["type"] for one in sent.get("fields", [])}
+    kinds = {field["name"]: field["type"] for field in sent.get("fields", [])}
     names = [name for name, kind in kinds.items() if kind == "float" and not name.endswith("_mjd") and name != "t_min"]
     if names:
         rows[0][names[0]] = float("nan")

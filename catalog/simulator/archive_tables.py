@@ -1,7 +1,7 @@
 """The tables of a made-up archive, filled by DuckDB from the planned visits and the seed.
 
-No row is ever a Python object: a sky of a million files is a few hundred megabytes of compressed columns in
-a database private to the simulator. The same seed fills the same tables.
+No row is ever a Python object: an archive of a million files takes a few hundred megabytes of compressed columns in
+a private database. The same seed fills the same tables.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _STRETCH = 122_880  # rows of one DuckDB row group
 
 @dataclass(frozen=True)
 class ArchiveOptions:
-    """What a sky is made from.
+    """The properties of a made-up archive.
 
     Attributes
     ----------
     files : int
-        At least so many files are listed by the keyword searches at epoch 0.
+        The least number of files that the keyword searches list at epoch 0.
     seed : int
-        The same options make the same sky, rows and bytes.
+        The same options make the same archive, with the same rows and bytes.
     instruments : tuple of str
-        The services that have files; the others answer with none.
+        The services that have files; the other services answer without rows.
     file_bytes : int or None
-        Length that FITS files are filled up to, for download benchmarks; None leaves them small.
+        A length to which FITS files are filled up, for download benchmarks; with None, they stay small.
     """
 
     files: int = 4000
@@ -45,12 +45,12 @@ class ArchiveOptions:
 
 
 def build_archive(options: ArchiveOptions) -> duckdb.DuckDBPyConnection:
-    """Fill a new private database with the archive as it is at epoch 0, later arrivals hidden."""
+    """Fill a new private database with the archive at epoch 0; files that arrive later are hidden."""
     unknown = set(options.instruments) - set(JWST.services)
     if unknown:
         raise ValueError(f"no such instrument: {', '.join(sorted(unknown))}; there are {', '.join(JWST.services)}")
     con = duckdb.connect(":memory:", config={"threads": 2, "python_enable_replacements": False})
-    con.execute("SET enable_progress_bar = false")  # it would be drawn on stdout, before READY
+    con.execute("SET enable_progress_bar = false")  # a bar would be drawn on stdout, before READY
     con.execute("ATTACH ':memory:' AS sky (COMPRESS)")
     con.execute("USE sky")
     _make_macros(con, options.seed)
@@ -68,7 +68,7 @@ def build_archive(options: ArchiveOptions) -> duckdb.DuckDBPyConnection:
 
 
 def _make_macros(con: duckdb.DuckDBPyConnection, seed: int) -> None:
-    """Random numbers that depend on seed, row and purpose only; MJD from milliseconds and back."""
+    """Make macros for random numbers, which depend on seed, row and purpose only, and for converting times to MJD."""
     con.execute(
         f"""
         CREATE MACRO u(n, salt) AS (hash(n, salt, {int(seed)}) % 1000003) / 1000003.0;
@@ -115,7 +115,7 @@ def _kind_row(number: int, kind: Kind) -> dict[str, object]:
 
 
 def _suffix_row(number: int, kind: Kind, place: int, name: str, stage: int) -> dict[str, object]:
-    suffix = next(one for one in SUFFIXES if one.name == name)
+    suffix = next(each for each in SUFFIXES if each.name == name)
     return {
         "kind_no": number, "stage": stage, "place": place, "suffix": name, "model": suffix.model,
         "product_level": "3" if stage == 3 else suffix.product_level,
@@ -149,7 +149,7 @@ def _load_visits(con: duckdb.DuckDBPyConnection, options: ArchiveOptions) -> Non
 
 
 def _make_units(con: duckdb.DuckDBPyConnection) -> None:
-    """Exposures by segment and detector, then the level-3 products made from them."""
+    """Make exposures by segment and detector, and then the level-3 products that are made from them."""
     con.execute(
         """
         CREATE TABLE unit AS
@@ -217,7 +217,7 @@ def _name_units(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _make_files(con: duckdb.DuckDBPyConnection, options: ArchiveOptions) -> None:
-    """Every searchable file, with the epoch that first shows it, when it was ingested, and its length."""
+    """Make every searchable file, with the epoch that first shows it, its time of ingest, and its length."""
     con.execute(_FILES_SQL)
     con.execute(_GUIDES_SQL, [[list(mode) for mode in GUIDE_MODES], file_layout("stream", False, False).size,
                               file_layout("cal", False, False).size])  # fmt: skip
@@ -245,7 +245,7 @@ def _make_files(con: duckdb.DuckDBPyConnection, options: ArchiveOptions) -> None
 
 
 def pad_sql(file_bytes: int | None) -> str:
-    """Return SQL for the blocks of an ASDF extension: a few, and as many more as fill up a file."""
+    """Return SQL for the number of blocks of an ASDF extension: a few, and as many more as fill up a file."""
     fill = f"greatest(0, ({int(file_bytes or 0)} - base_size) // {BLOCK} - {MAX_PAD})"
     return f"1 + {fill} + CAST(u(file_no, 'pad') * {MAX_PAD - 1} AS BIGINT)"
 
@@ -283,9 +283,9 @@ _GUIDES_SQL = """
 
 
 def _make_keyword_table(con: duckdb.DuckDBPyConnection, instrument: str) -> None:
-    """Fill the table of one keyword search, with the simulator's own columns, which begin with an underscore.
+    """Fill the table of one keyword search, with the simulator's own columns, whose names begin with an underscore.
 
-    A stretch of files at a time is made and compressed, so that memory holds one stretch uncompressed.
+    The files are made and compressed in blocks, so that only one block is uncompressed in memory.
     """
     ends = con.execute(
         "SELECT coalesce(min(file_no), 0), coalesce(max(file_no), -1) FROM file WHERE instrument = $name",
@@ -317,8 +317,8 @@ def _make_keyword_table(con: duckdb.DuckDBPyConnection, instrument: str) -> None
 
 def row_counts(con: duckdb.DuckDBPyConnection, instruments: Sequence[str] = tuple(JWST.services)) -> dict[str, int]:
     """Count the files that each keyword search lists now."""
-    found = {}
+    counts = {}
     for instrument in instruments:
         row = con.execute(f"SELECT count(*) FROM si_{instrument} WHERE NOT _gone").fetchone()
-        found[instrument] = int(row[0]) if row else 0
-    return found
+        counts[instrument] = int(row[0]) if row else 0
+    return counts

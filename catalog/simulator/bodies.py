@@ -1,4 +1,4 @@
-"""The bytes behind a data URI: FITS files, previews, associations, pools and light curves."""
+"""The bytes for a data URI: FITS files, previews, associations, pools and light curves."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def science_bodies(
     Parameters
     ----------
     con : DuckDBPyConnection
-        The sky.
+        A connection to the tables of the archive.
     table : str
-        Of the keyword search that lists them.
+        The table of the keyword search that lists the files.
     file_nos : list of int
-        The simulator's own numbers of them.
+        The simulator's own numbers of the files.
     made_from : mapping
-        By number, values that columns had when the file was made, where they were edited since.
+        For files with columns that were edited since: the values when the file was made, by number.
     later : int
-        Make the version so many processings later than the row's.
+        Make the version that is so many processings later than the row's.
     """
     rows = con.execute(
         f"""
@@ -54,7 +54,7 @@ def science_bodies(
 
 
 def _from_row(row: dict[str, Any], made_from: Mapping[str, object], later: int, columns: Mapping[str, str]) -> Body:
-    """Columns that the archive got later are not in the header."""
+    """Make a file from its row; columns that the archive got later are not in the header."""
     guide = "fileName" in row
     header = {column: made_from.get(column, row[column]) for column in columns}
     return fits_body(
@@ -63,14 +63,14 @@ def _from_row(row: dict[str, Any], made_from: Mapping[str, object], later: int, 
 
 
 def other_body(con: duckdb.DuckDBPyConnection, filename: str) -> Body | None:
-    """Make a product that no keyword search lists, or None where there is none of that name."""
-    found = con.execute(
+    """Make a product that no keyword search lists; return None if there is none with that name."""
+    rows = con.execute(
         "SELECT _form, size, _unit, _visit FROM product WHERE filename = $name AND NOT _gone AND _file IS NULL",
         {"name": filename},
     ).fetchone()
-    if found is None:
+    if rows is None:
         return None
-    form, size, unit, visit = found
+    form, size, unit, visit = rows
     if form == "preview":
         return Body(((_preview(filename, size), 1),))
     text = {"association": _association, "pool": _pool, "light curve": _light_curve}[form](
@@ -80,7 +80,7 @@ def other_body(con: duckdb.DuckDBPyConnection, filename: str) -> Body | None:
 
 
 def _preview(filename: str, size: int) -> bytes:
-    """A valid JPEG with the name in its comment segment, which also fills up its length."""
+    """Return a valid JPEG with the name in its comment segment, which also fills it up to its length."""
     length = size - len(_JPEG) - 2
     comment = b"\xff\xfe" + length.to_bytes(2, "big") + filename.encode().ljust(length - 2)
     return _JPEG[:2] + comment + _JPEG[2:]
@@ -109,7 +109,7 @@ def _association(con: duckdb.DuckDBPyConnection, filename: str, unit: int) -> st
         "target": target,
         "products": [{
             "name": stem if combination else stem.rsplit("_", 1)[0],
-            "members": [{"expname": f"{one[0]}_{ending}.fits", "exptype": "science"} for one in members],
+            "members": [{"expname": f"{member[0]}_{ending}.fits", "exptype": "science"} for member in members],
         }],
     }  # fmt: skip
     return json.dumps(association, indent=1)
@@ -124,7 +124,7 @@ def _pool(con: duckdb.DuckDBPyConnection, filename: str, visit: int) -> str:
 
 
 def _light_curve(con: duckdb.DuckDBPyConnection, filename: str, unit: int) -> str:
-    """An ECSV table with the dip of a transit."""
+    """Return an ECSV table with the dip of a transit."""
     head = "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: MJD, datatype: float64}\n# - {name: flux, datatype: float64}\n"
     row = con.execute("SELECT start_ms FROM unit WHERE unit_no = $unit", {"unit": unit}).fetchone()
     start = (row[0] if row else 0) / 86_400_000 + 40_587

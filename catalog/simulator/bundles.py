@@ -1,4 +1,4 @@
-"""Bundles of products: a script of curl commands, or an archive with the files in it."""
+"""Bundles of products: a script of curl commands, or an archive that contains the files."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def curl_script(host: str, uris: Sequence[str]) -> bytes:
 
 
 def packed(state: ArchiveState, uris: Sequence[str], kind: str) -> bytes:
-    """Pack those products that are there and public.
+    """Pack the products that exist and are public.
 
     Parameters
     ----------
     kind : str
         ``zip`` or ``tar.gz``.
     """
-    found = {uri: state.find_file(uri) for uri in uris}
+    files = {uri: state.find_file(uri) for uri in uris}
     bodies = {
         f"MAST/JWST/{_name(uri)}": b"".join(served.body.read(0, served.body.size))
-        for uri, served in found.items()
+        for uri, served in files.items()
         if served is not None and not served.exclusive
     }
     out = io.BytesIO()

@@ -1,8 +1,8 @@
-"""CAOM's side of the made-up archive: observations, and the products that belong to them.
+"""CAOM's part of the made-up archive: observations, and their products.
 
-Exposures that went into a level-3 observation mostly have no observation of their own (``listed`` is false),
-yet their files are among its products. Guide-star files and pools come back for many observations. The number
-``obsid`` can change when an observation is processed again; ``obs_id`` does not.
+Most exposures that were combined in a level-3 observation have no observation of their own (``listed`` is false), but
+their files are among its products. Guide-star files and pools are products of many observations. The number ``obsid``
+can change when an observation is processed again; ``obs_id`` does not.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _UNITS = {"s_ra": "deg", "s_dec": "deg", "t_min": "d", "t_max": "d", "t_exptime"
 
 
 def columns_config(name: str) -> dict[str, dict[str, str]]:
-    """Return the column configuration of a service, in the archive's shape; empty where it gives none."""
+    """Return the column configuration of a service, in the archive's form; empty if the archive gives none."""
     if name == "Mast.Caom.Cone":
         types = {**OBSERVATION_TYPES, "distance": "float"}
     elif name == "Mast.Caom.Products":
@@ -63,7 +63,7 @@ def _column_config(column: str, kind: str) -> dict[str, str]:
 
 
 def make_observations(con: duckdb.DuckDBPyConnection) -> None:
-    """Fill the observations: listed exposures, level-3 products, and those planned but not taken yet."""
+    """Fill the observations: listed exposures, level-3 products, and those that are planned but not taken yet."""
     con.execute(
         """
         CREATE TABLE observation AS
@@ -111,7 +111,7 @@ _PLANNED_SQL = """
 
 
 def make_products(con: duckdb.DuckDBPyConnection) -> None:
-    """Fill the products: the searchable files, a preview of each, associations, pools and light curves."""
+    """Fill the products: searchable files, a preview of each, associations, pools and light curves."""
     con.execute(_PRODUCTS_SQL, [[list(mode) for mode in GUIDE_MODES]])
 
 
@@ -180,4 +180,4 @@ PRODUCTS_OF = """
     WHERE NOT p._gone
     ORDER BY p._product, w.parent
 """
-"""The products of ``$obsids``: an observation's own, those of the exposures combined in it, its visit's shared ones."""
+"""The products of ``$obsids``: their own, those of the exposures combined in them, and those of the whole visit."""

@@ -1,8 +1,8 @@
-"""What happens to an archive: time that passes, and edits by hand.
+"""Changes of an archive: time that passes, and edits by hand.
 
-One epoch is 90 days. Moving forward ingests what was planned for it, processes some exposures again under
-their old names, withdraws a few files, brings a few back, flips staleness, and moves observations between
-public and exclusive. All of it follows from the seed.
+One epoch is 90 days. A step forward ingests what was planned for it, processes some exposures again under their old
+names, withdraws a few files, brings a few back, changes staleness, and moves observations between public and
+exclusive. The seed decides all of it.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from catalog.simulator.state import ArchiveState, FileNumbers
 
 @dataclass(frozen=True)
 class Rates:
-    """What share of the archive changes in one epoch.
+    """The shares of the archive that change in one epoch.
 
     Attributes
     ----------
     reprocessed : float
-        Of the exposures and level-3 products, with all their files.
+        Exposures and level-3 products that are processed again, with all their files.
     withdrawn : float
-        Of the files; a third of them is back an epoch later.
+        Files that are withdrawn; a third of them is back an epoch later.
     stale : float
-        Of the files whose staleness flips, without a new ingest time.
+        Files whose staleness changes, without a new time of ingest.
     closed : float
-        Of the visits that turn exclusive.
+        Visits that become exclusive.
     renumbered : float
-        Of the observations processed again, those that get another ``obsid``.
+        Of the observations that are processed again, those that get another ``obsid``.
     lost_links : float
         Of the level-3 files, those that leave the keyword search but stay among CAOM's products.
     """
@@ -45,12 +45,12 @@ class Rates:
 
 
 def move_to(state: ArchiveState, epoch: int, rates: Rates) -> None:
-    """Bring the archive to an epoch. Going back starts from epoch 0 and forgets edits made by hand.
+    """Bring the archive to an epoch. To go back, it begins again at epoch 0, without the edits made by hand.
 
     Raises
     ------
     ValueError
-        For a negative epoch.
+        If the epoch is negative.
     """
     if epoch < 0:
         raise ValueError(f"no epoch {epoch}: they begin at 0")
@@ -79,16 +79,16 @@ def _arrive(state: ArchiveState) -> None:
 
 
 def _change_files(state: ArchiveState, table: str, rates: Rates) -> None:
-    """Withdraw, bring back, flip and reprocess among the files that were there before."""
+    """Withdraw, bring back, change and process again some of the files that existed before."""
     con, epoch = state.con, state.epoch
     old = f"_born < {epoch}"
     gone = f"{old} AND NOT _gone AND u(_file, 'withdraw {epoch}') < $share"
     back = f"_born < {epoch - 1} AND _gone AND u(_file, 'withdraw {epoch - 1}') < $share / 3"
     for where, flag in ((back, "false"), (gone, "true")):
-        found = con.execute(f"SELECT _file FROM {table} WHERE {where}", {"share": rates.withdrawn}).fetchnumpy()[
+        file_numbers = con.execute(f"SELECT _file FROM {table} WHERE {where}", {"share": rates.withdrawn}).fetchnumpy()[
             "_file"
         ]
-        set_gone(state, table, [int(number) for number in found], flag)
+        set_gone(state, table, [int(number) for number in file_numbers], flag)
     con.execute(
         f"UPDATE {table} SET _gone = true"
         f" WHERE {old} AND \"productLevel\" = '3' AND u(_file, 'unlist {epoch}') < $share",
@@ -98,14 +98,14 @@ def _change_files(state: ArchiveState, table: str, rates: Rates) -> None:
         f'UPDATE {table} SET "isStale" = NOT "isStale" WHERE {old} AND u(_file, \'flip {epoch}\') < $share',
         {"share": rates.stale},
     )
-    chosen = con.execute(
+    reprocessed = con.execute(
         f"SELECT _file FROM {table} WHERE {old} AND u(_unit, 'process {epoch}') < $share", {"share": rates.reprocessed}
     ).fetchnumpy()["_file"]
     first_ms = f"ms({epoch_end_mjd(epoch - 1) + 0.15 * EPOCH_DAYS})"
     moment = (
         f"{first_ms} + CAST(u(_unit, 'ingest {epoch}') * {0.8 * EPOCH_DAYS * 86_400_000} AS BIGINT) + _file % 16 * 47"
     )
-    process_again(state, table, chosen, moment)
+    process_again(state, table, reprocessed, moment)
 
 
 def set_gone(state: ArchiveState, table: str, files: FileNumbers, flag: str) -> None:
@@ -125,13 +125,13 @@ def process_again(
     state : ArchiveState
         The archive.
     table : str
-        Of the keyword search that lists them.
+        The table of the keyword search that lists the files.
     files : sequence of int
-        Their numbers.
+        The numbers of the files.
     moment : str
-        SQL for the milliseconds of the ingest.
+        SQL of the time of ingest, in milliseconds.
     keep_size : bool, optional
-        Whether the length stays; by default that is so for about 4 in 10.
+        Whether the length stays the same; by default it does for about 4 in 10 files.
     """
     pad = _next_pad(keep_size)
     software = min(state.epoch, len(CAL_VERSIONS) - 1)
@@ -163,7 +163,7 @@ _PRODUCTS_SQL = """
 
 
 def _next_pad(keep_size: bool | None) -> str:
-    """SQL for the blocks of the ASDF extension in a file's next version: the same, or surely others."""
+    """Return SQL for the blocks of the ASDF extension in a file's next version: the same number, or surely another."""
     if keep_size:
         return "_pad"
     low = f"greatest(0, _pad - {MAX_PAD})"
@@ -175,7 +175,7 @@ def _next_pad(keep_size: bool | None) -> str:
 
 
 def _change_observations(state: ArchiveState, rates: Rates) -> None:
-    """Open what was released, close a few, and renumber some of those processed again."""
+    """Make released observations public, make a few exclusive, and renumber some that were processed again."""
     con, epoch = state.con, state.epoch
     now, closing = epoch_end_mjd(epoch), f"_born < {epoch} AND u(_visit, 'close {epoch}') < $share"
     con.execute("UPDATE observation SET \"dataRights\" = 'PUBLIC' WHERE t_obs_release <= $now", {"now": now})

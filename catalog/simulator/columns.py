@@ -1,8 +1,8 @@
-"""What each keyword column of a made-up file holds, as SQL over the tables of the sky.
+"""The contents of each keyword column of a made-up file, as SQL over the tables of the archive.
 
 The aliases are those of the query in `catalog.simulator.archive_tables`: ``f`` file, ``e`` unit (an exposure or a
-level-3 product), ``v`` visit, ``k`` kind, ``o`` optics. Columns without an entry are null, as most are in
-the archive. Times are milliseconds since 1970, UTC, with a twin in MJD made from the same number.
+level-3 product), ``v`` visit, ``k`` kind, ``o`` optics. Columns without an entry are null, as most are in the real
+archive. Times are milliseconds since 1970, UTC; each has a twin in MJD that is made from the same number.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import duckdb
 from catalog.vocabulary.keywords import archive_columns
 
 SQL_TYPES = {"string": "VARCHAR", "int": "BIGINT", "float": "DOUBLE", "date": "BIGINT", "boolean": "BOOLEAN"}
-"""Type in an answer's ``fields`` to the column's type in the simulator's tables."""
+"""The type of a column in the simulator's tables, by its type in an answer's ``fields``."""
 
 CAL_VERSIONS = ("1.5.3", "1.7.2", "1.8.2", "1.9.6", "1.10.1", "1.11.0", "1.12.5", "1.13.4")
 CRDS_CONTEXTS = ("0969", "1009", "1062", "1084", "1100", "1123", "1149", "1185")
@@ -238,7 +238,7 @@ def column_types(instrument: str) -> dict[str, str]:
 
 
 def select_list(instrument: str) -> str:
-    """Return the SQL that makes a row of one keyword search: every column, cast to its type."""
+    """Return the SQL that makes a row of one keyword search: every column in its type."""
     return ",\n".join(
         f'CAST({_expression(name, instrument)} AS {SQL_TYPES[kind]}) AS "{name}"'
         for name, kind in column_types(instrument).items()
@@ -284,7 +284,7 @@ _ALIAS = re.compile(r"\b[fevko]\.")
 
 
 def fixed_values(con: duckdb.DuckDBPyConnection, instrument: str) -> dict[str, str]:
-    """Return the columns of one keyword search that have one value in all rows, as JSON."""
+    """Return the columns of one keyword search that have the same value in all rows, as JSON."""
     fixed = [
         name
         for name in column_types(instrument)

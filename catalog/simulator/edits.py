@@ -1,4 +1,4 @@
-"""Edits by hand: one change to named files, for tests that need to know exactly what changed."""
+"""Edits by hand: single changes of named files, for tests that must know exactly what changed."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from catalog.simulator.state import ArchiveState
 
 
 def _located(state: ArchiveState, filenames: Sequence[str]) -> dict[str, list[int]]:
-    """Table of the keyword search to the numbers of the files in it."""
-    found = state.con.execute(
+    """Return the numbers of files by the table of the keyword search that lists them."""
+    rows = state.con.execute(
         "SELECT filename, _instrument, _file FROM product"
         " WHERE _file IS NOT NULL AND filename IN (SELECT unnest($names)) ORDER BY _file",
         {"names": list(filenames)},
     ).fetchall()
-    missing = set(filenames) - {name for name, _, _ in found}
+    missing = set(filenames) - {name for name, _, _ in rows}
     if missing:
         raise ValueError(f"no such file: {', '.join(sorted(missing))}")
     places: dict[str, list[int]] = {}
-    for _, instrument, number in found:
+    for _, instrument, number in rows:
         places.setdefault(f"si_{instrument}", []).append(int(number))
     return places
 
@@ -39,7 +39,7 @@ def withdraw(state: ArchiveState, filenames: Sequence[str], gone: bool = True) -
 
 
 def reprocess(state: ArchiveState, filenames: Sequence[str], keep_size: bool | None = None) -> None:
-    """Process files again under their names, each ingested a second after the last edit."""
+    """Process files again under their names; each is ingested a second after the last edit."""
     with state.lock:
         for table, numbers in _located(state, filenames).items():
             state.edits += 1
@@ -59,7 +59,7 @@ def set_stale(state: ArchiveState, filenames: Sequence[str], stale: bool = True)
 
 
 def edit(state: ArchiveState, filename: str, column: str, value: object) -> None:
-    """Set one column of one file silently: its bytes, checksum and ingest time stay."""
+    """Set one column of one file without a trace: bytes, checksum and time of ingest stay."""
     with state.lock:
         ((table, (number, *_)),) = _located(state, [filename]).items()
         name = real_name(column, state.types(table))
@@ -71,7 +71,7 @@ def edit(state: ArchiveState, filename: str, column: str, value: object) -> None
 
 
 def add_file(state: ArchiveState, filename: str, like: str, changes: Mapping[str, object]) -> None:
-    """Ingest a new file now: a row like another file's, with its own name, URI, numbers and bytes."""
+    """Ingest a new file: its row is like another file's, with its own name, URI, numbers and bytes."""
     with state.lock:
         ((table, (number, *_)),) = _located(state, [like]).items()
         state.edits += 1
@@ -94,7 +94,7 @@ def add_file(state: ArchiveState, filename: str, like: str, changes: Mapping[str
 
 
 def _insert_like(state: ArchiveState, table: str, number: int, values: Mapping[str, object]) -> None:
-    """Copy the row of a file with some columns replaced."""
+    """Copy the row of a file, and replace some columns."""
     replaced = ", ".join(f"${place} AS {quoted(column)}" for place, column in enumerate(values, start=2))
     state.con.execute(
         f"INSERT INTO {table} SELECT * REPLACE ({replaced}) FROM {table} WHERE _file = $1", [number, *values.values()]
@@ -103,7 +103,7 @@ def _insert_like(state: ArchiveState, table: str, number: int, values: Mapping[s
 
 @dataclass(frozen=True)
 class NewColumn:
-    """A column that answers never had: its search, name, type in ``fields``, and value where it has one."""
+    """A column that no answer had before: its search, name, type in ``fields``, and value."""
 
     instrument: str
     name: str
@@ -112,7 +112,7 @@ class NewColumn:
 
 
 def add_column(state: ArchiveState, column: NewColumn, filenames: Sequence[str] | None) -> None:
-    """Let the answers of one keyword search have another column, set in the named files, or in all."""
+    """Give the answers of one keyword search another column, with the value in the named files or in all files."""
     if column.kind not in SQL_TYPES or column.instrument not in JWST.services:
         raise ValueError(f"no such type or instrument: {column.kind}, {column.instrument}")
     table, name = f"si_{column.instrument}", quoted(column.name)
@@ -128,7 +128,7 @@ def add_column(state: ArchiveState, column: NewColumn, filenames: Sequence[str] 
 
 
 def set_rights(state: ArchiveState, obs_ids: Sequence[str], exclusive: bool) -> None:
-    """Make observations, listed or not, exclusive or public."""
+    """Make observations exclusive or public, whether they are listed or not."""
     with state.lock:
         state.con.execute(
             'UPDATE observation SET "dataRights" = $rights, t_obs_release = $until'

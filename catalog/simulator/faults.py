@@ -1,4 +1,4 @@
-"""Faults to order: so many requests of a sort are spoiled, then all is well again."""
+"""Faults on demand: a number of requests of one kind get a fault, and then all is well again."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ FAULTS = (
     "file_empty",  # status 200 and no bytes
     "file_wrong_range",  # a Range request is answered 206 with bytes of another version
 )
-"""Every fault that can be ordered, by name."""
+"""The names of all faults."""
 
 
 class Faults:
-    """How many requests are still to be spoiled, by fault. Safe to share between threads."""
+    """How many requests still get each fault. Threads may share it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._due: Counter[str] = Counter()
 
     def order(self, counts: Mapping[str, int]) -> None:
-        """Set the counts of some faults; zero takes one back.
+        """Set the counts of some faults; 0 cancels a fault.
 
         Raises
         ------
         ValueError
-            For a name that is no fault.
+            If a name is not that of a fault.
         """
         unknown = set(counts) - set(FAULTS)
         if unknown:
@@ -60,7 +60,7 @@ class Faults:
             self._due.update({name: int(count) - self._due[name] for name, count in counts.items()})
 
     def take(self, name: str) -> bool:
-        """Use up one count of a fault, and say whether there was one."""
+        """Use up one count of a fault, and return whether there was one."""
         with self._lock:
             if self._due[name] <= 0:
                 return False
@@ -68,13 +68,13 @@ class Faults:
             return True
 
     def due(self) -> dict[str, int]:
-        """Return what is still to come."""
+        """Return the faults that are still to come."""
         with self._lock:
             return {name: count for name, count in self._due.items() if count > 0}
 
 
 class Stats:
-    """Requests and bytes served so far, by name. Safe to share between threads."""
+    """Requests and bytes served so far, by name. Threads may share it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -87,13 +87,13 @@ class Stats:
             self._counts[name] += amount
 
     def begin(self) -> None:
-        """Count a request that is being answered now."""
+        """Count a request that is being answered."""
         with self._lock:
             self._open += 1
             self._counts["most_at_once"] = max(self._counts["most_at_once"], self._open)
 
     def end(self) -> None:
-        """Say that a request has been answered."""
+        """Note that a request has been answered."""
         with self._lock:
             self._open -= 1
 

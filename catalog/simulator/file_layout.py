@@ -1,7 +1,7 @@
-"""The shape of every made-up file: which extensions, how large, and so how many bytes.
+"""The layout of every made-up file: which extensions it has, how large they are, and so how long the file is.
 
-The length of a file follows from its shape alone, so that a million rows can carry true file sizes before a
-single file has been made. Pictures are smaller than JWST's by a factor of eight a side or more.
+The length of a file depends on its layout alone. So a million rows can have true sizes before a single file has been
+made. The sides of images are an eighth of JWST's, or less.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 BLOCK = 2880
 HEADER_BLOCKS = 6
-"""Blocks of the primary header: fixed, so that a row's text does not change a file's length."""
+"""How many blocks the primary header has; this is fixed, so that a row's text does not change a file's length."""
 SPECTRUM_ROWS = 256
 SPECTRUM_ROW_BYTES = 28  # WAVELENGTH, FLUX, FLUX_ERROR as doubles, DQ as a 32-bit integer
 MAX_PAD = 9
@@ -23,13 +23,13 @@ class FileLayout:
     Attributes
     ----------
     shape : tuple of int
-        Of the SCI image, in numpy's order; empty for a spectrum.
+        The shape of the SCI image, in numpy's order; empty for a spectrum.
     spectra : int
-        How many EXTRACT1D tables.
+        How many EXTRACT1D tables there are.
     raw : bool
         True for unsigned 16-bit counts without ERR and DQ.
     dispersed : bool
-        True where the picture is a spectral trace.
+        True if the image shows the trace of a spectrum.
     """
 
     shape: tuple[int, ...]
@@ -39,7 +39,7 @@ class FileLayout:
 
     @property
     def size(self) -> int:
-        """Bytes of the file without its ASDF extension's data."""
+        """The size of the file in bytes, without the data of its ASDF extension."""
         return (HEADER_BLOCKS + 1) * BLOCK + sum(BLOCK + padded(length) for length in self._lengths())
 
     def _lengths(self) -> list[int]:
@@ -57,7 +57,7 @@ def padded(length: int) -> int:
 
 
 def file_layout(suffix: str, spectral: bool, tso: bool) -> FileLayout:
-    """Return the layout that a suffix has for a kind of exposure."""
+    """Return the layout of a file with this suffix, for a kind of exposure."""
     if suffix in ("x1d", "x1dints"):
         return FileLayout((), 2 if suffix == "x1dints" else 1, raw=False, dispersed=True)
     plane = (32, 256) if tso and spectral else (48, 48)

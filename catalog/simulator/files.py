@@ -58,7 +58,7 @@ def _send_version(handler: Handler, served: ServedFile) -> None:
 
 
 def _span(asked: str, size: int) -> tuple[int, int] | None:
-    """Return first byte and the one after the last, empty where it cannot be met, None where it is no range."""
+    """Return the first byte and the one after the last; empty if out of reach, None if this is no range."""
     match = _RANGE.fullmatch(asked.strip())
     if match is None or not (match[1] or match[2]):
         return None

@@ -1,4 +1,4 @@
-"""The filters of a request as SQL with bound parameters, matched the way the archive matches them."""
+"""The filters of a request as SQL with bound parameters, with the archive's rules for matching."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class BadRequestError(Exception):
 
 @dataclass
 class WhereClause:
-    """A WHERE clause and its parameters, grown filter by filter."""
+    """A WHERE clause and its parameters, to which filters are added."""
 
     clauses: list[str] = field(default_factory=list)
     parameters: dict[str, object] = field(default_factory=dict)
 
     @property
     def sql(self) -> str:
-        """The clauses, joined; true where there are none."""
+        """The clauses, joined by AND; true if there are none."""
         return " AND ".join(self.clauses) or "true"
 
     def bind(self, value: object) -> str:
-        """Keep a value and return the name that stands for it."""
+        """Keep a value, and return the name of its parameter."""
         name = f"p{len(self.parameters)}"
         self.parameters[name] = value
         return f"${name}"
@@ -42,7 +42,7 @@ def quoted(name: str) -> str:
 
 
 def real_name(name: str, types: Mapping[str, str]) -> str:
-    """Find a column as the archive spells it, whatever the case it was asked in."""
+    """Find a column by its name in upper or lower case, and return the archive's spelling."""
     if name in types:
         return name
     for known in types:
@@ -52,23 +52,23 @@ def real_name(name: str, types: Mapping[str, str]) -> str:
 
 
 def add_filters(condition: WhereClause, filters: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> None:
-    """Add every filter of a request: AND between filters, OR between the values of one."""
-    for one in filters:
-        name = real_name(str(one.get("paramName", "")), types)
-        condition.clauses.append(_clause(condition, name, types[name], one))
+    """Add all filters of a request: AND between filters, OR between the values of one filter."""
+    for each in filters:
+        name = real_name(str(each.get("paramName", "")), types)
+        condition.clauses.append(_clause(condition, name, types[name], each))
 
 
-def _clause(condition: WhereClause, name: str, kind: str, one: Mapping[str, Any]) -> str:
-    if one.get("freeText"):
-        pattern = condition.bind(like(str(one["freeText"])))
+def _clause(condition: WhereClause, name: str, kind: str, wanted: Mapping[str, Any]) -> str:
+    if wanted.get("freeText"):
+        pattern = condition.bind(like(str(wanted["freeText"])))
         return f"regexp_full_match(CAST({quoted(name)} AS VARCHAR), {pattern}, 'is')"
-    values = list(one.get("values") or [])
+    values = list(wanted.get("values") or [])
     ranges = [value for value in values if isinstance(value, dict)]
     single = [value for value in values if not isinstance(value, dict)]
-    if one.get("separator"):
-        single = [part for value in single for part in str(value).split(str(one["separator"]))]
+    if wanted.get("separator"):
+        single = [part for value in single for part in str(value).split(str(wanted["separator"]))]
         if kind == "string" and single:
-            return _any_part_of(condition, name, str(one["separator"]), single)
+            return _any_part_of(condition, name, str(wanted["separator"]), single)
     if name == "proposal_id":
         single = [str(value).lstrip("0") or "0" for value in single]
     choices = [_range(condition, name, kind, value) for value in ranges]
@@ -90,7 +90,7 @@ def like(pattern: str) -> str:
 
 
 def _any_part_of(condition: WhereClause, name: str, separator: str, values: Sequence[object]) -> str:
-    """Match cells that list several values, like the filters of an observation."""
+    """Match cells that list several values, such as the filters of an observation."""
     words = condition.bind([str(value).strip().lower() for value in values])
     parts = f"list_transform(string_split(lower({quoted(name)}), {condition.bind(separator)}), lambda part: trim(part))"
     return f"coalesce(list_has_any({parts}, {words}), false)"
@@ -144,14 +144,14 @@ def _any_of(condition: WhereClause, name: str, kind: str, values: Sequence[objec
 
 
 def _set(condition: WhereClause, values: list[object]) -> str:
-    """A short list is bound value by value, so that the scan can use it; a long one as one list."""
+    """Write a test whether a value is in a list: a short list value by value, so that a scan can use it."""
     if len(values) <= 16:
         return "(" + ", ".join(condition.bind(value) for value in values) + ")"
     return f"(SELECT unnest({condition.bind(values)}))"
 
 
 def add_cone(condition: WhereClause, ra: float, dec: float, radius: float) -> str:
-    """Keep what lies within a radius of a place, all in degrees, and return the SQL of the distance in arcsec."""
+    """Keep rows within a radius of a place, all in degrees; return SQL of the distance in arcsec."""
     here = f"radians({condition.bind(dec)}::DOUBLE)"
     across = f"sin(radians(s_ra - {condition.bind(ra)}::DOUBLE) / 2)"
     along = f"sin((radians(s_dec) - {here}) / 2)"

@@ -1,8 +1,8 @@
-"""Small valid FITS files made on demand from their own keyword row, in the way of JWST's files.
+"""Small valid FITS files in the style of JWST's, made from keyword rows when they are asked for.
 
-A file is the same bytes whenever it is made from the same row. Its primary header carries the row's keywords;
-SCI, ERR and DQ images or EXTRACT1D tables follow, then an ASDF table whose length and content change with
-every version, so that bytes of two versions spliced together never have the digest of either.
+A file has the same bytes whenever it is made from the same row. Its primary header has the keywords of the row. Then
+come SCI, ERR and DQ images or EXTRACT1D tables, and an ASDF table whose length and contents change with every version,
+so that bytes of two versions that are joined never have the digest of either.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Pixels = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Body:
-    """The bytes of a file as pieces, each repeated so many times, so that a large file needs no memory.
+    """The bytes of a file as pieces with numbers of repetitions, so that a large file needs no memory.
 
     Examples
     --------
@@ -53,12 +53,12 @@ class Body:
 
     @property
     def size(self) -> int:
-        """Bytes in all."""
+        """The size in bytes."""
         return sum(len(piece) * times for piece, times in self.pieces)
 
     @property
     def memory(self) -> int:
-        """Bytes that are held, as pieces are held once."""
+        """The bytes in memory, where each piece is held once."""
         return sum(len(piece) for piece, _ in self.pieces)
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
@@ -79,7 +79,7 @@ class Body:
 
 
 class BodyCache:
-    """Files made lately, the oldest dropped when their bytes exceed a budget."""
+    """Files that were made lately; the oldest are dropped when there are too many bytes."""
 
     def __init__(self, budget_bytes: int) -> None:
         self._budget = budget_bytes
@@ -87,7 +87,7 @@ class BodyCache:
         self._held = 0
 
     def get(self, key: tuple[str, int, int]) -> Body | None:
-        """Return a file by table, number and version, where it is kept."""
+        """Return a file by table, number and version, or None."""
         return self._kept.get(key)
 
     def keep(self, key: tuple[str, int, int], body: Body) -> None:
@@ -101,7 +101,7 @@ class BodyCache:
 
 
 def _repeated(piece: bytes, start: int, stop: int) -> Iterator[bytes]:
-    """Yield part of a piece repeated without end, some hundred kilobytes at a time."""
+    """Yield a part of a piece that is repeated without end, some hundred kilobytes at a time."""
     times = max(1, 262_144 // len(piece))
     large = piece * times if stop - start > len(piece) else piece
     while start < stop:
@@ -142,7 +142,7 @@ def _long_string(keyword: str, value: str) -> bytes:
 
 
 def header(cards: bytes, blocks: int | None = None) -> bytes:
-    """Close a header with END; blank cards before it fill up a fixed number of blocks."""
+    """End a header with END; blank cards before it fill up a fixed number of blocks."""
     if blocks is not None:
         cards = cards.ljust(blocks * BLOCK - CARD)
     raw = cards + b"END".ljust(CARD)
@@ -155,13 +155,13 @@ def fits_body(row: Mapping[str, object], version: int, pad: int, spectral: bool,
     Parameters
     ----------
     row : mapping
-        The keyword columns, times in milliseconds.
+        The keyword columns, with times in milliseconds.
     version : int
         How often the file was processed before.
     pad : int
-        Blocks of its ASDF extension.
+        The number of blocks of its ASDF extension.
     spectral, tso : bool
-        Of its kind of exposure; they decide the shape.
+        Properties of the kind of exposure, which decide the layout.
     """
     name = str(row.get("filename") or row.get("fileName"))
     suffix = name.rsplit("_", 1)[-1].removesuffix(".fits")
@@ -268,7 +268,7 @@ def _picture(rng: np.random.Generator, shape: FileLayout) -> Pixels:
 
 @cache
 def _traces(height: int, width: int) -> Pixels:
-    """Two curved spectral traces, the second order short and faint, as SOSS has them."""
+    """Return two curved spectral traces, the second order short and faint, as SOSS has them."""
     column = np.linspace(0.0, 1.0, width)
     row = np.arange(height)[:, None]
     first = height * (0.25 + 0.45 * (column - 0.25) ** 2)
@@ -293,7 +293,7 @@ _SPECTRUM = np.dtype([("WAVELENGTH", ">f8"), ("FLUX", ">f8"), ("FLUX_ERROR", ">f
 
 
 def _spectrum_table(rng: np.random.Generator, version: int) -> bytes:
-    """A continuum with one absorption feature, as an EXTRACT1D table."""
+    """Return a continuum with one absorption feature, as an EXTRACT1D table."""
     table = np.zeros(SPECTRUM_ROWS, _SPECTRUM)
     wavelength = np.linspace(0.85, 2.83, SPECTRUM_ROWS)
     feature = 1.0 - 0.3 * np.exp(-0.5 * ((wavelength - 1.42) / 0.05) ** 2)

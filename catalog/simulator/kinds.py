@@ -1,6 +1,6 @@
-"""The vocabulary of the made-up sky: kinds of exposure and their files.
+"""The vocabulary of the made-up archive: kinds of exposure and their files.
 
-Every keyword value here is one that the schemas of ``stdatamodels`` allow; a test holds it so.
+The schemas of ``stdatamodels`` allow every keyword value here; a test checks this.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Optics:
-    """What the light went through in one activity of a visit."""
+    """The optical elements in one activity of a visit."""
 
     filter: str | None = None
     pupil: str | None = None
@@ -21,7 +21,7 @@ class Optics:
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """The elements in the order of a level-3 name."""
+        """The elements in the order in which a level-3 name has them."""
         if self.channel and self.band:
             return (f"ch{self.channel[0]}", self.band)
         return tuple(part for part in (self.filter, self.pupil, self.grating, self.slit) if part)
@@ -29,24 +29,24 @@ class Optics:
 
 @dataclass(frozen=True)
 class Kind:
-    """One way of observing: an ``exp_type`` with everything that follows from it.
+    """One way of observing: an ``exp_type`` with everything that depends on it.
 
     Attributes
     ----------
     instrument : str
-        As in `catalog.missions.Mission.services`.
+        One of `catalog.missions.Mission.services`.
     mode : str
-        The second half of CAOM's ``instrument_name``, as SOSS in NIRISS/SOSS.
+        The second half of CAOM's ``instrument_name``, such as SOSS in NIRISS/SOSS.
     detectors : tuple of str
-        One file of each suffix comes from each.
+        The detectors; each gives one file with each suffix.
     optics : tuple of Optics
-        One activity each.
+        The optical elements of each activity.
     stage2, stage3 : tuple of str
-        File suffixes of the exposures, and of the level-3 products made from them.
+        The suffixes of the files of exposures, and of the level-3 products made from them.
     segments, dithers : int
-        Segments of one exposure, and exposures in one activity, at most.
+        The most segments of one exposure, and the most exposures in one activity.
     frame_s : float
-        Time of one frame, seconds.
+        The time of one frame, in seconds.
     """
 
     instrument: str
@@ -73,7 +73,7 @@ class Kind:
 
     @property
     def files_per_activity(self) -> int:
-        """Files of one exposure segment, over all detectors."""
+        """How many files one exposure segment has, from all detectors."""
         return len(self.detectors) * len(self.stage2)
 
 
@@ -171,12 +171,12 @@ KINDS: tuple[Kind, ...] = (
     ),
 )
 # fmt: on
-"""Kinds of exposure; the place in this tuple is the kind's number in the simulator's tables."""
+"""Kinds of exposure; the position in this tuple is the kind's number in the simulator's tables."""
 
 
 @dataclass(frozen=True)
 class Suffix:
-    """What one file suffix means to the keyword search and to CAOM.
+    """The meaning of one file suffix for the keyword search and for CAOM.
 
     Attributes
     ----------
@@ -185,7 +185,7 @@ class Suffix:
     product_level : str
         The keyword search's ``productLevel`` of an exposure's file.
     model : str
-        ``DATAMODL``.
+        The value of ``DATAMODL``.
     """
 
     name: str
@@ -215,4 +215,4 @@ GUIDE_MODES: tuple[tuple[str, str, str], ...] = (
     ("gs-fg", "FGS_FINEGUIDE", "FGS guide star fine guide"),
     ("gs-id", "FGS_ID-IMAGE", "FGS guide star identification"),
 )
-"""Guide-star files of one visit: name, ``exp_type`` and CAOM's description."""
+"""The guide-star files of one visit: name, ``exp_type`` and CAOM's description."""

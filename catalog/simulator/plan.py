@@ -1,4 +1,4 @@
-"""The visits of a sky, drawn from its seed: what was pointed where, when, and how it was observed."""
+"""The visits of a made-up archive, drawn from its seed: targets, times, and ways of observing."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from catalog.simulator.kinds import GUIDE_MODES, KINDS
 from catalog.simulator.programs import CATEGORIES, GIVEN, STORY, SUBJECTS, SURNAMES, TARGETS, StoryVisit
 
 FIRST_EPOCH_MJD = 59869.75
-"""When epoch 0 ends: 2022-10-17 18:00 UTC."""
+"""The end of epoch 0: 2022-10-17 18:00 UTC."""
 EPOCH_DAYS = 90.0
 PLANNED_EPOCHS = 6
-"""Visits are planned this many epochs ahead; later epochs only reprocess."""
+"""For how many epochs visits are planned; later epochs only process files again."""
 _FIRST_SCIENCE_MJD = 59700.0
 
 
 @dataclass(frozen=True)
 class Visit:
-    """One visit, as planned.
+    """One planned visit.
 
     Attributes
     ----------
     born : int
-        The epoch whose ingest first shows its files.
+        The epoch that first shows its files.
     combined : bool
-        True where level-3 products are made from it.
+        True if level-3 products are made from it.
     candidate : bool
-        True where those carry a candidate number (c1001) and not the observation's.
+        True if these products have a candidate number (c1001) instead of the observation's number.
     """
 
     kind_no: int
@@ -57,7 +57,7 @@ class Visit:
 
 
 def epoch_end_mjd(epoch: int) -> float:
-    """Return the moment at which an epoch's archive is looked at."""
+    """Return the time at which an epoch's archive is looked at."""
     return FIRST_EPOCH_MJD + EPOCH_DAYS * epoch
 
 
@@ -67,7 +67,7 @@ def plan_visits(files: int, seed: int, instruments: Sequence[str]) -> pa.Table:
     Parameters
     ----------
     files : int
-        How many files the keyword searches should list, all services together.
+        How many files the keyword searches of all services together should list.
     seed : int
         The same seed plans the same visits.
     instruments : sequence of str
@@ -76,22 +76,22 @@ def plan_visits(files: int, seed: int, instruments: Sequence[str]) -> pa.Table:
     Returns
     -------
     table
-        One row a `Visit`, in order of time, so that a range of dates is one stretch of the tables.
+        One row for each `Visit`, in order of time, so that a range of dates is one block of the tables.
     """
-    chosen: list[Visit] = []
+    visits: list[Visit] = []
     planned = 0
     for visit in _all_visits(random.Random(seed), set(instruments)):
-        chosen.append(visit)
+        visits.append(visit)
         if visit.born == 0:
             planned += _visible_files(visit, "guidestar" in instruments)
         if planned >= files:
             break
-    chosen.sort(key=lambda visit: (visit.start_mjd, visit.program, visit.observation))
-    return pa.Table.from_pylist([{"visit_no": number, **vars(visit)} for number, visit in enumerate(chosen)])
+    visits.sort(key=lambda visit: (visit.start_mjd, visit.program, visit.observation))
+    return pa.Table.from_pylist([{"visit_no": number, **vars(visit)} for number, visit in enumerate(visits)])
 
 
 def _visible_files(visit: Visit, guide_stars: bool) -> int:
-    """Count the searchable files of a visit, but for those that arrive late (about 1 in 20)."""
+    """Count the searchable files of a visit, without those that arrive late (about 1 in 20)."""
     kind = KINDS[visit.kind_no]
     if kind.tso:
         exposures = (visit.segments + len(kind.optics) - 1) * visit.dithers
@@ -104,9 +104,9 @@ def _visible_files(visit: Visit, guide_stars: bool) -> int:
 
 def _all_visits(rng: random.Random, instruments: set[str]) -> Iterator[Visit]:
     usable = [number for number, kind in enumerate(KINDS) if kind.instrument in instruments]
-    if not usable:  # guide stars alone still need something to guide
+    if not usable:  # guide stars need exposures that they guide
         usable = [number for number, kind in enumerate(KINDS) if kind.instrument == "fgs"]
-    told = (_story_visit(one) for one in STORY if _kind_number(one.kind) in usable)
+    told = (_story_visit(story) for story in STORY if _kind_number(story.kind) in usable)
     return chain(told, _drawn_visits(rng, usable))
 
 
@@ -135,7 +135,7 @@ def _story_visit(told: StoryVisit) -> Visit:
 
 
 def _placed(number: int) -> dict[str, Any]:
-    """The part of a visit that its target decides."""
+    """Return the properties of a visit that its target decides."""
     target = TARGETS[number]
     return {
         "targname": target.name, "targprop": target.proposed, "ra": target.ra, "dec": target.dec,
@@ -148,9 +148,9 @@ def _epoch_of(mjd: float) -> int:
 
 
 def _drawn_visits(rng: random.Random, usable: Sequence[int]) -> Iterator[Visit]:
-    """Programs without end: each has a leader, a subject, and up to six observations with one visit each."""
+    """Yield visits of programs without end; each has a leader, a subject, and up to six observations of one visit."""
     taken = {told.program for told in STORY}
-    large = count(10_001)  # five digits hold 99,999 programs; a sky of 10 million files has some 90,000
+    large = count(10_001)  # five digits allow 99,999 programs; an archive of 10 million files has some 90,000
     while True:
         program = rng.randrange(1100, 9000) if len(taken) < 4000 else next(large)
         if program in taken:
@@ -163,7 +163,7 @@ def _drawn_visits(rng: random.Random, usable: Sequence[int]) -> Iterator[Visit]:
 
 
 def _drawn(rng: random.Random, kind_no: int) -> dict[str, Any]:
-    """The part of a visit that chance decides."""
+    """Return the properties of a visit that chance decides."""
     kind = KINDS[kind_no]
     born = rng.randint(1, PLANNED_EPOCHS) if rng.random() < 0.1 else 0
     latest = epoch_end_mjd(born) - 20.0

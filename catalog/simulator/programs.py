@@ -1,6 +1,6 @@
-"""The programs and targets of the made-up sky, and the visits that every sky has.
+"""The programs and targets of the made-up archive, and the visits that it always has.
 
-The programs of the tutorial's search have their real numbers; people, titles and times are made up.
+The programs of the tutorial's search have their real numbers. People, titles and times are made up.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Target:
-    """One target: the archive's name, the proposer's, and where it is (ICRS degrees)."""
+    """One target: the archive's name, the proposer's name, and its place (ICRS, degrees)."""
 
     name: str
     proposed: str
@@ -43,7 +43,7 @@ TARGETS: tuple[Target, ...] = (
 
 @dataclass(frozen=True)
 class StoryVisit:
-    """One visit that every sky has, so that the tutorial's search finds what a reader expects."""
+    """A visit that every made-up archive has, so that the tutorial's search finds what readers expect."""
 
     program: int
     category: str

@@ -1,4 +1,4 @@
-"""The HTTP side: MAST's paths, answered from an archive, with the faults that were ordered."""
+"""The HTTP server: MAST's paths, answered from a made-up archive, with the faults that were ordered."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from catalog.simulator.files import send_file
 from catalog.simulator.state import ArchiveState
 
 TOKEN = "simulator-token"  # noqa: S105 - it opens made-up files only
-"""The token that exclusive files ask for."""
+"""The token for exclusive files."""
 
 
 @dataclass
 class Service:
-    """Everything that requests share.
+    """What all requests share.
 
     Attributes
     ----------
     control : callable
         Carries out an order from ``POST /_control`` and returns the answer.
     latency_s : float
-        Pause before the first byte of every answer.
+        The pause before the first byte of every answer.
     retry_after_s : int
-        What ``Retry-After`` says in answers 429 and 503.
+        The value of ``Retry-After`` in answers 429 and 503.
     cache_answers : bool
-        Keep whole bodies: the same question gets the same bytes until the archive changes.
+        Keep whole answers: the same question gets the same bytes until the archive changes.
     """
 
     state: ArchiveState
@@ -61,7 +61,7 @@ class SimulatorServer(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is no event worth a traceback."""
+        """Ignore a client that went away; it needs no traceback."""
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -77,7 +77,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.server.service
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Nothing is written: the library never talks."""
+        """Write nothing, since a library does not print."""
 
     def do_HEAD(self) -> None:
         """Answer like GET, without a body."""
@@ -130,7 +130,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.reply(b"Try again later", code, "text/plain", {"Retry-After": str(self.service.retry_after_s)})
 
     def has_token(self) -> bool:
-        """Say whether the request carries the right token, as a header or as a cookie."""
+        """Say whether the request has the right token, in a header or a cookie."""
         header = self.headers.get("Authorization", "")
         if header.lower().startswith("token ") and header[6:].strip() == TOKEN:
             return True
@@ -149,9 +149,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.reply(b'{"error": "not found"}', 404)
 
     def _who(self) -> dict[str, object]:
-        known = self.has_token()
-        name = "simulated astronomer" if known else "anonymous"
-        return {"anon": not known, "ezid": name, "token": None, "attrib": {"display_name": name}}
+        is_known = self.has_token()
+        name = "simulated astronomer" if is_known else "anonymous"
+        return {"anon": not is_known, "ezid": name, "token": None, "attrib": {"display_name": name}}
 
     def _post(self) -> None:
         text = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode(errors="replace")
@@ -197,12 +197,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         stats.add(str(request.get("service")))
         if self._refused(faults):
             return
-        found = self._answer(request, self._spoiling(request))
-        stats.add("rows", found.rows)
-        self._send(b"".join(found.pieces) if faults.due() else found)
+        body = self._answer(request, self._spoiling(request))
+        stats.add("rows", body.rows)
+        self._send(b"".join(body.pieces) if faults.due() else body)
 
     def _send(self, found: JsonBody | bytes) -> None:
-        """Send an answer, with what is wrong on purpose with its way here."""
+        """Send an answer, with the faults of transport that were ordered."""
         if isinstance(found, JsonBody):
             self.begin(found.size, 200, "application/json")
             for piece in found.pieces:
@@ -224,7 +224,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def _refused(self, faults: Faults) -> bool:
-        """Spoil the request before it is looked at, where that was ordered."""
+        """Refuse the request before it is read, if such a fault was ordered."""
         for code in (429, 503):
             if faults.take(f"invoke_{code}"):
                 self.busy(code)

@@ -1,4 +1,4 @@
-"""An offline MAST to use from Python or as a server of its own."""
+"""An offline MAST, for use from Python or as a server."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ class Simulator:
     Parameters
     ----------
     files : int
-        At least so many files are listed by the keyword searches at epoch 0, all services together.
+        The least number of files that the keyword searches of all services together list at epoch 0.
     seed : int
         The same arguments make the same rows and bytes.
     instruments : iterable of str
         The services that have files (default: all six).
     digests : {'true', 'nominal'}, optional
-        ``true``: every ``checksum`` is the MD5 of the bytes that are served, computed when first asked for.
-        ``nominal``: digests are made up, and downloads do not match them; for benchmarks of searches over
-        skies too large to make every file. The default is ``true`` up to 50,000 files.
+        ``true``: every ``checksum`` is the MD5 of the bytes that are served; it is computed when it is first asked for.
+        ``nominal``: digests are made up, and downloads do not match them; this is for benchmarks of searches over
+        archives that are too large to make every file. The default is ``true`` up to 50,000 files.
     file_bytes : int, optional
-        Fill FITS files up to about this length, within 26 kB; they are sent without being held in memory.
+        A length to which FITS files are filled up, within 26 kB; they are sent without being held in memory.
     latency_ms : float
-        Pause before the first byte of every answer.
+        The pause before the first byte of every answer.
     retry_after_s : int
-        What ``Retry-After`` says in answers 429 and 503.
+        The value of ``Retry-After`` in answers 429 and 503.
     cache_answers : bool
-        Keep whole bodies, so that the same question costs nothing the second time; then row order is the
-        same every time too. For benchmarks.
+        Keep whole answers, so that the same question costs nothing the second time; then the order of rows is the
+        same every time, too. This is for benchmarks.
     port : int
-        Zero lets the system choose one.
+        The port; 0 lets the system choose one.
 
     Examples
     --------
@@ -85,12 +85,12 @@ class Simulator:
         self.stop()
 
     def start(self) -> None:
-        """Serve from a thread of its own."""
+        """Serve from a new thread."""
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True, name="simulator")
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop serving and let go of the port and of the sky."""
+        """Stop serving, and free the port and the memory."""
         if self._thread is not None:
             self._server.shutdown()
             self._thread.join()
@@ -105,21 +105,21 @@ class Simulator:
 
     @property
     def url(self) -> str:
-        """Where the archive is, to be used as the client's server."""
+        """The address of the archive, which a client uses as its server."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
     def token(self) -> str:
-        """The token that opens exclusive files."""
+        """The token for exclusive files."""
         return TOKEN
 
     @property
     def epoch(self) -> int:
-        """Where in simulated time the archive is."""
+        """The epoch, which is the archive's present time."""
         return self.state.epoch
 
     def advance(self, epochs: int = 1, rates: Rates | None = None) -> int:
-        """Let time pass, 90 days an epoch, and return the epoch reached."""
+        """Let time pass, 90 days for each epoch; return the epoch that is reached."""
         move_to(self.state, self.state.epoch + epochs, rates or Rates())
         return self.state.epoch
 
@@ -128,7 +128,7 @@ class Simulator:
         move_to(self.state, epoch, Rates())
 
     def faults(self, **counts: int) -> None:
-        """Order faults: so many requests of a sort are spoiled. See `catalog.simulator.FAULTS`."""
+        """Order faults for a number of requests. See `catalog.simulator.FAULTS`."""
         self._service.faults.order(counts)
 
     def settings(
@@ -138,7 +138,7 @@ class Simulator:
         max_obsids: int | None = None,
         retry_after_s: int | None = None,
     ) -> None:
-        """Change how the archive behaves from now on; ``max_obsids`` of 0 lifts that limit."""
+        """Change the behaviour of the archive from now on; a ``max_obsids`` of 0 means no limit."""
         if latency_ms is not None:
             self._service.latency_s = latency_ms / 1000
         if max_obsids is not None:
@@ -177,7 +177,7 @@ class Simulator:
         edits.withdraw(self.state, list(filenames), gone=False)
 
     def reprocess(self, filenames: Iterable[str], *, keep_size: bool | None = None) -> None:
-        """Process files again under their names; about 4 in 10 keep their length unless told."""
+        """Process files again under their names; by default, about 4 in 10 keep their length."""
         edits.reprocess(self.state, list(filenames), keep_size)
 
     def stale(self, filenames: Iterable[str], *, stale: bool = True) -> None:
@@ -185,17 +185,17 @@ class Simulator:
         edits.set_stale(self.state, list(filenames), stale)
 
     def edit(self, filename: str, column: str, value: object) -> None:
-        """Set one column of one file silently: bytes, checksum and ingest time stay."""
+        """Set one column of one file without a trace: bytes, checksum and time of ingest stay."""
         edits.edit(self.state, filename, column, value)
 
     def add_file(self, filename: str, like: str, **columns: object) -> None:
-        """Ingest a new file whose row is like another's, except for the columns given."""
+        """Ingest a new file whose row is like another file's, except for the columns given."""
         edits.add_file(self.state, filename, like, columns)
 
     def add_column(
         self, instrument: str, name: str, kind: str, value: object, filenames: Iterable[str] | None = None
     ) -> None:
-        """Let answers have a column they never had, with a value in the named files or in all.
+        """Give answers a column that they never had, with a value in the named files or in all files.
 
         ``kind`` is a type of an answer's ``fields``: string, int, float, date or boolean.
         """
@@ -211,7 +211,7 @@ class Simulator:
         edits.renumber(self.state, list(obs_ids))
 
     def control(self, order: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out an order, as ``POST /_control`` gives it.
+        """Carry out an order from ``POST /_control``.
 
         Parameters
         ----------
@@ -224,7 +224,7 @@ class Simulator:
         Raises
         ------
         ValueError
-            For an order that cannot be carried out.
+            If the order cannot be carried out.
         """
         if "at" in order:
             self.move_to(int(order["at"]))
@@ -236,20 +236,20 @@ class Simulator:
         self.faults(**counts)
         names = ("latency_ms", "max_obsids", "retry_after_s")
         self.settings(**{name: order[name] for name in names if name in order})
-        for one in order.get("edits") or []:
-            self._edit_by_name(dict(one))
+        for each in order.get("edits") or []:
+            self._edit_by_name(dict(each))
         return {"at": self.epoch, "faults": self._service.faults.due()}
 
     def _edit_by_name(self, arguments: dict[str, Any]) -> None:
-        known: dict[str, Callable[..., None]] = {
+        methods: dict[str, Callable[..., None]] = {
             "withdraw": self.withdraw, "restore": self.restore, "reprocess": self.reprocess, "stale": self.stale,
             "edit": self.edit, "add_file": self.add_file, "add_column": self.add_column, "rights": self.rights,
             "renumber": self.renumber,
         }  # fmt: skip
         name = arguments.pop("do", None)
-        if name not in known:
-            raise ValueError(f"no edit {name!r}; there are {', '.join(known)}")
-        known[name](**arguments)
+        if name not in methods:
+            raise ValueError(f"no edit {name!r}; there are {', '.join(methods)}")
+        methods[name](**arguments)
 
 
 def serve_forever(
@@ -265,13 +265,13 @@ def serve_forever(
     Parameters
     ----------
     port : int
-        Zero lets the system choose one.
+        The port; 0 lets the system choose one.
     files : int, optional
-        As in `Simulator`; its default without one.
+        The same as in `Simulator`; by default, the `Simulator`'s default.
     seed : int
-        As in `Simulator`.
+        The same as in `Simulator`.
     ready : callable, optional
-        Called with the archive's address once it can be asked.
+        Called with the archive's address once it answers.
     **options
         Further arguments of `Simulator`.
     """

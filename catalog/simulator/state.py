@@ -1,4 +1,4 @@
-"""The archive as it is at one moment: its tables, its epoch, and what was edited by hand."""
+"""The present state of the archive: its tables, its epoch, and edits by hand."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _SERVED = 4096
 
 
 class ArchiveState:
-    """A sky and its history. One thread reads or changes it at a time; DuckDB uses both cores for that one.
+    """The tables of an archive and their history. One thread at a time reads or changes it, with both cores for DuckDB.
 
     Parameters
     ----------
     options : ArchiveOptions
-        What the sky is made from.
+        The properties of the archive.
     digests : {'true', 'nominal'}
-        ``true``: a row's ``checksum`` is the MD5 of the bytes that are served; it is computed when a row
-        with it is first asked for, so the files of that answer are made once. ``nominal``: digests are made
-        up, so that a million rows cost nothing; downloads do not match them.
+        ``true``: a row's ``checksum`` is the MD5 of the bytes that are served. It is computed when a row with it is
+        first asked for, so the files of that answer are made once. ``nominal``: digests are made up, so that a million
+        rows cost nothing; downloads do not match them.
     """
 
     def __init__(self, options: ArchiveOptions, digests: Digests) -> None:
@@ -52,7 +52,7 @@ class ArchiveState:
         self.rebuild()
 
     def rebuild(self) -> None:
-        """Go back to epoch 0, everything since forgotten."""
+        """Go back to epoch 0, and forget everything since then."""
         with self.lock:
             self.con = build_archive(self.options)
             self.epoch = 0
@@ -69,12 +69,12 @@ class ArchiveState:
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Hold the archive still and give its connection."""
+        """Keep other threads from changing the archive, and yield its connection."""
         with self.lock:
             yield self.con
 
     def touched(self) -> None:
-        """Say that rows changed: digests are due again where they are null, and cached answers are void."""
+        """Note that rows changed: missing digests must be computed again, and cached answers are invalid."""
         self.generation += 1
         self._served.clear()
         if self.digests == "nominal":
@@ -90,12 +90,12 @@ class ArchiveState:
         return self._types[table]
 
     def constants(self, table: str) -> Mapping[str, str]:
-        """Return the columns that have one value in all rows, as JSON."""
+        """Return the columns that have the same value in all rows, as JSON."""
         return self._constants.get(table, {})
 
     @contextmanager
     def numbers(self, files: FileNumbers) -> Iterator[str]:
-        """Give SQL that stands for the numbers of some files, for ``_file IN ...``."""
+        """Yield SQL that stands for the numbers of some files, for ``_file IN ...``."""
         self.con.register("numbered", pa.table({"number": pa.array(files, pa.int64())}))
         try:
             yield "(SELECT number FROM numbered)"
@@ -103,22 +103,22 @@ class ArchiveState:
             self.con.unregister("numbered")
 
     def not_constant(self, table: str, column: str) -> None:
-        """Say that a column can differ from row to row from now on."""
+        """Note that a column can differ from row to row from now on."""
         self._constants.get(table, {}).pop(column, None)
         self._edited.setdefault(table, set()).add(column)
 
     def edited(self, table: str) -> set[str]:
-        """Return the columns that hold values the simulator did not make."""
+        """Return the columns that have values which the simulator did not make."""
         return self._edited.get(table, set())
 
     def ensure_digests(
         self, con: duckdb.DuckDBPyConnection, table: str, params: Mapping[str, Any], condition: WhereClause
     ) -> None:
-        """Compute the digests that an answer will show, where they are not known yet."""
+        """Compute the digests that an answer will show, if they are not known yet."""
         if self.digests == "nominal":
             return
         columns = str(params.get("columns") or "*").lower()
-        filtered = any(str(one.get("paramName")).lower() == "checksum" for one in params.get("filters") or [])
+        filtered = any(str(each.get("paramName")).lower() == "checksum" for each in params.get("filters") or [])
         if "count_big" in columns and not filtered:
             return
         if "*" in columns or "checksum" in columns or filtered:
@@ -144,7 +144,7 @@ class ArchiveState:
             con.unregister("computed")
 
     def find_file(self, uri: str) -> ServedFile | None:
-        """Return the file behind a data URI, or None where there is none."""
+        """Return the file for a data URI; None if there is none."""
         if not uri.lower().startswith(_URI.lower()):
             return None
         name = uri[len(_URI) :]
@@ -159,12 +159,12 @@ class ArchiveState:
             return self._served[name]
 
     def _look_up(self, name: str) -> ServedFile | None:
-        found = self.con.execute(
+        row = self.con.execute(
             "SELECT _file, _instrument, _unit FROM product WHERE filename = $name AND NOT _gone LIMIT 1", {"name": name}
         ).fetchone()
-        if found is None:
+        if row is None:
             return None
-        file_no, instrument, unit = found
+        file_no, instrument, unit = row
         if file_no is not None:
             return self._science_file(name, f"si_{instrument}", int(file_no), self._exclusive(unit))
         body = other_body(self.con, name)
@@ -187,7 +187,7 @@ class ArchiveState:
         return ServedFile(name, body, exclusive, _tag(name, key[2]), (table, file_no))
 
     def another_version(self, served: ServedFile) -> Body:
-        """Return the bytes that the next processing of a file could give."""
+        """Return the bytes that another processing of a file could give."""
         if served.row is None:
             return served.body
         table, file_no = served.row
@@ -202,11 +202,11 @@ class ServedFile:
     Attributes
     ----------
     exclusive : bool
-        True where a token is needed.
+        True if it needs a token.
     tag : str
-        Of this version, for ETag and If-Range.
+        The tag of this version, for ETag and If-Range.
     row : tuple of str and int, or None
-        Table and number of a searchable file.
+        The table and the number of a searchable file.
     """
 
     name: str
