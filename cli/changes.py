@@ -136,20 +136,20 @@ def _put_object(changed: Changes, asked: ListingOptions) -> None:
         sink.write("]}\n")
 
 
-def _put_lines(found: Changes, options: Settings, limit: int | None) -> None:
+def _put_lines(told_changes: Changes, options: Settings, limit: int | None) -> None:
     from catalog.text import harmless
 
-    if not found:
+    if not told_changes:
         if options.verbosity >= 0:
-            say(f"nothing changed {harmless(found.summary())}")
+            say(f"nothing changed {harmless(told_changes.summary())}")
         return
-    lines = [harmless(found.summary())]
-    for section in found.sections():
+    lines = [harmless(told_changes.summary())]
+    for section in told_changes.sections():
         lines += [f"{section.heading}:", *(f"  {harmless(line)}" for line in section.lines[:limit])]
     sys.stdout.write("\n".join(lines) + "\n")
     if options.verbosity > 0:
         sys.stdout.write("One by one:\n")
-        for row in islice(found, limit):
+        for row in islice(told_changes, limit):
             by = f"run {row.run}, {row.search}" if row.search else f"run {row.run}"
             told = row.told_values(None)
             sys.stdout.write(

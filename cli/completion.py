@@ -60,7 +60,11 @@ def instruments(incomplete: str) -> Offer:
     from catalog.api.types import JWST
 
     before, comma, last = incomplete.lower().rpartition(",")
-    candidates = [one for one in (*JWST.services, *(() if comma else ("all",))) if one not in before.split(",")]
+    candidates = [
+        instrument
+        for instrument in (*JWST.services, *(() if comma else ("all",)))
+        if instrument not in before.split(",")
+    ]
     return [(f"{before}{comma}{name}", word) for name, word in _starting(dict.fromkeys(candidates, ""), last)]
 
 

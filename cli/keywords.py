@@ -37,21 +37,21 @@ def keywords(
     Example: mastlake keywords exp_type; mastlake keywords "exposure start"
     """
     asked = listing_options(context, form, output, json, limit)
-    found = settings(context).lake.look_up(pattern)
-    if not found.keywords and found.columns and asked.is_table:
-        _put_columns(found.columns, asked)
+    matches = settings(context).lake.look_up(pattern)
+    if not matches.keywords and matches.columns and asked.is_table:
+        _put_columns(matches.columns, asked)
         return
-    if not found.keywords and not asked.is_json:
-        raise found.nothing()
+    if not matches.keywords and not asked.is_json:
+        raise matches.nothing()
     if not asked.is_table:
-        put_list(asked, (), (), lambda: _as_dicts(found.keywords, found.values if asked.is_json else {}), "keyword")
+        put_list(asked, (), (), lambda: _as_dicts(matches.keywords, matches.values if asked.is_json else {}), "keyword")
         return
-    for word in found.keywords:
-        if word.name in found.values:
-            put_lines("\n".join(_described(word, found.values[word.name])) + "\n")
-    _put_keywords([word for word in found.keywords if word.name not in found.values], asked)
-    if found.columns:
-        _put_columns(found.columns, asked)
+    for word in matches.keywords:
+        if word.name in matches.values:
+            put_lines("\n".join(_described(word, matches.values[word.name])) + "\n")
+    _put_keywords([word for word in matches.keywords if word.name not in matches.values], asked)
+    if matches.columns:
+        _put_columns(matches.columns, asked)
 
 
 def _as_dicts(words: list[Keyword], counts: Mapping[str, KeywordValues | None]) -> list[dict[str, Any]]:

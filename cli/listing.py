@@ -102,16 +102,16 @@ def put_list(
     tell_cut(asked, len(objects_of_rows), noun)
 
 
-def put_arrow(asked: ListingOptions, found: pa.Table, noun: str) -> None:
+def put_arrow(asked: ListingOptions, table: pa.Table, noun: str) -> None:
     """Write rows of Arrow where they were asked for, in any format but a table on the screen."""
     from catalog.answers.formats import objects
 
-    rows = found if asked.limit is None else found.slice(0, asked.limit)
+    rows = table if asked.limit is None else table.slice(0, asked.limit)
     if asked.is_json:
         put_object(asked, list(objects(rows.to_reader())))
     else:
         _write(asked, rows, noun)
-    tell_cut(asked, found.num_rows, noun)
+    tell_cut(asked, table.num_rows, noun)
 
 
 def tell_cut(asked: ListingOptions, count: int, noun: str) -> None:

@@ -61,27 +61,27 @@ def outdated(
     options = settings(context)
     asked = listing_options(context, form, output, json, limit)
     states = _states(state)
-    found = options.lake.outdated(*(paths or ()))
+    sorted_files = options.lake.outdated(*(paths or ()))
     for path in paths or ():
-        if not path.exists() and not any(_at(path, one) for name in STATES for one in getattr(found, name)):
+        if not path.exists() and not any(_at(path, each) for name in STATES for each in getattr(sorted_files, name)):
             note(f"mastlake: there is no {path}, and the catalog knows no outdated file there")
     if asked.is_json:
-        every = asdict(found)
+        every = asdict(sorted_files)
         put_object(asked, {name: files[:limit] if name in states else [] for name, files in every.items()})
         tell_cut(asked, max(len(every[name]) for name in states), "file")
         return
     if not asked.is_table:
-        told = [{"state": name, **asdict(one)} for name in states for one in getattr(found, name)]
+        told = [{"state": name, **asdict(each)} for name in states for each in getattr(sorted_files, name)]
         put_list(asked, (), (), lambda: told, "file", names=("state", "path", "filename", "reason"))
         return
     shown = [name for name in states if name != "unverified" or state or options.verbosity > 0]
-    rows = list(_rows(found, shown, why, everything=options.verbosity > 0 or state is not None))
+    rows = list(_rows(sorted_files, shown, why, everything=options.verbosity > 0 or state is not None))
     if rows:
         put_table(("state", "filename", "why" if why else "path"), rows[:limit], wrap=("why",))
     if limit is not None and len(rows) > limit:
         note(f"the first {limit:,} of {plural(len(rows), 'row')}; --limit shows more")
     if options.verbosity >= 0:
-        _count(found, states)
+        _count(sorted_files, states)
 
 
 def _at(path: Path, file: Drifted) -> bool:
@@ -105,9 +105,9 @@ def _did_you_mean(near: str | None) -> str:
     return f"did you mean {near}?" if near else f"states are {', '.join(STATES)}"
 
 
-def _rows(found: Outdated, states: list[str], why: bool, everything: bool) -> Iterator[tuple[str, str, str]]:
+def _rows(sorted_files: Outdated, states: list[str], why: bool, everything: bool) -> Iterator[tuple[str, str, str]]:
     for name in states:
-        files: list[Drifted] = getattr(found, name)
+        files: list[Drifted] = getattr(sorted_files, name)
         if name == "unknown" and len(files) > _FEW_UNKNOWN and not everything:
             yield from _unknown_by_folder(files, why)
         else:
@@ -116,7 +116,7 @@ def _rows(found: Outdated, states: list[str], why: bool, everything: bool) -> It
 
 def _unknown_by_folder(files: list[Drifted], why: bool) -> Iterator[tuple[str, str, str]]:
     """Return one line for each folder of a person's own files; a single line if there are many folders."""
-    folders = Counter(str(Path(one.path).parent) for one in files)
+    folders = Counter(str(Path(each.path).parent) for each in files)
     if len(folders) > _FEW_UNKNOWN:
         folders = Counter({os.path.commonpath(list(folders)): len(files)})
     for folder, count in sorted(folders.items()):
@@ -124,8 +124,8 @@ def _unknown_by_folder(files: list[Drifted], why: bool) -> Iterator[tuple[str, s
         yield "unknown", plural(count, "file"), f"{folder}: {reason}" if why else folder
 
 
-def _count(found: Outdated, states: list[str]) -> None:
-    counts = {name: len(getattr(found, name)) for name in states}
+def _count(sorted_files: Outdated, states: list[str]) -> None:
+    counts = {name: len(getattr(sorted_files, name)) for name in states}
     say(", ".join(f"{count:,} {name}" for name, count in counts.items()))
     for name, count in counts.items():
         if count and name in _MEANS:

@@ -65,8 +65,8 @@ def _page(options: Settings, overview: Overview, counts: dict[str, int]) -> None
         put(f"         products of {pending} are still to be asked for: mastlake harvest")
     put(f"archive  {options.server}")
     rows: list[list[Any]] = [
-        [one.name, one.instrument or "observations", one.files, one.linked, one.run, shown(one.harvested_at)]
-        for one in overview.searches
+        [each.name, each.instrument or "observations", each.files, each.linked, each.run, shown(each.harvested_at)]
+        for each in overview.searches
     ]
     columns = ["search", "of", "files", "linked", "last run", "harvested (UTC)"]
     if counts:

@@ -81,7 +81,7 @@ def sync(
 ) -> None:
     """Fetch selected products that are not on disk, or no longer the archive's version; prove every byte."""
     options = settings(context)
-    wanted = filters(
+    filters_given = filters(
         types, levels, subgroups, dataproducts, extensions,
         sql=sql, guide_stars=guide_stars, max_size=max_size, with_inputs=with_inputs, release=release,
     )  # fmt: skip
@@ -92,7 +92,12 @@ def sync(
     tell_withheld(options)
     if dry_run:
         plan = options.lake.plan(
-            name, dest=dest, template=template, overwrite_modified=overwrite_modified, keep_old=keep_old, **wanted
+            name,
+            dest=dest,
+            template=template,
+            overwrite_modified=overwrite_modified,
+            keep_old=keep_old,
+            **filters_given,
         )
         put_json(plan.as_dict()) if json else _show(plan, options.verbosity)
         if not plan.selected:
@@ -110,7 +115,7 @@ def sync(
             overwrite_modified=overwrite_modified,
             keep_old=keep_old,
             trust_length=trust_length,
-            **wanted,
+            **filters_given,
         )
     if not report.selected:
         hint_at_nothing(options.lake, name, sql)

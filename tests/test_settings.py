@@ -96,7 +96,9 @@ class TestReading:
     @pytest.mark.parametrize("where", ["docs/reference/settings.md", "catalog/config/settings.py"])
     def test_what_the_documentation_shows_is_understood(self, tmp_path: Path, where: str) -> None:
         text = (Path(__file__).parent.parent / where).read_text()
-        shown = re.search(r"```toml\n(.*?)```", text, re.DOTALL) or re.search(r"::\n\n(.*?)\n\nWhat", text, re.DOTALL)
+        shown = re.search(r"```toml\n(.*?)```", text, re.DOTALL) or re.search(
+            r"::\n\n(.*?)\n\nThe command line", text, re.DOTALL
+        )
         assert shown is not None
         found = read_defaults(written(tmp_path, textwrap.dedent(shown[1])))
         assert found.searches

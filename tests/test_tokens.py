@@ -123,8 +123,8 @@ class TestWhichServerGetsWhichToken:
         monkeypatch.setenv("MAST_API_TOKEN", SECRET)
         assert sent(find_token()) == SECRET
         assert sent(find_token(OTHER)) == SECRET
-        assert find_token(OTHER, chosen=False) is None
-        assert sent(find_token("https://mast.stsci.edu:443/", chosen=False)) == SECRET
+        assert find_token(OTHER, is_named_by_user=False) is None
+        assert sent(find_token("https://mast.stsci.edu:443/", is_named_by_user=False)) == SECRET
 
     def test_a_token_of_mast_does_not_go_to_it_unencrypted_or_to_a_host_that_looks_like_it(self) -> None:
         assert keep_token(SECRET)
@@ -133,12 +133,12 @@ class TestWhichServerGetsWhichToken:
             "https://mast.stsci.edu.evil.example",
             "https://mast.stsci.edu@evil.example",
         ):
-            assert find_token(odd, chosen=False) is None
+            assert find_token(odd, is_named_by_user=False) is None
 
     def test_a_token_that_was_kept_for_a_server_goes_there_whoever_names_it(self) -> None:
         assert keep_token(SECRET, OTHER)
-        assert sent(find_token(OTHER, chosen=False)) == SECRET
-        assert find_token("http://127.0.0.1:10", chosen=False) is None
+        assert sent(find_token(OTHER, is_named_by_user=False)) == SECRET
+        assert find_token("http://127.0.0.1:10", is_named_by_user=False) is None
         assert find_token() is None
 
     def test_the_file_is_used_where_it_is_its_owners_alone(self) -> None:
@@ -277,7 +277,7 @@ class TestLogin:
         outcome = mastlake("--server", sky.url, "login", "--file")
         assert outcome.code == 0
         assert str(token_file(sky.url)) in outcome.err
-        assert sent(find_token(sky.url, chosen=False)) == sky.token
+        assert sent(find_token(sky.url, is_named_by_user=False)) == sky.token
         assert find_token() is None
 
     def test_a_server_that_only_a_folder_names_is_not_logged_into(

@@ -60,9 +60,9 @@ def iso_texts(column: pa.Array) -> pa.Array:
     else:
         counts = pc.cast(column, pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
         moments, zone = counts.astype(f"datetime64[{kind.unit}]"), "Z" if kind.tz else ""
-    written = [_NO_FRACTION.sub("", one) + zone for one in np.datetime_as_string(moments).tolist()]
+    written = [_NO_FRACTION.sub("", moment_text) + zone for moment_text in np.datetime_as_string(moments).tolist()]
     for end, word in _ends(kind).items():
-        written = [word if one == end else text for one, text in zip(counts.tolist(), written, strict=True)]
+        written = [word if count == end else text for count, text in zip(counts.tolist(), written, strict=True)]
     return pc.if_else(column.is_valid(), pa.array(written, pa.string()), None)
 
 

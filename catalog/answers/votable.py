@@ -71,7 +71,7 @@ def _times_of_the_standard(rows: pa.RecordBatchReader) -> Iterator[pa.RecordBatc
                 }
         waiting.seek(0)
         stored = pa.ipc.open_stream(waiting)
-        schema = pa.schema([one.with_type(pa.string()) if one.name in odd else one for one in stored.schema])
+        schema = pa.schema([field.with_type(pa.string()) if field.name in odd else field for field in stored.schema])
         yield pa.RecordBatchReader.from_batches(
             schema,
             (

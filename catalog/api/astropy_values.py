@@ -36,7 +36,7 @@ def plain_value(keyword: str, value: Any) -> Any:
     '2022-06-01T12:00:00.000000'
     """
     if isinstance(value, list | tuple):
-        return type(value)(plain_value(keyword, one) for one in value)
+        return type(value)(plain_value(keyword, each) for each in value)
     if hasattr(value, "isot") and hasattr(value, "utc"):
         moment = value.utc.copy()
         moment.precision = 6

@@ -45,7 +45,9 @@ class DescribedSearches(SavedSearches):
         if not searches or not self.exists():
             return []
         saved = {search.name: search for search in self.searches()}
-        edited = [one for one in searches if one.name in saved and not mean_the_same(saved[one.name], one)]
+        edited = [
+            search for search in searches if search.name in saved and not mean_the_same(saved[search.name], search)
+        ]
         for search in edited:
             self.edit_search(search)
         return [search.name for search in edited]

@@ -71,7 +71,7 @@ class Pictures(LocalFiles, Transfers):
         *written: str,
         sql: str | None = None,
         limit: int | None = None,
-        **wanted: CriterionValue | None,
+        **keywords: CriterionValue | None,
     ) -> Drawing:
         """Draw where on the sky files lie, by their footprints.
 
@@ -79,7 +79,7 @@ class Pictures(LocalFiles, Transfers):
         ----------
         search : str, optional
             The name of a saved search.
-        *written, **wanted
+        *written, **keywords
             What `find` takes: criteria, ``target``, ``cone``, ``since`` and the others, and keywords.
         sql : str, optional
             A question whose answer has a column ``filename``.
@@ -102,7 +102,7 @@ class Pictures(LocalFiles, Transfers):
         """
         from catalog.plots import FilesToDraw, draw_sky
 
-        return draw_sky(self._database, FilesToDraw(search, file_criteria(written, wanted), sql, limit))
+        return draw_sky(self._database, FilesToDraw(search, file_criteria(written, keywords), sql, limit))
 
     def timeline(
         self,
@@ -110,13 +110,13 @@ class Pictures(LocalFiles, Transfers):
         *written: str,
         sql: str | None = None,
         limit: int | None = None,
-        **wanted: CriterionValue | None,
+        **keywords: CriterionValue | None,
     ) -> Drawing:
         """Draw what was observed when, and what the archive processed again since then.
 
         Parameters
         ----------
-        search, *written, sql, limit, **wanted
+        search, *written, sql, limit, **keywords
             As for `sky`.
 
         Returns
@@ -130,7 +130,7 @@ class Pictures(LocalFiles, Transfers):
         """
         from catalog.plots import FilesToDraw, draw_timeline
 
-        return draw_timeline(self._database, FilesToDraw(search, file_criteria(written, wanted), sql, limit))
+        return draw_timeline(self._database, FilesToDraw(search, file_criteria(written, keywords), sql, limit))
 
     def preview_images(
         self, *names: str, dest: str | os.PathLike[str], limit: int = 12, on_event: OnEvent | None = None

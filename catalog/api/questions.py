@@ -92,12 +92,12 @@ class Questions(CatalogBase):
             pi=pi, instrument=instrument, release=release, everything=everything, limit=limit, **keywords,
         ).result()  # fmt: skip
 
-    def ask_files(self, *written: str, everything: bool = False, limit: int | None = None, **wanted: Any) -> Question:
+    def ask_files(self, *written: str, everything: bool = False, limit: int | None = None, **keywords: Any) -> Question:
         """Write the question that `find` asks, without asking it.
 
         Parameters
         ----------
-        *written, everything, limit, **wanted
+        *written, everything, limit, **keywords
             As for `find`.
 
         Returns
@@ -120,7 +120,7 @@ class Questions(CatalogBase):
         """
         from catalog.questions.find import statement
 
-        criteria = file_criteria(written, wanted)
+        criteria = file_criteria(written, keywords)
         database = self._database if self._database.exists() else None
         sql, values = statement(criteria, everything=everything, limit=limit, database=database)
         return Question(self._database, sql, values, criteria)

@@ -104,8 +104,8 @@ def read_answer(
     read = _read_evenly(envelope, data, kind) or _read_by_cell(envelope, bytes(data), kind)
     columns, cells, aside, sent = read
     keyed = _without_keyless(columns, cells, aside, kind, (whole or bool(asked)) and sent > 0)
-    rows = pa.table(dict(zip([c.kept for c in columns], [one.values for one in cells], strict=True)))
-    odd = {c.kept: len(one.odd) for c, one in zip(columns, cells, strict=True) if one.odd}
+    rows = pa.table(dict(zip([c.kept for c in columns], [column_cells.values for column_cells in cells], strict=True)))
+    odd = {c.kept: len(column_cells.odd) for c, column_cells in zip(columns, cells, strict=True) if column_cells.odd}
     if odd:
         rows = rows.append_column(ODD_CELLS, _odd_cells(columns, cells, rows.num_rows))
     if keyed is not None:
@@ -233,7 +233,8 @@ def _without_keyless(
         return None
     for row in pc.indices_nonzero(pc.invert(keyed)).to_pylist():
         shown_cells = {
-            column.kept: one.odd.get(row, one.values[row].as_py()) for column, one in zip(columns, cells, strict=True)
+            column.kept: column_cells.odd.get(row, column_cells.values[row].as_py())
+            for column, column_cells in zip(columns, cells, strict=True)
         }
         text = json.dumps({name: value for name, value in shown_cells.items() if value is not None}, default=str)
         aside.append(SetAside(kind, f"the row has no {sent}", text[:_MOST_SHOWN]))

@@ -191,9 +191,9 @@ def _time(token: str) -> dt.datetime:
     if not token.startswith('"'):
         raise _Odd
     text = text_of(token)
-    found = _MILLISECONDS.fullmatch(text)
-    if found:
-        milliseconds = int(found[1])
+    parts = _MILLISECONDS.fullmatch(text)
+    if parts:
+        milliseconds = int(parts[1])
         if not EARLIEST_MS <= milliseconds <= LATEST_MS:
             raise _Odd
         return _EPOCH + dt.timedelta(milliseconds=milliseconds)

@@ -47,7 +47,7 @@ def valid_unicode(text: str) -> str:
     """
     if text.isascii():
         return text
-    spelled = _NO_BYTE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    spelled = _NO_BYTE.sub(lambda surrogate: f"\\u{ord(surrogate[0]):04x}", text)
     return spelled.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 

@@ -227,8 +227,8 @@ def _told(database: Database, connection: duckdb.DuckDBPyConnection, span: Span,
     return Changes(span, ran.since_at, ran.until_at, ran.runs, ran.searches, groups, again, load)
 
 
-def remember(database: Database, found: Changes) -> bool:
+def remember(database: Database, seen: Changes) -> bool:
     """Remember that a person has seen changes; return whether this was possible."""
     with database.read() as connection:
         looked = read_looked(connection, database.path)
-        return write_looked(connection, database.path, looked.seen(found.until, found.span.search))
+        return write_looked(connection, database.path, looked.seen(seen.until, seen.span.search))

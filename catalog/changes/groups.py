@@ -89,7 +89,7 @@ def read_groups(connection: duckdb.DuckDBPyConnection) -> list[Group]:
     targets, more = _targets(connection)
     differs = connection.execute("SELECT EXISTS (FROM grouped WHERE kind = 'changed')").fetchone() == (True,)
     moved, columns = (_moves(connection), _columns(connection)) if differs else ({}, {})
-    found = [
+    groups = [
         Group(
             what=what,
             kind=kind,
@@ -105,7 +105,7 @@ def read_groups(connection: duckdb.DuckDBPyConnection) -> list[Group]:
         )
         for number, what, kind, change, subgroup, count, told, searches in connection.execute(_ROWS).fetchall()
     ]
-    return sorted(found, key=lambda one: (_WHATS.index(one.what), -one.count, one.change, one.subgroup))
+    return sorted(groups, key=lambda group: (_WHATS.index(group.what), -group.count, group.change, group.subgroup))
 
 
 _GROUPED = """
@@ -129,7 +129,9 @@ def _targets(connection: duckdb.DuckDBPyConnection) -> tuple[dict[int, tuple[str
         ("file", "file_version", "filename", "targname"),
         ("observation", "observation_version", "obs_id", "target_name"),
     ):
-        name = next((one for one in columns_of(connection, table) if one.lower() == column), None)
+        name = next(
+            (column_name for column_name in columns_of(connection, table) if column_name.lower() == column), None
+        )
         if name is not None:
             parts.append(
                 f"""SELECT g.number, g.key, v.target FROM grouped g JOIN (
@@ -158,10 +160,10 @@ def _moves(connection: duckdb.DuckDBPyConnection) -> dict[int, tuple[Move, ...]]
            FROM (SELECT number, key, unnest(moved) AS move FROM grouped)
            GROUP BY ALL ORDER BY number, move.name, n DESC, move.old, move.new"""
     ).fetchall()
-    found: dict[int, list[Move]] = {}
+    moves_by_group: dict[int, list[Move]] = {}
     for number, *values in rows:
-        found.setdefault(number, []).append(Move(*values))
-    return {number: tuple(moves) for number, moves in found.items()}
+        moves_by_group.setdefault(number, []).append(Move(*values))
+    return {number: tuple(moves) for number, moves in moves_by_group.items()}
 
 
 def _columns(connection: duckdb.DuckDBPyConnection) -> dict[int, dict[str, int]]:
@@ -224,7 +226,9 @@ def lines(groups: Iterable[Group]) -> Iterator[GroupLine]:
         if group.count > group.told_as_files:
             columns = tuple(group.columns) if group.change == "changed" else ()
             alike.setdefault((group.what, group.kind, group.change, *_moved(group.moved), columns), []).append(group)
-    told = [GroupLine.of(several, sum(one.count - one.told_as_files for one in several)) for several in alike.values()]
+    told = [
+        GroupLine.of(several, sum(each.count - each.told_as_files for each in several)) for several in alike.values()
+    ]
     yield from sorted(told, key=lambda line: (_WHATS.index(line.what), -line.count))
 
 

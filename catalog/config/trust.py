@@ -61,5 +61,5 @@ def may_set(option: str, value: Any, folder: Path) -> bool:
     """
     if option in WITHIN:
         values = value if isinstance(value, list) else [value]
-        return all(is_within(folder, folder / str(one)) for one in values)
+        return all(is_within(folder, folder / str(path)) for path in values)
     return option in MAY_SET

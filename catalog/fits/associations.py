@@ -133,7 +133,7 @@ def read_associations(paths: Sequence[str]) -> Iterator[list[AssociationFile]]:
 
 def member_rows(files: list[AssociationFile]) -> pa.Table:
     """Return all members of several files, with the position of their file in the list."""
-    rows = [(n, *member) for n, one in enumerate(files) for member in one.members]
+    rows = [(n, *member) for n, association in enumerate(files) for member in association.members]
     return pa.table(
         {
             "file": pa.array([row[0] for row in rows], pa.int64()),
@@ -146,14 +146,14 @@ def member_rows(files: list[AssociationFile]) -> pa.Table:
 
 def file_rows(files: list[AssociationFile]) -> pa.Table:
     """Return one row for each file, in the form that the catalog's writer takes."""
-    status = [one.status for one in files]
+    status = [file.status for file in files]
     return pa.table(
         {
             "size": pa.array([s and s.st_size for s in status], pa.int64()),
             "mtime_ns": pa.array([s and s.st_mtime_ns for s in status], pa.int64()),
             "inode": pa.array([s and signed(s.st_ino) for s in status], pa.int64()),
-            "checksum": pa.array([one.checksum for one in files], pa.string()),
-            "problem": pa.array([one.problem if one.status else None for one in files], pa.string()),
-            "unread": pa.array([None if one.status else one.problem for one in files], pa.string()),
+            "checksum": pa.array([file.checksum for file in files], pa.string()),
+            "problem": pa.array([file.problem if file.status else None for file in files], pa.string()),
+            "unread": pa.array([None if file.status else file.problem for file in files], pa.string()),
         }
     )

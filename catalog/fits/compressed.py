@@ -175,14 +175,14 @@ def scan_compressed(descriptor: int, careful: bool = False) -> Scan | None:
     """Read all headers of an open file to the end of its compressed stream; return None if it is not compressed."""
     from catalog.fits.scan import scan
 
-    if (known := unpacked(descriptor)) is not None:
-        name, source = known
-        found = scan(source, careful)
+    if (opened := unpacked(descriptor)) is not None:
+        name, source = opened
+        scanned = scan(source, careful)
         where = source.length()
         if source.damage:
-            hdu = max(len(found.headers) - 1, 0)
-            found.findings.append(Finding(hdu, where, f"the {name} stream is broken: {source.damage}", True))
-        return found
+            hdu = max(len(scanned.headers) - 1, 0)
+            scanned.findings.append(Finding(hdu, where, f"the {name} stream is broken: {source.damage}", True))
+        return scanned
     head = os.pread(descriptor, 6, 0)
     for magic, name in _NOT_READ.items():
         if head.startswith(magic):

@@ -73,7 +73,7 @@ def faults(rows: list[NumberedCard], primary: bool) -> list[Fault]:
     primary : bool
         Whether this is the first header of its file.
     """
-    first = {one.keyword: one for one in reversed(rows)}
+    first = {card.keyword: card for card in reversed(rows)}
     told = list(_start(rows[0] if rows else None, first, primary))
     told += _sizes(first)
     kind = _kind(first)
@@ -207,12 +207,12 @@ def _is_fixed(row: NumberedCard) -> bool:
 
 def _repeats(rows: list[NumberedCard], mandatory: set[str]) -> Iterator[Fault]:
     seen: dict[str, NumberedCard] = {}
-    for one in rows:
-        if one.keyword not in mandatory:
+    for card in rows:
+        if card.keyword not in mandatory:
             continue
-        before = seen.setdefault(one.keyword, one)
-        if before is not one:
-            differ = before.value != one.value
+        before = seen.setdefault(card.keyword, card)
+        if before is not card:
+            differ = before.value != card.value
             yield Fault(
-                one.number, f"{one.keyword} stands twice" + (", with different values" if differ else ""), differ
+                card.number, f"{card.keyword} stands twice" + (", with different values" if differ else ""), differ
             )

@@ -46,17 +46,17 @@ class _Broken(Exception):
     """The header's mandatory keywords make no sense."""
 
 
-def scan_on(source: ByteSource, at: int, found: Scan) -> None:
+def scan_on(source: ByteSource, at: int, scanned: Scan) -> None:
     """Read headers from ``at`` to the end of the file; add them and their faults to ``scanned``."""
     if at == 0 and not _has_signature(source.read(0, CARD_SIZE)):
-        found.findings.append(Finding(0, 0, "not a FITS file: it does not begin with SIMPLE", True))
+        scanned.findings.append(Finding(0, 0, "not a FITS file: it does not begin with SIMPLE", True))
     while not source.ends_by(at):
         blocks = _find_blocks(source, at)
         if blocks is None:
-            _note_rest(source, at, found)
+            _note_rest(source, at, scanned)
             return
-        header = _header(source, at, blocks, found)
-        found.headers.append(header)
+        header = _header(source, at, blocks, scanned)
+        scanned.headers.append(header)
         following = header.data_at + padded(header.data_size)
         if following <= at or header.data_size < 0:
             return
@@ -97,20 +97,22 @@ def _loose_end(ahead: bytes) -> int:
     return -1
 
 
-def _header(source: ByteSource, at: int, blocks: _Blocks, found: Scan) -> Header:
-    hdu = len(found.headers)
+def _header(source: ByteSource, at: int, blocks: _Blocks, scanned: Scan) -> Header:
+    hdu = len(scanned.headers)
     if not blocks.quick:
-        found.findings.append(Finding(hdu, at, _why_not_quick(source, at, blocks), source.ends_by(blocks.stop - 1)))
+        scanned.findings.append(Finding(hdu, at, _why_not_quick(source, at, blocks), source.ends_by(blocks.stop - 1)))
     rows = _rows(blocks)
-    told = [Finding(hdu, at + CARD_SIZE * one.row, one.reason, one.harm) for one in faults(rows, primary=not at)]
-    found.findings += told
+    told = [
+        Finding(hdu, at + CARD_SIZE * fault.row, fault.reason, fault.harm) for fault in faults(rows, primary=not at)
+    ]
+    scanned.findings += told
     values = _values(rows, last=blocks.quick)
     try:
         shape = _shape(values)
         data_size = _data_size(values, shape, source, blocks.stop)
     except _Broken as broken:
-        if not any(one.harm for one in told):
-            found.findings.append(Finding(hdu, at, f"the size of its data is not known: {broken}", True))
+        if not any(fault.harm for fault in told):
+            scanned.findings.append(Finding(hdu, at, f"the size of its data is not known: {broken}", True))
         return Header(at, blocks.cards, blocks.stop, -1, ())
     return Header(at, blocks.cards, blocks.stop, max(data_size, 0), shape)  # a negative size counts as no data
 
@@ -135,7 +137,7 @@ def _rows(blocks: _Blocks) -> list[NumberedCard]:
 def _values(rows: list[NumberedCard], last: bool) -> dict[str, Value]:
     """Return the values by keyword; of equal keywords, the one that astropy takes, which is the last or the first."""
     ordered = rows if last else rows[::-1]
-    return {one.keyword: one.value for one in ordered}
+    return {card.keyword: card.value for card in ordered}
 
 
 def _images(blocks: _Blocks) -> Iterator[tuple[str, bytes]]:
@@ -194,19 +196,19 @@ def _data_size(values: dict[str, Value], shape: tuple[int, ...], source: ByteSou
     return size
 
 
-def _note_rest(source: ByteSource, at: int, found: Scan) -> None:
+def _note_rest(source: ByteSource, at: int, scanned: Scan) -> None:
     """Note what is there instead of a header, and keep the cards of a header without END."""
-    hdu = len(found.headers)
+    hdu = len(scanned.headers)
     block = source.read(at, BLOCK)
     cards = _cards_so_far(source, at)
     if cards:
-        found.headers.append(Header(at, cards, at + padded(len(cards)), -1, ()))
-        found.findings.append(Finding(hdu, at, "the header has no END card", True))
+        scanned.headers.append(Header(at, cards, at + padded(len(cards)), -1, ()))
+        scanned.findings.append(Finding(hdu, at, "the header has no END card", True))
         return
     rest = source.length() - at
     empty = not block.strip(b"\0")
     what = "zeros" if empty else "no header"
-    found.findings.append(Finding(hdu, at, f"{rest} bytes after the last HDU are {what}", not empty))
+    scanned.findings.append(Finding(hdu, at, f"{rest} bytes after the last HDU are {what}", not empty))
 
 
 def _cards_so_far(source: ByteSource, at: int) -> bytes:

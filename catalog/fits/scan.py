@@ -83,34 +83,34 @@ def scan_descriptor(descriptor: int, size: int, careful: bool = False) -> Scan:
 
 def scan(source: ByteSource, careful: bool = False) -> Scan:
     """Read all headers of an open file."""
-    found = Scan()
+    scanned = Scan()
     at = 0
     while not careful and not source.ends_by(at):
         header = _usual(source, at)
         if header is None:
             break
-        found.headers.append(header)
+        scanned.headers.append(header)
         at = header.data_at + padded(header.data_size)
     if at == 0 or not source.ends_by(at):
         from catalog.fits.patient import scan_on
 
-        scan_on(source, at, found)
-    note_end(found, source.length())
-    return found
+        scan_on(source, at, scanned)
+    note_end(scanned, source.length())
+    return scanned
 
 
-def note_end(found: Scan, size: int) -> None:
+def note_end(scanned: Scan, size: int) -> None:
     """Note data that is cut by the end of the file, and padding that is missing."""
-    if not found.headers or found.headers[-1].data_size < 0:
+    if not scanned.headers or scanned.headers[-1].data_size < 0:
         return
-    last, hdu = found.headers[-1], len(found.headers) - 1
+    last, hdu = scanned.headers[-1], len(scanned.headers) - 1
     data_end = last.data_at + last.data_size
     if last.data_size and size < data_end:
         missing = min(data_end - size, last.data_size)  # the header itself may be cut
         reason = f"truncated: {missing} of {last.data_size} bytes of data are missing"
-        found.findings.append(Finding(hdu, size, reason, True))
+        scanned.findings.append(Finding(hdu, size, reason, True))
     elif last.data_at <= size < last.data_at + padded(last.data_size):
-        found.findings.append(Finding(hdu, size, "the last block is not padded to 2880 bytes", False))
+        scanned.findings.append(Finding(hdu, size, "the last block is not padded to 2880 bytes", False))
 
 
 def _usual(source: ByteSource, at: int) -> Header | None:
@@ -135,19 +135,19 @@ def _data_extent(cards: bytes, primary: bool) -> Extent | None:
     """Return size and shape of the data; None if the header does not follow the standard."""
     naxis = cards[189] - 48 if len(cards) > 189 else 0
     mandatory = cards[: 240 + 80 * naxis + (0 if primary else 160)]
-    known = _extents.get(mandatory)
-    if known is None:
-        known = _parse_extent(cards, primary)
-        if known is None:
+    extent = _extents.get(mandatory)
+    if extent is None:
+        extent = _parse_extent(cards, primary)
+        if extent is None:
             return None
-        if len(known[1]) == naxis and len(_extents) < _MOST_EXTENTS:
-            _extents[mandatory] = known
+        if len(extent[1]) == naxis and len(_extents) < _MOST_EXTENTS:
+            _extents[mandatory] = extent
     if not primary:
-        return known if cards.startswith(_IMAGE, 11) or _has_fields(cards) else None
+        return extent if cards.startswith(_IMAGE, 11) or _has_fields(cards) else None
     # In a primary header, PCOUNT, GCOUNT and GROUPS may be anywhere.
-    if known[1] and (b"PCOUNT  =" in cards or b"GCOUNT  =" in cards or b"GROUPS  =" in cards):
+    if extent[1] and (b"PCOUNT  =" in cards or b"GCOUNT  =" in cards or b"GROUPS  =" in cards):
         return None
-    return known
+    return extent
 
 
 def _has_fields(cards: bytes) -> bool:

@@ -47,6 +47,6 @@ def fits_problem(file: int, size: int, packed: bool = False) -> str | None:
     packed : bool
         Whether the file should be compressed; then its stream is read to the end, and proven by its own checksum.
     """
-    found = scan_descriptor(file, size, careful=True) if packed else scan(UncompressedFile(file, size), careful=True)
-    harm = next((one for one in found.findings if one.harm), None)
+    scanned = scan_descriptor(file, size, careful=True) if packed else scan(UncompressedFile(file, size), careful=True)
+    harm = next((finding for finding in scanned.findings if finding.harm), None)
     return f"HDU {harm.hdu}, byte {harm.byte}: {harm.reason}" if harm else None

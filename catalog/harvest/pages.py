@@ -17,7 +17,7 @@ def rows_that_include(
     whole: WholeQueries,
     query: Query,
     columns: Sequence[str],
-    known: Collection[str],
+    known_keys: Collection[str],
     on_part: Callable[[int, int], None] | None = None,
 ) -> Iterator[pa.Table]:
     """Yield all rows of a query. One page without a count is enough if it has everything that was there before.
@@ -31,14 +31,14 @@ def rows_that_include(
         It asks for whole queries.
     query, columns
         As for `WholeQueries.rows`.
-    known : collection of str
+    known_keys : collection of str
         Keys of the rows that the query had before.
     on_part : callable, optional
         Called with the number of rows so far, and of all rows.
     """
-    if known and len(known) <= LIGHT_ROWS:
+    if known_keys and len(known_keys) <= LIGHT_ROWS:
         answer = _page(whole, query, columns)
-        if answer is not None and _includes(answer, whole.key, known):
+        if answer is not None and _includes(answer, whole.key, known_keys):
             if whole.on_aside and answer.aside:
                 whole.on_aside(answer.aside)
             if on_part:
@@ -55,7 +55,7 @@ def _page(whole: WholeQueries, query: Query, columns: Sequence[str]) -> ArchiveA
         return None
 
 
-def _includes(answer: ArchiveAnswer, key: str, known: Collection[str]) -> bool:
+def _includes(answer: ArchiveAnswer, key: str, known_keys: Collection[str]) -> bool:
     """Say whether an answer has as many rows as its paging counts, each of them once, and all known keys."""
     if answer.total != answer.rows.num_rows + answer.rows_aside:
         return False
@@ -63,4 +63,4 @@ def _includes(answer: ArchiveAnswer, key: str, known: Collection[str]) -> bool:
         keys = answer.rows.column(key_column(answer.rows, key)).cast(pa.string())
     except Garbled:
         return False
-    return set(known) <= set(keys.to_pylist()) and not len(repeated(answer.rows, key))
+    return set(known_keys) <= set(keys.to_pylist()) and not len(repeated(answer.rows, key))

@@ -121,7 +121,7 @@ def _read_distinct(
     left = np.flatnonzero(readings.kind == _LEFT)
     slow = [read_card(distinct[n].tobytes()) for n in left]
     labels, label = _label(distinct, readings)
-    numbers = {known: n for n, known in enumerate(labels)}
+    numbers = {each: n for n, each in enumerate(labels)}
     label[left] = [_number(card, labels, numbers) for card in slow]
     text = readings.text
     if slow:

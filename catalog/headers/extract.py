@@ -84,14 +84,14 @@ class _File:
     unread: str | None = None
 
 
-def extract(paths: Sequence[str], wanted: Sequence[str] = (), digest: bool = False) -> Extract:
+def extract(paths: Sequence[str], keywords: Sequence[str] = (), digest: bool = False) -> Extract:
     """Read the headers of many files.
 
     Parameters
     ----------
     paths : sequence of str
         FITS files, plain or gzip-compressed.
-    wanted : sequence of str
+    keywords : sequence of str
         The keywords whose values are returned for each file.
     digest : bool
         Also read all bytes of the files, for the MD5.
@@ -114,7 +114,7 @@ def extract(paths: Sequence[str], wanted: Sequence[str] = (), digest: bool = Fal
         _finding_rows(files),
         _hdu_rows(headers, file, hdu, texts),
         cards,
-        _keyword_columns(cards, wanted, np.array(file, np.int64), (science, np.array(hdu) == 0), len(paths)),
+        _keyword_columns(cards, keywords, np.array(file, np.int64), (science, np.array(hdu) == 0), len(paths)),
     )
 
 
@@ -165,7 +165,9 @@ def _problem(file: _File) -> str | None:
 
 
 def _finding_rows(files: Sequence[_File]) -> pa.Table:
-    rows: list[tuple[int, Finding]] = [(n, finding) for n, one in enumerate(files) for finding in one.scan.findings]
+    rows: list[tuple[int, Finding]] = [
+        (n, finding) for n, read_file in enumerate(files) for finding in read_file.scan.findings
+    ]
     return pa.table(
         {
             "file": pa.array([n for n, _ in rows], pa.int64()),
@@ -255,15 +257,15 @@ def _science(names: pa.StringArray, file: Sequence[int], hdu: Sequence[int]) -> 
 
 
 def _keyword_columns(
-    cards: Cards, wanted: Sequence[str], file: NDArray[np.int64], told_by: tuple[NDArray[np.bool_], ...], files: int
+    cards: Cards, keywords: Sequence[str], file: NDArray[np.int64], told_by: tuple[NDArray[np.bool_], ...], files: int
 ) -> KeywordTexts:
     """Return the text of each keyword's first card in the marked HDUs; a later mark wins over an earlier one."""
-    of_card = _of_cards(cards, {keyword: n for n, keyword in enumerate(wanted)})
+    of_card = _of_cards(cards, {keyword: n for n, keyword in enumerate(keywords)})
     places = np.flatnonzero(of_card >= 0)[::-1]  # from the last to the first, so that the first card wins
     hdu = np.searchsorted(cards.first, places, side="right") - 1
-    codes = np.full((len(wanted), files), -1, np.int32)
+    codes = np.full((len(keywords), files), -1, np.int32)
     for marked in told_by if len(places) else ():
         told = marked[hdu]
         codes[of_card[places[told]], file[hdu[told]]] = cards.code[places[told]]
     present = np.flatnonzero((codes >= 0).any(axis=1))
-    return KeywordTexts([wanted[n] for n in present.tolist()], _taken(cards.text, codes[present].ravel()))
+    return KeywordTexts([keywords[n] for n in present.tolist()], _taken(cards.text, codes[present].ravel()))

@@ -75,7 +75,7 @@ def look_at_others(
             WHERE fetched_checksum IS NOT NULL AND NOT ({endings})""",
         list(INDEXED_ENDINGS),
     ).fetchall()
-    found, gone = OtherFileChanges(), {}
+    changes, gone = OtherFileChanges(), {}
     for file_id, path, filename, *seen in rows:
         try:
             status = os.stat(path)  # noqa: PTH116 - called for each file, so it must be fast
@@ -84,20 +84,20 @@ def look_at_others(
             continue
         changed = [status.st_size, status.st_mtime_ns, signed(status.st_ino)] != list(seen)
         if (changed or everything) and any(path == root or path.startswith(root + os.sep) for root in roots):
-            found.paths.append(str(path))
+            changes.paths.append(str(path))
     if gone:
-        found.moved = list(_moved(gone, roots))
-    return found
+        changes.moved = list(_moved(gone, roots))
+    return changes
 
 
 def _moved(gone: dict[tuple[str, int], tuple[int, str, int, int, int]], roots: Sequence[str]) -> Iterator[MovedFile]:
     """Find files below the roots that have the name and size, and the time or inode, of a file that is gone."""
-    wanted = {name for name, _ in gone}
+    names_gone = {name for name, _ in gone}
     for folder, _, names in (entry for root in roots for entry in os.walk(root)):
-        for name in wanted.intersection(names):
+        for name in names_gone.intersection(names):
             path = os.path.join(folder, name)  # noqa: PTH118 - os.walk gives paths as text
             status = os.lstat(path)
-            one = gone.get((name, status.st_size))
-            if one and (status.st_mtime_ns == one[3] or signed(status.st_ino) == one[4]):
-                yield MovedFile(one[0], one[1], path)
+            former = gone.get((name, status.st_size))
+            if former and (status.st_mtime_ns == former[3] or signed(status.st_ino) == former[4]):
+                yield MovedFile(former[0], former[1], path)
                 del gone[name, status.st_size]

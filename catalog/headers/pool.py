@@ -46,7 +46,7 @@ def available_processes() -> int:
 
 
 def extract_all(
-    paths: Sequence[str], wanted: Sequence[str] = (), digest: bool = False, processes: int | None = None
+    paths: Sequence[str], keywords: Sequence[str] = (), digest: bool = False, processes: int | None = None
 ) -> Iterator[Batch]:
     """Read the headers of many files, one batch at a time; batches come in any order.
 
@@ -54,7 +54,7 @@ def extract_all(
     ----------
     paths : sequence of str
         FITS files.
-    wanted : sequence of str
+    keywords : sequence of str
         The keywords whose values are returned for each file.
     digest : bool
         Also read all bytes of the files, for the MD5.
@@ -65,9 +65,9 @@ def extract_all(
     batches = [paths[start : start + size] for start in range(0, len(paths), size)]
     processes = min(processes or available_processes(), len(batches))
     if processes < 2 or (len(paths) <= _ALONE and not digest):
-        yield from ((batch, extract(batch, wanted, digest)) for batch in batches)
+        yield from ((batch, extract(batch, keywords, digest)) for batch in batches)
         return
-    with _Farm(batches, (wanted, digest), processes) as farm:
+    with _Farm(batches, (keywords, digest), processes) as farm:
         yield from farm.results()
 
 

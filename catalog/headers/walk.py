@@ -116,7 +116,7 @@ def walk(folders: Iterable[str | os.PathLike[str]], tell: Callable[[int], None] 
     DiskError
         If a folder does not exist or cannot be read: its files must not count as deleted.
     """
-    found = WalkedFiles()
+    walked = WalkedFiles()
     seen: set[str] = set()
     files: dict[str, os.stat_result] = {}
     for root in dict.fromkeys(absolute(folder) for folder in folders):
@@ -126,19 +126,19 @@ def walk(folders: Iterable[str | os.PathLike[str]], tell: Callable[[int], None] 
             raise DiskError(f"no such folder or file: {root}") from error
         except OSError as error:
             raise DiskError(f"cannot read {root}: {error.strerror}") from error
-        if not _is_text(root, found):
+        if not _is_text(root, walked):
             continue
-        found.roots.append(root)
+        walked.roots.append(root)
         if S_ISDIR(status.st_mode):
-            _walk(root, found, seen, tell)
+            _walk(root, walked, seen, tell)
         else:
             files[root] = status
     for root, status in files.items():
         folder, name = os.path.split(root)
         if folder not in seen or not name.lower().endswith(INDEXED_ENDINGS) or is_resource_fork(name, root):
-            _add(root, status, found)
-            found.folders.setdefault(folder, UNKNOWN_STATE)  # its other files are not looked at
-    return found
+            _add(root, status, walked)
+            walked.folders.setdefault(folder, UNKNOWN_STATE)  # its other files are not looked at
+    return walked
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
@@ -161,7 +161,7 @@ def absolute(path: str | os.PathLike[str]) -> str:
     return built
 
 
-def _walk(folder: str, found: WalkedFiles, seen: set[str], tell: Callable[[int], None] | None) -> None:
+def _walk(folder: str, walked: WalkedFiles, seen: set[str], tell: Callable[[int], None] | None) -> None:
     pending = [folder]
     while pending:
         folder = pending.pop()
@@ -171,19 +171,19 @@ def _walk(folder: str, found: WalkedFiles, seen: set[str], tell: Callable[[int],
         try:
             status = os.stat(folder)  # noqa: PTH116 - for speed
             with os.scandir(folder) as entries:
-                _look_at(entries, pending, found)
+                _look_at(entries, pending, walked)
             if _encodes(folder):
-                found.folders[folder] = (status.st_mtime_ns, signed(status.st_ino))
+                walked.folders[folder] = (status.st_mtime_ns, signed(status.st_ino))
         except OSError as error:
-            if folder in found.roots:
+            if folder in walked.roots:
                 raise DiskError(f"cannot read {folder}: {error.strerror}") from error
-            found.unread.append((folder, error.strerror or str(error)))
+            walked.unread.append((folder, error.strerror or str(error)))
         if tell is not None:
-            tell(len(found.path))
+            tell(len(walked.path))
 
 
-def _look_at(entries: Iterable[os.DirEntry[str]], pending: list[str], found: WalkedFiles) -> None:
-    path, size, mtime, inode = found.path.append, found.size.append, found.mtime_ns.append, found.inode.append
+def _look_at(entries: Iterable[os.DirEntry[str]], pending: list[str], walked: WalkedFiles) -> None:
+    path, size, mtime, inode = walked.path.append, walked.size.append, walked.mtime_ns.append, walked.inode.append
     for entry in entries:
         name = entry.name
         if name.lower().endswith(INDEXED_ENDINGS):
@@ -193,7 +193,7 @@ def _look_at(entries: Iterable[os.DirEntry[str]], pending: list[str], found: Wal
                 continue
             where, number = entry.path, status.st_ino
             if S_ISREG(status.st_mode):
-                if (where.isascii() or _is_text(where, found)) and not is_resource_fork(name, where):
+                if (where.isascii() or _is_text(where, walked)) and not is_resource_fork(name, where):
                     path(where)
                     size(status.st_size)
                     mtime(status.st_mtime_ns)
@@ -202,24 +202,24 @@ def _look_at(entries: Iterable[os.DirEntry[str]], pending: list[str], found: Wal
         if entry.is_dir(follow_symlinks=False):
             pending.append(entry.path)
         elif entry.is_symlink() and entry.is_dir():
-            found.links.append(entry.path)
+            walked.links.append(entry.path)
 
 
-def _add(path: str, status: os.stat_result, found: WalkedFiles) -> None:
+def _add(path: str, status: os.stat_result, walked: WalkedFiles) -> None:
     if not S_ISREG(status.st_mode):
-        found.unread.append((path, "it is not a regular file"))
+        walked.unread.append((path, "it is not a regular file"))
         return
-    found.path.append(path)
-    found.size.append(status.st_size)
-    found.mtime_ns.append(status.st_mtime_ns)
-    found.inode.append(signed(status.st_ino))
+    walked.path.append(path)
+    walked.size.append(status.st_size)
+    walked.mtime_ns.append(status.st_mtime_ns)
+    walked.inode.append(signed(status.st_ino))
 
 
-def _is_text(path: str, found: WalkedFiles) -> bool:
+def _is_text(path: str, walked: WalkedFiles) -> bool:
     """Say whether a path can be stored; note a path that cannot."""
     if _encodes(path):
         return True
-    found.unread.append((path.encode(errors="replace").decode(), "its name is not UTF-8"))
+    walked.unread.append((path.encode(errors="replace").decode(), "its name is not UTF-8"))
     return False
 
 
@@ -257,8 +257,8 @@ def compare(connection: duckdb.DuckDBPyConnection, walked: WalkedFiles, everythi
     folders = without_known_folders(connection, walked.folders)
     gone = _gone(connection, walked)
     candidates = gone | _left_elsewhere(connection)
-    found, suspects = _moved(connection, candidates) if candidates else ({}, [])
-    known = connection.execute(_INDEXED_ALREADY, [list(candidates)]).fetchall()
+    moved_by_id, suspects = _moved(connection, candidates) if candidates else ({}, [])
+    indexed_rows = connection.execute(_INDEXED_ALREADY, [list(candidates)]).fetchall()
     to_read = connection.execute("SELECT path, digest FROM to_read").fetchall()
     connection.unregister("walked")
     return Comparison(
@@ -266,9 +266,9 @@ def compare(connection: duckdb.DuckDBPyConnection, walked: WalkedFiles, everythi
         everything,
         gone,
         candidates,
-        found,
+        moved_by_id,
         suspects,
-        frozenset(str(path) for (path,) in known),
+        frozenset(str(path) for (path,) in indexed_rows),
         to_read,
         folders,
     )
@@ -315,9 +315,9 @@ class Comparison:
 
     def settled(self) -> FolderChanges:
         """Read the files that may have moved, and return what must be done with all files."""
-        found = dict(self.found)
-        _match_digests(self.suspects, found)
-        moved = [MovedFile(file_id, self.candidates[file_id], path) for file_id, path in found.items()]
+        moved_by_id = dict(self.found)
+        _match_digests(self.suspects, moved_by_id)
+        moved = [MovedFile(file_id, self.candidates[file_id], path) for file_id, path in moved_by_id.items()]
         moved_to = {move.now for move in moved if move.path in self.indexed}
         to_read = self.walked.path if self.everything else [p for p, _ in self.to_read if p not in moved_to]
         files = len(self.walked.path) - sum(map(is_association, self.walked.path))
@@ -374,16 +374,16 @@ def _moved(
     return {int(file_id): str(path) for file_id, path in by_inode}, suspects
 
 
-def _match_digests(suspects: Sequence[tuple[int, str, str]], found: dict[int, str]) -> None:
+def _match_digests(suspects: Sequence[tuple[int, str, str]], moved_by_id: dict[int, str]) -> None:
     from catalog.headers.extract import md5_of
 
     digests: dict[str, str | None] = {}
-    taken = set(found.values())
+    taken = set(moved_by_id.values())
     for file_id, checksum, path in suspects:
-        if file_id in found or path in taken:
+        if file_id in moved_by_id or path in taken:
             continue
         if path not in digests:
             digests[path] = md5_of(path)
         if digests[path] == checksum:
-            found[file_id] = path
+            moved_by_id[file_id] = path
             taken.add(path)

@@ -130,8 +130,10 @@ def _write_keywords(
     if not rows.num_rows:
         return
     present = set(rows.column_names) & set(wanted_keywords())
-    chosen = [f"{c.expression(present)} AS {quoted(c.name)}" for c in header_columns() if c.fits_keyword in present]
-    add_rows(connection, "local_header", rows, ", ".join(["file_id", *chosen]))
+    expressions = [
+        f"{c.expression(present)} AS {quoted(c.name)}" for c in header_columns() if c.fits_keyword in present
+    ]
+    add_rows(connection, "local_header", rows, ", ".join(["file_id", *expressions]))
 
 
 def _write_cards(
@@ -167,18 +169,18 @@ def _write_cards(
 def _value_rows(
     card: NDArray[np.int64], label: NDArray[np.int32], text: pa.StringArray, new: NDArray[np.intp]
 ) -> pa.Table:
-    chosen = text if len(new) == len(text) else text.take(pa.array(new))
-    return pa.table({"card_id": card[new], "label_id": label[new], "text": chosen})
+    texts = text if len(new) == len(text) else text.take(pa.array(new))
+    return pa.table({"card_id": card[new], "label_id": label[new], "text": texts})
 
 
-def _only(cards: Cards, chosen: NDArray[np.bool_]) -> Cards:
+def _only(cards: Cards, marked: NDArray[np.bool_]) -> Cards:
     """Return the cards of some HDUs, without cards that only other HDUs have."""
     sizes = np.diff(cards.first)
-    code = cards.code[np.repeat(chosen, sizes)]
+    code = cards.code[np.repeat(marked, sizes)]
     used = np.zeros(len(cards.label), bool)
     used[code] = True
     code = (np.cumsum(used, dtype=np.int32) - 1)[code]
-    first = np.concatenate([[0], np.cumsum(sizes[chosen])])
+    first = np.concatenate([[0], np.cumsum(sizes[marked])])
     return Cards(cards.labels, cards.label[used], cards.text.filter(pa.array(used)), code, first)
 
 
@@ -210,8 +212,8 @@ def write_others(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], fi
 def ensure_columns(connection: duckdb.DuckDBPyConnection) -> None:
     """Give `headers` a column for every keyword of the archive that headers have."""
     present = columns_of(connection, "local_header")
-    known = {name.lower() for name in present}
-    missing = {c.name: c.type for c in header_columns() if c.name.lower() not in known}
+    existing = {name.lower() for name in present}
+    missing = {c.name: c.type for c in header_columns() if c.name.lower() not in existing}
     if not missing:
         return
     add_keywords(connection, missing)
@@ -231,13 +233,13 @@ def write_moves(
 
 def _as_table(moved: Sequence[MovedFile]) -> pa.Table:
     """Return the files that moved, with their new paths, times and inodes."""
-    found = [_status(move.now) for move in moved]
+    statuses = [_status(move.now) for move in moved]
     return pa.table(
         {
             "file_id": pa.array([move.file_id for move in moved], pa.int64()),
             "path": pa.array([move.now for move in moved], pa.string()),
-            "mtime_ns": pa.array([mtime_ns for mtime_ns, _ in found], pa.int64()),
-            "inode": pa.array([inode for _, inode in found], pa.int64()),
+            "mtime_ns": pa.array([mtime_ns for mtime_ns, _ in statuses], pa.int64()),
+            "inode": pa.array([inode for _, inode in statuses], pa.int64()),
         }
     )
 

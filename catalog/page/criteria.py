@@ -101,7 +101,7 @@ class State:
     def toggled(self, facet: str, value: str) -> str:
         """Return the address with one value of a facet picked, or no longer picked."""
         values = self.picked.get(facet, ())
-        now = tuple(one for one in values if one != value) if value in values else (*values, value)
+        now = tuple(each for each in values if each != value) if value in values else (*values, value)
         return self.address(
             picked={**{n: v for n, v in self.picked.items() if n != facet}, **({facet: now} if now else {})}
         )
@@ -121,8 +121,10 @@ class State:
             name, _, value = text.partition("=")
             criteria.append({"name": name, "value": value, "without": self.without_written(text)})
         for name, values in self.picked.items():
-            for one in values:
-                criteria.append({"name": name, "value": one or "none", "without": self.toggled(name, one)})
+            for picked_value in values:
+                criteria.append(
+                    {"name": name, "value": picked_value or "none", "without": self.toggled(name, picked_value)}
+                )
         return criteria
 
     def _criteria(self) -> list[str]:

@@ -74,12 +74,12 @@ def _table(asked: Asked, state: State) -> Page:
 
 def _group(state: State, facet: Facet) -> dict[str, Any]:
     picked = state.picked.get(facet.name, ())
-    values = [*facet.values, *((one, 0) for one in picked if one not in dict(facet.values))]
+    values = [*facet.values, *((each, 0) for each in picked if each not in dict(facet.values))]
     lines = [
         {"value": value, "files": files, "picked": value in picked, "href": _address(state, facet.name, value)}
         for value, files in values
     ]
-    lines.sort(key=lambda one: not one["picked"])
+    lines.sort(key=lambda line: not line["picked"])
     first = max(_FIRST, len(picked))
     return {"name": facet.name, "first": lines[:first], "others": lines[first:], "more": facet.more}
 
@@ -125,10 +125,10 @@ def _choosable(asked: Asked, state: State) -> Markup:
 
 
 @lru_cache(maxsize=32)
-def _list_of_columns(listed: tuple[tuple[str, str], ...], chosen: tuple[str, ...]) -> Markup:
+def _list_of_columns(listed: tuple[tuple[str, str], ...], shown_names: tuple[str, ...]) -> Markup:
     """Draw the list of columns; it is kept, since it is the longest part of a page and mostly the same."""
-    found = [{"name": name, "words": words, "chosen": name in chosen} for name, words in listed]
-    return Markup(templates().get_template("columns.html").render(choosable=found))  # noqa: S704 - escaped by the template
+    listed_columns = [{"name": name, "words": words, "chosen": name in shown_names} for name, words in listed]
+    return Markup(templates().get_template("columns.html").render(choosable=listed_columns))  # noqa: S704 - escaped by the template
 
 
 def _why_nothing(asked: Asked, state: State) -> str:

@@ -139,7 +139,7 @@ class Guard:
                 return self._welcome(scope, query)
         bearer = headers.get("authorization", "").removeprefix("Bearer ")
         if _same(bearer, token) or any(
-            _same(one, self._door.proof()) for one in _cookies(headers, self._cookie(scope))
+            _same(cookie, self._door.proof()) for cookie in _cookies(headers, self._cookie(scope))
         ):
             return None
         return PlainTextResponse("the token is missing or wrong: open the address that serve printed\n", 401)
@@ -156,8 +156,8 @@ class Guard:
         return f"mastlake-{(scope.get('server') or ('', 0))[1]}"
 
 
-def _same(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode(), other.encode())
+def _same(first: str, second: str) -> bool:
+    return hmac.compare_digest(first.encode(), second.encode())
 
 
 def _cookies(headers: Headers, name: str) -> list[str]:

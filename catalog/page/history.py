@@ -43,14 +43,14 @@ def changes_page(asked: Asked) -> Page:
     words = f"mastlake changes --since {since}" if since.replace("-", "").isalnum() else "mastlake changes"
     way = WayBack(words + (" --local" if local else ""), "SELECT * FROM changes ORDER BY run DESC",
                   in_python(f"found = lake.changes(since={since!r}, search={search!r}, local={local})"))  # fmt: skip
-    searches = [one.name for one in asked.lake.searches()]
+    searches = [saved.name for saved in asked.lake.searches()]
     return Page("changes.html", "Changes", facts, way, {"since": since, "search": search or "", "local": local,
                                                         "searches": searches})  # fmt: skip
 
 
-def _told(asked: Asked, **wanted: Any) -> dict[str, Any]:
+def _told(asked: Asked, **which: Any) -> dict[str, Any]:
     """Describe changes in groups, and the first of them row by row. This does not count as a look at the changes."""
-    changes = asked.lake.changes(**wanted, with_rows=True)
+    changes = asked.lake.changes(**which, with_rows=True)
     rows: list[dict[str, Any]] = []
     more = False
     for change in changes:

@@ -13,12 +13,12 @@ _STATES = ("current", "stale", "missing", "corrupt", "modified", "unverified", "
 
 def status_page(asked: Asked) -> Page:
     """Make the page of the catalog as a whole."""
-    found = asked.lake.status()
+    overview = asked.lake.status()
     drift = asked.lake.sql(
         "SELECT state, path, filename, reason FROM file_drift ORDER BY state, path LIMIT 500"
     ).rows.to_pylist()
-    facts = {**asdict(found), "outdated": drift}
-    drawn = {"states": [(name, getattr(found, name)) for name in _STATES]}
+    facts = {**asdict(overview), "outdated": drift}
+    drawn = {"states": [(name, getattr(overview, name)) for name in _STATES]}
     way = WayBack("mastlake status", "SELECT * FROM file_drift", in_python("found = lake.status()"))
     return Page("status.html", "Status", facts, way, drawn)
 

@@ -112,8 +112,10 @@ def completion_answer(asked: Asked) -> Response:
     words: list[dict[str, str]] = []
     if begun is not None:
         names = asked.lake.sql(_NAMES, [begun[0] + "%"]).rows.to_pylist()
-        words = [{"word": one["name"], "what": one["what"]} for one in names]
-        words += [{"word": one, "what": ""} for one in _WORDS if one.lower().startswith(begun[0].lower())]
+        words = [{"word": each["name"], "what": each["what"]} for each in names]
+        words += [
+            {"word": sql_word, "what": ""} for sql_word in _WORDS if sql_word.lower().startswith(begun[0].lower())
+        ]
     body = {"begin": len(asked.parameter("text")) - len(begun[0]) if begun else -1, "words": words[:20]}
     return Response(msgspec.json.encode(body), media_type="application/json")
 

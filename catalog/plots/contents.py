@@ -131,12 +131,12 @@ def _plane(file: OpenFits, image: Any) -> Plane | None:
         return None
 
 
-def _image_named(file: OpenFits, wanted: str) -> Any:
-    hdu = file.named(wanted)
+def _image_named(file: OpenFits, name: str) -> Any:
+    hdu = file.named(name)
     if hdu is None or not _is_picture(hdu):
         images = ", ".join(harmless(hdu_name(each)) for each in file.hdus if _is_picture(each))
         raise UsageError(
-            f"there is no image in HDU {wanted}; " + (f"there is in {images}" if images else "in no other either")
+            f"there is no image in HDU {name}; " + (f"there is in {images}" if images else "in no other either")
         )
     return hdu
 

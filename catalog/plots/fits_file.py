@@ -43,11 +43,11 @@ class OpenFits:
         """Note an HDU that is not drawn."""
         self.left_out.append(f"HDU {hdu_name(hdu) or 'without a name'}: {reason}")
 
-    def named(self, wanted: str) -> Any:
+    def named(self, name: str) -> Any:
         """Return the HDU with a name or number; None if there is none."""
-        if wanted.isdecimal() and len(wanted) < 10:
-            return dict(zip(self.numbers, self.hdus, strict=True)).get(int(wanted))
-        return next((hdu for hdu in self.hdus if hdu_name(hdu).upper() == wanted.upper()), None)
+        if name.isdecimal() and len(name) < 10:
+            return dict(zip(self.numbers, self.hdus, strict=True)).get(int(name))
+        return next((hdu for hdu in self.hdus if hdu_name(hdu).upper() == name.upper()), None)
 
     def nothing(self, instead: str) -> DiskError | UsageError:
         """Return the error to raise if nothing could be drawn: what is wrong, or what the file has instead."""

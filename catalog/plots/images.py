@@ -282,17 +282,17 @@ def _wavelength_axis(axes: Any, wavelengths: Pixels) -> None:
     steps = np.diff(row[column])
     if column.size < 2 or not (np.all(steps > 0) or np.all(steps < 0)):
         return
-    place, known = _lengthened(column.astype(float), row[column])
-    order = np.argsort(known)
+    place, lengthened = _lengthened(column.astype(float), row[column])
+    order = np.argsort(lengthened)
     upper = axes.secondary_xaxis(
         "top",
-        functions=(lambda x: np.interp(x, place, known), lambda w: np.interp(w, known[order], place[order])),
+        functions=(lambda x: np.interp(x, place, lengthened), lambda w: np.interp(w, lengthened[order], place[order])),
     )
     upper.set_xlabel("wavelength (µm)")
 
 
-def _lengthened(column: Pixels, known: Pixels) -> tuple[Pixels, Pixels]:
+def _lengthened(column: Pixels, scale: Pixels) -> tuple[Pixels, Pixels]:
     """Carry a scale on beyond both ends, as steep as it is there, so that ticks outside are no repetitions."""
-    before = known[0] + (known[0] - known[1]) / (column[1] - column[0]) * 1e4
-    after = known[-1] + (known[-1] - known[-2]) / (column[-1] - column[-2]) * 1e4
-    return np.array([column[0] - 1e4, *column, column[-1] + 1e4]), np.array([before, *known, after])
+    before = scale[0] + (scale[0] - scale[1]) / (column[1] - column[0]) * 1e4
+    after = scale[-1] + (scale[-1] - scale[-2]) / (column[-1] - column[-2]) * 1e4
+    return np.array([column[0] - 1e4, *column, column[-1] + 1e4]), np.array([before, *scale, after])

@@ -41,11 +41,11 @@ def draw_pictures(pictures: Sequence[Path]) -> Drawing:
     with project_style():
         figure = sheet(side * columns, (side + 0.3) * rows)
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        for one in axes:
-            one.set_axis_off()
-        for one, (path, picture) in zip(axes, read, strict=False):
-            one.imshow(picture)
-            one.set_title(without_markup(path.stem), fontsize=min(9.0, 110 * side / max(len(path.stem), 1)))
+        for panel in axes:
+            panel.set_axis_off()
+        for panel, (path, picture) in zip(axes, read, strict=False):
+            panel.imshow(picture)
+            panel.set_title(without_markup(path.stem), fontsize=min(9.0, 110 * side / max(len(path.stem), 1)))
     return Drawing(figure, plural(len(read), "preview"), tuple(left_out))
 
 

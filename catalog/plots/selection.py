@@ -51,7 +51,7 @@ class FilesToDraw:
         return self.criteria == Criteria() and self.sql is None and self.limit is None
 
 
-def condition_of_choice(database: Database, chosen: FilesToDraw) -> Condition:
+def condition_of_choice(database: Database, choice: FilesToDraw) -> Condition:
     """Write a choice as SQL over `files`, which it calls ``f``.
 
     Raises
@@ -62,18 +62,18 @@ def condition_of_choice(database: Database, chosen: FilesToDraw) -> Condition:
         If a criterion cannot be understood, or the query has no column ``filename``.
     """
     parts: list[Condition] = []
-    if chosen.search is not None:
+    if choice.search is not None:
         with database.read() as connection:
-            saved_search(connection, chosen.search)
-        parts.append(Condition(_OF_SEARCH, (chosen.search, chosen.search)))
-    if chosen.criteria != Criteria():
-        sql, given = statement(chosen.criteria, everything=True, limit=None, database=database)
+            saved_search(connection, choice.search)
+        parts.append(Condition(_OF_SEARCH, (choice.search, choice.search)))
+    if choice.criteria != Criteria():
+        sql, given = statement(choice.criteria, everything=True, limit=None, database=database)
         parts.append(Condition(f"f.filename IN (SELECT filename FROM ({sql}))", tuple(given)))
-    if chosen.sql is not None:
-        parts.append(Condition("f.filename IN (SELECT unnest(?::VARCHAR[]))", (_filenames(database, chosen.sql),)))
+    if choice.sql is not None:
+        parts.append(Condition("f.filename IN (SELECT unnest(?::VARCHAR[]))", (_filenames(database, choice.sql),)))
     values = tuple(value for part in parts for value in part.values)
     condition = Condition(" AND ".join(part.sql for part in parts) or "true", values)
-    return condition if chosen.limit is None else _first(database, condition, chosen.limit)
+    return condition if choice.limit is None else _first(database, condition, choice.limit)
 
 
 def _first(database: Database, condition: Condition, limit: int) -> Condition:
@@ -98,12 +98,12 @@ def _filenames(database: Database, sql: str) -> list[str]:
     return [str(name) for name in answer.column("filename").unique().to_pylist() if name is not None]
 
 
-def nothing(chosen: FilesToDraw, what: str) -> UsageError:
+def nothing(choice: FilesToDraw, what: str) -> UsageError:
     """Return the error to raise if there is nothing to draw."""
-    if chosen == FilesToDraw():
+    if choice == FilesToDraw():
         return UsageError(f"the catalog has no {what} yet: mastlake harvest NAME --instrument ...")
     return UsageError(
-        f"nothing with {what} matches ({chosen.told().replace('  ', ', ')}); mastlake find shows what there is"
+        f"nothing with {what} matches ({choice.told().replace('  ', ', ')}); mastlake find shows what there is"
     )
 
 

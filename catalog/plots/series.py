@@ -120,7 +120,7 @@ def _all_of(file: OpenFits, hdu: Any, label: str, number: int | None, times: dic
     except Unreadable as error:
         file.leave_out(hdu, error)
         return []
-    drawn = [one for one in read if len(one.wavelength)]
+    drawn = [each for each in read if len(each.wavelength)]
     if read and not drawn:
         file.leave_out(hdu, f"{label or 'its spectrum'} has no wavelengths")
     return drawn
@@ -191,7 +191,7 @@ def _of_table(hdu: Any, label: str, number: int | None, times: dict[int, float])
         raise ValueError(f"its wavelengths have {wavelength.ndim} axes")
     if wavelength.ndim == 1:
         integration = None if number is None else int(card_number(hdu.header, "INT_NUM") or number)
-        mjd = next((one for key in _TIMES if is_date(one := card_number(hdu.header, key))), None)
+        mjd = next((mjd_of_card for key in _TIMES if is_date(mjd_of_card := card_number(hdu.header, key))), None)
         if mjd is None and integration is not None:
             mjd = times.get(integration)
         yield _spectrum(hdu, column, slice(None), label, integration, mjd)

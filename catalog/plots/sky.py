@@ -96,14 +96,14 @@ class Sky:
         return sum(footprint.files for footprint in self.footprints)
 
 
-def read_footprints(database: Database, chosen: FilesToDraw) -> Sky:
+def read_footprints(database: Database, choice: FilesToDraw) -> Sky:
     """Read the footprints of a choice.
 
     Parameters
     ----------
     database : Database
         The catalog.
-    chosen : FilesToDraw
+    choice : FilesToDraw
         The files; a file without a footprint takes that of its observation, or the place of its target.
 
     Raises
@@ -111,25 +111,25 @@ def read_footprints(database: Database, chosen: FilesToDraw) -> Sky:
     UsageError
         If no chosen file has a place on the sky.
     """
-    condition = condition_of_choice(database, chosen)
+    condition = condition_of_choice(database, choice)
     with database.read() as connection:
-        sql, values = _footprints_sql(connection, chosen, condition)
-        found = objects_of_rows(Footprint, connection.execute(sql, values))
-    placed = [footprint for footprint in found if footprint.places]
+        sql, values = _footprints_sql(connection, choice, condition)
+        all_footprints = objects_of_rows(Footprint, connection.execute(sql, values))
+    placed = [footprint for footprint in all_footprints if footprint.places]
     if not placed:
-        raise nothing(chosen, "footprints")
+        raise nothing(choice, "footprints")
     everywhere = np.concatenate([shape for footprint in placed for shape in footprint.places])
     centre = middle(everywhere)
     return Sky(
         tuple(placed),
         (float(centre[0]), float(centre[1])),
         float(distances(everywhere, centre).max()),
-        unplaced=sum(footprint.files for footprint in found if not footprint.places),
-        misplaced=sum(footprint.is_misplaced for footprint in found),
+        unplaced=sum(footprint.files for footprint in all_footprints if not footprint.places),
+        misplaced=sum(footprint.is_misplaced for footprint in all_footprints),
     )
 
 
-def _footprints_sql(connection: Any, chosen: FilesToDraw, condition: Condition) -> tuple[str, list[object]]:
+def _footprints_sql(connection: Any, choice: FilesToDraw, condition: Condition) -> tuple[str, list[object]]:
     def of(name: str, kind: str, view: str = "files", alias: str = "f") -> str:
         return column_or_null(connection, view, name, kind, alias)
 
@@ -144,11 +144,11 @@ def _footprints_sql(connection: Any, chosen: FilesToDraw, condition: Condition) 
               WHERE {condition.sql})
         GROUP BY region, instrument, CASE WHEN region IS NULL THEN target END"""
     values = list(condition.values)
-    if chosen.is_everything_of:
+    if choice.is_everything_of:
         within = "true"
-        if chosen.search is not None:
+        if choice.search is not None:
             within = "o.obs_id IN (SELECT obs_id FROM search_observations WHERE search = ?)"
-            values.append(chosen.search)
+            values.append(choice.search)
         sql += f"""
         UNION ALL
         SELECT {seen} AS region, any_value({of("s_ra", "DOUBLE", "observations", "o")}),

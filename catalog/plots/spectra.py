@@ -35,20 +35,25 @@ def draw_lines(figure: Any, drawn: list[Spectrum]) -> tuple[Any, str]:
     """
     axes = figure.add_subplot()
     few = len(drawn) <= _NAMED
-    for place, one in enumerate(drawn):
+    for place, each in enumerate(drawn):
         colour = COLOURS[place % len(COLOURS)]
         if len(drawn) == 1:
-            band = (one.flux - one.error, one.flux + one.error)
-            axes.fill_between(one.wavelength, *band, color=colour, alpha=0.25, linewidth=0, label="error")
+            band = (each.flux - each.error, each.flux + each.error)
+            axes.fill_between(each.wavelength, *band, color=colour, alpha=0.25, linewidth=0, label="error")
         alpha = 0.95 if few else 0.5
         axes.plot(
-            one.wavelength, one.flux, color=colour, linewidth=0.9, alpha=alpha, label=without_markup(one.label) or None
+            each.wavelength,
+            each.flux,
+            color=colour,
+            linewidth=0.9,
+            alpha=alpha,
+            label=without_markup(each.label) or None,
         )
-    _within(axes, np.concatenate([one.flux for one in drawn]))
+    _within(axes, np.concatenate([each.flux for each in drawn]))
     _write_units(axes, drawn[0])
-    if few and (len(drawn) == 1 or any(one.label for one in drawn)):
+    if few and (len(drawn) == 1 or any(each.label for each in drawn)):
         axes.legend(loc="best")
-    points = sum(len(one.wavelength) for one in drawn)
+    points = sum(len(each.wavelength) for each in drawn)
     return axes, f"{plural(len(drawn), 'spectrum', 'spectra')}, {points:,} points"
 
 

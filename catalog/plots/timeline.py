@@ -93,14 +93,14 @@ class Timeline:
     undated: int = 0
 
 
-def read_timeline(database: Database, chosen: FilesToDraw) -> Timeline:
+def read_timeline(database: Database, choice: FilesToDraw) -> Timeline:
     """Read when files were observed and processed.
 
     Parameters
     ----------
     database : Database
         The catalog.
-    chosen : FilesToDraw
+    choice : FilesToDraw
         The files that are meant.
 
     Raises
@@ -108,7 +108,7 @@ def read_timeline(database: Database, chosen: FilesToDraw) -> Timeline:
     UsageError
         If no chosen file has a date.
     """
-    condition = condition_of_choice(database, chosen)
+    condition = condition_of_choice(database, choice)
     with database.read() as connection:
         observed = _observed(connection, condition)
         processed = _processed(connection, condition)
@@ -117,7 +117,7 @@ def read_timeline(database: Database, chosen: FilesToDraw) -> Timeline:
     if not observed and not processed:
         if undated:
             raise UsageError(f"no date of the {plural(undated, 'file')} can be one: all are before 1950 or after 2100")
-        raise nothing(chosen, "dates")
+        raise nothing(choice, "dates")
     return Timeline(tuple(observed), tuple(processed), tuple(harvested), undated)
 
 
@@ -235,13 +235,13 @@ def _others(count: int) -> str:
 
 
 def _draw_observed(axes: Any, timeline: Timeline, targets: list[str]) -> None:
-    colours = instrument_colours(one.instrument for one in timeline.observed)
+    colours = instrument_colours(each.instrument for each in timeline.observed)
     row = {name: place for place, name in enumerate(targets)}
     distinct = _distinct(timeline, row, len(targets) - 1)
     for instrument, colour in colours.items():
-        mine = [(place, one) for (place, name, _), one in distinct.items() if name == instrument]
+        mine = [(place, each) for (place, name, _), each in distinct.items() if name == instrument]
         rows = [place for place, _ in mine]
-        starts, ends = [one.start for _, one in mine], [one.end for _, one in mine]
+        starts, ends = [each.start for _, each in mine], [each.end for _, each in mine]
         axes.hlines(rows, starts, ends, color=colour, linewidth=5)
         axes.scatter(
             starts, rows, marker="|", s=70, color=colour, linewidths=1.6, label=without_markup(instrument.upper())

@@ -141,9 +141,9 @@ class _Asked:
 
     def where(self, leave_out: str = "", more: Sequence[Condition] = ()) -> Condition:
         """Join the picked facets, without the one to leave out, and further conditions."""
-        parts = [*(one for name, one in self.picked.items() if name != leave_out), *more]
-        sql = " AND ".join(one.sql for one in parts)
-        return Condition(f" WHERE {sql}" if sql else "", tuple(value for one in parts for value in one.values))
+        parts = [*(part for name, part in self.picked.items() if name != leave_out), *more]
+        sql = " AND ".join(part.sql for part in parts)
+        return Condition(f" WHERE {sql}" if sql else "", tuple(value for part in parts for value in part.values))
 
     def all(self, more: Sequence[Condition] = ()) -> Condition:
         return self.where(more=[*self.base, *more])
@@ -192,7 +192,7 @@ def facets(database: Database, choice: Choice) -> tuple[int, list[Facet]]:
             counted[row["facet"]].append((row["value"] or "", int(row["files"])))
     total = sum(files for _, files in counted.pop(""))
     counted[DISK] = _with_those_not_here(asked, total, counted[DISK])
-    return total, [Facet(name, tuple(found[:_LISTED]), len(found) > _LISTED) for name, found in counted.items()]
+    return total, [Facet(name, tuple(counts[:_LISTED]), len(counts) > _LISTED) for name, counts in counted.items()]
 
 
 def _with_those_not_here(asked: _Asked, total: int, counted: list[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -200,25 +200,30 @@ def _with_those_not_here(asked: _Asked, total: int, counted: list[tuple[str, int
     if DISK in asked.picked:
         return counted
     absent = total - sum(files for _, files in counted)
-    return sorted([*counted, *([(NOT_HERE, absent)] if absent else [])], key=lambda one: -one[1])
+    return sorted(
+        [*counted, *([(NOT_HERE, absent)] if absent else [])], key=lambda value_and_count: -value_and_count[1]
+    )
 
 
 def _counting(asked: _Asked, columns: Mapping[str, str], access: str) -> tuple[str, list[object]]:
     """Write the statement that counts all facets. The files of a picked facet are counted again without its pick."""
-    needed = {*columns.values(), *(asked.have[one.lower()][0] for one in ACCESS_COLUMNS if one.lower() in asked.have)}
-    base = " AND ".join(one.sql for one in asked.base)
+    needed = {
+        *columns.values(),
+        *(asked.have[column.lower()][0] for column in ACCESS_COLUMNS if column.lower() in asked.have),
+    }
+    base = " AND ".join(part.sql for part in asked.base)
     listed = ", ".join(map(quoted, sorted(needed)))
     source = "chosen" if base else "files"
     begin = f"chosen AS MATERIALIZED (SELECT {listed} FROM files WHERE {base}), " if base else ""
     everything = asked.where()
     narrowed = Condition(f"allowed AS (SELECT {listed} FROM {source}{everything.sql})", everything.values)
-    parts = [one for name in asked.picked if (one := _of_picked(asked, name, columns, source)) is not None]
+    parts = [part for name in asked.picked if (part := _of_picked(asked, name, columns, source)) is not None]
     together = {name: column for name, column in columns.items() if name not in asked.picked}
     queries = [_together(together), f"SELECT '{ACCESS}', {_WHO}, count(*) FROM ({access}) GROUP BY ALL"]
     if DISK not in asked.picked:
         queries.append(f"SELECT '{DISK}', state, count(*) FROM allowed JOIN ({_STATES}) USING (filename) GROUP BY ALL")
-    union = " UNION ALL ".join([*queries, *(one.sql for one in parts)])
-    values = [value for one in [*asked.base, narrowed, *parts] for value in one.values]
+    union = " UNION ALL ".join([*queries, *(part.sql for part in parts)])
+    values = [value for part in [*asked.base, narrowed, *parts] for value in part.values]
     sql = f"WITH {begin}{narrowed.sql} SELECT facet, value, files FROM ({union}) ORDER BY facet, files DESC, value"
     return sql, values
 
@@ -280,7 +285,7 @@ def leaf(database: Database, choice: Choice, table: Table) -> Leaf:
     listed = [asked.column(name) for name in dict.fromkeys(["filename", *table.columns])]
     if None in listed:
         raise UnknownKeyword("no harvested file has one of these columns; choose others")
-    names = [one[0] for one in listed if one is not None]
+    names = [column[0] for column in listed if column is not None]
     sort, kind = asked.column(table.sort) or ("filename", "VARCHAR")
     where = asked.all([_after(sort, kind, table)] if table.after else [])
     bound = _last_of_page(database, asked, sort, kind, table)

@@ -107,7 +107,7 @@ def counts_of_states(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 def _offer_presence(connection: duckdb.DuckDBPyConnection, presence: Presence) -> None:
     """Make the temporary tables ``gone_files``, ``moved_files``, ``seen`` and ``changed_files``."""
     for name, files in (("gone_files", presence.gone), ("moved_files", presence.moved)):
-        _offer(connection, name, _PATHS, [{"file_id": one, "now": path} for one, path in files.items()])
+        _offer(connection, name, _PATHS, [{"file_id": each, "now": path} for each, path in files.items()])
     _offer(connection, "seen", _SEEN, presence.changed)
     connection.execute(
         """CREATE OR REPLACE TEMP TABLE changed_files AS

@@ -69,14 +69,16 @@ def _reason(database: Database, name: str, text: str) -> str:
 def _like_target(database: Database, name: str) -> str:
     """Return names of targets that contain this name, are contained in it, or look like it."""
     with database.read(sealed=True) as connection:
-        have = {one.lower() for one in columns_of(connection, "files")}
+        have = {column.lower() for column in columns_of(connection, "files")}
         names: dict[str, str] = {}
         for column in ("targprop", "targname"):
             if column in have:
                 rows = connection.execute(f"SELECT DISTINCT {column} FROM files WHERE {column} <> ''").fetchall()
-                names |= {plain_name(str(one)): str(one) for (one,) in rows}
+                names |= {plain_name(str(target)): str(target) for (target,) in rows}
     typed = plain_name(name).strip("*%")
-    held = [one for plain, one in sorted(names.items()) if plain and (plain in typed or (typed and typed in plain))]
+    held = [
+        target for plain, target in sorted(names.items()) if plain and (plain in typed or (typed and typed in plain))
+    ]
     near = nearest(typed, list(names))
     alike = held[:3] or ([names[near]] if near else [])
     return f"; did you mean {' or '.join(alike)}?" if alike else f"; there are {_some(sorted(names.values()))}"
@@ -86,7 +88,7 @@ def _nearest_targets(database: Database, option: str, text: str) -> str:
     """Say which targets are nearest to the middle of a region, and how far away they are."""
     with database.read(sealed=True) as connection:
         ra, dec = middle_of(read_region(text, connection, f"--{option}"))
-        if not {"targname", "targ_ra", "targ_dec"} <= {one.lower() for one in columns_of(connection, "files")}:
+        if not {"targname", "targ_ra", "targ_dec"} <= {column.lower() for column in columns_of(connection, "files")}:
             return ""
         near = connection.execute(
             """SELECT coalesce(nullif(targname, ''), filename), min(separation(targ_ra, targ_dec, ?, ?)) AS away
@@ -110,7 +112,7 @@ def _of_keyword(database: Database, name: str, value: str) -> str:
         return "; no harvested file has a value of it"
     if keyword.kind in ("number", "time") or (keyword.kind == "integer" and counted.distinct > _LISTED):
         return f"; harvested files have it from {shown(counted.low)} to {shown(counted.high)}"
-    words = [shown(one) for one, _ in counted.values]
+    words = [shown(value) for value, _ in counted.values]
     typed = _typed_words(name, value)
     near = nearest(typed, words) if typed else None
     return f"; did you mean {near}?" if near else f"; there are {_some(words)}"
@@ -118,7 +120,7 @@ def _of_keyword(database: Database, name: str, value: str) -> str:
 
 def _typed_words(name: str, value: str) -> str:
     try:
-        return ",".join(str(one) for one in parse_criterion(f"{name}={value}").values)
+        return ",".join(str(each) for each in parse_criterion(f"{name}={value}").values)
     except MastlakeError:
         return ""
 
@@ -131,7 +133,7 @@ def _some(words: list[str]) -> str:
 def nothing_selected(database: Database, search: str | None) -> str:
     """Return one line that says why no product of a search meets the filters."""
     with database.read() as connection:
-        have = {one.lower() for one in columns_of(connection, "products")}
+        have = {column.lower() for column in columns_of(connection, "products")}
         if not connection.execute("SELECT 1 FROM products LIMIT 1").fetchone():
             return "the catalog has no products yet; mastlake harvest brings them"
         of, values = "", []

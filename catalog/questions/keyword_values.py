@@ -61,7 +61,7 @@ def keyword_values(database: Database, name: str, most: int = 20) -> KeywordValu
     keyword = lookup(name).name
     column = name_in_catalog(FILES, keyword) if keyword == "obs_id" else keyword
     with database.read() as connection:
-        if column.lower() not in {one.lower() for one in columns_of(connection, "files")}:
+        if column.lower() not in {existing.lower() for existing in columns_of(connection, "files")}:
             raise UnknownKeyword(f"no harvested file has {keyword}")
         value = quoted(column)
         counts = connection.execute(
@@ -75,4 +75,4 @@ def keyword_values(database: Database, name: str, most: int = 20) -> KeywordValu
         ).fetchall()
     assert counts is not None
     files, without, distinct, low, high = counts
-    return KeywordValues(keyword, files, without, distinct, low, high, tuple((one, count) for one, count in values))
+    return KeywordValues(keyword, files, without, distinct, low, high, tuple((value, count) for value, count in values))

@@ -57,7 +57,7 @@ def previews(database: Database, names: Sequence[str], limit: int = 12) -> list[
             mine = _of_name(connection, PurePath(name).name)
             if not mine:
                 raise UsageError(f"no preview of {name} in the catalog; mastlake products --type PREVIEW lists them")
-            previews_by_uri |= {one.data_uri: one for one in mine}
+            previews_by_uri |= {preview.data_uri: preview for preview in mine}
     return list(previews_by_uri.values())[:limit]
 
 

@@ -161,7 +161,7 @@ def _place_of(connection: duckdb.DuckDBPyConnection | None, name: str, option: s
         raise BadValue(f"{option}: a target's name needs a catalog to look it up; give RA,DEC,RADIUS")
     targets: set[str] = set()
     for view, column, ra, dec in _NAMED:
-        if not {column, ra, dec} <= {one.lower() for one in columns_of(connection, view)}:
+        if not {column, ra, dec} <= {existing.lower() for existing in columns_of(connection, view)}:
             continue
         places = connection.execute(
             f"""SELECT DISTINCT {ra}, {dec} FROM {view}

@@ -45,9 +45,9 @@ def real_name(name: str, types: Mapping[str, str]) -> str:
     """Find a column by its name in upper or lower case, and return the archive's spelling."""
     if name in types:
         return name
-    for known in types:
-        if known.lower() == name.lower():
-            return known
+    for spelled in types:
+        if spelled.lower() == name.lower():
+            return spelled
     raise BadRequestError(f"Invalid column name '{name}'.")
 
 
@@ -58,17 +58,17 @@ def add_filters(condition: WhereClause, filters: Sequence[Mapping[str, Any]], ty
         condition.clauses.append(_clause(condition, name, types[name], each))
 
 
-def _clause(condition: WhereClause, name: str, kind: str, wanted: Mapping[str, Any]) -> str:
-    if wanted.get("freeText"):
-        pattern = condition.bind(like(str(wanted["freeText"])))
+def _clause(condition: WhereClause, name: str, kind: str, given: Mapping[str, Any]) -> str:
+    if given.get("freeText"):
+        pattern = condition.bind(like(str(given["freeText"])))
         return f"regexp_full_match(CAST({quoted(name)} AS VARCHAR), {pattern}, 'is')"
-    values = list(wanted.get("values") or [])
+    values = list(given.get("values") or [])
     ranges = [value for value in values if isinstance(value, dict)]
     single = [value for value in values if not isinstance(value, dict)]
-    if wanted.get("separator"):
-        single = [part for value in single for part in str(value).split(str(wanted["separator"]))]
+    if given.get("separator"):
+        single = [part for value in single for part in str(value).split(str(given["separator"]))]
         if kind == "string" and single:
-            return _any_part_of(condition, name, str(wanted["separator"]), single)
+            return _any_part_of(condition, name, str(given["separator"]), single)
     if name == "proposal_id":
         single = [str(value).lstrip("0") or "0" for value in single]
     choices = [_range(condition, name, kind, value) for value in ranges]

@@ -201,15 +201,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         stats.add("rows", body.rows)
         self._send(b"".join(body.pieces) if faults.due() else body)
 
-    def _send(self, found: JsonBody | bytes) -> None:
+    def _send(self, answered: JsonBody | bytes) -> None:
         """Send an answer, with the faults of transport that were ordered."""
-        if isinstance(found, JsonBody):
-            self.begin(found.size, 200, "application/json")
-            for piece in found.pieces:
+        if isinstance(answered, JsonBody):
+            self.begin(answered.size, 200, "application/json")
+            for piece in answered.pieces:
                 self.wfile.write(piece)
             return
         take = self.service.faults.take
-        body = with_an_odd_cell(found) if take("odd_cells") else found
+        body = with_an_odd_cell(answered) if take("odd_cells") else answered
         packing = {"Content-Encoding": "gzip"} if take("invoke_gzip") else None
         body = gzip.compress(body) if packing else body
         self.begin(len(body), 200, "application/json", packing)

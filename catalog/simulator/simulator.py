@@ -65,8 +65,8 @@ class Simulator:
         port: int = 0,
     ) -> None:
         options = ArchiveOptions(files, seed, tuple(instruments), file_bytes)
-        chosen: Digests = digests or ("true" if files <= _TRUE_DIGESTS_UP_TO else "nominal")
-        self.state = ArchiveState(options, chosen)
+        kind_of_digests: Digests = digests or ("true" if files <= _TRUE_DIGESTS_UP_TO else "nominal")
+        self.state = ArchiveState(options, kind_of_digests)
         self._service = Service(
             self.state,
             self.control,
@@ -163,10 +163,10 @@ class Simulator:
         """Return the files that one keyword search lists, in a stable order; ``where`` is SQL over its columns."""
         name = '"fileName"' if instrument == "guidestar" else "filename"
         with self.state.reading() as con:
-            found = con.execute(
+            rows = con.execute(
                 f"SELECT {name} FROM si_{instrument} WHERE NOT _gone AND ({where}) ORDER BY _file"
             ).fetchall()
-        return [str(row[0]) for row in found]
+        return [str(row[0]) for row in rows]
 
     def withdraw(self, filenames: Iterable[str]) -> None:
         """Take files out of the archive."""

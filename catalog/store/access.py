@@ -59,7 +59,7 @@ def rights_of_file(restricted: str) -> str:
 
 def typed_column(connection: duckdb.DuckDBPyConnection, view: str, name: str, kind: str, prefix: str = "") -> str:
     """Write a column in its type, or a null of that type if the archive never sent the column."""
-    if name.lower() not in {known.lower() for known in columns_of(connection, view)}:
+    if name.lower() not in {existing.lower() for existing in columns_of(connection, view)}:
         return f"NULL::{kind}"
     return f"TRY_CAST({prefix}{quoted(name)} AS {kind})"
 

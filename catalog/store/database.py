@@ -357,12 +357,12 @@ def make(path: Path, engine: Engine = DUCKDB) -> None:
     partial = path.with_name(f".{path.name}.new")
     leftovers = (partial, partial.with_name(f"{partial.name}.wal"))
     try:
-        for one in leftovers:
-            one.unlink(missing_ok=True)
+        for leftover in leftovers:
+            leftover.unlink(missing_ok=True)
         migrate(engine.open(partial, read_only=False))
         partial.replace(path)
     finally:
         tidy(partial)
-        for one in leftovers:
+        for leftover in leftovers:
             with suppress(OSError):
-                one.unlink(missing_ok=True)
+                leftover.unlink(missing_ok=True)

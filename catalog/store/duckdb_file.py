@@ -62,7 +62,9 @@ class DuckDBFile:
         with suppress(duckdb.InvalidInputException):  # the connection is sealed already, and the setting made
             connection.execute("SET GLOBAL TimeZone = 'UTC'")  # the archive's times
             if beside := odd_logs(path):
-                connection.execute(f"SET allowed_paths = [{', '.join(literal(os.fspath(one)) for one in beside)}]")
+                connection.execute(
+                    f"SET allowed_paths = [{', '.join(literal(os.fspath(path_beside)) for path_beside in beside)}]"
+                )
             # This is no entry of the dictionary above, because it would then forbid temp_directory.
             connection.execute("SET enable_external_access = false")
         return connection

@@ -25,8 +25,8 @@ def explain(error: duckdb.Error, path: Path) -> Exception:
     """Return the error that says why a catalog could not be opened; DuckDB gives the reason as text only."""
     text = str(error)
     if "Could not set lock" in text or "different configuration" in text:
-        found = re.search(r"held in (?:\S*/)?([^/\s]+) \(PID (\d+)\)", text)
-        return Locked(f"{found[1]} (PID {found[2]})" if found else "another connection of this process")
+        holder = re.search(r"held in (?:\S*/)?([^/\s]+) \(PID (\d+)\)", text)
+        return Locked(f"{holder[1]} (PID {holder[2]})" if holder else "another connection of this process")
     if "not a valid DuckDB database" in text:
         return NotACatalog(f"{path} is not a DuckDB database; choose another --catalog")
     if "version number" in text or "newer version" in text.lower():

@@ -140,7 +140,7 @@ class Staged:
             self.spool.offer(connection, self.name)
 
     @contextmanager
-    def picked(self, connection: duckdb.DuckDBPyConnection, wanted: pa.Table) -> Iterator[None]:
+    def picked(self, connection: duckdb.DuckDBPyConnection, rows_wanted: pa.Table) -> Iterator[None]:
         """Let some rows be read once, in order, as the relation ``picked``.
 
         A join would make a table of all their columns in memory.
@@ -149,10 +149,10 @@ class Staged:
         ----------
         connection : duckdb.DuckDBPyConnection
             The connection that gets the relation.
-        wanted : pyarrow.Table
+        rows_wanted : pyarrow.Table
             The ``staged_row`` of each row, ascending, and its ``row_hash``, which becomes the row's ``staged_hash``.
         """
-        numbers, hashes = (wanted.column(name).to_numpy() for name in ("staged_row", "row_hash"))
+        numbers, hashes = (rows_wanted.column(name).to_numpy() for name in ("staged_row", "row_hash"))
         schema = self.spool.schema(self.name).append(pa.field("staged_hash", pa.int64()))
 
         def rows() -> Iterator[pa.RecordBatch]:
@@ -233,13 +233,13 @@ def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     return pa.record_batch(columns, schema=schema)
 
 
-def _common(known: pa.DataType | None, other: pa.DataType) -> pa.DataType:
+def _common(first: pa.DataType | None, second: pa.DataType) -> pa.DataType:
     """Return the narrowest type that holds the values of both types."""
-    if known is None or known == pa.null() or known == other:
-        return other
-    if other == pa.null():
-        return known
-    if {known, other} == {pa.int64(), pa.float64()}:
+    if first is None or first == pa.null() or first == second:
+        return second
+    if second == pa.null():
+        return first
+    if {first, second} == {pa.int64(), pa.float64()}:
         return pa.float64()
     return pa.string()
 

@@ -75,8 +75,8 @@ def prove_statement(tree: Any, is_of_the_catalog: Callable[[str], bool]) -> None
         If a function is not known to stay within the catalog.
     """
     for name, gives_table in _functions(tree):
-        known = not gives_table or name in TABLE_FUNCTIONS or is_of_the_catalog(name)
-        if name in UNPROVEN_FUNCTIONS or not known:
+        stays_within = not gives_table or name in TABLE_FUNCTIONS or is_of_the_catalog(name)
+        if name in UNPROVEN_FUNCTIONS or not stays_within:
             raise NotProven(f"{name}() is not answered here: a statement reads the catalog and nothing else")
 
 

@@ -70,7 +70,7 @@ def _size(node: Any) -> float:
         return 0
     name, arguments = str(node["function_name"]).lower(), node["children"]
     if name in _STEPS:
-        return _steps([_number(one) for one in arguments]) * _NUMBER_BYTES
+        return _steps([_number(argument) for argument in arguments]) * _NUMBER_BYTES
     at = _LENGTH_AT.get(name)
     if at is None or len(arguments) <= at:
         return 0
@@ -82,8 +82,10 @@ def _steps(numbers: list[float | None]) -> float:
     """Return how many numbers a range has; 0 if its ends are not constants."""
     if not numbers or None in numbers:
         return 0
-    known = [one for one in numbers if one is not None]
-    start, stop, step = (0, known[0], 1) if len(known) == 1 else (known[0], known[1], (*known[2:], 1)[0])
+    constants = [number for number in numbers if number is not None]
+    start, stop, step = (
+        (0, constants[0], 1) if len(constants) == 1 else (constants[0], constants[1], (*constants[2:], 1)[0])
+    )
     return max(0, (stop - start) / step) if step else 0
 
 
@@ -99,11 +101,11 @@ def _number(node: Any) -> float | None:
     return None
 
 
-def _calculated(operator: str, one: float | None, other: float | None) -> float | None:
-    if one is None or other is None:
+def _calculated(operator: str, left: float | None, right: float | None) -> float | None:
+    if left is None or right is None:
         return None
     try:
-        return {"*": one * other, "+": one + other, "-": one - other}.get(operator)
+        return {"*": left * right, "+": left + right, "-": left - right}.get(operator)
     except OverflowError:
         return None
 

@@ -89,21 +89,21 @@ def cleaned(secret: str, where: str) -> str:
     """
     text = _SCHEME.sub("", secret.strip(), count=1).strip()
     if not _TOKEN.fullmatch(text):
-        odd = next((at for at, one in enumerate(text) if not _TOKEN.match(one)), len(text))
+        odd = next((at for at, each in enumerate(text) if not _TOKEN.match(each)), len(text))
         raise UsageError(
             f"the token from {where} cannot be sent: its character {odd + 1} is none that a token has; copy it again"
         )
     return text
 
 
-def find_token(server: str = MAST, chosen: bool = True) -> Token | None:
+def find_token(server: str = MAST, is_named_by_user: bool = True) -> Token | None:
     """Look for the token that a server gets.
 
     Parameters
     ----------
     server : str
         The archive's address.
-    chosen : bool
+    is_named_by_user : bool
         Whether the user named the server: on the command line, in the environment or in their own settings. If not,
         and the server is not MAST, it only gets a token that was kept for it.
 
@@ -120,18 +120,18 @@ def find_token(server: str = MAST, chosen: bool = True) -> Token | None:
         If others can read the file that has the token.
     """
     theirs = origin(server)
-    chosen = chosen or theirs == MAST
-    if chosen and (given := os.environ.get(VARIABLE, "").strip()):
+    is_named_by_user = is_named_by_user or theirs == MAST
+    if is_named_by_user and (given := os.environ.get(VARIABLE, "").strip()):
         return Token(cleaned(given, VARIABLE))
-    for kept_for in dict.fromkeys((theirs, MAST) if chosen else (theirs,)):
+    for kept_for in dict.fromkeys((theirs, MAST) if is_named_by_user else (theirs,)):
         if secret := _from_file(kept_for) or _from_keyring(kept_for):
             return Token(cleaned(secret, "login"))
     return None
 
 
-def withheld(server: str, chosen: bool) -> bool:
+def withheld(server: str, is_named_by_user: bool) -> bool:
     """Say whether there is a token that a server does not get because the user did not name the server."""
-    return not chosen and find_token(server, chosen) is None and find_token(server) is not None
+    return not is_named_by_user and find_token(server, is_named_by_user) is None and find_token(server) is not None
 
 
 def _entry(kept_for: str) -> str:

@@ -72,7 +72,7 @@ class Criterion:
 
     def as_filter(self) -> dict[str, Any]:
         """Return the filter as MAST writes it."""
-        values: list[Any] = [*self.values, *(one.as_mast() for one in self.ranges)]
+        values: list[Any] = [*self.values, *(span.as_mast() for span in self.ranges)]
         entry: dict[str, Any] = {"paramName": self.keyword, "values": values}
         if self.pattern is not None:
             entry["freeText"] = self.pattern
@@ -294,7 +294,7 @@ def criterion(keyword: str, value: CriterionValue) -> str:
         return f"{keyword}={low}..{high}"
     if isinstance(value, str | int | float | date):
         return f"{keyword}={_text(value)}"
-    texts = [_text(one) for one in value if one is not None]
+    texts = [_text(each) for each in value if each is not None]
     return f"{keyword}=" + ",".join(f'"{text}"' if "," in text else text for text in texts)
 
 

@@ -207,12 +207,12 @@ def _schema_keywords() -> dict[str, dict[str, Any]]:
 
 
 def _read_schemas(paths: list[Path]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+    entries_by_keyword: dict[str, dict[str, Any]] = {}
     for path in paths:
         for entry in _entries(_read_yaml(path)):
-            known = {str(name): value for name, value in entry.items() if name in _OF_SCHEMAS}
-            found.setdefault(entry["fits_keyword"], known)
-    return found
+            fields = {str(name): value for name, value in entry.items() if name in _OF_SCHEMAS}
+            entries_by_keyword.setdefault(entry["fits_keyword"], fields)
+    return entries_by_keyword
 
 
 def _schema_paths() -> Iterator[Path]:
@@ -263,14 +263,14 @@ def lookup(name: str, instrument: str | None = None) -> Keyword:
     >>> lookup("Exp_Type").name
     'exp_type'
     """
-    wanted = name.strip().lower()
+    typed = name.strip().lower()
     listed = [
         k for k in dictionary().values() if instrument is None or not k.instruments or instrument in k.instruments
     ]
     for keyword in listed:
-        if wanted in (keyword.name.lower(), (keyword.fits_keyword or "").lower()):
+        if typed in (keyword.name.lower(), (keyword.fits_keyword or "").lower()):
             return keyword
-    near = nearest(wanted, [keyword.name for keyword in listed])
+    near = nearest(typed, [keyword.name for keyword in listed])
     where = f" in {instrument} searches" if instrument else ""
     raise UnknownKeyword(f"no keyword {name!r}{where}" + (f"; did you mean {near!r}?" if near else _LOOK_UP))
 
@@ -287,13 +287,13 @@ def matching(pattern: str) -> list[Keyword]:
     ['tsovisit']
     """
     words = pattern.lower().split()
-    wanted = " ".join(words)
+    typed = " ".join(words)
 
     def rank(keyword: Keyword) -> int:
         name, fits_keyword = keyword.name.lower(), (keyword.fits_keyword or "").lower()
-        if wanted in (name, fits_keyword):
+        if typed in (name, fits_keyword):
             return 0
-        return 1 if name.startswith(wanted) else 2 if wanted in name else 3
+        return 1 if name.startswith(typed) else 2 if typed in name else 3
 
     def holds(keyword: Keyword) -> bool:
         text = f"{keyword.name} {keyword.fits_keyword or ''} {keyword.meaning or ''}".lower()

@@ -44,8 +44,8 @@ def _word(value: str | int | bool) -> str:
     return str(value).lower()
 
 
-def _meet(one: Criterion, other: Criterion) -> bool:
-    return any(a.low <= b.high and b.low <= a.high for a in one.ranges for b in other.ranges)
+def _meet(first: Criterion, second: Criterion) -> bool:
+    return any(a.low <= b.high and b.low <= a.high for a in first.ranges for b in second.ranges)
 
 
 def refuse_modeless(criteria: Iterable[Criterion]) -> None:

@@ -32,18 +32,18 @@ def corners(region: str) -> list[Values]:
     >>> corners("POLYGON ICRS 1 2 3 2 3 4")[0].tolist()
     [[1.0, 2.0], [3.0, 2.0], [3.0, 4.0]]
     """
-    found: list[Values] = []
+    shapes: list[Values] = []
     for kind, text in _SHAPE.findall(region or ""):
         try:
             numbers = np.array(text.split(), dtype=float)
         except ValueError:
             continue
         if kind.upper() == "CIRCLE" and numbers.size == 3 and on_sky(numbers[None, :2]) and 0 < numbers[2] <= 180:
-            found.append(_circle(*numbers))
+            shapes.append(_circle(*numbers))
         elif kind.upper() == "POLYGON" and numbers.size >= 6 and numbers.size % 2 == 0:
             shape = numbers.reshape(-1, 2)
-            found += [shape] if on_sky(shape) else []
-    return found
+            shapes += [shape] if on_sky(shape) else []
+    return shapes
 
 
 def on_sky(places: Values) -> bool:
@@ -72,8 +72,8 @@ def _circle(ra: float, dec: float, radius: float) -> Values:
 def directions(places: Values) -> Values:
     """Turn right ascension and declination in degrees, shape (n, 2), into unit vectors, shape (n, 3)."""
     ra, dec = np.radians(places.T)
-    found: Values = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
-    return found
+    vectors: Values = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
+    return vectors
 
 
 def degrees(vectors: Values) -> Values:
@@ -87,8 +87,8 @@ def middle(places: Values) -> Values:
     """Return the direction of the middle of places, shape (2,), in degrees."""
     total = directions(places).sum(axis=0)
     even = np.linalg.norm(total) < 1e-9  # the places surround the whole sky, so any place is as good as another
-    found: Values = places[0] if even else degrees(total[None])[0]
-    return found
+    centre: Values = places[0] if even else degrees(total[None])[0]
+    return centre
 
 
 def distances(places: Values, centre: Values) -> Values:
@@ -101,5 +101,5 @@ def distances(places: Values, centre: Values) -> Values:
     """
     away, towards = directions(places), directions(centre[None])[0]
     across = np.linalg.norm(np.cross(away, towards), axis=1)
-    found: Values = np.degrees(np.arctan2(across, away @ towards))
-    return found
+    angles: Values = np.degrees(np.arctan2(across, away @ towards))
+    return angles

@@ -149,7 +149,7 @@ class Search:
         if len(self.instruments) < 2:
             return (self,)
         read = _criteria(self.written, self.instruments)
-        return tuple(replace(self, instrument=one, criteria=read[one]) for one in self.instruments)
+        return tuple(replace(self, instrument=each, criteria=read[each]) for each in self.instruments)
 
     @property
     def service(self) -> str:
@@ -200,7 +200,7 @@ def _instruments(text: str) -> tuple[str, ...]:
         named |= set(JWST.services) - {"guidestar"}
     if not named:
         raise BadValue(_not_an_instrument(text))
-    return tuple(one for one in JWST.services if one in named)
+    return tuple(instrument for instrument in JWST.services if instrument in named)
 
 
 def _criteria(written: tuple[str, ...], instruments: tuple[str, ...]) -> dict[str, tuple[Criterion, ...]]:
@@ -218,10 +218,10 @@ def _criteria(written: tuple[str, ...], instruments: tuple[str, ...]) -> dict[st
                 without[instrument] = text.partition("=")[0].strip()
         read[instrument] = tuple(criteria)
     if without:
-        able = [one for one in instruments if one not in without]
+        able = [each for each in instruments if each not in without]
         if not able:
             parse_criterion(next(text for text in written if text.partition("=")[0].strip() in without.values()))
-        told = ", ".join(f"{one} has no {keyword}" for one, keyword in without.items())
+        told = ", ".join(f"{each} has no {keyword}" for each, keyword in without.items())
         hint = f"--instrument {','.join(able)}, or leave the criterion out" if able else "leave the criterion out"
         raise UnknownKeyword(f"{told}: {hint}")
     return read

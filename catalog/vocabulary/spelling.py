@@ -46,7 +46,7 @@ OWN_NAMES: Mapping[Kind, frozenset[str]] = {
 _PREFIXES: Mapping[Kind, str] = {"file": "si_", "observation": "caom_", "product": "caom_"}
 
 
-def catalog_names(names: Sequence[str], kind: Kind, known: Collection[str] = ()) -> list[str]:
+def catalog_names(names: Sequence[str], kind: Kind, preferred: Collection[str] = ()) -> list[str]:
     r"""Return the catalog's names of the columns of one answer. No two of them differ only in case.
 
     Parameters
@@ -55,7 +55,7 @@ def catalog_names(names: Sequence[str], kind: Kind, known: Collection[str] = ())
         The archive's names, all different.
     kind : str
         What a row is.
-    known : collection of str
+    preferred : collection of str
         If names differ only in case, one that is in this collection stays as it is.
 
     Examples
@@ -65,7 +65,7 @@ def catalog_names(names: Sequence[str], kind: Kind, known: Collection[str] = ())
     """
     simple = {name: catalog_name(name, kind) for name in names}
     first: dict[str, str] = {}
-    for name in sorted(simple, key=lambda name: (name not in known, name)):
+    for name in sorted(simple, key=lambda name: (name not in preferred, name)):
         first.setdefault(simple[name].lower(), name)
     winners = set(first.values())
     return [simple[name] if name in winners else _all_encoded(name) for name in names]
@@ -97,9 +97,9 @@ def sent_name(kept: str, kind: Kind) -> str:
     return "" if kept == EMPTY else unquote(kept, errors="surrogatepass")
 
 
-def too_many(names: Iterable[str], known: Collection[str] = ()) -> list[str]:
+def too_many(names: Iterable[str], preferred: Collection[str] = ()) -> list[str]:
     """Return the names of columns that the catalog does not keep: too long ones, and those beyond the most columns."""
-    ordered = sorted(names, key=lambda name: name not in known)
+    ordered = sorted(names, key=lambda name: name not in preferred)
     short = [name for name in ordered if len(name) <= LONGEST_NAME]
     return [name for name in ordered if len(name) > LONGEST_NAME] + short[MOST_COLUMNS:]
 

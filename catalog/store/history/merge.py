@@ -130,14 +130,16 @@ def _ensure_columns(
             columns.append(_Column(name, f"CAST({value} AS {final})"))
             grown = True
         elif name != ODD_CELLS:
-            kept, known = have[name.lower()]
-            fit = fit_values(connection, TargetColumn(versions, kept, known, run, room > 0), (staged, name, kind))
+            kept, present_kind = have[name.lower()]
+            fit = fit_values(
+                connection, TargetColumn(versions, kept, present_kind, run, room > 0), (staged, name, kind)
+            )
             columns.append(_Column(kept, fit.value))
             if fit.beside is not None:
                 columns.append(_Column(fit.beside, f"CASE WHEN {fit.misfit} THEN {value} END"))
             elif fit.misfit is not None:
                 odd = with_odd_cells(odd, kept, fit)
-            grown = grown or fit.kind != known or (fit.beside or kept).lower() not in have
+            grown = grown or fit.kind != present_kind or (fit.beside or kept).lower() not in have
     return [*columns, _Column(ODD_CELLS, odd)], grown
 
 
@@ -150,7 +152,7 @@ def _described(connection: duckdb.DuckDBPyConnection, staged: str, have: set[str
 
 def _only_flags(connection: duckdb.DuckDBPyConnection, staged: str, unseen: list[str]) -> set[str]:
     """Return the new columns whose text is only ever t or f, and which the dictionary does not have."""
-    asked = [column for column in unseen if column not in {known.name for known in all_archive_columns()}]
+    asked = [column for column in unseen if column not in {listed.name for listed in all_archive_columns()}]
     if not asked:
         return set()
     tests = ", ".join(f"bool_and(lower({quoted(column)}) IN ('t', 'f'))" for column in asked)

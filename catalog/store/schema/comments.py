@@ -65,7 +65,9 @@ def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:
     comments = [Comment("TABLE", table, text) for table, text in of_tables.items()]
     for kind, macros in (("MACRO", _MACROS), ("MACRO TABLE", _TABLE_MACROS)):
         comments += [Comment(kind, macro, text) for macro, text in macros.items()]
-    fixed = {(table.name, one.name): one.comment for table in metadata.tables.values() for one in table.columns}
+    fixed = {
+        (table.name, column.name): column.comment for table in metadata.tables.values() for column in table.columns
+    }
     elsewhere = {column: comment for (_, column), comment in fixed.items() if comment}
     bare = connection.execute(
         """SELECT table_name, column_name FROM duckdb_columns()

@@ -28,24 +28,27 @@ def inlined(macros: Mapping[str, str]) -> dict[str, str]:
     >>> inlined({"twice(x)": "2 * x", "four(y)": "twice(twice(y) + 1)"})["four(y)"]
     '(2 * ((2 * (y)) + 1))'
     """
-    known: dict[str, tuple[list[str], str]] = {}
+    expanded: dict[str, tuple[list[str], str]] = {}
     numbers = count(1)
-    found = {}
+    definitions = {}
     for head, expression in macros.items():
         name, _, parameters = head.removesuffix(")").partition("(")
-        found[head] = _expanded(expression, known, numbers)
-        known[name] = ([one.strip() for one in parameters.split(",") if one.strip()], found[head])
-    return found
+        definitions[head] = _expanded(expression, expanded, numbers)
+        expanded[name] = (
+            [parameter.strip() for parameter in parameters.split(",") if parameter.strip()],
+            definitions[head],
+        )
+    return definitions
 
 
-def _expanded(expression: str, known: Mapping[str, tuple[list[str], str]], numbers: Iterator[int]) -> str:
-    if not known:
+def _expanded(expression: str, expanded: Mapping[str, tuple[list[str], str]], numbers: Iterator[int]) -> str:
+    if not expanded:
         return expression
-    call = re.compile(rf"(?<![\w.'])({'|'.join(known)})\(")
+    call = re.compile(rf"(?<![\w.'])({'|'.join(expanded)})\(")
     while (here := call.search(expression)) is not None:
         arguments, end = _arguments(expression, here.end())
-        parameters, body = known[here[1]]
-        values = {one: f"({value})" for one, value in zip(parameters, arguments, strict=True)}
+        parameters, body = expanded[here[1]]
+        values = {parameter: f"({value})" for parameter, value in zip(parameters, arguments, strict=True)}
         body = _replaced(_with_own_names(body, next(numbers)), values)
         expression = f"{expression[: here.start()]}({body}){expression[end:]}"
     return expression
@@ -53,7 +56,7 @@ def _expanded(expression: str, known: Mapping[str, tuple[list[str], str]], numbe
 
 def _arguments(text: str, start: int) -> tuple[list[str], int]:
     """Return the arguments of a call whose parenthesis opens before a place, and the place behind it."""
-    depth, at, began, found = 0, start, start, []
+    depth, at, began, arguments = 0, start, start, []
     while depth >= 0:
         if text[at] == "'":
             at = text.index("'", at + 1)
@@ -62,10 +65,10 @@ def _arguments(text: str, start: int) -> tuple[list[str], int]:
         elif text[at] in _CLOSE:
             depth -= 1
         if depth < 0 or (depth == 0 and text[at] == ","):
-            found.append(text[began:at].strip())
+            arguments.append(text[began:at].strip())
             began = at + 1
         at += 1
-    return found, at
+    return arguments, at
 
 
 def _with_own_names(body: str, number: int) -> str:

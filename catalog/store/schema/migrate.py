@@ -165,11 +165,11 @@ def make_views(connection: duckdb.DuckDBPyConnection) -> None:
         present = {c.lower() for c in columns}
         aliases = {a: c for a, c in _ALIASES[view].items() if c.lower() in present and a.lower() not in present}
         shown = [quoted(c) for c in columns] + [f"{quoted(c)} AS {a}" for a, c in aliases.items()]
-        chosen = ", ".join([*shown, "since_run"])
-        connection.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT {chosen} FROM {table} WHERE until_run IS NULL")
+        selected = ", ".join([*shown, "since_run"])
+        connection.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT {selected} FROM {table} WHERE until_run IS NULL")
         connection.execute(
             f"""CREATE OR REPLACE MACRO {view}_at(run, {ATTACHED_AS} := NULL) AS TABLE
-                SELECT {chosen} FROM {attached(table)}
+                SELECT {selected} FROM {attached(table)}
                 WHERE since_run <= {_RUN} AND (until_run IS NULL OR until_run > {_RUN}) AND {_A_RUN}"""
         )
     for view, query in _FIXED_VIEWS.items():
