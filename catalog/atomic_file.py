@@ -46,7 +46,7 @@ def put_in_place(path: Path, mode: int = READABLE) -> Iterator[IO[bytes]]:
     DiskError
         If the file cannot be written; then whatever was there stays as it was.
     """
-    with _told(path):
+    with _disk_errors(path):
         older = _permissions(path)
         if older is None:
             with os.fdopen(_opened_as_it_is(path), "wb", buffering=1 << 16) as sink:
@@ -112,7 +112,7 @@ def _opened_as_it_is(path: Path) -> int:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -95,7 +95,7 @@ def _put_changes(changed: Changes, asked: ListingOptions, options: Settings) -> 
     elif asked.is_table:
         _put_lines(changed, options, limit)
     else:
-        rows = [_told(row) for row in islice(changed, limit)]
+        rows = [_as_object(row) for row in islice(changed, limit)]
         put_list(asked, (), (), lambda: rows, "row", names=_TOLD)
     if limit is not None and _is_cut(changed, limit, options.verbosity > 0 or not asked.is_table):
         note(f"the first {limit:,} rows; --limit shows more")
@@ -112,7 +112,7 @@ def _remember_look(changed: Changes, asked: ListingOptions, options: Settings) -
         say(f"seen; to see it again: {again}" if remembered else "cannot remember that you looked")
 
 
-def _told(row: Row) -> dict[str, Any]:
+def _as_object(row: Row) -> dict[str, Any]:
     described = {"run": row.run, "search": row.search, "kind": row.kind, "what": row.what, "key": row.key}
     return {**described, "columns": row.columns}
 
@@ -132,7 +132,7 @@ def _put_object(changed: Changes, asked: ListingOptions) -> None:
     with text_output(asked) as sink:
         sink.write(f'{head},"rows":[')
         for number, row in enumerate(islice(changed, asked.limit)):
-            sink.write(f"{',' if number else ''}\n{msgspec.json.encode(_told(row)).decode()}")
+            sink.write(f"{',' if number else ''}\n{msgspec.json.encode(_as_object(row)).decode()}")
         sink.write("]}\n")
 
 

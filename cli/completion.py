@@ -114,13 +114,13 @@ def _values(context: typer.Context, name: str) -> dict[str, str]:
     word = next((keyword for keyword in lake.keywords(name) if keyword.name == name), None)
     if word is None:
         return {}
-    present = {_written(word.kind, value): count for value, count in lake.value_counts(word.name).items()}
+    present = {_value_text(word.kind, value): count for value, count in lake.value_counts(word.name).items()}
     if word.kind == "boolean":
         present = {value: present.get(value, "") for value in ("T", "F")}
     return {**present, **{value: "" for value in word.allowed if value not in present}}
 
 
-def _written(kind: str, value: str) -> str:
+def _value_text(kind: str, value: str) -> str:
     if kind == "boolean":
         return "T" if value in ("t", "true") else "F"
     return f'"{value}"' if "," in value else value
@@ -159,17 +159,17 @@ def previewed(context: typer.Context, incomplete: str) -> Offer:
 
 def product_types(context: typer.Context, incomplete: str) -> Offer:
     """Offer product types, also after a comma."""
-    return _listed(context, "productType", ("SCIENCE", "INFO", "AUXILIARY", "PREVIEW", "THUMBNAIL"), incomplete)
+    return _values_offered(context, "productType", ("SCIENCE", "INFO", "AUXILIARY", "PREVIEW", "THUMBNAIL"), incomplete)
 
 
 def subgroups(context: typer.Context, incomplete: str) -> Offer:
     """Offer product subgroups, also after a comma."""
-    return _listed(context, "productSubGroupDescription", (), incomplete)
+    return _values_offered(context, "productSubGroupDescription", (), incomplete)
 
 
 def dataproducts(context: typer.Context, incomplete: str) -> Offer:
     """Offer kinds of data product, also after a comma."""
-    return _listed(context, "dataproduct_type", ("image", "spectrum", "cube", "timeseries"), incomplete)
+    return _values_offered(context, "dataproduct_type", ("image", "spectrum", "cube", "timeseries"), incomplete)
 
 
 def levels(incomplete: str) -> Offer:
@@ -178,7 +178,7 @@ def levels(incomplete: str) -> Offer:
     return [(f"{before}{comma}{level}", "") for level in ("1", "2", "3") if level.startswith(last)]
 
 
-def _listed(context: typer.Context, column: str, usual: tuple[str, ...], incomplete: str) -> Offer:
+def _values_offered(context: typer.Context, column: str, usual: tuple[str, ...], incomplete: str) -> Offer:
     before, comma, last = incomplete.rpartition(",")
     present = _lake(context).value_counts(column, "products")
     taken = before.split(",")

@@ -86,7 +86,9 @@ def _parameters(files: BothFiles) -> Mapping[tuple[str, str], Any]:
     for defaults in (files.users, files.folders):
         for command, options in defaults.commands.items():
             _require(command, list(commands), f"{defaults.path} has a table [{command}], which is no command")
-            parameters = {_bare(text): parameter for parameter in commands[command].params for text in parameter.opts}
+            parameters = {
+                _without_dashes(text): parameter for parameter in commands[command].params for text in parameter.opts
+            }
             for option in options:
                 _require(
                     option, list(parameters), f"{defaults.path}: [{command}] says {option}, which is no option of it"
@@ -108,7 +110,7 @@ def _all_commands() -> dict[str, Any]:
     return dict(getattr(typer.main.get_command(application()), "commands", {}))
 
 
-def _bare(option: str) -> str:
+def _without_dashes(option: str) -> str:
     return option.lstrip("-").replace("-", "_")
 
 

@@ -117,7 +117,7 @@ class _Stage:
         """Print a command and run it; a command that fails ends the demo."""
         from .main import run
 
-        say(f"$ mastlake {' '.join(map(_typed, words))}")
+        say(f"$ mastlake {' '.join(map(_as_typed, words))}")
         try:
             run(["--catalog", "mastlake.duckdb", "--server", self.server, *words])
         except SystemExit as left:
@@ -126,7 +126,7 @@ class _Stage:
         sys.stdout.flush()
 
 
-def _typed(word: str) -> str:
+def _as_typed(word: str) -> str:
     """Write a word as people type it; SQL contains single quotes, so it goes into double quotes."""
     return f'"{word}"' if "'" in word and not set(word) & set('"$`\\\\!') else shlex.quote(word)
 

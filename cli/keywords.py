@@ -48,7 +48,7 @@ def keywords(
         return
     for word in matches.keywords:
         if word.name in matches.values:
-            put_lines("\n".join(_described(word, matches.values[word.name])) + "\n")
+            put_lines("\n".join(_description(word, matches.values[word.name])) + "\n")
     _put_keywords([word for word in matches.keywords if word.name not in matches.values], asked)
     if matches.columns:
         _put_columns(matches.columns, asked)
@@ -89,7 +89,7 @@ def _put_columns(columns: list[Keyword], asked: ListingOptions) -> None:
     )
 
 
-def _described(word: Keyword, count: KeywordValues | None) -> list[str]:
+def _description(word: Keyword, count: KeywordValues | None) -> list[str]:
     where = (
         f"{word.fits_keyword} in the {_header(word.hdu)}" if word.fits_keyword else "not in the file; the archive's own"
     )

@@ -111,13 +111,15 @@ def __getattr__(name: str) -> typer.Typer:
     return cast("typer.Typer", globals()[name])
 
 
-def _asked(words: list[str]) -> list[str]:
+def _command_to_run(words: list[str]) -> list[str]:
     """Return the command to run, if only global options stand before it.
 
     Examples
     --------
-    >>> _asked(["--catalog", "my.duckdb", "-v", "runs"]), _asked(["--help", "runs"]), _asked(["rnus"])
-    (['runs'], [], [])
+    >>> _command_to_run(["--catalog", "my.duckdb", "-v", "runs"])
+    ['runs']
+    >>> _command_to_run(["--help", "runs"]), _command_to_run(["rnus"])
+    ([], [])
     """
     rest = iter(words)
     for word in rest:
@@ -202,7 +204,7 @@ def run(arguments: list[str] | None = None) -> None:
         if completing(os.environ):
             complete_in_bash(lambda: application()(words, prog_name="mastlake"), os.environ)
         refuse_empty(words)
-        code = application(*_asked(words))(words, prog_name="mastlake", standalone_mode=False)
+        code = application(*_command_to_run(words))(words, prog_name="mastlake", standalone_mode=False)
         sys.stdout.flush()
         if isinstance(code, int) and code:  # typer returns exit codes like this
             sys.exit(code)

@@ -141,10 +141,10 @@ def sync_progress(quiet: bool) -> Iterator[Callable[[SyncEvent], None]]:
         with _bars(console) as show:
             yield show
     else:
-        yield _plain
+        yield _print_event
 
 
-def _plain(event: SyncEvent) -> None:
+def _print_event(event: SyncEvent) -> None:
     from catalog.api.types import Finished, Note, Paused
 
     if isinstance(event, Finished) and event.outcome not in ("present", "failed"):

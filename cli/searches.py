@@ -118,7 +118,13 @@ def _list(options: Settings, asked: ListingOptions) -> None:
         asked,
         ("name", "of", "matches", "newest ingest (UTC)", "criteria"),
         [
-            (state.search.name, _kind(state.search), state.matches, _moment(state.cursor_mjd), _written(state.search))
+            (
+                state.search.name,
+                _kind(state.search),
+                state.matches,
+                _moment(state.cursor_mjd),
+                _criteria_text(state.search),
+            )
             for state in states
         ],
         lambda: [_as_dict(state) for state in states],
@@ -137,7 +143,7 @@ def _kind(search: Search) -> str:
     return f"{search.instrument} files" if search.instrument else "observations"
 
 
-def _written(search: Search) -> str:
+def _criteria_text(search: Search) -> str:
     return " ".join([*search.written, *([f"cone={search.cone}"] if search.cone else [])])
 
 

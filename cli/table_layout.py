@@ -127,11 +127,11 @@ def on_terminal(
             Text(harmless(column)), no_wrap=not prose, overflow="fold" if prose else "ellipsis", width=width
         )
     for row in rows:
-        table.add_row(*(Text(text, style=style) for text, style in _cells(columns, row, widths)))
+        table.add_row(*(Text(text, style=style) for text, style in _styled_cells(columns, row, widths)))
     return table
 
 
-def _cells(columns: Sequence[str], row: Sequence[Any], widths: Sequence[int]) -> Iterator[tuple[str, str]]:
+def _styled_cells(columns: Sequence[str], row: Sequence[Any], widths: Sequence[int]) -> Iterator[tuple[str, str]]:
     for column, value, width in zip(columns, row, widths, strict=False):
         text = shown(value)
         style = _STATE_STYLES.get(text, "") if column in _STATES else "cyan" if _is_number(value) else ""

@@ -36,7 +36,7 @@ def write_ecsv(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
         count = 0
         for batch in small(reader):
             columns = [
-                _cells(column, name in odd) for name, column in zip(batch.schema.names, batch.columns, strict=True)
+                _cell_texts(column, name in odd) for name, column in zip(batch.schema.names, batch.columns, strict=True)
             ]
             sink.write(joined(columns, " ", "", "\n"))
             count += batch.num_rows
@@ -73,7 +73,7 @@ def _header(schema: pa.Schema, odd: set[str]) -> bytes:
     return out.getvalue().encode()
 
 
-def _cells(column: pa.Array, as_json: bool) -> pa.Array:
+def _cell_texts(column: pa.Array, as_json: bool) -> pa.Array:
     if pa.types.is_boolean(column.type):
         return pc.if_else(column, "True", "False").fill_null('""')
     if as_json:

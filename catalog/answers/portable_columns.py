@@ -55,7 +55,7 @@ def portable_columns(rows: pa.RecordBatchReader, need: Need) -> pa.RecordBatchRe
         pa.field(name, change.to if change else field.type, field.nullable, field.metadata)
         for name, field, change in zip(names, rows.schema, changes, strict=True)
     ])  # fmt: skip
-    return pa.RecordBatchReader.from_batches(schema, _changed(rows, schema, changes))
+    return pa.RecordBatchReader.from_batches(schema, _converted_batches(rows, schema, changes))
 
 
 def with_texts(rows: pa.Table, reads: Callable[[pa.ChunkedArray], object] = lambda column: column) -> pa.Table:
@@ -94,7 +94,9 @@ def _percented(character: re.Match[str]) -> str:
     return "".join(f"%{byte:02X}" for byte in character[0].encode())
 
 
-def _changed(rows: pa.RecordBatchReader, schema: pa.Schema, changes: list[_Change | None]) -> Iterator[pa.RecordBatch]:
+def _converted_batches(
+    rows: pa.RecordBatchReader, schema: pa.Schema, changes: list[_Change | None]
+) -> Iterator[pa.RecordBatch]:
     for batch in rows:
         columns = []
         for field, column, change in zip(schema, batch.columns, changes, strict=True):

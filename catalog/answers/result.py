@@ -207,13 +207,17 @@ class Result:
         return write_file(self.rows.to_reader(), format_name, target)
 
     def __repr__(self) -> str:
-        return f"{self._counted()}\n" + "\n".join(self._shown().pformat(max_lines=-1, max_width=None))
+        return f"{self._row_count_text()}\n" + "\n".join(
+            self._first_rows_as_text().pformat(max_lines=-1, max_width=None)
+        )
 
     def _repr_html_(self) -> str:
-        lines = self._shown().pformat(max_lines=-1, max_width=-1, html=True, tableclass=f"dataframe {_HTML_CLASS}")
-        return f"<style>{_STYLE}</style><p>{self._counted()}</p>" + "\n".join(lines)
+        lines = self._first_rows_as_text().pformat(
+            max_lines=-1, max_width=-1, html=True, tableclass=f"dataframe {_HTML_CLASS}"
+        )
+        return f"<style>{_STYLE}</style><p>{self._row_count_text()}</p>" + "\n".join(lines)
 
-    def _shown(self) -> Any:
+    def _first_rows_as_text(self) -> Any:
         """Return the first rows as texts, with the units of their columns."""
         from astropy.table import Column, Table
 
@@ -223,7 +227,7 @@ class Result:
             for name, column in zip(first.column_names, first.columns, strict=True)
         ])  # fmt: skip
 
-    def _counted(self) -> str:
+    def _row_count_text(self) -> str:
         count = len(self)
         first = f", the first {_SHOWN}" if count > _SHOWN else ""
         return f"{plural(count, 'row')}{first}"

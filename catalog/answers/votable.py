@@ -43,7 +43,9 @@ def write_votable(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
         sink.write(head)
         count = 0
         for batch in small(standard_rows):
-            sink.write(joined([_cells(column) for column in batch.columns], "</TD><TD>", "<TR><TD>", "</TD></TR>\n"))
+            sink.write(
+                joined([_cell_texts(column) for column in batch.columns], "</TD><TD>", "<TR><TD>", "</TD></TR>\n")
+            )
             count += batch.num_rows
         sink.write(tail)
     return count
@@ -148,7 +150,7 @@ def _datatype(kind: pa.DataType) -> tuple[str, dict[str, str]]:
     return "unicodeChar", {"arraysize": "*"}
 
 
-def _cells(column: pa.Array) -> pa.Array:
+def _cell_texts(column: pa.Array) -> pa.Array:
     if pa.types.is_boolean(column.type):
         return pc.if_else(column, "T", "F").fill_null("?")
     cells = column_as_texts(column, "+Inf", "NaN")

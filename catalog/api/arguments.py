@@ -44,14 +44,14 @@ def file_criteria(written: Sequence[str], values_by_name: Mapping[str, Any]) -> 
     given = {name: values_by_name.get(name) for name in names}
     given["cone"] = plain_cone(given["cone"])
     given |= {name: plain_value("date_obs", given[name]) for name in ("since", "until")}
-    plain = {name: _written(value) for name, value in given.items() if value is not None}
+    plain = {name: _as_text(value) for name, value in given.items() if value is not None}
     if isinstance(given["cone"], tuple | list):
         plain["cone"] += "d"
     others = {name: plain_value(name, value) for name, value in values_by_name.items() if name not in names}
     return Criteria((*written, *criteria(others)), **plain)
 
 
-def _written(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 

@@ -41,7 +41,7 @@ class CatalogBase:
         self._server_is_chosen = server_is_chosen
         self._settings = settings
 
-    def _said(self, command: str, option: str, given: Any, otherwise: Any) -> Any:
+    def _option(self, command: str, option: str, given: Any, otherwise: Any) -> Any:
         """Return the value of an option: the one given, or mastlake.toml's for the command, or the usual one."""
         if given is not None:
             return given

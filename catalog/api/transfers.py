@@ -68,7 +68,7 @@ class Transfers(CatalogBase):
         selected = selection(search, filters)
         has_token = self._token() is not None
         old_bytes = self._old_bytes(overwrite_modified, keep_old)
-        place = {"dest": self._dest(dest, search), "template": self._said("sync", "template", template, TEMPLATE)}
+        place = {"dest": self._dest(dest, search), "template": self._option("sync", "template", template, TEMPLATE)}
         return make_plan(self._database, selected, has_token=has_token, old_bytes=old_bytes, **place)
 
     def sync(
@@ -129,7 +129,7 @@ class Transfers(CatalogBase):
                 selection(search, filters),
                 server=self.server,
                 dest=self._dest(dest, search),
-                template=self._said("sync", "template", template, TEMPLATE),
+                template=self._option("sync", "template", template, TEMPLATE),
                 token=self._token(),
                 current=current,
                 on_event=on_event,
@@ -230,7 +230,7 @@ class Transfers(CatalogBase):
             self._database,
             selection(search, filters),
             server=self.server,
-            template=self._said("script", "template", template, TEMPLATE),
+            template=self._option("script", "template", template, TEMPLATE),
         )
 
     def _dest(self, given: str | os.PathLike[str] | None, search: str | None) -> str | os.PathLike[str]:
@@ -242,8 +242,8 @@ class Transfers(CatalogBase):
     def _old_bytes(self, overwrite_modified: bool | None, keep_old: str | os.PathLike[str] | None) -> OldBytes:
         from catalog.sync import OldBytes
 
-        folder = self._said("sync", "keep_old", keep_old, None)
-        renews = self._said("sync", "overwrite_modified", overwrite_modified, False)
+        folder = self._option("sync", "keep_old", keep_old, None)
+        renews = self._option("sync", "overwrite_modified", overwrite_modified, False)
         return OldBytes(Path(folder).absolute() if folder else None, renews)
 
     def _transfer(
@@ -252,10 +252,10 @@ class Transfers(CatalogBase):
         """Return the options of a transfer, as `catalog.sync.sync` takes them."""
         from catalog.config.sizes import bytes_of
 
-        rate = self._said("sync", "limit_rate", limit_rate, None)
+        rate = self._option("sync", "limit_rate", limit_rate, None)
         return {
-            "jobs": self._said("sync", "jobs", jobs, JOBS),
+            "jobs": self._option("sync", "jobs", jobs, JOBS),
             "limit_rate": bytes_of(rate, "--limit-rate") if isinstance(rate, str) else rate,
-            "source": self._said("sync", "source", source, SOURCE),
-            "trust_length": self._said("sync", "trust_length", trust_length, False),
+            "source": self._option("sync", "source", source, SOURCE),
+            "trust_length": self._option("sync", "trust_length", trust_length, False),
         }

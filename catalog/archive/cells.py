@@ -129,7 +129,7 @@ def _read(tokens: Sequence[str | None], reader: Callable[[str], Any]) -> tuple[l
     return values, odd
 
 
-def _bare(token: str) -> str:
+def _without_quotes(token: str) -> str:
     """Return the text of a number, also of one inside a string; of anything else, the text as it is."""
     return text_of(token).strip() if token.startswith('"') else token
 
@@ -146,7 +146,7 @@ def _text(token: str) -> str:
 
 
 def _number(token: str) -> float:
-    text = _bare(token)
+    text = _without_quotes(token)
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(value) or (abs(value) >= EXACT and _is_rounded(text, value)):
         raise _Odd
@@ -159,9 +159,9 @@ def _is_rounded(text: str, value: float) -> bool:
     return digits.isdigit() and int(digits) != abs(value)
 
 
-def _whole(token: str) -> int | float:
+def _whole_number(token: str) -> int | float:
     """Return a whole number; or one with a fraction, if its column may become a column of such numbers."""
-    text = _bare(token)
+    text = _without_quotes(token)
     if _WHOLE.fullmatch(text):
         number = int(text)
         if not -(2**63) <= number < 2**63:
@@ -174,7 +174,7 @@ def _whole(token: str) -> int | float:
 
 
 def _whole_only(token: str) -> int:
-    value = _whole(token)
+    value = _whole_number(token)
     if isinstance(value, float):
         raise _Odd
     return value
@@ -182,7 +182,7 @@ def _whole_only(token: str) -> int:
 
 def _truth(token: str) -> bool:
     try:
-        return _TRUTHS[_bare(token).lower()]
+        return _TRUTHS[_without_quotes(token).lower()]
     except KeyError:
         raise _Odd from None
 
@@ -228,7 +228,7 @@ def _iso_time(text: str) -> dt.datetime:
 
 _READERS: Mapping[CellKind, Callable[[str], Any]] = {
     "text": _text,
-    "whole": _whole,
+    "whole": _whole_number,
     "number": _number,
     "truth": _truth,
     "time": _time,

@@ -104,7 +104,7 @@ def columns_of_answer(fields: Iterable[Field], others: Iterable[str], kind: Kind
     types = {field.name: field.type for field in reversed(list(fields))}
     ordered = dict.fromkeys([*reversed(types), *others])
     ordered.pop(_SELECTED, None)
-    preferred = _known(kind)
+    preferred = _names_of_mast(kind)
     if kind == "file" and "filename" not in ordered:  # guide stars have fileName, which must win over FILENAME
         preferred |= {"fileName"}
     refused = too_many(ordered, preferred)
@@ -135,7 +135,7 @@ def _holds(name: str, announced: str | None, kind: Kind) -> CellKind:
     """
     if announced is None:
         return holds_without_fields(name, kind)
-    said, listed = _WIRE_KINDS.get(announced, "text"), _listed(name, "file") if kind == "file" else None
+    said, listed = _WIRE_KINDS.get(announced, "text"), _listed_type(name, "file") if kind == "file" else None
     return said if listed is None or (said == "text" and listed in ("time", "truth")) else listed
 
 
@@ -156,7 +156,7 @@ def empty_kind(column: Column, kind: Kind) -> CellKind | None:
 
 def holds_without_fields(name: str, kind: Kind) -> CellKind:
     """Return the type of a column that has no field in an answer: by MAST's dictionaries, or else text."""
-    return _computed(kind).get(name) or _listed(name, kind) or "text"
+    return _computed(kind).get(name) or _listed_type(name, kind) or "text"
 
 
 _OBSERVED: Mapping[str, CellKind] = {
@@ -168,7 +168,7 @@ _OBSERVED: Mapping[str, CellKind] = {
 }
 
 
-def _listed(name: str, kind: Kind) -> CellKind | None:
+def _listed_type(name: str, kind: Kind) -> CellKind | None:
     """Return the type of a column by MAST's dictionaries; None if they do not list it."""
     if kind == "file":
         return _dictionary().get(name)
@@ -182,7 +182,7 @@ def _computed(kind: Kind) -> Mapping[str, CellKind]:
 
 
 @lru_cache(maxsize=3)
-def _known(kind: Kind) -> frozenset[str]:
+def _names_of_mast(kind: Kind) -> frozenset[str]:
     """Return the names that win over others that differ only in case: those that MAST is known to send."""
     own = {"file": _dictionary(), "observation": observation_columns(), "product": {}}[kind]
     return frozenset({*_computed(kind), *own} - {"fileName"})

@@ -120,7 +120,7 @@ class WholeQueries:
             proofs.append(_proven_part(part.query, answers, self.key))
             yield from _tables(answers)
         if sum(proof.answers for proof in proofs) > 1:
-            yield from self._moved(query, total, proofs, columns, size)
+            yield from self._parts_that_moved(query, total, proofs, columns, size)
 
     def _proven_count(self, query: Query, columns: Sequence[str], size: int) -> int:
         """Return the rows of a query that seems to have none: ask for a page of its rows and for another count."""
@@ -128,7 +128,7 @@ class WholeQueries:
         shown = int(answer.rows.num_rows) + answer.rows_aside
         return max(self.count(query), answer.total, shown)
 
-    def _moved(
+    def _parts_that_moved(
         self, query: Query, before: int, proofs: list[_ProvenPart], columns: Sequence[str], size: int
     ) -> Iterator[pa.Table]:
         """Yield again the parts between which rows moved while the parts were asked for.
@@ -200,14 +200,14 @@ class WholeQueries:
                 f"{total} rows of {query.service} cannot be told apart by any range; the archive's page is {size}"
             )
         cut, rest = cuts[0], cuts[1:]
-        covered = self.count(_within(query, cut, cut.low, cut.high))
+        covered = self.count(_query_within(query, cut, cut.low, cut.high))
         if covered != total and covered != (total := self.count(query)):  # nulls are in no range
             yield from self._split(query, total, size, rest)
             return
         stack = self._stretches(query, cut, total)
         while stack:
             low, high, rows = stack.pop()
-            part = _within(query, cut, low, high)
+            part = _query_within(query, cut, low, high)
             if rows <= size:
                 yield QueryPart(part, rows)
             elif high - low <= cut.step:
@@ -215,7 +215,7 @@ class WholeQueries:
             else:
                 middle = low + (high - low) / 2
                 upper = math.nextafter(middle, math.inf)
-                left = self.count(_within(query, cut, low, middle))
+                left = self.count(_query_within(query, cut, low, middle))
                 right = max(0, rows - left)  # checked when the rows are proven
                 stack += [(upper, high, right), (low, middle, left)]
 
@@ -226,7 +226,7 @@ class WholeQueries:
         first, last = cut.likely
         before, after = math.nextafter(first, -math.inf), math.nextafter(last, math.inf)
         ranges = ((after, cut.high), (first, last), (cut.low, before))
-        return [(low, high, self.count(_within(query, cut, low, high))) for low, high in ranges]
+        return [(low, high, self.count(_query_within(query, cut, low, high))) for low, high in ranges]
 
     def _prove(self, part: QueryPart, columns: Sequence[str], size: int, depth: int = 0) -> list[ArchiveAnswer]:
         """Ask until there are as many rows as the archive counts, and all of them are known to be different."""
@@ -339,5 +339,5 @@ def _matching(table: pa.Table, query: Query, patterns: Mapping[str, str]) -> pa.
     return table
 
 
-def _within(query: Query, cut: Cut, low: float, high: float) -> Query:
+def _query_within(query: Query, cut: Cut, low: float, high: float) -> Query:
     return query.having(cut.column, {"min": low, "max": high})

@@ -52,7 +52,7 @@ def read_evenly(data: bytes | memoryview, columns: Sequence[Column]) -> pa.Table
     types = {column.sent: pa.string() if column.flag else _SENT_AS[column.holds] for column in columns}
     try:
         rows = _read_lines(lines, types)
-        typed = [_typed(rows.column(column.sent), column) for column in columns]
+        typed = [_in_own_type(rows.column(column.sent), column) for column in columns]
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OverflowError) as error:
         raise Uneven(str(error)) from error
     return pa.table(typed, names=[column.sent for column in columns])
@@ -119,7 +119,7 @@ def _longest(lines: bytearray) -> int:
     return len(lines) + 1 if first < 0 or len(lines) < _BLOCK_SIZE else 16 * first
 
 
-def _typed(read: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
+def _in_own_type(read: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
     """Give a column its type, if all values allow it."""
     kind: CellKind = column.holds
     if kind == "time":

@@ -59,9 +59,9 @@ def object_members(text: str, start: int = 0) -> Iterator[tuple[str, str]]:
     NotJson
         If the object is not whole.
     """
-    at = _opened(text, start, "{")
+    at = _after_bracket(text, start, "{")
     if _after_space(text, at) == "}":
-        return _ended(text, _space(text, at) + 1)
+        return _require_end(text, _space(text, at) + 1)
     while True:
         simple = _MEMBER.match(text, at)
         if simple:
@@ -72,7 +72,7 @@ def object_members(text: str, start: int = 0) -> Iterator[tuple[str, str]]:
             ending = text[at - 1]
         yield text_of(token) if "\\" in token else token[1:-1], value
         if ending == "}":
-            return _ended(text, at)
+            return _require_end(text, at)
 
 
 def _member(text: str, at: int) -> tuple[str, str, int]:
@@ -99,15 +99,15 @@ def list_elements(text: str, start: int = 0) -> Iterator[str]:
     NotJson
         If the list is not whole.
     """
-    at = _opened(text, start, "[")
+    at = _after_bracket(text, start, "[")
     if _after_space(text, at) == "]":
-        return _ended(text, _space(text, at) + 1)
+        return _require_end(text, _space(text, at) + 1)
     while True:
         first, end = _value(text, at)
         yield text[first:end]
         at = _space(text, end)
         if text[at : at + 1] == "]":
-            return _ended(text, at + 1)
+            return _require_end(text, at + 1)
         if text[at : at + 1] != ",":
             raise NotJson("no comma where one should be")
         at += 1
@@ -139,14 +139,14 @@ def _after_space(text: str, at: int) -> str:
     return text[at : at + 1]
 
 
-def _opened(text: str, start: int, bracket: str) -> int:
+def _after_bracket(text: str, start: int, bracket: str) -> int:
     at = _space(text, start)
     if text[at : at + 1] != bracket:
         raise NotJson(f"no {bracket} where one should be")
     return at + 1
 
 
-def _ended(text: str, at: int) -> None:
+def _require_end(text: str, at: int) -> None:
     if _space(text, at) != len(text):
         raise NotJson("something follows the end")
 

@@ -194,7 +194,7 @@ def changes(
         if search is not None:
             require_search(connection, search)
         first, last = _runs_meant(connection, database, since, run, search)
-        return _told(database, connection, Span(first, last, search, what, local), with_rows)
+        return _changes_of_span(database, connection, Span(first, last, search, what, local), with_rows)
 
 
 def _runs_meant(
@@ -210,7 +210,7 @@ def _runs_meant(
     return read_looked(connection, database.path).at(search), newest
 
 
-def _told(database: Database, connection: duckdb.DuckDBPyConnection, span: Span, with_rows: bool) -> Changes:
+def _changes_of_span(database: Database, connection: duckdb.DuckDBPyConnection, span: Span, with_rows: bool) -> Changes:
     ran = harvests(connection, span)
     make_net(connection, span)
     groups = read_groups(connection)

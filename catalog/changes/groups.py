@@ -205,7 +205,7 @@ class GroupLine:
             head += f"{first.subgroup} {first.change}" if first.subgroup else first.change
         else:
             head += first.change
-        parts = [head, *_moved(first.moved)]
+        parts = [head, *_moves_as_text(first.moved)]
         if first.change == "changed" and first.columns:
             parts.append(f"in {_few(list(first.columns), _COLUMNS, 'column')}")
         text = ", ".join(parts)
@@ -225,14 +225,16 @@ def lines(groups: Iterable[Group]) -> Iterator[GroupLine]:
     for group in groups:
         if group.count > group.told_as_files:
             columns = tuple(group.columns) if group.change == "changed" else ()
-            alike.setdefault((group.what, group.kind, group.change, *_moved(group.moved), columns), []).append(group)
+            alike.setdefault((group.what, group.kind, group.change, *_moves_as_text(group.moved), columns), []).append(
+                group
+            )
     told = [
         GroupLine.of(several, sum(each.count - each.told_as_files for each in several)) for several in alike.values()
     ]
     yield from sorted(told, key=lambda line: (_WHATS.index(line.what), -line.count))
 
 
-def _moved(moves: Sequence[Move]) -> list[str]:
+def _moves_as_text(moves: Sequence[Move]) -> list[str]:
     """Write old and new values, column by column: ``CAL_VER 1.5.3 -> 1.8.2``."""
     by_column: dict[str, list[Move]] = {}
     for move in moves:

@@ -109,10 +109,10 @@ def _as_astropy_does(image: bytes) -> Card:
         return Card(keyword, "undefined", None, comment)
     if keyword.upper() in _COMMENTARY or card._invalid:
         return Card(keyword, "commentary", str(value), comment)
-    return Card(keyword, *_typed(value, card._valuestring), comment)
+    return Card(keyword, *_kind_and_text(value, card._valuestring), comment)
 
 
-def _typed(value: object, written: str | None) -> tuple[Kind, str]:
+def _kind_and_text(value: object, written: str | None) -> tuple[Kind, str]:
     """Return the kind of a value, and a text from which Python reads the same value."""
     if isinstance(value, bool):
         return "boolean", "T" if value else "F"

@@ -77,7 +77,7 @@ def faults(rows: list[NumberedCard], primary: bool) -> list[Fault]:
     told = list(_start(rows[0] if rows else None, first, primary))
     told += _sizes(first)
     kind = _kind(first)
-    naxis = _whole(first, "NAXIS")
+    naxis = _whole_number(first, "NAXIS")
     groups = primary and bool(naxis) and ("PCOUNT" in first or "GCOUNT" in first)
     if not primary or groups:
         told += _counts(first, kind, primary)
@@ -95,7 +95,7 @@ def _kind(first: dict[str, NumberedCard]) -> str:
     return value.rstrip() if isinstance(value, str) else ""
 
 
-def _whole(first: dict[str, NumberedCard], keyword: str) -> int | None:
+def _whole_number(first: dict[str, NumberedCard], keyword: str) -> int | None:
     """Return the whole number of a keyword; None if the keyword is missing or has another value."""
     value = first[keyword].value if keyword in first else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
@@ -118,11 +118,11 @@ def _start(start: NumberedCard | None, first: dict[str, NumberedCard], primary: 
 def _sizes(first: dict[str, NumberedCard]) -> Iterator[Fault]:
     """Check the keywords that tell the size and the type of the data."""
     yield from _number(first, "BITPIX")
-    bitpix = _whole(first, "BITPIX")
+    bitpix = _whole_number(first, "BITPIX")
     if bitpix is not None and bitpix not in _BITPIX:
         yield Fault(first["BITPIX"].number, f"BITPIX is {bitpix}, which is none of 8, 16, 32, 64, -32, -64", True)
     yield from _number(first, "NAXIS", least=0, most=MOST_AXES)
-    naxis = _whole(first, "NAXIS") or 0
+    naxis = _whole_number(first, "NAXIS") or 0
     for number in range(1, naxis + 1 if naxis <= MOST_AXES else 1):
         yield from _number(first, f"NAXIS{number}", least=0)
 
@@ -134,7 +134,7 @@ def _number(
     if keyword not in first:
         yield Fault(0, f"{keyword} is missing", True)
         return
-    row, value = first[keyword].number, _whole(first, keyword)
+    row, value = first[keyword].number, _whole_number(first, keyword)
     if value is None:
         yield Fault(row, f"{keyword} is not a whole number", True)
     elif least is not None and value < least:
@@ -152,7 +152,7 @@ def _counts(first: dict[str, NumberedCard], kind: str, primary: bool) -> Iterato
             yield Fault(0, f"{keyword} is missing; it is taken to be {usual}", False)
             continue
         yield from _number(first, keyword, least=0)
-        value = _whole(first, keyword)
+        value = _whole_number(first, keyword)
         fixed = not primary and (kind in ("IMAGE", "TABLE") or (kind == "BINTABLE" and keyword == "GCOUNT"))
         if fixed and value is not None and 0 <= value != usual:
             yield Fault(first[keyword].number, f"{keyword} is {value}; in {kind} it must be {usual}", False)
@@ -161,11 +161,11 @@ def _counts(first: dict[str, NumberedCard], kind: str, primary: bool) -> Iterato
 def _table(first: dict[str, NumberedCard], kind: str) -> Iterator[Fault]:
     """Check the keywords that only tables have."""
     for keyword, must in (("BITPIX", 8), ("NAXIS", 2)):
-        value = _whole(first, keyword)
+        value = _whole_number(first, keyword)
         if value is not None and value != must:
             yield Fault(first[keyword].number, f"{keyword} is {value}; in {kind} it must be {must}", True)
     yield from _number(first, "TFIELDS", least=0, most=MOST_AXES)
-    fields = _whole(first, "TFIELDS") or 0
+    fields = _whole_number(first, "TFIELDS") or 0
     missing = [number for number in range(1, fields + 1 if fields <= MOST_AXES else 1) if f"TFORM{number}" not in first]
     if missing:
         more = f" and {len(missing) - 1} more are" if len(missing) > 1 else " is"

@@ -162,7 +162,7 @@ def _patient_keyword(image: bytes) -> str:
     return first[: max(image.find(_INDICATOR, 0, 10), 0)].strip()
 
 
-def _whole(values: dict[str, Value], keyword: str, default: int | None = None) -> int:
+def _whole_number(values: dict[str, Value], keyword: str, default: int | None = None) -> int:
     value = values.get(keyword, default)
     if not isinstance(value, int):
         raise _Broken(f"{keyword} is not a whole number")
@@ -172,10 +172,10 @@ def _whole(values: dict[str, Value], keyword: str, default: int | None = None) -
 
 
 def _shape(values: dict[str, Value]) -> tuple[int, ...]:
-    naxis = _whole(values, "NAXIS", 0)
+    naxis = _whole_number(values, "NAXIS", 0)
     if naxis > MOST_AXES:
         raise _Broken(f"NAXIS is {naxis}")
-    return tuple(_whole(values, f"NAXIS{number}") for number in range(naxis, 0, -1))
+    return tuple(_whole_number(values, f"NAXIS{number}") for number in range(naxis, 0, -1))
 
 
 def _data_size(values: dict[str, Value], shape: tuple[int, ...], source: ByteSource, data_at: int) -> int:
@@ -187,8 +187,8 @@ def _data_size(values: dict[str, Value], shape: tuple[int, ...], source: ByteSou
     elements = 1
     for length in axes:
         elements *= length
-    groups, parameters = _whole(values, "GCOUNT", 1), _whole(values, "PCOUNT", 0)
-    size = abs(_whole(values, "BITPIX")) * groups * (parameters + elements) // 8
+    groups, parameters = _whole_number(values, "GCOUNT", 1), _whole_number(values, "PCOUNT", 0)
+    size = abs(_whole_number(values, "BITPIX")) * groups * (parameters + elements) // 8
     if padded(size) < 0:
         raise _Broken("it would be negative")
     if data_at + padded(size) > LARGEST:

@@ -114,7 +114,11 @@ class Ingests:
         parts = [answer.rows]
         if not is_plainly_whole(answer, name):
             parts = list(WholeQueries(self.archive, patience).rows(query, columns))
-        return pa.concat_tables([_named(part, name) for part in parts]) if parts else _named(answer.rows, name)
+        return (
+            pa.concat_tables([_with_our_names(part, name) for part in parts])
+            if parts
+            else _with_our_names(answer.rows, name)
+        )
 
     def _note(self, instrument: str, programs: Iterable[str | None]) -> None:
         names = list(programs)
@@ -123,7 +127,7 @@ class Ingests:
             self.spool.add(TRACED_IN, pa.table(columns))
 
 
-def _named(rows: pa.Table, name: str) -> pa.Table:
+def _with_our_names(rows: pa.Table, name: str) -> pa.Table:
     """Return the rows of a list with our names of columns and their types."""
     if not rows.num_rows:
         return pa.table({"filename": pa.array([], pa.string()), "ingest_mjd": pa.array([], pa.float64())})

@@ -93,7 +93,7 @@ class ProductWalk:
             Whether any of the files has moved.
         """
         self.thorough = self.thorough or moved
-        with self._known() as connection:
+        with self._catalog_with_present_files() as connection:
             ids = [row[0] for row in connection.execute(_IDS).fetchall()]
             programs = [row[0] for row in connection.execute(_PROGRAMS).fetchall()]
         if not ids:
@@ -126,7 +126,7 @@ class ProductWalk:
         own = self.search.instruments
         keywords = {criterion.keyword for criterion in self.search.criteria}
         if keywords <= {"program"} and len(own) == 1:
-            with self._known() as connection:
+            with self._catalog_with_present_files() as connection:
                 files = connection.execute(_LISTED).to_arrow_table()
             self.ingests.take(own[0], files, programs if keywords else None)
         else:
@@ -152,7 +152,7 @@ class ProductWalk:
         """Spool the observations that have the ids of files; put those aside that the search reached in another way."""
         others = [] if self.full else sorted(set(self._members) - set(ids))
         by_name, by_other_ways = pa.array(ids, pa.string()), pa.array(others, pa.string())
-        for rows in self._asked([*ids, *others], programs):
+        for rows in self._observations_by_id_or_program([*ids, *others], programs):
             self._keep(rows.filter(among(rows, by_name)))
             reached = rows.filter(among(rows, by_other_ways))
             if reached.num_rows:
@@ -173,7 +173,7 @@ class ProductWalk:
                 missing.remove(obs_id)
         return missing
 
-    def _asked(self, ids: Sequence[str], programs: Sequence[str]) -> Iterator[pa.Table]:
+    def _observations_by_id_or_program(self, ids: Sequence[str], programs: Sequence[str]) -> Iterator[pa.Table]:
         """Yield observations: with one question if it can hold all ids, else all observations of the programs."""
         expected = bool(self._members)
         if len(ids) <= IDS_AT_ONCE:
@@ -207,7 +207,7 @@ class ProductWalk:
         Guide stars are checked, and some lists are read in turn, if something moved or the walk is thorough.
         """
         if not (self.full or self.thorough):
-            with self._known() as connection:
+            with self._catalog_with_present_files() as connection:
                 touched = self._touched(connection)
                 to_read = product_lists_to_read(connection, self.spool, self._vanished, in_turn=False)
             if not touched and not to_read:
@@ -217,13 +217,13 @@ class ProductWalk:
             self.ingests.ask(GUIDE_STARS, programs)
         if self.full:
             return self._found
-        with self._known() as connection:
+        with self._catalog_with_present_files() as connection:
             offer_ingests(connection, self.spool)
             return product_lists_to_read(connection, self.spool, self._vanished, in_turn=True)
 
     def _by_other_ways(self, to_read: set[str]) -> None:
         """Look for other observations that list files which the observations with the files' own ids do not list."""
-        with self._known() as connection:
+        with self._catalog_with_present_files() as connection:
             unlinked = self._unlinked(connection)
             if not unlinked:
                 return
@@ -315,7 +315,7 @@ class ProductWalk:
         return listed
 
     @contextmanager
-    def _known(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _catalog_with_present_files(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the catalog with one more relation, ``present``: the files that the search matches."""
         with self.database.read() as connection:
             has_files = self.spool.offer(connection, FILES_IN)

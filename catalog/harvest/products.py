@@ -176,7 +176,7 @@ class ProductReader:
         """
         parents = {self._numbers[obs_id]: obs_id for obs_id in batch}
         several = len(batch) > 1
-        answer = ask(self.patience, lambda: self._whole(list(parents)), several)
+        answer = ask(self.patience, lambda: self._whole_answer(list(parents)), several)
         if answer.rows_aside:
             self._partly.update(batch)
         if not answer.rows.num_rows:
@@ -196,7 +196,7 @@ class ProductReader:
                 rows = rows.append_column(column, pa.nulls(rows.num_rows, pa.string()))
         return self._asked_for(rows)
 
-    def _whole(self, numbers: Sequence[str]) -> ArchiveAnswer:
+    def _whole_answer(self, numbers: Sequence[str]) -> ArchiveAnswer:
         """Return an answer with as many rows as its paging counts, all of them different.
 
         The archive does not count products. So if an answer repeats a row of an observation's list, or has a row that

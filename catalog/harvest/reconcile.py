@@ -126,9 +126,9 @@ class FileReader:
             query, columns = self.whole.archive.query(part), (_filename(part), *LIGHT)
             for light in rows_that_include(self.whole, query, columns, self._members(saved.search, part)):
                 of_part = pa.array([part.instrument] * light.num_rows, pa.string())
-                self.spool.add(PRESENT_IN, _named(light).append_column("part", of_part))
+                self.spool.add(PRESENT_IN, _with_our_names(light).append_column("part", of_part))
             self._hold(saved.search, part, PRESENT_IN)
-        needs = _needed(self.database, saved, self.spool)
+        needs = _rows_to_read_of_parts(self.database, saved, self.spool)
         moved = any(needed.moved for needed in needs) or self.spool.rows(MOVED_IN) > 0
         for part, needed in zip(parts, needs, strict=True):
             self._read_needed(needed, saved.search, part, moved or thorough)
@@ -158,7 +158,7 @@ class FileReader:
     def _keep(self, rows: pa.Table, search: Search, part: Search) -> None:
         if not rows.num_rows:
             return
-        named = in_storage_order(_named(rows), FILES)
+        named = in_storage_order(_with_our_names(rows), FILES)
         self.spool.add(FILES_IN, named)
         if part is not search:
             of_part = pa.array([part.instrument] * named.num_rows, pa.string())
@@ -195,7 +195,7 @@ def _filename(search: Search) -> str:
     return JWST.filename_column(search.instrument or "")
 
 
-def _named(rows: pa.Table) -> pa.Table:
+def _with_our_names(rows: pa.Table) -> pa.Table:
     return rows.rename_columns(["filename" if name == "fileName" else name for name in rows.column_names])
 
 
@@ -235,7 +235,7 @@ _REST = """
 """
 
 
-def _needed(database: Database, saved: SavedSearch, spool: Spool) -> list[RowsToRead]:
+def _rows_to_read_of_parts(database: Database, saved: SavedSearch, spool: Spool) -> list[RowsToRead]:
     """Compare the light lists with the catalog; spool what differs, and return which rows each part must read."""
     name = saved.search.name
     with database.read() as connection:

@@ -50,7 +50,7 @@ def product_lists_to_read(
     rows = " UNION ALL BY NAME ".join(f"FROM {name}" for name in offered)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE found_now AS {rows}")
     columns = columns_of(connection, "found_now")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE asked AS {_asked(columns)}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE asked AS {_observations_sql(columns)}")
     connection.register("vanished", pa.table({"obs_id": pa.array(list(vanished), pa.string())}))
     owners = _OWNERS if "obs_id" in columns_of(connection, "product_version") else ""
     differs = " OR ".join(["v.obs_id IS NULL", *differing_columns(connection, "found_now", OBSERVATIONS)])
@@ -64,7 +64,7 @@ def product_lists_to_read(
     return {obs_id for (obs_id,) in moved + longest_ago}
 
 
-def _asked(columns: dict[str, str]) -> str:
+def _observations_sql(columns: dict[str, str]) -> str:
     instrument = "lower(split_part(instrument_name::VARCHAR, '/', 1))" if "instrument_name" in columns else "NULL"
     proposal = "proposal_id::VARCHAR" if "proposal_id" in columns else "NULL"
     return f"""

@@ -71,7 +71,7 @@ def read_cards(headers: Sequence[Header]) -> Cards:
     """Read the cards of many headers; equal cards are read once."""
     rows = _rows(headers)
     opening = np.flatnonzero(rows.opens)
-    codes, distinct = _distinct(rows)
+    codes, distinct = _distinct_rows(rows)
     code = codes[opening]
     groups = _groups(rows, opening)
     alone = np.ones(len(opening), bool)
@@ -97,7 +97,7 @@ def _rows(headers: Sequence[Header]) -> _Rows:
     return _Rows(joined, matrix, first, opens)
 
 
-def _distinct(rows: _Rows) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+def _distinct_rows(rows: _Rows) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     count = len(rows.matrix)
     images = pa.FixedSizeBinaryArray.from_buffers(pa.binary(CARD_SIZE), count, [None, pa.py_buffer(rows.bytes_)])
     encoded = images.dictionary_encode()

@@ -190,7 +190,7 @@ class _IndexRun:
         paths = compared.to_read
         associations = [path for path in paths if is_association(path)]
         fits = [path for path in paths if not is_association(path)]
-        for together in _together(self._told(self._extracted(fits, compared.to_digest), len(paths))):
+        for together in _in_transactions(self._reported(self._extracted(fits, compared.to_digest), len(paths))):
             self._done += sum(len(paths) for paths, _ in together)
             self._write(together)
             self._tell(FilesIndexed(self._done, len(fits)))
@@ -209,7 +209,7 @@ class _IndexRun:
             if some:
                 yield from extract_all(some, wanted_keywords(), digest, self._processes)
 
-    def _told(self, batches: Iterator[Batch], total: int) -> Iterator[Batch]:
+    def _reported(self, batches: Iterator[Batch], total: int) -> Iterator[Batch]:
         """Pass batches on, and tell how many files are read."""
         done = 0
         self._tell(FilesRead(0, total))
@@ -256,7 +256,7 @@ class _IndexRun:
         self._tell(failure)
 
 
-def _together(batches: Iterator[Batch]) -> Iterator[list[Batch]]:
+def _in_transactions(batches: Iterator[Batch]) -> Iterator[list[Batch]]:
     """Collect batches until they are worth a transaction."""
     gathered: list[Batch] = []
     for batch in batches:

@@ -86,11 +86,13 @@ def look_at_others(
         if (changed or everything) and any(path == root or path.startswith(root + os.sep) for root in roots):
             changes.paths.append(str(path))
     if gone:
-        changes.moved = list(_moved(gone, roots))
+        changes.moved = list(_moved_files(gone, roots))
     return changes
 
 
-def _moved(gone: dict[tuple[str, int], tuple[int, str, int, int, int]], roots: Sequence[str]) -> Iterator[MovedFile]:
+def _moved_files(
+    gone: dict[tuple[str, int], tuple[int, str, int, int, int]], roots: Sequence[str]
+) -> Iterator[MovedFile]:
     """Find files below the roots that have the name and size, and the time or inode, of a file that is gone."""
     names_gone = {name for name, _ in gone}
     for folder, _, names in (entry for root in roots for entry in os.walk(root)):

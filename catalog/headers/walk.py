@@ -257,7 +257,7 @@ def compare(connection: duckdb.DuckDBPyConnection, walked: WalkedFiles, everythi
     folders = without_known_folders(connection, walked.folders)
     gone = _gone(connection, walked)
     candidates = gone | _left_elsewhere(connection)
-    moved_by_id, suspects = _moved(connection, candidates) if candidates else ({}, [])
+    moved_by_id, suspects = _possible_moves(connection, candidates) if candidates else ({}, [])
     indexed_rows = connection.execute(_INDEXED_ALREADY, [list(candidates)]).fetchall()
     to_read = connection.execute("SELECT path, digest FROM to_read").fetchall()
     connection.unregister("walked")
@@ -355,7 +355,7 @@ def _left_elsewhere(connection: duckdb.DuckDBPyConnection) -> dict[int, str]:
     return {int(file_id): str(path) for file_id, path in rows if not os.path.lexists(path)}
 
 
-def _moved(
+def _possible_moves(
     connection: duckdb.DuckDBPyConnection, gone: dict[int, str]
 ) -> tuple[dict[int, str], list[tuple[int, str, str]]]:
     """Return new paths with the inode of a file that is gone, and new paths that may have its bytes by their size."""

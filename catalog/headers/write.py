@@ -85,13 +85,15 @@ def _gather(batches: Sequence[tuple[Sequence[str], Extract]]) -> _Gathered:
     return _Gathered(
         [path for batch, _ in batches for path in batch],
         pa.concat_tables([extract.files for _, extract in batches]),
-        _joined([extract.findings for _, extract in batches], sizes),
-        _joined([extract.keywords.table(size) for (_, extract), size in zip(batches, sizes, strict=True)], sizes),
-        _joined([extract.hdus for _, extract in batches], sizes),
+        _joined_tables([extract.findings for _, extract in batches], sizes),
+        _joined_tables(
+            [extract.keywords.table(size) for (_, extract), size in zip(batches, sizes, strict=True)], sizes
+        ),
+        _joined_tables([extract.hdus for _, extract in batches], sizes),
     )
 
 
-def _joined(tables: Sequence[pa.Table], sizes: Sequence[int]) -> pa.Table:
+def _joined_tables(tables: Sequence[pa.Table], sizes: Sequence[int]) -> pa.Table:
     """Join tables, and count their files through."""
     counted, before = [], 0
     for table, size in zip(tables, sizes, strict=True):

@@ -39,7 +39,9 @@ def fault(error: BaseException, url: str, proxy: str | None = None) -> ArchiveEr
     host = urlsplit(url).netloc.rpartition("@")[2]
     chain = list(_chain(error))
     if proxy and any(type(error_in_chain).__name__ == "ProxyError" for error_in_chain in chain):
-        return ProxyFault(f"the proxy {_shown(proxy)} {_of_proxy(chain)}; see HTTP_PROXY, HTTPS_PROXY and NO_PROXY")
+        return ProxyFault(
+            f"the proxy {_proxy_name(proxy)} {_of_proxy(chain)}; see HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
+        )
     for error_in_chain in chain:
         if isinstance(error_in_chain, ssl.SSLCertVerificationError):
             return Untrusted(f"{host}: certificate verify failed: {_reason(error_in_chain)}; {_BUNDLE}")
@@ -59,7 +61,7 @@ def _of_proxy(chain: list[BaseException]) -> str:
         return f"refuses: {text.rpartition('failed: ')[2].split(chr(39))[0]}"
     if any(isinstance(error, ssl.SSLError) for error in chain):
         return f"cannot be trusted: {_reason(next(error for error in chain if isinstance(error, ssl.SSLError)))}"
-    return f"gave no answer: {_plain(chain)}"
+    return f"gave no answer: {_innermost_reason(chain)}"
 
 
 def _unreachable(host: str, chain: list[BaseException]) -> str:
@@ -67,10 +69,10 @@ def _unreachable(host: str, chain: list[BaseException]) -> str:
         return f"there is no host {host.rpartition(':')[0] or host} here; check the network and --server"
     if any(isinstance(error, TimeoutError) or "Timeout" in type(error).__name__ for error in chain):
         return f"{host} did not answer in time"
-    return f"{host} gave no answer: {_plain(chain)}; check the network and --server"
+    return f"{host} gave no answer: {_innermost_reason(chain)}; check the network and --server"
 
 
-def _plain(chain: list[BaseException]) -> str:
+def _innermost_reason(chain: list[BaseException]) -> str:
     """Return the innermost reason, without addresses and without Python's names."""
     for error in chain:
         if isinstance(error, socket.gaierror):
@@ -109,5 +111,5 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             ]
 
 
-def _shown(proxy: str) -> str:
+def _proxy_name(proxy: str) -> str:
     return urlsplit(without_credentials(proxy)).netloc

@@ -39,7 +39,7 @@ def proxy_of(url: str) -> str | None:
     UsageError
         If the proxy is no address, or a package for its kind is not installed.
     """
-    if os.name == "posix" and not _named() and not _has_system_settings():
+    if os.name == "posix" and not _environment_names_proxy() and not _has_system_settings():
         return None
     from requests.utils import get_environ_proxies, select_proxy
 
@@ -64,7 +64,7 @@ def _is_address(proxy: str) -> bool:
     return well_formed and proxy.isprintable() and " " not in proxy and parts.scheme in _PROXY_SCHEMES
 
 
-def _named() -> bool:
+def _environment_names_proxy() -> bool:
     """Whether the environment names a proxy; usually it does not, and then `requests` need not be imported."""
     return any(os.environ.get(name) or os.environ.get(name.upper()) for name in _PROXIES)
 

@@ -27,7 +27,7 @@ def run_page(asked: Asked) -> Page:
     ran = next((each for each in asked.lake.runs() if each.run == number), None)
     if ran is None:
         raise NoSuchPage(f"there is no run {number}")
-    facts = {"ran": asdict(ran), **_told(asked, run=number)}
+    facts = {"ran": asdict(ran), **_facts_of_changes(asked, run=number)}
     way = WayBack(
         f"mastlake changes {number}", f"SELECT * FROM changes WHERE run = {number}",
         in_python(f"found = lake.changes(run={number})"),
@@ -39,7 +39,7 @@ def changes_page(asked: Asked) -> Page:
     """Make the page of what changed since a date or run, or since the first harvest."""
     since, search = asked.parameter("since", "0").strip() or "0", asked.parameter("search").strip() or None
     local = asked.parameter("local") == "1"
-    facts = _told(asked, since=since, search=search, local=local)
+    facts = _facts_of_changes(asked, since=since, search=search, local=local)
     words = f"mastlake changes --since {since}" if since.replace("-", "").isalnum() else "mastlake changes"
     way = WayBack(words + (" --local" if local else ""), "SELECT * FROM changes ORDER BY run DESC",
                   in_python(f"found = lake.changes(since={since!r}, search={search!r}, local={local})"))  # fmt: skip
@@ -48,7 +48,7 @@ def changes_page(asked: Asked) -> Page:
                                                         "searches": searches})  # fmt: skip
 
 
-def _told(asked: Asked, **which: Any) -> dict[str, Any]:
+def _facts_of_changes(asked: Asked, **which: Any) -> dict[str, Any]:
     """Describe changes in groups, and the first of them row by row. This does not count as a look at the changes."""
     changes = asked.lake.changes(**which, with_rows=True)
     rows: list[dict[str, Any]] = []

@@ -20,18 +20,18 @@ _ALIASES = {"data_uri", "file_size", "is_stale", "ingest_mjd"}
 def file_page(asked: Asked) -> Page:
     """Make the page of the file that the address names."""
     lake, name = asked.lake, name_in_address(asked)
-    row = _first(lake, "SELECT * FROM files WHERE filename = ?", name)
+    row = _first_row(lake, "SELECT * FROM files WHERE filename = ?", name)
     local = lake.sql(_LOCAL, [name]).rows.to_pylist()
     versions = lake.versions(name)
     if row is None and not local and not versions:
         raise NoSuchPage(f"the catalog knows no file {name}")
-    observation = _first(lake, "SELECT * FROM observations WHERE obs_id = ?", row["obs_id"]) if row else None
+    observation = _first_row(lake, "SELECT * FROM observations WHERE obs_id = ?", row["obs_id"]) if row else None
     facts: dict[str, Any] = {
         "name": name,
         "words": _in_words(row) if row else "",
-        "row": _kept(row),
+        "row": _with_values(row),
         "versions": [_as_facts(version) for version in versions],
-        "observation": _kept(observation),
+        "observation": _with_values(observation),
         "products": _products(lake, row["obs_id"]) if row and row["obs_id"] else [],
         "inputs": _links(lake.inputs(name)),
         "outputs": _links(lake.outputs(name)),
@@ -100,12 +100,12 @@ def name_in_address(asked: Asked) -> str:
     return str(asked.request.path_params.get("name") or asked.parameter("name"))
 
 
-def _first(lake: Catalog, sql: str, value: Any) -> dict[str, Any] | None:
+def _first_row(lake: Catalog, sql: str, value: Any) -> dict[str, Any] | None:
     rows = lake.sql(sql, [value]).rows.slice(0, 1).to_pylist() if value is not None else []
     return rows[0] if rows else None
 
 
-def _kept(row: dict[str, Any] | None) -> dict[str, Any]:
+def _with_values(row: dict[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in (row or {}).items() if value is not None and name not in _OWN | _ALIASES}
 
 

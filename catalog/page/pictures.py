@@ -44,13 +44,13 @@ def picture(asked: Asked) -> Response:
     path = Path(rows[0]["path"])
     width = _SMALL if asked.parameter("small") else _LARGE
     try:
-        content = _kept(asked.lake, path, width)
+        content = _cached_picture(asked.lake, path, width)
     except UsageError as error:
         raise NoSuchPage(str(error)) from error
     return Response(content, media_type="image/png", headers={"cache-control": "private, max-age=60"})
 
 
-def _kept(lake: Catalog, path: Path, width: int) -> bytes:
+def _cached_picture(lake: Catalog, path: Path, width: int) -> bytes:
     try:
         about = path.stat()
     except OSError as error:
@@ -64,7 +64,7 @@ def _kept(lake: Catalog, path: Path, width: int) -> bytes:
         if kept.is_file() and not folder.is_symlink():
             return kept.read_bytes()
     with _drawing:
-        content = _drawn(lake, path, width)
+        content = _draw(lake, path, width)
     with suppress(OSError, DiskError):  # if the folder cannot be written, no pictures are kept
         _keep(folder, kept, content)
     return content
@@ -81,14 +81,14 @@ def _keep(folder: Path, kept: Path, content: bytes) -> None:
         sink.write(content)
 
 
-def _drawn(lake: Catalog, path: Path, width: int) -> bytes:
+def _draw(lake: Catalog, path: Path, width: int) -> bytes:
     if path.suffix.lower() in _IMAGES:
-        return _fitted(path, width)
+        return _scaled_png(path, width)
     content = lake.plot(path).png()
-    return content if width == _LARGE else _fitted(io.BytesIO(content), width)
+    return content if width == _LARGE else _scaled_png(io.BytesIO(content), width)
 
 
-def _fitted(source: Any, width: int) -> bytes:
+def _scaled_png(source: Any, width: int) -> bytes:
     """Return an image as PNG, no wider than asked for."""
     from PIL import Image
 

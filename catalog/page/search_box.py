@@ -32,14 +32,16 @@ def understood(lake: Catalog, typed: str, state: State) -> tuple[State, list[dic
     """
     if _KEYWORD.fullmatch(typed):
         name, _, value = typed.partition("=")
-        return _written(state, f"{name.strip()}={value.strip()}"), []
+        return _with_criterion(state, f"{name.strip()}={value.strip()}"), []
     if place := _PLACE.fullmatch(typed):
         cone = f"{place[1]},{place[2]},{(place[3] or _USUAL_RADIUS).replace(' ', '')}"
-        return _named(state, "cone", cone), []
+        return _with_named_criterion(state, "cone", cone), []
     if _PROGRAM.fullmatch(typed) and _matches(lake, Criteria((f"program={int(typed)}",))):
-        return _written(state, f"program={int(typed)}"), []
+        return _with_criterion(state, f"program={int(typed)}"), []
     if _FILE.fullmatch(typed):
-        return _written(state, f"filename={typed}" if "*" in typed or "%" in typed else f"filename=*{typed}*"), []
+        return _with_criterion(
+            state, f"filename={typed}" if "*" in typed or "%" in typed else f"filename=*{typed}*"
+        ), []
     if criterion_of := _named_or_valued(lake, typed, state):
         return criterion_of, []
     words = [
@@ -47,19 +49,19 @@ def understood(lake: Catalog, typed: str, state: State) -> tuple[State, list[dic
          "allowed": list(keyword.allowed[:12])}
         for keyword in lake.keywords(typed)[:60]
     ]  # fmt: skip
-    return (state, words) if words else (_named(state, "target", f"*{typed}*"), [])
+    return (state, words) if words else (_with_named_criterion(state, "target", f"*{typed}*"), [])
 
 
 def _named_or_valued(lake: Catalog, typed: str, state: State) -> State | None:
     """Return the state with the name of a target or a value of a keyword, if any file has it."""
     for pattern in (typed, f"*{typed}*"):
         if _matches(lake, Criteria(target=pattern)):
-            return _named(state, "target", pattern)
+            return _with_named_criterion(state, "target", pattern)
     for keyword in lake.keywords():
         if typed.upper() in keyword.allowed:
             text = criterion(keyword.name, [typed.upper()])
             if _matches(lake, Criteria((text,))):
-                return _written(state, text)
+                return _with_criterion(state, text)
     return None
 
 
@@ -70,9 +72,9 @@ def _matches(lake: Catalog, criteria: Criteria) -> bool:
         return False
 
 
-def _named(state: State, name: str, text: str) -> State:
+def _with_named_criterion(state: State, name: str, text: str) -> State:
     return replace(state, named={**state.named, name: text}, after="")
 
 
-def _written(state: State, text: str) -> State:
+def _with_criterion(state: State, text: str) -> State:
     return replace(state, written=tuple(dict.fromkeys((*state.written, text))), after="")

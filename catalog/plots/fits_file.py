@@ -91,7 +91,7 @@ def open_fits(path: Path) -> Iterator[OpenFits]:
 
     check_regular(path)
     opened = OpenFits(path)
-    sound = _sound(opened)
+    sound = _sound_hdus(opened)
     with warnings.catch_warnings(), path.open("rb") as file:  # after an error, astropy would not close it
         warnings.simplefilter("ignore")  # small faults against the standard do not matter here
         with reading_file(path):
@@ -112,7 +112,7 @@ def open_fits(path: Path) -> Iterator[OpenFits]:
             yield opened
 
 
-def _sound(opened: OpenFits) -> set[int]:
+def _sound_hdus(opened: OpenFits) -> set[int]:
     """Return the numbers of the HDUs without harm, and note the harm of the others."""
     with reading_file(opened.path):
         scan, _ = scan_file(str(opened.path), careful=True)

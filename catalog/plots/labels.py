@@ -46,7 +46,7 @@ def _name_places(axes: Any, names: Sequence[tuple[str, float, float]], size: flo
     ]
     room = axes.get_window_extent()
     for name, x, y in names:
-        taken += _written(axes, without_markup(name, 28), (x, y), size, taken, room)
+        taken += _write_name(axes, without_markup(name, 28), (x, y), size, taken, room)
 
 
 def _dot(axes: Any, x: float, y: float, half: float) -> Any:
@@ -56,7 +56,9 @@ def _dot(axes: Any, x: float, y: float, half: float) -> Any:
     return Bbox.from_extents(left - 2 * half, low - 2 * half, left + 2 * half, low + 2 * half)
 
 
-def _written(axes: Any, text: str, place: tuple[float, float], size: float, taken: list[Any], room: Any) -> list[Any]:
+def _write_name(
+    axes: Any, text: str, place: tuple[float, float], size: float, taken: list[Any], room: Any
+) -> list[Any]:
     """Write a name at the first free spot, and return the space that it takes."""
     from matplotlib.text import Text
 

@@ -73,10 +73,10 @@ def condition_of_choice(database: Database, choice: FilesToDraw) -> Condition:
         parts.append(Condition("f.filename IN (SELECT unnest(?::VARCHAR[]))", (_filenames(database, choice.sql),)))
     values = tuple(value for part in parts for value in part.values)
     condition = Condition(" AND ".join(part.sql for part in parts) or "true", values)
-    return condition if choice.limit is None else _first(database, condition, choice.limit)
+    return condition if choice.limit is None else _limited(database, condition, choice.limit)
 
 
-def _first(database: Database, condition: Condition, limit: int) -> Condition:
+def _limited(database: Database, condition: Condition, limit: int) -> Condition:
     """Limit a condition to the first files in the order of observation."""
     with database.read() as connection:
         begun = column_or_null(connection, "files", "date_obs_mjd", "DOUBLE", "f")

@@ -137,10 +137,10 @@ def series(read_spectra: list[Spectrum]) -> list[Series]:
     groups: dict[str, list[Spectrum]] = {}
     for spectrum in read_spectra:
         groups.setdefault(spectrum.label, []).append(spectrum)
-    return [_together(group) for group in groups.values()]
+    return [_joined_integrations(group) for group in groups.values()]
 
 
-def _together(group: list[Spectrum]) -> Series:
+def _joined_integrations(group: list[Spectrum]) -> Series:
     scale = max((spectrum.wavelength for spectrum in group), key=len)
     flux = np.full((len(group), len(scale)), np.nan)
     for row, spectrum in zip(flux, group, strict=True):

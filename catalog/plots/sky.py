@@ -183,12 +183,12 @@ def draw_footprints(sky: Sky, title: str) -> Drawing:
     with project_style():
         wide = sky.radius > WIDE_DEGREES
         figure = sheet(10.0, 5.8) if wide else sheet(8.0, 6.8)
-        axes = _whole_sky(figure, sky) if wide else _near(figure, sky)
+        axes = _whole_sky(figure, sky) if wide else _map_of_region(figure, sky)
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)
         told = f"{plural(len(sky.footprints), 'footprint')} of {plural(sky.files, 'file')}"
         figure.suptitle(f"{without_markup(title, 110)}\n{told}", x=0.01, ha="left", fontsize=10)
-        name_places(axes, _named(axes, sky, wide))
+        name_places(axes, _most_observed_targets(axes, sky, wide))
     told += f"; {sky.unplaced:,} files have no place" if sky.unplaced else ""
     left_out = (f"{plural(sky.misplaced, 'footprint')} that cannot be on the sky",) if sky.misplaced else ()
     return Drawing(figure, told, left_out, sky)
@@ -233,7 +233,7 @@ def _on_map(places: Values) -> tuple[Values, Values]:
     return -np.radians(ra), np.radians(places[:, 1])
 
 
-def _named(axes: Any, sky: Sky, wide: bool) -> list[tuple[str, float, float]]:
+def _most_observed_targets(axes: Any, sky: Sky, wide: bool) -> list[tuple[str, float, float]]:
     """Return the targets with most files and their places on the map; of two spellings of a name, the first."""
     files: dict[str, int] = {}
     where: dict[str, Values] = {}
@@ -254,7 +254,7 @@ def _named(axes: Any, sky: Sky, wide: bool) -> list[tuple[str, float, float]]:
     return named
 
 
-def _near(figure: Any, sky: Sky) -> Any:
+def _map_of_region(figure: Any, sky: Sky) -> Any:
     """Draw a gnomonic (TAN) map around the middle; the sides of footprints, which are great circles, are straight."""
     from matplotlib.collections import PolyCollection
 

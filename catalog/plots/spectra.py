@@ -49,7 +49,7 @@ def draw_lines(figure: Any, drawn: list[Spectrum]) -> tuple[Any, str]:
             alpha=alpha,
             label=without_markup(each.label) or None,
         )
-    _within(axes, np.concatenate([each.flux for each in drawn]))
+    _limit_axis(axes, np.concatenate([each.flux for each in drawn]))
     _write_units(axes, drawn[0])
     if few and (len(drawn) == 1 or any(each.label for each in drawn)):
         axes.legend(loc="best")
@@ -57,7 +57,7 @@ def draw_lines(figure: Any, drawn: list[Spectrum]) -> tuple[Any, str]:
     return axes, f"{plural(len(drawn), 'spectrum', 'spectra')}, {points:,} points"
 
 
-def _within(axes: Any, flux: Values) -> None:
+def _limit_axis(axes: Any, flux: Values) -> None:
     """Limit an axis to the range of the spectrum; a few wild points at a detector's edge do not count."""
     finite = flux[np.isfinite(flux)]
     if not finite.size:
@@ -102,7 +102,7 @@ def draw_time_series(figure: Any, integrations: list[Spectrum]) -> tuple[Any, st
             warnings.simplefilter("ignore", RuntimeWarning)  # a wavelength without values has no median
             middle = np.nanmedian(each.flux, axis=0)
         above[place].plot(each.wavelength, middle, color=COLOURS[0], linewidth=0.9)
-        _within(above[place], middle)
+        _limit_axis(above[place], middle)
         _write_units(above[place], each)
         above[place].set_xlabel("")
         above[place].set_title(without_markup(each.label) or "median of all integrations", loc="right", fontsize=9)

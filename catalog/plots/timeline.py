@@ -237,7 +237,7 @@ def _others(count: int) -> str:
 def _draw_observed(axes: Any, timeline: Timeline, targets: list[str]) -> None:
     colours = instrument_colours(each.instrument for each in timeline.observed)
     row = {name: place for place, name in enumerate(targets)}
-    distinct = _distinct(timeline, row, len(targets) - 1)
+    distinct = _visible_marks(timeline, row, len(targets) - 1)
     for instrument, colour in colours.items():
         mine = [(place, each) for (place, name, _), each in distinct.items() if name == instrument]
         rows = [place for place, _ in mine]
@@ -254,7 +254,7 @@ def _draw_observed(axes: Any, timeline: Timeline, targets: list[str]) -> None:
         axes.legend(loc="lower left", bbox_to_anchor=(1.0, 0.0), fontsize=8)
 
 
-def _distinct(timeline: Timeline, row: dict[str, int], last: int) -> dict[tuple[int, str, int], Observed]:
+def _visible_marks(timeline: Timeline, row: dict[str, int], last: int) -> dict[tuple[int, str, int], Observed]:
     """Keep one of the marks that would cover each other: by row, instrument and place on the axis of time."""
     if not timeline.observed:
         return {}

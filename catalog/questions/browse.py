@@ -219,7 +219,7 @@ def _counting(asked: _Asked, columns: Mapping[str, str], access: str) -> tuple[s
     narrowed = Condition(f"allowed AS (SELECT {listed} FROM {source}{everything.sql})", everything.values)
     parts = [part for name in asked.picked if (part := _of_picked(asked, name, columns, source)) is not None]
     together = {name: column for name, column in columns.items() if name not in asked.picked}
-    queries = [_together(together), f"SELECT '{ACCESS}', {_WHO}, count(*) FROM ({access}) GROUP BY ALL"]
+    queries = [_grouped_in_one_pass(together), f"SELECT '{ACCESS}', {_WHO}, count(*) FROM ({access}) GROUP BY ALL"]
     if DISK not in asked.picked:
         queries.append(f"SELECT '{DISK}', state, count(*) FROM allowed JOIN ({_STATES}) USING (filename) GROUP BY ALL")
     union = " UNION ALL ".join([*queries, *(part.sql for part in parts)])
@@ -231,7 +231,7 @@ def _counting(asked: _Asked, columns: Mapping[str, str], access: str) -> tuple[s
 _WHO = "CASE WHEN exclusive THEN 'exclusive' ELSE 'public' END"
 
 
-def _together(columns: Mapping[str, str]) -> str:
+def _grouped_in_one_pass(columns: Mapping[str, str]) -> str:
     """Write the query that groups the chosen files by each of some columns, and counts all of them, in one pass."""
     names = [quoted(column) for column in columns.values()]
     bits = len(names)

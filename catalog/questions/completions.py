@@ -39,7 +39,7 @@ def completions(database: Database, what: str, begun: str = "") -> dict[str, str
     dict
         Empty if the catalog cannot be read at once, or has no such column.
     """
-    return _asked(database, _SQL[what], [begun] if "?" in _SQL[what] else [])
+    return _rows_or_nothing(database, _SQL[what], [begun] if "?" in _SQL[what] else [])
 
 
 def value_counts(database: Database, column: str, view: str = "files") -> dict[str, str]:
@@ -55,10 +55,10 @@ def value_counts(database: Database, column: str, view: str = "files") -> dict[s
     name, told = quoted(column), literal("{:,} " + view)
     sql = f"""SELECT CAST({name} AS VARCHAR) AS value, format({told}, count(*)) FROM {quoted(view)}
               WHERE value IS NOT NULL AND value <> '' GROUP BY value ORDER BY count(*) DESC, value"""
-    return _asked(database, sql, [])
+    return _rows_or_nothing(database, sql, [])
 
 
-def _asked(database: Database, sql: str, values: list[str]) -> dict[str, str]:
+def _rows_or_nothing(database: Database, sql: str, values: list[str]) -> dict[str, str]:
     if not database.exists():
         return {}
     try:

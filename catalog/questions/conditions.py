@@ -51,7 +51,7 @@ def condition(criterion: Criterion, column: str | None = None, kind: str | None 
     parts: list[Condition] = []
     if criterion.values:
         parts.append(_any_of(name, criterion.values, kind))
-    parts += [_within(name, span, kind) for span in criterion.ranges]
+    parts += [_range_condition(name, span, kind) for span in criterion.ranges]
     if criterion.pattern is not None:
         text = name if kind == "VARCHAR" else f"CAST({name} AS VARCHAR)"
         parts.append(Condition(f"{text} ILIKE ?", (criterion.pattern,)))
@@ -84,7 +84,7 @@ def _in(expression: str, values: Sequence[object]) -> Condition:
     return Condition(f"{expression} IN ({', '.join('?' for _ in values)})", tuple(values))
 
 
-def _within(name: str, span: Range, kind: str | None) -> Condition:
+def _range_condition(name: str, span: Range, kind: str | None) -> Condition:
     """Write a range; times get their date beside the MJD, so that people can read them."""
     number = f"TRY_CAST({name} AS DOUBLE)" if kind == "VARCHAR" else name
     low, high = (math.isfinite(end) for end in (span.low, span.high))

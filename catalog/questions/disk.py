@@ -83,7 +83,7 @@ def _absent(connection: duckdb.DuckDBPyConnection, folders: Sequence[str]) -> li
 
     listed = {folder: names for folder in folders if (names := _names(folder)) is not None}
     connection.register("listed", pa.table({"folder": pa.array(list(listed), pa.string())}))
-    there = [pa.table({"path": _below(folder, names)}) for folder, names in listed.items()]
+    there = [pa.table({"path": _paths_below(folder, names)}) for folder, names in listed.items()]
     connection.register("there", pa.concat_tables([pa.table({"path": pa.array([], pa.string())}), *there]))
     rows = connection.execute(
         f"""SELECT {_COLUMNS} FROM (FROM local_files ANTI JOIN there USING (path))
@@ -97,7 +97,7 @@ def _absent(connection: duckdb.DuckDBPyConnection, folders: Sequence[str]) -> li
 _COLUMNS = "file_id, path, size, mtime_ns, inode, fetched_checksum IS NOT NULL AS fetched"
 
 
-def _below(folder: str, names: Sequence[str]) -> pa.Array:
+def _paths_below(folder: str, names: Sequence[str]) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 

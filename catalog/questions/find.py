@@ -102,13 +102,13 @@ def statement(
     ORDER BY date_obs_mjd, filename
     """
     if database is None:
-        return _written(criteria, None, {}, everything, limit)
+        return _select(criteria, None, {}, everything, limit)
     with database.read(sealed=True) as connection:
         have = database.columns(connection, "files")
-        return _written(criteria, connection, {n.lower(): (n, kind) for n, kind in have.items()}, everything, limit)
+        return _select(criteria, connection, {n.lower(): (n, kind) for n, kind in have.items()}, everything, limit)
 
 
-def _written(
+def _select(
     criteria: Criteria,
     connection: duckdb.DuckDBPyConnection | None,
     have: Columns,
@@ -162,7 +162,7 @@ def conditions_of(
     if criteria.release:
         yield _release(criteria.release, connection, have)
     if criteria.cone:
-        _needed(have, "--cone", "targ_ra", "targ_dec")
+        _require_columns(have, "--cone", "targ_ra", "targ_dec")
         place: Cone = read_cone(criteria.cone, connection)
         yield cone(place.ra, place.dec, place.radius)
     if criteria.footprint:
@@ -180,7 +180,7 @@ def _keyword(criterion: Criterion, have: Columns) -> Condition:
     return condition(criterion, name, kind)
 
 
-def _needed(have: Columns, option: str, *columns: str) -> None:
+def _require_columns(have: Columns, option: str, *columns: str) -> None:
     absent = [name for name in columns if have and name.lower() not in have]
     if absent:
         raise UnknownKeyword(f"{option}: no harvested file has {' or '.join(absent)}")
@@ -199,7 +199,7 @@ def _instrument(text: str) -> Condition:
 
 def _target(name: str, have: Columns) -> Condition:
     """Compare names without spaces, underscores and hyphens: the archive and proposers may spell a name differently."""
-    _needed(have, "--target", "targname")
+    _require_columns(have, "--target", "targname")
     columns = [column for column in ("targname", "targprop") if column in have] or ["targname"]
     pattern = plain_name(name).replace("*", "%")
     parts = [f"translate(strip_accents({column}), ' _-', '') ILIKE ?" for column in columns]
@@ -207,7 +207,7 @@ def _target(name: str, have: Columns) -> Condition:
 
 
 def _pi(name: str, have: Columns) -> Condition:
-    _needed(have, "--pi", "pi_name")
+    _require_columns(have, "--pi", "pi_name")
     return Condition("strip_accents(pi_name) ILIKE strip_accents(?)", (f"%{name.strip().replace('*', '%')}%",))
 
 
@@ -236,5 +236,5 @@ def _times(criteria: Criteria, have: Columns) -> Iterator[Condition]:
         raise BadValue(f"--until {criteria.until} is not after --since {criteria.since}")
     for option, sign, when in (("--since", ">=", since), ("--until", "<", until)):
         if when is not None:
-            _needed(have, option, "date_obs_mjd")
+            _require_columns(have, option, "date_obs_mjd")
             yield Condition(f"date_obs_mjd {sign} ? /* {iso(when)} */", (when,))

@@ -54,11 +54,11 @@ def keyword_matches(database: Database, pattern: str) -> KeywordMatches:
     """
     keywords = matching(pattern)
     exact = [word for word in keywords if pattern.lower() in (word.name.lower(), (word.fits_keyword or "").lower())]
-    values = {word.name: _counted(database, word.name) for word in exact}
+    values = {word.name: _values_or_none(database, word.name) for word in exact}
     return KeywordMatches(pattern, keywords, matching_columns(pattern), values)
 
 
-def _counted(database: Database, name: str) -> KeywordValues | None:
+def _values_or_none(database: Database, name: str) -> KeywordValues | None:
     if not database.exists():
         return None
     try:

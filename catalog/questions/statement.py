@@ -54,11 +54,11 @@ def run_question(
     CatalogError
         If the catalog cannot be read.
     """
-    with _asked(database, sql, values, ours) as (result, work):
+    with _result_of(database, sql, values, ours) as (result, work):
         with explained():
             reader = work(result.to_arrow_reader, ROWS_AT_ONCE)
         try:
-            yield _told(reader, work)
+            yield _with_our_errors(reader, work)
         finally:
             if not work.is_abandoned:
                 reader.close()  # else a reader that was not read to its end would keep the file open
@@ -111,7 +111,7 @@ def kept_aside(
             yield stored
 
 
-def _told(reader: pa.RecordBatchReader, work: Work) -> pa.RecordBatchReader:
+def _with_our_errors(reader: pa.RecordBatchReader, work: Work) -> pa.RecordBatchReader:
     """Return a reader that turns DuckDB's errors into ours; errors of the code that takes the rows stay as they are."""
     import pyarrow as pa
 
@@ -127,7 +127,7 @@ def _told(reader: pa.RecordBatchReader, work: Work) -> pa.RecordBatchReader:
 
 
 @contextmanager
-def _asked(
+def _result_of(
     database: Database, sql: str, values: Sequence[object], ours: bool
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, Work]]:
     with database.read(sealed=True) as connection, at_work(connection) as work:
@@ -195,7 +195,7 @@ def first_rows(
     BadQuery, CatalogError
         See `run_question`.
     """
-    with _asked(database, sql, values, False) as (result, work), explained():
+    with _result_of(database, sql, values, False) as (result, work), explained():
         columns = [str(name) for name, *_ in result.description or ()]
         fetched = work(result.fetchmany, most + 1)
     return columns, fetched[:most], len(fetched) > most

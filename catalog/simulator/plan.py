@@ -119,7 +119,7 @@ def _story_visit(told: StoryVisit) -> Visit:
     kind = KINDS[kind_no]
     return Visit(
         kind_no=kind_no,
-        **_placed(next(number for number, target in enumerate(TARGETS) if target.proposed == told.target)),
+        **_of_target(next(number for number, target in enumerate(TARGETS) if target.proposed == told.target)),
         program=told.program,
         category=told.category,
         pi=told.pi,
@@ -134,7 +134,7 @@ def _story_visit(told: StoryVisit) -> Visit:
     )
 
 
-def _placed(number: int) -> dict[str, Any]:
+def _of_target(number: int) -> dict[str, Any]:
     """Return the properties of a visit that its target decides."""
     target = TARGETS[number]
     return {
@@ -159,17 +159,17 @@ def _drawn_visits(rng: random.Random, usable: Sequence[int]) -> Iterator[Visit]:
         led: dict[str, Any] = {"program": program, "category": rng.choice(CATEGORIES), "title": rng.choice(SUBJECTS),
                "pi": f"{rng.choice(SURNAMES)}, {rng.choice(GIVEN)}"}  # fmt: skip
         for observation in range(1, rng.randint(1, 6) + 1):
-            yield Visit(**led, observation=observation, **_drawn(rng, rng.choice(usable)))
+            yield Visit(**led, observation=observation, **_by_chance(rng, rng.choice(usable)))
 
 
-def _drawn(rng: random.Random, kind_no: int) -> dict[str, Any]:
+def _by_chance(rng: random.Random, kind_no: int) -> dict[str, Any]:
     """Return the properties of a visit that chance decides."""
     kind = KINDS[kind_no]
     born = rng.randint(1, PLANNED_EPOCHS) if rng.random() < 0.1 else 0
     latest = epoch_end_mjd(born) - 20.0
     earliest = latest - EPOCH_DAYS + 40.0 if born else _FIRST_SCIENCE_MJD
     return {
-        "kind_no": kind_no, **_placed(rng.randrange(len(TARGETS))), "born": born,
+        "kind_no": kind_no, **_of_target(rng.randrange(len(TARGETS))), "born": born,
         "start_mjd": round(rng.uniform(earliest, latest), 5),
         "segments": rng.randint(1, kind.segments), "dithers": rng.randint(1, kind.dithers),
         "combined": bool(kind.stage3) and rng.random() < 0.8, "candidate": rng.random() < 0.1,

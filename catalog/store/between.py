@@ -48,7 +48,7 @@ class OpenBetween(Database):
                 self._let_writers_in()
             connection = self._entered()
             try:
-                with self._within(), reading(self.path):
+                with self._noted_as_open(), reading(self.path):
                     yield connection
             except BaseException:
                 self._left()
@@ -77,7 +77,7 @@ class OpenBetween(Database):
             if self._connection is None:
                 self._must_exist()
                 self._database.release()
-                self._connection = self._opened()
+                self._connection = self._open_at_head()
             self._readers += 1
             return self._connection
 

@@ -92,11 +92,11 @@ class Database:
         self._must_exist()
         with self.alone():
             self._let_writers_in()
-            connection = self._opened()
+            connection = self._open_at_head()
             try:
                 if sealed:
                     self.engine.seal(connection)
-                with self._within(), reading(self.path):
+                with self._noted_as_open(), reading(self.path):
                     yield connection
             finally:
                 close(connection)
@@ -219,7 +219,7 @@ class Database:
         return self.path in _open_here.__dict__.get("paths", ())
 
     @contextmanager
-    def _within(self) -> Iterator[None]:
+    def _noted_as_open(self) -> Iterator[None]:
         """Note that this thread has the catalog open."""
         paths: list[Path] = _open_here.__dict__.setdefault("paths", [])
         paths.append(self.path)
@@ -235,7 +235,7 @@ class Database:
 
         return LockWait(self.wait, told)
 
-    def _opened(self) -> duckdb.DuckDBPyConnection:
+    def _open_at_head(self) -> duckdb.DuckDBPyConnection:
         """Open for reading, at `HEAD`. The connection that read the revision is used on, since opening is slow."""
         if self._size() and not self._is_ready():
             with ExitStack() as unless_kept:

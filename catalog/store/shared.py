@@ -59,7 +59,7 @@ class KeptOpen(Database):
             cursor = self._current().cursor()
             self._users += 1
         try:
-            with self._within(), reading(self.path):
+            with self._noted_as_open(), reading(self.path):
                 yield cursor
         finally:
             close(cursor)
@@ -117,7 +117,7 @@ class KeptOpen(Database):
 
     def _sealed(self) -> duckdb.DuckDBPyConnection:
         self._must_exist()
-        connection = self._opened()
+        connection = self._open_at_head()
         self.engine.seal(connection)
         return connection
 

@@ -107,7 +107,7 @@ class Spool:
         for path in sorted((self.folder / name).iterdir()):
             with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
                 for number in range(file.num_record_batches):
-                    yield _fitted(file.get_batch(number), schema)
+                    yield _in_schema(file.get_batch(number), schema)
             pa.default_memory_pool().release_unused()
 
 
@@ -221,7 +221,7 @@ def few_at_a_time(
             room.release()  # wakes a thread that comes late
 
 
-def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+def _in_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     if batch.schema.equals(schema):
         return batch
     columns = [

@@ -115,13 +115,13 @@ def listing(dest: Path, folders: Iterable[str], orphans: list[Path] | None = Non
             continue
         names = _names(where)
         hidden = pc.starts_with(names, ".")
-        files.append(_below(folder, names.filter(pc.invert(hidden)) if pc.any(hidden).as_py() else names))
+        files.append(_paths_below(folder, names.filter(pc.invert(hidden)) if pc.any(hidden).as_py() else names))
         ours = set(names.filter(hidden).to_pylist())
         unfinished = [name for name in ours if name.endswith(".part")]
         if orphans is not None:
             notes = (name for name in ours if name.endswith(_NOTE) and name.removesuffix(".json") not in ours)
             orphans += [where / name[1 : -len(_NOTE)] for name in notes if name[1 : -len(_NOTE)]]
-        parts += _below(folder, pa.array(unfinished, pa.string())).to_pylist()
+        parts += _paths_below(folder, pa.array(unfinished, pa.string())).to_pylist()
     return _sizes(dest, pa.chunked_array(files, pa.string())), _parts(dest, parts)
 
 
@@ -141,7 +141,7 @@ def _names(folder: Path) -> pa.Array:
     return array
 
 
-def _below(folder: str, names: pa.Array) -> pa.Array:
+def _paths_below(folder: str, names: pa.Array) -> pa.Array:
     return pc.binary_join_element_wise(pa.scalar(folder), names, "/") if folder else names
 
 

@@ -293,10 +293,10 @@ class _Work:
         if first.interrupted:
             return first
         inputs, _ = _inputs(self.database, self.selection, self.options.dest, template)
-        return _joined(first, self.apply(self.selection, inputs))
+        return _joined_reports(first, self.apply(self.selection, inputs))
 
 
-def _joined(first: SyncReport, second: SyncReport) -> SyncReport:
+def _joined_reports(first: SyncReport, second: SyncReport) -> SyncReport:
     """Make one report of two steps; the second step counts as present what the first had fetched."""
     done = first.fetched + first.resumed + first.replaced
     return replace(

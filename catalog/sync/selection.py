@@ -94,7 +94,7 @@ def products(database: Database, selection: Selection) -> pa.Table:
     NoSuchSearch, UsageError
         If the search is not saved, or the SQL fails or has neither column.
     """
-    with _listed(database, selection, "filename, * EXCLUDE (filename, listed)") as result:
+    with _listed_products(database, selection, "filename, * EXCLUDE (filename, listed)") as result:
         return result.to_arrow_table()
 
 
@@ -106,12 +106,12 @@ def product_rows(database: Database, selection: Selection, columns: Sequence[str
     NoSuchSearch, UsageError
         See `products`.
     """
-    with _listed(database, selection, ", ".join(map(quoted, columns))) as result:
+    with _listed_products(database, selection, ", ".join(map(quoted, columns))) as result:
         return result.fetchall()
 
 
 @contextmanager
-def _listed(database: Database, selection: Selection, columns: str) -> Iterator[duckdb.DuckDBPyConnection]:
+def _listed_products(database: Database, selection: Selection, columns: str) -> Iterator[duckdb.DuckDBPyConnection]:
     uris_of_sql = run_sql(database, selection.sql) if selection.sql else None
     with database.read() as connection:
         selected = selection_query(connection, selection, uris_of_sql)

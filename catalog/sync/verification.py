@@ -175,7 +175,7 @@ def examine(item: Item) -> ExaminedFile:
         return ExaminedFile(None, None, sound=False)
     try:
         judgement, status = judge(item, on_disk), on_disk.stat
-        problem = judgement.problem or _changed(item, on_disk)
+        problem = judgement.problem or _changed_since_proof(item, on_disk)
         done = ProvenFile(
             item, "present", on_disk.size, on_disk.digest(), status.st_mtime_ns, status.st_ino, judgement.findings
         )
@@ -184,7 +184,7 @@ def examine(item: Item) -> ExaminedFile:
         on_disk.close()
 
 
-def _changed(item: Item, file: HashedFile) -> Problem | None:
+def _changed_since_proof(item: Item, file: HashedFile) -> Problem | None:
     """Say whether bytes without a listed checksum differ from every version that a sync proved."""
     if item.checksum is not None or not item.former or file.digest() in item.former:
         return None

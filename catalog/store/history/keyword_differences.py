@@ -100,7 +100,7 @@ def keep_differences_of_run(connection: duckdb.DuckDBPyConnection, compared_befo
 
 
 def _keep_group(connection: duckdb.DuckDBPyConnection, group: Sequence[Pair], start: int) -> None:
-    shown = ", ".join(_shown(*pair) for pair in group)
+    shown = ", ".join(_value_text(*pair) for pair in group)
     connection.execute(
         f"""INSERT INTO keyword_difference
             SELECT file_id, d.keyword, d.header, d.archive FROM (
@@ -112,7 +112,7 @@ def _keep_group(connection: duckdb.DuckDBPyConnection, group: Sequence[Pair], st
     )
 
 
-def _shown(header: Column, file: Column) -> str:
+def _value_text(header: Column, file: Column) -> str:
     ours, theirs = f"h.{quoted(header[0])}", f"f.{quoted(file[0])}"
     shown = f"{{'keyword': {literal(header[0])}, 'header': {ours}::VARCHAR, 'archive': {theirs}::VARCHAR}}"
     return f"CASE WHEN {_differs(header, file)} THEN {shown} END"

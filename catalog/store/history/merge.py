@@ -116,7 +116,7 @@ def _ensure_columns(
     """Add new columns, widen columns for values that do not fit, and return whether the table changed."""
     have = {name.lower(): (name, kind) for name, kind in columns_of(connection, versions.table).items()}
     room = max(0, MOST_COLUMNS + len(versions.own) - len(have))
-    described = _described(connection, staged, set(have), room)
+    described = _staged_columns(connection, staged, set(have), room)
     unseen = [name for name, kind in described.items() if kind == "VARCHAR" and name.lower() not in have]
     flags = _only_flags(connection, staged, unseen) if versions is FILES else set()
     types = engine_of(connection).types
@@ -143,7 +143,7 @@ def _ensure_columns(
     return [*columns, _Column(ODD_CELLS, odd)], grown
 
 
-def _described(connection: duckdb.DuckDBPyConnection, staged: str, have: set[str], room: int) -> dict[str, str]:
+def _staged_columns(connection: duckdb.DuckDBPyConnection, staged: str, have: set[str], room: int) -> dict[str, str]:
     """Return the staged columns and their types, without new columns for which the table has no room."""
     described = {name: kind for name, kind in columns_of(connection, staged).items() if name != "staged_row"}
     beyond = [name for name in described if name.lower() not in have][room:]

@@ -163,10 +163,10 @@ def make_sky_macros(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the macros anew; `footprints` has all its columns."""
     make_region_macros(connection)
     for macro, column in _TABLE_MACROS.items():
-        of_own = _OVERLAPPING.format(column=column, near=_near("footprints"), shapes=SHAPES)
+        of_own = _OVERLAPPING.format(column=column, near=_near_sql("footprints"), shapes=SHAPES)
         head, query = (
             f"{macro}(region)",
-            _OVERLAPPING_ATTACHED.format(column=column, near=_near(attached("footprints")), shapes=SHAPES),
+            _OVERLAPPING_ATTACHED.format(column=column, near=_near_sql(attached("footprints")), shapes=SHAPES),
         )
         of_attached = inlined({**_MACROS, head: query})[head]
         connection.execute(
@@ -175,7 +175,7 @@ def make_sky_macros(connection: duckdb.DuckDBPyConnection) -> None:
         )
 
 
-def _near(footprints: str) -> str:
+def _near_sql(footprints: str) -> str:
     return _NEAR.format(footprints=footprints, reach=BAND_REACH, wide=WIDE)
 
 
