@@ -89,6 +89,7 @@ class TestOneRule:
         plan = make_plan(made, Selection(), dest=tmp_path / "data", has_token=False)
         assert {item.filename: item.exclusive for item in plan.items()} == exclusive
 
+    @pytest.mark.long
     def test_another_word_is_refused(self, mastlake: Command, database: tuple[Database, dict[str, bool]]) -> None:
         with pytest.raises(BadValue, match="public or exclusive"):
             Selection(release="soon")

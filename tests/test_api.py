@@ -116,6 +116,7 @@ def test_a_notebook_walks_from_a_search_to_proven_files(tmp_path: Path) -> None:
         assert lake.sync("soss", levels=2, subgroups="X1DINTS", dest=dest).replaced == len(stale)
 
 
+@pytest.mark.long
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (code,) = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
     monkeypatch.chdir(tmp_path)
@@ -424,6 +425,7 @@ def test_a_plan_from_before_a_harvest_is_refused(lake: Catalog, tmp_path: Path) 
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.long
 def test_applying_a_plan_leaves_what_a_person_changed_meanwhile(lake: Catalog, tmp_path: Path) -> None:
     kept: dict[str, Any] = {"subgroups": "X1DINTS", "levels": 2, "dest": tmp_path / "data"}
     lake.sync("soss", **kept)

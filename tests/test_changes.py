@@ -95,6 +95,7 @@ class TestSinceTheLastLook:
         assert mastlake("changes", "--search", "cal").out == ""
         assert "2 runs of cal, raw" in mastlake("changes").out
 
+    @pytest.mark.long
     def test_where_nothing_changed_cron_has_nothing_to_mail(self, mastlake: Command, served: Simulator) -> None:
         told = mastlake("-q", "changes")
         assert (told.code, told.err) == (0, "")
@@ -196,6 +197,7 @@ class TestNetEffect:
         assert [(row["key"], row["kind"], row["search"]) for row in rows] == [(name, "changed", "cal")]
         assert "new to all, known before" in mastlake("changes", "--since", 2).out
 
+    @pytest.mark.long
     def test_a_run_alone_is_told_without_what_came_later(self, mastlake: Command, served: Simulator) -> None:
         cal = files_of(mastlake, "cal")
         served.reprocess(cal[:2])
@@ -316,6 +318,7 @@ class TestReports:
             assert name in page
         assert "&lt;script&gt;" in (tmp_path / "changes.html").read_text()
 
+    @pytest.mark.long
     def test_html_loads_nothing_and_is_well_formed(self, mastlake: Command, served: Simulator, tmp_path: Path) -> None:
         served.reprocess(files_of(mastlake, "cal"))
         assert mastlake("-q", "harvest", "--report", "changes.html").code == 0
@@ -357,6 +360,7 @@ class TestReports:
         assert ".txt, .md or .html" in outcome.err
         assert served.stats().get("invoke", 0) == before
 
+    @pytest.mark.long
     def test_a_report_that_cannot_be_written_is_one_line(self, mastlake: Command, served: Simulator) -> None:
         outcome = mastlake("-q", "harvest", "--report", "nowhere/changes.html")
         assert (outcome.code, outcome.err.count("\n")) == (1, 1)

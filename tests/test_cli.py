@@ -164,6 +164,7 @@ class TestWrongUsage:
         assert mastlake("sql", "DELETE FROM changes").code == 2
         assert mastlake("sql", "SELECT 1; SELECT 2").code == 2
 
+    @pytest.mark.long
     def test_an_unknown_search_is_refused_with_the_nearest(self, mastlake: Command, served: Simulator) -> None:
         mastlake(*SEARCH)
         for words in (["harvest", "sos"], ["products", "sos"], ["sync", "sos", "--dry-run"], ["script", "sos"]):
@@ -207,6 +208,7 @@ class TestArchiveFaults:
 class TestCatalogFaults:
     """The catalog file in the way."""
 
+    @pytest.mark.long
     def test_a_catalog_that_another_process_holds(self, mastlake: Command, served: Simulator, tmp_path: Path) -> None:
         mastlake(*SEARCH)
         other = hold(tmp_path / "catalog.duckdb", 30)
@@ -304,6 +306,7 @@ class TestAnswers:
         assert (nobody.code, nobody.err.count("\n")) == (2, 1)
         assert "MAST_API_TOKEN" in nobody.err
 
+    @pytest.mark.long
     def test_what_needs_a_token_is_followed_by_what_to_do(self, mastlake: Command, served: Simulator) -> None:
         mastlake("harvest", "all", "--instrument", "niriss", "-k", "exp_type=NIS_SOSS")
         for words, code in ((["--dry-run"], 0), ([], 1)):
@@ -350,6 +353,7 @@ class TestAnswers:
         assert "rows at" in outcome.err
         assert list(tmp_path.iterdir()) == []
 
+    @pytest.mark.long
     def test_stdout_is_clean_data(self, mastlake: Command, served: Simulator) -> None:
         mastlake(*SEARCH)
         outcome = mastlake("sql", "SELECT filename, tsovisit FROM files ORDER BY 1", "--format", "csv")
@@ -397,6 +401,7 @@ class TestAnswers:
             assert (tmp_path / f"{ending}.png").read_bytes().startswith(b"\x89PNG")
         assert mastlake("plot", "nothing.fits").code == 2
 
+    @pytest.mark.long
     def test_the_demo_runs_and_shows_its_commands(self, mastlake: Command, tmp_path: Path) -> None:
         folder = tmp_path / "demo"
         folder.mkdir()

@@ -105,6 +105,7 @@ def test_a_name_that_is_refused_is_told_before(name: str, tmp_path: Path) -> Non
     assert {path.name for path in (tmp_path / "dest").iterdir()} - before <= {name, "b.db"}
 
 
+@pytest.mark.long
 @settings(max_examples=4, deadline=None)
 @given(st.lists(st.sampled_from(sorted(OBSTACLES)), min_size=1, max_size=12))
 def test_a_plan_and_its_sync_agree_on_every_file(obstacles: list[str]) -> None:

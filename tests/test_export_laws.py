@@ -303,6 +303,7 @@ def test_every_view_is_read_back_cell_by_cell(catalog: Database, view: str) -> N
             compare([str(one) if isinstance(one, np.str_) else one for one in got], want, name)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS (Debian's package stilts) is not installed")
 def test_votlint_has_nothing_to_say(catalog: Database, tmp_path: Path) -> None:
     extremes = pa.table({

@@ -146,6 +146,7 @@ class TestFootprintsInTime:
             number_files(connection, 2)
         assert found(lake, footprint=self.HERE) == {NRS}
 
+    @pytest.mark.long
     def test_a_catalog_of_the_first_schema_is_numbered_when_it_is_opened(self, lake: Database) -> None:
         with duckdb.connect(str(lake.path)) as connection:
             connection.execute("ALTER TABLE file_version DROP COLUMN footprint")
@@ -317,6 +318,7 @@ class TestSky:
             n for n in inside if not doubtful[n]
         }
 
+    @pytest.mark.long
     def test_footprints_agree_with_spherical_geometry(self, macros: Ask) -> None:
         chance = np.random.default_rng(7)
         pairs = [pair(chance) for _ in range(800)]

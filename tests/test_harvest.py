@@ -113,6 +113,7 @@ def test_a_harvest_that_finds_nothing_new_asks_three_times(
     assert state(database) == before
 
 
+@pytest.mark.long
 def test_an_incremental_harvest_ends_where_a_full_one_does(
     database: Database, own_sky: Simulator, connect: Connect, tmp_path: Any
 ) -> None:
@@ -178,6 +179,7 @@ def test_a_file_that_leaves_and_comes_back_is_withdrawn_then_returned(
     assert harvest(database, connect(own_sky.url), search, patience=QUICK).run.returned == 1
 
 
+@pytest.mark.long
 def test_changes_name_the_columns_that_differ(database: Database, own_sky: Simulator, connect: Connect) -> None:
     search = Search.parse("n", "niriss", [])
     harvest(database, connect(own_sky.url), search, patience=QUICK)
@@ -277,6 +279,7 @@ def test_passing_faults_do_not_show_in_the_catalog(
     assert state(database) == without_faults
 
 
+@pytest.mark.long
 def test_an_archive_that_goes_away_leaves_the_catalog_as_it_was(
     database: Database, own_sky: Simulator, connect: Connect, soss: Search
 ) -> None:

@@ -317,6 +317,7 @@ Archives.TestCase.settings = settings(
 TestEverySequenceEndsInTheArchivesState = pytest.mark.law(Archives.TestCase)
 
 
+@pytest.mark.long
 def test_the_time_limit_of_a_run_leaves_the_catalog_as_it_was(tmp_path: Path) -> None:
     with Simulator(files=70, instruments=["niriss"]) as sky, MastArchive(sky.url) as archive:
         database = Database(tmp_path / "c.duckdb")

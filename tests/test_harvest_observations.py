@@ -125,6 +125,7 @@ def test_products_that_were_processed_again_are_found_though_no_observation_diff
     assert state(database) == state(fresh)
 
 
+@pytest.mark.long
 def test_observations_that_leave_are_withdrawn_and_those_that_come_back_are_returned(
     database: Database, own_sky: Simulator, connect: Connect
 ) -> None:

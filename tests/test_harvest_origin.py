@@ -52,6 +52,7 @@ def test_a_password_in_the_address_is_not_written_down() -> None:
     assert without_credentials("http://127.0.0.1:8000") == "http://127.0.0.1:8000"
 
 
+@pytest.mark.long
 def test_a_saved_search_is_refused_at_another_archive_before_any_request(
     mastlake: Command, database: Database, sky: Simulator
 ) -> None:
@@ -116,6 +117,7 @@ def test_a_search_that_suddenly_matches_nothing_is_told_and_kept(
     assert mastlake("--server", own_sky.url, "harvest", "deep").code == 0
 
 
+@pytest.mark.long
 def test_an_observation_search_that_matches_nothing_is_kept_as_well(database: Database, own_sky: Simulator) -> None:
     search = Search.observations("obs", ["instrument_name=NIRISS*", "calib_level=3"])
     with MastArchive(own_sky.url) as archive:

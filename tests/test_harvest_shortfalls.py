@@ -73,6 +73,7 @@ def test_ids_are_asked_in_halves_where_the_archive_cannot_bear_so_many(
     assert max(archive.asked_ids) > 40 >= archive.asked_ids[-1]
 
 
+@pytest.mark.long
 def test_an_answer_that_is_cut_to_a_page_is_asked_in_halves(
     database: Database, sky: Simulator, clean: dict[str, Any]
 ) -> None:
@@ -142,6 +143,7 @@ def _replaced(rows: pa.Table, name: str, values: pa.Array) -> pa.Table:
     return rows.set_column(rows.column_names.index(name), name, values)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", [_without_parent, _parent_zero])
 def test_products_that_do_not_say_whose_they_are_belong_to_the_one_observation_that_was_asked(
     database: Database, sky: Simulator, clean: dict[str, Any], change: Change

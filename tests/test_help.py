@@ -110,6 +110,7 @@ class TestExamples:
         monkeypatch.setenv("MAST_API_TOKEN", TOKEN)
         return mastlake
 
+    @pytest.mark.long
     def test_every_example_runs(self, asked: Command, tmp_path: Path) -> None:
         for name, examples in EXAMPLES.items():
             if name in NOT_RUN or name not in COMMANDS:

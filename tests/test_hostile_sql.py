@@ -113,6 +113,7 @@ def test_the_traps_notice_what_an_open_connection_can_do(traps: hostile_sql.Trap
     assert traps.calls == 1
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
 def test_the_kernel_sees_no_file_opened_and_no_socket_made(
     kept: Database, traps: hostile_sql.Traps, tmp_path: Path

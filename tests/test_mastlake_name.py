@@ -78,6 +78,7 @@ def test_the_name_loads_nothing_that_the_package_does_not(tmp_path: Path) -> Non
     assert loaded.split() == ["catalog", "catalog._version"]
 
 
+@pytest.mark.long
 def test_a_type_checker_knows_the_public_names(tmp_path: Path) -> None:
     (tmp_path / "typed.py").write_text(
         "from mastlake import Catalog, Result, Search\n"

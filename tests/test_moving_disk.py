@@ -65,6 +65,7 @@ def test_a_changed_file_is_modified_without_another_index(database: Database, tm
     assert states(database) == {NAMES[1]: "modified", NAMES[4]: "modified"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("indexed", [False, True])
 def test_a_renamed_folder_takes_its_files_along(database: Database, tmp_path: Path, indexed: bool) -> None:
     if indexed:
@@ -101,6 +102,7 @@ def test_a_folder_that_is_gone_says_what_to_do_and_can_be_forgotten(database: Da
     assert states(database) == {}
 
 
+@pytest.mark.long
 def test_a_forgotten_file_that_is_fetched_again_counts_again(database: Database, tmp_path: Path, files: Files) -> None:
     with database.write() as connection:
         close_local_files(connection, str(tmp_path / "data" / NAMES[0]), utc_now())

@@ -348,6 +348,7 @@ class TestNames:
         assert answer.rows_aside == 0
 
 
+@pytest.mark.long
 def test_a_harvest_tells_how_many_rows_have_an_odd_cell_and_keeps_all_files(database: Database) -> None:
     with Simulator(files=60, seed=5) as sky, MastArchive(sky.url) as archive:
         expected = set(sky.filenames("niriss"))

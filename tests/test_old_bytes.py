@@ -115,6 +115,7 @@ def test_a_sound_file_that_no_sync_fetched_is_a_persons_own(
     assert states(database) == {NAME: "modified"}
 
 
+@pytest.mark.long
 def test_a_persons_own_file_is_replaced_when_the_person_says_so(
     database: Database, go: Callable[..., SyncReport], dest: Path
 ) -> None:
@@ -275,6 +276,7 @@ def test_what_changed_in_a_products_row_since_it_was_fetched_makes_it_stale(
     assert states(database) == {}
 
 
+@pytest.mark.long
 def test_touching_a_file_changes_no_verdict(
     database: Database, go: Callable[..., SyncReport], dest: Path, files: Files
 ) -> None:

@@ -471,6 +471,7 @@ def test_views_can_be_made_again_at_any_time(database: Database) -> None:
         make_views(connection)
 
 
+@pytest.mark.long
 def test_an_upgrade_that_is_killed_is_completed_by_the_next_open_and_no_row_is_lost(tmp_path: Path) -> None:
     _, faults = kill_upgrades(tmp_path, kills=2, rng=random.Random(1), files=200)
     assert faults == []

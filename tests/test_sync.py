@@ -776,6 +776,7 @@ def test_where_no_checksum_ever_agrees_a_person_may_trust_lengths_and_is_asked_a
     assert told == 12
 
 
+@pytest.mark.long
 def test_one_checksum_that_agrees_proves_the_others_wrong(files: Files, tmp_path: Path) -> None:
     database = catalog(tmp_path / "c5.duckdb")
     right, wrong = dict(list(files.content.items())[:1]), dict(list(files.content.items())[1:])
@@ -833,6 +834,7 @@ def test_ctrl_c_once_stops_cleanly_and_the_next_sync_goes_on(
     assert on_disk(tmp_path / "dest") == names(files.content)
 
 
+@pytest.mark.long
 def test_syncs_that_are_killed_go_on_with_hardly_a_byte_twice(tmp_path: Path) -> None:
     outcome = killed(tmp_path, 120, 3, random.Random(5))
     assert outcome.kills

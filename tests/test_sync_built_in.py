@@ -122,6 +122,7 @@ def test_what_was_reprocessed_at_an_unchanged_size_is_replaced(
     assert wrong(database, tmp_path / "dest") == []
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("tended")
 def test_two_syncs_of_one_destination_at_once_leave_every_file_right(
     own_sky: Simulator, database: Database, tmp_path: Path

@@ -52,6 +52,7 @@ def test_the_tutorial_shows_tables_and_a_picture(run: Any) -> None:
     assert base64.b64decode(picture).startswith(b"\x89PNG")
 
 
+@pytest.mark.long
 def test_the_tutorial_fetches_what_it_planned(run: Any) -> None:
     (synced,) = [_shown(cell, "text/plain") for cell in run.cells if cell.source.startswith("lake.sync")]
     assert "failed=0" in synced

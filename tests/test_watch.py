@@ -50,6 +50,7 @@ def names(database: Database) -> Any:
         return sorted(name for (name,) in connection.execute("SELECT filename FROM local_files").fetchall())
 
 
+@pytest.mark.long
 def test_a_folder_is_indexed_at_once_and_again_as_it_changes(tmp_path: Path, database: Database) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()

@@ -106,6 +106,7 @@ def test_snapshot_to_snapshot_an_incremental_harvest_is_a_full_one(
     assert [len(width) for width in widths] == [197, 197, 197, 197, 203]
 
 
+@pytest.mark.long
 def test_history_tells_what_was_known_when(database: Database, recorded: Any, connect: Connect, soss: Search) -> None:
     known = {}
     for snapshot in MOVES:
@@ -128,6 +129,7 @@ def test_faults_of_the_archive_do_not_show(
     assert (run.files, run.observations, run.products, run.linked) == (56, 14, 877, 56)
 
 
+@pytest.mark.long
 def test_a_limit_on_observations_at_once_is_found_and_kept(
     database: Database, recorded: Any, connect: Connect, soss: Search
 ) -> None:

@@ -15,6 +15,7 @@ FOLDER = Path(__file__).parents[3] / "shared" / "archive" / "data" / "fits"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"the record of real headers is not at {FOLDER}")
 
 
+@pytest.mark.long
 def test_real_headers_index_to_the_cards_that_astropy_reads(database: Database) -> None:
     report = index_folders(database, [FOLDER])
     paths = sorted(FOLDER.glob("*.fits"))

@@ -155,6 +155,7 @@ def test_a_server_that_stays_broken_gives_no_file_and_one_line_each_and_the_next
     assert on_disk(tmp_path / "dest").items() <= served(recorded).items()
 
 
+@pytest.mark.long
 def test_files_reprocessed_between_harvest_and_transfer_are_taken_as_they_are_now(
     follow: Callable[[str], None], go: Callable[..., SyncReport], database: Database, recorded: Any, tmp_path: Path
 ) -> None:
@@ -226,6 +227,7 @@ def test_after_each_snapshot_outdated_is_what_the_checksums_of_the_snapshots_say
         assert {name for name in found["stale"] if here[name] == there.get(name)} == set()
 
 
+@pytest.mark.long
 def test_files_proven_before_a_checksum_was_listed_are_stale_and_never_corrupt(
     database: Database, recorded: Any, follow: Callable[[str], None], go: Callable[..., SyncReport], tmp_path: Path
 ) -> None:
