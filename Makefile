@@ -26,11 +26,12 @@ docs: $(READY)
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 
 # Two hundred and fifty harvests, most of them killed before they end; a hundred of syncs of 500 files, each followed by another sync;
-# and forty upgrades of an older catalog.
+# two hundred and forty commands that meet Ctrl-C or a full disk; and forty upgrades of an older catalog.
 kills: $(READY)
 	$(BIN)/python -m tests.kills_harvest 250
 	$(BIN)/python -m tests.kills_sync 100
 	$(BIN)/python -m tests.kills_own 100
+	$(BIN)/python -m tests.kills_commands 240
 	$(BIN)/python -m tests.kills_migration 40
 
 bench-harvest: $(READY)

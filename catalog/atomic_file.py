@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from catalog.errors import DiskError
+from catalog.process.interrupts import held_back
 
 READABLE, EXECUTABLE = 0o666, 0o777
 """The permissions of a new file, as far as the user's umask allows them."""
@@ -54,15 +55,15 @@ def put_in_place(path: Path, mode: int = READABLE) -> Iterator[IO[bytes]]:
             return
         partial = path.with_name(f".mastlake-{secrets.token_hex(6)}.part")
         _unfinished.add(partial)
-        handle = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
+            handle = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
             with os.fdopen(handle, "w+b") as sink:
                 yield sink
             if older:
                 partial.chmod(older | (mode & 0o111 & older >> 2))
             partial.replace(path)
         finally:
-            with suppress(OSError):
+            with held_back(), suppress(OSError):
                 partial.unlink(missing_ok=True)
             _unfinished.discard(partial)
 

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from catalog.process.interrupts import held_back
+
 _FORM = 1
 """The version of the format; raise it when the kept results change their meaning."""
 
@@ -67,4 +69,5 @@ def _write(file: Path, content: bytes) -> None:
         beside.write_bytes(content)
         beside.replace(file)
     finally:
-        beside.unlink(missing_ok=True)
+        with held_back():
+            beside.unlink(missing_ok=True)

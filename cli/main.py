@@ -20,6 +20,7 @@ from catalog.defaults import CATALOG, SERVER
 from catalog.errors import MastlakeError, UsageError
 from catalog.process import exit as leaving
 from catalog.process.unwanted_imports import leave_out
+from catalog.text import harmless
 
 from .completion import complete_in_bash, completing
 from .defaults import find_defaults
@@ -220,11 +221,7 @@ def run(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # whatever reads stdout needs no more
         _forget_stdout()
     except OSError as error:
-        if error.errno not in _UNWRITTEN or error.filename is not None:
-            raise
-        _forget_stdout()
-        say(f"mastlake: cannot write the answer: {error.strerror}")
-        sys.exit(1)
+        _tell_of_the_disk(error)
     except (KeyboardInterrupt, SystemExit) as end:  # typer turns the first error into the second
         if isinstance(end, SystemExit) and end.code != INTERRUPTED:
             raise
@@ -232,8 +229,22 @@ def run(arguments: list[str] | None = None) -> None:
         sys.exit(INTERRUPTED)
 
 
+def _tell_of_the_disk(error: OSError) -> NoReturn:
+    """Say in one line what stdout, or a path that somebody chose, is not good for; raise anything else."""
+    if error.filename is None and error.errno in _UNWRITTEN:
+        _forget_stdout()
+        say(f"mastlake: cannot write the answer: {error.strerror}")
+    elif error.filename is not None and error.errno in _UNUSABLE:
+        say(f"mastlake: cannot use {harmless(os.fsdecode(error.filename))}: {error.strerror}")
+    else:
+        raise error
+    sys.exit(1)
+
+
 _UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 """Errors of a file or a device behind stdout that can take no more."""
+_UNUSABLE = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.ENOSPC, errno.EDQUOT)
+"""Errors of a path that are faults of the path, and not of this program."""
 
 
 def _forget_stdout() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from catalog.process.interrupts import wait_for_imports
+from catalog.process.interrupts import repeat_lost, wait_for_imports
 
 _INTERRUPTED = 130
 
@@ -20,6 +20,7 @@ def run(arguments: list[str] | None = None) -> None:
     try:
         if arguments is None:  # the process is ours
             wait_for_imports()
+            repeat_lost()
         from .main import run as run_commands
 
         run_commands(arguments)

@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 
 from catalog.changes.span import ended_at
+from catalog.process.interrupts import held_back
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def write_looked(connection: duckdb.DuckDBPyConnection, catalog: Path, looked: L
         except OSError:
             continue
         finally:
-            with suppress(OSError):
+            with held_back(), suppress(OSError):
                 beside.unlink(missing_ok=True)
         return True
     return False

@@ -22,6 +22,7 @@ from pathlib import Path
 import duckdb
 
 from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog, UsageError
+from catalog.process.interrupts import held_back
 from catalog.store.addresses import tidy
 from catalog.store.duckdb_file import DUCKDB
 from catalog.store.engine import Engine
@@ -92,14 +93,16 @@ class Database:
         self._must_exist()
         with self.alone():
             self._let_writers_in()
-            connection = self._open_at_head()
+            connection = None
             try:
+                connection = self._open_at_head()
                 if sealed:
                     self.engine.seal(connection)
                 with self._noted_as_open(), reading(self.path):
                     yield connection
             finally:
-                close(connection)
+                if connection is not None:
+                    close(connection)
 
     @contextmanager
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -112,17 +115,20 @@ class Database:
         """
         with self.alone():
             self._bring_to_head()
-            with self._turn():
-                connection = self._open(read_only=False)
+            connection = None
             try:
+                with self._turn():
+                    connection = self._open(read_only=False)
                 with writing(self.path):
                     connection.execute("BEGIN TRANSACTION")
                     yield connection
                     connection.execute("COMMIT")
             finally:
-                connection.close()  # without a COMMIT this rolls back
-                tidy(self.path)
-                self._note_proven()
+                if connection is not None:
+                    with held_back():
+                        connection.close()  # without a COMMIT this rolls back
+                        tidy(self.path)
+                        self._note_proven()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -362,7 +368,8 @@ def make(path: Path, engine: Engine = DUCKDB) -> None:
         migrate(engine.open(partial, read_only=False))
         partial.replace(path)
     finally:
-        tidy(partial)
-        for leftover in leftovers:
-            with suppress(OSError):
-                leftover.unlink(missing_ok=True)
+        with held_back():
+            tidy(partial)
+            for leftover in leftovers:
+                with suppress(OSError):
+                    leftover.unlink(missing_ok=True)

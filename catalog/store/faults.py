@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from catalog.errors import CatalogError, CatalogTooNew, CatalogUnwritable, NotACatalog
+from catalog.errors import CatalogError, CatalogTooNew, CatalogUnwritable, NotACatalog, UsageError
 
 _FULL = ("No space left", "disk full", "Disk quota exceeded")
 _UNWRITABLE = ("Could not write", "Permission denied", "Read-only file system", "Input/output error")
@@ -49,6 +49,11 @@ def is_interrupt(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and str(error) == "Query interrupted"
 
 
+def _is_no_utf8(error: BaseException) -> bool:
+    """Say whether an error is what DuckDB makes of a text that has no bytes in UTF-8."""
+    return isinstance(error, RuntimeError) and "Unable to cast Python instance of type <class 'str'>" in str(error)
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn errors of reading a file into one clear line."""
@@ -57,6 +62,8 @@ def reading(path: Path) -> Iterator[None]:
     except Exception as error:
         if is_interrupt(error):
             raise KeyboardInterrupt from None
+        if _is_no_utf8(error):
+            raise UsageError("a word or a path is not UTF-8, so the catalog knows nothing of it") from error
         if isinstance(error, duckdb.OutOfMemoryException):
             raise CatalogError(f"{path} cannot be read in the memory that there is ({_reason(str(error))})") from error
         if isinstance(error, duckdb.Error) and (damage := damaged(error, path)):
@@ -83,6 +90,8 @@ def writing(path: Path) -> Iterator[None]:
         cause = getattr(error, "orig", None) or error  # SQLAlchemy wraps the error of DuckDB
         if is_interrupt(cause):
             raise KeyboardInterrupt from None
+        if _is_no_utf8(cause):
+            raise UsageError("a word or a path is not UTF-8, so the catalog cannot keep it") from error
         if told := _of_writing(cause, path):
             raise told from error
         raise

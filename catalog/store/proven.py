@@ -17,6 +17,7 @@ import duckdb
 
 from catalog.cache import folder
 from catalog.errors import NotACatalog
+from catalog.process.interrupts import held_back
 from catalog.store.statements import TABLE_FUNCTIONS, NotProven, prove_statement, tree_of
 
 _RULE = "1"
@@ -117,8 +118,12 @@ def note_proof(path: Path) -> None:
         noted = _note(path)
         noted.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial = noted.with_name(f"{noted.name}.{os.getpid()}")
-        partial.write_bytes(_stamp(path))
-        partial.replace(noted)
+        try:
+            partial.write_bytes(_stamp(path))
+            partial.replace(noted)
+        finally:
+            with held_back():
+                partial.unlink(missing_ok=True)
 
 
 def _note(path: Path) -> Path:

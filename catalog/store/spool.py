@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from catalog.errors import CatalogUnwritable
+from catalog.process.interrupts import held_back
 
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
 
@@ -48,15 +49,16 @@ class Spool:
         self._lengths: dict[str, list[int]] = {}
 
     def __enter__(self) -> Spool:
-        _sweep(self.folder)
-        with _space(self.folder):
+        with _space(self.folder), held_back():
+            _sweep(self.folder)
             self.folder.mkdir(parents=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with held_back():
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def add(self, name: str, rows: pa.Table) -> None:
         """Append rows; their columns and types may differ from those that are already there.

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from catalog.process.interrupts import held_back
+
 _POLL_SECONDS = 0.02
 
 
@@ -69,16 +71,28 @@ def held(path: Path, waiting: LockWait, holder: str) -> Iterator[None]:
     OSError
         If the file cannot be made.
     """
-    while (handle := _locked(path)) is None:
-        if not waiting.pause(holder):
-            raise StillHeld
+    handle: int | None = None
     try:
+        while True:
+            with held_back():
+                handle = _locked(path)
+            if handle is not None:
+                break
+            if not waiting.pause(holder):
+                raise StillHeld
         yield
     finally:
-        if _is_at(handle, path):
-            with suppress(OSError):
-                path.unlink()  # while we still hold the lock, so that this is our file
-        os.close(handle)
+        if handle is not None:
+            with held_back():
+                _let_go(handle, path)
+
+
+def _let_go(handle: int, path: Path) -> None:
+    """Remove a lock file while it is locked, so that it is ours, and unlock it."""
+    if _is_at(handle, path):
+        with suppress(OSError):
+            path.unlink()
+    os.close(handle)
 
 
 def _locked(path: Path) -> int | None:

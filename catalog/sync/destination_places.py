@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog.errors import DiskError
+from catalog.errors import DiskError, UsageError
 from catalog.sync.names import part_path, refusal, within
+from catalog.text import harmless
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,20 @@ class DestinationPlaces:
             folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
             raise DiskError(f"{folder} is no folder; it is left as it is") from error
+
+
+def refuse_no_text(path: Path, what: str) -> None:
+    """Refuse a path whose name is not UTF-8: the catalog could not note what lies there.
+
+    Raises
+    ------
+    UsageError
+        Names the path.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"a {what} cannot be at {harmless(str(path))}: the name is not UTF-8") from None
 
 
 def refuse_no_folder(path: Path, what: str) -> None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from catalog.errors import DiskError, MastlakeError
-from catalog.sync.destination_places import DestinationPlaces, refuse_no_folder
+from catalog.sync.destination_places import DestinationPlaces, refuse_no_folder, refuse_no_text
 from catalog.sync.partial import QUARANTINE, fsync_folder, quarantine_of, write_own
 from catalog.sync.plan import Item
 from catalog.sync.verification import ProvenFile, examine
@@ -58,6 +58,7 @@ class OldBytes:
 
     def __post_init__(self) -> None:
         if self.keep is not None:
+            refuse_no_text(self.keep, "folder for replaced files")
             refuse_no_folder(self.keep, "--keep-old")
 
     @property

@@ -21,7 +21,7 @@ from catalog.store.history.local_files import offer_local_files
 from catalog.sync.apply import SyncReport, apply
 from catalog.sync.cloud import Cloud, mast_lookup
 from catalog.sync.decisions import decide
-from catalog.sync.destination_places import DestinationPlaces, refuse_no_folder
+from catalog.sync.destination_places import DestinationPlaces, refuse_no_folder, refuse_no_text
 from catalog.sync.disk import free_bytes, looking
 from catalog.sync.events import OnEvent
 from catalog.sync.inputs import association_files, association_members
@@ -87,6 +87,7 @@ def _plan_options(
     old_bytes: OldBytes | None = None,
 ) -> PlanOptions:
     root = Path(os.path.abspath(dest))  # noqa: PTH100 - links stay as the user named them
+    refuse_no_text(root, "destination")
     refuse_no_folder(root, "destination")
     renew = old_bytes is not None and old_bytes.renews_modified
     return PlanOptions(root, Template(template), has_token, now, free_bytes(root), renew)

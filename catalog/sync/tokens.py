@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from catalog.defaults import SERVER as MAST
 from catalog.errors import DiskError, UsageError
+from catalog.process.interrupts import held_back
 
 VARIABLE = "MAST_API_TOKEN"
 SERVICE = "astroquery:mast.stsci.edu.token"
@@ -197,9 +198,10 @@ def keep_in_file(secret: str, server: str = MAST) -> Path:
             file.write(f"{secret}\n")
         partial.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise DiskError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        with held_back(), suppress(OSError):
+            partial.unlink(missing_ok=True)
     return path
 
 
