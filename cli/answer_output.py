@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from catalog.text import plural
 
@@ -78,7 +78,7 @@ def put_answer(question: Question, form: str, output: Path | None, noun: str = "
         The most rows to return.
     """
     if form == "table" and output is None:
-        return _put_table(question, noun, limit)
+        return put_first_rows(question.first_rows(SHOWN if limit is None else limit), noun, limit)
     from catalog.errors import UsageError
 
     if form == "table":
@@ -91,9 +91,14 @@ def put_answer(question: Question, form: str, output: Path | None, noun: str = "
     return count
 
 
-def _put_table(question: Question, noun: str, limit: int | None) -> int:
-    """Print the first rows. The catalog is closed before, because whatever reads stdout may be slow."""
-    columns, rows, more = question.first_rows(SHOWN if limit is None else limit)
+def put_first_rows(
+    answer: tuple[list[str], list[tuple[Any, ...]], bool], noun: str = "row", limit: int | None = None
+) -> int:
+    """Print an answer as `Question.first_rows` returns it, and return how many rows it has.
+
+    The catalog is closed before, because whatever reads stdout may be slow.
+    """
+    columns, rows, more = answer
     if columns == ["explain_key", "explain_value"]:
         put_lines("".join(str(plan) for _, plan in rows).removesuffix("\n"))
         return len(rows)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import completion
-from .answer_output import form_of, put_answer
+from .answer_output import SHOWN, form_of, put_answer, put_first_rows
 from .file_options import Since, Until
 from .options import MOST_ROWS, Criteria, Form, Json, Output, Release, settings
 from .printing import note, put_lines
@@ -59,14 +59,18 @@ def find(
 ) -> None:
     """Find files in the catalog, offline."""
     form = form_of(form, output, json, context)
-    question = settings(context).lake.ask_files(
-        *(criteria or ()), target=target, cone=cone, footprint=footprint, since=since, until=until, program=program,
-        pi=pi, instrument=instrument, release=release, everything=form != "table" and not explain, limit=limit,
-    )  # fmt: skip
+    lake = settings(context).lake
+    with lake.opened():  # the question is written and asked in one opening
+        question = lake.ask_files(
+            *(criteria or ()), target=target, cone=cone, footprint=footprint, since=since, until=until,
+            program=program, pi=pi, instrument=instrument, release=release,
+            everything=form != "table" and not explain, limit=limit,
+        )  # fmt: skip
+        shown = question.first_rows(SHOWN) if form == "table" and output is None and not explain else None
     if explain:
         put_lines(question.sql)
         return
-    count = put_answer(question, form, output, noun="file")
+    count = put_answer(question, form, output, noun="file") if shown is None else put_first_rows(shown, noun="file")
     if count == limit:
         note(f"there may be more than {limit:,}: --limit")
     elif count == 0:

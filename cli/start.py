@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from catalog.process.garbage import collect_seldom
 from catalog.process.interrupts import repeat_lost, wait_for_imports
 
 _INTERRUPTED = 130
@@ -21,6 +22,7 @@ def run(arguments: list[str] | None = None) -> None:
         if arguments is None:  # the process is ours
             wait_for_imports()
             repeat_lost()
+            collect_seldom()
         from .main import run as run_commands
 
         run_commands(arguments)

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from catalog.cli import start
 from catalog.cli.main import COMMANDS, application
 
+from catalog.api.catalog import Catalog
 from catalog.cache import cached
 from catalog.store.database import Database
 
@@ -60,6 +62,40 @@ def test_a_table_needs_none_of_the_heavy_libraries(catalog: Database, tmp_path: 
     assert sorted(loaded & set(HEAVY)) == []
     others = {f"catalog.cli.{module}" for name, module in COMMANDS.items()} - {f"catalog.cli.{COMMANDS[words[0]]}"}
     assert not others & set(done.stderr.split())
+
+
+def test_find_writes_and_asks_its_question_in_one_opening(
+    catalog: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    during: list[bool] = []
+    asked = Catalog.ask_files
+
+    def ask(lake: Catalog, *written: str, **wanted: Any) -> Any:
+        during.append(lake._database._is_within())
+        return asked(lake, *written, **wanted)
+
+    monkeypatch.setattr(Catalog, "ask_files", ask)
+    application("find")(["--catalog", str(catalog.path), "find", "--limit", "2"], standalone_mode=False)
+    assert during == [True]
+    assert not catalog._is_within()
+    assert "2 files" in capsys.readouterr().err
+
+
+def test_a_process_of_ours_looks_for_unused_objects_seldom_and_another_as_it_did(
+    catalog: Database, tmp_path: Path
+) -> None:
+    for call, seldom in (("run()", True), ("run(sys.argv[1:])", False)):
+        script = (
+            f"import gc, sys; from catalog.cli.start import run\ntry: {call}\nfinally: print(gc.get_threshold()[0])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script, "--catalog", str(catalog.path), "sql", "SELECT 1"],
+            env={"HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert (int(done.stdout.split()[-1]) > 10_000) == seldom
 
 
 def test_every_command_is_in_the_module_that_is_imported_for_it() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from catalog.network.server import Server
@@ -77,6 +79,31 @@ class CatalogBase:
         """
         with self._database.read():
             pass
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Keep the catalog open for several questions in a row, where each would open it anew.
+
+        Nobody can write the catalog meanwhile, so keep the block short. Nothing is opened if there is no catalog yet.
+
+        Yields
+        ------
+        None
+            The catalog is open inside the block.
+
+        Raises
+        ------
+        CatalogError
+            If the catalog cannot be read.
+
+        Examples
+        --------
+        >>> with catalog.opened():
+        ...     len(catalog.find(limit=1)), len(catalog.find(limit=2))
+        (1, 2)
+        """
+        with self._database.read(sealed=True) if self.exists() else nullcontext():
+            yield
 
     @property
     def server_is_trusted(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -13,8 +14,9 @@ from catalog.changes.groups import Group, GroupLine, Move, lines, read_groups
 from catalog.changes.looked import LastLook, read_looked, write_looked
 from catalog.changes.net import make_net
 from catalog.changes.rows import Row, iterate, read_rows
-from catalog.changes.span import Span, harvests, newest_run, require_run, require_search, run_before
+from catalog.changes.span import Span, harvests, is_short, newest_run, require_run, require_search, run_before
 from catalog.store.database import Database
+from catalog.store.duckdb_file import one_thread
 from catalog.text import plural
 
 if TYPE_CHECKING:
@@ -212,8 +214,9 @@ def _runs_meant(
 
 def _changes_of_span(database: Database, connection: duckdb.DuckDBPyConnection, span: Span, with_rows: bool) -> Changes:
     ran = harvests(connection, span)
-    make_net(connection, span)
-    groups = read_groups(connection)
+    with one_thread(connection) if is_short(connection, span) else nullcontext():
+        make_net(connection, span)
+        groups = read_groups(connection)
     again = reduce_again(connection) if span.local else []
     tables = read_rows(connection, span) if with_rows else None
 

@@ -6,7 +6,6 @@ catalog's folder cannot be written, the file is in the person's own folder for s
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from contextlib import suppress
@@ -80,6 +79,8 @@ def write_looked(connection: duckdb.DuckDBPyConnection, catalog: Path, looked: L
 
 def _places(catalog: Path) -> tuple[Path, Path]:
     """Return the path of the file, and the path to use if that folder cannot be written."""
+    import hashlib  # not at the top: it loads OpenSSL, and most questions about changes do not come here
+
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     name = hashlib.sha256(str(catalog).encode()).hexdigest()[:16]
     return catalog.with_name(f"{catalog.name}.looked-{os.getuid()}"), state / "mastlake" / f"looked-{name}.json"

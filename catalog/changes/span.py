@@ -12,6 +12,8 @@ from catalog.errors import BadValue, NoSuchSearch, UsageError
 from catalog.text import nearest
 from catalog.vocabulary.dates import period, read_moment
 
+_SHORT = 20_000
+"""Changes up to which one thread needs less processor time than several, and hardly more time."""
 _WHATS = ("file", "observation", "product")
 
 
@@ -128,6 +130,14 @@ def run_before(connection: duckdb.DuckDBPyConnection, text: str) -> int:
         [read_moment(text, "--since")],
     ).fetchone()
     return int(row[0]) if row else 0
+
+
+def is_short(connection: duckdb.DuckDBPyConnection, span: Span) -> bool:
+    """Say whether the runs of a span noted so few changes that one thread is enough for them."""
+    row = connection.execute(
+        "SELECT count(*) < ? FROM changes WHERE run > ? AND run <= ?", [_SHORT, span.since, span.until]
+    ).fetchone()
+    return row == (True,)
 
 
 def harvests(connection: duckdb.DuckDBPyConnection, span: Span) -> Harvests:

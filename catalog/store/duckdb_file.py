@@ -127,14 +127,18 @@ def _is_sealed(connection: duckdb.DuckDBPyConnection) -> bool:
 
 @contextmanager
 def one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Let the statements of the block run on one thread.
+    """Let the statements of the block run on one thread; in a sealed block nothing is changed.
 
-    This is for inserting rows of 200 columns. Each thread that inserts keeps a row group of its own in memory (122,880
+    This is for questions about a few thousand rows, where handing out work takes longer than the work. It is also for
+    inserting rows of 200 columns. Each thread that inserts keeps a row group of its own in memory (122,880
     rows, some 260 MB). If memory is short, DuckDB writes row groups to disk and reads them back, which is several
     times slower.
 
     After a failure the setting stays: the aborted transaction rejects statements, and that error would hide the first.
     """
+    if _is_sealed(connection):
+        yield
+        return
     threads = connection.execute("SELECT current_setting('threads')").fetchone()
     connection.execute("SET threads = 1")
     yield
