@@ -37,8 +37,13 @@ def write_votable(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
     """Write the rows, and return how many there were.
 
     A character that XML cannot hold becomes the replacement character. Null is an empty cell, and ``?`` for a boolean.
+
+    Raises
+    ------
+    BadValue
+        If a number does not fit into 64 bits with a sign. Then nothing was written.
     """
-    with _times_of_the_standard(portable_columns(in_one_line(rows), "longs")) as standard_rows:
+    with _standard(portable_columns(in_one_line(rows), "longs"), _has_refusable(rows.schema)) as standard_rows:
         head, tail = _document(standard_rows.schema)
         sink.write(head)
         count = 0
@@ -51,14 +56,19 @@ def write_votable(rows: pa.RecordBatchReader, sink: IO[bytes]) -> int:
     return count
 
 
+def _has_refusable(schema: pa.Schema) -> bool:
+    """Say whether a column can have a number for which VOTable has no type."""
+    return any(field.type == pa.uint64() or pa.types.is_decimal(field.type) for field in schema)
+
+
 @contextmanager
-def _times_of_the_standard(rows: pa.RecordBatchReader) -> Iterator[pa.RecordBatchReader]:
+def _standard(rows: pa.RecordBatchReader, is_refusable: bool) -> Iterator[pa.RecordBatchReader]:
     """Yield rows in which a column of times is text if one time is infinite, or outside the years 0 to 9999.
 
-    Times in the standard have years of four digits. Only the end of a column shows whether all its times do, so rows
-    wait in a temporary file.
+    Times in the standard have years of four digits. Only the end of a column shows whether all its times do, or whether
+    all its numbers fit, so rows wait in a temporary file.
     """
-    if not any(_is_time(field.type) for field in rows.schema):
+    if not is_refusable and not any(_is_time(field.type) for field in rows.schema):
         yield rows
         return
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as waiting:
