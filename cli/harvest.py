@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,10 +18,9 @@ from .completion import instruments
 from .completion import searches as saved_names
 from .options import Criteria, Json, Settings, settings
 from .printing import put_json, say
-from .saved_searches import keep_or_drop, note_declared, take_edits, unsaved, vanished
 
 if TYPE_CHECKING:
-    from catalog.api.types import Harvest, Search
+    from catalog.api.types import Harvest, HarvestSession, Progress, Search, SearchOutcome
 
 _REPORTED = (
     "run", "search", "files", "new", "changed", "withdrawn", "returned", "unchanged",
@@ -92,25 +94,23 @@ def harvest(
 
     The first time, name the search and its criteria; from then on its name is enough.
     """
+    from catalog.api.types import HarvestOptions
+
     options = settings(context)
     how = HarvestOptions(full, server_moved, allow_empty, time.monotonic() + _seconds(time_limit))
-    searches = _searches(options, names or [], _defined(names or [], instrument, observations, criteria or [], cone))
-    if not server_moved:
-        _refuse_other_archives(options, searches)
+    defined = _defined(names or [], instrument, observations, criteria or [], cone)
+    session = options.lake.harvest_session(names or [], defined, declared=options.declared, options=how)
+    _tell_vanished(session)
     if dry_run:
-        _show_requests(options, searches, how.until, json)
+        _show_requests(options, session, json)
         return
-    before = _newest_run(options, report)
-    take_edits(options, searches)
-    new = unsaved(options, searches)
-    tally = HarvestTally()
-    for search in searches:
-        _harvest_into(tally, options, search, how, save if search.name in new else None, json)
-    note_declared(options, searches)
-    if report is not None:
-        _write_report(options, report, before, tally.failures + tally.emptied)
+    for name in session.begin(report):
+        say(f"{name}: mastlake.toml describes another search than before, so it was edited")
+    tally = _harvest_all(options, session, save, json)
+    if report is not None and session.write_report(report, tally.failures + tally.emptied) and options.verbosity >= 0:
+        say(f"the report is {report}")
     if json:
-        put_json(tally.outcomes[0] if len(searches) == 1 and tally.outcomes else tally.outcomes)
+        put_json(tally.outcomes[0] if len(session.searches) == 1 and tally.outcomes else tally.outcomes)
     if tally.failures:
         raise typer.Exit(1)
 
@@ -124,84 +124,72 @@ class HarvestTally:
     emptied: list[str] = field(default_factory=list)
 
 
-def _harvest_into(
-    tally: HarvestTally, options: Settings, search: Search, how: HarvestOptions, save: bool | None, json: bool
-) -> None:
-    """Harvest one search, and note the result; a new search that brought nothing is kept only if a person wants it.
+def _harvest_all(options: Settings, session: HarvestSession, save: bool, json: bool) -> HarvestTally:
+    """Harvest the searches, say what became of each, and ask whether to keep new ones that brought nothing."""
+    from .progress import harvest_progress
 
-    ``save`` is None for a search that is saved already.
-    """
+    def progress(search: Search) -> AbstractContextManager[Callable[[Progress], None]]:
+        return harvest_progress(options.verbosity < 0 or json, f"{search.name}: asked {options.server}")
 
-    def keep(why: str) -> str:
-        return keep_or_drop(options, search, save, why) if save is not None else ""
-
+    tally = HarvestTally()
     try:
-        outcome = _harvest_one(options, search, how, json)
-    except _stoppers() as error:
-        if _is_emptied(error):  # the archive's answer is proven, and taking it is a person's decision
-            tally.outcomes.append({"run": None, "search": search.name, "emptied": True})
-            tally.emptied.append(f"{search.name}: {error}")
-            say(f"mastlake: {tally.emptied[-1]}")
-            return
-        tally.failures.append(f"{search.name}: {error}")
-        kept = keep(f"failed: {error}")
-        say(f"mastlake: {tally.failures[-1]}" + (f"; {kept}" if kept else ""))
+        for outcome in session.run(progress):
+            _note(tally, outcome, options, json)
+            dropped = _drop(session, outcome.search, save, outcome.why_useless) if outcome.why_useless else ""
+            _tell_end(outcome, dropped)
     except KeyboardInterrupt:
-        if kept := keep("was interrupted"):
-            say(f"{search.name} was interrupted; {kept}")
+        search = session.new_under_way
+        if search is not None and (dropped := _drop(session, search, save, "was interrupted")):
+            say(f"{search.name} was interrupted; {dropped}")
         raise
-    else:
-        tally.outcomes.append(outcome)
-        if not (outcome["files"] or outcome["observations"]) and (kept := keep("matched nothing")):
-            say(f"{search.name} matched nothing; {kept}")
-        tally.failures += [f"{failure['name']}: {failure['reason']}" for failure in outcome["failures"]]
+    return tally
 
 
-def _newest_run(options: Settings, report: Path | None) -> int:
-    """Return the newest run, after which a report begins; refuse a report whose ending stands for no form."""
-    if report is None:
-        return 0
-    options.lake.check_report(report)
-    if not options.lake.exists():
-        return 0
-    return max((run.run for run in options.lake.runs()), default=0)
+def _note(tally: HarvestTally, outcome: SearchOutcome, options: Settings, json: bool) -> None:
+    """Note what became of one search."""
+    name = outcome.search.name
+    if outcome.is_emptied:  # the archive's answer is proven, and accepting it is a person's decision
+        tally.outcomes.append({"run": None, "search": name, "emptied": True})
+        tally.emptied.append(f"{name}: {outcome.error}")
+    elif outcome.error is not None:
+        tally.failures.append(f"{name}: {outcome.error}")
+    elif outcome.result is not None:
+        _tell_result(options, outcome.result, outcome.seconds, json)
+        tally.outcomes.append(_as_object(outcome.result, outcome.seconds))
+        tally.failures += [f"{question.name}: {question.reason}" for question in outcome.result.unanswered]
 
 
-def _write_report(options: Settings, path: Path, before: int, failures: list[str]) -> None:
-    """Write a report of what changed after one run."""
-    if not options.lake.exists():
-        return
-    options.lake.write_report(path, since=before, failures=failures)
-    if options.verbosity >= 0:
-        say(f"the report is {path}")
+def _tell_end(outcome: SearchOutcome, dropped: str) -> None:
+    """Say why a search failed, and whether a new search was dropped."""
+    if outcome.error is not None:
+        say(f"mastlake: {outcome.search.name}: {outcome.error}" + (f"; {dropped}" if dropped else ""))
+    elif dropped:
+        say(f"{outcome.search.name} matched nothing; {dropped}")
 
 
-@dataclass(frozen=True)
-class HarvestOptions:
-    """How to harvest searches: what the options say, and until when, as a time of `time.monotonic`."""
-
-    full: bool
-    server_moved: bool
-    allow_empty: bool
-    until: float
+def _drop(session: HarvestSession, search: Search, save: bool, why: str) -> str:
+    """Keep a new search that brought nothing only if a person wants it; return a message if it was dropped."""
+    is_wanted = save or _asks_to_keep(search.name, why)
+    session.keep(search, is_wanted)
+    return "" if is_wanted else "the search was not saved; --save keeps it"
 
 
-def _refuse_other_archives(options: Settings, searches: list[Search]) -> None:
-    """Refuse before the first request, and not only when it is the turn of a search."""
-    options.lake.refuse_other_archives([search.name for search in searches])
+def _asks_to_keep(name: str, why: str) -> bool:
+    """Ask, if a person sits at a terminal."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    try:
+        return typer.confirm(f"{name} {why}. Save the search all the same?", default=False, err=True)
+    except typer.Abort:
+        return False
 
 
-def _is_emptied(error: Exception) -> bool:
-    from catalog.errors import Emptied
-
-    return isinstance(error, Emptied)
-
-
-def _stoppers() -> type[Exception]:
-    """Return the errors of one search after which the others can still be harvested."""
-    from catalog.errors import ArchiveError
-
-    return ArchiveError
+def _tell_vanished(session: HarvestSession) -> None:
+    for name in session.vanished:
+        say(
+            f"{name} is no longer in mastlake.toml and was not run; "
+            f"mastlake harvest {name} runs it, mastlake searches remove {name} removes it"
+        )
 
 
 def _defined(
@@ -239,32 +227,13 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _searches(options: Settings, names: list[str], defined: Search | None) -> list[Search]:
-    from catalog.errors import UsageError
-
-    if defined is not None:
-        return [defined]
-    declared = options.declared
-    if not options.lake.exists() and declared and set(names) <= set(declared):
-        return [declared[name] for name in names or declared]
-    if not options.lake.exists() and not names:
-        raise UsageError("there is no catalog yet: mastlake harvest NAME --instrument ... -k ...")
-    if names:
-        return [declared.get(name) or options.lake.saved_search(name) for name in names]
-    saved = {search.name: search for search in options.lake.searches()}
-    searches = vanished(options, saved) | declared
-    if not searches:
-        raise UsageError("no search is saved yet: mastlake harvest NAME --instrument ... -k ...")
-    return list(searches.values())
-
-
-def _show_requests(options: Settings, searches: list[Search], until: float, json: bool) -> None:
+def _show_requests(options: Settings, session: HarvestSession, json: bool) -> None:
     from dataclasses import asdict
 
     from .progress import harvest_progress
 
     with harvest_progress(options.verbosity < 0 or json, f"asked {options.server}"):
-        requests = options.lake.requests(*searches, time_limit=until - time.monotonic())
+        requests = session.requests()
     if json:
         told = [asdict(request) for request in requests]
         put_json(told[0] if len(told) == 1 else told)
@@ -274,35 +243,25 @@ def _show_requests(options: Settings, searches: list[Search], until: float, json
         put_json(request.request)
 
 
-def _harvest_one(options: Settings, search: Search, how: HarvestOptions, json: bool) -> dict[str, Any]:
-    from .progress import harvest_progress
-
-    start = time.perf_counter()
-    asked = f"{search.name}: asked {options.server}"
-    with harvest_progress(options.verbosity < 0 or json, asked) as show:
-        result = options.lake.harvest(
-            search,
-            full=how.full,
-            server_moved=how.server_moved,
-            allow_empty=how.allow_empty,
-            time_limit=how.until - time.monotonic(),
-            on_progress=show,
-        )
-    seconds = round(time.perf_counter() - start, 3)
-    for failure in result.unanswered:
-        say(f"mastlake: {search.name}: {failure.name}: {failure.reason}; it is asked again by the next harvest")
+def _tell_result(options: Settings, result: Harvest, seconds: float, json: bool) -> None:
+    """Say what could not be read or kept, and what the harvest brought."""
+    name = result.run.search
+    for question in result.unanswered:
+        say(f"mastlake: {name}: {question.name}: {question.reason}; it is asked again by the next harvest")
     for aside in result.set_aside:
-        say(f"mastlake: {search.name}: {plural(aside.rows, 'row')} set aside: {aside.what} {aside.reason}")
+        say(f"mastlake: {name}: {plural(aside.rows, 'row')} set aside: {aside.what} {aside.reason}")
     for what, rows in result.odd.items():
         say(
-            f"mastlake: {search.name}: {plural(rows, what)} with a value that its column cannot hold; "
+            f"mastlake: {name}: {plural(rows, what)} with a value that its column cannot hold; "
             "see odd_cells and column_finding"
         )
     if not json and options.verbosity >= 0:
         _tell(result, seconds)
-    report = {name: getattr(result.run, name) for name in _REPORTED}
+
+
+def _as_object(result: Harvest, seconds: float) -> dict[str, Any]:
     return {
-        **report,
+        **{name: getattr(result.run, name) for name in _REPORTED},
         "seconds": seconds,
         "failures": _failures(result),
         "set_aside": _set_aside(result),

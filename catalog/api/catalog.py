@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalog.api.account import Account
 from catalog.api.browsing import Browsing
 from catalog.api.completions import Completions
-from catalog.api.described_searches import DescribedSearches
+from catalog.api.harvests import Harvests
 from catalog.api.history import History
 from catalog.api.keywords import Keywords
 from catalog.api.pictures import Pictures
@@ -24,15 +23,15 @@ from catalog.network.server import Server
 if TYPE_CHECKING:
     from threading import Event
 
+    from catalog.api.harvest_session import HarvestOptions, HarvestSession
     from catalog.config.settings import Defaults
-    from catalog.harvest import Harvest, Progress
     from catalog.headers import IndexReport
     from catalog.headers.events import OnEvent as OnIndexEvent
     from catalog.store.database import Database
     from catalog.vocabulary.search import Search
 
 
-class Catalog(Questions, Keywords, Browsing, DescribedSearches, History, Pictures, Account, Completions):
+class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Account, Completions):
     """A catalog file, and the archive of which it is a copy.
 
     `Catalog.open` makes it. Several threads can use it, and it can be closed and used again. Questions in quick
@@ -176,77 +175,51 @@ class Catalog(Questions, Keywords, Browsing, DescribedSearches, History, Picture
     def __repr__(self) -> str:
         return f"<Catalog {self.path}, a copy of {self.server}>"
 
-    def harvest(
+    def harvest_session(
         self,
-        search: Search | str,
+        names: Sequence[str] = (),
+        defined: Search | None = None,
         *,
-        full: bool = False,
-        server_moved: bool = False,
-        allow_empty: bool = False,
-        time_limit: float | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> Harvest:
-        """Bring the catalog up to date with what the archive has for a search: files, observations and products.
+        declared: Mapping[str, Search] | None = None,
+        options: HarvestOptions | None = None,
+    ) -> HarvestSession:
+        """Prepare to harvest several searches one after another, as ``mastlake harvest`` does.
 
         Parameters
         ----------
-        search : Search or str
-            A search, which is saved under its name; or the name of a saved search, or of one in ``mastlake.toml``.
-        full : bool
-            Read every row and product list again, as the first harvest does.
-        server_moved : bool
-            The archive has moved: it is the one from which the search was harvested before, at another address.
-        allow_empty : bool
-            Accept that a search which matched something before matches nothing now.
-        time_limit : float, optional
-            How many seconds the whole may take.
-        on_progress : callable, optional
-            Called with `catalog.harvest.Progress`.
+        names : sequence of str
+            Names of searches; none stands for all saved searches, and those in ``mastlake.toml``.
+        defined : Search, optional
+            A search that is defined now, which then is the only one.
+        declared : mapping of str to Search, optional
+            The searches that ``mastlake.toml`` describes; by default, as it was read by `open`.
+        options : catalog.api.harvest_session.HarvestOptions, optional
+            How to harvest; by default, incrementally and without an end in time.
 
         Returns
         -------
-        Harvest
-            The run as the catalog recorded it, and what the archive did not answer.
+        catalog.api.harvest_session.HarvestSession
+            The searches; its ``run`` harvests them.
 
         Raises
         ------
         NoSuchSearch
-            If no search is saved under the name.
-        BadValue
-            If the name belongs to another search already.
-        OtherArchive
-            If the search was harvested from another archive before, and ``server_moved`` is false; nothing was asked.
-        Emptied
-            If it matched something before and matches nothing now, and ``allow_empty`` is false; nothing changed.
-        ArchiveError
-            If the archive does not answer, or not in time; the catalog did not change.
-        CatalogError
-            If the catalog cannot be used; it did not change.
+            If no search is saved under a name.
+        UsageError
+            If there is no search at all.
 
         Examples
         --------
-        >>> again = catalog.harvest("soss")
-        >>> again.run.kind, again.run.new
-        ('incremental', 0)
+        >>> [search.name for search in catalog.harvest_session().searches]
+        ['soss']
         """
-        from catalog.archive.client import AnswerLimits, MastArchive
-        from catalog.archive.retry import Patience
-        from catalog.harvest import harvest
+        from catalog.api.harvest_session import HarvestOptions, HarvestSession
 
-        if isinstance(search, str):
-            search = self._search_named(search)
-        until = math.inf if time_limit is None else time.monotonic() + time_limit
-        with MastArchive(self.server, AnswerLimits(until=until)) as archive:
-            return harvest(
-                self._database,
-                archive,
-                search,
-                full=full,
-                server_moved=server_moved,
-                allow_empty=allow_empty,
-                patience=Patience(until=until),
-                on_progress=on_progress,
-            )
+        if declared is None:
+            described = self._settings.searches if self._settings is not None else {}
+            declared = {name: each.search for name, each in described.items()}
+        how = options or HarvestOptions(full=False, server_moved=False, allow_empty=False, until=math.inf)
+        return HarvestSession(self, names, defined, declared, how)
 
     def index(
         self, *folders: str | os.PathLike[str], verify: bool = False, on_event: OnIndexEvent | None = None

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from catalog.api.harvest_session import HarvestOptions, HarvestSession, SearchOutcome
     from catalog.api.preview_images import PreviewImages
     from catalog.api.question import Question
     from catalog.changes import Changes, Row
@@ -45,6 +46,8 @@ _HOMES = {
     "Finished": "catalog.sync.events",
     "FoldersWalked": "catalog.headers",
     "Harvest": "catalog.harvest",
+    "HarvestOptions": "catalog.api.harvest_session",
+    "HarvestSession": "catalog.api.harvest_session",
     "IndexEvent": "catalog.headers:Event",
     "IndexFailure": "catalog.headers",
     "IndexReport": "catalog.headers",
@@ -70,6 +73,7 @@ _HOMES = {
     "Run": "catalog.store.history.runs",
     "Search": "catalog.vocabulary.search",
     "SearchDetails": "catalog.questions.search_states",
+    "SearchOutcome": "catalog.api.harvest_session",
     "SearchState": "catalog.questions.search_states",
     "Server": "catalog.network.server",
     "Started": "catalog.sync.events",
@@ -92,6 +96,8 @@ __all__ = [
     "Finished",
     "FoldersWalked",
     "Harvest",
+    "HarvestOptions",
+    "HarvestSession",
     "IndexEvent",
     "IndexFailure",
     "IndexReport",
@@ -116,6 +122,7 @@ __all__ = [
     "Run",
     "Search",
     "SearchDetails",
+    "SearchOutcome",
     "SearchState",
     "Server",
     "Started",
