@@ -3,7 +3,7 @@
     from mastlake import Catalog, Search
 
 Every module has this second name too: ``mastlake.errors`` is the module ``catalog.errors``, not a copy of it. So an
-error that is raised under one name is caught under the other. Nothing is imported before it is used.
+error that is raised under one name is caught under the other. A module is imported when it is first used.
 """
 
 from __future__ import annotations

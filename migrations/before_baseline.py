@@ -1,7 +1,7 @@
-"""Catalogs of before the baseline: the schemas 0001 to 0011, which no release had, become the baseline in one step.
+"""Bring catalogs with the schemas 0001 to 0011, which no release had, to the baseline in one step.
 
-This step is frozen: it has its own SQL, and stored catalogs of these schemas test it. It changes tables in place, as
-the largest would take long to copy. What follows from other tables is emptied; whoever migrates fills it again.
+This step is frozen: it has its own SQL, and stored catalogs of these schemas test it. It changes tables in place, since
+copying the largest would take long. Tables that depend on others are emptied; the migration fills them again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import duckdb
 from .versions.r0012_baseline import TABLES, revision
 
 REVISIONS = tuple(f"{number:04d}" for number in range(1, 12))
-"""The schemas that it knows."""
+"""The schemas from which this step starts."""
 
 
 def upgrade(connection: duckdb.DuckDBPyConnection, former: str) -> None:
@@ -22,7 +22,7 @@ def upgrade(connection: duckdb.DuckDBPyConnection, former: str) -> None:
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        In a transaction that may write.
+        A connection in a transaction that may write.
     former : str
         The catalog's revision; one of `REVISIONS`.
     """
@@ -73,12 +73,12 @@ _FETCHED = """
         fetched_run = (SELECT max(run) FROM runs WHERE ended_at <= l.since_at)
     WHERE l.data_uri IS NOT NULL AND l.checksum IS NOT NULL
 """
-"""Until then a catalog kept the address of what was fetched, and its MD5 beside it."""
+"""Older catalogs kept the address of a fetched file, and its MD5 in another column."""
 _FOLDERS = """
     INSERT INTO local_folder
     SELECT DISTINCT left(path, len(path) - len(filename) - 1), 0, 0 FROM local_file_version WHERE until_at IS NULL
 """
-"""Their state is not known, so the first look lists them."""
+"""The state of these folders is not known, so the first look at the disk lists them."""
 _CURSORS = """
     INSERT INTO search_cursor
     SELECT name, instrument, cursor_mjd FROM searches WHERE instrument IS NOT NULL AND cursor_mjd IS NOT NULL

@@ -1,4 +1,4 @@
-"""Run by Alembic: applies revisions on the connection that the store hands over."""
+"""Alembic runs this module, which applies revisions on the connection that the store passes."""
 
 from alembic import context
 

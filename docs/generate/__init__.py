@@ -27,7 +27,7 @@ def write_all(folder: Path) -> None:
     Parameters
     ----------
     folder : Path
-        It is made where it is not there.
+        The folder; it is created if it does not exist.
     """
     folder.mkdir(exist_ok=True)
     for name, make in PAGES.items():

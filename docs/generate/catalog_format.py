@@ -41,10 +41,10 @@ def catalog_format() -> str:
 
 
 def _relations(connection: Any, kind: str) -> list[str]:
-    found = connection.execute(
+    rows = connection.execute(
         f"SELECT {kind}_name, comment FROM duckdb_{kind}s() WHERE NOT internal ORDER BY ALL"
     ).fetchall()
-    return [_relation(connection, name, comment) for name, comment in found]
+    return [_relation(connection, name, comment) for name, comment in rows]
 
 
 def _relation(connection: Any, name: str, comment: str | None) -> str:

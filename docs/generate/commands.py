@@ -43,7 +43,7 @@ def _argument(parameter: Any) -> str:
 
 
 def _parameters(command: Any) -> str:
-    rows = [_row(one) for one in command.params if not getattr(one, "hidden", False)]
+    rows = [_row(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)]
     return table(["", "value", "meaning"], rows) if rows else ""
 
 

@@ -12,9 +12,9 @@ from .markdown import code, plain, table
 
 def errors() -> str:
     """Return a row for each error that a user can cause or mend, in the order of the module."""
-    found = [one for one in vars(module).values() if inspect.isclass(one) and issubclass(one, MastlakeError)]
+    classes = [one for one in vars(module).values() if inspect.isclass(one) and issubclass(one, MastlakeError)]
     rows = [
-        [code(one.__name__), code(one.__bases__[0].__name__), str(one.exit_code), _first_line(one)] for one in found
+        [code(one.__name__), code(one.__bases__[0].__name__), str(one.exit_code), _first_line(one)] for one in classes
     ]
     return table(["error", "is a", "exit code", "meaning"], rows)
 

@@ -17,7 +17,7 @@ COLOURS = ("#4063d8", "#389826", "#9558b2", "#cb3c33", "#b8860b", "#2a8c9c")
 def floors() -> list[list[str]]:
     """Return the floors of the house from the top, as the import contract in ``pyproject.toml`` has them."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    (inside,) = (one["layers"] for one in contracts if one.get("containers") == ["catalog"])
+    (inside,) = (contract["layers"] for contract in contracts if contract.get("containers") == ["catalog"])
     named = [["cli"], *([name.strip() for name in layer.split("|")] for layer in inside)]
     return [rooms for floor in named if (rooms := [name for name in floor if _is_room(name)])]
 
@@ -30,13 +30,13 @@ def _is_room(name: str) -> bool:
 def arrows() -> dict[str, set[str]]:
     """Return the rooms that each room imports."""
     graph = grimp.build_graph("catalog", "cli", cache_dir=None)
-    found: dict[str, set[str]] = {room: set() for floor in floors() for room in floor}
+    imports: dict[str, set[str]] = {room: set() for floor in floors() for room in floor}
     for importer in graph.modules:
         for imported in graph.find_modules_directly_imported_by(importer):
-            one, other = _room(importer), _room(imported)
-            if one != other and one in found and other in found:
-                found[one].add(other)
-    return found
+            importing, imported_room = _room(importer), _room(imported)
+            if importing != imported_room and importing in imports and imported_room in imports:
+                imports[importing].add(imported_room)
+    return imports
 
 
 def _room(module: str) -> str:
@@ -44,7 +44,7 @@ def _room(module: str) -> str:
     return parts[1] if parts[0] == "catalog" and len(parts) > 1 else parts[0]
 
 
-def without_detours(found: dict[str, set[str]]) -> dict[str, set[str]]:
+def without_detours(arrows_found: dict[str, set[str]]) -> dict[str, set[str]]:
     """Leave out each arrow that follows from others, so that a person can read the picture.
 
     Examples
@@ -54,9 +54,9 @@ def without_detours(found: dict[str, set[str]]) -> dict[str, set[str]]:
     """
 
     def below(room: str) -> set[str]:
-        return found[room].union(*(below(other) for other in found[room]))
+        return arrows_found[room].union(*(below(other) for other in arrows_found[room]))
 
-    return {room: others - set().union(*(below(other) for other in others)) for room, others in found.items()}
+    return {room: others - set().union(*(below(other) for other in others)) for room, others in arrows_found.items()}
 
 
 def draw_rooms() -> str:
@@ -88,12 +88,12 @@ def _box(room: str, x: float, y: float) -> str:
     )
 
 
-def _arrow(places: Mapping[str, tuple[float, float]], one: str, other: str, number: int) -> str:
-    (x1, y1), (x2, y2) = places[one], places[other]
+def _arrow(places: Mapping[str, tuple[float, float]], lower: str, other: str, number: int) -> str:
+    (x1, y1), (x2, y2) = places[lower], places[other]
     y1, middle = y1 + HEIGHT, (y1 + HEIGHT + y2) / 2
     colour = COLOURS[number % len(COLOURS)]
     return (
         f'<path d="M{x1:.0f} {y1:.0f} C{x1:.0f} {middle:.0f} {x2:.0f} {middle:.0f} {x2:.0f} {y2 - 7:.0f}" fill="none" '
-        f'stroke="{colour}" stroke-width="1.4" data-from="{escape(one)}" data-to="{escape(other)}"/>'
+        f'stroke="{colour}" stroke-width="1.4" data-from="{escape(lower)}" data-to="{escape(other)}"/>'
         f'<path d="M{x2 - 4:.0f} {y2 - 8:.0f} L{x2 + 4:.0f} {y2 - 8:.0f} L{x2:.0f} {y2:.0f} Z" fill="{colour}"/>'
     )

@@ -35,9 +35,9 @@ def _section(name: str, rows: list[list[str]]) -> str:
 
 def _options(command: Any) -> list[list[str]]:
     return [
-        [code(_key(one)), _trusted(_key(one)), plain(one.help or "")]
-        for one in command.params
-        if one.param_type_name == "option" and not getattr(one, "hidden", False)
+        [code(_key(parameter)), _trusted(_key(parameter)), plain(parameter.help or "")]
+        for parameter in command.params
+        if parameter.param_type_name == "option" and not getattr(parameter, "hidden", False)
     ]
 
 

@@ -1,1 +1,1 @@
-"""One file a revision."""
+"""Each revision has a file."""

@@ -1,6 +1,6 @@
 """The first schema: every table of a catalog.
 
-This is the baseline: it does not change any more. What comes later has a revision of its own, with SQL of its own.
+This baseline does not change any more. Later changes have revisions of their own, with SQL of their own.
 """
 
 from alembic import op

@@ -18,11 +18,11 @@ from catalog.vocabulary.spelling import sent_name
 
 _MACROS: Mapping[str, str] = {
     "apt_observation": "the observation's number in its program, from a file's name",
-    "exposure_of": "the exposure, from a file's name; null for what was made from several",
+    "exposure_of": "the exposure, from a file's name; null for a product of several exposures",
     "file_id": "the id of a file's CAOM observation, from its name",
     "footprints_overlap": "do two footprints overlap? POLYGON or CIRCLE, ICRS, degrees",
     "program_of": "the program, from a file's name",
-    "region_circle": "a circle about a footprint: {ra, dec, radius}, degrees",
+    "region_circle": "a circle around a footprint: {ra, dec, radius}, degrees",
     "separation": "degrees between two places: separation(ra, dec, ra, dec), degrees",
 }
 _TABLE_MACROS: Mapping[str, str] = {
@@ -57,7 +57,7 @@ _PRODUCT_COLUMNS: Mapping[str, str] = {
 
 
 def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:
-    """Write the comments anew; views and macros lose theirs whenever they are made anew."""
+    """Write all comments again, since views and macros lose theirs whenever they are created again."""
     from catalog.store.schema.models import metadata  # SQLAlchemy takes longer to import than most commands run
 
     of_tables = {"alembic_version": "which revision of the schema this is"}
@@ -96,7 +96,7 @@ _KINDS: Mapping[str, str] = {
 
 
 def _with_sent_name(relation: str, column: str, meaning: str | None) -> str | None:
-    """Add the archive's own name of a column, where the catalog spells it otherwise."""
+    """Add the archive's own name of a column, if the catalog spells it differently."""
     kind = _KINDS.get(relation)
     sent = sent_name(column, kind) if kind else column
     if sent == column:
@@ -106,7 +106,7 @@ def _with_sent_name(relation: str, column: str, meaning: str | None) -> str | No
 
 
 def _meaning(relation: str, column: str) -> str | None:
-    """Return what a column of the archive's or of a view means, with its unit."""
+    """Return the meaning of a column of the archive or of a view, with its unit."""
     first, _, word = column.rpartition("%")
     if word in WORDS.values():
         return f"values of {first} that came as {word}"

@@ -12,7 +12,7 @@ _LOCAL_FILES = f"({local_files()})"
 
 
 def make_drift_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the views anew."""
+    """Create or replace the views."""
     views = {"file_drift": _BY_FILE, "keyword_drift": _BY_KEYWORD, "drift": _BOTH}
     for view, query in views.items():
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")

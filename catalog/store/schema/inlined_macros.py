@@ -15,7 +15,7 @@ _OPEN, _CLOSE = "([{", ")]}"
 
 
 def inlined(macros: Mapping[str, str]) -> dict[str, str]:
-    """Put the definition of each macro where another one calls it.
+    """Replace each call of another macro by the definition of that macro.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def _expanded(expression: str, expanded: Mapping[str, tuple[list[str], str]], nu
 
 
 def _arguments(text: str, start: int) -> tuple[list[str], int]:
-    """Return the arguments of a call whose parenthesis opens before a place, and the place behind it."""
+    """Return the arguments of a call, which begin at a position, and the position after the call."""
     depth, at, began, arguments = 0, start, start, []
     while depth >= 0:
         if text[at] == "'":
@@ -72,13 +72,13 @@ def _arguments(text: str, start: int) -> tuple[list[str], int]:
 
 
 def _with_own_names(body: str, number: int) -> str:
-    """Give the names that lambdas bind to a definition's copy a number of their own."""
+    """Number the variables of lambdas in a copy of a definition, so that copies do not share names."""
     bound = set(re.findall(r"\blambda (\w+_):", body))
     return _replaced(body, {name: f"{name.rstrip('_')}{number}_" for name in bound})
 
 
 def _replaced(text: str, names: Mapping[str, str]) -> str:
-    """Replace names outside of quotes, but not those of a structure's fields."""
+    """Replace names that are not inside quotes and are not fields of a structure."""
     if not names:
         return text
     name = re.compile(rf"(?<![\w.])({'|'.join(map(re.escape, names))})(?![\w(])")

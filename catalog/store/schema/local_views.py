@@ -92,7 +92,7 @@ _TABLE_MACROS = {
 
 
 def make_local_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the views and macros of local files anew, over the columns that `local_header` has now."""
+    """Create or replace the views and macros of local files, over the columns that `local_header` has now."""
     words = ", ".join(quoted(name) for name in columns_of(connection, "local_header") if name != "file_id")
     headers = f"SELECT path, filename, {words}, file_id FROM local_header JOIN {_LOCAL_FILES} USING (file_id)"
     for view, query in {**_VIEWS, "headers": headers}.items():

@@ -76,12 +76,12 @@ _FIXED_VIEWS = {
 
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring a catalog to the newest revision, creating what is not there, and close it.
+    """Bring a catalog to the newest revision, create what is missing, and close the connection.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        Open for writing. SQLAlchemy is given the connection and not the path, which it would read as an address.
+        A connection for writing. SQLAlchemy gets it instead of the path, which it would read as an address.
     """
     import sqlalchemy
     from alembic import command
@@ -109,7 +109,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _to_baseline(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring a catalog of before the baseline to it."""
+    """Bring a catalog that is older than the baseline to the baseline."""
     before_baseline = import_module(f"{_migrations().name}.before_baseline")
     tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     if "alembic_version" not in tables:
@@ -120,7 +120,7 @@ def _to_baseline(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _fill_footprints(connection: duckdb.DuckDBPyConnection) -> None:
-    """Note all footprints anew, where there are none."""
+    """Note all footprints again, if there are none."""
     if connection.execute("SELECT 1 FROM footprints LIMIT 1").fetchone() is None:
         for table in ("file_version", "observation_version"):
             note_footprints(connection, table, 0)
@@ -141,7 +141,7 @@ def _folder(package: ModuleSpec) -> str:
 
 
 def fill_keywords(connection: duckdb.DuckDBPyConnection) -> None:
-    """Write the keyword dictionary into the catalog, in place of what was there."""
+    """Write the keyword dictionary into the catalog, in place of the old one."""
     import pyarrow as pa
 
     from catalog.vocabulary.keywords import dictionary
@@ -158,7 +158,7 @@ def fill_keywords(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def make_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make every view and macro anew, over the columns that the tables have now."""
+    """Create or replace all views and macros, over the columns that the tables have now."""
     make_sky_macros(connection)
     for view, table in _VERSIONS.items():
         columns = [c for c in columns_of(connection, table) if c not in _OWN_COLUMNS]
@@ -184,7 +184,7 @@ def make_views(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _exposures(connection: duckdb.DuckDBPyConnection) -> str:
-    """Return the query of exposures: each of their files repeats the exposure's whole time, also that of a segment."""
+    """Return the query of exposures; each file, even of one segment, repeats the time of the whole exposure."""
     have = {name.lower() for name in columns_of(connection, "files")}
     kept = [f"any_value({name}) AS {name}" for name in _EXPOSURE_COLUMNS if name in have]
     return f"""

@@ -20,7 +20,7 @@ metadata = MetaData()
 
 
 class Shapes(UserDefinedType[object]):
-    """What `footprints` keeps of a region's shapes."""
+    """The type of the column of `footprints` that has the shapes of a region."""
 
     cache_ok = True
 
@@ -151,7 +151,7 @@ product_reading = Table(
 
 
 def _versioned(name: str, comment: str, key: str, *columns: Column[object]) -> Table:
-    """A table of versions: each row is true from ``since_run`` until ``until_run`` (null: now)."""
+    """Make a table of versions: each row is true from ``since_run`` until ``until_run`` (null: now)."""
     return Table(
         name,
         metadata,
@@ -164,7 +164,7 @@ def _versioned(name: str, comment: str, key: str, *columns: Column[object]) -> T
 
 
 def _of_the_archive() -> tuple[Column[object], ...]:
-    """Columns of rows that the archive sent, beside those that the archive names."""
+    """Return the columns that rows of the archive have in addition to the archive's own."""
     odd = "values that their own column cannot hold, as the archive wrote them: a JSON object of texts by column"
     return (_mission(), Column("row_hash", BigInteger, nullable=False), Column("odd_cells", String, comment=odd))
 

@@ -160,7 +160,7 @@ _TABLE_MACROS = {"footprints_overlapping": "s_region", "footprint_numbers": "num
 
 
 def make_sky_macros(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the macros anew; `footprints` has all its columns."""
+    """Create or replace the macros; `footprints` must have all its columns."""
     make_region_macros(connection)
     for macro, column in _TABLE_MACROS.items():
         of_own = _OVERLAPPING.format(column=column, near=_near_sql("footprints"), shapes=SHAPES)
@@ -180,6 +180,6 @@ def _near_sql(footprints: str) -> str:
 
 
 def make_region_macros(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make those anew that look at their arguments only."""
+    """Create or replace the macros that depend on their arguments only."""
     for macro, expression in inlined(_MACROS).items():
         connection.execute(f"CREATE OR REPLACE MACRO {macro} AS ({expression})")
