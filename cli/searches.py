@@ -64,8 +64,8 @@ def searches(
 ) -> None:
     """List the saved searches; show, edit, rename or remove one.
 
-    The criteria of an edit replace all former ones. The next harvest reads everything. What the search matched before
-    stays in the history, and so does everything that a removed search brought.
+    The criteria of an edit replace all former ones. The next harvest reads everything. Former matches stay in
+    the history, and so does everything that a removed search brought.
     """
     options = settings(context)
     asked = listing_options(context, form, output, json, limit)

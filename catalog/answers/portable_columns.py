@@ -17,8 +17,9 @@ from catalog.answers.text_columns import iso_texts
 from catalog.errors import BadValue
 
 Need = Literal["arrow", "text", "objects", "numbers", "longs"]
-"""What a writer understands. ``arrow``: nearly all types. ``text``: no lists, but exact decimals. ``objects``: lists,
-but only binary fractions. ``numbers``: neither lists nor decimals. ``longs``: also no unsigned 64-bit numbers."""
+"""The types that a writer understands. ``arrow``: nearly all types. ``text``: no lists, but exact decimals.
+``objects``: lists, but only binary fractions. ``numbers``: neither lists nor decimals. ``longs``: also no unsigned
+64-bit numbers."""
 
 _PIECE_BYTES = 1_000_000
 _UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
@@ -28,7 +29,7 @@ _JSON = msgspec.json.Encoder(decimal_format="number")
 
 @dataclass(frozen=True)
 class _Change:
-    """How a column is converted."""
+    """The conversion of a column."""
 
     to: pa.DataType
     how: Callable[[pa.Array], pa.Array]

@@ -123,7 +123,7 @@ class History(CatalogBase):
         local: bool = False,
         with_rows: bool = False,
     ) -> Changes:
-        """Tell what changed in the archive. What changed twice counts once, from its oldest to its newest value.
+        """Tell what changed in the archive. A value that changed twice counts once, from the oldest to the newest.
 
         Parameters
         ----------

@@ -99,7 +99,7 @@ class Query:
 
 
 class Archive(Protocol):
-    """What this library needs from an archive."""
+    """The methods that this library needs from an archive."""
 
     def query(self, search: Search) -> Query:
         """Return the query of a search."""

@@ -1,4 +1,4 @@
-"""What changed in the archive, as a person reads it: in groups, and row by row with old and new values."""
+"""Changes in the archive, as a person reads them: in groups, and row by row with old and new values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["Changes", "FileToReduce", "Group", "GroupLine", "LastLook", "Move", 
 
 @dataclass(frozen=True, repr=False)
 class Changes:
-    """What changed from one run to another. What changed twice counts once, from its oldest to its newest value.
+    """The changes from one run to another. A value that changed twice counts once, from the oldest to the newest.
 
     Attributes
     ----------

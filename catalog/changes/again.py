@@ -1,4 +1,4 @@
-"""What must be reduced again: files on this disk that were made from inputs which are now stale."""
+"""Files on this disk that must be reduced again, because they were made from inputs which are now stale."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class DeclaredSearch:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a file says; if there is no file, nothing.
+    """The contents of one file; if there is no file, they are empty.
 
     Attributes
     ----------

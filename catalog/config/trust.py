@@ -1,4 +1,4 @@
-"""What a ``mastlake.toml`` may do that came with a folder which was cloned, downloaded or shared.
+"""The limits of a ``mastlake.toml`` that came with a folder which was cloned, downloaded or shared.
 
 Such a file is data. It can say what to ask, how much and how fast. It cannot name a file or folder outside of its own
 folder, cannot confirm anything for a person, and cannot send a token anywhere. The user's own file, in the user's

@@ -69,7 +69,7 @@ class Header(NamedTuple):
 
 @dataclass
 class Scan:
-    """What was read of one file: its headers, as far as they could be read, and findings."""
+    """The headers of one file, as far as they could be read, and findings."""
 
     headers: list[Header] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)

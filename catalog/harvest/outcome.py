@@ -19,7 +19,7 @@ from catalog.vocabulary.search import Search
 
 @dataclass(frozen=True)
 class Harvested:
-    """What is known about a harvest beside its rows.
+    """The facts about a harvest beside its rows.
 
     Attributes
     ----------

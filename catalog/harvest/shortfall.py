@@ -1,4 +1,4 @@
-"""What is missing after a harvest: questions that the archive did not answer, and rows that cannot be kept."""
+"""Gaps after a harvest: questions that the archive did not answer, and rows that cannot be kept."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class UnansweredQuestion:
 
     @property
     def name(self) -> str:
-        """What was asked for, in words."""
+        """The question in words."""
         if self.what == "products":
             return f"products of {self.key}"
         return f"{'observations of ' if self.what == 'program' else ''}{self.what} {self.key}"

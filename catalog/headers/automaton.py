@@ -87,7 +87,7 @@ _SPECIAL = np.frombuffer(b"CONTINUEHIERARCHEND     ", np.uint64)
 
 @dataclass(frozen=True)
 class Readings:
-    """What a set of cards says, with one entry for each card.
+    """The contents of a set of cards, with one entry for each card.
 
     Attributes
     ----------

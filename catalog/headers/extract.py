@@ -52,7 +52,7 @@ class KeywordTexts:
 
 @dataclass(frozen=True)
 class Extract:
-    """What was read from a batch of files.
+    """The contents of the headers of a batch of files.
 
     Attributes
     ----------

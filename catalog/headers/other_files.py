@@ -18,7 +18,7 @@ from catalog.inodes import signed
 
 @dataclass
 class OtherFileChanges:
-    """What happened to these files.
+    """The files of this kind that changed or moved.
 
     Attributes
     ----------

@@ -69,7 +69,7 @@ class MovedFile:
 
 @dataclass(frozen=True)
 class FolderChanges:
-    """What must be done with the files of the folders.
+    """The work that a walk found: files to read, moved files, and files that are gone.
 
     Attributes
     ----------
@@ -279,7 +279,7 @@ _INDEXED_ALREADY = "SELECT path FROM local_files WHERE indexed AND file_id IN (S
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the catalog says about a walk; the bytes of files that may have moved must still be read.
+    """A walk, compared with the catalog; the bytes of files that may have moved must still be read.
 
     Attributes
     ----------

@@ -40,4 +40,4 @@ JWST = Mission(
         "program_of(name)": "CAST(TRY_CAST(regexp_extract(name, '^jw([0-9]{5})', 1) AS INTEGER) AS VARCHAR)",
     },
 )
-"""What MAST serves for JWST."""
+"""JWST, as MAST serves it."""

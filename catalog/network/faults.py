@@ -1,4 +1,4 @@
-"""What a failed request means to the user; the same fault has the same message for every client."""
+"""The message for each failure of a request; it is the same whichever client failed."""
 
 from __future__ import annotations
 

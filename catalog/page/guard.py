@@ -36,7 +36,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True)
 class Door:
-    """Who may ask.
+    """The address at which the page is served, and the token of those who may use it.
 
     Attributes
     ----------

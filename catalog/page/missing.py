@@ -1,4 +1,4 @@
-"""What a page says if nothing has its address."""
+"""The error for an address that nothing has."""
 
 from __future__ import annotations
 

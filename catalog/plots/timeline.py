@@ -77,7 +77,7 @@ class HarvestDay:
 
 @dataclass(frozen=True)
 class Timeline:
-    """What happened, in order of time.
+    """Observations, processings and harvests, in order of time.
 
     Attributes
     ----------

@@ -27,7 +27,7 @@ _BYTES_READ = 1 << 30
 
 @dataclass
 class Presence:
-    """What happened to known files since the catalog last saw them.
+    """The known files that have gone, moved or changed since the catalog last saw them.
 
     Attributes
     ----------

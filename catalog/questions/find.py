@@ -28,7 +28,7 @@ Release = Literal["public", "exclusive"]
 
 @dataclass(frozen=True)
 class Criteria:
-    """What to find; a file must meet all criteria.
+    """Criteria for files; a file must meet all of them.
 
     Attributes
     ----------

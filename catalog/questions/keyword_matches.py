@@ -14,7 +14,7 @@ from catalog.vocabulary.observation_columns import matching_columns
 
 @dataclass(frozen=True)
 class KeywordMatches:
-    """What the dictionary has for a pattern.
+    """The entries of the dictionary for a pattern.
 
     Attributes
     ----------

@@ -20,7 +20,7 @@ _EXPLAIN = re.compile(
 def checked(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
     """Return the statement to run, once it is proven to do nothing but read the catalog.
 
-    DuckDB's own parser takes it apart. What runs is one SELECT (or an EXPLAIN of one), and a function in the place of a
+    DuckDB's own parser takes it apart. It must be one SELECT (or an EXPLAIN of one), and a function in the place of a
     table must be on the list of those that stay within the catalog. The connection is sealed and the file is open for
     reading only, but this is needed as well: a few of DuckDB's table functions take addresses in memory and crash the
     process when SQL calls them, and others change settings without SET.

@@ -36,7 +36,7 @@ class SearchOverview:
 
 @dataclass(frozen=True)
 class Overview:
-    """What a catalog has.
+    """The contents of a catalog in numbers.
 
     Attributes
     ----------

@@ -54,7 +54,7 @@ class JsonBody:
 
 @dataclass(frozen=True)
 class Spoiling:
-    """What is wrong, on purpose, with the rows of one answer."""
+    """The faults in the rows of one answer, made on purpose."""
 
     lost: bool = False
     doubled: bool = False

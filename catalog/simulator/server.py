@@ -26,7 +26,7 @@ TOKEN = "simulator-token"  # noqa: S105 - it opens made-up files only
 
 @dataclass
 class Service:
-    """What all requests share.
+    """The objects that all requests share.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     @property
     def service(self) -> Service:
-        """What requests share."""
+        """The objects that all requests share."""
         return self.server.service
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so

@@ -1,4 +1,4 @@
-"""Who may fetch a file or product now. Questions, selections and plans all use this one rule.
+"""The rule that says who may fetch a file or product now; questions, selections and plans all use it.
 
 The archive says it in two ways. ``dataRights`` of a product (or ``isRestricted`` of a file that has no product row) is
 what the archive said when the row was read. A release date says from when on everybody may have the bytes.

@@ -1,4 +1,4 @@
-"""What the catalog needs from the engine that keeps its tables.
+"""The protocol of an engine that keeps the tables of a catalog.
 
 Statements are written in DuckDB's SQL, and every engine is used through a DuckDB connection. Engines differ in how they
 open, lock and seal a catalog, how they widen a column, which comments they keep, and which types they have. One object
@@ -36,7 +36,7 @@ class Comment(NamedTuple):
 
 
 class Engine(Protocol):
-    """Where the tables of a catalog live."""
+    """An engine that keeps the tables of a catalog."""
 
     @property
     def name(self) -> str:

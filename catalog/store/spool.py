@@ -1,4 +1,4 @@
-"""Where rows wait between the archive and the catalog.
+"""The place where rows wait between the archive and the catalog.
 
 A harvest takes minutes to hours, and has the catalog open for its last second only. Until then, rows are in Arrow
 files in a folder beside the catalog. The harvest removes this folder when it ends. If it was killed, the next harvest

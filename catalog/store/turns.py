@@ -1,6 +1,6 @@
 """Turns at a catalog file: a process that wants to write shows it by a lock file, and readers make room.
 
-DuckDB lets many processes read, or one write. Where readers come and go, a writer would get in only by luck. So a
+DuckDB lets many processes read, or one write. While readers come and go, a writer would get in only by luck. So a
 writer locks a file beside the catalog until it has opened the catalog. A reader that finds this file locked closes the
 catalog and waits. The writer removes the lock file before it gives up the lock, and so the others see that it is done.
 """

@@ -2,7 +2,7 @@
 
 DuckDB limits the memory of its tables, but not that of a single value. A call like ``repeat('x', 2000000000)`` goes
 beyond the limit, and DuckDB hears no interrupt while it makes the value. So a statement whose constants ask for such a
-value is refused before it runs. Where only running it shows the size, `catalog.store.work` watches the memory.
+value is refused before it runs. If only running it shows the size, `catalog.store.work` watches the memory.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class SyncFailure:
 
 @dataclass(frozen=True)
 class SyncReport:
-    """What a sync did; `selected` is the sum of the five counts that follow it, unless it was interrupted.
+    """The result of a sync; `selected` is the sum of the five counts that follow it, unless it was interrupted.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ ENOUGH = 5
 
 
 class ChecksumDoubt:
-    """What a sync learns about the archive's checksums.
+    """Collects what a sync learns about the archive's checksums.
 
     Parameters
     ----------

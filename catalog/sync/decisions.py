@@ -179,7 +179,7 @@ _HELD = f"""
         l.path IS NOT NULL AND l.state IS NULL AND (s.checksum IS NULL OR s.checksum = l.checksum) AS agreed
     FROM (SELECT *, {{path}} AS path FROM {{selected}}) s LEFT JOIN ({_SEEN}) l ON l.path = s.path
 """
-"""What the catalog has about each item. This needs no disk, so disk and catalog are read at the same time."""
+"""The catalog's facts about each item. This needs no disk, so disk and catalog are read at the same time."""
 
 _REST = """
     SELECT h.path, h.size, h.has_checksum

@@ -1,4 +1,4 @@
-"""What a sync tells while it runs. A program that shows progress receives these; the library prints nothing."""
+"""Events of a running sync. A program that shows progress receives them; the library prints nothing."""
 
 from __future__ import annotations
 

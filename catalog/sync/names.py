@@ -1,4 +1,4 @@
-"""Where a product lies below the destination, and which names are refused.
+"""The path of a product below the destination, and the names that are refused.
 
 Names come from the archive, so none is trusted. A path is made of parts. A part that could lead out of the destination,
 or that has a special meaning for some file system, is refused and not changed.

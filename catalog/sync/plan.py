@@ -1,4 +1,4 @@
-"""What a sync would do, item by item, with the reason; the module `decisions` makes plans."""
+"""Plans of syncs, item by item, with reasons; the module `decisions` makes them."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Tally:
 
 @dataclass(frozen=True, repr=False)
 class Plan:
-    """What a sync would do.
+    """The work of a sync, before it is done.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """Where files are put, and under which conditions; see `catalog.sync.decisions.plan`."""
+    """The destination and the conditions of a plan; see `catalog.sync.decisions.plan`."""
 
     dest: Path
     template: Template

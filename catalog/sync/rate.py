@@ -87,7 +87,7 @@ class Rate:
 
 
 class SharedPace:
-    """What all downloads of one sync share: the stop sign, the rate limit, and the breaker.
+    """The pace that all downloads of one sync share: the stop sign, the rate limit, and the breaker.
 
     Parameters
     ----------

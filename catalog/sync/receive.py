@@ -54,7 +54,7 @@ AskCurrent = Callable[[str], Current | None]
 
 @dataclass
 class SharedTransfers:
-    """What all downloads of a sync share.
+    """The settings and sources that all downloads of a sync share.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ LEFT = "left as it is: --overwrite-modified replaces it, --keep-old DIR moves it
 
 @dataclass(frozen=True)
 class OldBytes:
-    """What is done with the bytes that a sync replaces.
+    """The rules for bytes that a sync replaces.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class OldBytes:
 
 @dataclass(frozen=True)
 class FileBefore:
-    """What had the name of a file when its transfer began.
+    """The file that had the name when the transfer began.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Where bytes come from: a small protocol, and its implementation for MAST over urllib3.
+"""Sources of bytes: a small protocol, and its implementation for MAST over urllib3.
 
 urllib3 was chosen over httpx after measuring: one core moves several times as many bytes, and a request costs a third
 of the time.
@@ -44,7 +44,7 @@ class NotInSource(Refused):
 
 @dataclass(frozen=True)
 class Ask:
-    """What to ask a source for.
+    """A request to a source.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Download(Protocol):
     """An answer whose bytes are still to come."""
 
     offset: int
-    """Where in the file the bytes begin: at the offset asked for, or at 0."""
+    """The position of the first byte in the file: the offset asked for, or 0."""
     length: int | None
     """The length of the whole file."""
     ends: bool

@@ -22,7 +22,7 @@ VARIABLE = "MAST_API_TOKEN"
 SERVICE = "astroquery:mast.stsci.edu.token"
 USER = "masttoken"
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-"""What can follow the scheme in an Authorization header (token68 of RFC 9110, section 11.2)."""
+"""The characters that can follow the scheme in an Authorization header (token68 of RFC 9110, section 11.2)."""
 _SCHEME = re.compile(r"(?:token|bearer)\s+", re.IGNORECASE)
 
 

@@ -21,7 +21,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with bytes: ``length``, ``structure`` or ``digest``; ``untold`` if nothing told the length."""
+    """A fault of bytes: ``length``, ``structure`` or ``digest``; ``untold`` if nothing told the length."""
 
     kind: str
     text: str
@@ -163,7 +163,7 @@ class ExaminedFile:
 
     @property
     def reason(self) -> str:
-        """How it differs, in words."""
+        """The difference in words."""
         return self.problem.text if self.problem else "it cannot be read"
 
 

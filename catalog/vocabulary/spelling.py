@@ -1,4 +1,4 @@
-"""How the catalog spells the columns of an answer, and how to get the archive's own spelling back.
+"""The catalog's spelling of the columns of an answer, and the way back to the archive's own spelling.
 
 A column of the archive can have any text as its name. The catalog cannot have all of these names: DuckDB takes no
 empty name and no null character, ignores the case of ASCII letters in names, and some names are the catalog's own.
@@ -23,7 +23,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from urllib.parse import unquote
 
 Kind = str
-"""What the rows are: ``file``, ``observation`` or ``product``."""
+"""The kind of a row: ``file``, ``observation`` or ``product``."""
 
 ODD_CELLS = "odd_cells"
 """The catalog's column for values that their own column cannot hold."""

@@ -1,4 +1,4 @@
-"""What was read from files on this disk: their headers, the members of associations, and what is odd in them.
+"""Rows that were read from files on this disk: headers, members of associations, and findings.
 
 Every function runs in the caller's transaction. No other module writes these tables.
 """

@@ -1,4 +1,4 @@
-"""What became of rows between two runs."""
+"""Changes of rows between two runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from catalog.store.sql import columns_of, literal, objects_of_rows, quoted
 
 
 class RowChange(NamedTuple):
-    """What became of one row between two runs.
+    """The change of one row between two runs.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a run notes beside rows: what it changed, what was not answered, and what the next run need not ask again.
+"""Notes of a run beside its rows: its changes, questions without an answer, and when product lists were read.
 
 Every function runs in the transaction of the run. No other module writes these tables.
 """

@@ -7,7 +7,7 @@ transaction; comparing a million files at the time of the question would take se
 The strongest evidence counts:
 
 1. The archive's checksum of its present version, against the MD5 of the bytes here.
-2. What a sync recorded when it fetched the file, against the bytes here. Then the columns that change with processing,
+2. The record of the sync that fetched the file, against the bytes here. Then the columns that change with processing,
    in the rows of the product and of the file: their values at that time against their present values.
 3. CAL_VER, CRDS_CTX and DATE in the header here, against the same columns of the archive.
 

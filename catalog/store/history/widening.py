@@ -1,4 +1,4 @@
-"""What happens to a column of the catalog when an answer has values of another type.
+"""Columns of the catalog for which an answer has values of another type.
 
 A column is widened only if this changes none of its values: whole numbers become numbers with a fraction. A value
 that the column cannot hold is null there, and kept elsewhere:
