@@ -218,7 +218,16 @@ BROKEN = {
     "cut header": ((primary() + extension())[:-1000], 2, "cut short"),
     "junk behind": (primary() + b"junk" * 100, 1, "400 bytes after the last HDU are no header"),
     "no FITS": (b"<html>not found</html>" * 200, 0, "not a FITS file"),
-    "empty": (b"", 0, "not a FITS file"),
+    "empty": (b"", 0, "not a FITS file: it is empty"),
+    "a web page": (b"\n<!DOCTYPE html><title>404</title>", 0, "not a FITS file: it is a web page"),
+    "zeros": (bytes(5760), 0, "not a FITS file: it begins with zeros"),
+    "lower case": (primary().replace(b"SIMPLE", b"simple"), 1, "SIMPLE is not in capitals"),
+    "as lines of a text": (
+        b"\r\n".join(primary()[i : i + 80] for i in range(0, 2880, 80)),
+        1,
+        "the header has line ends",
+    ),
+    "as lines without blanks": (b"SIMPLE  = T\nBITPIX  = 8\nNAXIS   = 0\nEND\n", 0, "the header has line ends"),
     "missing axis": (block(["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 2", "NAXIS1  = 3"]), 1, "NAXIS2 is missing"),
     "negative size": (block(["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 1", "NAXIS1  = -3000"]), 1, "negative"),
     "less than a block of negative size": (
@@ -241,6 +250,14 @@ def test_a_broken_file_is_a_finding_and_indexed_as_far_as_it_goes(name: str, fol
     assert rows(database, "SELECT count(*) FROM hdus") == [(hdus,)]
     ((problem,),) = rows(database, "SELECT problem FROM local_files")
     assert reason in problem
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", bytes(3000), b" " * 6000, b"{}", b"PK"])
+def test_what_is_no_fits_file_is_told_once(content: bytes, folder: Path, database: Database) -> None:
+    (folder / "a.fits").write_bytes(content)
+    index_folders(database, [folder])
+    assert rows(database, "SELECT count(*) FROM findings WHERE reason LIKE 'not a FITS file: it %'") == [(1,)]
+    assert rows(database, "SELECT count(*) FROM findings") == [(1,)]
 
 
 HARMLESS = {

@@ -15,7 +15,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from catalog.errors import DiskError
+from catalog.api.catalog import Catalog
+from catalog.errors import DiskError, UsageError
 from catalog.fits import associations as reading
 from catalog.headers import FilesRead, FoldersWalked, LinksLeftOut, index_folders
 from catalog.inodes import signed
@@ -146,6 +147,19 @@ def test_what_macos_leaves_beside_a_file_is_no_failure(folder: Path, database: D
 def test_a_file_that_is_not_there_is_refused(folder: Path, database: Database) -> None:
     with pytest.raises(DiskError, match="no such folder or file"):
         index_folders(database, [folder / "nowhere" / ".." / "a.fits"])
+
+
+@pytest.mark.parametrize("target", ["nowhere.fits", "a.fits"])
+def test_a_link_that_leads_nowhere_is_told(target: str, folder: Path, database: Database) -> None:
+    (folder / "b.fits").write_bytes(sample())
+    (folder / "a.fits").symlink_to(target)
+    report = index_folders(database, [folder])
+    assert [failure.reason for failure in report.failures] == ["it is a link that leads nowhere"]
+    assert report.files == 1
+    with pytest.raises(DiskError, match=r"leads nowhere|symbolic links"):
+        index_folders(database, [folder / "a.fits"])
+    with Catalog.open(database.path) as catalog, pytest.raises(UsageError, match="a link that leads nowhere"):
+        catalog.local_file(folder / "a.fits")
 
 
 def test_a_folder_whose_name_is_no_text_is_told(folder: Path, database: Database) -> None:

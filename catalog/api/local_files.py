@@ -100,6 +100,8 @@ class LocalFiles(CatalogBase):
             for (local_path,) in rows:
                 if Path(local_path).exists():
                     return Path(local_path)
+        if path.is_symlink():
+            raise UsageError(f"{file} is a link that leads nowhere")
         raise UsageError(
             f"no file {file}, neither at that path nor among the catalog's local files; mastlake sync fetches files"
         )

@@ -49,7 +49,10 @@ class _Broken(Exception):
 def scan_on(source: ByteSource, at: int, scanned: Scan) -> None:
     """Read headers from ``at`` to the end of the file; add them and their faults to ``scanned``."""
     if at == 0 and not _has_signature(source.read(0, CARD_SIZE)):
-        scanned.findings.append(Finding(0, 0, "not a FITS file: it does not begin with SIMPLE", True))
+        start = source.read(0, BLOCK)
+        scanned.findings.append(Finding(0, 0, f"not a FITS file: {_what_else(start)}", True))
+        if _find_blocks(source, 0) is None:  # nothing follows that could be a header
+            return
     while not source.ends_by(at):
         blocks = _find_blocks(source, at)
         if blocks is None:
@@ -65,6 +68,25 @@ def scan_on(source: ByteSource, at: int, scanned: Scan) -> None:
 
 def _has_signature(card: bytes) -> bool:
     return card.startswith(_SIGNATURE) and card[len(_SIGNATURE) :].lstrip()[:1] == b"="
+
+
+def _what_else(start: bytes) -> str:
+    """Say what a file is that does not begin as FITS does."""
+    if not start:
+        return "it is empty"
+    if not start.strip(b"\0"):
+        return "it begins with zeros"
+    if start[:256].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        return "it is a web page, which a server may send instead of a file; fetch the file again"
+    if start[: len(_SIGNATURE)].upper() == _SIGNATURE:
+        return "SIMPLE is not in capitals, or has no ="
+    return "it does not begin with SIMPLE"
+
+
+def _why_without_end(source: ByteSource, at: int) -> str:
+    if at == 0 and b"\n" in source.read(0, BLOCK):
+        return "the header has line ends, so the file was transferred or saved as text; fetch it again"
+    return "the header has no END card"
 
 
 def _find_blocks(source: ByteSource, at: int) -> _Blocks | None:
@@ -201,9 +223,10 @@ def _note_rest(source: ByteSource, at: int, scanned: Scan) -> None:
     hdu = len(scanned.headers)
     block = source.read(at, BLOCK)
     cards = _cards_so_far(source, at)
-    if cards:
-        scanned.headers.append(Header(at, cards, at + padded(len(cards)), -1, ()))
-        scanned.findings.append(Finding(hdu, at, "the header has no END card", True))
+    if cards or (at == 0 and block.startswith(_SIGNATURE)):
+        if cards:
+            scanned.headers.append(Header(at, cards, at + padded(len(cards)), -1, ()))
+        scanned.findings.append(Finding(hdu, at, _why_without_end(source, at), True))
         return
     rest = source.length() - at
     empty = not block.strip(b"\0")

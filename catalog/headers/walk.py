@@ -16,6 +16,7 @@ from catalog.headers.names import FITS_ENDINGS, INDEXED_ENDINGS, is_association,
 from catalog.inodes import signed
 from catalog.store.history.local_files import UNKNOWN_STATE, FolderState, without_known_folders
 
+_NOWHERE = "it is a link that leads nowhere"
 _SIGN = 1 << 63  # larger inodes are stored as negative numbers
 
 
@@ -123,6 +124,8 @@ def walk(folders: Iterable[str | os.PathLike[str]], tell: Callable[[int], None] 
         try:
             status = os.stat(root)  # noqa: PTH116  # the walk uses calls of os, for speed
         except FileNotFoundError as error:
+            if os.path.lexists(root):
+                raise DiskError(f"cannot read {root}: {_NOWHERE}") from error
             raise DiskError(f"no such folder or file: {root}") from error
         except OSError as error:
             raise DiskError(f"cannot read {root}: {error.strerror}") from error
@@ -189,7 +192,9 @@ def _look_at(entries: Iterable[os.DirEntry[str]], pending: list[str], walked: Wa
         if name.lower().endswith(INDEXED_ENDINGS):
             try:
                 status = entry.stat()
-            except OSError:  # the file was just deleted, or the link leads nowhere
+            except OSError:  # the file was just deleted, or it is a link without a target
+                if entry.is_symlink() and _is_text(entry.path, walked):
+                    walked.unread.append((entry.path, _NOWHERE))
                 continue
             where, number = entry.path, status.st_ino
             if S_ISREG(status.st_mode):
