@@ -33,6 +33,7 @@ kills: $(READY)
 	$(BIN)/python -m tests.kills_own 100
 	$(BIN)/python -m tests.kills_commands 240
 	$(BIN)/python -m tests.kills_migration 40
+	$(BIN)/python -m tests.kills_publish 100
 
 bench-harvest: $(READY)
 	$(BIN)/python -m tests.benchmarks.bench_harvest

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from catalog.api.publishing import is_published
 from catalog.defaults import CATALOG
 
 if TYPE_CHECKING:
@@ -30,13 +31,22 @@ _WAIT = 0.2
 def _lake(context: typer.Context) -> Catalog:
     """Return the catalog that the typed words name; it waits for no lock."""
     from catalog.api.catalog import Catalog
+    from catalog.errors import MastlakeError
 
-    return Catalog.once(_path(context), wait=_WAIT)
+    try:
+        return Catalog.once(_named(context), wait=_WAIT, offline=True)
+    except MastlakeError:  # nothing is published there, or was pulled yet
+        return Catalog.once(Path(os.devnull) / "none")
 
 
 def _path(context: typer.Context) -> Path:
-    given = context.find_root().params.get("catalog") or os.environ.get("MASTLAKE_CATALOG") or CATALOG
-    return Path(given)
+    """Return the file beside which mastlake.toml is."""
+    named = _named(context)
+    return Path(CATALOG if is_published(named) else named)
+
+
+def _named(context: typer.Context) -> str:
+    return str(context.find_root().params.get("catalog") or os.environ.get("MASTLAKE_CATALOG") or CATALOG)
 
 
 def searches(context: typer.Context, incomplete: str) -> Offer:

@@ -100,6 +100,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("One search, as a drawing that scales", "mastlake sky soss -o soss.svg"),
         ("The corners, for a script", "mastlake sky -k exp_type=NIS_SOSS --json"),
     ),
+    "publish": (
+        ("Into a folder that the group can read", "mastlake publish group"),
+        ("From cron, after a harvest", "mastlake publish group --keep 5 -q"),
+    ),
+    "clone": (("A catalog of your own, which goes on harvesting", "mastlake clone group --catalog mine.duckdb"),),
     "timeline": (
         ("Everything in the catalog", "mastlake timeline"),
         ("One target", "mastlake timeline --target 'WASP*' -o wasp.pdf"),
@@ -141,6 +146,8 @@ SHORT: dict[str, str] = {
     "sky": "Draw where on the sky files lie",
     "timeline": "Draw what was observed and processed when",
     "serve": "Look at the catalog in the browser, read-only",
+    "publish": "Publish the catalog for a group, in a folder",
+    "clone": "Make a catalog of your own from a published one",
     "login": "Check a MAST token, and keep it in the system keyring",
     "simulate": "Serve the built-in archive, to try things on",
 }
@@ -169,6 +176,8 @@ SEE_ALSO: dict[str, str] = {
     "sky": "find, timeline",
     "timeline": "changes, sky",
     "serve": "find, sql, plot",
+    "publish": "clone, harvest",
+    "clone": "publish, harvest",
     "login": "sync",
     "simulate": "demo",
 }
@@ -183,7 +192,7 @@ Files:
   mastlake.toml    beside it: searches, destinations, and defaults of any option
 
 Environment:
-  MASTLAKE_CATALOG, MASTLAKE_SERVER  as --catalog and --server
+  MASTLAKE_CATALOG, MASTLAKE_SERVER  as --catalog and --server; a folder or address with a published catalog too
   MASTLAKE_WAIT                      seconds to wait for another process to let go of the catalog
   MAST_API_TOKEN                     for files that are not public yet
   NO_COLOR                           no colours

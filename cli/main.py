@@ -16,6 +16,7 @@ import typer
 
 from catalog._version import __version__
 from catalog.api.catalog_base import Server
+from catalog.api.publishing import is_published
 from catalog.defaults import CATALOG, SERVER
 from catalog.errors import MastlakeError, UsageError
 from catalog.process import exit as leaving
@@ -33,7 +34,7 @@ COMMANDS = {
     "diff": "changes", "sql": "sql", "find": "find", "products": "products", "sync": "sync", "script": "script",
     "index": "index", "status": "status", "outdated": "outdated", "forget": "forget", "inputs": "inputs",
     "outputs": "outputs", "keywords": "keywords", "plot": "plot", "preview": "preview", "sky": "sky",
-    "timeline": "timeline", "serve": "serve", "login": "login",
+    "timeline": "timeline", "serve": "serve", "publish": "publish", "clone": "publish", "login": "login",
     "simulate": "simulate",
 }  # fmt: skip
 """Commands in the order of the help, each with its module."""
@@ -51,8 +52,14 @@ def _version(given: bool) -> None:
 def main(
     context: typer.Context,
     catalog: Annotated[
-        Path, typer.Option("--catalog", envvar="MASTLAKE_CATALOG", metavar="PATH", help="The catalog file.")
-    ] = Path(CATALOG),
+        str,
+        typer.Option(
+            "--catalog",
+            envvar="MASTLAKE_CATALOG",
+            metavar="PATH",
+            help="The catalog file; or the folder or https address where a catalog is published.",
+        ),
+    ] = CATALOG,
     server: Annotated[
         str, typer.Option("--server", envvar="MASTLAKE_SERVER", metavar="URL", help="The archive's address.")
     ] = SERVER,
@@ -67,7 +74,7 @@ def main(
     said = str(getattr(context.get_parameter_source("server"), "name", "")) != "DEFAULT"
     try:
         address = Server(server)
-        from_files = find_defaults(catalog, context)
+        from_files = find_defaults(Path(CATALOG if is_published(catalog) else catalog), context)
         if from_files is not None and not said and from_files.defaults.server is not None:
             address = Server(from_files.defaults.server)
     except MastlakeError as error:

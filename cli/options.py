@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,8 +25,8 @@ class Settings:
 
     Attributes
     ----------
-    catalog : Path
-        The catalog file.
+    catalog : str
+        The catalog file, or the place where a catalog is published.
     server : Server
         The archive's address.
     verbosity : int
@@ -36,7 +37,7 @@ class Settings:
         Whether the user named the server, and not only a file that came with a folder.
     """
 
-    catalog: Path
+    catalog: str
     server: Server
     verbosity: int
     defaults: Defaults | None = None
@@ -47,9 +48,9 @@ class Settings:
         """The searches that mastlake.toml describes, by name."""
         return {} if self.defaults is None else {name: search.search for name, search in self.defaults.searches.items()}
 
-    @property
+    @cached_property
     def lake(self) -> Catalog:
-        """The catalog and its archive, as an object of the Python API."""
+        """The catalog and its archive, as an object of the Python API; one command asks one published catalog."""
         from catalog.api.catalog import Catalog
 
         from .printing import say

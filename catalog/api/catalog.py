@@ -15,6 +15,7 @@ from catalog.api.harvests import Harvests
 from catalog.api.history import History
 from catalog.api.keywords import Keywords
 from catalog.api.pictures import Pictures
+from catalog.api.publishing import Publishing, is_published
 from catalog.api.questions import Questions
 from catalog.defaults import CATALOG, SERVER
 from catalog.errors import UsageError
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from catalog.vocabulary.search import Search
 
 
-class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Account, Completions):
+class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Account, Completions, Publishing):
     """A catalog file, and the archive of which it is a copy.
 
     `Catalog.open` makes it. Several threads can use it, and it can be closed and used again. Questions in quick
@@ -78,7 +79,8 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         Parameters
         ----------
         path : path-like, optional
-            The file; by default ``MASTLAKE_CATALOG``, or mastlake.duckdb in this folder.
+            The file; by default ``MASTLAKE_CATALOG``, or mastlake.duckdb in this folder. The folder or https address
+            where a catalog is published means the newest one there, for each question anew; it can only be read.
         server : str, optional
             The archive's address; by default ``MASTLAKE_SERVER``, or the one in ``mastlake.toml``, or MAST.
         wait : float, optional
@@ -102,8 +104,16 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         from catalog.config.settings import read_both
         from catalog.store.shared import KeptOpen
 
-        database = KeptOpen(path if path is not None else os.environ.get("MASTLAKE_CATALOG", CATALOG), wait)
-        files = read_both(database.path)
+        named = path if path is not None else os.environ.get("MASTLAKE_CATALOG", CATALOG)
+        database: Database
+        if is_published(named):
+            from catalog.publish.following import FollowedKept
+
+            database = FollowedKept(named, wait)
+            files = read_both(Path(CATALOG))  # the one of this folder, and not one of the publisher's
+        else:
+            database = KeptOpen(named, wait)
+            files = read_both(database.path)
         settings = files.merged()
         server = server or os.environ.get("MASTLAKE_SERVER")
         return cls(database, server or settings.server or SERVER, server is not None or files.server_is_users, settings)
@@ -117,13 +127,14 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         server_is_chosen: bool = True,
         wait: float | None = None,
         tell: Callable[[str], None] | None = None,
+        offline: bool = False,
     ) -> Catalog:
         """Make a catalog that keeps no connection open between two questions, for a process that asks once.
 
         Parameters
         ----------
         path : path-like
-            The file.
+            The file, or the place where a catalog is published.
         server : Server, optional
             The archive's address; by default, MAST.
         server_is_chosen : bool
@@ -132,6 +143,8 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
             As for `open`.
         tell : callable, optional
             Called with a line of text when another process must be waited for.
+        offline : bool
+            Of a catalog at an address, use what was pulled before, and ask nobody.
 
         Returns
         -------
@@ -145,12 +158,24 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         """
         from catalog.store.database import Database
 
-        return cls(Database(path, wait, tell=tell), server or Server(SERVER), server_is_chosen)
+        database: Database
+        if is_published(path):
+            from catalog.publish.following import FollowedOnce
+
+            database = FollowedOnce(path, wait, tell, offline)
+        else:
+            database = Database(path, wait, tell=tell)
+        return cls(database, server or Server(SERVER), server_is_chosen)
 
     @property
     def path(self) -> Path:
         """The catalog file."""
         return self._database.path
+
+    @property
+    def beside(self) -> Path:
+        """The path beside which pictures and the like are kept: the catalog, if it is a file of one's own."""
+        return self._database.beside
 
     def close(self) -> None:
         """Close the file; the next use opens it again.
@@ -161,10 +186,7 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         >>> len(catalog.searches())
         1
         """
-        from catalog.store.shared import KeptOpen
-
-        if isinstance(self._database, KeptOpen):
-            self._database.release()
+        self._database.release()
 
     def __enter__(self) -> Catalog:
         return self
@@ -257,6 +279,7 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
 
         if not folders:
             raise UsageError('name a folder to index, like lake.index("data")')
+        self._database.require_writable()
         return index_folders(self._database, folders, verify=verify, on_event=on_event)
 
     def watch(
@@ -299,6 +322,7 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         """
         from catalog.headers import watch_folders
 
+        self._database.require_writable()
         return watch_folders(self._database, folders, verify=verify, on_event=on_event, stop=stop)
 
     def forget(self, path: str | os.PathLike[str]) -> int:

@@ -209,7 +209,7 @@ def _runs_meant(
         return run - 1, run
     if since is not None:
         return min(run_before(connection, since), newest), newest
-    return read_looked(connection, database.path).at(search), newest
+    return read_looked(connection, database.beside).at(search), newest
 
 
 def _changes_of_span(database: Database, connection: duckdb.DuckDBPyConnection, span: Span, with_rows: bool) -> Changes:
@@ -233,5 +233,5 @@ def _changes_of_span(database: Database, connection: duckdb.DuckDBPyConnection, 
 def remember(database: Database, seen: Changes) -> bool:
     """Remember that a person has seen changes; return whether this was possible."""
     with database.read() as connection:
-        looked = read_looked(connection, database.path)
-        return write_looked(connection, database.path, looked.seen(seen.until, seen.span.search))
+        looked = read_looked(connection, database.beside)
+        return write_looked(connection, database.beside, looked.seen(seen.until, seen.span.search))

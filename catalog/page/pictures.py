@@ -58,7 +58,7 @@ def _cached_picture(lake: Catalog, path: Path, width: int) -> bytes:
     if not stat.S_ISREG(about.st_mode):
         raise NoSuchPage(f"{path.name} is no file")
     stamp = f"{path} {about.st_size} {about.st_mtime_ns} {about.st_ino} {width} {__version__}"
-    folder = lake.path.with_name(f"{lake.path.name}.pictures")
+    folder = lake.beside.with_name(f"{lake.beside.name}.pictures")
     kept = folder / f"{hashlib.sha256(stamp.encode('utf-8', 'surrogateescape')).hexdigest()}.png"
     with suppress(OSError):
         if kept.is_file() and not folder.is_symlink():

@@ -139,6 +139,14 @@ class Database:
     def release(self) -> None:
         """Close the file, if this object keeps it open."""
 
+    @property
+    def beside(self) -> Path:
+        """The path beside which a person's own things lie, such as pictures; it stays while the catalog changes."""
+        return self.path
+
+    def require_writable(self) -> None:
+        """Raise `CatalogUnwritable` if this is no catalog of the user's own, before any work is done for it."""
+
     @contextmanager
     def harvesting(self) -> Iterator[None]:
         """Keep other harvests of this catalog away; readers and syncs can still use it.
@@ -196,7 +204,7 @@ class Database:
     def _turn(self) -> Iterator[None]:
         """Wait for the turn to write, and keep new readers out until the catalog is open."""
         busy = CatalogLocked(f"{self.path} is in use by others that write; try again when they are done")
-        with self._locked(self.engine.lock(self.path, self._waiting(), _HOLDER), busy):
+        with self._locked(self.engine.lock(self.path, self.waiting(), _HOLDER), busy):
             yield
 
     @contextmanager
@@ -216,7 +224,7 @@ class Database:
         """Wait while another process waits to write; a thread that reads must not wait, as the writer waits for it."""
         if self._is_within():
             return
-        waiting = self._waiting()
+        waiting = self.waiting()
         while self.writer_waits:
             if not waiting.pause("another mastlake, which writes"):
                 raise CatalogLocked(f"{self.path} is in use by others that write; try again when they are done")
@@ -234,7 +242,9 @@ class Database:
         finally:
             paths.remove(self.path)
 
-    def _waiting(self) -> LockWait:
+    def waiting(self) -> LockWait:
+        """Begin a wait for another process, as long as this object may wait."""
+
         def told(holder: str) -> None:
             if self.tell is not None:
                 self.tell(f"waiting for {self.path}, in use by {holder}; Ctrl-C gives up")
@@ -320,7 +330,7 @@ class Database:
             return revision
 
     def _open(self, read_only: bool) -> duckdb.DuckDBPyConnection:
-        waiting = self._waiting()
+        waiting = self.waiting()
         while True:
             try:
                 return self.engine.open(self.path, read_only)

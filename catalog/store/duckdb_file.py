@@ -79,8 +79,13 @@ class DuckDBFile:
 
     def seal(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Forbid every change of a setting from here on; this cannot be undone."""
-        if not _is_sealed(connection):  # a block inside a sealed block shares its connection
+        if _is_sealed(connection):  # a block inside a sealed block shares its connection
+            return
+        try:
             connection.execute("SET lock_configuration = true")
+        except duckdb.InvalidInputException:  # another thread, which has the same file open, was quicker
+            if not _is_sealed(connection):
+                raise
 
     def widen(self, connection: duckdb.DuckDBPyConnection, table: str, column: str, kind: str) -> None:
         """Give a column a type that holds each of its values exactly."""

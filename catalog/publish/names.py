@@ -1,0 +1,17 @@
+"""Which names of a catalog mean a place where catalogs are published; this module imports nothing heavy."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def is_address(text: str) -> bool:
+    """Say whether a catalog's name is an address."""
+    return text.lower().startswith(("http://", "https://"))
+
+
+def is_published(text: str | os.PathLike[str]) -> bool:
+    """Say whether a catalog's name means a place where catalogs are published: an address, or a folder."""
+    name = os.fspath(text)
+    return is_address(name) or name.endswith("/") or Path(name).is_dir()

@@ -1,0 +1,271 @@
+"""Pull a published catalog from a web server or a public bucket into the user's cache.
+
+Whatever answers is not trusted. It can name no other file, host or folder; it can send no more bytes than the manifest
+says and the disk has; and the catalog is used only if its checksum is the manifest's. No token is sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from catalog.cache import folder as cache_folder
+from catalog.errors import (
+    CatalogError,
+    CatalogLocked,
+    DiskError,
+    Garbled,
+    Overloaded,
+    Refused,
+    Unreachable,
+    UsageError,
+)
+from catalog.network.server import Server
+from catalog.publish.manifest import LATEST, Manifest, named_by, parse_manifest
+from catalog.store.turns import LockWait, StillHeld, held
+from catalog.text import size as shown_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import requests
+
+_ASK_AGAIN = 30.0
+"""Seconds for which a process that goes on, such as the page, believes that nothing newer was published."""
+_CONNECT, _SILENCE = 10.0, 60.0
+_MOST_OF_MANIFEST = 1 << 20
+_PATIENT, _SLOWEST = 60.0, 1000.0
+_PIECE = 1 << 20
+_LOCK_SECONDS = 600.0
+
+
+class PublishedAddress:
+    """An address at which somebody publishes.
+
+    Parameters
+    ----------
+    address : str
+        https://HOST/PREFIX/, or http on this machine.
+    tell : callable, optional
+        Called with a line of text if the network does not answer, and the copy in the cache is used.
+    offline : bool
+        Use what was pulled before, and ask nobody.
+    """
+
+    def __init__(self, address: str, tell: Callable[[str], None] | None = None, offline: bool = False) -> None:
+        self._server = Server(address)
+        parts = urlsplit(self._server)
+        if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+            raise UsageError(f"--catalog {self._server}/ must begin with https: anybody on the way could change it")
+        self._tell = tell
+        self._offline = offline
+        self._asked_at = -_ASK_AGAIN
+        self._newest: Path | None = None
+        self._kept = cache_folder() / "published" / hashlib.sha256(self._server.encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """The address, without a name and a password."""
+        return f"{self._server}/"
+
+    def newest(self) -> Path:
+        """Return the newest catalog; it is pulled if the cache does not have it.
+
+        Raises
+        ------
+        ArchiveError
+            If the host does not answer, and nothing was pulled before; or if it answers what cannot be.
+        DiskError
+            If the cache cannot hold it.
+        """
+        now = time.monotonic()
+        if self._newest is None or now - self._asked_at >= _ASK_AGAIN:
+            self._newest = self._in_cache() if self._offline else self._asked()
+            self._asked_at = now
+        return self._newest
+
+    def _asked(self) -> Path:
+        if not self._kept.is_absolute():
+            raise DiskError("there is no cache folder to pull a catalog into; set XDG_CACHE_HOME")
+        try:
+            with self._alone():
+                return self._pulled()
+        except (Unreachable, Overloaded) as error:
+            try:
+                kept = self._in_cache()
+            except CatalogError:
+                raise error from None
+            if self._tell is not None:
+                self._tell(f"mastlake: {error}; the answer is from the copy of {self.name} up to {self._said(kept)}")
+            return kept
+
+    def _said(self, kept: Path) -> str:
+        manifest = self._manifest_in_cache(kept.with_suffix(".json").name)
+        return f"run {manifest.run}, published {manifest.published_at}"
+
+    def _in_cache(self) -> Path:
+        """Return the newest catalog that was pulled before."""
+        try:
+            name = named_by((self._kept / LATEST).read_bytes(), str(self._kept))
+            manifest = self._manifest_in_cache(name)
+            path = self._kept / manifest.file
+            if path.stat().st_size == manifest.size:
+                return path
+        except OSError:
+            pass
+        raise CatalogError(f"nothing was pulled from {self.name} yet")
+
+    def _manifest_in_cache(self, name: str) -> Manifest:
+        return parse_manifest((self._kept / name).read_bytes(), name, str(self._kept))
+
+    def _pulled(self) -> Path:
+        name = named_by(self._get(LATEST, 200), self.name)
+        if (self._kept / LATEST).exists() and (self._kept / LATEST).read_bytes() == f"{name}\n".encode():
+            try:
+                return self._in_cache()
+            except CatalogError:
+                pass  # somebody cleared the cache in part
+        text = self._get(name, _MOST_OF_MANIFEST)
+        manifest = parse_manifest(text, name, self.name)
+        self._fetch(manifest)
+        self._write(name, text)
+        self._write(LATEST, f"{name}\n".encode())
+        self._remove_older(manifest)
+        return self._kept / manifest.file
+
+    def _fetch(self, manifest: Manifest) -> None:
+        """Pull the catalog beside its place, and move it there when it is proven."""
+        free = shutil.disk_usage(self._kept).free
+        if manifest.size > free:
+            raise DiskError(
+                f"the catalog of {self.name} takes {shown_size(manifest.size)}, and {self._kept} has only "
+                f"{shown_size(free)} free; free some, or set XDG_CACHE_HOME"
+            )
+        partial = self._kept / f".{manifest.file}.part"
+        digest, size = hashlib.sha256(), 0
+        try:
+            with partial.open("wb") as file:
+                for piece in self._pieces(manifest.file, manifest.size):
+                    file.write(piece)
+                    digest.update(piece)
+                    size += len(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            if size != manifest.size:
+                raise Unreachable(f"{self._server.netloc} sent {size:,} of {manifest.size:,} bytes; try again")
+            if digest.hexdigest() != manifest.sha256:
+                raise Garbled(f"the catalog of {self.name} is not what its manifest says (SHA-256); it is not used")
+            partial.replace(self._kept / manifest.file)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _write(self, name: str, content: bytes) -> None:
+        partial = self._kept / f".{name}.part"
+        partial.write_bytes(content)
+        partial.replace(self._kept / name)
+
+    def _remove_older(self, manifest: Manifest) -> None:
+        """Keep the new catalog and the one before it, which another process may be about to open."""
+        others = [path for path in self._kept.glob("run-*.duckdb") if path.name != manifest.file]
+        for path in sorted(others, key=lambda one: one.stat().st_mtime)[:-1]:
+            path.with_suffix(".json").unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+
+    def _get(self, name: str, most: int) -> bytes:
+        return b"".join(self._pieces(name, most))
+
+    def _pieces(self, name: str, most: int) -> Iterator[bytes]:
+        """Yield the bytes of a file of the publisher's, so many at most.
+
+        Raises
+        ------
+        Garbled
+            If there are more, or they are packed.
+        Refused
+            If the host says no, or sends the question elsewhere.
+        Unreachable
+            If it does not answer, or too slowly.
+        """
+        url = f"{self._server}/{name}"
+        with _asking(url, self._server) as response:
+            _refuse_status(response, url)
+            size, began = 0, time.monotonic()
+            while piece := bytes(response.raw.read1(_PIECE, decode_content=False) or b""):
+                size += len(piece)
+                if size > most:
+                    raise Garbled(f"{url} has more bytes than it may have; it is not used")
+                took = time.monotonic() - began
+                if took > _PATIENT and size < _SLOWEST * took:
+                    raise Unreachable(f"{self._server.netloc} sends less than {_SLOWEST:,.0f} bytes a second")
+                yield piece
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let one process pull into the cache at a time."""
+
+        def told(holder: str) -> None:
+            if self._tell is not None:
+                self._tell(f"waiting for {holder}, which pulls the catalog of {self.name}; Ctrl-C gives up")
+
+        try:
+            self._kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with held(self._kept / ".pulling", LockWait(_LOCK_SECONDS, told), "another mastlake"):
+                yield
+        except StillHeld:
+            raise CatalogLocked(f"another mastlake still pulls the catalog of {self.name}; try again later") from None
+        except OSError as error:
+            raise DiskError(f"cannot keep the catalog of {self.name} in {self._kept}: {error.strerror}") from error
+
+
+@contextmanager
+def _asking(url: str, server: Server) -> Iterator[requests.Response]:
+    """Ask for a file; every fault of the network is one clear line."""
+    import requests
+    import urllib3
+
+    from catalog.network.faults import fault
+    from catalog.network.session import session_for
+
+    with session_for(server) as session:
+        try:
+            with session.get(
+                url,
+                stream=True,
+                timeout=(_CONNECT, _SILENCE),
+                allow_redirects=False,
+                headers={"Accept-Encoding": "identity", "Cache-Control": "no-cache"},
+            ) as response:
+                yield response
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise fault(error, url) from error
+
+
+def _refuse_status(response: requests.Response, url: str) -> None:
+    code, host = response.status_code, urlsplit(url).netloc
+    if code in (429, 500, 502, 503, 504):
+        raise Overloaded(f"{host} cannot answer now (HTTP {code})")
+    if 300 <= code < 400:
+        raise Refused(f"{url} is somewhere else now (HTTP {code}); ask for the new address, and name it in --catalog")
+    if code == 404:
+        raise Refused(f"no catalog is published at {url.rpartition('/')[0]}/ (HTTP 404)")
+    if code != 200:
+        raise Refused(f"{host} refuses {url} (HTTP {code})")
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise Garbled(f"{url} comes packed although that was not asked for; it is not used")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,66 @@
+"""``mastlake publish`` and ``mastlake clone``."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from catalog.text import plural, size
+
+from .options import Json, settings
+from .printing import note, put_json, say
+
+
+def register(app: typer.Typer) -> None:
+    app.command("publish")(publish)
+    app.command("clone")(clone)
+
+
+def publish(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder; it is made if it does not exist.")],
+    keep: Annotated[int, typer.Option(min=1, max=10_000, help="How many published catalogs stay at least.")] = 3,
+    json: Json = False,
+) -> None:
+    """Publish the catalog for a group: an immutable copy of it under the number of its newest run.
+
+    Everybody who can read the folder asks the newest copy with --catalog DIR/, and keeps nobody waiting. A published
+    catalog has no local files and no headers. An older copy goes when it is not among the newest --keep, and a newer
+    one was published a day ago or earlier: no question takes longer.
+    """
+    options = settings(context)
+    done = options.lake.publish(folder, keep=keep)
+    if json:
+        put_json(asdict(done))
+        return
+    if not done.published:
+        note(f"run {done.run} is published in {done.folder} already; nothing was done")
+        return
+    note(f"published run {done.run} as {os.path.join(done.folder, done.file)} ({size(done.bytes)})")  # noqa: PTH118
+    if done.removed:
+        note(f"removed {plural(len(done.removed), 'older catalog')}")
+    note(f"others ask it with: mastlake --catalog {os.path.join(done.folder, '')} status")  # noqa: PTH118
+
+
+def clone(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="DIR|URL", help="Where a catalog is published.")],
+    json: Json = False,
+) -> None:
+    """Make a catalog of your own from a published one; it goes on harvesting, without a first harvest.
+
+    The new catalog is the file that --catalog names.
+    """
+    from catalog.api.catalog import Catalog
+
+    options = settings(context)
+    run = Catalog.clone(source, options.catalog, tell=say if options.verbosity >= 0 else None)
+    path = os.path.abspath(options.catalog)  # noqa: PTH100
+    if json:
+        put_json({"catalog": path, "source": source, "run": run})
+        return
+    note(f"{path} has everything up to run {run}; bring it up to date with: mastlake harvest")

@@ -1,0 +1,69 @@
+"""A web server on loopback that shows a folder, and counts what it was asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+Answer = Callable[["Shown"], None]
+
+
+class Shown(SimpleHTTPRequestHandler):
+    """Answers from the folder, unless a test says otherwise for a name."""
+
+    def __init__(self, *args: Any, site: Site, **options: Any) -> None:
+        self.site = site
+        super().__init__(*args, directory=str(site.folder), **options)
+
+    def do_GET(self) -> None:
+        name = self.path.rpartition("/")[2]
+        self.site.asked.append(name)
+        self.site.headers.append(dict(self.headers))
+        if name in self.site.instead:
+            self.site.instead[name](self)
+        else:
+            super().do_GET()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def send(self, body: bytes, status: int = 200, length: int | None = None, **headers: str) -> None:
+        """Send a body, with the right length or another."""
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class Site:
+    """A folder that is shown."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.asked: list[str] = []
+        self.headers: list[dict[str, str]] = []
+        self.instead: dict[str, Answer] = {}
+        self.address = ""
+
+
+@contextmanager
+def showing(folder: Path) -> Iterator[Site]:
+    """Show a folder until the block ends."""
+    site = Site(folder)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Shown, site=site))
+    site.address = f"http://127.0.0.1:{server.server_port}/"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
