@@ -16,6 +16,7 @@ from catalog.store import proven
 from catalog.store.database import Database
 
 from .conftest import Command
+from .files_server import fits
 
 
 @pytest.fixture
@@ -83,6 +84,48 @@ class TestDefinitions:
         )
         assert rows(foreign, "SELECT twice(3) AS six").to_pylist() == [{"six": 6}]
         assert rows(foreign, "FROM those(0)").num_rows == 0
+
+    @pytest.mark.parametrize(
+        "statements",
+        [
+            ["CREATE TYPE mood AS ENUM ('a', 'b')", "CREATE TABLE t (m mood)"],
+            ["CREATE TYPE kinds AS ENUM ('files', 'observations')",
+             "ALTER TABLE searches ALTER kind SET DATA TYPE kinds"],
+            ["CREATE TYPE files AS ENUM ('x')", "ALTER TABLE file_version ADD COLUMN u UNION(n INTEGER, s VARCHAR)"],
+            ["CREATE SEQUENCE q", "ALTER TABLE runs ALTER run SET DEFAULT nextval('q')"],
+            ["CREATE TABLE g (a INTEGER, b INTEGER GENERATED ALWAYS AS (a + 1))"],
+            ["CREATE TABLE files_at (a INTEGER)", "CREATE TABLE separation (a INTEGER)"],
+            ["CREATE SCHEMA other", "CREATE TABLE other.searches (a INTEGER)", "CREATE VIEW other.files AS SELECT 1"],
+            ["CREATE TABLE gone (a INTEGER)", "CREATE VIEW broken AS SELECT a FROM gone", "DROP TABLE gone"],
+            ["CREATE INDEX i ON runs(search)"],
+        ],
+    )  # fmt: skip
+    def test_what_its_owner_added_is_no_matter(
+        self, mastlake: Command, foreign: Database, statements: list[str], tmp_path: Path
+    ) -> None:
+        changed(foreign, *statements)
+        (tmp_path / "a.fits").write_bytes(fits(1))
+        for words in (["searches"], ["runs"], ["status"], ["index", "a.fits"], ["sql", "FROM files"], ["outdated"]):
+            assert mastlake(*words).code == 0, words
+
+    @pytest.mark.parametrize(
+        ("statements", "told"),
+        [
+            (["DROP VIEW files", "CREATE VIEW files AS SELECT 'a' AS filename"], "the view files has no column"),
+            (["DROP VIEW products", "CREATE TABLE products (a INTEGER)"], "there is no view products"),
+            (["ALTER TABLE card_value RENAME TO kept", "CREATE VIEW card_value AS FROM kept"], "no table card_value"),
+            (["DROP TABLE card_value"], "no table card_value"),
+            (["ALTER TABLE runs DROP COLUMN requests"], "the table runs has no column requests"),
+        ],
+    )
+    def test_what_was_altered_of_its_own_is_one_line(
+        self, mastlake: Command, foreign: Database, statements: list[str], told: str, tmp_path: Path
+    ) -> None:
+        changed(foreign, *statements)
+        (tmp_path / "a.fits").write_bytes(fits(1))
+        outcomes = [mastlake(*words) for words in (["runs"], ["products"], ["index", "a.fits"], ["sync", "--dry-run"])]
+        assert any(told in outcome.err for outcome in outcomes)
+        assert all(outcome.code in (0, 1) and "Traceback" not in outcome.err for outcome in outcomes)
 
     def test_a_catalog_without_the_tables_of_one_is_none(self, foreign: Database) -> None:
         changed(foreign, "DROP TABLE pending")

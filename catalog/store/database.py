@@ -24,6 +24,7 @@ import duckdb
 from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog, UsageError
 from catalog.process.interrupts import held_back
 from catalog.store.addresses import tidy
+from catalog.store.altered import alterations_told
 from catalog.store.duckdb_file import DUCKDB
 from catalog.store.engine import Engine
 from catalog.store.faults import Locked, reading, writing
@@ -91,7 +92,7 @@ class Database:
             If the catalog does not exist, is no catalog, is too new, or stays locked.
         """
         self._must_exist()
-        with self.alone():
+        with self.alone(), alterations_told(self.path, self.engine):
             self._let_writers_in()
             connection = None
             try:
@@ -113,7 +114,7 @@ class Database:
         CatalogError
             If the file is no catalog, is too new, stays locked, or cannot be written.
         """
-        with self.alone():
+        with self.alone(), alterations_told(self.path, self.engine):
             self._bring_to_head()
             connection = None
             try:
