@@ -86,8 +86,23 @@ def _permissions(path: Path) -> int | None:
     except FileNotFoundError:
         return 0
     if stat.S_ISREG(about.st_mode):
+        _refuse_catalog(path)
         return stat.S_IMODE(about.st_mode) & 0o777
     return 0 if stat.S_ISDIR(about.st_mode) else None
+
+
+def _refuse_catalog(path: Path) -> None:
+    """Refuse to replace a DuckDB file: a catalog is never what an answer should take the place of.
+
+    Raises
+    ------
+    DiskError
+        Names the file.
+    """
+    with suppress(OSError), path.open("rb") as older:
+        is_database = older.read(12)[8:] == b"DUCK"
+        if is_database:
+            raise DiskError(f"{path} is a catalog or another DuckDB file; choose another name for the output")
 
 
 def _is_of_the_system(path: Path) -> bool:

@@ -40,10 +40,16 @@ _CELL = 2.0
 
 
 def deliver(
-    drawing: Drawing, picture: Path, options: Settings, show: bool | None, json: bool, facts: dict[str, Any]
+    drawing: Drawing,
+    picture: Path,
+    options: Settings,
+    show: bool | None,
+    json: bool,
+    facts: dict[str, Any],
+    kind: str | None = None,
 ) -> None:
     """Write a picture to its file, show it if that is possible, and say what was drawn."""
-    drawing.write(picture)
+    drawing.write(picture, kind)
     tell_left_out(drawing, options)
     if json:
         put_json({"picture": str(picture), "drawn": drawing.told, **facts})

@@ -46,7 +46,7 @@ def plot(
     options = settings(context)
     picture = picture_path(output, kind, _beside(Path(file)))
     drawing = options.lake.plot(file, hdu)
-    deliver(drawing, picture, options, show, json, {"file": str(drawing.content)})
+    deliver(drawing, picture, options, show, json, {"file": str(drawing.content)}, kind)
 
 
 def _beside(source: Path) -> Path:

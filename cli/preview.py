@@ -51,7 +51,7 @@ def preview(
     if output is not None or kind is not None:
         output = picture_path(output, kind, Path("previews.png"))
     fetched = _fetch(options, names, dest, limit, json)
-    is_shown = _show(options, fetched, output, False if json else show)
+    is_shown = _show(options, fetched, output, kind, False if json else show)
     if json:
         put_json([{**asdict(preview), "path": str(path)} for preview, path in fetched.images])
     elif not is_shown:
@@ -75,7 +75,7 @@ def _fetch(options: Settings, names: list[str], dest: Path, limit: int, json: bo
     return fetched
 
 
-def _show(options: Settings, fetched: PreviewImages, output: Path | None, show: bool | None) -> bool:
+def _show(options: Settings, fetched: PreviewImages, output: Path | None, kind: str | None, show: bool | None) -> bool:
     """Draw the images on a sheet if asked for, and show them on the terminal; return whether either was done."""
     on_terminal = wants_show(show, options)
     if not fetched.images or (output is None and not on_terminal):
@@ -83,7 +83,7 @@ def _show(options: Settings, fetched: PreviewImages, output: Path | None, show: 
     drawing = fetched.sheet()
     tell_left_out(drawing, options)
     if output is not None:
-        drawing.write(output)
+        drawing.write(output, kind)
         say(f"{output}: {drawing.told}")
     if on_terminal:
         put_picture(drawing.png())

@@ -58,4 +58,4 @@ def sky(
         "radius": drawing.content.radius,
         "footprints": [asdict(footprint) for footprint in drawing.content.footprints],
     }
-    deliver(drawing, picture, options, show, json, facts)
+    deliver(drawing, picture, options, show, json, facts, kind)

@@ -51,4 +51,4 @@ def timeline(
         name, *(criteria or ()), sql=sql, target=target, cone=cone, footprint=footprint, since=since, until=until,
         program=program, pi=pi, instrument=instrument, release=release, limit=limit,
     )  # fmt: skip
-    deliver(drawing, picture, options, show, json, asdict(drawing.content))
+    deliver(drawing, picture, options, show, json, asdict(drawing.content), kind)

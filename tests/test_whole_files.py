@@ -151,6 +151,28 @@ class TestPutInPlace:
         assert outcome.err.count("cannot write") == 1
         assert older.read_bytes() == b"older"
 
+    @pytest.mark.parametrize(
+        "words", [["sql", "SELECT 1", "--format", "csv"], ["script"], ["sky", "--format", "png"], ["runs", "--json"]]
+    )
+    def test_no_answer_takes_the_place_of_a_catalog(
+        self, mastlake: Command, catalog: Database, tmp_path: Path, words: list[str]
+    ) -> None:
+        for name in ("catalog.duckdb", "kept.json"):
+            if name != "catalog.duckdb":
+                (tmp_path / name).write_bytes(catalog.path.read_bytes())
+            outcome = mastlake(*words, "-o", name)
+            assert outcome.code in (1, 2)
+            assert outcome.err.count("\n") == 1
+        assert rows(catalog, "FROM runs").num_rows == 2
+
+    def test_a_picture_goes_to_a_name_without_an_ending_in_the_form_that_is_asked_for(
+        self, mastlake: Command, catalog: Database, tmp_path: Path
+    ) -> None:
+        assert mastlake("sky", "-o", "/dev/null", "--format", "svg").code == 0
+        assert mastlake("sky", "-o", "picture", "--format", "png").code == 0
+        assert (tmp_path / "picture").read_bytes().startswith(b"\x89PNG")
+        assert mastlake("sky", "-o", "picture").code == 2
+
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
     @pytest.mark.parametrize(
         "words", [["sql", "SELECT 1 AS a"], ["sql", "SELECT 1", "--format", "csv"], ["runs", "--json"]]

@@ -54,13 +54,15 @@ class Drawing:
     left_out: tuple[str, ...] = ()
     content: Any = None
 
-    def write(self, picture: str | os.PathLike[str]) -> None:
+    def write(self, picture: str | os.PathLike[str], kind: str | None = None) -> None:
         """Write a file of the kind that its ending names.
 
         Parameters
         ----------
         picture : path-like
             The path, which ends in png, svg or pdf.
+        kind : str, optional
+            ``png``, ``svg`` or ``pdf``, for a name without an ending, like ``/dev/stdout``.
 
         Raises
         ------
@@ -69,8 +71,8 @@ class Drawing:
         DiskError
             If the file cannot be written.
         """
-        path = checked_ending(Path(picture))
-        kind = path.suffix.lower().removeprefix(".")
+        path = picture_path(Path(picture), kind, Path(picture))
+        kind = (path.suffix.lower() or (kind or "").lower()).lstrip(".")
         drawn = io.BytesIO()
         with project_style(), any_script():
             self.figure.savefig(drawn, format=kind, dpi=_DPI, metadata={"Date": None} if kind == "svg" else None)
@@ -130,7 +132,7 @@ def picture_path(output: Path | None, kind: str | None, usual: Path) -> Path:
         raise UsageError(f"--format {kind}: a picture is png, svg or pdf")
     if output is None:
         return usual.with_suffix(ending)
-    if output.suffix.lower() != ending:
+    if output.suffix.lower() not in ("", ending):
         raise UsageError(f"--format {kind} and -o {output} are two formats; leave out --format, or change the ending")
     return output
 
