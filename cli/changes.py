@@ -60,7 +60,7 @@ def changes(
         ),
     ] = None,
     local: Annotated[
-        bool, typer.Option("--local", help="Only what is on this disk, and what is to be reduced again.")
+        bool, typer.Option("--local", help="Only files on this disk, and files that should be reduced again.")
     ] = False,
     what: What = None,
     limit: Limit = None,

@@ -22,7 +22,7 @@ class FoundDefaults:
     Attributes
     ----------
     defaults : Defaults
-        What both files say.
+        The settings of both files.
     options : dict
         The defaults of each command, by the names of its parameters.
     server_is_users : bool

@@ -22,13 +22,13 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "searches": (
         ("What is saved", "mastlake searches"),
-        ("One search, with what it was before and its last runs", "mastlake searches show soss"),
+        ("One search, with its edits and its last runs", "mastlake searches show soss"),
         (
             "Other criteria; the next harvest reads everything",
             "mastlake searches edit soss -k exp_type=NIS_SOSS -k date_obs_mjd=2022-06-01..",
         ),
         ("Another name", "mastlake searches rename ero early"),
-        ("Harvest it no longer; its history stays", "mastlake searches remove early"),
+        ("Stop harvesting it; its history stays", "mastlake searches remove early"),
     ),
     "runs": (
         ("What ran, newest last", "mastlake runs --json"),
@@ -36,7 +36,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "changes": (
         ("What changed since you last looked, over all searches", "mastlake changes"),
-        ("What of it is on this disk, and what is to be reduced again", "mastlake changes --since 2022-06-01 --local"),
+        ("Only files on this disk, and files to reduce again", "mastlake changes --since 2022-06-01 --local"),
         ("One search, row by row, from the old to the new value", "mastlake changes --since 0 --search soss -v"),
         ("Which files run 1 brought, for a script", "mastlake changes 1 --what file --json"),
     ),
@@ -79,7 +79,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "outdated": (
         ("Which local files are no longer the archive's, and why", "mastlake outdated --why"),
-        ("Only a person's own, below one folder", "mastlake outdated data --state modified"),
+        ("Only files that a person changed or made, below one folder", "mastlake outdated data --state modified"),
     ),
     "inputs": (("What went into a product", "mastlake inputs jw02734-o002_t001_niriss_x1dints.fits"),),
     "outputs": (("What was made from a file", "mastlake outputs jw02734002001_04101_00001-seg001_nis_calints.fits"),),
@@ -118,7 +118,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
     "login": (("Keep a token for files that are not public yet", "mastlake login"),),
-    "forget": (("Let go of a folder that will not come back", "mastlake forget data"),),
+    "forget": (("Forget a folder that will not come back", "mastlake forget data"),),
     "simulate": (("To try things on: set MASTLAKE_SERVER to what it prints", "mastlake simulate --port 8765"),),
 }
 
@@ -137,7 +137,7 @@ SHORT: dict[str, str] = {
     "index": "Read the headers of local FITS files into the catalog",
     "status": "Show catalog, disk and archive in one page",
     "outdated": "List local files that are not known to be the archive's",
-    "forget": "Let go of local files that will not come back",
+    "forget": "Forget local files that will not come back",
     "inputs": "List what went into a product",
     "outputs": "List what was made from a file",
     "keywords": "Look up keywords: meaning, unit, values",

@@ -58,7 +58,7 @@ def harvest(
         ),
     ] = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Read every row and every product list anew, not only what changed.")
+        bool, typer.Option("--full", help="Read every row and every product list again, not only what changed.")
     ] = False,
     server_moved: Annotated[
         bool,
@@ -66,7 +66,7 @@ def harvest(
     ] = False,
     allow_empty: Annotated[
         bool,
-        typer.Option("--allow-empty", help="Believe that a search which matched something matches nothing any more."),
+        typer.Option("--allow-empty", help="Accept that a search which matched something now matches nothing."),
     ] = False,
     dry_run: Annotated[
         bool,

@@ -19,7 +19,7 @@ File = Annotated[
     str,
     typer.Argument(metavar="FILE", help="Its name, or where it lies.", autocompletion=completion.fits_files),
 ]
-Deep = Annotated[bool, typer.Option("--deep", help="Follow the graph to its end, not only one step.")]
+Deep = Annotated[bool, typer.Option("--deep", help="Continue step by step to the end; without it, one step.")]
 
 
 def register(app: typer.Typer) -> None:

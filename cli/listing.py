@@ -77,7 +77,7 @@ def put_list(
     Parameters
     ----------
     asked : ListingOptions
-        What the options ask for.
+        The values of the options.
     columns, rows, wrap
         Those of the table on the screen; see `put_table`.
     objects : callable

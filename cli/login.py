@@ -86,5 +86,5 @@ def _asked_for() -> str:
         return str(typer.prompt("MAST token", hide_input=True, err=True))
     token = sys.stdin.readline()
     if not token.strip():
-        raise UsageError("nobody is there to be asked for a token; pipe it in, or set MAST_API_TOKEN")
+        raise UsageError("there is no terminal to ask for a token; pipe it in, or set MAST_API_TOKEN")
     return token

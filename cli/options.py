@@ -32,7 +32,7 @@ class Settings:
     verbosity : int
         Negative: only errors. 0: what was done. Positive: more.
     defaults : Defaults or None
-        What mastlake.toml says; None if there is no such file.
+        The settings of mastlake.toml; None if there is no such file.
     server_is_chosen : bool
         Whether the user named the server, and not only a file that came with a folder.
     """

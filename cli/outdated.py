@@ -25,7 +25,7 @@ _FEW_UNKNOWN = 20
 """Up to so many files that the archive does not list are listed one by one; of more files, only their folders."""
 _MEANS = {
     "stale": "mastlake sync renews them",
-    "missing": "mastlake sync fetches them again; mastlake forget lets go of them",
+    "missing": "mastlake sync fetches them again; mastlake forget removes them from the catalog",
     "corrupt": "mastlake sync renews them",
     "modified": "they stay; mastlake sync --overwrite-modified or --keep-old DIR renews them",
     "unverified": "mastlake index --verify reads their bytes",

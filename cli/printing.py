@@ -89,7 +89,7 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, wrap: Se
     console.print(on_terminal(columns, values, widths, wrap))
     if left_out := columns[len(widths) :]:
         more = f" and {len(left_out) - _NAMED} columns more" if len(left_out) > _NAMED else ""
-        note(f"no room for {', '.join(left_out[:_NAMED])}{more}; through a pipe, as to less -S, the table is whole")
+        note(f"no room for {', '.join(left_out[:_NAMED])}{more}; a pipe, as to less -S, gets the complete table")
 
 
 _NAMED = 6

@@ -50,7 +50,7 @@ class _Waited:
     Parameters
     ----------
     asked : str
-        What it waits for.
+        The reason for the wait.
     """
 
     def __init__(self, asked: str) -> None:
@@ -89,7 +89,7 @@ def harvest_progress(quiet: bool, asked: str = "") -> Iterator[Callable[[Progres
     quiet : bool
         Print and draw nothing.
     asked : str
-        What is waited for until the first stage begins. Without a terminal, it is printed after a second.
+        The message until the first stage begins. Without a terminal, it is printed after a second.
     """
     if quiet:
         yield lambda progress: None

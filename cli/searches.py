@@ -20,7 +20,7 @@ _ACTS = {
     "show": "criteria, history and last runs of one search",
     "edit": "give one search other criteria",
     "rename": "give one search another name",
-    "remove": "no longer harvest one search; its history stays",
+    "remove": "stop harvesting one search; its history stays",
 }
 _LAST_RUNS = 5
 

@@ -41,4 +41,4 @@ def simulate(
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
-        raise MastlakeError(f"port {port} cannot be had: {error.strerror}; give another, or none") from error
+        raise MastlakeError(f"port {port} cannot be used: {error.strerror}; give another port, or none") from error

@@ -75,7 +75,10 @@ def sync(
     overwrite_modified: OverwriteModified = False,
     keep_old: KeepOld = None,
     trust_length: Annotated[
-        bool, typer.Option("--trust-length", help="Keep files whose MD5 alone is not the archive's; be sure of it.")
+        bool,
+        typer.Option(
+            "--trust-length", help="Keep files of the right length and structure whose MD5 is not the archive's."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -152,7 +155,7 @@ def _show(plan: Plan, verbosity: int) -> None:
 
 
 def _advise(reasons: Iterable[str]) -> None:
-    """Say once what to do about products that cannot be had without a token."""
+    """Say once what to do about products that need a token."""
     if any(reason.endswith(("needs a token", "a token is needed")) for reason in reasons):
         say("Exclusive products need a token: run mastlake login, or set MAST_API_TOKEN.")
 

@@ -43,7 +43,7 @@ def portable_columns(rows: pa.RecordBatchReader, need: Need) -> pa.RecordBatchRe
     rows : pyarrow.RecordBatchReader
         Any answer.
     need : str
-        What the writer understands.
+        The types that the writer understands.
 
     Returns
     -------

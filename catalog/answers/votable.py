@@ -130,7 +130,7 @@ def _document(schema: pa.Schema) -> tuple[bytes, bytes]:
     document.to_xml(out, tabledata_format="tabledata")
     parts = _ROWS.split(out.getvalue())
     if len(parts) != 2:
-        raise RuntimeError("astropy writes VOTables in another way than known; the rows have no place")
+        raise RuntimeError("astropy writes VOTables in an unknown way, so the place for the rows was not found")
     head = re.sub(rb' nrows="\d+"', b"", parts[0])
     return head + b"<TABLEDATA>\n", b"</TABLEDATA>" + parts[1]
 

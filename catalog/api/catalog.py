@@ -47,7 +47,7 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
     server_is_chosen : bool
         Whether the user named the server, and not only a file that came with a folder. Otherwise it gets no token.
     settings : Defaults, optional
-        What ``mastlake.toml`` says.
+        The settings of ``mastlake.toml``.
 
     Examples
     --------
@@ -326,7 +326,7 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         return watch_folders(self._database, folders, verify=verify, on_event=on_event, stop=stop)
 
     def forget(self, path: str | os.PathLike[str]) -> int:
-        """Let go of local files that will not come back: they are no longer missing, and their history stays.
+        """Forget local files that will not come back: they are no longer missing, and their history stays.
 
         Parameters
         ----------

@@ -28,7 +28,7 @@ class CatalogBase:
     server_is_chosen : bool
         Whether the user named the server, and not only a file that came with a folder. Otherwise it gets no token.
     settings : Defaults, optional
-        What ``mastlake.toml`` says.
+        The settings of ``mastlake.toml``.
     """
 
     def __init__(

@@ -215,7 +215,7 @@ class History(CatalogBase):
         since : int, str or datetime.date, optional
             As for `changes`.
         failures : sequence of str
-            What could not be done; the page begins with these lines.
+            The failures; the page begins with these lines.
 
         Raises
         ------

@@ -80,7 +80,7 @@ class Pictures(LocalFiles, Transfers):
         search : str, optional
             The name of a saved search.
         *written, **keywords
-            What `find` takes: criteria, ``target``, ``cone``, ``since`` and the others, and keywords.
+            The arguments of `find`: criteria, ``target``, ``cone``, ``since`` and the others, and keywords.
         sql : str, optional
             A question whose answer has a column ``filename``.
         limit : int, optional
@@ -176,7 +176,7 @@ class Pictures(LocalFiles, Transfers):
         Parameters
         ----------
         previews : sequence of catalog.questions.previews.Preview
-            What `previews` returned.
+            The result of `previews`.
         dest : path-like
             The folder for the images.
         on_event : callable, optional
@@ -185,7 +185,7 @@ class Pictures(LocalFiles, Transfers):
         Returns
         -------
         SyncReport
-            What was done; images that could not be fetched are in its ``failures``.
+            The report; images that could not be fetched are in its ``failures``.
 
         Examples
         --------

@@ -21,7 +21,7 @@ class PreviewImages:
     images : list of (Preview, Path)
         Each image that is on disk, with its path.
     report : SyncReport
-        What was fetched; images that could not be fetched are in its ``failures``.
+        The report; images that could not be fetched are in its ``failures``.
     """
 
     images: list[tuple[Preview, Path]]

@@ -107,7 +107,7 @@ class Transfers(CatalogBase):
         Returns
         -------
         SyncReport
-            What was done; files that could not be fetched are in its ``failures``.
+            The report; files that could not be fetched are in its ``failures``.
 
         Raises
         ------
@@ -161,7 +161,7 @@ class Transfers(CatalogBase):
         Returns
         -------
         SyncReport
-            What was done; files that could not be fetched are in its ``failures``.
+            The report; files that could not be fetched are in its ``failures``.
 
         Raises
         ------

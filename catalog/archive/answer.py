@@ -86,7 +86,7 @@ def read_answer(
     body : bytes or Envelope
         The body, or the envelope that `completed_envelope` returned.
     kind : str
-        What the rows are: ``file``, ``observation`` or ``product``.
+        The kind of the rows: ``file``, ``observation`` or ``product``.
     whole : bool
         Whether all columns were asked for. Then the columns that the catalog needs must be there.
     asked : sequence of str

@@ -248,7 +248,7 @@ class WholeQueries:
             if expected > size:
                 return self._deeper(query, expected, columns, size, depth)
         repeats = " and repeats some" if rows == expected else ""
-        raise Incomplete(f"{query.service} gave {rows} rows{repeats} where it counts {expected}; try again later")
+        raise Incomplete(f"{query.service} gave {rows} rows{repeats} but counts {expected}; try again later")
 
     def _page(self, query: Query, columns: Sequence[str], size: int, splits: bool) -> ArchiveAnswer:
         """Ask for a page; if fewer rows could be asked for instead, give up after two time-outs."""
@@ -268,7 +268,7 @@ class WholeQueries:
     ) -> list[ArchiveAnswer]:
         """Prove a part by proving smaller parts."""
         if depth >= _DEEPEST:
-            raise Incomplete(f"{query.service} counts {expected} rows where it had fewer before; try again later")
+            raise Incomplete(f"{query.service} counts {expected} rows, but counted fewer before; try again later")
         parts = self._split(query, expected, size, self.cuts)
         return [answer for part in parts for answer in self._prove(part, columns, size, depth + 1)]
 

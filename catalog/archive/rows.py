@@ -128,11 +128,11 @@ def _in_own_type(read: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
         return _flags(read)
     typed = read.cast(_SENT_AS[kind])
     if kind == "number" and not pc.all(pc.less(pc.abs(typed), EXACT), min_count=0).as_py():
-        raise Uneven("a number is beyond all bounds, or perhaps a whole one that was rounded")
+        raise Uneven("a number is too large, or an integer that was perhaps rounded")
     if column.bounds:
         ends = pc.min_max(typed).as_py()
         if ends["min"] is not None and not column.bounds[0] <= ends["min"] <= ends["max"] <= column.bounds[1]:
-            raise Uneven("a number means nothing")
+            raise Uneven("a number is outside the range that its column can have")
     return typed
 
 
@@ -145,7 +145,7 @@ def times(texts: pa.ChunkedArray) -> pa.ChunkedArray:
         If some text is no time, or beyond the years that a date can have.
     """
     if not pc.all(pc.match_substring_regex(texts, _DATE), min_count=0).as_py():
-        raise Uneven("a time is written otherwise")
+        raise Uneven("a time has an unknown form")
     milliseconds = pc.utf8_slice_codeunits(texts, 6, -2).cast(pa.int64())
     inside = pc.and_(pc.greater_equal(milliseconds, EARLIEST_MS), pc.less_equal(milliseconds, LATEST_MS))
     if not pc.all(inside, min_count=0).as_py():

@@ -87,7 +87,7 @@ def _member(text: str, at: int) -> tuple[str, str, int]:
     first, end = _value(text, at + 1)
     at = _space(text, end)
     if text[at : at + 1] not in (",", "}"):
-        raise NotJson("no comma where one should be")
+        raise NotJson("a comma is missing")
     return name[0], text[first:end], at + 1
 
 
@@ -109,7 +109,7 @@ def list_elements(text: str, start: int = 0) -> Iterator[str]:
         if text[at : at + 1] == "]":
             return _require_end(text, at + 1)
         if text[at : at + 1] != ",":
-            raise NotJson("no comma where one should be")
+            raise NotJson("a comma is missing")
         at += 1
 
 
@@ -126,7 +126,7 @@ def text_of(token: str) -> str:
     try:
         return str(json.loads(token, strict=False))
     except ValueError as error:
-        raise NotJson("a text has an escape sequence that is none") from error
+        raise NotJson("a text has an invalid escape sequence") from error
 
 
 def _space(text: str, at: int) -> int:
@@ -142,7 +142,7 @@ def _after_space(text: str, at: int) -> str:
 def _after_bracket(text: str, start: int, bracket: str) -> int:
     at = _space(text, start)
     if text[at : at + 1] != bracket:
-        raise NotJson(f"no {bracket} where one should be")
+        raise NotJson(f"{bracket} is missing")
     return at + 1
 
 
@@ -158,7 +158,7 @@ def _value(text: str, at: int) -> tuple[int, int]:
     if token:
         return at, token.end()
     if text[at : at + 1] not in ("{", "["):
-        raise NotJson("no value where one should be")
+        raise NotJson("a value is missing")
     depth = 0
     for bracket in _BRACKET.finditer(text, at):
         depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(bracket[0], 0)

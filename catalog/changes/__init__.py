@@ -43,9 +43,9 @@ class Changes:
     searches : tuple of str
         The searches whose runs these were.
     groups : list of Group
-        What changed in the same way, the largest groups first.
+        The groups of rows that changed in the same way, the largest first.
     again : list of FileToReduce
-        What must be reduced again; only with ``local``.
+        The files that must be reduced again; only with ``local``.
     """
 
     span: Span

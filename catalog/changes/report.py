@@ -46,7 +46,7 @@ class Report:
     sections : tuple of Section
         One for each kind of thing.
     rows : tuple of (str, str, str)
-        What happened, to what, and the old and new values.
+        The kind of change, the changed row, and the old and new values.
     more : int
         How many rows the page leaves out.
     hint : str
@@ -79,7 +79,7 @@ def sections(changes: Changes) -> Iterator[Section]:
         ]
         if left_out := len(changes.again) - LINES:
             texts += [f"{left_out:,} more"] if left_out > 0 else []
-        yield Section("To be reduced again, because inputs on this disk are stale", tuple(texts))
+        yield Section("Reduce these again, because inputs on this disk are stale", tuple(texts))
 
 
 def report_of(reported: Changes, title: str, failures: Sequence[str] = ()) -> Report:
@@ -92,7 +92,7 @@ def report_of(reported: Changes, title: str, failures: Sequence[str] = ()) -> Re
     title : str
         The first line of the report.
     failures : sequence of str
-        What could not be done; this comes first.
+        The failures; they come first.
     """
     parts = [Section("Could not be done", tuple(failures))] if failures else []
     parts += sections(reported) if reported else [Section("Nothing changed", ())]

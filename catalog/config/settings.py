@@ -157,7 +157,7 @@ def read_defaults(catalog: Path) -> Defaults:
 def _read(path: Path, users: bool) -> Defaults:
     try:
         if path.exists() and not path.is_file():
-            raise BadSettings(f"{path} is no file of text; move it away")
+            raise BadSettings(f"{path} is not a text file; move it away")
         with path.open("rb") as file:
             raw = file.read(_MOST_BYTES + 1)
         text = raw.decode("utf-8")
@@ -186,7 +186,7 @@ class BothFiles:
     Attributes
     ----------
     users, folders : Defaults
-        What each of the files says.
+        The settings of each file.
     """
 
     users: Defaults

@@ -109,7 +109,7 @@ def _start(start: NumberedCard | None, first: dict[str, NumberedCard], primary: 
         return
     value = start.value
     if primary and value is not True:
-        said = "by its own word, the file does not conform to the standard" if value is False else "it must be T"
+        said = "the file says that it does not conform to the standard" if value is False else "it must be T"
         yield Fault(0, f"SIMPLE is {'F' if value is False else 'neither T nor F'}: {said}", True)
     if not primary and not (isinstance(value, str) and value.strip()):
         yield Fault(0, "XTENSION does not say what the extension is", True)
@@ -183,7 +183,7 @@ def _order(first: dict[str, NumberedCard], expected: list[str]) -> Iterator[Faul
     rows = [first[keyword].number for keyword in expected if keyword in first]
     whole = len(rows) == len(expected)
     if rows != sorted(rows) or (whole and rows[-1] >= len(rows)):
-        yield Fault(0, "the mandatory keywords do not stand first, in their order", False)
+        yield Fault(0, "the mandatory keywords are not first, or not in their order", False)
 
 
 def _form(first: dict[str, NumberedCard], expected: list[str]) -> Iterator[Fault]:

@@ -41,7 +41,7 @@ class Progress:
     search : str
         The name of the search that is harvested.
     stage : str
-        What is read at the moment: files, observations, products, programs.
+        The kind of row that is read at the moment: files, observations, products, programs.
     done, total : int
         How many of them are read, and how many there are.
     """
@@ -88,7 +88,7 @@ class Harvest:
         Returns
         -------
         (str, str)
-            What the search matches and how much of it changed; and the observations and products to which it leads.
+            The number of matches and of changes, and the observations and products to which the search leads.
 
         Examples
         --------

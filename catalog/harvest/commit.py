@@ -40,7 +40,7 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
     spool : Spool
         The rows.
     harvested : Harvested
-        What the rows are, and where they come from.
+        The kind of the rows, and their source.
 
     Returns
     -------

@@ -83,7 +83,7 @@ def summary(connection: duckdb.DuckDBPyConnection, harvested: Harvested, run: in
     connection : duckdb.DuckDBPyConnection
         A connection after `run_notes.note_changes`.
     harvested : Harvested
-        What is known about the harvest.
+        The facts about the harvest.
     run : int
         The number of the run.
     """

@@ -184,7 +184,7 @@ class ProductReader:
             return answer.rows
         names = [parents.get(number or "") for number in _parents(answer.rows)]
         if several and None in names:
-            raise Garbled("the archive lists products of observations that it was not asked for")
+            raise Garbled("the archive lists products of observations that the harvest did not ask for")
         self.shortfall.note(answer.aside)
         if not any(names):  # only one observation was asked for, so all rows are of its list
             names = [batch[0] for _ in names]

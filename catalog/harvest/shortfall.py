@@ -51,7 +51,7 @@ class RowsSetAside:
     what : str
         file, observation, product or column.
     reason : str
-        What is wrong with the rows.
+        The reason why the rows cannot be kept.
     rows : int
         How many rows there are.
     """
@@ -106,7 +106,7 @@ class Shortfall:
         rows : pyarrow.Table
             The rows as the archive sent them.
         what : str
-            What a row stands for.
+            The kind of a row.
         *keys : str
             The columns that each row needs.
         """

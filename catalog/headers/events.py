@@ -137,7 +137,7 @@ class IndexReport:
     seconds : float
         How long the run took.
     failures : list of IndexFailure
-        What is wrong with each failed file.
+        The failed files, each with its reason.
     verified, unverified : int or None
         How many of the files whose bytes were read have a checksum to compare with, and how many have none. None if
         the bytes were not read.

@@ -50,11 +50,11 @@ class Page:
     title : str
         The title of the window.
     facts : dict
-        What the JSON twin contains and the template shows.
+        The values for the JSON form and for the template.
     way_back : WayBack
         How to get the same without the page.
     drawn : dict
-        What only the template needs, such as addresses.
+        Values that only the template needs, such as addresses.
     status : int
         The HTTP status.
     """

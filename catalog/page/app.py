@@ -129,7 +129,7 @@ def make_app(lake: Catalog, door: Door | None = None, seconds: float = 30.0) -> 
     lake : Catalog
         The catalog.
     door : Door, optional
-        Who may ask; by default, only this machine.
+        The rule for callers; by default, only this machine may ask.
     seconds : float
         How long one answer may take.
 

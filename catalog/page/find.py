@@ -133,10 +133,10 @@ def _list_of_columns(listed: tuple[tuple[str, str], ...], shown_names: tuple[str
 
 def _why_nothing(asked: Asked, state: State) -> str:
     if state.picked.get(DISK) or not (state.named or state.written):
-        return "no file is so; take a criterion away"
+        return "no file matches; remove a criterion"
     try:
         criteria = state.choice.criteria
         named = {name: text for name, text in vars(criteria).items() if name != "written"}
         return asked.lake.ask_files(*criteria.written, **named).why_nothing()
     except MastlakeError:
-        return "no file is so; take a criterion away"
+        return "no file matches; remove a criterion"

@@ -89,7 +89,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         made.close()
         if error.errno in (errno.EADDRINUSE, errno.EACCES):
-            raise NoPort(f"port {port} cannot be had: {error.strerror}; give another, or none") from error
+            raise NoPort(f"port {port} cannot be used: {error.strerror}; give another port, or none") from error
         raise NoPort(f"cannot listen at {host}: {error.strerror or error}") from error
     return made
 

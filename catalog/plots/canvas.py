@@ -42,11 +42,11 @@ class Drawing:
     figure : matplotlib.figure.Figure
         The figure; more can be added to it.
     told : str
-        What was drawn, in one line.
+        A description of the picture, in one line.
     left_out : tuple of str
-        What was not drawn, and why, in one line each.
+        The parts that were not drawn, each in one line with its reason.
     content : object
-        What was drawn: a `catalog.plots.sky.Sky`, a `catalog.plots.timeline.Timeline`, or the path of a file.
+        The content: a `catalog.plots.sky.Sky`, a `catalog.plots.timeline.Timeline`, or the path of a file.
     """
 
     figure: Any

@@ -40,7 +40,7 @@ def plot_file(source: Path, picture: Path) -> str:
     Returns
     -------
     str
-        What was drawn, in one line.
+        A description of the picture, in one line.
 
     Raises
     ------

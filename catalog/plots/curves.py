@@ -33,9 +33,9 @@ def draw_curves(figure: Any, source: Path) -> tuple[Any, str, list[str]]:
     -------
     axes : Axes
     told : str
-        What was drawn, in one line.
+        A description of the picture, in one line.
     left_out : list of str
-        What was not drawn, in one line each.
+        The parts that were not drawn, in one line each.
 
     Raises
     ------

@@ -29,7 +29,7 @@ class OpenFits:
     hdus : list of HDU
         The HDUs whose structure is sound, the primary one first.
     left_out : list of str
-        What is wrong with the other HDUs, and what else is not drawn.
+        The parts that are not drawn, such as damaged HDUs, each with its reason.
     numbers : list of int
         The numbers of ``hdus`` in the file.
     """

@@ -196,7 +196,7 @@ def draw_plane(figure: Any, plane: Plane, hdu: Any, primary: Any, wavelengths: P
     -------
     axes : Axes
     told : str
-        What was drawn, in one line.
+        A description of the picture, in one line.
     """
     spans = min(plane.pixels.shape) > 1  # axes on the sky with a single pixel would have no ticks and labels
     wcs = sky_axes(primary, hdu, plane.step) if spans else None

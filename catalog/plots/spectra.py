@@ -31,7 +31,7 @@ def draw_lines(figure: Any, drawn: list[Spectrum]) -> tuple[Any, str]:
     -------
     axes : Axes
     told : str
-        What was drawn, in one line.
+        A description of the picture, in one line.
     """
     axes = figure.add_subplot()
     few = len(drawn) <= _NAMED
@@ -90,7 +90,7 @@ def draw_time_series(figure: Any, integrations: list[Spectrum]) -> tuple[Any, st
     axes : Axes
         The first axes, above all others.
     told : str
-        What was drawn, in one line.
+        A description of the picture, in one line.
     """
     groups = series(integrations)
     figure.set_size_inches(max(9.0, 4.6 * len(groups)), 7.0)

@@ -72,7 +72,7 @@ def statement(
     Parameters
     ----------
     criteria : Criteria
-        What to find.
+        The criteria.
     everything : bool
         All columns, instead of the few that people look at first.
     limit : int or None
@@ -138,7 +138,7 @@ def conditions_of(
     Parameters
     ----------
     criteria : Criteria
-        What to find.
+        The criteria.
     connection : duckdb.DuckDBPyConnection or None
         A connection to the catalog, for names of targets.
     have : mapping

@@ -34,7 +34,9 @@ def why_nothing(database: Database, criteria: Criteria) -> str:
     reasons = [_reason(database, name, text) for name, text, single in alone if not _matches(database, single)]
     if reasons:
         return "; ".join(reasons)
-    return "each criterion alone is met by files, but no file meets all of them" if len(alone) > 1 else "no file is so"
+    return (
+        "each criterion alone is met by files, but no file meets all of them" if len(alone) > 1 else "no file matches"
+    )
 
 
 def _one_by_one(criteria: Criteria) -> Iterator[tuple[str, str, Criteria]]:

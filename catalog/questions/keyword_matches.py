@@ -19,7 +19,7 @@ class KeywordMatches:
     Attributes
     ----------
     pattern : str
-        What was looked up.
+        The pattern that was looked up.
     keywords : list of Keyword
         The keywords that match, the best matches first.
     columns : list of Keyword

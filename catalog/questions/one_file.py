@@ -23,7 +23,7 @@ class FileVersion:
     since_at : datetime or None
         When the first of these runs ended, UTC.
     changed : dict
-        What differs from the version before: the old and the new value of each column.
+        The differences from the version before: the old and the new value of each column.
     """
 
     since_run: int

@@ -30,7 +30,7 @@ def checked(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
     connection : duckdb.DuckDBPyConnection
         A sealed connection; no part of the statement is run.
     sql : str
-        What the user typed.
+        The text that the user typed.
 
     Raises
     ------

@@ -49,7 +49,7 @@ class Overview:
     files, observations, products, runs, pending : int
         Present numbers; for runs, all runs; pending are observations whose products must still be asked for.
     local_files, local_bytes, indexed : int
-        What is on disk, and how many of these files have their headers in the catalog.
+        The number and the size of the files on disk, and the number of them whose headers are in the catalog.
     current, stale, missing, corrupt, modified, unverified, unknown : int
         Local files by their verdict; a missing file no longer counts as a local file.
     """

@@ -63,7 +63,7 @@ def reading(path: Path) -> Iterator[None]:
         if is_interrupt(error):
             raise KeyboardInterrupt from None
         if _is_no_utf8(error):
-            raise UsageError("a word or a path is not UTF-8, so the catalog knows nothing of it") from error
+            raise UsageError("a word or a path is not UTF-8, so it cannot be in the catalog") from error
         if isinstance(error, duckdb.OutOfMemoryException):
             raise CatalogError(f"{path} cannot be read in the memory that there is ({_reason(str(error))})") from error
         if isinstance(error, duckdb.Error) and (damage := damaged(error, path)):

@@ -65,7 +65,7 @@ def prove_statement(tree: Any, is_of_the_catalog: Callable[[str], bool]) -> None
     Parameters
     ----------
     tree : object
-        What `tree_of` returned.
+        The result of `tree_of`.
     is_of_the_catalog : callable
         Says whether a name, in lower case, is a table macro of the catalog; each macro is proven on its own.
 

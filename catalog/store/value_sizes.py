@@ -26,7 +26,7 @@ def refuse_large_values(tree: Any) -> None:
     Parameters
     ----------
     tree : object
-        What `catalog.store.statements.tree_of` returned.
+        The result of `catalog.store.statements.tree_of`.
 
     Raises
     ------

@@ -61,7 +61,7 @@ class SyncReport:
     sources : dict
         How many of the received files came from each source.
     notes : tuple of str
-        What else a person should know.
+        More that a person should know, one line each.
     """
 
     selected: int

@@ -62,15 +62,15 @@ class ChecksumDoubt:
         """Return the message for the user; empty if there is no doubt."""
         if self.held and self.accepts:
             return (
-                f"--trust-length: {len(self.held)} files are kept by length and structure alone; "
+                f"--trust-length: {len(self.held)} files are kept because of their length and structure; "
                 "their MD5 is not the one that the archive lists"
             )
         if not self.doubtful():
             return ""
         return (
-            f"none of {len(self.held)} checksums is the MD5 of its file, though length and structure are right: either "
-            "something on the way spoils what is sent, or the archive means something else by its checksums; "
-            "if you are sure of that, --trust-length keeps such files"
+            f"none of {len(self.held)} checksums is the MD5 of its file, although length and structure are right: "
+            "either something on the way changes the bytes, or the archive's checksums mean something else; "
+            "if you are sure of the latter, --trust-length keeps such files"
         )
 
 

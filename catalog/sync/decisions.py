@@ -55,7 +55,7 @@ def plan(
         ``path`` (absolute), ``size``, ``mtime_ns``, ``checksum``: as the catalog last saw the file. ``state`` (null if
         current), ``reason``, ``archived``: its verdict. ``fetched_checksum``: MD5 of the bytes that a sync put there.
     disk, parts : pyarrow.Table
-        What `catalog.sync.disk.listing` returned.
+        The result of `catalog.sync.disk.listing`.
     dest : Path
         The absolute path below which files lie as the template says.
     template : str

@@ -26,7 +26,7 @@ def encoding_of(header: str, ask: Ask, length: int | None) -> str:
     header : str
         The value of Content-Encoding.
     ask : Ask
-        What was asked for. For a ``.gz`` file, servers claim the encoding gzip, although the bytes are the file itself.
+        The request. For a ``.gz`` file, servers claim the encoding gzip, although the bytes are the file itself.
     length : int or None
         The value of Content-Length. If it is the size of the file, nothing was packed.
 

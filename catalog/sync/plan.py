@@ -30,9 +30,9 @@ class Item:
     path : str
         The absolute path where the file is, or will be.
     size, checksum : int or None, str or None
-        What the archive lists for it.
+        The size and the checksum that the archive lists for it.
     action, reason : str
-        What will be done, and why.
+        The action, and the reason for it.
     have : int
         How many of its bytes are in an unfinished file already.
     program : str or None
@@ -93,7 +93,7 @@ class Plan:
     free_bytes : int or None
         How much disk space is free.
     notes : tuple of str
-        What a reader of the plan should know.
+        Remarks for a reader of the plan.
     run : int
         The newest run of the catalog when the plan was made.
     leftovers : tuple of Path

@@ -41,7 +41,7 @@ class Pool:
     Parameters
     ----------
     shared : SharedTransfers
-        What all transfers share.
+        The objects that all transfers share.
     jobs : int
         How many threads may ask the archive at the same time.
     """

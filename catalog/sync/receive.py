@@ -71,7 +71,7 @@ class SharedTransfers:
     doubtful : callable
         Returns whether the archive's checksums are in doubt, so that fetching a file again proves nothing.
     old_bytes : OldBytes
-        What is done with bytes that are replaced.
+        The rule for bytes that are replaced.
     trust_length : bool
         Whether a person said that length and structure are enough where only the MD5 is not as listed.
     catalog : Path, optional
@@ -129,7 +129,7 @@ class Receiver:
     Parameters
     ----------
     shared : SharedTransfers
-        What all downloads of the sync share.
+        The objects that all downloads of the sync share.
     item : Item
         The file to receive, as the archive lists it.
     part : PartialFile

@@ -99,7 +99,7 @@ def look_before(item: Item, policy: OldBytes) -> FileBefore | ProvenFile:
     item : Item
         The item to fetch.
     policy : OldBytes
-        What is done with a person's own bytes.
+        The rule for a person's own bytes.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def look_before(item: Item, policy: OldBytes) -> FileBefore | ProvenFile:
     if examined.done is not None and examined.problem is None and not moved_on:
         return examined.done
     if not archived and examined.sound and not policy.renews_modified:
-        raise PersonsOwn(f"it is not the archive's, but sound: {examined.reason}; {LEFT}", examined.done)
+        raise PersonsOwn(f"it is intact, but not the archive's version: {examined.reason}; {LEFT}", examined.done)
     return FileBefore(status, archived)
 
 
@@ -145,9 +145,9 @@ def keep_old(path: Path, before: FileBefore, policy: OldBytes, root: Path) -> Pa
     path : Path
         The final path of the file.
     before : FileBefore
-        What `look_before` returned.
+        The result of `look_before`.
     policy : OldBytes
-        What the person asked for.
+        The rule for a person's own bytes.
     root : Path
         The destination.
     """

@@ -66,7 +66,7 @@ def make_plan(
     now : datetime, optional
         The present time, UTC without a zone, with which release dates are compared.
     old_bytes : OldBytes, optional
-        What is done with bytes that are a person's own; by default they stay.
+        The rule for bytes that are a person's own; by default they stay.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def sync(
     pace : SharedPace, optional
         Used instead of one that is made from ``limit_rate``.
     old_bytes : OldBytes, optional
-        What is done with bytes that are replaced; see `OldBytes`.
+        The rule for bytes that are replaced; see `OldBytes`.
     trust_length : bool
         Accept bytes with the right length and structure although their MD5 is not the archive's, if the same bytes
         come twice. Something on the way may have changed them: a person must be sure that the checksums are wrong.
@@ -180,7 +180,7 @@ def sync(
     Returns
     -------
     SyncReport
-        What was done; a failed file raises no error.
+        The report; a failed file raises no error.
 
     Raises
     ------

@@ -92,7 +92,7 @@ def cleaned(secret: str, where: str) -> str:
     if not _TOKEN.fullmatch(text):
         odd = next((at for at, each in enumerate(text) if not _TOKEN.match(each)), len(text))
         raise UsageError(
-            f"the token from {where} cannot be sent: its character {odd + 1} is none that a token has; copy it again"
+            f"the token from {where} cannot be sent: its character {odd + 1} cannot be part of a token; copy it again"
         )
     return text
 

@@ -31,7 +31,7 @@ class Mismatch(MastlakeError):
     Parameters
     ----------
     message : str
-        What is wrong.
+        The message.
     kept : Path, optional
         The path where the bytes were put.
     digest_only : ProvenFile, optional
@@ -51,7 +51,7 @@ def transfer(shared: SharedTransfers, item: Item, on_bytes: Callable[[int], None
     Parameters
     ----------
     shared : SharedTransfers
-        What all transfers of the sync share.
+        The objects that all transfers of the sync share.
     item : Item
         The product, and its path.
     on_bytes : callable

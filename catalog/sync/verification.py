@@ -40,7 +40,7 @@ class ProvenFile:
     size, md5, mtime_ns, inode : int, str, int, int
         Values of the file on disk.
     findings : tuple of str
-        What is odd about the file, although it was accepted.
+        The oddities of the file, although it was accepted.
     source : str
         The source of its last bytes; empty if it was on disk already.
     """

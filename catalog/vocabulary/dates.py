@@ -101,7 +101,7 @@ def read_moment(text: str, what: str) -> float:
     Parameters
     ----------
     text : str
-        What `mjd` reads, or how many hours, days, weeks or years ago: 12h, 7d, 2w, 1y.
+        A date that `mjd` reads, or a time before now in hours, days, weeks or years: 12h, 7d, 2w, 1y.
     what : str
         How an error calls this text.
 

@@ -249,7 +249,7 @@ def lookup(name: str, instrument: str | None = None) -> Keyword:
     Parameters
     ----------
     name : str
-        What the user typed.
+        The text that the user typed.
     instrument : str, optional
         Look only among the keywords that this instrument's search has.
 

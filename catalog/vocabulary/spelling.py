@@ -54,7 +54,7 @@ def catalog_names(names: Sequence[str], kind: Kind, preferred: Collection[str] =
     names : sequence of str
         The archive's names, all different.
     kind : str
-        What a row is.
+        A noun for one row.
     preferred : collection of str
         If names differ only in case, one that is in this collection stays as it is.
 

@@ -79,7 +79,7 @@ def note_pending(
     search : str
         The name of its search.
     failures : iterable of (str, str, str)
-        What was not answered, for which observation or program, and why.
+        The questions without an answer, each with its observation or program and the reason.
     read : str
         A query of the observations whose products were read.
     """

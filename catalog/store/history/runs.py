@@ -57,7 +57,7 @@ class Run:
     files : int
         How many files the search matches; 0 for an observation search.
     new, changed, withdrawn, returned, unchanged : int
-        What became, since the run before, of the files, or of the observations if it is an observation search.
+        The numbers of changes since the run before: of files, or of observations in an observation search.
     observations, products : int
         How many observations and products its files lead to.
     linked : int

@@ -81,7 +81,7 @@ _COMMENTS = {
     "hdus": "every HDU of the files on this disk",
     "cards": "every card of every HDU, in order",
     "findings": "what is not as the FITS standard has it, by file, HDU and byte",
-    "headers": "one row a file: its primary and first science keywords, in the spelling and types of files",
+    "headers": "one row for each file: its primary and first science keywords, in the spelling and types of files",
 }
 _TABLE_MACROS = {
     f"header_value(word, {ATTACHED_AS} := NULL)": f"""

@@ -40,9 +40,9 @@ _VERSIONS = {"files": "file_version", "observations": "observation_version", "pr
 
 _COMMENTS = {
     "exposures": "one row an exposure: its segments, detectors and products counted once, for sums of times",
-    "files": "one row a FITS file that a search matches now; every keyword the archive returned",
-    "observations": "one row a CAOM observation, as it is now",
-    "products": "one row a thing that can be downloaded, as it is now",
+    "files": "one row for each FITS file that a search matches now; every keyword the archive returned",
+    "observations": "one row for each CAOM observation, as it is now",
+    "products": "one row for each thing that can be downloaded, as it is now",
     "observation_products": "which products each observation lists, many to many",
     "search_files": "which files each search matches now",
     "search_observations": "which observations each search leads to now",

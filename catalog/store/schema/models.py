@@ -97,7 +97,7 @@ runs = Table(
     Column("linked", BigInteger, nullable=False, comment="files with a product row"),
     Column("requests", BigInteger, nullable=False, comment="asked of the archive"),
     _mission(),
-    comment="one row a harvest of a search",
+    comment="one row for each harvest of a search",
 )
 
 changes = Table(
@@ -336,7 +336,7 @@ local_header = Table(  # grows by the archive's keywords that headers have
     Column("crds_ctx", String),
     Column("date", TIMESTAMP),
     Column("asntable", String),
-    comment="one row a file on this disk; see the view headers",
+    comment="one row for each file on this disk; see the view headers",
 )
 keyword_difference = Table(
     "keyword_difference",
