@@ -42,7 +42,23 @@ def inputs(
     asked = listing_options(context, form, output, json, limit)
     name = Path(file).name
     links = settings(context).lake.inputs(file, deep)
+    if not links:
+        require_known(context, file)
     put_links(links, "input", f"no inputs of {name} are known; index the _asn.json file of its association", asked)
+
+
+def require_known(context: typer.Context, file: str) -> None:
+    """Refuse a name that is neither in the catalog nor on the disk: it is a mistake, and not a file without links.
+
+    Raises
+    ------
+    UsageError
+        It says where the names are.
+    """
+    from catalog.errors import UsageError
+
+    if not Path(file).exists() and not settings(context).lake.knows(file):
+        raise UsageError(f"neither the catalog nor the disk has a file {file}; mastlake find lists what was harvested")
 
 
 def put_links(links: list[Link], shown: str, otherwise: str, asked: ListingOptions) -> None:

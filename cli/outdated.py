@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catalog.errors import BadValue
+from catalog.errors import BadValue, UsageError
 from catalog.text import plural
 
 from .listing import listing_options, put_list, put_object, tell_cut
@@ -64,7 +64,7 @@ def outdated(
     sorted_files = options.lake.outdated(*(paths or ()))
     for path in paths or ():
         if not path.exists() and not any(_at(path, each) for name in STATES for each in getattr(sorted_files, name)):
-            note(f"mastlake: there is no {path}, and the catalog knows no outdated file there")
+            raise UsageError(f"there is no {path}, and the catalog knows no file there")
     if asked.is_json:
         every = asdict(sorted_files)
         put_object(asked, {name: files[:limit] if name in states else [] for name, files in every.items()})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from .inputs import Deep, File, put_links
+from .inputs import Deep, File, put_links, require_known
 from .listing import listing_options
 from .options import Form, Json, Limit, Output, settings
 
@@ -28,4 +28,6 @@ def outputs(
     asked = listing_options(context, form, output, json, limit)
     name = Path(file).name
     links = settings(context).lake.outputs(file, deep)
+    if not links:
+        require_known(context, file)
     put_links(links, "output", f"no outputs of {name} are known; index the _asn.json files that list it", asked)

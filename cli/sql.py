@@ -63,6 +63,12 @@ def _command(lake: Catalog, text: str, form: str, output: Path | None) -> None:
     command, _, name = text.strip().rstrip(";").partition(" ")
     if command not in (".columns", ".tables"):
         raise UsageError(f"no command {command}; there are .columns NAME and .tables, and more at the prompt")
-    question = lake.ask_columns(name.strip() or "files") if command == ".columns" else lake.ask_tables()
-    if not put_answer(question, form, output):
-        raise UsageError(f"there is no table or view {name.strip()}; mastlake sql .tables lists them")
+    table = name.strip() or "files"
+    question = lake.ask_columns(table) if command == ".columns" else lake.ask_tables()
+    if not question.first_rows(1)[1]:
+        from catalog.text import nearest
+
+        near = nearest(table, list(lake.sql_names().columns))
+        hint = f"did you mean {near}?" if near else "mastlake sql .tables lists them"
+        raise UsageError(f"there is no table or view {table}; {hint}")
+    put_answer(question, form, output)

@@ -26,8 +26,8 @@ LISTINGS: dict[str, tuple[str, ...]] = {
     "diff": ("diff", "1", "1"),
     "outdated": ("outdated",),
     "keywords": ("keywords", "exposure"),
-    "inputs": ("inputs", "nothing.fits"),
-    "outputs": ("outputs", "nothing.fits"),
+    "inputs": ("inputs", "jw01091002001_04101_00001-seg001_nis_x1dints.fits"),
+    "outputs": ("outputs", "jw01091002001_04101_00001-seg001_nis_x1dints.fits"),
 }
 PICTURES = ("plot", "preview", "sky", "timeline")
 OF_ONE_VALUE = (

@@ -106,6 +106,28 @@ class LocalFiles(CatalogBase):
             f"no file {file}, neither at that path nor among the catalog's local files; mastlake sync fetches files"
         )
 
+    def knows(self, file: str | os.PathLike[str]) -> bool:
+        """Say whether the catalog has a file: harvested, a product, on the disk, or named by an association.
+
+        Parameters
+        ----------
+        file : path-like
+            The name or the path of the file.
+
+        Returns
+        -------
+        bool
+            False for a name that is nowhere in the catalog.
+
+        Examples
+        --------
+        >>> catalog.knows("jw01366002001_04101_00001-seg001_nis_x1dints.fist")
+        False
+        """
+        from catalog.questions.lineage import is_known
+
+        return is_known(self._database, Path(file).name)
+
     def inputs(self, file: str | os.PathLike[str], deep: bool = False) -> list[Link]:
         """List what a file was made from: members of its association, and the association itself.
 

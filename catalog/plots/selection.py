@@ -9,7 +9,8 @@ import duckdb
 from catalog.errors import UsageError
 from catalog.questions.conditions import Condition
 from catalog.questions.find import Criteria, statement
-from catalog.questions.statement import rows
+from catalog.questions.hints import why_nothing
+from catalog.questions.statement import first_rows, rows
 from catalog.store.database import Database, columns_of, quoted
 from catalog.store.history.runs import saved_search
 
@@ -98,13 +99,16 @@ def _filenames(database: Database, sql: str) -> list[str]:
     return [str(name) for name in answer.column("filename").unique().to_pylist() if name is not None]
 
 
-def nothing(choice: FilesToDraw, what: str) -> UsageError:
-    """Return the error to raise if there is nothing to draw."""
+def nothing(database: Database, choice: FilesToDraw, what: str) -> UsageError:
+    """Return the error to raise if there is nothing to draw; it says what is near, as `find` does."""
     if choice == FilesToDraw():
         return UsageError(f"the catalog has no {what} yet: mastlake harvest NAME --instrument ...")
-    return UsageError(
-        f"nothing with {what} matches ({choice.told().replace('  ', ', ')}); mastlake find shows what there is"
-    )
+    hint = "mastlake find shows what there is"
+    if choice.criteria != Criteria():
+        sql, values = statement(choice.criteria, limit=1, database=database)
+        if not first_rows(database, sql, values, 1)[1]:
+            hint = why_nothing(database, choice.criteria)
+    return UsageError(f"nothing with {what} matches ({choice.told().replace('  ', ', ')}); {hint}")
 
 
 def column_or_null(connection: duckdb.DuckDBPyConnection, view: str, name: str, kind: str, alias: str) -> str:

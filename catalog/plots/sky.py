@@ -117,7 +117,7 @@ def read_footprints(database: Database, choice: FilesToDraw) -> Sky:
         all_footprints = objects_of_rows(Footprint, connection.execute(sql, values))
     placed = [footprint for footprint in all_footprints if footprint.places]
     if not placed:
-        raise nothing(choice, "footprints")
+        raise nothing(database, choice, "footprints")
     everywhere = np.concatenate([shape for footprint in placed for shape in footprint.places])
     centre = middle(everywhere)
     return Sky(

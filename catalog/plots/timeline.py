@@ -117,7 +117,7 @@ def read_timeline(database: Database, choice: FilesToDraw) -> Timeline:
     if not observed and not processed:
         if undated:
             raise UsageError(f"no date of the {plural(undated, 'file')} can be one: all are before 1950 or after 2100")
-        raise nothing(choice, "dates")
+        raise nothing(database, choice, "dates")
     return Timeline(tuple(observed), tuple(processed), tuple(harvested), undated)
 
 

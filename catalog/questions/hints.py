@@ -116,6 +116,9 @@ def _of_keyword(database: Database, name: str, value: str) -> str:
         return f"; harvested files have it from {shown(counted.low)} to {shown(counted.high)}"
     words = [shown(value) for value, _ in counted.values]
     typed = _typed_words(name, value)
+    begun = next((word for word in words if typed and word.lower().startswith(typed.lower())), None)
+    if begun is not None:
+        return f"; values begin so: did you mean {keyword.name}={typed}*?"
     near = nearest(typed, words) if typed else None
     return f"; did you mean {near}?" if near else f"; there are {_some(words)}"
 

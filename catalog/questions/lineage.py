@@ -57,6 +57,18 @@ def outputs(database: Database, filename: str, deep: bool = False) -> list[Link]
     return _follow(database, filename, deep, "input", "output")
 
 
+def is_known(database: Database, filename: str) -> bool:
+    """Say whether the catalog has a file with a name: harvested, a product, on the disk, or in an association."""
+    with database.read() as connection:
+        row = connection.execute(
+            """SELECT EXISTS (FROM files WHERE filename = $name) OR EXISTS (FROM local_files WHERE filename = $name)
+                   OR EXISTS (FROM products WHERE parse_filename(data_uri) = $name)
+                   OR EXISTS (FROM lineage WHERE $name IN (input, output, via))""",
+            {"name": filename},
+        ).fetchone()
+    return row == (True,)
+
+
 def _follow(database: Database, filename: str, deep: bool, here: str, there: str) -> list[Link]:
     with database.read() as connection:
         answered = connection.execute(
