@@ -103,6 +103,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "publish": (
         ("Into a folder that the group can read", "mastlake publish group"),
         ("From cron, after a harvest", "mastlake publish group --keep 5 -q"),
+        ("And as Parquet, for programs without mastlake", "mastlake publish group --parquet"),
     ),
     "clone": (("A catalog of your own, which goes on harvesting", "mastlake clone group --catalog mine.duckdb"),),
     "timeline": (

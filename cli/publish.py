@@ -24,6 +24,9 @@ def publish(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder; it is made if it does not exist.")],
     keep: Annotated[int, typer.Option(min=1, max=10_000, help="How many published catalogs stay at least.")] = 3,
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="Also write what it has now as Parquet, for other programs.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Publish the catalog for a group: an immutable copy of it under the number of its newest run.
@@ -33,12 +36,14 @@ def publish(
     one was published a day ago or earlier: no question takes longer.
     """
     options = settings(context)
-    done = options.lake.publish(folder, keep=keep)
+    done = options.lake.publish(folder, keep=keep, parquet=parquet)
     if json:
         put_json(asdict(done))
         return
+    if done.parquet is not None:
+        note(f"Parquet files, their columns and a README are in {os.path.join(done.folder, done.parquet)}")  # noqa: PTH118
     if not done.published:
-        note(f"run {done.run} is published in {done.folder} already; nothing was done")
+        note(f"run {done.run} is published in {done.folder} already; its catalog was left as it is")
         return
     note(f"published run {done.run} as {os.path.join(done.folder, done.file)} ({size(done.bytes)})")  # noqa: PTH118
     if done.removed:

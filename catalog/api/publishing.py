@@ -21,7 +21,12 @@ class Publishing(CatalogBase):
     """The part of `catalog.api.catalog.Catalog` that publishes."""
 
     def publish(
-        self, folder: str | os.PathLike[str], *, keep: int = 3, reading_seconds: float = 86_400.0
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        keep: int = 3,
+        parquet: bool = False,
+        reading_seconds: float = 86_400.0,
     ) -> Publication:
         """Publish the catalog, as it is after its newest run, for everybody who can read a folder.
 
@@ -33,6 +38,8 @@ class Publishing(CatalogBase):
             A folder of a shared disk, or one that a web server shows.
         keep : int
             How many published catalogs stay at least, with the new one.
+        parquet : bool
+            Also write the files, observations and products that the catalog has now as Parquet, for other programs.
         reading_seconds : float
             For how long after a newer catalog was published an older one stays in any case, for those who read it.
 
@@ -62,7 +69,7 @@ class Publishing(CatalogBase):
         """
         from catalog.publish.publishing import publish
 
-        return publish(self._database, Path(folder), keep=keep, reading_seconds=reading_seconds)
+        return publish(self._database, Path(folder), keep=keep, parquet=parquet, reading_seconds=reading_seconds)
 
     @staticmethod
     def clone(

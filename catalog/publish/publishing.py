@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ READING_SECONDS = 86_400.0
 """How long after a newer catalog was published a reader may still read the older one: a day."""
 _LOCK = ".publishing"
 _PARTIAL = ".partial-"
-_OURS = re.compile(r"run-\d{6,9}\.(json|duckdb)")
+_OURS = re.compile(r"run-\d{6,9}\.(json|duckdb|parquet)")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Publication:
         False if the folder had this run already; then nothing was written.
     removed : tuple of str
         Names of older catalogs that were removed.
+    parquet : str or None
+        The name of the folder with the same as Parquet files, if this was asked for.
     """
 
     folder: str
@@ -63,10 +66,16 @@ class Publication:
     bytes: int
     published: bool
     removed: tuple[str, ...]
+    parquet: str | None = None
 
 
 def publish(
-    database: Database, folder: Path, *, keep: int = KEEP, reading_seconds: float = READING_SECONDS
+    database: Database,
+    folder: Path,
+    *,
+    keep: int = KEEP,
+    parquet: bool = False,
+    reading_seconds: float = READING_SECONDS,
 ) -> Publication:
     """Publish the catalog as it is after its newest run.
 
@@ -78,6 +87,8 @@ def publish(
         The folder; it is made if it does not exist.
     keep : int
         How many published catalogs stay at least, with the new one.
+    parquet : bool
+        Also write what the catalog has now as Parquet files.
     reading_seconds : float
         For how long after a newer catalog was published an older one stays in any case.
 
@@ -99,11 +110,13 @@ def publish(
         _refuse_other(database, before, folder, run)
         _sweep(folder, before)
         if before is not None and before.run == run:
-            return Publication(str(folder), run, before.file, before.size, False, ())
+            name = _with_parquet(folder, before) if parquet else None
+            return Publication(str(folder), run, before.file, before.size, False, (), name)
         manifest = _written(database, folder)
+        name = _with_parquet(folder, manifest) if parquet else None
         _point_to(folder, manifest.name)
         removed = _remove_old(folder, keep, reading_seconds)
-    return Publication(str(folder), manifest.run, manifest.file, manifest.size, True, removed)
+    return Publication(str(folder), manifest.run, manifest.file, manifest.size, True, removed, name)
 
 
 def newest_in(folder: Path) -> Manifest | None:
@@ -178,6 +191,18 @@ def _written(database: Database, folder: Path) -> Manifest:
     return manifest
 
 
+def _with_parquet(folder: Path, manifest: Manifest) -> str:
+    """Write the Parquet files of a published run, unless they are there; return the name of their folder."""
+    from catalog.publish.parquet import parquet_name, write_parquet
+
+    name = parquet_name(manifest.run)
+    if not (folder / name).exists():
+        partial = folder / f"{_PARTIAL}{os.getpid()}.parquet"
+        write_parquet(folder / manifest.file, manifest, partial)
+        partial.rename(folder / name)
+    return name
+
+
 def _point_to(folder: Path, name: str) -> None:
     _write(folder, LATEST, f"{name}\n".encode())
 
@@ -201,12 +226,15 @@ def _sweep(folder: Path, newest: Manifest | None) -> None:
     """Remove what a publisher left that was killed: nothing of it was ever named by ``LATEST``."""
     for path in folder.iterdir():
         is_partial = path.name.startswith(_PARTIAL)
-        if is_partial and path.is_dir():
-            for one in path.iterdir():
-                one.unlink()
-            path.rmdir()
-        elif is_partial or (_OURS.fullmatch(path.name) and _is_unfinished(path, newest)):
-            path.unlink()
+        if is_partial or (_OURS.fullmatch(path.name) and _is_unfinished(path, newest)):
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _is_unfinished(path: Path, newest: Manifest | None) -> bool:
@@ -230,7 +258,9 @@ def _remove_old(folder: Path, keep: int, reading_seconds: float) -> tuple[str, .
     names = []
     for path in reversed(removed):
         path.unlink()  # the manifest first: a file without one is swept by the next publish
-        path.with_suffix(".duckdb").unlink(missing_ok=True)
+        _remove(path.with_suffix(".duckdb"))
+        if path.with_suffix(".parquet").exists():
+            _remove(path.with_suffix(".parquet"))
         names.append(path.with_suffix(".duckdb").name)
     return tuple(names)
 
