@@ -8,7 +8,7 @@ from catalog import Catalog
 from catalog.archive.client import MastArchive
 from catalog.errors import Emptied, OtherArchive
 from catalog.harvest import harvest
-from catalog.harvest.origin import identity, without_credentials
+from catalog.harvest.origin import identity, recorded_address
 from catalog.simulator import Simulator
 from catalog.store.database import Database
 from catalog.vocabulary.search import Search
@@ -48,8 +48,8 @@ def test_another_host_port_or_path_is_another_archive(one: str, other: str) -> N
 
 
 def test_a_password_in_the_address_is_not_written_down() -> None:
-    assert without_credentials("https://me:s%40cret@mast.stsci.edu:8443/x/") == "https://mast.stsci.edu:8443/x"
-    assert without_credentials("http://127.0.0.1:8000") == "http://127.0.0.1:8000"
+    assert recorded_address("https://me:s%40cret@mast.stsci.edu:8443/x/") == "https://mast.stsci.edu:8443/x"
+    assert recorded_address("http://127.0.0.1:8000") == "http://127.0.0.1:8000"
 
 
 @pytest.mark.long

@@ -14,7 +14,7 @@ from catalog.changes.groups import Group, GroupLine, Move, lines, read_groups
 from catalog.changes.looked import LastLook, read_looked, write_looked
 from catalog.changes.net import make_net
 from catalog.changes.rows import Row, iterate, read_rows
-from catalog.changes.span import Span, harvests, is_short, newest_run, require_run, require_search, run_before
+from catalog.changes.span import Span, is_short, newest_run, require_run, require_search, run_before, runs_of_span
 from catalog.store.database import Database
 from catalog.store.duckdb_file import one_thread
 from catalog.text import plural
@@ -213,7 +213,7 @@ def _runs_meant(
 
 
 def _changes_of_span(database: Database, connection: duckdb.DuckDBPyConnection, span: Span, with_rows: bool) -> Changes:
-    ran = harvests(connection, span)
+    ran = runs_of_span(connection, span)
     with one_thread(connection) if is_short(connection, span) else nullcontext():
         make_net(connection, span)
         groups = read_groups(connection)

@@ -45,7 +45,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Harvests:
+class RunsOfSpan:
     """The runs of a span.
 
     Attributes
@@ -140,7 +140,7 @@ def is_short(connection: duckdb.DuckDBPyConnection, span: Span) -> bool:
     return row == (True,)
 
 
-def harvests(connection: duckdb.DuckDBPyConnection, span: Span) -> Harvests:
+def runs_of_span(connection: duckdb.DuckDBPyConnection, span: Span) -> RunsOfSpan:
     """Return the runs of a span."""
     rows = connection.execute(
         """SELECT search, count(*) FROM runs
@@ -148,4 +148,4 @@ def harvests(connection: duckdb.DuckDBPyConnection, span: Span) -> Harvests:
         {"since": span.since, "until": span.until, "search": span.search},
     ).fetchall()
     first, last = ended_at(connection, span.since), ended_at(connection, span.until)
-    return Harvests(first, last, sum(count for _, count in rows), tuple(sorted(name for name, _ in rows)))
+    return RunsOfSpan(first, last, sum(count for _, count in rows), tuple(sorted(name for name, _ in rows)))

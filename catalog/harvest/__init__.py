@@ -13,7 +13,7 @@ from catalog.archive.retry import Patience
 from catalog.errors import Emptied
 from catalog.harvest.closed_catalog import AskedWhileClosed, open_between
 from catalog.harvest.commit import commit
-from catalog.harvest.origin import identity, refuse_other_archives, refuse_others, without_credentials
+from catalog.harvest.origin import identity, recorded_address, refuse_other_archives, refuse_others
 from catalog.harvest.outcome import Harvested, odd_rows
 from catalog.harvest.product_walk import ProductWalk
 from catalog.harvest.reconcile import FileReader
@@ -178,7 +178,7 @@ def harvest(
             harvested = Harvested(
                 search=search,
                 full=full,
-                server=without_credentials(archive.server),
+                server=recorded_address(archive.server),
                 started_at=started,
                 cursor_mjd=saved.cursor_mjd,
                 requests=archive.requests - asked_before,

@@ -13,12 +13,12 @@ from catalog.store.database import Database
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def without_credentials(server: str) -> str:
+def recorded_address(server: str) -> str:
     """Return a server's address without the user's name and password, so that it can be written down.
 
     Examples
     --------
-    >>> without_credentials("https://me:secret@mast.stsci.edu/")
+    >>> recorded_address("https://me:secret@mast.stsci.edu/")
     'https://mast.stsci.edu'
     """
     address = urlsplit(server if "://" in server else f"//{server}")
@@ -77,7 +77,7 @@ def refuse_others(connection: duckdb.DuckDBPyConnection, searches: Iterable[str]
         former = before.get(name)
         if former is not None and identity(former) != identity(server):
             raise OtherArchive(
-                f"search {name!r} was harvested from {former}, not from {without_credentials(server)}; "
+                f"search {name!r} was harvested from {former}, not from {recorded_address(server)}; "
                 f"if that is the same archive at another address: mastlake harvest {name} --server-moved"
             )
 
@@ -85,4 +85,4 @@ def refuse_others(connection: duckdb.DuckDBPyConnection, searches: Iterable[str]
 def _servers(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """Return the server from which each search was last harvested."""
     rows = connection.execute("SELECT search, arg_max(server, run) FROM runs GROUP BY search").fetchall()
-    return {search: without_credentials(server) for search, server in rows}
+    return {search: recorded_address(server) for search, server in rows}

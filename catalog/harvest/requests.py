@@ -9,7 +9,7 @@ from typing import Any
 from catalog.archive.client import AnswerLimits, MastArchive
 from catalog.archive.partition import WholeQueries
 from catalog.archive.retry import Patience
-from catalog.harvest.origin import without_credentials
+from catalog.harvest.origin import recorded_address
 from catalog.vocabulary.search import Search
 
 
@@ -56,7 +56,7 @@ def requests(server: str, searches: list[Search], until: float = math.inf) -> li
         parts = [part for search in searches for part in search.parts]
         queries = [archive.query(part) for part in parts]
         counts = [WholeQueries(archive, Patience(until=until)).count(query) for query in queries]
-    address = without_credentials(server)
+    address = recorded_address(server)
     return [
         Request(part.name, address, {"service": query.service, "params": query.params(), "format": "json"}, rows)
         for part, query, rows in zip(parts, queries, counts, strict=True)

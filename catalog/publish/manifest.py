@@ -91,7 +91,7 @@ def manifest_name(run: int) -> str:
     return f"run-{run:06}.json"
 
 
-def catalog_name(run: int) -> str:
+def catalog_filename(run: int) -> str:
     """Return the name of the catalog file of a run."""
     return f"run-{run:06}.duckdb"
 
@@ -155,7 +155,7 @@ def _is_right(given: dict[str, Any], name: str) -> bool:
     return (
         given["form"] == FORM
         and all(isinstance(given[one], str) and len(given[one]) <= 1000 for one in texts)
-        and given["file"] == catalog_name(run)
+        and given["file"] == catalog_filename(run)
         and name == manifest_name(run)
         and re.fullmatch("[0-9a-f]{64}", given["sha256"]) is not None
     )

@@ -20,7 +20,7 @@ from catalog.errors import CatalogLocked, DiskError, NotACatalog, UsageError
 from catalog.publish.manifest import (
     LATEST,
     Manifest,
-    catalog_name,
+    catalog_filename,
     manifest_name,
     named_by,
     parse_manifest,
@@ -176,7 +176,7 @@ def _written(database: Database, folder: Path) -> Manifest:
         run=run,
         run_ended_at=ended_at,
         history=history,
-        file=catalog_name(run),
+        file=catalog_filename(run),
         size=partial.stat().st_size,
         sha256=sha256_of(partial),
         schema=HEAD,

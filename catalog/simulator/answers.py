@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from catalog.missions import JWST
 from catalog.simulator.caom import OBSERVATION_TYPES, PRODUCTS_OF
-from catalog.simulator.filters import BadRequestError, WhereClause, add_cone, add_filters, quoted, real_name
+from catalog.simulator.filters import BadRequestError, WhereClause, add_cone, add_filters, column_sql, real_name
 from catalog.simulator.state import ArchiveState
 
 TIMEOUT = "Timeout expired.  The timeout period elapsed prior to completion of the operation."
@@ -303,7 +303,7 @@ def _json_sql(state: ArchiveState, relation: Relation, names: list[str]) -> str:
 
 def _value_sql(name: str, kind: str, plain: bool) -> str:
     """Return SQL for a value as JSON; ``plain`` text needs no escaping, as all text that the simulator makes."""
-    column = quoted(name)
+    column = column_sql(name)
     if kind == "date":
         return f"coalesce('\"/Date(' || {column} || ')/\"', 'null')"
     if kind in ("int", "float", "boolean"):

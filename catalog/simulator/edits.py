@@ -9,7 +9,7 @@ from typing import Any
 from catalog.missions import JWST
 from catalog.simulator.changes import process_again, set_gone
 from catalog.simulator.columns import SQL_TYPES
-from catalog.simulator.filters import quoted, real_name
+from catalog.simulator.filters import column_sql, real_name
 from catalog.simulator.plan import epoch_end_mjd
 from catalog.simulator.state import ArchiveState
 
@@ -63,10 +63,12 @@ def edit(state: ArchiveState, filename: str, column: str, value: object) -> None
     with state.lock:
         ((table, (number, *_)),) = _located(state, [filename]).items()
         name = real_name(column, state.types(table))
-        row = state.con.execute(f"SELECT {quoted(name)} FROM {table} WHERE _file = $n", {"n": number}).fetchone()
+        row = state.con.execute(f"SELECT {column_sql(name)} FROM {table} WHERE _file = $n", {"n": number}).fetchone()
         state.made_from.setdefault((table, number), {}).setdefault(name, row[0] if row else None)
         state.not_constant(table, name)
-        state.con.execute(f"UPDATE {table} SET {quoted(name)} = $value WHERE _file = $n", {"value": value, "n": number})
+        state.con.execute(
+            f"UPDATE {table} SET {column_sql(name)} = $value WHERE _file = $n", {"value": value, "n": number}
+        )
         state.touched()
 
 
@@ -95,7 +97,7 @@ def add_file(state: ArchiveState, filename: str, like: str, changes: Mapping[str
 
 def _insert_like(state: ArchiveState, table: str, number: int, values: Mapping[str, object]) -> None:
     """Copy the row of a file, and replace some columns."""
-    replaced = ", ".join(f"${place} AS {quoted(column)}" for place, column in enumerate(values, start=2))
+    replaced = ", ".join(f"${place} AS {column_sql(column)}" for place, column in enumerate(values, start=2))
     state.con.execute(
         f"INSERT INTO {table} SELECT * REPLACE ({replaced}) FROM {table} WHERE _file = $1", [number, *values.values()]
     )
@@ -115,7 +117,7 @@ def add_column(state: ArchiveState, column: NewColumn, filenames: Sequence[str] 
     """Give the answers of one keyword search another column, with the value in the named files or in all files."""
     if column.kind not in SQL_TYPES or column.instrument not in JWST.services:
         raise ValueError(f"no such type or instrument: {column.kind}, {column.instrument}")
-    table, name = f"si_{column.instrument}", quoted(column.name)
+    table, name = f"si_{column.instrument}", column_sql(column.name)
     with state.lock:
         files = None if filenames is None else _located(state, filenames).get(table, [])
         state.con.execute(f"ALTER TABLE {table} ADD COLUMN {name} {SQL_TYPES[column.kind]}")

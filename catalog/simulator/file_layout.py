@@ -40,7 +40,7 @@ class FileLayout:
     @property
     def size(self) -> int:
         """The size of the file in bytes, without the data of its ASDF extension."""
-        return (HEADER_BLOCKS + 1) * BLOCK + sum(BLOCK + padded(length) for length in self._lengths())
+        return (HEADER_BLOCKS + 1) * BLOCK + sum(BLOCK + whole_blocks(length) for length in self._lengths())
 
     def _lengths(self) -> list[int]:
         if self.spectra:
@@ -51,7 +51,7 @@ class FileLayout:
         return [2 * pixels] if self.raw else [4 * pixels] * 3
 
 
-def padded(length: int) -> int:
+def whole_blocks(length: int) -> int:
     """Round up to whole FITS blocks."""
     return -(-length // BLOCK) * BLOCK
 

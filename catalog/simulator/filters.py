@@ -36,7 +36,7 @@ class WhereClause:
         return f"${name}"
 
 
-def quoted(name: str) -> str:
+def column_sql(name: str) -> str:
     """Return a column's name as SQL writes it."""
     return '"' + name.replace('"', '""') + '"'
 
@@ -61,7 +61,7 @@ def add_filters(condition: WhereClause, filters: Sequence[Mapping[str, Any]], ty
 def _clause(condition: WhereClause, name: str, kind: str, given: Mapping[str, Any]) -> str:
     if given.get("freeText"):
         pattern = condition.bind(like(str(given["freeText"])))
-        return f"regexp_full_match(CAST({quoted(name)} AS VARCHAR), {pattern}, 'is')"
+        return f"regexp_full_match(CAST({column_sql(name)} AS VARCHAR), {pattern}, 'is')"
     values = list(given.get("values") or [])
     ranges = [value for value in values if isinstance(value, dict)]
     single = [value for value in values if not isinstance(value, dict)]
@@ -92,12 +92,14 @@ def like(pattern: str) -> str:
 def _any_part_of(condition: WhereClause, name: str, separator: str, values: Sequence[object]) -> str:
     """Match cells that list several values, such as the filters of an observation."""
     words = condition.bind([str(value).strip().lower() for value in values])
-    parts = f"list_transform(string_split(lower({quoted(name)}), {condition.bind(separator)}), lambda part: trim(part))"
+    parts = (
+        f"list_transform(string_split(lower({column_sql(name)}), {condition.bind(separator)}), lambda part: trim(part))"
+    )
     return f"coalesce(list_has_any({parts}, {words}), false)"
 
 
 def _range(condition: WhereClause, name: str, kind: str, value: Mapping[str, Any]) -> str:
-    column = quoted(name) if kind in _NUMBERS else f"TRY_CAST({quoted(name)} AS DOUBLE)"
+    column = column_sql(name) if kind in _NUMBERS else f"TRY_CAST({column_sql(name)} AS DOUBLE)"
     ends = [
         f"{column} {sign} {condition.bind(_number(value[end], kind))}"
         for end, sign in (("min", ">="), ("max", "<="))
@@ -135,12 +137,12 @@ def _iso_ms(text: str) -> float | None:
 def _any_of(condition: WhereClause, name: str, kind: str, values: Sequence[object]) -> str:
     if kind in _NUMBERS:
         numbers = [number for number in (_plain_number(value, kind) for value in values) if number is not None]
-        return f"{quoted(name)} IN {_set(condition, list(numbers))}" if numbers else ""
+        return f"{column_sql(name)} IN {_set(condition, list(numbers))}" if numbers else ""
     words = [str(value).lower() for value in values]
     if kind == "boolean":
         flags = [flag for flag, spelled in ((True, _TRUE), (False, _FALSE)) if set(words) & set(spelled)]
-        return f"{quoted(name)} IN {_set(condition, list(flags))}" if flags else ""
-    return f"lower({quoted(name)}) IN {_set(condition, list(words))}"
+        return f"{column_sql(name)} IN {_set(condition, list(flags))}" if flags else ""
+    return f"lower({column_sql(name)}) IN {_set(condition, list(words))}"
 
 
 def _set(condition: WhereClause, values: list[object]) -> str:
