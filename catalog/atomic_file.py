@@ -17,6 +17,7 @@ from catalog.process.interrupts import held_back
 
 READABLE, EXECUTABLE = 0o666, 0o777
 """The permissions of a new file, as far as the user's umask allows them."""
+_SETTINGS = "mastlake.toml"
 _unfinished: set[Path] = set()
 _LOOKS, _LOOK_SECONDS = 40, 0.05
 """How many times, and at which interval, to look for a reader of a pipe."""
@@ -79,6 +80,8 @@ def _permissions(path: Path) -> int | None:
     """Return the permissions of the file at a path; 0 if there is none, and None if it is no file."""
     if _is_of_the_system(path):
         return None
+    if path.name.lower() == _SETTINGS:
+        raise DiskError(f"{path} is the name of the settings; choose another name for the output")
     try:
         about = path.lstat()
         if stat.S_ISLNK(about.st_mode):
@@ -92,7 +95,7 @@ def _permissions(path: Path) -> int | None:
 
 
 def _refuse_catalog(path: Path) -> None:
-    """Refuse to replace a DuckDB file: a catalog is never what an answer should take the place of.
+    """Refuse to replace a DuckDB file: an answer should never take the place of a catalog.
 
     Raises
     ------
