@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -212,6 +213,12 @@ def test_an_unknown_column_is_told_what_was_meant(
     assert outcome.code == WRONG
     assert meant in outcome.err.splitlines()[0]
     assert outcome.err.count("\n") == 1
+
+
+def test_a_size_that_leaves_no_product_is_told_the_sizes_that_there_are(mastlake: Command, catalog: Database) -> None:
+    done = mastlake("sync", "soss", "--max-size", "5", "--dry-run")
+    assert "no product matches" in done.err
+    assert re.search(r"sizes from [0-9.]+ k?B to [0-9.]+ [kM]B", done.err)
 
 
 def test_columns_are_shown_with_unit_and_meaning_without_the_prompt(mastlake: Command, catalog: Database) -> None:

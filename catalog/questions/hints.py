@@ -11,7 +11,7 @@ from catalog.questions.keyword_values import keyword_values
 from catalog.questions.sky_places import angle, middle_of, plain_name, read_region
 from catalog.questions.statement import first_rows
 from catalog.store.database import Database, columns_of, quoted
-from catalog.text import nearest, shown
+from catalog.text import nearest, shown, size
 from catalog.vocabulary.criteria import parse_criterion
 from catalog.vocabulary.keywords import lookup
 
@@ -153,4 +153,8 @@ def nothing_selected(database: Database, search: str | None) -> str:
                     f"SELECT {quoted(column)} AS word, count(*) FROM products{of} GROUP BY 1 ORDER BY 2 DESC", values
                 ).fetchall()
                 told.append(f"{words} {_some([str(word) for word, _ in rows if word])}")
+        if "size" in have:
+            ends = connection.execute(f"SELECT min(size), max(size) FROM products{of}", values).fetchone()
+            if ends is not None and ends[0] is not None:
+                told.append(f"sizes from {size(ends[0])} to {size(ends[1])}")
     return f"no product matches; {'those of ' + search if search else 'the catalog'} have {'; '.join(told)}"
