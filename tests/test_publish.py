@@ -241,6 +241,11 @@ class TestFollowing:
         assert "mastlake clone" in done.err
         assert before == (sky.requests if hasattr(sky, "requests") else None)
 
+    def test_a_harvest_of_it_is_refused_before_its_archive_is_looked_at(self, mastlake: Command, group: Path) -> None:
+        done = mastlake("--server", "http://127.0.0.1:9", "--catalog", f"{group}/", "harvest", "soss")
+        assert (done.code, done.err.count("\n")) == (1, 1), done.err
+        assert "mastlake clone" in done.err
+
     def test_the_environment_can_name_it(self, mastlake: Command, group: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MASTLAKE_CATALOG", f"{group}/")
         assert len(mastlake("runs", "--json").json) == 2

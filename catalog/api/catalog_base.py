@@ -65,6 +65,20 @@ class CatalogBase:
         """
         return self._database.exists()
 
+    def require_writable(self) -> None:
+        """Raise an error if the catalog is one that others published; nothing was done yet.
+
+        Raises
+        ------
+        CatalogUnwritable
+            The error says how to make a catalog of one's own.
+
+        Examples
+        --------
+        >>> catalog.require_writable()
+        """
+        self._database.require_writable()
+
     def require(self) -> None:
         """Raise an error if there is no catalog that can be read.
 

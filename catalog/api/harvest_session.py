@@ -157,11 +157,14 @@ class HarvestSession:
 
         Raises
         ------
+        CatalogUnwritable
+            If the catalog is one that others published.
         OtherArchive
             If a search was harvested from another archive before.
         UsageError
             If the ending of the report's path stands for no form.
         """
+        self._lake.require_writable()
         self._refuse_other_archives()
         if report is not None:
             self._lake.check_report(report)

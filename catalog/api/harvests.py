@@ -74,6 +74,7 @@ class Harvests(DescribedSearches):
         from catalog.archive.retry import Patience
         from catalog.harvest import harvest
 
+        self.require_writable()
         if isinstance(search, str):
             search = self._search_named(search)
         until = math.inf if time_limit is None else time.monotonic() + time_limit
