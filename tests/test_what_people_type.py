@@ -162,14 +162,18 @@ def test_a_target_is_compared_without_dashes_of_any_kind(dash: str) -> None:
     assert plain_signs(dash) == "-"
 
 
-@pytest.mark.parametrize("text", ["0", "-5", "0M", "-1G", "", "big", "1e3", "nan", "5 parsec"])
+@pytest.mark.parametrize("text", ["0", "-5", "0M", "-1G", "", "big", "1e3", "nan", "5 parsec", "1Gi"])
 def test_a_size_of_nothing_or_less_is_refused(text: str) -> None:
     with pytest.raises(BadValue, match=r"--limit-rate: .* is not a size like"):
         bytes_of(text, "--limit-rate")
 
 
 @pytest.mark.parametrize(
-    ("text", "count"), [("500M", 500_000_000), ("1.5k", 1500), ("2 GB", 2 * 10**9), ("20M/s", 20_000_000), ("7", 7)]
+    ("text", "count"),
+    [
+        *(("500M", 500_000_000), ("1.5k", 1500), ("2 GB", 2 * 10**9), ("20M/s", 20_000_000), ("7", 7)),
+        *(("1GiB", 2**30), ("1.5 KiB/s", 1536)),
+    ],
 )
 def test_a_size_is_read_with_its_unit(text: str, count: int) -> None:
     assert bytes_of(text) == count

@@ -17,12 +17,14 @@ def bytes_of(text: str, option: str = "--max-size") -> int:
 
     Examples
     --------
-    >>> bytes_of("500M"), bytes_of("1.5 kB")
-    (500000000, 1500)
+    >>> bytes_of("500M"), bytes_of("1.5 kB"), bytes_of("2 KiB")
+    (500000000, 1500, 2048)
     """
-    match = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)\s*([KMGT]?)i?B?(/s)?", text.strip(), re.IGNORECASE)
-    factors = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-    count = int(float(match[1]) * factors[match[2].upper()]) if match else 0
+    match = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)\s*(?:([KMGT])(i(?=B))?)?B?(?:/s)?", text.strip(), re.IGNORECASE)
+    count = 0
+    if match:
+        number, prefix, binary = match.groups()
+        count = int(float(number) * (1024 if binary else 1000) ** " KMGT".index((prefix or " ").upper()))
     if count <= 0:
         raise BadValue(f"{option}: {text!r} is not a size like 500M or 2G")
     return count
