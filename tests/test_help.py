@@ -201,7 +201,7 @@ class TestEnds:
             (["changes", "--what", "files"], "file, observation or product"),
             (["find", "-k", "zzzz=1"], "mastlake keywords"),
             (["products", "sos"], "soss"),
-            (["sky", "--target", "NOWHERE"], "mastlake find"),
+            (["sky", "--target", "NOWHERE"], "no harvested target is called 'NOWHERE'; there are"),
             (["preview", "nothing"], "mastlake products --type PREVIEW"),
             (["plot", "nothing.fits"], "mastlake sync"),
             (["plot", "catalog.duckdb", "-o", "a.bmp"], ".png, .svg or .pdf"),

@@ -168,5 +168,5 @@ def test_a_file_that_no_person_wrote_is_one_line(tmp_path: Path, text: str) -> N
 
 def test_a_pipe_in_its_place_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "mastlake.toml")
-    with pytest.raises(BadSettings, match="no file of text"):
+    with pytest.raises(BadSettings, match="is not a text file"):
         read_defaults(tmp_path / "catalog.duckdb")

@@ -166,6 +166,7 @@ if (sql) {
   };
   let waiting = 0;
   text.addEventListener("input", () => {
+    hide(); // the words were those for what stood there before
     clearTimeout(waiting);
     waiting = setTimeout(async () => {
       const end = text.selectionStart;
