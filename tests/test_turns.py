@@ -73,10 +73,11 @@ class TestLockFile:
         assert not is_held(path)
         assert not path.exists()
 
-    def test_what_a_killed_process_left_is_held_by_nobody(self, tmp_path: Path) -> None:
+    def test_what_a_killed_process_left_is_held_by_nobody_and_removed(self, tmp_path: Path) -> None:
         path = tmp_path / "a.writer"
         path.touch()
         assert not is_held(path)
+        assert not path.exists()
         with held(path, LockWait(0), "me"):
             pass
 

@@ -125,13 +125,20 @@ def _is_at(handle: int, path: Path) -> bool:
 
 
 def is_held(path: Path) -> bool:
-    """Say whether any process holds a lock file; this makes no file and does not wait."""
+    """Say whether any process holds a lock file; this makes no file and does not wait.
+
+    A lock file that nobody holds is left from a process that was killed. It is removed, where that is allowed.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return False
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with suppress(OSError):  # a network file system may lock for reading only
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(handle, path):
+                path.unlink()
     except BlockingIOError:
         return True
     finally:
