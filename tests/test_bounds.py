@@ -319,6 +319,7 @@ def test_a_download_that_unpacks_to_nothing_is_too_slow() -> None:
         source.close()
 
 
+@pytest.mark.long
 def test_a_harvest_from_an_archive_that_drips_ends_at_its_time_limit_with_one_line(mastlake: Command) -> None:
     with Simulator(files=20, instruments=["niriss"]) as sky:
         sky.faults(invoke_drip=10_000)

@@ -103,6 +103,7 @@ class TestSinceTheLastLook:
         for words in (["-q", "harvest"], ["-q", "changes"], ["changes", "-q"]):
             assert mastlake(*words) == type(told)(0, "", "")
 
+    @pytest.mark.long
     def test_a_mark_of_another_catalog_of_that_name_does_not_count(
         self, mastlake: Command, served: Simulator, tmp_path: Path
     ) -> None:
@@ -152,6 +153,7 @@ class TestSinceTheLastLook:
 class TestNetEffect:
     """Several runs come to one effect."""
 
+    @pytest.mark.long
     def test_what_changed_twice_counts_once_from_the_oldest_to_the_newest(
         self, mastlake: Command, served: Simulator
     ) -> None:
@@ -208,6 +210,7 @@ class TestNetEffect:
         assert set(kinds(mastlake("changes", 4, "--what", "file", "--json").json)) == set(cal[1:3])
         assert set(kinds(mastlake("changes", 1, "--what", "file", "--json").json)) == set(cal)
 
+    @pytest.mark.long
     @settings(max_examples=1)
     @given(steps=st.lists(st.tuples(st.sampled_from("rwsb"), st.integers(0, 10**6)), min_size=2, max_size=4))
     def test_the_net_effect_is_what_two_moments_differ_in(
@@ -327,6 +330,7 @@ class TestReports:
         assert parser.open == []
         assert parser.addresses == []
 
+    @pytest.mark.long
     def test_a_reprocessing_of_everything_is_one_page(
         self, mastlake: Command, served: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -107,6 +107,7 @@ class TestStart:
             assert outcome.err.count("\n") == 1
             assert "mastlake harvest" in outcome.err
 
+    @pytest.mark.long
     def test_global_options_may_stand_anywhere(self, mastlake: Command, served: Simulator, tmp_path: Path) -> None:
         other = tmp_path / "other.duckdb"
         assert mastlake(*SEARCH, "--catalog", other, "--server", served.url).code == 0
@@ -316,6 +317,7 @@ class TestAnswers:
         public = mastlake("sync", "--sql", "SELECT filename FROM files WHERE publicReleaseDate < now() LIMIT 1")
         assert "mastlake login" not in public.err
 
+    @pytest.mark.long
     def test_ctrl_c_says_what_is_done_and_what_is_left(
         self, mastlake: Command, served: Simulator, tmp_path: Path
     ) -> None:
@@ -361,6 +363,7 @@ class TestAnswers:
         assert lines[0] == '"filename","tsovisit"'
         assert len(lines) == 1 + mastlake("sql", "SELECT count(*) AS n FROM files", "--format", "json").json[0]["n"]
 
+    @pytest.mark.long
     def test_local_files_that_the_archive_renewed_are_outdated_then_replaced(
         self, mastlake: Command, own_sky: Simulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:

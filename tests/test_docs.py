@@ -176,6 +176,7 @@ def values_at(value: Any, path: str) -> list[Any]:
     return found
 
 
+@pytest.mark.long
 def test_every_key_that_is_promised_is_in_what_a_command_prints(
     mastlake: Command, catalog: Database, sky: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

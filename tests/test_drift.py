@@ -163,6 +163,7 @@ def test_the_view_names_each_keyword_that_differs_and_nothing_else(database: Dat
 VALUES = {"VARCHAR": ("a", "b"), "BIGINT": (1, 2), "DOUBLE": (1.5, 1.6), "BOOLEAN": (True, False), "TIMESTAMP": (THEN,)}
 
 
+@pytest.mark.long
 def test_every_keyword_that_differs_is_named_however_many_keywords_there_are(database: Database) -> None:
     archive(database)
     with database.write() as connection:

@@ -355,6 +355,7 @@ def test_the_views_that_are_read_back_are_all_that_there_are(lake: Database) -> 
     assert {*VIEWS} - {*filled} <= {"findings", "lineage", "file_drift", "keyword_drift"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("view", [*VIEWS, *TABLES_OF_ONE])
 def test_every_view_is_read_back_cell_by_cell_in_every_format(lake: Database, view: str) -> None:
     table = asked(lake, f"FROM {view} LIMIT 5")
@@ -405,6 +406,7 @@ def compare_csv(content: bytes, table: pa.Table) -> None:
         assert list(frame[name]) == texts[name].to_list(), name
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS (Debian's package stilts) is not installed")
 def test_votlint_has_nothing_to_say(lake: Database, tmp_path: Path) -> None:
     extremes = pa.table({

@@ -330,6 +330,7 @@ class TestSky:
         assert macros(table, "footprints_overlap(a, b)") == expected
         assert macros(table, "footprints_overlap(b, a)") == expected
 
+    @pytest.mark.long
     def test_a_circle_meets_a_polygon_where_the_nearest_point_is_within_the_radius(self, macros: Ask) -> None:
         chance = np.random.default_rng(8)
         table: dict[str, list[object]] = {"n": [], "a": [], "b": []}

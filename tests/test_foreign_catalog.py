@@ -108,6 +108,7 @@ class TestDefinitions:
         for words in (["searches"], ["runs"], ["status"], ["index", "a.fits"], ["sql", "FROM files"], ["outdated"]):
             assert mastlake(*words).code == 0, words
 
+    @pytest.mark.long
     @pytest.mark.parametrize(
         ("statements", "told"),
         [

@@ -72,6 +72,7 @@ def test_every_cell_in_the_catalog_is_the_served_one(
             assert mine[column] == expected, (column, value)
 
 
+@pytest.mark.long
 def test_types_are_those_of_the_keywords(database: Database, sky: Simulator, connect: Connect) -> None:
     harvest(database, connect(sky.url), Search.parse("n", "niriss", []), patience=QUICK)
     with database.read() as connection:
@@ -127,6 +128,7 @@ def test_an_incremental_harvest_ends_where_a_full_one_does(
         own_sky.advance()
 
 
+@pytest.mark.long
 def test_a_search_that_matched_nothing_at_first_links_the_files_it_finds_later(
     database: Database, own_sky: Simulator, connect: Connect, tmp_path: Any
 ) -> None:
@@ -194,6 +196,7 @@ def test_changes_name_the_columns_that_differ(database: Database, own_sky: Simul
     assert {"checksum", "ingestCompletionDate_mjd"} <= set(found[first])
 
 
+@pytest.mark.long
 def test_searches_share_files_and_each_keeps_its_own_membership(
     database: Database, own_sky: Simulator, connect: Connect, soss: Search
 ) -> None:
@@ -250,6 +253,7 @@ def test_a_size_that_the_archive_cannot_bear_is_seldom_tried_again() -> None:
     assert pace.size > 10
 
 
+@pytest.mark.long
 def test_a_harvest_tells_how_far_it_is(database: Database, sky: Simulator, connect: Connect, soss: Search) -> None:
     told: list[Progress] = []
     harvest(database, connect(sky.url), soss, patience=QUICK, on_progress=told.append)
@@ -306,6 +310,7 @@ class Balking(MastArchive):
         return super().products(obsids)
 
 
+@pytest.mark.long
 def test_an_observation_without_an_answer_is_named_and_asked_for_again(
     database: Database, own_sky: Simulator, tmp_path: Any
 ) -> None:

@@ -152,6 +152,7 @@ def test_observations_that_leave_are_withdrawn_and_those_that_come_back_are_retu
     assert third.products == first.products
 
 
+@pytest.mark.long
 def test_keyword_and_observation_searches_share_what_they_find(
     database: Database, sky: Simulator, connect: Connect
 ) -> None:

@@ -74,6 +74,7 @@ def test_a_saved_search_is_refused_at_another_archive_before_any_request(
         assert mastlake("--server", sky.url, "harvest", "deep").code == 2
 
 
+@pytest.mark.long
 def test_no_search_is_asked_where_one_of_them_belongs_to_another_archive(
     mastlake: Command, database: Database, sky: Simulator
 ) -> None:

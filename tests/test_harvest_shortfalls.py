@@ -84,6 +84,7 @@ def test_an_answer_that_is_cut_to_a_page_is_asked_in_halves(
     assert state(database) == clean
 
 
+@pytest.mark.long
 def test_one_observation_without_an_answer_is_named_and_keeps_what_was_known(
     database: Database, sky: Simulator, clean: dict[str, Any]
 ) -> None:

@@ -78,6 +78,7 @@ def asked(database: Database, statements: list[str], folder: Path, *before: str)
     return answers
 
 
+@pytest.mark.long
 def test_no_hostile_statement_writes_reads_a_file_or_calls_out(
     kept: Database, traps: hostile_sql.Traps, tmp_path: Path
 ) -> None:

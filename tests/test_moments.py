@@ -36,6 +36,7 @@ def test_whatever_befalls_a_command_that_writes_nothing_is_half_written(place: P
     assert found == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["harvest", "sql FROM~files -o a.csv", "index data", "login --file"])
 def test_a_disk_that_is_full_from_the_start_is_one_line(place: Place, command: str) -> None:
     place.renew()

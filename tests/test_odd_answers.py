@@ -290,6 +290,7 @@ class TestNames:
     def test_names_of_the_archive_stay_as_they_are(self, name: str) -> None:
         assert catalog_name(name, "file") == name
 
+    @pytest.mark.long
     @settings(max_examples=6, deadline=None)
     @given(st.lists(NAMES, unique=True, min_size=1, max_size=12))
     @example(

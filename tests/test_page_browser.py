@@ -116,6 +116,7 @@ def test_a_box_dragged_on_the_sky_is_a_range_of_both_coordinates(tab: Any, page:
     assert count(tab) == len(page.lake.find(f"targ_ra={ra}", f"targ_dec={dec}")) > 0
 
 
+@pytest.mark.long
 def test_a_person_opens_a_file_walks_to_its_input_and_reads_a_card(tab: Any, page: Served) -> None:
     name = page.lake.sql("SELECT filename FROM local_files WHERE filename LIKE '%.fits'")["filename"][0]
     tab.goto(f"/file/{name}")
@@ -174,6 +175,7 @@ def test_sql_is_run_refused_completed_and_cancelled(tab: Any) -> None:
     tab.wait_for_function("document.querySelector('.progress').textContent === 'cancelled'")
 
 
+@pytest.mark.long
 def test_the_keyboard_alone_is_enough(tab: Any) -> None:
     tab.goto("/find")
     tab.keyboard.press("Tab")

@@ -126,6 +126,7 @@ def test_from_elsewhere_a_token_is_needed_and_leaves_the_address(catalog: Databa
         assert page.get(f"//evil.example/?token={TOKEN}").headers.get("location", "/").startswith("/evil") is True
 
 
+@pytest.mark.long
 def test_markup_in_names_values_and_headers_is_text(catalog: Database, tmp_path: Path) -> None:
     with catalog.write() as connection:
         connection.execute(
@@ -154,6 +155,7 @@ def test_markup_in_names_values_and_headers_is_text(catalog: Database, tmp_path:
         assert [one["text"] for one in cards] == ["<script>alert(3)</script>"]
 
 
+@pytest.mark.long
 def test_pictures_are_drawn_kept_beside_the_catalog_and_nothing_else_is_handed_out(
     catalog: Database, tmp_path: Path
 ) -> None:

@@ -169,6 +169,7 @@ def test_a_name_that_passes_is_one_part_below_its_folder(name: str) -> None:
         assert name not in ("", ".", "..")
 
 
+@pytest.mark.long
 @settings(max_examples=20, deadline=None)
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_no_values_of_the_archive_make_a_path_that_leaves_the_destination(obs_id: str, program: str) -> None:

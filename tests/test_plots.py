@@ -163,6 +163,7 @@ class TestSpectra:
         axes = draw_file(files.x1d(tmp_path / "a.fits", bright=True)).figure.axes[0]
         assert axes.get_ylabel() == "surface brightness (MJy sr⁻¹)"
 
+    @pytest.mark.long
     @pytest.mark.parametrize(("make", "integrations"), [(files.new_x1dints, 30), (files.old_x1dints, 8)])
     def test_both_forms_of_a_time_series_are_read_alike(
         self, tmp_path: Path, make: Callable[[Path], Path], integrations: int

@@ -133,6 +133,7 @@ class TestConversation:
             typed(Database(tmp_path / "none.duckdb"))
 
 
+@pytest.mark.long
 def test_a_terminal_gets_the_prompt_and_pages_what_is_long(lake: Database) -> None:
     """A real terminal: what is longer than a screen goes through the pager, and the prompt comes back."""
     entry = str(Path(sys.executable).with_name("mastlake"))

@@ -441,6 +441,7 @@ class TestPulling:
 class TestCloning:
     """A catalog of one's own from a published one."""
 
+    @pytest.mark.long
     def test_a_clone_goes_on_where_the_original_is(self, own_sky: Simulator, tmp_path: Path, mastlake: Command) -> None:
         ask = ["--server", own_sky.url]
         first = mastlake(*ask, "harvest", "soss", "--instrument", "niriss", "-k", "exp_type=NIS_SOSS", "--json").json
@@ -487,6 +488,7 @@ def test_a_published_catalog_refuses_to_be_written(group: Path) -> None:
         pass
 
 
+@pytest.mark.long
 def test_readers_over_publishes_see_the_state_after_one_run(tmp_path: Path) -> None:
     assert kills_publish.read_over(tmp_path, readers=3, publishes=3) >= 3
 

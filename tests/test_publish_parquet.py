@@ -83,6 +83,7 @@ def test_long_views_are_split_into_files(files: Path) -> None:
     assert len({path.name.partition("-")[0] for path in files.iterdir()}) == 2
 
 
+@pytest.mark.long
 def test_it_can_be_added_to_a_published_run_and_goes_with_it(
     mastlake: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

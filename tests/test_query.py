@@ -195,6 +195,7 @@ with duckdb.connect(sys.argv[1], read_only=True) as connection:
         assert units == ("Target RA at mid time of exposure [deg]",)
 
 
+@pytest.mark.long
 def test_times_are_utc_wherever_one_is(lake: Database, tmp_path: Path) -> None:
     code = """if True:
         from catalog import Catalog

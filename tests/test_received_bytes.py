@@ -579,6 +579,7 @@ def half_fetched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Database, Pa
     return database, folder / "d"
 
 
+@pytest.mark.long
 @settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @given(note=st.one_of(st.binary(max_size=80), st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=9), lambda inner: st.fixed_dictionaries(
@@ -634,6 +635,7 @@ def test_a_catalog_that_stays_locked_costs_no_report_and_the_next_sync_notes_the
         assert connection.execute("SELECT count(*) FROM local_files").fetchall() == [(1,)]
 
 
+@pytest.mark.long
 def test_the_bytes_of_something_that_spoils_every_file_get_no_name_and_an_honest_server_mends_it(
     go: Callable[..., SyncReport], database: Database, files: Files, tmp_path: Path
 ) -> None:
@@ -658,6 +660,7 @@ def test_the_bytes_of_something_that_spoils_every_file_get_no_name_and_an_honest
 FRAMINGS = ["length", "chunked", "close", "chunked and length"]
 
 
+@pytest.mark.long
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(
     body=st.binary(min_size=1, max_size=3000).map(lambda data: b"\x89PNG" + data),

@@ -75,6 +75,7 @@ def test_a_file_that_is_gone_is_withdrawn_although_the_row_of_another_is_set_asi
     assert {row["filename"] for row in state(database)["files"]} == set(names[1:])
 
 
+@pytest.mark.long
 def test_an_observation_whose_row_is_set_aside_stays_and_is_named(database: Database) -> None:
     with asking() as (_, archive, spoilers):
         harvest(database, archive, OBSERVATIONS, patience=QUICK)
@@ -86,6 +87,7 @@ def test_an_observation_whose_row_is_set_aside_stays_and_is_named(database: Data
     assert list(outcome.failures) == [obs_id]
 
 
+@pytest.mark.long
 def test_a_product_whose_row_is_set_aside_stays_listed(database: Database) -> None:
     with asking() as (_, archive, spoilers):
         harvest(database, archive, OBSERVATIONS, patience=QUICK)

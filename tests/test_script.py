@@ -166,6 +166,7 @@ def test_a_script_continues_what_was_cut_and_drops_what_is_of_another_version(
     assert there(tmp_path / "dest") == {"jw00003_nis_x1d.fits": body}
 
 
+@pytest.mark.long
 def test_a_script_never_puts_wrong_bytes_under_a_final_name(
     run: Callable[..., subprocess.CompletedProcess[str]], files: Files, tmp_path: Path
 ) -> None:
@@ -266,6 +267,7 @@ def head(status: str, length: int, *more: str) -> bytes:
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.mark.long
 def test_a_script_never_joins_bytes_of_two_answers(run: Run, files: Files, one: str, tmp_path: Path) -> None:
     body = files.content[one]
     other = bytes(reversed(body))
@@ -280,6 +282,7 @@ def test_a_script_never_joins_bytes_of_two_answers(run: Run, files: Files, one: 
     assert (done.returncode, there(tmp_path / "dest")) == (0, {"jw7.jpg": body})
 
 
+@pytest.mark.long
 def test_a_script_gets_past_a_range_that_cannot_be_satisfied(run: Run, files: Files, one: str, tmp_path: Path) -> None:
     body = files.content[one]
     files.act = sending(

@@ -59,6 +59,7 @@ class TestManaging:
         assert "left by cal, which was edited" in told
         assert "new to cal, which was edited" in told
 
+    @pytest.mark.long
     def test_a_renamed_search_keeps_its_runs_files_and_changes(self, mastlake: Command, served: Simulator) -> None:
         assert mastlake("-q", *CAL).code == 0
         assert mastlake("searches", "rename", "cal", "mine").code == 0
@@ -69,6 +70,7 @@ class TestManaging:
         assert "1 run of mine" in mastlake("changes", "1").out
         assert "renamed from cal" in mastlake("searches", "show", "mine").out
 
+    @pytest.mark.long
     def test_a_removed_search_leaves_its_history_and_what_others_match(
         self, mastlake: Command, served: Simulator, tmp_path: Path
     ) -> None:
@@ -195,6 +197,7 @@ class TestDeclared:
 
     TOML = '[searches.cal]\ninstrument = "niriss"\ncriteria = ["productLevel={level}"]\n'
 
+    @pytest.mark.long
     def test_one_that_changes_is_edited_and_one_that_vanishes_is_not_run(
         self, mastlake: Command, served: Simulator, tmp_path: Path
     ) -> None:

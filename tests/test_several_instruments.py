@@ -28,6 +28,7 @@ def instruments(database: Database) -> dict[str, int]:
     return dict(rows)
 
 
+@pytest.mark.long
 def test_one_run_brings_what_the_searches_of_each_instrument_bring(tmp_path: Path) -> None:
     together, apart = Database(tmp_path / "together.duckdb"), Database(tmp_path / "apart.duckdb")
     with Simulator(files=60, instruments=["nircam", "miri"]) as sky, MastArchive(sky.url) as archive:

@@ -26,6 +26,7 @@ def batch(n: int) -> pa.RecordBatch:
     return pa.record_batch([pa.array([n] * 100), pa.array(["x" * 1000] * 100)], schema=NUMBERS)
 
 
+@pytest.mark.long
 @given(
     lengths=st.lists(st.integers(1, 5000), min_size=1, max_size=4),
     share=st.sampled_from([1, 2, 7, 5000]),
@@ -78,6 +79,7 @@ def test_a_reader_that_is_slow_holds_few_batches() -> None:
     assert made == 100
 
 
+@pytest.mark.long
 def test_a_reader_that_gives_up_leaves_no_thread_waiting() -> None:
     before = threading.active_count()
     for _ in range(20):

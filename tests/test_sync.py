@@ -586,6 +586,7 @@ HEADER_VALUES = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.long
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     status=st.sampled_from([200, 206, 301, 302, 304, 307, 400, 401, 403, 404, 416, 429, 500, 503, 999]),

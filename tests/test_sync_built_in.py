@@ -63,6 +63,7 @@ def wrong(database: Database, dest: Path) -> list[str]:
     return [name for name, md5 in found.items() if listed[name].lower() != md5]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("tended")
 def test_every_fault_of_the_built_in_archive_is_overcome(
     own_sky: Simulator, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -75,6 +76,7 @@ def test_every_fault_of_the_built_in_archive_is_overcome(
         assert wrong(database, tmp_path / fault) == []
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("tended")
 def test_whatever_faults_meet_a_sync_no_final_name_has_wrong_bytes_and_the_next_one_has_every_file(
     own_sky: Simulator, database: Database, tmp_path: Path

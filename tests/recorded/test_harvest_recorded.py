@@ -139,6 +139,7 @@ def test_a_limit_on_observations_at_once_is_found_and_kept(
     assert run.run.products == 877
 
 
+@pytest.mark.long
 def test_an_observation_search_finds_the_recorded_observations(
     database: Database, recorded: Any, connect: Connect
 ) -> None:

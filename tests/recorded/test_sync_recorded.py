@@ -172,6 +172,7 @@ def test_files_reprocessed_between_harvest_and_transfer_are_taken_as_they_are_no
     assert make_plan(database, files, dest=tmp_path / "dest").tallies["fetch"].items == len(gone)
 
 
+@pytest.mark.long
 def test_an_observation_that_turns_exclusive_needs_a_token_and_says_whose_it_is(
     follow: Callable[[str], None], go: Callable[..., SyncReport], recorded: Any, tmp_path: Path
 ) -> None:
