@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import socket
@@ -125,7 +126,10 @@ def serve(lake: Catalog, door: Door, port: int, seconds: float, ready: Callable[
         name = f"[{door.host}]" if ":" in door.host else door.host
         address = f"http://{name}:{listening.getsockname()[1]}"
         ready(Served(address, f"{address}/?token={quote(door.token)}" if door.token else address))
-        _Server(config, app.state.endpoints).run(sockets=[listening])
+        try:
+            _Server(config, app.state.endpoints).run(sockets=[listening])
+        except asyncio.CancelledError:  # asyncio says so of a Ctrl-C that comes before or after uvicorn listens for it
+            raise KeyboardInterrupt from None
 
 
 def open_browser(address: str) -> None:
