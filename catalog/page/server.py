@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from urllib.parse import quote
@@ -45,14 +47,39 @@ class Served:
 class _Server(uvicorn.Server):
     """Ends the current questions at the first Ctrl-C."""
 
-    def __init__(self, config: uvicorn.Config, endpoints: Endpoints) -> None:
+    def __init__(self, config: uvicorn.Config, endpoints: Endpoints, heard: list[int]) -> None:
         super().__init__(config)
         self._endpoints = endpoints
+        self._heard = heard
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, unless Ctrl-C came before uvicorn listened for it."""
+        await super().startup(sockets=sockets)
+        self.should_exit = self.should_exit or bool(self._heard)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Handle a signal."""
         self._endpoints.stop_all()
         super().handle_exit(sig, frame)
+
+
+@contextmanager
+def _interrupts_noted() -> Iterator[list[int]]:
+    """Note a Ctrl-C that comes while the event loop is made or closed, and raise it at the end of the block.
+
+    Raised in the middle of that, it leaves a half-made loop, which Python reports as an error of its own.
+    """
+    heard: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield heard
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    try:
+        yield heard
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def checked_door(host: str, token: str | None) -> Door:
@@ -126,10 +153,8 @@ def serve(lake: Catalog, door: Door, port: int, seconds: float, ready: Callable[
         name = f"[{door.host}]" if ":" in door.host else door.host
         address = f"http://{name}:{listening.getsockname()[1]}"
         ready(Served(address, f"{address}/?token={quote(door.token)}" if door.token else address))
-        try:
-            _Server(config, app.state.endpoints).run(sockets=[listening])
-        except asyncio.CancelledError:  # asyncio says so of a Ctrl-C that comes before or after uvicorn listens for it
-            raise KeyboardInterrupt from None
+        with _interrupts_noted() as heard:
+            _Server(config, app.state.endpoints, heard).run(sockets=[listening])
 
 
 def open_browser(address: str) -> None:
