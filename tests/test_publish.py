@@ -192,6 +192,20 @@ class TestPublishing:
         ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["run-000002.duckdb", "run-000002.json", "run-000002.parquet", "run-000009.json"])
+def test_a_file_that_no_publisher_put_there_stays(small: Database, tmp_path: Path, name: str) -> None:
+    theirs = tmp_path / "shared" / name
+    theirs.parent.mkdir()
+    theirs.write_text("mine")
+    if "000002" in name:
+        with pytest.raises(UsageError, match="was not published by mastlake"):
+            publish(small, theirs.parent)
+        assert not (theirs.parent / LATEST).exists()
+    else:
+        publish(small, theirs.parent)
+    assert theirs.read_text() == "mine"
+
+
 class TestFollowing:
     """A published catalog as the catalog of commands and of Python."""
 

@@ -8,7 +8,7 @@ import itertools
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,7 @@ READING_SECONDS = 86_400.0
 """How long after a newer catalog was published a reader may still read the older one: a day."""
 _LOCK = ".publishing"
 _PARTIAL = ".partial-"
+_CLAIM = f"{_PARTIAL}names-"
 _OURS = re.compile(r"run-\d{6,9}\.(json|duckdb|parquet)")
 
 
@@ -116,6 +117,7 @@ def publish(
         name = _with_parquet(folder, manifest) if parquet else None
         _point_to(folder, manifest.name)
         removed = _remove_old(folder, keep, reading_seconds)
+        (folder / f"{_CLAIM}{os.getpid()}").unlink()
     return Publication(str(folder), manifest.run, manifest.file, manifest.size, True, removed, name)
 
 
@@ -186,6 +188,9 @@ def _written(database: Database, folder: Path) -> Manifest:
         published_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         rows=copied.rows,
     )
+    names = [manifest.file, manifest.name, str(Path(manifest.file).with_suffix(".parquet"))]
+    _require_free(folder, names)
+    _claim(folder, names)
     partial.rename(folder / manifest.file)
     _write(folder, manifest.name, manifest.to_json())
     return manifest
@@ -223,11 +228,24 @@ def _write(folder: Path, name: str, content: bytes) -> None:
 
 
 def _sweep(folder: Path, newest: Manifest | None) -> None:
-    """Remove what a publisher left that was killed: nothing of it was ever named by ``LATEST``."""
-    for path in folder.iterdir():
-        is_partial = path.name.startswith(_PARTIAL)
-        if is_partial or (_OURS.fullmatch(path.name) and _is_unfinished(path, newest)):
-            _remove(path)
+    """Remove what a killed publisher left. Of finished names, only those that a publisher claimed are removed."""
+    for claim in folder.glob(f"{_CLAIM}*"):
+        for name in claim.read_text().split():
+            if _OURS.fullmatch(name) and _is_unfinished(folder / name, newest):
+                _remove(folder / name)
+    for path in folder.glob(f"{_PARTIAL}*"):
+        _remove(path)
+
+
+def _claim(folder: Path, names: Iterable[str]) -> None:
+    """Write down which names this process is about to put into the folder or remove, for the sweep after a kill."""
+    _write(folder, f"{_CLAIM}{os.getpid()}", "\n".join(names).encode())
+
+
+def _require_free(folder: Path, names: Iterable[str]) -> None:
+    for name in names:
+        if os.path.lexists(folder / name):
+            raise UsageError(f"{folder / name} was not published by mastlake; move it away, or choose another folder")
 
 
 def _remove(path: Path) -> None:
@@ -255,6 +273,7 @@ def _remove_old(folder: Path, keep: int, reading_seconds: float) -> tuple[str, .
         for newer, path in list(itertools.pairwise(runs))[keep - 1 :]
         if now - newer.stat().st_mtime >= reading_seconds
     ]
+    _claim(folder, (str(Path(path.name).with_suffix(end)) for path in removed for end in (".duckdb", ".parquet")))
     names = []
     for path in reversed(removed):
         path.unlink()  # the manifest first: a file without one is swept by the next publish
