@@ -147,7 +147,7 @@ SHORT: dict[str, str] = {
     "sky": "Draw where on the sky files lie",
     "timeline": "Draw what was observed and processed when",
     "serve": "Look at the catalog in the browser, read-only",
-    "publish": "Publish the catalog for a group, in a folder",
+    "publish": "Publish the catalog for a group, in a folder or a bucket",
     "clone": "Make a catalog of your own from a published one",
     "login": "Check a MAST token, and keep it in the system keyring",
     "simulate": "Serve the built-in archive, to try things on",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,7 +21,9 @@ def register(app: typer.Typer) -> None:
 
 def publish(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder; it is made if it does not exist.")],
+    to: Annotated[
+        str, typer.Argument(metavar="DIR|URL", help="A folder, which is made if needed; or s3://BUCKET/PREFIX.")
+    ],
     keep: Annotated[int, typer.Option(min=1, max=10_000, help="How many published catalogs stay at least.")] = 3,
     parquet: Annotated[
         bool, typer.Option("--parquet", help="Also write what it has now as Parquet, for other programs.")
@@ -31,12 +32,15 @@ def publish(
 ) -> None:
     """Publish the catalog for a group: an immutable copy of it under the number of its newest run.
 
-    Everybody who can read the folder asks the newest copy with --catalog DIR/, and keeps nobody waiting. A published
-    catalog has no local files and no headers. An older copy goes when it is not among the newest --keep, and a newer
-    one was published a day ago or earlier: no question takes longer.
+    Everybody who can read the folder or the bucket asks the newest copy with --catalog DIR/ (or s3://BUCKET/PREFIX/),
+    and keeps nobody waiting. A published catalog has no local files and no headers. An older copy goes when it is not
+    among the newest --keep, and a newer one was published a day ago or earlier: no question takes longer.
+
+    For a bucket, the environment has endpoint, region and keys as for AWS's own tools: AWS_ENDPOINT_URL, AWS_REGION,
+    AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN.
     """
     options = settings(context)
-    done = options.lake.publish(folder, keep=keep, parquet=parquet)
+    done = options.lake.publish(to, keep=keep, parquet=parquet)
     if json:
         put_json(asdict(done))
         return

@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 
 from catalog.api.catalog import Catalog
+from catalog.publish.folder import newest_in
 from catalog.publish.manifest import LATEST, sha256_of
-from catalog.publish.publishing import newest_in, publish
+from catalog.publish.publishing import publish
 from catalog.store.database import Database
 from tests import sync_catalog
 

@@ -53,6 +53,12 @@ def test_every_package_that_is_imported_is_declared(room: str) -> None:
     assert undeclared == set()
 
 
+def test_every_room_is_installed() -> None:
+    declared_rooms = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    rooms = {path.parent.relative_to(ROOT).as_posix().replace("/", ".") for path in ROOT.glob("catalog/**/__init__.py")}
+    assert rooms - set(declared_rooms) == set()
+
+
 def test_the_page_of_trust_names_tests_that_there_are() -> None:
     named = set(re.findall(r"tests/[a-z0-9_/]+\.py", (ROOT / "SECURITY.md").read_text()))
     assert named

@@ -28,6 +28,7 @@ from catalog.errors import (
     UsageError,
 )
 from catalog.publish import publishing, pull
+from catalog.publish.folder import PublishingFolder
 from catalog.publish.manifest import LATEST, sha256_of
 from catalog.publish.publishing import publish
 from catalog.simulator import Simulator
@@ -170,7 +171,7 @@ class TestPublishing:
         with pytest.raises(DiskError, match="cannot publish into"):
             publish(catalog, Path("/proc/nowhere"))
 
-    @pytest.mark.parametrize("step", ["copy_shared", "sha256_of", "_write", "_point_to", "_remove_old"])
+    @pytest.mark.parametrize("step", ["copy_shared", "sha256_of", "put", "write", "point", "_remove_old"])
     def test_a_publish_that_ends_anywhere_leaves_the_old_one_and_the_next_sweeps(
         self, small: Database, group: Path, monkeypatch: pytest.MonkeyPatch, step: str
     ) -> None:
@@ -179,7 +180,7 @@ class TestPublishing:
 
         add_run(small, 3)
         with monkeypatch.context() as patch:
-            patch.setattr(publishing, step, ended)
+            patch.setattr(publishing if hasattr(publishing, step) else PublishingFolder, step, ended)
             with pytest.raises(KeyboardInterrupt):
                 publish(small, group)
         (group / ".partial-1.duckdb.tmp").mkdir()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalog.api.catalog_base import CatalogBase
@@ -22,20 +21,20 @@ class Publishing(CatalogBase):
 
     def publish(
         self,
-        folder: str | os.PathLike[str],
+        to: str | os.PathLike[str],
         *,
         keep: int = 3,
         parquet: bool = False,
         reading_seconds: float = 86_400.0,
     ) -> Publication:
-        """Publish the catalog, as it is after its newest run, for everybody who can read a folder.
+        """Publish the catalog, as it is after its newest run, for everybody who can read a folder or a bucket.
 
-        Others name the folder as their catalog. Local files and their headers are left out, as they are this disk's.
+        Others name the same place as their catalog. Local files and their headers are left out: they are this disk's.
 
         Parameters
         ----------
-        folder : path-like
-            A folder of a shared disk, or one that a web server shows.
+        to : str or path-like
+            A folder of a shared disk, or one that a web server shows; or s3://BUCKET/PREFIX.
         keep : int
             How many published catalogs stay at least, with the new one.
         parquet : bool
@@ -51,11 +50,13 @@ class Publishing(CatalogBase):
         Raises
         ------
         UsageError
-            If nothing was harvested yet, or the folder has another catalog, or a newer run.
+            If nothing was harvested yet, or the place has another catalog, or a newer run.
         CatalogError
             If the catalog cannot be read, or another process is publishing there.
         DiskError
             If the folder cannot be written; what was published before stays the newest.
+        ArchiveError
+            If the object store does not answer, or refuses; what was published before stays the newest.
 
         Examples
         --------
@@ -69,7 +70,7 @@ class Publishing(CatalogBase):
         """
         from catalog.publish.publishing import publish
 
-        return publish(self._database, Path(folder), keep=keep, parquet=parquet, reading_seconds=reading_seconds)
+        return publish(self._database, to, keep=keep, parquet=parquet, reading_seconds=reading_seconds)
 
     @staticmethod
     def clone(
@@ -83,7 +84,7 @@ class Publishing(CatalogBase):
         Parameters
         ----------
         source : str or path-like
-            The folder or the https address where it is published.
+            The folder, or the https or s3 address, where it is published.
         path : path-like
             The new catalog file; nothing may be there.
         tell : callable, optional

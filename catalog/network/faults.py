@@ -19,7 +19,7 @@ _HANDSHAKE = (
 """OpenSSL's names of failures that will not pass; a handshake that was cut off is not among them."""
 
 
-def fault(error: BaseException, url: str, proxy: str | None = None) -> ArchiveError:
+def fault(error: BaseException, url: str, proxy: str | None = None, named_in: str = "--server") -> ArchiveError:
     """Return the error, in one line, for an error of `urllib3`, `requests` or the system.
 
     Parameters
@@ -30,6 +30,8 @@ def fault(error: BaseException, url: str, proxy: str | None = None) -> ArchiveEr
         The address that was asked.
     proxy : str, optional
         The proxy that was used.
+    named_in : str
+        The option or variable in which the user names the host.
 
     Returns
     -------
@@ -47,7 +49,7 @@ def fault(error: BaseException, url: str, proxy: str | None = None) -> ArchiveEr
             return Untrusted(f"{host}: certificate verify failed: {_reason(error_in_chain)}; {_BUNDLE}")
         if isinstance(error_in_chain, ssl.SSLError) and error_in_chain.reason in _HANDSHAKE:
             return Untrusted(f"{host} does not speak TLS as it should: {_reason(error_in_chain)}; is it https?")
-    return Unreachable(_unreachable(host, chain))
+    return Unreachable(_unreachable(host, chain, named_in))
 
 
 _BUNDLE = "where your network has a certificate authority of its own, name its bundle in REQUESTS_CA_BUNDLE"
@@ -64,12 +66,12 @@ def _of_proxy(chain: list[BaseException]) -> str:
     return f"gave no answer: {_innermost_reason(chain)}"
 
 
-def _unreachable(host: str, chain: list[BaseException]) -> str:
+def _unreachable(host: str, chain: list[BaseException], named_in: str) -> str:
     if any(isinstance(error, socket.gaierror) for error in chain):
-        return f"there is no host {host.rpartition(':')[0] or host} here; check the network and --server"
+        return f"there is no host {host.rpartition(':')[0] or host} here; check the network and {named_in}"
     if any(isinstance(error, TimeoutError) or "Timeout" in type(error).__name__ for error in chain):
         return f"{host} did not answer in time"
-    return f"{host} gave no answer: {_innermost_reason(chain)}; check the network and --server"
+    return f"{host} gave no answer: {_innermost_reason(chain)}; check the network and {named_in}"
 
 
 def _innermost_reason(chain: list[BaseException]) -> str:

@@ -14,8 +14,8 @@ import duckdb
 
 from catalog.cache import folder as cache_folder
 from catalog.errors import CatalogError, CatalogUnwritable, NotACatalog
+from catalog.publish.folder import newest_in
 from catalog.publish.names import is_address
-from catalog.publish.publishing import newest_in
 from catalog.publish.pull import PublishedAddress
 from catalog.store.database import HEAD, Database, Tell
 from catalog.store.shared import KeptOpen
@@ -27,6 +27,10 @@ class Publisher(Protocol):
     @property
     def name(self) -> str:
         """The folder or address, as the user wrote it."""
+
+    @property
+    def mark(self) -> str:
+        """A text that tells this place from all others."""
 
     def newest(self) -> Path:
         """Return the newest catalog as a file that can be read now."""
@@ -48,6 +52,11 @@ class PublishedFolder:
     def name(self) -> str:
         """The folder."""
         return str(self._folder)
+
+    @property
+    def mark(self) -> str:
+        """The folder."""
+        return self.name
 
     def newest(self) -> Path:
         """Return the catalog that ``LATEST`` names.
@@ -97,7 +106,7 @@ class _Followed(Database):
     @property
     def beside(self) -> Path:
         """A path in the user's cache, as nothing may be written where others publish."""
-        mark = hashlib.sha256(self._publisher.name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        mark = hashlib.sha256(self._publisher.mark.encode("utf-8", "surrogateescape")).hexdigest()[:16]
         path = cache_folder() / "followed" / mark / "catalog"
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

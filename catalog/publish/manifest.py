@@ -96,6 +96,11 @@ def catalog_filename(run: int) -> str:
     return f"run-{run:06}.duckdb"
 
 
+def parquet_name(run: int) -> str:
+    """Return the name of the folder of a run's Parquet files."""
+    return f"run-{run:06}.parquet"
+
+
 def named_by(latest: bytes, where: str) -> str:
     """Return the name of the manifest that ``LATEST`` points to.
 

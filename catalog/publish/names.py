@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+BUCKET_SCHEME = "s3://"
+
+
+def is_bucket(text: str) -> bool:
+    """Say whether a catalog's name is a prefix in a bucket."""
+    return text.lower().startswith(BUCKET_SCHEME)
+
 
 def is_address(text: str) -> bool:
-    """Say whether a catalog's name is an address."""
-    return text.lower().startswith(("http://", "https://"))
+    """Say whether a catalog's name is an address, of a web server or of a bucket."""
+    return text.lower().startswith(("http://", "https://", BUCKET_SCHEME))
 
 
 def is_published(text: str | os.PathLike[str]) -> bool:

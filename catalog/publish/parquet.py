@@ -42,11 +42,6 @@ _EXPORTED = (
 )
 
 
-def parquet_name(run: int) -> str:
-    """Return the name of the folder of a run's Parquet files."""
-    return f"run-{run:06}.parquet"
-
-
 def write_parquet(catalog: Path, manifest: Manifest, folder: Path) -> None:
     """Write the current views into a new folder, with a list of columns and a README.
 

@@ -1,4 +1,7 @@
-"""Write a catalog into a folder under the number of its run, and let ``LATEST`` point to it."""
+"""Publish a catalog under the number of its run, and let ``LATEST`` point to it.
+
+The steps are the same for a folder and for a bucket; `catalog.publish.place` says what each of them can do.
+"""
 
 from __future__ import annotations
 
@@ -7,35 +10,26 @@ import hashlib
 import itertools
 import os
 import re
-import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from catalog._version import __version__
-from catalog.errors import CatalogLocked, DiskError, NotACatalog, UsageError
-from catalog.publish.manifest import (
-    LATEST,
-    Manifest,
-    catalog_filename,
-    manifest_name,
-    named_by,
-    parse_manifest,
-    sha256_of,
-)
-from catalog.store.copies import copy_shared
+from catalog.errors import UsageError
+from catalog.publish.folder import PublishingFolder
+from catalog.publish.manifest import Manifest, catalog_filename, manifest_name, parquet_name, sha256_of
+from catalog.publish.names import is_bucket
+from catalog.publish.place import PARTIAL, Place
+from catalog.store.copies import CopiedCatalog, copy_shared
 from catalog.store.database import HEAD, Database
-from catalog.store.turns import LockWait, StillHeld, held
+from catalog.text import harmless
 
 KEEP = 3
 READING_SECONDS = 86_400.0
 """How long after a newer catalog was published a reader may still read the older one: a day."""
-_LOCK = ".publishing"
-_PARTIAL = ".partial-"
-_CLAIM = f"{_PARTIAL}names-"
+_CLAIM = f"{PARTIAL}names-"
 _OURS = re.compile(r"run-\d{6,9}\.(json|duckdb|parquet)")
 
 
@@ -46,15 +40,15 @@ class Publication:
     Attributes
     ----------
     folder : str
-        The folder.
+        The folder, or the address of the prefix in a bucket.
     run : int
         The run up to which the published catalog goes.
     file : str
-        The name of the published catalog in the folder.
+        The name of the published catalog there.
     bytes : int
         Its size.
     published : bool
-        False if the folder had this run already; then nothing was written.
+        False if this run was there already; then nothing was written.
     removed : tuple of str
         Names of older catalogs that were removed.
     parquet : str or None
@@ -72,7 +66,7 @@ class Publication:
 
 def publish(
     database: Database,
-    folder: Path,
+    to: str | os.PathLike[str],
     *,
     keep: int = KEEP,
     parquet: bool = False,
@@ -84,8 +78,8 @@ def publish(
     ----------
     database : Database
         The working catalog.
-    folder : Path
-        The folder; it is made if it does not exist.
+    to : str or path-like
+        A folder, which is made if it does not exist; or s3://BUCKET/PREFIX.
     keep : int
         How many published catalogs stay at least, with the new one.
     parquet : bool
@@ -96,48 +90,31 @@ def publish(
     Raises
     ------
     UsageError
-        If nothing was harvested yet, or the folder has another catalog, or a newer run.
+        If nothing was harvested yet, or the place has another catalog, or a newer run.
     CatalogLocked
         If another process is publishing there.
     DiskError
         If the folder cannot be written; ``LATEST`` then points where it did.
+    ArchiveError
+        If the object store does not answer, or refuses; ``LATEST`` then points where it did.
     """
     if keep < 1:
         raise UsageError("--keep must be at least 1: the newest catalog always stays")
+    place = _place(os.fspath(to))
     database.require_writable()
     run, _, _ = _newest_run(database)
-    with _told(folder), _alone(folder):
-        before = newest_in(folder)
-        _refuse_other(database, before, folder, run)
-        _sweep(folder, before)
+    with place.alone():
+        before = place.newest()
+        _refuse_other(database, before, place, run)
+        _sweep(place, before)
         if before is not None and before.run == run:
-            name = _with_parquet(folder, before) if parquet else None
-            return Publication(str(folder), run, before.file, before.size, False, (), name)
-        manifest = _written(database, folder)
-        name = _with_parquet(folder, manifest) if parquet else None
-        _point_to(folder, manifest.name)
-        removed = _remove_old(folder, keep, reading_seconds)
-        (folder / f"{_CLAIM}{os.getpid()}").unlink()
-    return Publication(str(folder), manifest.run, manifest.file, manifest.size, True, removed, name)
-
-
-def newest_in(folder: Path) -> Manifest | None:
-    """Return the manifest that ``LATEST`` of a folder points to; None if nothing was published there.
-
-    Raises
-    ------
-    NotACatalog
-        If the pointer or the manifest is not as mastlake writes it.
-    OSError
-        If the manifest cannot be read.
-    """
-    try:
-        with (folder / LATEST).open("rb") as file:
-            name = named_by(file.read(200), str(folder))
-    except FileNotFoundError:
-        return None
-    with (folder / name).open("rb") as file:
-        return parse_manifest(file.read(1 << 20), name, str(folder))
+            name = _with_parquet(database, place, before) if parquet else None
+            return Publication(place.name, run, before.file, before.size, False, (), name)
+        manifest, name = _written(database, place, parquet)
+        place.point(manifest)
+        removed = _remove_old(place, keep, reading_seconds)
+        place.remove(_claimed())
+    return Publication(place.name, manifest.run, manifest.file, manifest.size, True, removed, name)
 
 
 def _newest_run(database: Database, up_to: int | None = None) -> tuple[int, str, str]:
@@ -156,31 +133,42 @@ def _newest_run(database: Database, up_to: int | None = None) -> tuple[int, str,
     return int(rows[-1][0]), str(rows[-1][2]), hashlib.sha256(told.encode()).hexdigest()
 
 
-def _refuse_other(database: Database, before: Manifest | None, folder: Path, run: int) -> None:
+def _refuse_other(database: Database, before: Manifest | None, place: Place, run: int) -> None:
     if before is None:
         return
     if before.run > run:
         raise UsageError(
-            f"{folder} has run {before.run} already, and {database.path} only goes to run {run}; "
-            "publish the newer catalog, or choose another folder"
+            f"{place.name} has run {before.run} already, and {database.path} only goes to run {run}; "
+            "publish the newer catalog, or choose another place"
         )
     if _newest_run(database, before.run)[2] != before.history:
-        raise UsageError(f"{folder} has another catalog, with other runs; choose another folder")
+        raise UsageError(f"{place.name} has another catalog, with other runs; choose another place")
 
 
-def _written(database: Database, folder: Path) -> Manifest:
-    """Write the catalog and then its manifest, each whole and on disk before it has its name."""
-    partial = folder / f"{_PARTIAL}{os.getpid()}.duckdb"
-    copied = copy_shared(database, partial)
-    copy = Database(partial)
-    run, ended_at, history = _newest_run(copy)  # as it was when it was copied; this also proves that it opens
-    manifest = Manifest(
+def _written(database: Database, place: Place, parquet: bool) -> tuple[Manifest, str | None]:
+    """Put the catalog, its Parquet files and then its manifest there, each whole before it has its name."""
+    copy = place.draft("duckdb")
+    manifest = _manifest_of(copy, copy_shared(database, copy))
+    name = parquet_name(manifest.run)
+    _require_free(place, [manifest.file, manifest.name, name])
+    _claim(place, [manifest.file, manifest.name, name])
+    if parquet:
+        _put_parquet(place, copy, manifest)
+    place.put(copy, manifest.file)
+    place.write(manifest.name, manifest.to_json())
+    return manifest, name if parquet else None
+
+
+def _manifest_of(copy: Path, copied: CopiedCatalog) -> Manifest:
+    """Describe a copy as it is: its runs are those from when it was made. This also proves that it opens."""
+    run, ended_at, history = _newest_run(Database(copy))
+    return Manifest(
         run=run,
         run_ended_at=ended_at,
         history=history,
         file=catalog_filename(run),
-        size=partial.stat().st_size,
-        sha256=sha256_of(partial),
+        size=copy.stat().st_size,
+        sha256=sha256_of(copy),
         schema=HEAD,
         storage=copied.storage,
         duckdb=duckdb.__version__,
@@ -188,121 +176,98 @@ def _written(database: Database, folder: Path) -> Manifest:
         published_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         rows=copied.rows,
     )
-    names = [manifest.file, manifest.name, str(Path(manifest.file).with_suffix(".parquet"))]
-    _require_free(folder, names)
-    _claim(folder, names)
-    partial.rename(folder / manifest.file)
-    _write(folder, manifest.name, manifest.to_json())
-    return manifest
 
 
-def _with_parquet(folder: Path, manifest: Manifest) -> str:
-    """Write the Parquet files of a published run, unless they are there; return the name of their folder."""
-    from catalog.publish.parquet import parquet_name, write_parquet
-
+def _with_parquet(database: Database, place: Place, manifest: Manifest) -> str:
+    """Add the Parquet files to a published run, unless they are there; return the name of their folder."""
     name = parquet_name(manifest.run)
-    if not (folder / name).exists():
-        partial = folder / f"{_PARTIAL}{os.getpid()}.parquet"
-        write_parquet(folder / manifest.file, manifest, partial)
-        partial.rename(folder / name)
+    if not place.has_all_of(name):
+        _claim(place, [name])
+        copy = place.at_hand(manifest.file)
+        if copy is None:
+            copy = place.draft("duckdb")
+            copy_shared(database, copy)
+        _put_parquet(place, copy, manifest)
+        place.remove(_claimed())
     return name
 
 
-def _point_to(folder: Path, name: str) -> None:
-    _write(folder, LATEST, f"{name}\n".encode())
+def _put_parquet(place: Place, catalog: Path, manifest: Manifest) -> None:
+    from catalog.publish.parquet import write_parquet
+
+    draft = place.draft("parquet")
+    write_parquet(catalog, manifest, draft)
+    place.put(draft, parquet_name(manifest.run))
 
 
-def _write(folder: Path, name: str, content: bytes) -> None:
-    partial = folder / f"{_PARTIAL}{os.getpid()}.{name}"
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(folder / name)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some file systems cannot sync a folder
-            os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _sweep(folder: Path, newest: Manifest | None) -> None:
+def _sweep(place: Place, newest: Manifest | None) -> None:
     """Remove what a killed publisher left. Of finished names, only those that a publisher claimed are removed."""
-    for claim in folder.glob(f"{_CLAIM}*"):
-        for name in claim.read_text().split():
-            if _OURS.fullmatch(name) and _is_unfinished(folder / name, newest):
-                _remove(folder / name)
-    for path in folder.glob(f"{_PARTIAL}*"):
-        _remove(path)
+    there = {entry.name for entry in place.entries()}
+    left = sorted(name for name in there if name.startswith(PARTIAL))
+    for claim in (name for name in left if name.startswith(_CLAIM)):
+        for name in place.read(claim).decode("ascii", "replace").split():
+            if name in there and _OURS.fullmatch(name) and _is_unfinished(place, name, newest, there):
+                place.remove(name)
+    for name in left:
+        place.remove(name)
 
 
-def _claim(folder: Path, names: Iterable[str]) -> None:
-    """Write down which names this process is about to put into the folder or remove, for the sweep after a kill."""
-    _write(folder, f"{_CLAIM}{os.getpid()}", "\n".join(names).encode())
+def _claimed() -> str:
+    return f"{_CLAIM}{os.getpid()}"
 
 
-def _require_free(folder: Path, names: Iterable[str]) -> None:
+def _claim(place: Place, names: Iterable[str]) -> None:
+    """Write down which names this process is about to put there or remove, for the sweep after a kill."""
+    place.write(_claimed(), "\n".join(names).encode())
+
+
+def _require_free(place: Place, names: Iterable[str]) -> None:
+    there = {entry.name for entry in place.entries()}
     for name in names:
-        if os.path.lexists(folder / name):
-            raise UsageError(f"{folder / name} was not published by mastlake; move it away, or choose another folder")
+        if name in there:
+            raise UsageError(
+                f"{place.name}/{name} was not published by mastlake; move it away, or choose another place"
+            )
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _is_unfinished(place: Place, name: str, newest: Manifest | None, there: set[str]) -> bool:
+    run = _run_of(name)
+    if newest is None or run > newest.run or manifest_name(run) not in there:
+        return True
+    return name.endswith(".parquet") and not place.has_all_of(name)
 
 
-def _is_unfinished(path: Path, newest: Manifest | None) -> bool:
-    run = _run_of(path)
-    return newest is None or run > newest.run or not path.with_name(manifest_name(run)).exists()
+def _run_of(name: str) -> int:
+    return int(Path(name).stem.removeprefix("run-"))
 
 
-def _run_of(path: Path) -> int:
-    return int(path.stem.removeprefix("run-"))
-
-
-def _remove_old(folder: Path, keep: int, reading_seconds: float) -> tuple[str, ...]:
+def _remove_old(place: Place, keep: int, reading_seconds: float) -> tuple[str, ...]:
     """Remove catalogs beyond `keep`, the oldest first, if a newer one has been there for long enough."""
-    runs = sorted((path for path in folder.glob("run-*.json") if _OURS.fullmatch(path.name)), key=_run_of, reverse=True)
+    there = place.entries()
+    manifests = [entry for entry in there if _OURS.fullmatch(entry.name) and entry.name.endswith(".json")]
+    runs = sorted(manifests, key=lambda entry: _run_of(entry.name), reverse=True)
     now = dt.datetime.now(dt.UTC).timestamp()
     removed = [
-        path
-        for newer, path in list(itertools.pairwise(runs))[keep - 1 :]
-        if now - newer.stat().st_mtime >= reading_seconds
+        _run_of(older.name)
+        for newer, older in list(itertools.pairwise(runs))[keep - 1 :]
+        if now - newer.modified >= reading_seconds
     ]
-    _claim(folder, (str(Path(path.name).with_suffix(end)) for path in removed for end in (".duckdb", ".parquet")))
-    names = []
-    for path in reversed(removed):
-        path.unlink()  # the manifest first: a file without one is swept by the next publish
-        _remove(path.with_suffix(".duckdb"))
-        if path.with_suffix(".parquet").exists():
-            _remove(path.with_suffix(".parquet"))
-        names.append(path.with_suffix(".duckdb").name)
-    return tuple(names)
+    if removed:
+        _claim(place, (name for run in removed for name in (catalog_filename(run), parquet_name(run))))
+    for run in reversed(removed):
+        place.remove(manifest_name(run))  # the manifest first: a file without one is swept by the next publish
+        place.remove(catalog_filename(run))
+        if parquet_name(run) in {entry.name for entry in there}:
+            place.remove(parquet_name(run))
+    return tuple(catalog_filename(run) for run in reversed(removed))
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = held(folder / _LOCK, LockWait(0), "another publisher")
-    try:
-        lock.__enter__()
-    except StillHeld:
-        raise CatalogLocked(f"another mastlake is publishing into {folder}; try again when it is done") from None
-    try:
-        yield
-    finally:
-        lock.__exit__(None, None, None)
+def _place(to: str) -> Place:
+    """Return the place that a name means."""
+    if is_bucket(to):
+        from catalog.publish.bucket_place import PublishingBucket
 
-
-@contextmanager
-def _told(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except NotACatalog:
-        raise
-    except OSError as error:
-        raise DiskError(f"cannot publish into {folder}: {error.strerror or error}") from error
+        return PublishingBucket(to)
+    if "://" in to:
+        raise UsageError(f"cannot publish to {harmless(to)}; name a folder, or s3://BUCKET/PREFIX")
+    return PublishingFolder(Path(to))

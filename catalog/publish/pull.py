@@ -7,7 +7,6 @@ says and the disk has; and the catalog is used only if its checksum is the manif
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import os
 import shutil
 import time
@@ -15,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from catalog.cache import folder as cache_folder
 from catalog.errors import (
@@ -24,27 +22,36 @@ from catalog.errors import (
     DiskError,
     Garbled,
     Overloaded,
-    Refused,
     Unreachable,
-    UsageError,
 )
-from catalog.network.server import Server
+from catalog.publish.fetching import Source, WebAddress, pieces
 from catalog.publish.manifest import LATEST, Manifest, named_by, parse_manifest
+from catalog.publish.names import is_bucket
 from catalog.store.turns import LockWait, StillHeld, held
 from catalog.text import size as shown_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import requests
-
 _ASK_AGAIN = 30.0
 """Seconds for which a process that goes on, such as the page, believes that nothing newer was published."""
-_CONNECT, _SILENCE = 10.0, 60.0
 _MOST_OF_MANIFEST = 1 << 20
-_PATIENT, _SLOWEST = 60.0, 1000.0
-_PIECE = 1 << 20
 _LOCK_SECONDS = 600.0
+
+
+def source_at(address: str) -> Source:
+    """Return what is asked for an address.
+
+    Raises
+    ------
+    UsageError
+        If nothing can be asked there.
+    """
+    if is_bucket(address):
+        from catalog.publish.bucket import Bucket
+
+        return Bucket(address)
+    return WebAddress(address)
 
 
 class PublishedAddress:
@@ -53,7 +60,7 @@ class PublishedAddress:
     Parameters
     ----------
     address : str
-        https://HOST/PREFIX/, or http on this machine.
+        https://HOST/PREFIX/, http on this machine, or s3://BUCKET/PREFIX/.
     tell : callable, optional
         Called with a line of text if the network does not answer, and the copy in the cache is used.
     offline : bool
@@ -61,20 +68,22 @@ class PublishedAddress:
     """
 
     def __init__(self, address: str, tell: Callable[[str], None] | None = None, offline: bool = False) -> None:
-        self._server = Server(address)
-        parts = urlsplit(self._server)
-        if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
-            raise UsageError(f"--catalog {self._server}/ must begin with https: anybody on the way could change it")
+        self._source = source_at(address)
         self._tell = tell
         self._offline = offline
         self._asked_at = -_ASK_AGAIN
         self._newest: Path | None = None
-        self._kept = cache_folder() / "published" / hashlib.sha256(self._server.encode()).hexdigest()[:16]
+        self._kept = cache_folder() / "published" / hashlib.sha256(self._source.mark.encode()).hexdigest()[:16]
 
     @property
     def name(self) -> str:
         """The address, without a name and a password."""
-        return f"{self._server}/"
+        return self._source.name
+
+    @property
+    def mark(self) -> str:
+        """A text that tells this place from all others."""
+        return self._source.mark
 
     def newest(self) -> Path:
         """Return the newest catalog; it is pulled if the cache does not have it.
@@ -153,14 +162,14 @@ class PublishedAddress:
         digest, size = hashlib.sha256(), 0
         try:
             with partial.open("wb") as file:
-                for piece in self._pieces(manifest.file, manifest.size):
+                for piece in pieces(self._source, manifest.file, manifest.size):
                     file.write(piece)
                     digest.update(piece)
                     size += len(piece)
                 file.flush()
                 os.fsync(file.fileno())
             if size != manifest.size:
-                raise Unreachable(f"{self._server.netloc} sent {size:,} of {manifest.size:,} bytes; try again")
+                raise Unreachable(f"{self._source.server.netloc} sent {size:,} of {manifest.size:,} bytes; try again")
             if digest.hexdigest() != manifest.sha256:
                 raise Garbled(f"the catalog of {self.name} is not what its manifest says (SHA-256); it is not used")
             partial.replace(self._kept / manifest.file)
@@ -180,32 +189,7 @@ class PublishedAddress:
             path.unlink(missing_ok=True)
 
     def _get(self, name: str, most: int) -> bytes:
-        return b"".join(self._pieces(name, most))
-
-    def _pieces(self, name: str, most: int) -> Iterator[bytes]:
-        """Yield the bytes of a file of the publisher's, so many at most.
-
-        Raises
-        ------
-        Garbled
-            If there are more, or they are packed.
-        Refused
-            If the host says no, or sends the question elsewhere.
-        Unreachable
-            If it does not answer, or too slowly.
-        """
-        url = f"{self._server}/{name}"
-        with _asking(url, self._server) as response:
-            _refuse_status(response, url)
-            size, began = 0, time.monotonic()
-            while piece := bytes(response.raw.read1(_PIECE, decode_content=False) or b""):
-                size += len(piece)
-                if size > most:
-                    raise Garbled(f"{url} has more bytes than it may have; it is not used")
-                took = time.monotonic() - began
-                if took > _PATIENT and size < _SLOWEST * took:
-                    raise Unreachable(f"{self._server.netloc} sends less than {_SLOWEST:,.0f} bytes a second")
-                yield piece
+        return b"".join(pieces(self._source, name, most))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -223,49 +207,3 @@ class PublishedAddress:
             raise CatalogLocked(f"another mastlake still pulls the catalog of {self.name}; try again later") from None
         except OSError as error:
             raise DiskError(f"cannot keep the catalog of {self.name} in {self._kept}: {error.strerror}") from error
-
-
-@contextmanager
-def _asking(url: str, server: Server) -> Iterator[requests.Response]:
-    """Ask for a file; every fault of the network is one clear line."""
-    import requests
-    import urllib3
-
-    from catalog.network.faults import fault
-    from catalog.network.session import session_for
-
-    with session_for(server) as session:
-        try:
-            with session.get(
-                url,
-                stream=True,
-                timeout=(_CONNECT, _SILENCE),
-                allow_redirects=False,
-                headers={"Accept-Encoding": "identity", "Cache-Control": "no-cache"},
-            ) as response:
-                yield response
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise fault(error, url) from error
-
-
-def _refuse_status(response: requests.Response, url: str) -> None:
-    code, host = response.status_code, urlsplit(url).netloc
-    if code in (429, 500, 502, 503, 504):
-        raise Overloaded(f"{host} cannot answer now (HTTP {code})")
-    if 300 <= code < 400:
-        raise Refused(f"{url} is somewhere else now (HTTP {code}); ask for the new address, and name it in --catalog")
-    if code == 404:
-        raise Refused(f"no catalog is published at {url.rpartition('/')[0]}/ (HTTP 404)")
-    if code != 200:
-        raise Refused(f"{host} refuses {url} (HTTP {code})")
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise Garbled(f"{url} comes packed although that was not asked for; it is not used")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -11,17 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
+from typing import Any, Self
 
-from catalog.errors import ArchiveError, Garbled, Unreachable, UsageError
-from catalog.network.routes import named_certificates, proxy_of
+from catalog.errors import ArchiveError, Garbled, Unreachable
+from catalog.network.object_store import client_options, s3_store
 from catalog.sync.names import refusal_of_path
 from catalog.sync.plan import Item
 from catalog.sync.source import Ask, NotInSource
-
-if TYPE_CHECKING:
-    from obstore.store import ClientConfig
 
 BUCKET = "stpubdata"
 REGION = "us-east-1"
@@ -29,8 +25,6 @@ AT_ONCE = 40
 """How many products one look-up asks for; the archive answers no more."""
 _PATIENCE = 3
 """How many failures in a row it takes until the store is no longer asked."""
-_LONGEST = "24h"
-"""The time for one object. The store's own 30 s would end every large file; `rate.SlowestSpeed` ends slow ones."""
 
 Lookup = Callable[[Iterable[str]], Mapping[str, str | None]]
 
@@ -49,32 +43,12 @@ def public_bucket(endpoint: str | None = None) -> Any:
         If the client for object stores is not installed, or the environment names a proxy or certificates that are
         none.
     """
-    try:
-        from obstore.store import S3Store
-    except ImportError as error:
-        raise UsageError("--source cloud needs one more package: pip install 'mastlake[cloud]'") from error
+    store = s3_store("--source cloud")
     address = endpoint or f"https://{BUCKET}.s3.{REGION}.amazonaws.com"
-    options = _client_options(address)
+    options = client_options(address)
     retries: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=30)}
     where: Any = {"endpoint": endpoint} if endpoint else {}
-    return S3Store(BUCKET, region=REGION, skip_signature=True, client_options=options, retry_config=retries, **where)
-
-
-def _client_options(address: str) -> ClientConfig:
-    """Return proxy, certificates and time-outs, as all clients here use them, in the form of the object store."""
-    options: ClientConfig = {"connect_timeout": "15s", "read_timeout": "60s", "timeout": _LONGEST}
-    if address.startswith("http:"):
-        options["allow_http"] = True
-    if proxy := proxy_of(address):
-        options["proxy_url"] = proxy
-    else:  # this host is reached without a proxy; else the store would read the environment by its own rules
-        options["proxy_url"] = "http://127.0.0.1:9"
-        options["proxy_excludes"] = urlsplit(address).hostname or ""
-    if named := named_certificates():
-        options["root_certificate"] = named
-        if proxy and proxy.startswith("https:"):
-            options["proxy_ca_certificate"] = named.decode("ascii", "replace")
-    return options
+    return store(BUCKET, region=REGION, skip_signature=True, client_options=options, retry_config=retries, **where)
 
 
 class Cloud:

@@ -1,0 +1,237 @@
+"""A prefix in a bucket into which catalogs are published.
+
+No object is replaced but ``LATEST`` and the files of the publisher's own bookkeeping. Every object is read back and
+compared before ``LATEST`` moves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from catalog.cache import folder as cache_folder
+from catalog.errors import CatalogLocked, DiskError, Garbled, NotACatalog, Refused
+from catalog.publish.bucket import Bucket
+from catalog.publish.fetching import error_code, pieces, refuse_status, sent
+from catalog.publish.lease import Lease, age_of
+from catalog.publish.manifest import LATEST, Manifest, named_by, parse_manifest
+from catalog.publish.place import PARTIAL, Entry
+from catalog.store.turns import LockWait, StillHeld, held
+
+SINGLE_BYTES = 1 << 30
+"""The size up to which a file is sent in one request, of which nothing stays behind when the publisher is killed."""
+_PART_BYTES = 32 << 20
+_MOST_PARTS = 9000
+_MOST_OF_SMALL = 1 << 20
+_LAST = "README.md"
+"""The file of a folder that is put there last, so that its presence says that the folder is whole."""
+
+
+@dataclass(frozen=True)
+class SmallObject:
+    """A small object as it was read: its content, its state for conditions, and its age by the server's clock."""
+
+    content: bytes
+    state: str
+    age: float
+
+
+class PublishingBucket:
+    """A prefix in a bucket as a place to publish.
+
+    Parameters
+    ----------
+    address : str
+        s3://BUCKET/PREFIX.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._bucket = Bucket(address)
+        self._drafts = cache_folder() / "publishing" / hashlib.sha256(self._bucket.mark.encode()).hexdigest()[:16]
+        self._latest: str | None = None
+        self._lease: Lease | None = None
+
+    @property
+    def name(self) -> str:
+        """The address."""
+        return self._bucket.name.rstrip("/")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold a lock on this machine, and the lease in the bucket."""
+        if not self._drafts.is_absolute():
+            raise DiskError("there is no cache folder to write the catalog into; set XDG_CACHE_HOME")
+        busy = f"another mastlake is publishing to {self.name}; try again when it is done"
+        with ExitStack() as stack:
+            try:
+                self._drafts.mkdir(parents=True, exist_ok=True, mode=0o700)
+                stack.enter_context(held(self._drafts / ".publishing", LockWait(0), "another publisher"))
+                self._clear_drafts()
+                stack.callback(self._clear_drafts)
+                self.newest()  # the first requests follow no redirect, and so no token leaves this host
+                self._lease = stack.enter_context(Lease(self, self._drafts))
+                yield
+            except StillHeld:
+                raise CatalogLocked(busy) from None
+            except OSError as error:
+                raise DiskError(
+                    f"cannot publish to {self.name} by {self._drafts}: {error.strerror or error}"
+                ) from error
+
+    def _clear_drafts(self) -> None:
+        for path in self._drafts.glob(f"{PARTIAL}*"):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    def read_latest(self) -> bytes | None:
+        """Return what ``LATEST`` has now, and remember its state for the moment when it moves."""
+        found = self.fetch(LATEST)
+        self._latest = found.state if found else None
+        return found.content if found else None
+
+    def newest(self) -> Manifest | None:
+        """Return the manifest that ``LATEST`` points to."""
+        latest = self.read_latest()
+        if latest is None:
+            return None
+        name = named_by(latest, self.name)
+        found = self.fetch(name)
+        if found is None:
+            raise NotACatalog(f"{self.name} has no {name}, which {LATEST} names; remove {LATEST}, and publish again")
+        return parse_manifest(found.content, name, self.name)
+
+    def entries(self) -> list[Entry]:
+        """Return what is there; folders have no time."""
+        import obstore
+
+        with self._bucket.told():
+            found = obstore.list_with_delimiter(self._bucket.store)
+        files = [Entry(str(one["path"]), one["last_modified"].timestamp()) for one in found["objects"]]
+        return files + [Entry(str(path).rpartition("/")[2], 0.0) for path in found["common_prefixes"]]
+
+    def _objects(self, folder: str) -> list[Any]:
+        """Return the objects in a folder."""
+        import obstore
+
+        with self._bucket.told():
+            return [one for batch in obstore.list(self._bucket.store, folder) for one in batch]
+
+    def has_all_of(self, folder: str) -> bool:
+        """Say whether the last file of a folder is there."""
+        return self.fetch(f"{folder}/{_LAST}") is not None
+
+    def draft(self, name: str) -> Path:
+        """Return a path in the user's cache."""
+        return self._drafts / f"{PARTIAL}{os.getpid()}.{name}"
+
+    def at_hand(self, name: str) -> Path | None:
+        """Return None: objects cannot be opened."""
+        return None
+
+    def put(self, draft: Path, name: str) -> None:
+        """Send a file, or all files of a folder, and compare what has arrived."""
+        if not draft.is_dir():
+            self._put_file(draft, name)
+            return
+        files = sorted((path for path in draft.rglob("*") if path.is_file()), key=lambda path: path.name == _LAST)
+        for path in files:
+            self._put_file(path, f"{name}/{path.relative_to(draft).as_posix()}")
+
+    def _put_file(self, path: Path, name: str) -> None:
+        size = path.stat().st_size
+        if size <= SINGLE_BYTES:
+            with path.open("rb") as file:
+                self.send(name, file)
+        else:
+            self._put_parts(path, name, size)
+        with path.open("rb") as file:
+            expected = hashlib.file_digest(file, "sha256").hexdigest()
+        arrived = hashlib.sha256()
+        for piece in pieces(self._bucket, name, size):
+            arrived.update(piece)
+        if arrived.hexdigest() != expected:
+            raise Garbled(f"{self.name}/{name} has other bytes than were sent; {LATEST} was left as it was")
+
+    def _put_parts(self, path: Path, name: str, size: int) -> None:
+        import obstore
+
+        with self._bucket.told():
+            part = max(_PART_BYTES, size // _MOST_PARTS + 1)
+            obstore.put(self._bucket.store, name, path, use_multipart=True, chunk_size=part, max_concurrency=3)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a small object there."""
+        self.send(name, content)
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a small object; nothing if it is gone."""
+        found = self.fetch(name)
+        return found.content if found else b""
+
+    def point(self, manifest: Manifest) -> None:
+        """Replace ``LATEST`` in one request, unless it has changed since it was read."""
+        assert self._lease is not None
+        self._lease.require()
+        content = f"{manifest.name}\n".encode()
+        state = {"If-Match": self._latest} if self._latest else {"If-None-Match": "*"}
+        if self.send(LATEST, content, state, only_if=True) is None and self.read_latest() != content:
+            raise CatalogLocked(
+                f"another mastlake has published to {self.name} meanwhile; {LATEST} was left as it was; try again"
+            )
+
+    def remove(self, name: str) -> None:
+        """Remove an object, or all objects of a folder; the file that says that it is whole goes first."""
+        names = [name]
+        if name.endswith(".parquet"):
+            below = [str(one["path"]) for one in self._objects(name)]
+            names = sorted(below, key=lambda one: not one.endswith(f"/{_LAST}"))
+        for one in names:
+            with sent(self._bucket, "DELETE", one) as response:
+                refuse_status(self._bucket, response, f"{self.name}/{one}", (200, 204, 404))
+
+    def fetch(self, name: str) -> SmallObject | None:
+        """Return a small object; None if there is none."""
+        with sent(self._bucket, "GET", name) as response:
+            if response.status_code == 404 and (code := error_code(response)) != "NoSuchBucket":
+                return None
+            if response.status_code == 404:
+                raise Refused(str(self._bucket.advice(404, code)))
+            refuse_status(self._bucket, response, f"{self.name}/{name}")
+            content = bytes(response.raw.read(_MOST_OF_SMALL + 1, decode_content=False))
+            if len(content) > _MOST_OF_SMALL:
+                raise Garbled(f"{self.name}/{name} has more bytes than it may have; it is not used")
+            return SmallObject(content, response.headers.get("ETag", ""), age_of(response.headers))
+
+    def send(self, name: str, body: Any, headers: Mapping[str, str] | None = None, only_if: bool = False) -> str | None:
+        """Put an object there in one request, and return its state.
+
+        Parameters
+        ----------
+        name : str
+            The object.
+        body : bytes or file
+            The content.
+        headers : mapping, optional
+            More headers.
+        only_if : bool
+            The headers are a condition; return None if it does not hold. A store that knows no conditions is asked
+            again without one.
+        """
+        with sent(self._bucket, "PUT", name, body, headers) as response:
+            if only_if and response.status_code in (404, 409, 412):
+                code = error_code(response)
+                if response.status_code != 404 or code == "NoSuchKey":
+                    return None
+                raise Refused(str(self._bucket.advice(404, code)))
+            if not (only_if and response.status_code == 501):
+                refuse_status(self._bucket, response, f"{self.name}/{name}")
+                return response.headers.get("ETag", "")
+        return self.send(name, body)
