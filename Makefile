@@ -26,7 +26,8 @@ docs: $(READY)
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 
 # Two hundred and fifty harvests, most of them killed before they end; a hundred of syncs of 500 files, each followed by another sync;
-# two hundred and forty commands that meet Ctrl-C or a full disk; and forty upgrades of an older catalog.
+# two hundred and forty commands that meet Ctrl-C or a full disk; forty upgrades of an older catalog; a hundred publishers;
+# and eight readers beside a hundred commits to one file.
 kills: $(READY)
 	$(BIN)/python -m tests.kills_harvest 250
 	$(BIN)/python -m tests.kills_sync 100
@@ -34,6 +35,7 @@ kills: $(READY)
 	$(BIN)/python -m tests.kills_commands 240
 	$(BIN)/python -m tests.kills_migration 40
 	$(BIN)/python -m tests.kills_publish 100
+	$(BIN)/python -m tests.kills_turns 100 8
 
 bench-harvest: $(READY)
 	$(BIN)/python -m tests.benchmarks.bench_harvest

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import settings
-from .printing import note
+from .printing import note, say
 
 
 def register(app: typer.Typer) -> None:
@@ -51,7 +51,8 @@ def serve(
         if open_it:
             open_browser(served.opened)
 
-    with Catalog.open(options.catalog, server=str(options.server), wait=read_timeout) as lake:
+    tell = say if options.verbosity > 0 else lambda line: None  # the browser waits, and nobody reads this
+    with Catalog.open(options.catalog, server=str(options.server), wait=read_timeout, tell=tell) as lake:
         lake.sql("SELECT 1")  # a catalog that cannot be read is an error here, and not on every page
         serve_page(lake, door, port, read_timeout, ready)
 

@@ -21,7 +21,8 @@ from catalog.store.database import Database
 from tests import sync_catalog
 
 _PUBLISH = "import sys; from catalog.cli.main import run; run(sys.argv[1:])"
-_CONSISTENT = "SELECT (SELECT max(run) FROM runs) AS run, count(*) AS brought FROM keywords WHERE name LIKE 'of_run_%'"
+CONSISTENT = "SELECT (SELECT max(run) FROM runs) AS run, count(*) AS brought FROM keywords WHERE name LIKE 'of_run_%'"
+"""A question whose two columns are equal in each state after one run."""
 
 
 def working(folder: Path) -> Database:
@@ -89,7 +90,7 @@ def read_over(folder: Path, readers: int, publishes: int) -> int:
         with Catalog.open(group) as shared:
             while not (stop.is_set() and answers[reader]):
                 try:
-                    (row,) = shared.sql(_CONSISTENT).to_arrow().to_pylist()
+                    (row,) = shared.sql(CONSISTENT).to_arrow().to_pylist()
                 except Exception as error:
                     wrong.append(repr(error))
                     raise

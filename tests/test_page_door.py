@@ -76,7 +76,7 @@ def _bytes_of(folder: Path) -> dict[str, str]:
     return {
         str(one): hashlib.sha256(one.read_bytes()).hexdigest()
         for one in folder.rglob("*")
-        if one.is_file() and not one.name.endswith((".writer", ".harvest"))
+        if one.is_file() and not one.name.endswith((".writes", ".reads", ".harvest"))
     }
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,10 +23,13 @@ from catalog.errors import CatalogLocked, CatalogUnwritable, UsageError
 from catalog.harvest.closed_catalog import AskedWhileClosed
 from catalog.questions.statement import rows
 from catalog.store import database as store
+from catalog.store import shared
 from catalog.store.between import OpenBetween
 from catalog.store.database import Database
-from catalog.store.turns import LockWait, StillHeld, held, is_held
+from catalog.store.queue import Queue
+from catalog.store.turns import LockWait, StillHeld, held
 from catalog.vocabulary.search import Search
+from tests import kills_turns
 
 WRITE = """
 import sys
@@ -44,14 +49,6 @@ for _ in range(300):
         inside.unlink()
 print("alone")
 """
-READ = """
-import sys
-from catalog import Catalog
-print('reading', flush=True)
-with Catalog.open(sys.argv[1], wait=60) as lake:
-    while True:
-        lake.sql('SELECT count(*) FROM files')
-"""
 
 
 def started(code: str, path: Path) -> subprocess.Popen[str]:
@@ -61,25 +58,20 @@ def started(code: str, path: Path) -> subprocess.Popen[str]:
 
 
 class TestLockFile:
-    """The file that a writer holds."""
+    """A file that one process holds."""
 
-    def test_it_is_seen_while_it_is_held_and_gone_afterwards(self, tmp_path: Path) -> None:
-        path = tmp_path / "a.writer"
-        assert not is_held(path)
-        with held(path, LockWait(0), "me"):
-            assert is_held(path)
-            with pytest.raises(StillHeld), held(path, LockWait(0), "me"):
-                pass
-        assert not is_held(path)
+    def test_it_is_held_once_and_gone_afterwards(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.harvest"
+        with held(path, LockWait(0), "me"), pytest.raises(StillHeld), held(path, LockWait(0), "me"):
+            pass
         assert not path.exists()
 
-    def test_what_a_killed_process_left_is_held_by_nobody_and_removed(self, tmp_path: Path) -> None:
-        path = tmp_path / "a.writer"
+    def test_what_a_killed_process_left_is_held_by_nobody(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.harvest"
         path.touch()
-        assert not is_held(path)
-        assert not path.exists()
         with held(path, LockWait(0), "me"):
             pass
+        assert not path.exists()
 
     @pytest.mark.parametrize("taken_anew", [False, True])
     def test_a_lock_of_a_file_that_was_removed_meanwhile_is_none(
@@ -112,7 +104,7 @@ class TestLockFile:
             with held(path, LockWait(0), "the first"):
                 path.unlink()
                 next_one.enter_context(held(path, LockWait(0), "the next"))
-            assert is_held(path)
+            assert path.exists()
 
     def test_only_one_of_many_processes_has_it_at_any_moment(self, tmp_path: Path) -> None:
         processes = [started(TAKE, tmp_path / "a.harvest") for _ in range(3)]
@@ -145,23 +137,174 @@ class TestLockFile:
         assert told == ["python (PID 3)"]
 
 
+class InQueue:
+    """A thread that takes a turn, and keeps it until it is told to leave."""
+
+    def __init__(self, queue: Queue, name: str, order: list[str], reads: bool = False) -> None:
+        self._leave = threading.Event()
+        self._arguments = (queue, name, order, reads)
+        self._thread = threading.Thread(target=self._take)
+        before = len(tickets(queue))
+        self._thread.start()
+        while len(tickets(queue)) == before:
+            time.sleep(0.001)
+
+    def _take(self) -> None:
+        queue, name, order, reads = self._arguments
+        with queue.turn(LockWait(60), reads):
+            order.append(name)
+            self._leave.wait()
+
+    def leave(self) -> None:
+        self._leave.set()
+        self._thread.join()
+
+
+def tickets(queue: Queue) -> list[str]:
+    with contextlib.suppress(FileNotFoundError):
+        return os.listdir(queue._path)  # noqa: PTH208 - names are compared
+    return []
+
+
+def until(true: Callable[[], bool]) -> None:
+    while not true():
+        time.sleep(0.001)
+
+
+class TestQueue:
+    """First come, first served, between processes and threads."""
+
+    @pytest.fixture
+    def queue(self, tmp_path: Path) -> Queue:
+        return Queue(tmp_path / "a.queue")
+
+    def test_those_who_write_come_one_by_one_in_the_order_in_which_they_asked(self, queue: Queue) -> None:
+        order: list[str] = []
+        names = ["first", "second", "third", "fourth"]
+        waiting = [InQueue(queue, name, order) for name in names]
+        for count, each in enumerate(waiting, 1):
+            until(lambda count=count: len(order) == count)  # type: ignore[misc]
+            assert order == names[:count]
+            each.leave()
+        assert tickets(queue) == []
+        assert not queue._path.exists()
+
+    def test_a_reader_waits_for_earlier_writers_and_the_next_writer_for_the_reader(self, queue: Queue) -> None:
+        order: list[str] = []
+        first = InQueue(queue, "writes", order)
+        until(lambda: order == ["writes"])
+        readers = [InQueue(queue, "reads", order, reads=True) for _ in range(2)]
+        second = InQueue(queue, "writes again", order)
+        late = InQueue(queue, "reads late", order, reads=True)
+        assert order == ["writes"]
+        first.leave()
+        until(lambda: len(order) == 3)
+        assert order == ["writes", "reads", "reads"]
+        for reader in readers:
+            reader.leave()
+        until(lambda: len(order) == 4)
+        assert order[3] == "writes again"
+        second.leave()
+        until(lambda: len(order) == 5)
+        late.leave()
+
+    def test_readers_do_not_wait_for_readers_and_do_not_count_as_writers(self, queue: Queue) -> None:
+        with queue.turn(LockWait(0), reads=True), queue.turn(LockWait(0), reads=True):
+            assert not queue.has_writer()
+            with pytest.raises(StillHeld, match="another mastlake, which reads"), queue.turn(LockWait(0)):
+                pass
+        with queue.turn(LockWait(0)):
+            assert queue.has_writer()
+
+    def test_whoever_gives_up_leaves_the_place_to_the_next(self, queue: Queue) -> None:
+        with queue.turn(LockWait(0)), pytest.raises(StillHeld) as by, queue.turn(LockWait(0)):
+            pass
+        assert re.fullmatch(rf"another mastlake, which writes \(PID {os.getpid()} on \S+, since \S+Z\)", str(by.value))
+        with queue.turn(LockWait(0)):
+            pass
+        assert not queue._path.exists()
+
+    @pytest.mark.parametrize("name", ["000000001.writes", "000000001.reads"])
+    def test_the_ticket_of_a_process_that_was_killed_is_removed(self, queue: Queue, name: str) -> None:
+        queue._path.mkdir()
+        (queue._path / name).write_text("1 elsewhere 2026-11-28T15:00:00Z")
+        assert not queue.has_writer()
+        with queue.turn(LockWait(0)):
+            assert tickets(queue) in (["000000001.writes"], ["000000002.writes"])
+        assert not queue._path.exists()
+
+    def test_a_writer_that_is_killed_while_it_waits_lets_the_next_one_in(self, catalog: Database) -> None:
+        queue = Queue(Path(f"{catalog.path}.queue"))
+        with catalog.engine.lock(catalog.path, LockWait(0), "another"):
+            killed = started(WRITE, catalog.path)
+            until(lambda: len(tickets(queue)) == 2)
+            killed.kill()
+            killed.communicate()
+        with Database(catalog.path, wait=0).write():
+            pass
+        assert not queue._path.exists()
+
+    def test_what_is_no_ticket_is_left_alone_and_does_no_harm(self, queue: Queue) -> None:
+        queue._path.mkdir()
+        for name in ("notes", "1.writes", "000000001.writes.bak", "x" * 200):
+            (queue._path / name).touch()
+        os.mkfifo(queue._path / "000000007.reads")
+        with queue.turn(LockWait(0)):
+            assert queue.has_writer()
+        assert "notes" in tickets(queue)
+
+    def test_only_one_form_of_text_names_the_owner(self, queue: Queue) -> None:
+        with queue.turn(LockWait(0)):
+            (ticket,) = queue._path.iterdir()
+            ticket.write_text("7 \x1b[31mhost 2026\n")
+            with pytest.raises(StillHeld) as by, queue.turn(LockWait(0)):
+                pass
+        assert str(by.value) == "another mastlake, which writes"
+
+    def test_a_link_in_the_place_of_the_queue_is_not_followed(self, queue: Queue, tmp_path: Path) -> None:
+        (tmp_path / "other").mkdir()
+        queue._path.symlink_to("other")
+        assert not queue.has_writer()
+        with pytest.raises(OSError, match=r"a\.queue"), queue.turn(LockWait(0)):
+            pass
+        with queue.turn(LockWait(0), reads=True):
+            assert list((tmp_path / "other").iterdir()) == []
+
+    def test_a_reader_who_may_not_make_a_ticket_waits_as_well(
+        self, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*anything: object) -> None:
+            raise PermissionError
+
+        with queue.turn(LockWait(0)):
+            monkeypatch.setattr(queue, "_draw", refuse)
+            with pytest.raises(StillHeld), queue.turn(LockWait(0), reads=True):
+                pass
+            with pytest.raises(PermissionError), queue.turn(LockWait(0)):
+                pass
+        with queue.turn(LockWait(0), reads=True):
+            pass
+
+
 class TestReadersAndWriters:
     """Processes and threads at one catalog."""
 
-    def test_steady_readers_let_a_writer_in(self, catalog: Database) -> None:
-        readers = [started(READ, catalog.path) for _ in range(2)]
-        try:
-            for reader in readers:
-                assert reader.stdout is not None
-                reader.stdout.readline()
-            for _ in range(3):
-                told, errors = started(WRITE, catalog.path).communicate(timeout=120)
-                assert told == "written\n", errors
-            assert all(reader.poll() is None for reader in readers)
-        finally:
-            for reader in readers:
-                reader.kill()
-                reader.communicate()
+    def test_no_later_question_comes_before_a_writer_and_each_answer_is_the_state_after_one_commit(
+        self, tmp_path: Path
+    ) -> None:
+        commits, answers = kills_turns.beside_readers(tmp_path, readers=2, commits=3)
+        assert len(commits) == 3
+        assert max(answer.run for answer in answers) > 1
+        assert kills_turns.overtaking(commits, answers) <= 2  # each reader may have looked just before
+
+    def test_a_catalog_that_is_idle_in_another_process_is_closed_when_a_writer_comes(
+        self, catalog: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(shared, "_IDLE_SECONDS", 1e6)
+        with Catalog.open(catalog.path) as lake:
+            lake.sql("SELECT 1")
+            told, errors = started(WRITE, catalog.path).communicate(timeout=120)
+        assert told == "written\n", errors
 
     def test_threads_that_ask_without_a_pause_let_a_writer_in(self, catalog: Database) -> None:
         done = threading.Event()
@@ -193,7 +336,7 @@ class TestReadersAndWriters:
     def test_a_reader_that_is_not_let_in_says_who_writes(self, catalog: Database) -> None:
         with (
             catalog.engine.lock(catalog.path, LockWait(0), "another"),
-            pytest.raises(CatalogLocked, match="others that write"),
+            pytest.raises(CatalogLocked, match=r"in use by another mastlake, which writes \(PID"),
         ):
             rows(Database(catalog.path, wait=0.1), "SELECT 1")
 
@@ -202,7 +345,23 @@ class TestReadersAndWriters:
         database = Database(catalog.path, wait=1.2, tell=told.append)
         with catalog.engine.lock(catalog.path, LockWait(0), "another"), pytest.raises(CatalogLocked):
             rows(database, "SELECT 1")
-        assert told == [f"waiting for {catalog.path}, in use by another mastlake, which writes; Ctrl-C gives up"]
+        (line,) = told
+        assert line.startswith(
+            f"waiting for {catalog.path}, in use by another mastlake, which writes (PID {os.getpid()} "
+        )
+        assert line.endswith("Z); Ctrl-C gives up")
+
+    def test_a_wait_in_python_is_a_warning_of_the_logger(
+        self, catalog: Database, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with (
+            Catalog.open(catalog.path, wait=1.2) as lake,
+            catalog.engine.lock(catalog.path, LockWait(0), "another"),
+            pytest.raises(CatalogLocked),
+        ):
+            lake.sql("SELECT 1")
+        assert [record.name for record in caplog.records] == ["mastlake"]
+        assert caplog.messages[0].startswith(f"waiting for {catalog.path}, in use by another mastlake, which writes")
 
     @pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf", ""])
     def test_a_wait_that_is_no_number_is_wrong_usage(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:

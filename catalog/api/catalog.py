@@ -73,6 +73,7 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         *,
         server: str | None = None,
         wait: float | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> Catalog:
         """Open a catalog, and read ``mastlake.toml``. The first harvest or index makes the catalog file.
 
@@ -85,6 +86,9 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
             The archive's address; by default ``MASTLAKE_SERVER``, or the one in ``mastlake.toml``, or MAST.
         wait : float, optional
             Seconds to wait while another process writes; by default ``MASTLAKE_WAIT``, or a minute.
+        tell : callable, optional
+            Called with a line of text once a wait for another process has taken a second; by default, the line is a
+            warning of the logger ``mastlake``, which Python writes to stderr.
 
         Returns
         -------
@@ -109,10 +113,10 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         if is_published(named):
             from catalog.publish.following import FollowedKept
 
-            database = FollowedKept(named, wait)
+            database = FollowedKept(named, wait, tell)
             files = read_both(Path(CATALOG))  # the one of this folder, and not one of the publisher's
         else:
-            database = KeptOpen(named, wait)
+            database = KeptOpen(named, wait, tell or _warn)
             files = read_both(database.path)
         settings = files.merged()
         server = server or os.environ.get("MASTLAKE_SERVER")
@@ -351,3 +355,9 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         from catalog.store.history.forget import forget
 
         return forget(self._database, path)
+
+
+def _warn(line: str) -> None:
+    import logging
+
+    logging.getLogger("mastlake").warning(line)

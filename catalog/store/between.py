@@ -43,9 +43,8 @@ class OpenBetween(Database):
                 yield connection
             return
         with self._database.alone():
-            if self.writer_waits and not self._is_within():
+            if self.writer_waits:
                 self.release()
-                self._let_writers_in()
             connection = self._entered()
             try:
                 with self._noted_as_open(), reading(self.path):

@@ -2,7 +2,7 @@
 
 DuckDB lets one process write, and then no other can read. So no connection lives longer than one block of code:
 ``with database.read()`` or ``with database.write()``; a writing block is one transaction. A process that finds the file
-locked waits and tries again. A process that waits to write goes before new readers, see `catalog.store.turns`.
+locked waits and tries again. Processes come in the order in which they asked, see `catalog.store.queue`.
 
 No connection reaches another file than the catalog, or the network: even this program's own statements read views and
 macros that the file brings along.
@@ -16,7 +16,7 @@ import stat
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import duckdb
@@ -43,7 +43,7 @@ _ready: set[tuple[Path, int]] = set()
 """Catalogs whose schema is at `HEAD`, as this process has seen or made it; each with its inode."""
 _in_process: defaultdict[Path, threading.RLock] = defaultdict(threading.RLock)
 _open_here = threading.local()
-"""Its attribute ``paths`` has the catalogs that the current thread has open for reading."""
+"""Its attribute ``paths`` has the catalogs that the current thread reads, or at which it has the turn."""
 _WAIT = "MASTLAKE_WAIT"
 _HOLDER = "another mastlake"
 Tell = Callable[[str], None]
@@ -93,7 +93,6 @@ class Database:
         """
         self._must_exist()
         with self.alone(), alterations_told(self.path, self.engine):
-            self._let_writers_in()
             connection = None
             try:
                 connection = self._open_at_head()
@@ -116,20 +115,20 @@ class Database:
         """
         with self.alone(), alterations_told(self.path, self.engine):
             self._bring_to_head()
-            connection = None
-            try:
-                with self._turn():
+            with self._turn():
+                connection = None
+                try:
                     connection = self._open(read_only=False)
-                with writing(self.path):
-                    connection.execute("BEGIN TRANSACTION")
-                    yield connection
-                    connection.execute("COMMIT")
-            finally:
-                if connection is not None:
-                    with held_back():
-                        connection.close()  # without a COMMIT this rolls back
-                        tidy(self.path)
-                        self._note_proven()
+                    with writing(self.path):
+                        connection.execute("BEGIN TRANSACTION")
+                        yield connection
+                        connection.execute("COMMIT")
+                finally:
+                    if connection is not None:
+                        with held_back():
+                            connection.close()  # without a COMMIT this rolls back
+                            tidy(self.path)
+                            self._note_proven()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -198,22 +197,21 @@ class Database:
 
     @property
     def writer_waits(self) -> bool:
-        """Whether another process waits to write the catalog, or is opening it to write."""
+        """Whether another process writes the catalog, or waits to write it."""
         return self.engine.is_locked(self.path)
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Wait for the turn to write, and keep new readers out until the catalog is open."""
-        busy = CatalogLocked(f"{self.path} is in use by others that write; try again when they are done")
-        with self._locked(self.engine.lock(self.path, self.waiting(), _HOLDER), busy):
+    def _turn(self, reads: bool = False) -> Iterator[None]:
+        """Wait for the turn to write or to open, behind all who came earlier, and keep it for the block."""
+        with self._locked(self.engine.lock(self.path, self.waiting(), _HOLDER, reads)), self._noted_as_open():
             yield
 
     @contextmanager
-    def _locked(self, lock: AbstractContextManager[None], busy: CatalogLocked) -> Iterator[None]:
+    def _locked(self, lock: AbstractContextManager[None], busy: CatalogLocked | None = None) -> Iterator[None]:
         try:
             lock.__enter__()
-        except StillHeld:
-            raise busy from None
+        except StillHeld as by:
+            raise busy or CatalogLocked(f"{self.path} is in use by {by}; try again when it is done") from None
         except OSError as error:
             raise CatalogUnwritable(f"cannot write {self.path.parent}: {error.strerror}") from error
         try:
@@ -221,21 +219,25 @@ class Database:
         finally:
             lock.__exit__(None, None, None)
 
-    def _let_writers_in(self) -> None:
-        """Wait while another process waits to write; a thread that reads must not wait, as the writer waits for it."""
-        if self._is_within():
+    @contextmanager
+    def _admitted(self) -> Iterator[None]:
+        """Let the block open the catalog for reading, behind the writers that came earlier and before all others.
+
+        A thread that has the catalog open, or has the turn, must not wait again: those who come later wait for it.
+        """
+        if self._is_within() or not self.writer_waits:
+            yield
             return
-        waiting = self.waiting()
-        while self.writer_waits:
-            if not waiting.pause("another mastlake, which writes"):
-                raise CatalogLocked(f"{self.path} is in use by others that write; try again when they are done")
+        self._bring_to_head()  # it draws a ticket for writing, which would come behind the one for reading
+        with self._turn(reads=True):
+            yield
 
     def _is_within(self) -> bool:
         return self.path in _open_here.__dict__.get("paths", ())
 
     @contextmanager
     def _noted_as_open(self) -> Iterator[None]:
-        """Note that this thread has the catalog open."""
+        """Note that this thread has the catalog open, or has the turn."""
         paths: list[Path] = _open_here.__dict__.setdefault("paths", [])
         paths.append(self.path)
         try:
@@ -256,13 +258,13 @@ class Database:
         """Open for reading, at `HEAD`. The connection that read the revision is used on, since opening is slow."""
         if self._size() and not self._is_ready():
             with ExitStack() as unless_kept:
-                connection = unless_kept.enter_context(closing(self._open(read_only=True)))
+                connection = unless_kept.enter_context(closing(self._open_to_read()))
                 if self._revision_through(connection) == HEAD:
                     self._note_ready()
                     unless_kept.pop_all()
                     return connection
         self._bring_to_head()
-        return self._open(read_only=True)
+        return self._open_to_read()
 
     def _is_ready(self) -> bool:
         return (self.path, self.path.stat().st_ino) in _ready
@@ -297,7 +299,7 @@ class Database:
 
     def _revision(self) -> str | None:
         """Return the revision of the schema; see `_revision_through`."""
-        with closing(self._open(read_only=True)) as connection:
+        with closing(self._open_to_read()) as connection:
             return self._revision_through(connection)
 
     def _revision_through(self, connection: duckdb.DuckDBPyConnection) -> str | None:
@@ -329,6 +331,14 @@ class Database:
                 prove_definitions(connection, self.path)
                 note_proof(self.path)
             return revision
+
+    def _open_to_read(self) -> duckdb.DuckDBPyConnection:
+        """Open for reading. If somebody writes, wait in the queue: other readers and writers come in turn."""
+        if not self._is_within() and not self.writer_waits:
+            with suppress(Locked):
+                return self.engine.open(self.path, read_only=True)
+        with nullcontext() if self._is_within() else self._turn(reads=True):
+            return self._open(read_only=True)
 
     def _open(self, read_only: bool) -> duckdb.DuckDBPyConnection:
         waiting = self.waiting()

@@ -15,8 +15,9 @@ from catalog.store.addresses import make_room, odd_logs
 from catalog.store.engine import Comment, Engine
 from catalog.store.faults import explain
 from catalog.store.memory import READING_MB, THREADS, WRITING_MB
+from catalog.store.queue import Queue
 from catalog.store.sql import literal, quoted
-from catalog.store.turns import LockWait, held, is_held
+from catalog.store.turns import LockWait
 
 _SLOWER_THAN_NOT = "compressed_materialization"
 """DuckDB packs texts into integers before a GROUP BY or a join, and then no longer sees that the texts come from a
@@ -69,13 +70,13 @@ class DuckDBFile:
             connection.execute("SET enable_external_access = false")
         return connection
 
-    def lock(self, path: Path, waiting: LockWait, holder: str) -> AbstractContextManager[None]:
-        """Hold the turn to write; see `catalog.store.turns`."""
-        return held(_turns(path), waiting, holder)
+    def lock(self, path: Path, waiting: LockWait, holder: str, reads: bool = False) -> AbstractContextManager[None]:
+        """Wait for the turn and keep it; see `catalog.store.queue`. Each ticket names its holder itself."""
+        return _queue(path).turn(waiting, reads)
 
     def is_locked(self, path: Path) -> bool:
-        """Say whether any process has the turn to write."""
-        return is_held(_turns(path))
+        """Say whether any process writes, or waits to write."""
+        return _queue(path).has_writer()
 
     def seal(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Forbid every change of a setting from here on; this cannot be undone."""
@@ -110,8 +111,10 @@ def engine_of(connection: duckdb.DuckDBPyConnection) -> Engine:
     return _ENGINES[str(row[0]) if row else DUCKDB.name]
 
 
-def _turns(path: Path) -> Path:
-    return path.with_name(f"{path.name}.writer")
+def _queue(path: Path) -> Queue:
+    """Return the queue at a catalog: one for all links to it."""
+    at = Path(os.path.realpath(path))
+    return Queue(at.with_name(f"{at.name}.queue"))
 
 
 def quiet(connection: duckdb.DuckDBPyConnection) -> None:

@@ -61,19 +61,30 @@ class Engine(Protocol):
             If it cannot be opened at all.
         """
 
-    def lock(self, path: Path, waiting: LockWait, holder: str) -> AbstractContextManager[None]:
-        """Take the turn to write a catalog; meanwhile its readers close it.
+    def lock(self, path: Path, waiting: LockWait, holder: str, reads: bool = False) -> AbstractContextManager[None]:
+        """Wait for the turn at a catalog, behind all that came earlier, and keep it until the end of the block.
+
+        Parameters
+        ----------
+        path : Path
+            The catalog.
+        waiting : LockWait
+            How long to wait.
+        holder : str
+            The name of whoever has the turn, where the engine cannot tell.
+        reads : bool
+            Whether the turn is one to read, for which only those who write are waited for.
 
         Raises
         ------
         catalog.store.turns.StillHeld
-            If another process does not give up the turn in time.
+            If those who came earlier do not give up their turns in time; its text names the first of them.
         OSError
             If a lock cannot be made at this place.
         """
 
     def is_locked(self, path: Path) -> bool:
-        """Say whether any process has the turn to write; this makes no file and does not wait."""
+        """Say whether any process writes, or waits to write; this makes no file and does not wait."""
 
     def seal(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Forbid every change of a setting from here on; this cannot be undone."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
 from catalog.errors import CatalogError, CatalogTooNew, CatalogUnwritable, NotACatalog, UsageError
+from catalog.text import harmless
 
 _FULL = ("No space left", "disk full", "Disk quota exceeded")
 _UNWRITABLE = ("Could not write", "Permission denied", "Read-only file system", "Input/output error")
@@ -26,7 +30,7 @@ def explain(error: duckdb.Error, path: Path) -> Exception:
     text = str(error)
     if "Could not set lock" in text or "different configuration" in text:
         holder = re.search(r"held in (?:\S*/)?([^/\s]+) \(PID (\d+)\)", text)
-        return Locked(f"{holder[1]} (PID {holder[2]})" if holder else "another connection of this process")
+        return Locked(_holder(holder[1], int(holder[2])) if holder else "another connection of this process")
     if "not a valid DuckDB database" in text:
         return NotACatalog(f"{path} is not a DuckDB database; choose another --catalog")
     if "version number" in text or "newer version" in text.lower():
@@ -36,6 +40,17 @@ def explain(error: duckdb.Error, path: Path) -> Exception:
     if not any(word in text for word in _DAMAGED) and isinstance(error, duckdb.IOException):
         return CatalogUnwritable(f"cannot use {path}: {_reason(text)}")
     return damaged(error, path) or error
+
+
+def _holder(program: str, pid: int) -> str:
+    """Name a process on this machine: program, number, and since when it runs, where the system tells."""
+    try:
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        up = float(Path("/proc/uptime").read_text().split()[0])
+        began = datetime.now(UTC) - timedelta(seconds=up - ticks / os.sysconf("SC_CLK_TCK"))
+    except (OSError, ValueError, IndexError):
+        return f"{harmless(program)} (PID {pid})"
+    return f"{harmless(program)} (PID {pid} on {socket.gethostname()}, running since {began:%Y-%m-%dT%H:%M:%SZ})"
 
 
 def _reason(text: str) -> str:

@@ -17,6 +17,7 @@ from catalog.store.work import close
 _IDLE_SECONDS = 1.0
 _LONGEST_SECONDS = 5.0
 _TURN_SECONDS = 0.1
+_LOOK_SECONDS = 0.1
 
 
 class KeptOpen(Database):
@@ -24,8 +25,8 @@ class KeptOpen(Database):
 
     Opening a file with many columns takes longer than most questions, and closing it forgets what was read. But while
     it is open, no other process can write it. So it is closed when it is idle, before this object does anything else
-    with it, and when another process waits to write: current questions are answered first, and new ones wait. Other
-    DuckDB clients cannot say that they wait; for them it is closed every few seconds.
+    with it, and when another process waits to write: current questions are answered first, and new ones wait behind
+    the writer. Other DuckDB clients cannot say that they wait; for them it is closed every few seconds.
 
     Parameters
     ----------
@@ -54,8 +55,9 @@ class KeptOpen(Database):
             with super().read() as connection:
                 yield connection
             return
-        self._give_way()
-        with self._lock:
+        if self.writer_waits:
+            self.release()
+        with self._admitted(), self._lock:
             cursor = self._current().cursor()
             self._users += 1
         try:
@@ -70,7 +72,7 @@ class KeptOpen(Database):
                     self.release()
                 if not self._watched:
                     self._watched = True
-                    self._watch(_IDLE_SECONDS)
+                    threading.Thread(target=self._close_when_idle, daemon=True, name="mastlake-idle").start()
 
     @contextmanager
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -96,12 +98,6 @@ class KeptOpen(Database):
                 self._connection = None
                 self._columns = {}
 
-    def _give_way(self) -> None:
-        """Close the file if another process waits to write it, and wait until that process has written."""
-        if self.writer_waits and not self._is_within():
-            self.release()
-            self._let_writers_in()
-
     def _current(self) -> duckdb.DuckDBPyConnection:
         """Return a connection to the file that has this path now."""
         if self._connection is not None and not self._users:
@@ -121,16 +117,14 @@ class KeptOpen(Database):
         self.engine.seal(connection)
         return connection
 
-    def _watch(self, seconds: float) -> None:
-        timer = threading.Timer(seconds, self._close_if_idle)
-        timer.daemon = True
-        timer.start()
-
-    def _close_if_idle(self) -> None:
-        with self._lock:
-            rest = self._used_at + _IDLE_SECONDS - time.monotonic()
-            if self._connection is None or (self._users == 0 and rest <= 0):
-                self.release()
-                self._watched = False
-            else:
-                self._watch(max(rest, _IDLE_SECONDS / 10))
+    def _close_when_idle(self) -> None:
+        """Close the file when no question has come for a while, or at once when another process waits to write."""
+        while True:
+            time.sleep(_LOOK_SECONDS)
+            with self._lock:
+                idle = time.monotonic() - self._used_at > _IDLE_SECONDS
+                if self._users == 0 and (idle or self.writer_waits):
+                    self.release()
+                if self._connection is None:
+                    self._watched = False
+                    return

@@ -1,9 +1,4 @@
-"""Turns at a catalog file: a process that wants to write shows it by a lock file, and readers make room.
-
-DuckDB lets many processes read, or one write. While readers come and go, a writer would get in only by luck. So a
-writer locks a file beside the catalog until it has opened the catalog. A reader that finds this file locked closes the
-catalog and waits. The writer removes the lock file before it gives up the lock, and so the others see that it is done.
-"""
+"""Waits for another process, and lock files that one process holds alone."""
 
 from __future__ import annotations
 
@@ -20,7 +15,7 @@ _POLL_SECONDS = 0.02
 
 
 class StillHeld(Exception):
-    """Another process or thread kept the lock too long."""
+    """Another process or thread kept the lock too long. The text names it."""
 
 
 class LockWait:
@@ -79,7 +74,7 @@ def held(path: Path, waiting: LockWait, holder: str) -> Iterator[None]:
             if handle is not None:
                 break
             if not waiting.pause(holder):
-                raise StillHeld
+                raise StillHeld(holder)
         yield
     finally:
         if handle is not None:
@@ -122,25 +117,3 @@ def _is_at(handle: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(handle), path.lstat())
     except FileNotFoundError:
         return False
-
-
-def is_held(path: Path) -> bool:
-    """Say whether any process holds a lock file; this makes no file and does not wait.
-
-    A lock file that nobody holds is left from a process that was killed. It is removed, where that is allowed.
-    """
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        with suppress(OSError):  # a network file system may lock for reading only
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(handle, path):
-                path.unlink()
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
