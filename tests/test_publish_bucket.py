@@ -152,6 +152,25 @@ class TestPublishing:
         publish(working, objects.address, keep=1, reading_seconds=-60)
         assert objects.names() == [LATEST, "run-000002.duckdb", "run-000002.json"]
 
+    def test_parquet_files_of_an_older_run_are_copied_by_the_store(
+        self, working: Database, objects: Objects, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sent: list[str] = []
+        put = PublishingBucket._put_file
+
+        def noted(self: PublishingBucket, path: Path, name: str) -> None:
+            sent.append(name.rpartition("/")[2])
+            put(self, path, name)
+
+        publish(working, objects.address, parquet=True)
+        add_run(working, 2)
+        monkeypatch.setattr(PublishingBucket, "_put_file", noted)
+        publish(working, objects.address, parquet=True)
+        assert [name.partition("-")[0] for name in sent] == ["SHA256SUMS", "keywords", "README.md", "run"]
+        names = objects.names()
+        for name in (name for name in names if name.startswith("run-000001.parquet/files")):
+            assert objects.get(name) == objects.get(name.replace("run-000001", "run-000002"))
+
     def test_parquet_files_that_were_sent_in_part_are_sent_again(
         self, working: Database, objects: Objects, monkeypatch: pytest.MonkeyPatch
     ) -> None:

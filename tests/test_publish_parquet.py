@@ -13,11 +13,12 @@ import pytest
 
 from catalog.api.catalog import Catalog
 from catalog.publish import parquet
-from catalog.publish.parquet import GROUPS_OF_FILE
+from catalog.publish.manifest import sha256_of
+from catalog.publish.parquet import GROUPS_OF_FILE, SUMS, parse_sums
 from catalog.publish.publishing import publish
 from catalog.store.database import Database
 from tests import sync_catalog
-from tests.conftest import Command
+from tests.conftest import Command, copy_of
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +99,99 @@ def test_it_can_be_added_to_a_published_run_and_goes_with_it(
     publish(small, tmp_path / "group", keep=1, reading_seconds=0)
     assert not list((tmp_path / "group").glob("*.parquet"))
     assert not list((tmp_path / "group").glob(".partial-*"))
+
+
+@pytest.fixture(scope="module")
+def _programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    database = sync_catalog.catalog(tmp_path_factory.mktemp("programs") / "catalog.duckdb")
+    sync_catalog.add_run(database, 1, "2026-01-01")
+    rows = [
+        {"filename": f"jw{program:05}_{n}.fits", "instrument": "niriss", "program": str(program), "since_run": 1,
+         "checked_run": 1, "row_hash": 0}
+        for program in range(1000, 1040)
+        for n in range(3)
+    ]  # fmt: skip
+    sync_catalog.insert(database, "file_version", [*rows, {**rows[0], "filename": "none.fits", "program": None}])
+    return database.path
+
+
+@pytest.fixture
+def programs(_programs: Path, tmp_path: Path) -> Database:
+    """A catalog of forty programs with three files each, and a file of none."""
+    return copy_of(_programs, tmp_path / "programs.duckdb")
+
+
+def change(database: Database, run: int, filename: str) -> None:
+    sync_catalog.add_run(database, run, f"2026-01-{run:02}")
+    sync_catalog.change_file(database, filename, b"new")
+
+
+class TestReuse:
+    """A publish after a small run writes only the files of programs that changed."""
+
+    def test_a_file_without_a_change_is_the_older_one(self, programs: Database, tmp_path: Path) -> None:
+        group = tmp_path / "group"
+        publish(programs, group, parquet=True)
+        change(programs, 2, "jw01020_1.fits")
+        publish(programs, group, parquet=True)
+        older, newer = (
+            {path.relative_to(folder): path.stat().st_ino for path in folder.rglob("*.parquet")}
+            for folder in (group / "run-000001.parquet", group / "run-000002.parquet")
+        )
+        assert older.keys() == newer.keys()
+        changed = [path for path in newer if newer[path] != older[path]]
+        assert len(changed) == 1
+        assert ds.dataset(group / "run-000002.parquet" / changed[0]).count_rows(ds.field("program") == "1020") == 3
+        assert len(list((group / "run-000002.parquet" / "files").iterdir())) > 4
+        publish_and_remove(programs, group)
+        for path in (group / "run-000002.parquet" / "files").iterdir():
+            pq.read_table(path)
+
+    def test_the_files_have_all_rows_once_and_the_checksums_are_right(self, programs: Database, tmp_path: Path) -> None:
+        publish(programs, tmp_path / "group", parquet=True)
+        folder = tmp_path / "group" / "run-000001.parquet"
+        names = ds.dataset(folder / "files").to_table()["filename"].to_pylist()
+        assert len(names) == len(set(names)) == 121
+        said = dict(line.split("  ")[::-1] for line in (folder / SUMS).read_text().splitlines())
+        assert said == {
+            path.relative_to(folder).as_posix(): sha256_of(path)
+            for path in folder.rglob("*")
+            if path.is_file() and path.name != SUMS
+        }
+
+    def test_a_program_that_comes_or_goes_changes_only_its_own_file(self, programs: Database, tmp_path: Path) -> None:
+        group = tmp_path / "group"
+        publish(programs, group, parquet=True)
+        sync_catalog.add_run(programs, 2, "2026-01-02")
+        with programs.write() as connection:
+            connection.execute("DELETE FROM file_version WHERE program = '1003'")
+        publish(programs, group, parquet=True)
+        older, newer = (parse_sums((group / f"run-00000{run}.parquet" / SUMS).read_bytes()) for run in (1, 2))
+        assert len(set(newer) - set(older)) == 1
+
+    def test_an_older_file_with_other_bytes_is_not_used(self, programs: Database, tmp_path: Path) -> None:
+        group = tmp_path / "group"
+        publish(programs, group, parquet=True)
+        spoilt = next((group / "run-000001.parquet" / "files").iterdir())
+        spoilt.write_bytes(spoilt.read_bytes()[:-1] + b"x")
+        change(programs, 2, "jw01020_1.fits")
+        publish(programs, group, parquet=True)
+        assert ds.dataset(group / "run-000002.parquet" / "files").count_rows() == 121
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            b"",
+            b"\xff\xfe",
+            b"0" * 64 + b"  ../LATEST\n",
+            b"0" * 64 + b"  /etc/passwd\n",
+            b"0" * 64 + b"  files/../x.parquet",
+        ],
+    )
+    def test_a_list_that_names_other_files_names_none(self, text: bytes) -> None:
+        assert parse_sums(text) == {}
+
+
+def publish_and_remove(database: Database, group: Path) -> None:
+    sync_catalog.add_run(database, 3, "2026-01-03")
+    assert publish(database, group, keep=2, reading_seconds=-60).removed == ("run-000001.duckdb",)

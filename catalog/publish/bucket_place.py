@@ -20,7 +20,7 @@ from catalog.errors import CatalogLocked, DiskError, Garbled, NotACatalog, Refus
 from catalog.publish.bucket import Bucket
 from catalog.publish.fetching import error_code, pieces, refuse_status, sent
 from catalog.publish.lease import Lease, age_of
-from catalog.publish.manifest import LATEST, Manifest, named_by, parse_manifest
+from catalog.publish.manifest import LATEST, Manifest, named_by, parse_manifest, sha256_of
 from catalog.publish.place import PARTIAL, Entry
 from catalog.store.turns import LockWait, StillHeld, held
 
@@ -28,7 +28,7 @@ SINGLE_BYTES = 1 << 30
 """The size up to which a file is sent in one request, of which nothing stays behind when the publisher is killed."""
 _PART_BYTES = 32 << 20
 _MOST_PARTS = 9000
-_MOST_OF_SMALL = 1 << 20
+_MOST_OF_SMALL = 1 << 24
 _LAST = "README.md"
 """The file of a folder that is put there last, so that its presence says that the folder is whole."""
 
@@ -136,14 +136,33 @@ class PublishingBucket:
         """Return None: objects cannot be opened."""
         return None
 
-    def put(self, draft: Path, name: str) -> None:
+    def put(self, draft: Path, name: str, same: Mapping[str, str] | None = None) -> None:
         """Send a file, or all files of a folder, and compare what has arrived."""
         if not draft.is_dir():
             self._put_file(draft, name)
             return
-        files = sorted((path for path in draft.rglob("*") if path.is_file()), key=lambda path: path.name == _LAST)
+        files = sorted(
+            (path for path in draft.rglob("*") if path.is_file()), key=lambda path: (path.name == _LAST, path)
+        )
         for path in files:
-            self._put_file(path, f"{name}/{path.relative_to(draft).as_posix()}")
+            below = path.relative_to(draft).as_posix()
+            if not (same and below in same and self._copied(path, same[below], f"{name}/{below}")):
+                self._put_file(path, f"{name}/{below}")
+
+    def _copied(self, path: Path, older: str, name: str) -> bool:
+        """Let the store copy an older object, if it has the bytes of a file; return whether it did."""
+        import obstore
+
+        with path.open("rb") as file:
+            expected = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        for each in (older, name):
+            with sent(self._bucket, "HEAD", each) as response:
+                if response.status_code != 200 or response.headers.get("ETag", "").strip('"') != expected:
+                    return False  # it is gone, or the store does not give the MD5 of what it has
+            if each == older:
+                with self._bucket.told():
+                    obstore.copy(self._bucket.store, older, name)
+        return True
 
     def _put_file(self, path: Path, name: str) -> None:
         size = path.stat().st_size
@@ -152,12 +171,10 @@ class PublishingBucket:
                 self.send(name, file)
         else:
             self._put_parts(path, name, size)
-        with path.open("rb") as file:
-            expected = hashlib.file_digest(file, "sha256").hexdigest()
         arrived = hashlib.sha256()
         for piece in pieces(self._bucket, name, size):
             arrived.update(piece)
-        if arrived.hexdigest() != expected:
+        if arrived.hexdigest() != sha256_of(path):
             raise Garbled(f"{self.name}/{name} has other bytes than were sent; {LATEST} was left as it was")
 
     def _put_parts(self, path: Path, name: str, size: int) -> None:
@@ -172,7 +189,7 @@ class PublishingBucket:
         self.send(name, content)
 
     def read(self, name: str) -> bytes:
-        """Return the content of a small object; nothing if it is gone."""
+        """Return the content of a small object; it is empty if there is none."""
         found = self.fetch(name)
         return found.content if found else b""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -65,8 +66,10 @@ class PublishingFolder:
         """Return the path of a file."""
         return self._folder / name
 
-    def put(self, draft: Path, name: str) -> None:
-        """Rename a file or folder that was made here."""
+    def put(self, draft: Path, name: str, same: Mapping[str, str] | None = None) -> None:
+        """Rename a file or folder that was made here; a file that an older run has too becomes a link to it."""
+        for path, older in (same or {}).items():
+            _share(draft / path, self._folder / older)
         draft.rename(self._folder / name)
 
     def write(self, name: str, content: bytes) -> None:
@@ -85,8 +88,11 @@ class PublishingFolder:
             os.close(handle)
 
     def read(self, name: str) -> bytes:
-        """Return the content of a file."""
-        return (self._folder / name).read_bytes()
+        """Return the content of a file; it is empty if there is none."""
+        try:
+            return (self._folder / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return b""
 
     def point(self, manifest: Manifest) -> None:
         """Replace ``LATEST`` by a rename; the lock keeps other publishers away."""
@@ -118,6 +124,15 @@ def newest_in(folder: Path) -> Manifest | None:
         return None
     with (folder / name).open("rb") as file:
         return parse_manifest(file.read(1 << 20), name, str(folder))
+
+
+def _share(path: Path, older: Path) -> None:
+    """Replace a file by a hard link to an older one, if their bytes are the same and the file system has links."""
+    link = path.with_name(f"{path.name}.link")
+    with suppress(OSError):
+        if filecmp.cmp(path, older, shallow=False) and not older.is_symlink():
+            os.link(older, link)
+            link.replace(path)
 
 
 @contextmanager

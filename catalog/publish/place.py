@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,14 +61,25 @@ class Place(Protocol):
     def at_hand(self, name: str) -> Path | None:
         """Return the path of a file that is there, if this machine can open it."""
 
-    def put(self, draft: Path, name: str) -> None:
-        """Give a finished file or folder its name, and prove that it arrived."""
+    def put(self, draft: Path, name: str, same: Mapping[str, str] | None = None) -> None:
+        """Give a finished file or folder its name, and prove that it arrived.
+
+        Parameters
+        ----------
+        draft : Path
+            The file or folder on this disk.
+        name : str
+            The name that it gets.
+        same : mapping, optional
+            For paths in the folder, the name of a file that is at the place already and should have the same bytes.
+            Such a file is not written again.
+        """
 
     def write(self, name: str, content: bytes) -> None:
         """Put a small file there."""
 
     def read(self, name: str) -> bytes:
-        """Return the content of a small file."""
+        """Return the content of a small file; it is empty if there is none."""
 
     def point(self, manifest: Manifest) -> None:
         """Let ``LATEST`` name a manifest, at one moment, unless another publisher has moved it meanwhile."""

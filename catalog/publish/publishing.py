@@ -193,11 +193,17 @@ def _with_parquet(database: Database, place: Place, manifest: Manifest) -> str:
 
 
 def _put_parquet(place: Place, catalog: Path, manifest: Manifest) -> None:
-    from catalog.publish.parquet import write_parquet
+    """Write the Parquet files and put them there; those of which an older run has the same bytes are not put again."""
+    from catalog.publish.parquet import SUMS, parse_sums, write_parquet
 
     draft = place.draft("parquet")
     write_parquet(catalog, manifest, draft)
-    place.put(draft, parquet_name(manifest.run))
+    older = [entry.name for entry in place.entries() if _OURS.fullmatch(entry.name) and entry.name.endswith(".parquet")]
+    before = max((name for name in older if _run_of(name) < manifest.run), key=_run_of, default=None)
+    there = parse_sums(place.read(f"{before}/{SUMS}")) if before else {}
+    sums = parse_sums((draft / SUMS).read_bytes())
+    same = {path: f"{before}/{there[checksum]}" for checksum, path in sums.items() if checksum in there}
+    place.put(draft, parquet_name(manifest.run), same)
 
 
 def _sweep(place: Place, newest: Manifest | None) -> None:
