@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from catalog.api.publishing import is_published
+from catalog.api.places import settings_beside
 from catalog.defaults import CATALOG
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def _lake(context: typer.Context) -> Catalog:
 
 def _path(context: typer.Context) -> Path:
     """Return the file beside which mastlake.toml is."""
-    named = _named(context)
-    return Path(CATALOG if is_published(named) else named)
+    return settings_beside(_named(context))
 
 
 def _named(context: typer.Context) -> str:

@@ -9,14 +9,13 @@ import errno
 import os
 import sys
 from importlib import import_module
-from pathlib import Path
 from typing import Annotated, Any, NoReturn, cast
 
 import typer
 
 from catalog._version import __version__
 from catalog.api.catalog_base import Server
-from catalog.api.publishing import is_published
+from catalog.api.places import settings_beside
 from catalog.defaults import CATALOG, SERVER
 from catalog.errors import MastlakeError, UsageError
 from catalog.process import exit as leaving
@@ -74,7 +73,7 @@ def main(
     said = str(getattr(context.get_parameter_source("server"), "name", "")) != "DEFAULT"
     try:
         address = Server(server)
-        from_files = find_defaults(Path(CATALOG if is_published(catalog) else catalog), context)
+        from_files = find_defaults(settings_beside(catalog), context)
         if from_files is not None and not said and from_files.defaults.server is not None:
             address = Server(from_files.defaults.server)
     except MastlakeError as error:

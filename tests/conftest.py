@@ -24,6 +24,7 @@ from catalog.simulator import Simulator
 from catalog.store import database as store
 from catalog.store import proven
 from catalog.store.database import Database
+from catalog.store.duckdb_file import DUCKDB
 from catalog.vocabulary.search import Search
 
 from .loopback import sitecustomize
@@ -62,7 +63,12 @@ def _migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         with Database(empty).write():
             pass
-        patch.setattr(store, "make", lambda path, engine: shutil.copyfile(empty, path))
+        made = store.make
+        patch.setattr(
+            store,
+            "make",
+            lambda path, engine=DUCKDB: shutil.copyfile(empty, path) if engine is DUCKDB else made(path, engine),
+        )
         yield
 
 

@@ -31,15 +31,16 @@ from catalog.harvest.outcome import odd_rows
 from catalog.questions.statement import rows as rows_of
 from catalog.store import database as store_database
 from catalog.store.database import Database, columns_of
-from catalog.store.duckdb_file import DUCKDB, engine_of
-from catalog.store.engine import Comment, Engine
+from catalog.store.duckdb_file import DUCKDB, dialect_of
+from catalog.store.engine import Comment
 from catalog.store.history import merge as merging
 from catalog.store.history.merge import SEARCH_FILES, merge_links, merge_versions
 from catalog.store.history.versions import FILES, Versions, name_in_catalog
 from catalog.store.schema.migrate import make_views
 from catalog.store.schema.models import metadata
 from catalog.store.spool import Spool
-from catalog.store.turns import LockWait
+from catalog.store.turns import LockWait, StillHeld
+from tests.lakes import PREFIXES, lake_in
 from tests.sync_catalog import add_run
 
 from .kills_migration import kill_upgrades
@@ -52,14 +53,18 @@ time.sleep(float(sys.argv[2]))
 """
 
 
-ENGINES: tuple[Engine, ...] = (DUCKDB,)
-"""Every engine that keeps a catalog; each passes all of these tests."""
-
-
-@pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
+@pytest.fixture(params=["file", *(pytest.param(prefix, marks=pytest.mark.long) for prefix in PREFIXES)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
-    """A catalog that is not there yet, of one engine after the other."""
-    return Database(tmp_path / "catalog.duckdb", wait=5, engine=request.param)
+    """A catalog of one engine after the other: a file that is not there yet, or an empty lake."""
+    if request.param == "file":
+        return Database(tmp_path / "catalog.duckdb", wait=5)
+    return lake_in(tmp_path, request.param)
+
+
+@pytest.fixture
+def of_file(tmp_path: Path) -> Database:
+    """A catalog file that is not there yet."""
+    return Database(tmp_path / "catalog.duckdb", wait=5)
 
 
 def hold(path: Path, seconds: float) -> subprocess.Popen[bytes]:
@@ -79,7 +84,7 @@ class TestEngine:
 
     def test_a_connection_knows_its_engine(self, database: Database) -> None:
         with database.write() as connection:
-            assert engine_of(connection) is database.engine
+            assert dialect_of(connection).name == database.engine.name
 
     def test_a_column_becomes_wider_and_keeps_its_values(self, database: Database) -> None:
         with database.write() as connection:
@@ -108,13 +113,15 @@ class TestEngine:
         with database.write():
             pass
         with database.engine.lock(database.path, LockWait(0), "me"):
-            assert database.writer_waits
+            assert database.writer_waits == database.engine.readers_make_room
+            with pytest.raises(StillHeld), database.engine.lock(database.path, LockWait(0), "another"):
+                pass
         assert not database.writer_waits
 
     def test_values_of_types_that_an_engine_does_not_have_are_text(
         self, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(merging, "engine_of", lambda connection: replace(DUCKDB, types=frozenset({"VARCHAR"})))
+        monkeypatch.setattr(merging, "dialect_of", lambda connection: replace(DUCKDB, types=frozenset({"VARCHAR"})))
         merge(database, 1, row("a", x=1))
         with database.read() as connection:
             assert connection.execute("SELECT x, typeof(x) FROM files").fetchone() == ("1", "VARCHAR")
@@ -134,8 +141,8 @@ class TestOpening:
             assert {"files", "observations", "products", "observation_products", "search_files", "local_files"} <= views
             assert connection.execute("SELECT kind FROM keywords WHERE name = 'exp_type'").fetchone() == ("text",)
 
-    def test_reading_a_catalog_that_is_not_there_says_how_to_make_one(self, database: Database) -> None:
-        with pytest.raises(CatalogError, match="mastlake harvest"), database.read():
+    def test_reading_a_catalog_that_is_not_there_says_how_to_make_one(self, of_file: Database) -> None:
+        with pytest.raises(CatalogError, match="mastlake harvest"), of_file.read():
             pass
 
     def test_the_newest_migration_is_the_one_that_the_code_knows(self) -> None:
@@ -143,14 +150,14 @@ class TestOpening:
         config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
         assert ScriptDirectory.from_config(config).get_heads() == [store_database.HEAD]
 
-    def test_the_newest_migration_makes_the_tables_of_the_models(self, database: Database) -> None:
-        with database.write():
+    def test_the_newest_migration_makes_the_tables_of_the_models(self, of_file: Database) -> None:
+        with of_file.write():
             pass
-        engine = sa.create_engine(f"duckdb:///{database.path}", poolclass=sa.pool.NullPool)
+        engine = sa.create_engine(f"duckdb:///{of_file.path}", poolclass=sa.pool.NullPool)
         with engine.connect() as connection:
             context = MigrationContext.configure(connection, opts={"version_table_pk": False, "compare_type": False})
             assert compare_metadata(context, metadata) == []
-        with database.read() as connection:
+        with of_file.read() as connection:
             made = connection.execute(_TABLES).fetchall()
         models = sa.create_engine("duckdb:///:memory:")
         with models.begin() as of_models:
@@ -186,22 +193,22 @@ class TestOpening:
         with pytest.raises(CatalogUnwritable, match="No such file"), Database(tmp_path / "no" / "x.duckdb").write():
             pass
 
-    def test_who_meets_a_lock_waits_for_it(self, database: Database) -> None:
-        with database.write():
+    def test_who_meets_a_lock_waits_for_it(self, of_file: Database) -> None:
+        with of_file.write():
             pass
-        other = hold(database.path, 0.7)
+        other = hold(of_file.path, 0.7)
         start = time.monotonic()
-        with database.read() as connection:
+        with of_file.read() as connection:
             assert connection.execute("SELECT count(*) FROM runs").fetchone() == (0,)
         assert time.monotonic() - start > 0.3
         other.wait()
 
-    def test_a_lock_that_stays_is_reported_with_its_holder(self, database: Database) -> None:
-        with database.write():
+    def test_a_lock_that_stays_is_reported_with_its_holder(self, of_file: Database) -> None:
+        with of_file.write():
             pass
-        other = hold(database.path, 3)
+        other = hold(of_file.path, 3)
         try:
-            with pytest.raises(CatalogLocked, match=f"PID {other.pid}"), Database(database.path, wait=0.3).write():
+            with pytest.raises(CatalogLocked, match=f"PID {other.pid}"), Database(of_file.path, wait=0.3).write():
                 pass
         finally:
             other.kill()
@@ -365,7 +372,7 @@ class TestMerge:
             assert odd_rows(connection, 2) == {"file": 30}
             noted = connection.execute('SELECT run, mission, what, "column", kind, kept_in FROM column_finding')
             assert noted.fetchall() == [(2, "JWST", "file", "x", before, name)]
-            meant = "SELECT comment FROM duckdb_columns() WHERE table_name = 'files' AND column_name = ?"
+            meant = "SELECT comment FROM duckdb_columns() WHERE table_name = 'file_version' AND column_name = ?"
             assert connection.execute(meant, [name]).fetchone() == (f"values of x that came as {name[2:]}",)
 
     def test_a_value_beside_that_fits_again_leaves_no_other_behind(self, database: Database) -> None:

@@ -15,7 +15,8 @@ from catalog.api.harvests import Harvests
 from catalog.api.history import History
 from catalog.api.keywords import Keywords
 from catalog.api.pictures import Pictures
-from catalog.api.publishing import Publishing, is_published
+from catalog.api.places import is_lake, is_published, settings_beside
+from catalog.api.publishing import Publishing
 from catalog.api.questions import Questions
 from catalog.defaults import CATALOG, SERVER
 from catalog.errors import UsageError
@@ -81,7 +82,9 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         ----------
         path : path-like, optional
             The file; by default ``MASTLAKE_CATALOG``, or mastlake.duckdb in this folder. The folder or https address
-            where a catalog is published means the newest one there, for each question anew; it can only be read.
+            where a catalog is published means the newest one there, for each question anew; it can only be read. A lake
+            into which several harvest is ``ducklake:PATH``, ``ducklake:sqlite:PATH`` or
+            ``ducklake:postgres:service=NAME``.
         server : str, optional
             The archive's address; by default ``MASTLAKE_SERVER``, or the one in ``mastlake.toml``, or MAST.
         wait : float, optional
@@ -114,10 +117,14 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
             from catalog.publish.following import FollowedKept
 
             database = FollowedKept(named, wait, tell)
-            files = read_both(Path(CATALOG))  # the one of this folder, and not one of the publisher's
+        elif is_lake(named):
+            from catalog.store.lake import lake_of
+
+            where, engine = lake_of(named)
+            database = KeptOpen(where, wait, tell or _warn, engine)
         else:
             database = KeptOpen(named, wait, tell or _warn)
-            files = read_both(database.path)
+        files = read_both(settings_beside(named).absolute())
         settings = files.merged()
         server = server or os.environ.get("MASTLAKE_SERVER")
         return cls(database, server or settings.server or SERVER, server is not None or files.server_is_users, settings)
@@ -167,6 +174,11 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
             from catalog.publish.following import FollowedOnce
 
             database = FollowedOnce(path, wait, tell, offline)
+        elif is_lake(path):
+            from catalog.store.lake import lake_of
+
+            where, engine = lake_of(path)
+            database = Database(where, wait, tell, engine)
         else:
             database = Database(path, wait, tell=tell)
         return cls(database, server or Server(SERVER), server_is_chosen)

@@ -36,7 +36,8 @@ def describe_with_meanings(sql: str, names: list[str]) -> str | None:
         told AS (SELECT lower(column_name) AS name, arg_min("comment", lower(table_name) <> {table}) AS meaning
             FROM duckdb_columns()
             WHERE NOT internal AND "comment" IS NOT NULL
-                AND lower(table_name) IN ({table}, 'files', 'observations', 'products')
+                AND lower(table_name) IN ({table}, 'files', 'observations', 'products', 'file_version',
+                    'observation_version', 'product_version')  -- a lake has no comments on the columns of views
             GROUP BY ALL),
         words AS (SELECT lower(name) AS name, any_value(unit) AS unit, any_value(meaning) AS meaning
             FROM keywords GROUP BY ALL)

@@ -7,7 +7,8 @@ import re
 import duckdb
 
 from catalog.questions.query_errors import BadQuery, explained
-from catalog.store.statements import NotProven, prove_statement, tree_of
+from catalog.store.duckdb_file import dialect_of
+from catalog.store.statements import NotProven, prove_no_metadata, prove_statement, tree_of
 from catalog.store.value_sizes import refuse_large_values
 
 _EXPLAIN = re.compile(
@@ -76,6 +77,8 @@ def _only_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
             tree = tree_of(connection, sql)
         refuse_large_values(tree)
         prove_statement(tree, lambda name: _is_of_the_catalog(connection, name))
+        if dialect_of(connection).name == "ducklake":
+            prove_no_metadata(tree)
     except NotProven as error:
         raise BadQuery(str(error)) from None
 

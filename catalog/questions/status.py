@@ -105,8 +105,8 @@ def overview(database: Database) -> Overview:
     assert counts is not None
     files, observations, products, runs, pending, local_files, local_bytes, indexed = counts
     return Overview(
-        path=str(database.path),
-        size=database.path.stat().st_size,
+        path=database.named,
+        size=database.size(),
         searches=searches,
         files=files,
         observations=observations,

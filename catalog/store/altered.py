@@ -13,15 +13,19 @@ from pathlib import Path
 
 import duckdb
 
-from catalog.errors import NotACatalog
+from catalog.errors import CatalogError, NotACatalog
+from catalog.store.duckdb_file import DUCKDB
 from catalog.store.engine import Engine
 from catalog.store.sql import quoted
 
 _KINDS = """
-    SELECT table_name, 'table' FROM duckdb_tables() WHERE schema_name = 'main' AND NOT internal
-    UNION ALL SELECT view_name, 'view' FROM duckdb_views() WHERE schema_name = 'main' AND NOT internal
+    SELECT table_name, 'table' FROM duckdb_tables()
+        WHERE database_name = current_database() AND schema_name = 'main' AND NOT internal
+    UNION ALL SELECT view_name, 'view' FROM duckdb_views()
+        WHERE database_name = current_database() AND schema_name = 'main' AND NOT internal
     UNION ALL SELECT DISTINCT function_name, 'macro' FROM duckdb_functions()
-        WHERE schema_name = 'main' AND NOT internal AND macro_definition IS NOT NULL
+        WHERE database_name = current_database() AND schema_name = 'main' AND NOT internal
+          AND macro_definition IS NOT NULL
 """
 
 
@@ -75,8 +79,8 @@ def alteration(path: Path, engine: Engine) -> str | None:
 
     try:
         with tempfile.TemporaryDirectory() as folder:
-            make(Path(folder) / "new.duckdb", engine)
-            with closing(engine.open(Path(folder) / "new.duckdb", read_only=True)) as connection:
+            make(Path(folder) / "new.duckdb")
+            with closing(DUCKDB.open(Path(folder) / "new.duckdb", read_only=True)) as connection:
                 expected = {key: _columns(connection, *key) for key in _objects(connection)}
         with closing(engine.open(path, read_only=True)) as connection:
             present = _objects(connection)
@@ -86,7 +90,7 @@ def alteration(path: Path, engine: Engine) -> str | None:
                 found = _columns(connection, name, kind)
                 if missing := sorted((columns or set()) - (found or set())):
                     return f"the {kind} {name} has no column {missing[0]}"
-    except (duckdb.Error, OSError):
+    except (duckdb.Error, OSError, CatalogError):
         return None
     return None
 

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import math
 import os
-import stat
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from catalog.store.altered import alterations_told
 from catalog.store.duckdb_file import DUCKDB
 from catalog.store.engine import Engine
 from catalog.store.faults import Locked, reading, writing
-from catalog.store.sql import columns_of, literal, quoted
+from catalog.store.sql import columns_of, literal, quoted, tables_of
 from catalog.store.turns import LockWait, StillHeld, held
 from catalog.store.work import close
 from catalog.text import harmless
@@ -39,8 +38,8 @@ HEAD = "0012"
 """The newest schema revision that this code knows: the last one in `migrations/versions`."""
 
 _FIRST = "0001"
-_ready: set[tuple[Path, int]] = set()
-"""Catalogs whose schema is at `HEAD`, as this process has seen or made it; each with its inode."""
+_ready: set[tuple[Path, Hashable]] = set()
+"""Catalogs whose schema is at `HEAD`, as this process has seen or made it; each with its identity."""
 _in_process: defaultdict[Path, threading.RLock] = defaultdict(threading.RLock)
 _open_here = threading.local()
 """Its attribute ``paths`` has the catalogs that the current thread reads, or at which it has the turn."""
@@ -122,6 +121,7 @@ class Database:
                     with writing(self.path):
                         connection.execute("BEGIN TRANSACTION")
                         yield connection
+                        self.engine.about_to_commit(connection)
                         connection.execute("COMMIT")
                 finally:
                     if connection is not None:
@@ -138,6 +138,11 @@ class Database:
 
     def release(self) -> None:
         """Close the file, if this object keeps it open."""
+
+    @property
+    def named(self) -> str:
+        """The catalog's name, as a user may write it."""
+        return self.engine.named(self.path)
 
     @property
     def beside(self) -> Path:
@@ -168,11 +173,11 @@ class Database:
         return columns_of(connection, table)
 
     def exists(self) -> bool:
-        """Say whether the file exists and is not empty."""
-        return self._size() > 0
+        """Say whether the catalog exists and is not empty."""
+        return self.size() > 0
 
-    def _size(self) -> int:
-        """Return the size of the file, or 0 if it does not exist.
+    def size(self) -> int:
+        """Return how many bytes the catalog has, or 0 if it does not exist.
 
         Raises
         ------
@@ -182,14 +187,9 @@ class Database:
             If the folder cannot be entered.
         """
         try:
-            about = self.path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return 0
+            return self.engine.size(self.path)
         except OSError as error:
             raise CatalogUnwritable(f"cannot use {self.path}: {error.strerror}") from error
-        if not stat.S_ISREG(about.st_mode):
-            raise NotACatalog(f"{self.path} is no file; choose another --catalog")
-        return about.st_size
 
     def _must_exist(self) -> None:
         if not self.exists():
@@ -256,7 +256,7 @@ class Database:
 
     def _open_at_head(self) -> duckdb.DuckDBPyConnection:
         """Open for reading, at `HEAD`. The connection that read the revision is used on, since opening is slow."""
-        if self._size() and not self._is_ready():
+        if self.size() and not self._is_ready():
             with ExitStack() as unless_kept:
                 connection = unless_kept.enter_context(closing(self._open_to_read()))
                 if self._revision_through(connection) == HEAD:
@@ -267,23 +267,23 @@ class Database:
         return self._open_to_read()
 
     def _is_ready(self) -> bool:
-        return (self.path, self.path.stat().st_ino) in _ready
+        return (self.path, self.engine.identity(self.path)) in _ready
 
     def _note_ready(self) -> None:
-        _ready.add((self.path, self.path.stat().st_ino))
+        _ready.add((self.path, self.engine.identity(self.path)))
 
     def _bring_to_head(self) -> None:
         """Create, migrate or prove a catalog that is not at `HEAD`; a process looks at each file once."""
-        if self._size() and self._is_ready():
+        if self.size() and self._is_ready():
             return
         self._migrate()
         self._note_ready()
 
     def _migrate(self) -> None:
-        if self._size() and self._revision() == HEAD:
+        if self.size() and self._revision() == HEAD:
             return
         with self._turn(), writing(self.path):  # of several commands that start together, one migrates
-            if not self._size():
+            if not self.size():
                 make(Path(os.path.realpath(self.path)), self.engine)
             elif self._revision() != HEAD:
                 from catalog.store.schema.migrate import migrate
@@ -309,7 +309,7 @@ class Database:
         with reading(self.path):
             if is_proof_noted(self.path) and (noted := _head_through(connection)) is not None:
                 return noted
-            tables = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+            tables = tables_of(connection)
             if not tables:
                 return None
             if "alembic_version" not in tables:
@@ -378,19 +378,7 @@ def _seconds(text: str) -> float:
 
 
 def make(path: Path, engine: Engine = DUCKDB) -> None:
-    """Make a new catalog beside its place, and move it there when it is complete: a full disk leaves nothing behind."""
+    """Make a new catalog; a full disk leaves nothing behind."""
     from catalog.store.schema.migrate import migrate
 
-    partial = path.with_name(f".{path.name}.new")
-    leftovers = (partial, partial.with_name(f"{partial.name}.wal"))
-    try:
-        for leftover in leftovers:
-            leftover.unlink(missing_ok=True)
-        migrate(engine.open(partial, read_only=False))
-        partial.replace(path)
-    finally:
-        with held_back():
-            tidy(partial)
-            for leftover in leftovers:
-                with suppress(OSError):
-                    leftover.unlink(missing_ok=True)
+    engine.make(path, migrate)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 
 import duckdb
 
-from catalog.store.addresses import make_room, odd_logs
-from catalog.store.engine import Comment, Engine
+from catalog.errors import NotACatalog
+from catalog.process.interrupts import held_back
+from catalog.store.addresses import make_room, odd_logs, tidy
+from catalog.store.engine import Comment, Dialect
 from catalog.store.faults import explain
 from catalog.store.memory import READING_MB, THREADS, WRITING_MB
 from catalog.store.queue import Queue
@@ -31,6 +34,11 @@ class DuckDBFile:
     name: str = "duckdb"
     types: frozenset[str] = frozenset({"VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "TIMESTAMP"})
     commented: frozenset[str] = frozenset({"TABLE", "VIEW", "COLUMN", "MACRO", "MACRO TABLE"})
+    readers_make_room: bool = True
+
+    def named(self, path: Path) -> str:
+        """Return the path."""
+        return str(path)
 
     def open(self, path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
         """Open a catalog file once, without waiting.
@@ -70,13 +78,44 @@ class DuckDBFile:
             connection.execute("SET enable_external_access = false")
         return connection
 
+    def cursor(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+        """Return one more connection to an open file."""
+        return connection.cursor()
+
+    def size(self, path: Path) -> int:
+        """Return the size of the file, or 0 if it does not exist.
+
+        Raises
+        ------
+        NotACatalog
+            If the path is a folder, a pipe or a device; these are never opened.
+        OSError
+            If the folder cannot be entered.
+        """
+        return size_of(path)
+
+    def identity(self, path: Path) -> Hashable:
+        """Return the number of the file's inode."""
+        return path.stat().st_ino
+
+    def state(self, path: Path) -> Hashable:
+        """Return the number of the file's inode: nobody can write the file while it is read."""
+        return path.stat().st_ino
+
+    def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
+        """Make a file beside its place, and move it there when it is complete: a full disk leaves nothing behind."""
+        made_beside(path, lambda partial: fill(self.open(partial, read_only=False)))
+
+    def about_to_commit(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Do nothing."""
+
     def lock(self, path: Path, waiting: LockWait, holder: str, reads: bool = False) -> AbstractContextManager[None]:
         """Wait for the turn and keep it; see `catalog.store.queue`. Each ticket names its holder itself."""
-        return _queue(path).turn(waiting, reads)
+        return queue_at(path).turn(waiting, reads)
 
     def is_locked(self, path: Path) -> bool:
         """Say whether any process writes, or waits to write."""
-        return _queue(path).has_writer()
+        return queue_at(path).has_writer()
 
     def seal(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Forbid every change of a setting from here on; this cannot be undone."""
@@ -102,16 +141,55 @@ class DuckDBFile:
 
 
 DUCKDB = DuckDBFile()
-_ENGINES: dict[str, Engine] = {DUCKDB.name: DUCKDB}
 
 
-def engine_of(connection: duckdb.DuckDBPyConnection) -> Engine:
-    """Return the engine of the catalog that a connection uses."""
+def dialect_of(connection: duckdb.DuckDBPyConnection) -> Dialect:
+    """Return what the engine of the catalog that a connection uses does otherwise."""
     row = connection.execute("SELECT type FROM duckdb_databases() WHERE database_name = current_database()").fetchone()
-    return _ENGINES[str(row[0]) if row else DUCKDB.name]
+    if row and row[0] == "ducklake":
+        from catalog.store.lake_dialect import LakeDialect
+
+        return LakeDialect()
+    return DUCKDB
 
 
-def _queue(path: Path) -> Queue:
+def size_of(path: Path) -> int:
+    """Return the size of a file, or 0 if it does not exist.
+
+    Raises
+    ------
+    NotACatalog
+        If the path is a folder, a pipe or a device; these are never opened.
+    OSError
+        If the folder cannot be entered.
+    """
+    try:
+        about = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    if not stat.S_ISREG(about.st_mode):
+        raise NotACatalog(f"{path} is no file; choose another --catalog")
+    return about.st_size
+
+
+def made_beside(path: Path, make: Callable[[Path], None]) -> None:
+    """Let a function make a file of DuckDB beside its place, and move it there when it is complete."""
+    partial = path.with_name(f".{path.name}.new")
+    leftovers = (partial, partial.with_name(f"{partial.name}.wal"))
+    try:
+        for leftover in leftovers:
+            leftover.unlink(missing_ok=True)
+        make(partial)
+        partial.replace(path)
+    finally:
+        with held_back():
+            tidy(partial)
+            for leftover in leftovers:
+                with suppress(OSError):
+                    leftover.unlink(missing_ok=True)
+
+
+def queue_at(path: Path) -> Queue:
     """Return the queue at a catalog: one for all links to it."""
     at = Path(os.path.realpath(path))
     return Queue(at.with_name(f"{at.name}.queue"))

@@ -7,7 +7,7 @@ holds these differences, so that no statement has to ask which engine runs it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -35,8 +35,8 @@ class Comment(NamedTuple):
     text: str
 
 
-class Engine(Protocol):
-    """An engine that keeps the tables of a catalog."""
+class Dialect(Protocol):
+    """What an engine does otherwise with the statements on its connections."""
 
     @property
     def name(self) -> str:
@@ -50,6 +50,23 @@ class Engine(Protocol):
     def commented(self) -> frozenset[str]:
         """Return the kinds of things that can have a comment."""
 
+    def widen(self, connection: duckdb.DuckDBPyConnection, table: str, column: str, kind: str) -> None:
+        """Give a column a type that holds each of its values exactly."""
+
+    def comment(self, connection: duckdb.DuckDBPyConnection, comments: Iterable[Comment]) -> None:
+        """Write comments; leave out those that the engine cannot keep."""
+
+
+class Engine(Dialect, Protocol):
+    """An engine that keeps the tables of a catalog."""
+
+    @property
+    def readers_make_room(self) -> bool:
+        """Return whether nobody can read a catalog while another process opens it to write and writes it."""
+
+    def named(self, path: Path) -> str:
+        """Return the name of a catalog, as a user may write it."""
+
     def open(self, path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
         """Open a catalog once, without waiting. The connection reaches no other file, and no network.
 
@@ -60,6 +77,40 @@ class Engine(Protocol):
         CatalogError
             If it cannot be opened at all.
         """
+
+    def cursor(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+        """Return one more connection to an open catalog, for another thread."""
+
+    def size(self, path: Path) -> int:
+        """Return how many bytes a catalog has, or 0 if it does not exist.
+
+        Raises
+        ------
+        NotACatalog
+            If there is something else at the place; it is never opened.
+        OSError
+            If the place cannot be looked at.
+        """
+
+    def identity(self, path: Path) -> Hashable:
+        """Return what tells a catalog from another one that was put at its place."""
+
+    def state(self, path: Path) -> Hashable:
+        """Return what changes when a connection that reads a catalog does not see its newest rows."""
+
+    def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
+        """Make a catalog that appears at its place when it is complete.
+
+        Parameters
+        ----------
+        path : Path
+            The place.
+        fill : callable
+            Makes the tables through a connection, and closes it.
+        """
+
+    def about_to_commit(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Do what must be done at the end of a transaction."""
 
     def lock(self, path: Path, waiting: LockWait, holder: str, reads: bool = False) -> AbstractContextManager[None]:
         """Wait for the turn at a catalog, behind all that came earlier, and keep it until the end of the block.
@@ -88,9 +139,3 @@ class Engine(Protocol):
 
     def seal(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Forbid every change of a setting from here on; this cannot be undone."""
-
-    def widen(self, connection: duckdb.DuckDBPyConnection, table: str, column: str, kind: str) -> None:
-        """Give a column a type that holds each of its values exactly."""
-
-    def comment(self, connection: duckdb.DuckDBPyConnection, comments: Iterable[Comment]) -> None:
-        """Write comments; leave out those that the engine cannot keep."""

@@ -18,7 +18,8 @@ import duckdb
 from catalog.cache import folder
 from catalog.errors import NotACatalog
 from catalog.process.interrupts import held_back
-from catalog.store.statements import TABLE_FUNCTIONS, NotProven, prove_statement, tree_of
+from catalog.store.sql import tables_of
+from catalog.store.statements import TABLE_FUNCTIONS, NotProven, prove_no_metadata, prove_statement, tree_of
 
 _RULE = "1"
 """Counts up when `prove_statement` becomes stricter, so that files which an older rule accepted are proven again."""
@@ -43,15 +44,16 @@ def prove_definitions(connection: duckdb.DuckDBPyConnection, path: Path) -> None
     NotACatalog
         The error names the definition that may do more than read the catalog.
     """
-    tables = {str(name) for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    if missing := sorted(OUR_TABLES - tables):
+    if missing := sorted(OUR_TABLES - tables_of(connection)):
         raise NotACatalog(
             f"{path} has no table {missing[0]}, so it is no catalog of mastlake; choose another --catalog"
         )
-    views = connection.execute("SELECT view_name, sql FROM duckdb_views() WHERE NOT internal").fetchall()
+    views = connection.execute(
+        "SELECT view_name, sql FROM duckdb_views() WHERE NOT internal AND database_name = current_database()"
+    ).fetchall()
     macros = connection.execute(
         """SELECT function_name, function_type = 'table_macro', macro_definition FROM duckdb_functions()
-           WHERE NOT internal AND macro_definition IS NOT NULL"""
+           WHERE NOT internal AND macro_definition IS NOT NULL AND database_name = current_database()"""
     ).fetchall()
     builtin = _builtin_table_functions(connection)
     of_the_catalog = {str(name).lower() for name, gives_table, _ in macros if gives_table} - builtin
@@ -65,11 +67,12 @@ def prove_definitions(connection: duckdb.DuckDBPyConnection, path: Path) -> None
 
 _EXPRESSIONS = """
     SELECT 'the column', table_name || '.' || column_name, column_default FROM duckdb_columns()
-    WHERE NOT internal AND column_default IS NOT NULL
+    WHERE NOT internal AND column_default IS NOT NULL AND database_name = current_database()
     UNION ALL
-    SELECT 'a constraint of', table_name, expression FROM duckdb_constraints() WHERE expression IS NOT NULL
+    SELECT 'a constraint of', table_name, expression FROM duckdb_constraints()
+    WHERE expression IS NOT NULL AND database_name = current_database()
     UNION ALL
-    SELECT 'the index', index_name, expressions FROM duckdb_indexes()
+    SELECT 'the index', index_name, expressions FROM duckdb_indexes() WHERE database_name = current_database()
 """
 """Other expressions that run when rows are read or written."""
 
@@ -79,7 +82,9 @@ def _prove_texts(
 ) -> None:
     for what, text in texts:
         try:
-            prove_statement(tree_of(connection, text), of_the_catalog.__contains__)
+            tree = tree_of(connection, text)
+            prove_statement(tree, of_the_catalog.__contains__)
+            prove_no_metadata(tree, computes_names=True)
         except (NotProven, duckdb.Error) as error:
             raise NotACatalog(
                 f"in {path}, {what} is not mastlake's, and may do more than read the catalog "

@@ -4,7 +4,8 @@ A view reads tables only, and no other view. EXPORT DATABASE writes views in the
 DATABASE might create a view before the view that it reads (duckdb/duckdb#22512).
 
 DuckDB looks for the tables of a macro in the current database, and not in the database of the macro. So each table
-macro has a last argument, ``attached_as``: the name under which its catalog is attached.
+macro has a last argument, ``attached_as``: the name under which its catalog is attached. Its default is an empty text,
+since DuckLake does not keep a null.
 """
 
 from __future__ import annotations
@@ -39,15 +40,15 @@ def current(table: str) -> str:
 
 
 def attached(table: str) -> str:
-    r"""Write the name of a table for a macro: in the database ``attached_as``, or in the current one if that is null.
+    """Write the name of a table for a macro: in the database ``attached_as``, or in the current one if that is empty.
 
     Examples
     --------
-    >>> attached("runs")
-    'query_table(CASE WHEN attached_as IS NULL THEN \'runs\' ELSE format(\'"{}".main.runs\', attached_as) END) AS runs'
+    >>> attached("runs")[:78]
+    "query_table(CASE WHEN coalesce(attached_as, '') = '' THEN 'runs' ELSE format('"
     """
     of_attached = literal(f'"{{}}".main.{table}')
     return (
-        f"query_table(CASE WHEN {ATTACHED_AS} IS NULL THEN {literal(table)} "
+        f"query_table(CASE WHEN coalesce({ATTACHED_AS}, '') = '' THEN {literal(table)} "
         f"ELSE format({of_attached}, {ATTACHED_AS}) END) AS {table}"
     )

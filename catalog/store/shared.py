@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
 import duckdb
 
 from catalog.store.database import Database, Tell
+from catalog.store.duckdb_file import DUCKDB
+from catalog.store.engine import Engine
 from catalog.store.faults import reading
 from catalog.store.work import close
 
@@ -36,13 +38,22 @@ class KeptOpen(Database):
         See `Database`.
     tell : callable, optional
         See `Database`.
+    engine : Engine
+        See `Database`.
     """
 
-    def __init__(self, path: str | os.PathLike[str], wait: float | None = None, tell: Tell | None = None) -> None:
-        super().__init__(path, wait, tell)
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        wait: float | None = None,
+        tell: Tell | None = None,
+        engine: Engine = DUCKDB,
+    ) -> None:
+        super().__init__(path, wait, tell, engine)
         self._lock = threading.RLock()
         self._connection: duckdb.DuckDBPyConnection | None = None
-        self._inode = self._users = 0
+        self._state: Hashable = None
+        self._users = 0
         self._opened_at = self._used_at = 0.0
         self._watched = False
         self._columns: dict[str, dict[str, str]] = {}
@@ -58,7 +69,7 @@ class KeptOpen(Database):
         if self.writer_waits:
             self.release()
         with self._admitted(), self._lock:
-            cursor = self._current().cursor()
+            cursor = self.engine.cursor(self._current())
             self._users += 1
         try:
             with self._noted_as_open(), reading(self.path):
@@ -104,11 +115,12 @@ class KeptOpen(Database):
             if time.monotonic() - self._opened_at > _LONGEST_SECONDS:
                 self.release()
                 time.sleep(_TURN_SECONDS)
-            elif not self.path.exists() or self.path.stat().st_ino != self._inode:
+            elif not self.exists() or self.engine.state(self.path) != self._state:
                 self.release()
         if self._connection is None:
+            self._state = self.engine.state(self.path) if self.exists() else None
             self._connection = self._sealed()
-            self._inode, self._opened_at = self.path.stat().st_ino, time.monotonic()
+            self._opened_at = time.monotonic()
         return self._connection
 
     def _sealed(self) -> duckdb.DuckDBPyConnection:

@@ -56,6 +56,12 @@ def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, s
     return {str(name): str(kind) for name, kind, *_ in rows}
 
 
+def tables_of(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Return the names of the catalog's tables."""
+    rows = connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()")
+    return {str(name) for (name,) in rows.fetchall()}
+
+
 def objects_of_rows(kind: Callable[..., Record], answered: duckdb.DuckDBPyConnection) -> list[Record]:
     """Make one object of each row of an answer; the names of the columns are the names of the fields.
 

@@ -80,16 +80,49 @@ def prove_statement(tree: Any, is_of_the_catalog: Callable[[str], bool]) -> None
             raise NotProven(f"{name}() is not answered here: a statement reads the catalog and nothing else")
 
 
-def _functions(tree: Any) -> Iterator[tuple[str, bool]]:
-    """Yield the name of each function, and whether it stands in the place of a table."""
+def prove_no_metadata(tree: Any, computes_names: bool = False) -> None:
+    """Check that a statement on a lake does not name the database with its metadata, which is attached as well.
+
+    Parameters
+    ----------
+    tree : object
+        The result of `tree_of`.
+    computes_names : bool
+        Whether the statement may compute the name of a table, as the macros of a catalog do.
+
+    Raises
+    ------
+    NotProven
+        If a text in the statement may be such a name.
+    """
+    for node in _nodes(tree):
+        if isinstance(node, str) and _METADATA in node.casefold():
+            raise NotProven("the metadata of a lake are not read here: a statement reads the catalog and nothing else")
+        if isinstance(node, dict) and str(node.get("function_name", "")).lower() == "query_table":
+            plain = all(argument.get("class") == "CONSTANT" for argument in node.get("children", ()))
+            if not plain and not computes_names:
+                raise NotProven("query_table() takes the name of a table here, and nothing that is computed")
+
+
+_METADATA = "__ducklake_metadata"
+
+
+def _nodes(tree: Any) -> Iterator[Any]:
     nodes = [tree]
     while nodes:
         node = nodes.pop()
+        yield node
+        if isinstance(node, dict):
+            nodes += node.values()
+        elif isinstance(node, list):
+            nodes += node
+
+
+def _functions(tree: Any) -> Iterator[tuple[str, bool]]:
+    """Yield the name of each function, and whether it stands in the place of a table."""
+    for node in _nodes(tree):
         if isinstance(node, dict):
             if isinstance(name := node.get("function_name"), str):
                 yield name.lower(), False
             if node.get("type") == "TABLE_FUNCTION":
                 yield str(node["function"]["function_name"]).lower(), True
-            nodes += node.values()
-        elif isinstance(node, list):
-            nodes += node

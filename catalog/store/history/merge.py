@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from catalog.store.duckdb_file import engine_of, one_thread
+from catalog.store.duckdb_file import dialect_of, one_thread
 from catalog.store.history.footprints import note_footprints
 from catalog.store.history.row_hash import ROWS_AT_ONCE, row_hashes
 from catalog.store.history.versions import FILES, Versions
@@ -119,7 +119,7 @@ def _ensure_columns(
     described = _staged_columns(connection, staged, set(have), room)
     unseen = [name for name, kind in described.items() if kind == "VARCHAR" and name.lower() not in have]
     flags = _only_flags(connection, staged, unseen) if versions is FILES else set()
-    types = engine_of(connection).types
+    types = dialect_of(connection).types
     columns, grown = [], False
     odd = f"s.{ODD_CELLS}" if ODD_CELLS in described else "CAST(NULL AS VARCHAR)"
     for name, kind in described.items():

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 import duckdb
 
-from catalog.store.duckdb_file import engine_of
+from catalog.store.duckdb_file import dialect_of
 from catalog.store.history.versions import Versions
 from catalog.store.sql import columns_of, literal, quoted
 
@@ -109,7 +109,7 @@ def fit_values(
     if column_kind in (kind, "VARCHAR"):
         return FittedValues(column_kind, f"CAST({value} AS {column_kind})")
     if (column_kind, kind) == ("BIGINT", "DOUBLE") and _may_widen(connection, place):
-        engine_of(connection).widen(connection, table, place.column, "DOUBLE")
+        dialect_of(connection).widen(connection, table, place.column, "DOUBLE")
         return FittedValues("DOUBLE", value)
     fit = _fit(column_kind, kind, value)
     beside = f"{place.column}%{WORDS.get(kind, 'text')}"

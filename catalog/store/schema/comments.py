@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import duckdb
 
-from catalog.store.duckdb_file import engine_of
+from catalog.store.duckdb_file import dialect_of
 from catalog.store.engine import Comment
 from catalog.store.history.widening import WORDS
 from catalog.store.schema.column_meanings import COLUMNS
@@ -82,7 +82,7 @@ def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:
             meaning = _with_sent_name(str(relation), str(column), meaning)
         if meaning:
             comments.append(Comment("COLUMN", f"{relation}.{quoted(str(column))}", meaning))
-    engine_of(connection).comment(connection, comments)
+    dialect_of(connection).comment(connection, comments)
 
 
 _KINDS: Mapping[str, str] = {

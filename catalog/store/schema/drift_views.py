@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-from catalog.store.duckdb_file import engine_of
+from catalog.store.duckdb_file import dialect_of
 from catalog.store.engine import Comment
 from catalog.store.relations import local_files
 
@@ -16,7 +16,7 @@ def make_drift_views(connection: duckdb.DuckDBPyConnection) -> None:
     views = {"file_drift": _BY_FILE, "keyword_drift": _BY_KEYWORD, "drift": _BOTH}
     for view, query in views.items():
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
-        engine_of(connection).comment(connection, [Comment("VIEW", view, _COMMENTS[view])])
+        dialect_of(connection).comment(connection, [Comment("VIEW", view, _COMMENTS[view])])
 
 
 _COMMENTS = {
@@ -26,7 +26,7 @@ _COMMENTS = {
 }
 
 _BY_KEYWORD = f"""
-SELECT path, filename, keyword, header, archive FROM keyword_difference JOIN {_LOCAL_FILES} USING (file_id)
+SELECT path, l.filename, keyword, header, archive FROM keyword_difference JOIN {_LOCAL_FILES} l USING (file_id)
 """
 
 _BY_FILE = f"""
@@ -41,7 +41,7 @@ gone AS (
     ANTI JOIN (SELECT l.path FROM {_LOCAL_FILES} l SEMI JOIN closed USING (path)) taken USING (path)
     GROUP BY path, filename
 )
-SELECT state, path, filename, reason FROM local_verdict JOIN {_LOCAL_FILES} USING (file_id)
+SELECT state, path, l.filename, reason FROM local_verdict JOIN {_LOCAL_FILES} l USING (file_id)
 UNION ALL
 SELECT 'missing', path, filename,
        format('fetched from {{}}, gone since {{}} UTC', data_uri, strftime(until_at, '%Y-%m-%d %H:%M'))

@@ -1,4 +1,7 @@
-"""Views of the files on this disk: HDUs, cards, headers, findings."""
+"""Views of the files on this disk: HDUs, cards, headers, findings.
+
+Where tables are joined, ``filename`` is qualified: in a lake, each table has a hidden column of that name.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Callable
 
 import duckdb
 
-from catalog.store.duckdb_file import engine_of
+from catalog.store.duckdb_file import dialect_of
 from catalog.store.engine import Comment
 from catalog.store.relations import ATTACHED_AS, attached, local_files
 from catalog.store.schema.drift_views import make_drift_views
@@ -18,7 +21,7 @@ _LOCAL_FILES = f"({local_files()})"
 def _cards(named: Callable[[str], str] = str) -> str:
     """Write the query of the view ``cards``."""
     return f"""
-        SELECT path, filename, hdu, name, position, keyword, kind, text,
+        SELECT path, l.filename, hdu, name, position, keyword, kind, text,
                CASE WHEN kind IN ('integer', 'number') THEN TRY_CAST(text AS DOUBLE) END AS number,
                CASE WHEN kind = 'boolean' THEN text = 'T' END AS boolean,
                comment, file_id
@@ -27,20 +30,20 @@ def _cards(named: Callable[[str], str] = str) -> str:
             FROM {named("hdu_header")}
         )
         JOIN {named("card_value")} USING (card_id) JOIN {named("card_label")} USING (label_id)
-        JOIN ({local_files(named)}) USING (file_id)
+        JOIN ({local_files(named)}) l USING (file_id)
     """
 
 
 _VIEWS = {
     "hdus": f"""
-        SELECT path, filename, hdu, name, version, type, bitpix, shape, header_at, data_at, data_size,
+        SELECT path, l.filename, hdu, name, version, type, bitpix, shape, header_at, data_at, data_size,
                len(cards) AS cards, file_id
-        FROM hdu_header JOIN {_LOCAL_FILES} USING (file_id)
+        FROM hdu_header JOIN {_LOCAL_FILES} l USING (file_id)
     """,
     "cards": _cards(),
     "findings": f"""
-        SELECT path, filename, hdu, byte, reason, harm, file_id
-        FROM header_finding JOIN {_LOCAL_FILES} USING (file_id)
+        SELECT path, l.filename, hdu, byte, reason, harm, file_id
+        FROM header_finding JOIN {_LOCAL_FILES} l USING (file_id)
     """,
     "lineage": f"""
         WITH association AS (
@@ -84,7 +87,7 @@ _COMMENTS = {
     "headers": "one row for each file: its primary and first science keywords, in the spelling and types of files",
 }
 _TABLE_MACROS = {
-    f"header_value(word, {ATTACHED_AS} := NULL)": f"""
+    f"header_value(word, {ATTACHED_AS} := '')": f"""
         SELECT path, filename, hdu, name, text, number, boolean, comment, file_id FROM ({_cards(attached)})
         WHERE keyword = upper(word)
     """,
@@ -94,10 +97,10 @@ _TABLE_MACROS = {
 def make_local_views(connection: duckdb.DuckDBPyConnection) -> None:
     """Create or replace the views and macros of local files, over the columns that `local_header` has now."""
     words = ", ".join(quoted(name) for name in columns_of(connection, "local_header") if name != "file_id")
-    headers = f"SELECT path, filename, {words}, file_id FROM local_header JOIN {_LOCAL_FILES} USING (file_id)"
+    headers = f"SELECT path, l.filename, {words}, file_id FROM local_header JOIN {_LOCAL_FILES} l USING (file_id)"
     for view, query in {**_VIEWS, "headers": headers}.items():
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
-        engine_of(connection).comment(connection, [Comment("VIEW", view, _COMMENTS[view])])
+        dialect_of(connection).comment(connection, [Comment("VIEW", view, _COMMENTS[view])])
     make_drift_views(connection)
     for macro, query in _TABLE_MACROS.items():
         connection.execute(f"CREATE OR REPLACE MACRO {macro} AS TABLE {query}")

@@ -13,7 +13,7 @@ import duckdb
 
 from catalog.missions import JWST
 from catalog.store.access import make_access_view
-from catalog.store.duckdb_file import engine_of
+from catalog.store.duckdb_file import dialect_of
 from catalog.store.engine import Comment
 from catalog.store.history.footprints import note_footprints, number_files
 from catalog.store.history.keyword_differences import keep_differences
@@ -22,7 +22,7 @@ from catalog.store.relations import ATTACHED_AS, attached, current, local_files
 from catalog.store.schema.comments import comment_on_everything
 from catalog.store.schema.local_views import make_local_views
 from catalog.store.schema.sky_macros import make_sky_macros
-from catalog.store.sql import columns_of, quoted
+from catalog.store.sql import columns_of, quoted, tables_of
 
 _OWN_COLUMNS = {"mission", "since_run", "until_run", "row_hash", "checked_run"}
 
@@ -111,8 +111,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
 def _to_baseline(connection: duckdb.DuckDBPyConnection) -> None:
     """Bring a catalog that is older than the baseline to the baseline."""
     before_baseline = import_module(f"{_migrations().name}.before_baseline")
-    tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    if "alembic_version" not in tables:
+    if "alembic_version" not in tables_of(connection):
         return
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     if row is not None and row[0] in before_baseline.REVISIONS:
@@ -168,7 +167,7 @@ def make_views(connection: duckdb.DuckDBPyConnection) -> None:
         selected = ", ".join([*shown, "since_run"])
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT {selected} FROM {table} WHERE until_run IS NULL")
         connection.execute(
-            f"""CREATE OR REPLACE MACRO {view}_at(run, {ATTACHED_AS} := NULL) AS TABLE
+            f"""CREATE OR REPLACE MACRO {view}_at(run, {ATTACHED_AS} := '') AS TABLE
                 SELECT {selected} FROM {attached(table)}
                 WHERE since_run <= {_RUN} AND (until_run IS NULL OR until_run > {_RUN}) AND {_A_RUN}"""
         )
@@ -179,7 +178,7 @@ def make_views(connection: duckdb.DuckDBPyConnection) -> None:
     for macro, expression in JWST.name_rules.items():
         connection.execute(f"CREATE OR REPLACE MACRO {macro} AS {expression}")
     connection.execute(f"CREATE OR REPLACE VIEW exposures AS {_exposures(connection)}")
-    engine_of(connection).comment(connection, (Comment("VIEW", view, text) for view, text in _COMMENTS.items()))
+    dialect_of(connection).comment(connection, (Comment("VIEW", view, text) for view, text in _COMMENTS.items()))
     comment_on_everything(connection)
 
 

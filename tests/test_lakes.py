@@ -1,0 +1,208 @@
+"""Lakes: a catalog in Parquet files, with its metadata in a database, into which several harvest."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from catalog.api.catalog import Catalog
+from catalog.api.places import settings_beside
+from catalog.archive.client import MastArchive
+from catalog.errors import CatalogError, CatalogLocked, NotACatalog, UsageError
+from catalog.harvest import harvest
+from catalog.questions.query_errors import BadQuery
+from catalog.questions.statement import rows
+from catalog.simulator import Simulator
+from catalog.store import lake_extensions
+from catalog.store.database import Database
+from catalog.store.lake import lake_of
+from catalog.store.lake_address import LakeAddress, lake_address
+from catalog.store.shared import KeptOpen
+from catalog.vocabulary.search import Search
+
+from . import hostile_sql
+from .conftest import Command, state
+from .lakes import PREFIXES, lake_in
+
+NOTED = "INSERT INTO changes VALUES (?, 'new', 'file', 'a.fits', NULL)"
+
+
+@pytest.fixture(params=PREFIXES)
+def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """An empty lake."""
+    return lake_in(tmp_path, request.param)
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Database:
+    """An empty lake with its metadata in an SQLite file."""
+    return lake_in(tmp_path, "ducklake:sqlite:")
+
+
+class TestAddress:
+    """What the name of a lake means."""
+
+    def test_a_path_is_made_absolute(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert lake_address("ducklake:a.lake") == LakeAddress("duckdb", str(tmp_path / "a.lake"))
+        assert lake_address("DuckLake:SQLite:a.lake").name == f"ducklake:sqlite:{tmp_path / 'a.lake'}"
+        assert settings_beside("ducklake:a.lake") == tmp_path / "a.lake"
+
+    @pytest.mark.parametrize("name", ["ducklake:", "ducklake:sqlite:", "ducklake:folder/", "ducklake:what?.lake"])
+    def test_a_name_without_a_path_is_refused(self, name: str) -> None:
+        with pytest.raises(UsageError, match="ducklake:PATH"):
+            lake_address(name)
+
+    def test_a_password_in_a_name_is_refused_and_not_repeated(self, mastlake: Command) -> None:
+        outcome = mastlake("--catalog", "ducklake:postgres:host=x password=secret", "status")
+        assert outcome.code == 2
+        assert "service=NAME" in outcome.err
+        assert "secret" not in outcome.err + outcome.out
+
+    def test_without_the_extension_one_line_says_what_to_install(
+        self, lake: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(lake_extensions, "find_spec", lambda name: None)
+        with pytest.raises(CatalogError, match=r"pip install 'mastlake\[lake\]'"), lake.read():
+            pass
+
+
+class TestOpening:
+    """A lake is opened, moved and shared."""
+
+    def test_a_lake_and_its_rows_can_be_moved_together(self, lake: Database, tmp_path: Path) -> None:
+        with lake.write() as connection:
+            connection.execute(NOTED, [1])
+        to = tmp_path / "moved" / "other.lake"
+        to.parent.mkdir()
+        lake.path.rename(to)
+        Path(f"{lake.path}.files").rename(f"{to}.files")
+        name = lake.named.replace(str(lake.path), str(to))
+        with Catalog.open(name) as catalog:
+            assert len(catalog.sql("FROM changes")) == 1
+
+    def test_a_commit_names_its_run(self, lake: Database) -> None:
+        with lake.write() as connection:
+            connection.execute(NOTED, [1])
+        with lake.read() as connection:
+            told = connection.execute("SELECT commit_message FROM lake.snapshots() ORDER BY snapshot_id DESC LIMIT 1")
+            assert told.fetchone() == ("run 0",)
+
+    def test_a_block_sees_one_snapshot_while_another_process_commits(self, sqlite: Database) -> None:
+        with KeptOpen(sqlite.path, engine=sqlite.engine).read(sealed=True) as connection:
+            with sqlite.write() as writing:
+                writing.execute(NOTED, [1])
+            assert connection.execute("FROM changes").fetchall() == []
+        with sqlite.read() as connection:
+            assert len(connection.execute("FROM changes").fetchall()) == 1
+
+    def test_a_kept_connection_follows_what_others_commit(self, sqlite: Database) -> None:
+        kept = KeptOpen(sqlite.path, engine=sqlite.engine)
+        for number in range(3):
+            with kept.read(sealed=True) as connection:
+                assert len(connection.execute("FROM changes").fetchall()) == number
+            with sqlite.write() as connection:
+                connection.execute(NOTED, [number])
+        kept.release()
+
+    def test_who_waits_to_commit_is_told_who_holds_the_lake(self, sqlite: Database) -> None:
+        waits = Database(sqlite.path, wait=0.1, engine=sqlite.engine)
+        told = f"PID {os.getpid()} on .*, since 2"
+        with sqlite.write(), pytest.raises(CatalogLocked, match=told), waits._turn():
+            pass
+
+    def test_another_file_is_refused_and_left_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / "notes.txt"
+        path.write_text("no lake " * 1000)
+        for prefix in PREFIXES:
+            with pytest.raises(NotACatalog), Catalog.open(f"{prefix}{path}") as catalog:
+                catalog.searches()
+        assert path.read_text().startswith("no lake")
+
+    def test_there_is_no_lake_yet(self, tmp_path: Path, mastlake: Command) -> None:
+        outcome = mastlake("--catalog", f"ducklake:{tmp_path / 'none.lake'}", "status")
+        assert outcome.code == 1
+        assert "mastlake harvest" in outcome.err
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestSealed:
+    """A statement reads the lake's rows, and nothing else."""
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "FROM __ducklake_metadata_lake.ducklake_table",
+            'FROM "__DuckLake_metadata_lake".main.ducklake_table',
+            "FROM query_table('__ducklake_metadata_lake.main.ducklake_table')",
+            "FROM query_table('__duck' || 'lake_metadata_lake.main.ducklake_table')",
+            "DESCRIBE __ducklake_metadata_lake.ducklake_table",
+            "FROM lake.snapshots()",
+            "FROM ducklake_list_files('lake', 'runs')",
+            "SELECT (SELECT count(*) FROM __ducklake_metadata_lake.ducklake_data_file)",
+        ],
+    )
+    def test_a_statement_does_not_reach_the_metadata(self, sqlite: Database, statement: str) -> None:
+        with pytest.raises(BadQuery, match=r"reads the catalog and nothing else|nothing that is computed"):
+            rows(sqlite, statement)
+
+    @pytest.mark.long
+    def test_hostile_statements_touch_no_trap(self, lake: Database, tmp_path: Path) -> None:
+        traps = hostile_sql.lay(tmp_path / "traps")
+        with lake.write() as connection:
+            connection.execute(NOTED, [1])
+        with hostile_sql.watched(traps):
+            statements = hostile_sql.statements(traps, 300, seed=2)
+            (tmp_path / "statements.json").write_text(json.dumps(statements))
+            command = [sys.executable, "-c", ASK, lake.named, str(tmp_path / "statements.json")]
+            done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path / "traps", check=False)
+        assert done.returncode == 0, done.stderr
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [pair for pair in zip(statements, answers, strict=True) if pair[1] != "refused"] == []
+        assert traps.touched == []
+        assert traps.calls == 0
+
+
+ASK = """
+import json, sys
+from catalog.questions.query_errors import BadQuery
+from catalog.questions.statement import rows
+from catalog.store.database import Database
+from catalog.store.lake import lake_of
+path, engine = lake_of(sys.argv[1])
+database = Database(path, engine=engine)
+with database.read(sealed=True):
+    for statement in json.load(open(sys.argv[2])):
+        try:
+            answer = f'answered {rows(database, statement).to_pylist()}'
+        except BadQuery:
+            answer = 'refused'
+        except BaseException as error:
+            answer = f'{type(error).__name__} {error}'
+        print(json.dumps(answer), flush=True)
+    assert rows(database, 'FROM changes').num_rows == 1
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_lake_has_after_each_harvest_what_a_file_has(
+    prefix: str, tmp_path: Path, own_sky: Simulator, connect: Callable[[str], MastArchive]
+) -> None:
+    archive, search = connect(own_sky.url), Search.parse("nircam", "nircam", ())
+    path, engine = lake_of(f"{prefix}{tmp_path / 'new.lake'}")
+    lake, file = Database(path, engine=engine), Database(tmp_path / "file.duckdb")
+    for _ in range(3):
+        ran = [harvest(database, archive, search).run for database in (lake, file)]
+        assert (ran[0].new, ran[0].changed, ran[0].withdrawn) == (ran[1].new, ran[1].changed, ran[1].withdrawn)
+        assert state(lake) == state(file)
+        own_sky.advance()
+    asked = "SELECT filename, since_run, until_run, footprint, obs_id FROM file_version ORDER BY ALL"
+    with lake.read() as one, file.read() as other:
+        assert one.execute(asked).fetchall() == other.execute(asked).fetchall()
