@@ -51,11 +51,12 @@ def catalog(path: Path) -> Database:
     return Database(path)
 
 
-def insert(database: Database, table: str, rows: Iterable[Mapping[str, object]]) -> None:
-    """Insert rows by column name."""
+def insert(database: Database, rows: Mapping[str, Iterable[Mapping[str, object]]]) -> None:
+    """Insert the rows of each table by column name, in one transaction: to open a catalog takes longer than that."""
     with database.write() as connection:
-        connection.register("given", pa.Table.from_pylist([dict(row) for row in rows]))
-        connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM given")
+        for table, of_table in rows.items():
+            connection.register("given", pa.Table.from_pylist([dict(row) for row in of_table]))
+            connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM given")
 
 
 def add_search(database: Database, name: str, filenames: Iterable[str] = (), obs_ids: Iterable[str] = ()) -> None:
@@ -82,11 +83,11 @@ def add_run(database: Database, run: int, started_at: str) -> None:
         )
 
 
-def add_files(database: Database, content: Mapping[str, bytes], checksum: object = None, **more: object) -> None:
-    """Add file rows for the files that a server has, by ``data_uri``."""
+def file_rows(content: Mapping[str, bytes], checksum: object = None, **more: object) -> list[dict[str, object]]:
+    """Return file rows for the files that a server has, by ``data_uri``."""
     from tests.files_server import md5
 
-    rows = [
+    return [
         {
             "filename": uri.rsplit("/", 1)[1], "instrument": "niriss", "row_hash": 0, "checked_run": 1,
             "since_run": 1, "dataURI": uri, "fileSize": len(body), "program": "1366",
@@ -94,12 +95,11 @@ def add_files(database: Database, content: Mapping[str, bytes], checksum: object
         }
         for uri, body in content.items()
     ]  # fmt: skip
-    insert(database, "file_version", rows)
 
 
-def add_products(database: Database, content: Mapping[str, bytes], obs_id: str = "obs1", **more: object) -> None:
-    """Add product rows, linked to one observation, for the files that a server has."""
-    rows = [
+def product_rows(content: Mapping[str, bytes], obs_id: str = "obs1", **more: object) -> list[dict[str, object]]:
+    """Return product rows for the files that a server has."""
+    return [
         {
             "data_uri": uri, "row_hash": 0, "since_run": 1, "productFilename": uri.rsplit("/", 1)[1],
             "size": len(body), "productType": "SCIENCE", "obs_id": obs_id, "calib_level": 2,
@@ -108,9 +108,22 @@ def add_products(database: Database, content: Mapping[str, bytes], obs_id: str =
         }
         for uri, body in content.items()
     ]  # fmt: skip
-    insert(database, "product_version", rows)
-    links = [{"obs_id": obs_id, "data_uri": uri, "since_run": 1} for uri in content]
-    insert(database, "observation_product_link", links)
+
+
+def link_rows(content: Iterable[str], obs_id: str = "obs1") -> list[dict[str, object]]:
+    """Return the rows that link products to one observation."""
+    return [{"obs_id": obs_id, "data_uri": uri, "since_run": 1} for uri in content]
+
+
+def add_files(database: Database, content: Mapping[str, bytes], checksum: object = None, **more: object) -> None:
+    """Add file rows for the files that a server has, by ``data_uri``."""
+    insert(database, {"file_version": file_rows(content, checksum, **more)})
+
+
+def add_products(database: Database, content: Mapping[str, bytes], obs_id: str = "obs1", **more: object) -> None:
+    """Add product rows, linked to one observation, for the files that a server has."""
+    links = link_rows(content, obs_id)
+    insert(database, {"product_version": product_rows(content, obs_id, **more), "observation_product_link": links})
 
 
 def change_file(database: Database, filename: str, body: bytes) -> None:

@@ -14,7 +14,7 @@ from catalog.questions.statement import rows
 from catalog.store.database import Database
 from catalog.store.times import time_of_mjd
 from catalog.sync import Selection, make_plan, products
-from tests.sync_catalog import URI, add_files, add_products, add_run, catalog, insert
+from tests.sync_catalog import URI, add_products, add_run, catalog, file_rows, insert, link_rows, product_rows
 
 from .conftest import Command, copy_of
 
@@ -41,13 +41,23 @@ def _made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, boo
     made = catalog(tmp_path_factory.mktemp("access") / "catalog.duckdb")
     add_run(made, 1, str(READ))
     expected = {}
+    rows_of_files, rows_of_products, links = [], [], []
     for number, (rights, date, listed) in enumerate(product(RIGHTS, DATES, (True, False))):
         name, body = f"jw{number:05}_x1d.fits", {f"{URI}jw{number:05}_x1d.fits": b"x"}
         restricted = {None: None, "": None}.get(rights, str(rights).upper() != "PUBLIC")
-        add_files(made, body, isRestricted=None if listed else restricted, publicReleaseDate=DATES[date])
+        rows_of_files += file_rows(body, isRestricted=None if listed else restricted, publicReleaseDate=DATES[date])
         if listed:
-            add_products(made, body, dataRights=rights)
+            rows_of_products += product_rows(body, dataRights=rights)
+            links += link_rows(body)
         expected[name] = is_exclusive(rights, date)
+    insert(
+        made,
+        {
+            "file_version": rows_of_files,
+            "product_version": rows_of_products,
+            "observation_product_link": links,
+        },
+    )
     return made.path, expected
 
 
@@ -102,7 +112,7 @@ class TestOneRule:
 def test_a_release_date_that_is_nonsense_is_no_date(tmp_path: Path, mjd: float) -> None:
     made = catalog(tmp_path / "catalog.duckdb")
     add_run(made, 1, str(READ))
-    insert(made, "observation_version", [{"obs_id": "obs1", "row_hash": 0, "since_run": 1, "t_obs_release": mjd}])
+    insert(made, {"observation_version": [{"obs_id": "obs1", "row_hash": 0, "since_run": 1, "t_obs_release": mjd}]})
     add_products(made, {f"{URI}a_x1d.fits": b"x"}, dataRights="EXCLUSIVE_ACCESS")
     assert products(made, Selection(release="exclusive")).column("release_at").to_pylist() == [None]
     assert make_plan(made, Selection(), dest=tmp_path / "data").items().__next__().exclusive

@@ -268,7 +268,7 @@ def test_what_changed_in_a_products_row_since_it_was_fetched_makes_it_stale(
     with database.write() as connection:
         connection.execute("UPDATE product_version SET until_run = 2")
     row = {"data_uri": URI + NAME, "row_hash": 0, "since_run": 2, "productFilename": NAME, "size": len(longer)}
-    insert(database, "product_version", [row])
+    insert(database, {"product_version": [row]})
     with database.write() as connection:
         keep_verdicts_of_run(connection, 2)
     assert outdated(database).stale[0].reason == f"size {len(ARCHIVES)} -> {len(longer)}"

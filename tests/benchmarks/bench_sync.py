@@ -176,7 +176,7 @@ def prepare(folder: Path, count: int, size: int, distinct: int) -> tuple[tuple[s
     rows = [{"filename": name, "instrument": "niriss", "row_hash": 0, "checked_run": 1, "since_run": 1,
              "dataURI": URI + name, "fileSize": size, "checksum": digest, "program": "1366"}
             for name, digest in zip(names, digests, strict=True)]  # fmt: skip
-    insert(database, "file_version", rows)
+    insert(database, {"file_version": rows})
     return names, database
 
 
