@@ -74,10 +74,17 @@ def test_importing_the_package_and_asking_for_help_load_nothing_heavy(statement:
     assert done.stderr == ""
 
 
-def _modules_with_examples() -> list[str]:
+_LONG_EXAMPLES = frozenset(
+    f"catalog.api.{module}" for module in ("catalog", "history", "pictures", "publishing", "saved_searches")
+)
+
+
+def _modules_with_examples() -> list[Any]:
+    """Return the names of modules; those whose examples draw, harvest or publish are for the long run."""
     root = Path(package.__path__[0])
     found = sorted(path for path in root.rglob("*.py") if ">>> " in path.read_text())
-    return [".".join(("catalog", *path.relative_to(root).with_suffix("").parts)) for path in found]
+    names = [".".join(("catalog", *path.relative_to(root).with_suffix("").parts)) for path in found]
+    return [pytest.param(name, marks=pytest.mark.long if name in _LONG_EXAMPLES else ()) for name in names]
 
 
 @pytest.mark.parametrize("name", _modules_with_examples())

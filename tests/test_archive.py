@@ -262,6 +262,7 @@ class TestClient:
         with scripted((403, {}, b""), done) as url, pytest.raises(Refused):
             QUICK.ask(lambda: connect(url).count(Query("s")))
 
+    @pytest.mark.long
     def test_two_servers_do_not_share_a_column_configuration(self, sky: Simulator, connect: Connect) -> None:
         with Simulator(files=50, seed=2) as other:
             for url in (sky.url, other.url):

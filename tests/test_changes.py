@@ -418,6 +418,7 @@ def test_from_python_changes_are_groups_and_rows(catalog: Database) -> None:
         assert "since the first harvest" in repr(found)
 
 
+@pytest.mark.long
 def test_an_index_without_a_harvest_has_no_changes(database: Database, tmp_path: Path) -> None:
     (tmp_path / "a.fits").write_bytes(sample())
     index_folders(database, [tmp_path / "a.fits"])

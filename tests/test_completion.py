@@ -106,6 +106,7 @@ class TestInBash:
     def test_several_keywords_end_in_their_equals_sign(self, folder: Path) -> None:
         assert "date_obs_mjd=" in in_bash(folder, "mastlake find -k date_")
 
+    @pytest.mark.long
     def test_another_catalog_is_asked_where_it_is_named(self, folder: Path) -> None:
         (folder / "mastlake.duckdb").rename(folder / "other.duckdb")
         assert in_bash(folder, "mastlake sync so") == []

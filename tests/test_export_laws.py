@@ -343,6 +343,7 @@ def lake(_harvested: Path, tmp_path_factory: pytest.TempPathFactory) -> Database
     return database
 
 
+@pytest.mark.long
 def test_the_views_that_are_read_back_are_all_that_there_are(lake: Database) -> None:
     there = asked(lake, "SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY 1")
     assert there["view_name"].to_pylist() == list(VIEWS)

@@ -118,6 +118,7 @@ class TestFootprintsInTime:
 
     HERE, THERE = "217.33,-3.445,1s", "120.0,30.0,1s"
 
+    @pytest.mark.long
     def test_a_file_moves_with_the_footprint_of_its_observation(self, lake: Database) -> None:
         moved = [{**OBSERVED[0], "s_region": "POLYGON 119.9 29.9 120.1 29.9 120.1 30.1"}, OBSERVED[1]]
         with Spool(lake.path) as spool, lake.write() as connection:

@@ -85,6 +85,7 @@ class TestDefinitions:
         assert rows(foreign, "SELECT twice(3) AS six").to_pylist() == [{"six": 6}]
         assert rows(foreign, "FROM those(0)").num_rows == 0
 
+    @pytest.mark.long
     @pytest.mark.parametrize(
         "statements",
         [

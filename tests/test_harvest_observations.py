@@ -65,6 +65,7 @@ def test_a_place_is_written_as_people_write_it() -> None:
         assert Search.observations("w", [], text).cone == Cone(1.046, -47.361, 1 / 120), text
 
 
+@pytest.mark.long
 def test_a_cone_finds_what_astroquery_finds_in_it(database: Database, sky: Simulator, connect: Connect) -> None:
     place = plain(sky.url).query_criteria(instrument_name="NIRISS*", obs_collection="JWST")[0]
     coordinates = SkyCoord(place["s_ra"], place["s_dec"], unit="deg")
@@ -76,6 +77,7 @@ def test_a_cone_finds_what_astroquery_finds_in_it(database: Database, sky: Simul
     assert "distance" not in columns
 
 
+@pytest.mark.long
 def test_dates_and_levels_can_be_ranges(database: Database, sky: Simulator, connect: Connect) -> None:
     search = Search.observations("june", ["t_min=2022-06-01..2022-07-01", "calib_level=1..2"])
     harvest(database, connect(sky.url), search, patience=QUICK)
@@ -85,6 +87,7 @@ def test_dates_and_levels_can_be_ranges(database: Database, sky: Simulator, conn
         assert connection.execute("SELECT count(*) > 0 FROM observations").fetchone() == (True,)
 
 
+@pytest.mark.long
 def test_the_second_harvest_of_the_same_costs_three_requests(
     database: Database, sky: Simulator, connect: Connect
 ) -> None:

@@ -108,6 +108,7 @@ _card = st.one_of(_standard, _standard, _continued, _commentary, _hierarch, _any
 )
 
 
+@pytest.mark.long
 @settings(max_examples=150, deadline=None)
 @given(st.lists(_card, max_size=12))
 @example([b"A       = ''  / see 'x'".ljust(80), b"B       = 'x'".ljust(80), b"CONTINUE  'y' / 'z'".ljust(80)])
@@ -176,6 +177,7 @@ def test_a_header_longer_than_one_read_is_read_to_its_end(folder: Path) -> None:
     assert scanned(folder / "a.fits") == offsets(folder / "a.fits")
 
 
+@pytest.mark.long
 def test_the_last_of_repeated_mandatory_keywords_counts_as_in_astropy(folder: Path, database: Database) -> None:
     header = primary("NAXIS1  =                 5760", axes=(10,))
     (folder / "a.fits").write_bytes(header + bytes(5760) + extension())
@@ -369,6 +371,7 @@ def test_deleted_files_close_their_version_but_only_in_the_folders_asked_for(fol
     assert rows(database, "SELECT DISTINCT filename FROM cards") == [("a.fits",)]
 
 
+@pytest.mark.long
 def test_a_moved_file_keeps_its_headers_and_provenance_without_being_read(folder: Path, database: Database) -> None:
     (folder / "a.fits").write_bytes(sample())
     index_folders(database, [folder])
@@ -384,6 +387,7 @@ def test_a_moved_file_keeps_its_headers_and_provenance_without_being_read(folder
     assert rows(database, "SELECT count(DISTINCT file_id), count(*) FROM local_file_version") == [(1, 2)]
 
 
+@pytest.mark.long
 def test_a_file_copied_away_and_deleted_is_known_by_its_md5(folder: Path, database: Database) -> None:
     (folder / "a.fits").write_bytes(sample())
     index_folders(database, [folder], verify=True)
@@ -410,6 +414,7 @@ def test_a_fetched_file_keeps_what_the_transfer_knew(folder: Path, database: Dat
     assert rows(database, "SELECT count(*) FROM hdus") == [(2,)]
 
 
+@pytest.mark.long
 def test_verify_reads_every_byte_once_and_stores_no_header_twice(folder: Path, database: Database) -> None:
     (folder / "a.fits").write_bytes(sample())
     index_folders(database, [folder])

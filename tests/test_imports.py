@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 LEFT_OUT = """
 import importlib.util, sys
 from catalog.process.unwanted_imports import leave_out
@@ -25,6 +27,7 @@ assert "pandas" not in sys.modules
 """
 
 
+@pytest.mark.long
 def test_libraries_that_look_for_a_package_that_is_left_out_do_without_it() -> None:
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", LEFT_OUT], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

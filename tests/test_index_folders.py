@@ -72,6 +72,7 @@ def test_a_number_beyond_64_bits_in_one_file_leaves_the_others_alone(
     assert column(database, "SELECT count(*) FROM local_files WHERE indexed") == [4]
 
 
+@pytest.mark.long
 def test_endings_count_in_capitals_too(folder: Path, database: Database) -> None:
     for name in ("a.FITS", "b.FIT", "c.Fits", "d.fits.fz"):
         (folder / name).write_bytes(sample(name))
@@ -84,6 +85,7 @@ def test_endings_count_in_capitals_too(folder: Path, database: Database) -> None
     assert len(names(database)) == 8
 
 
+@pytest.mark.long
 def test_a_folder_may_be_named_as_a_file(folder: Path, database: Database) -> None:
     for name, inside in (("run1.fits", "x.fits"), ("pool_asn.json", "y.fits")):
         (folder / name).mkdir()
@@ -92,6 +94,7 @@ def test_a_folder_may_be_named_as_a_file(folder: Path, database: Database) -> No
     assert names(database) == ["x.fits", "y.fits"]
 
 
+@pytest.mark.long
 def test_a_file_that_is_named_twice_is_one_row(
     folder: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +107,7 @@ def test_a_file_that_is_named_twice_is_one_row(
     assert column(database, "SELECT count(*) FROM local_file_version") == [1]
 
 
+@pytest.mark.long
 def test_two_dots_behind_a_link_lead_where_the_system_leads(folder: Path, database: Database) -> None:
     for name in ("c/real", "c/b", "b"):
         (folder / name).mkdir(parents=True)
@@ -126,6 +130,7 @@ def test_a_link_to_a_folder_is_told_and_not_followed(folder: Path, database: Dat
     assert index_folders(database, [folder / "round"]).files == 1  # by its own name it is looked into
 
 
+@pytest.mark.long
 def test_a_named_pipe_is_no_regular_file_and_nobody_waits_for_it(folder: Path, database: Database) -> None:
     os.mkfifo(folder / "pipe.fits")
     os.mkfifo(folder / "pipe_asn.json")
@@ -136,6 +141,7 @@ def test_a_named_pipe_is_no_regular_file_and_nobody_waits_for_it(folder: Path, d
     assert reading.read_association(str(folder / "pipe_asn.json")).problem == "it is not a regular file"
 
 
+@pytest.mark.long
 def test_what_macos_leaves_beside_a_file_is_no_failure(folder: Path, database: Database) -> None:
     (folder / "a.fits").write_bytes(sample())
     (folder / "._a.fits").write_bytes(b"\0\5\26\7\0\2\0\0Mac OS X        " + bytes(50))
@@ -171,6 +177,7 @@ def test_a_folder_whose_name_is_no_text_is_told(folder: Path, database: Database
         assert [failure.reason for failure in report.failures] == ["its name is not UTF-8"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("time", "expected"),
     [
@@ -243,6 +250,7 @@ def test_every_inode_has_a_number_of_its_own(inode: int) -> None:
     assert signed(inode) % 2**64 == inode
 
 
+@pytest.mark.long
 def test_inodes_beyond_63_bits_are_kept(folder: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "a.fits").write_bytes(sample())
     (folder / "a_asn.json").write_text(association())
@@ -260,6 +268,7 @@ def test_inodes_beyond_63_bits_are_kept(folder: Path, database: Database, monkey
     assert column(database, "SELECT DISTINCT inode FROM local_files") == [-5]
 
 
+@pytest.mark.long
 def test_the_progress_has_a_total_from_the_first_file_on(folder: Path, database: Database) -> None:
     for n in range(5):
         (folder / f"{n}.fits").write_bytes(sample(str(n)))

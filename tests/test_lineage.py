@@ -48,6 +48,7 @@ def test_a_product_that_is_not_here_stands_by_its_name(folder: Path, database: D
     assert [link.output for link in outputs(database, "jw2_a_cal.fits")] == ["jw2-o001_t001"]
 
 
+@pytest.mark.long
 def test_inputs_of_inputs_are_followed_and_circles_end(folder: Path, database: Database) -> None:
     association(folder, "one_asn.json", "b", "a.fits")
     association(folder, "two_asn.json", "c", "b_cal.fits")
@@ -79,6 +80,7 @@ def test_the_commands_show_a_file_by_its_name_or_its_path(folder: Path, mastlake
     assert (shown.code, "jw1-o001_t001_niriss_i2d.fits" in shown.out) == (0, True)
 
 
+@pytest.mark.long
 def test_a_file_without_known_inputs_says_what_to_index(folder: Path, mastlake: Command) -> None:
     (folder / "a.fits").write_bytes(sample())
     mastlake("index", folder)

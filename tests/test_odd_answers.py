@@ -66,6 +66,7 @@ def same(one: Any, other: Any) -> bool:
 class TestCells:
     """One cell, whatever it is."""
 
+    @pytest.mark.long
     @settings(max_examples=150)
     @example("float", 2**53 + 1, True)
     @example("float", -(10**19 + 1), False)

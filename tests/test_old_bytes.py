@@ -127,6 +127,7 @@ def test_a_persons_own_file_is_replaced_when_the_person_says_so(
     assert states(database) == {}
 
 
+@pytest.mark.long
 def test_what_is_replaced_is_kept_in_a_folder_of_its_version(
     database: Database, go: Callable[..., SyncReport], dest: Path, files: Files, tmp_path: Path
 ) -> None:
@@ -141,6 +142,7 @@ def test_what_is_replaced_is_kept_in_a_folder_of_its_version(
     assert {path.name for path in (tmp_path / "old").rglob("*.fits")} == {NAME}
 
 
+@pytest.mark.long
 def test_the_archives_own_former_bytes_are_replaced_without_a_copy(
     database: Database, go: Callable[..., SyncReport], dest: Path, files: Files
 ) -> None:
@@ -224,6 +226,7 @@ def test_a_file_that_is_written_while_it_is_copied_is_not_replaced(
     assert OWN in kept(dest)
 
 
+@pytest.mark.long
 def test_a_file_changed_between_plan_and_transfer_is_never_lost(
     database: Database, files: Files, dest: Path, go: Callable[..., SyncReport]
 ) -> None:
@@ -291,6 +294,7 @@ def test_touching_a_file_changes_no_verdict(
     assert kept(dest) == [RENEWED]
 
 
+@pytest.mark.long
 def test_bytes_that_rot_without_a_new_time_are_corrupt_and_renewed(
     database: Database, go: Callable[..., SyncReport], dest: Path
 ) -> None:

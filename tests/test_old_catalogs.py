@@ -52,6 +52,7 @@ _ROWS = """
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("revision", REVISIONS)
 def test_a_catalog_of_every_older_schema_becomes_one_of_the_newest(tmp_path: Path, revision: str) -> None:
     database = Database(tmp_path / "catalog.duckdb")
@@ -78,6 +79,7 @@ def test_a_catalog_of_every_older_schema_becomes_one_of_the_newest(tmp_path: Pat
         connection.execute("UPDATE runs SET mission = NULL")
 
 
+@pytest.mark.long
 def test_a_real_catalog_of_before_the_baseline_keeps_all_that_it_had(tmp_path: Path) -> None:
     path = tmp_path / "catalog.duckdb"
     with lzma.open(OLD_CATALOGS / "0011.duckdb.xz") as packed, path.open("wb") as catalog:

@@ -56,6 +56,7 @@ def rows(client: duckdb.DuckDBPyConnection, relation: str) -> list[str]:
     return sorted(map(str, client.execute(f"FROM {relation}").fetchall()))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["lake", "my lake-2", "files", "memory.x"])
 def test_views_and_table_macros_answer_alike_where_the_catalog_is_attached_under_any_name(
     catalog: Database, name: str
@@ -71,6 +72,7 @@ def test_views_and_table_macros_answer_alike_where_the_catalog_is_attached_under
                 assert rows(client, f'"{name}".{attached.format(argument)}') == expected, attached
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_an_exported_catalog_can_be_imported_and_is_a_catalog_again(
     catalog: Database, tmp_path: Path, form: str

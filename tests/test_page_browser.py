@@ -104,6 +104,7 @@ def test_a_person_searches_picks_sorts_drags_and_goes_back(tab: Any, page: Serve
     assert "since=" in tab.url
 
 
+@pytest.mark.long
 def test_a_box_dragged_on_the_sky_is_a_range_of_both_coordinates(tab: Any, page: Served) -> None:
     tab.goto("/find")
     box = tab.locator("[data-chart=sky] svg").bounding_box()
@@ -151,6 +152,7 @@ def test_columns_are_chosen_by_their_meaning(tab: Any) -> None:
     assert "exposure" in (tab.locator("thead th").last.get_attribute("title") or "").lower()
 
 
+@pytest.mark.long
 def test_sql_is_run_refused_completed_and_cancelled(tab: Any) -> None:
     tab.goto("/sql")
     tab.fill("#statement", "SELECT count(*) AS n FROM files")

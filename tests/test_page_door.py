@@ -99,6 +99,7 @@ def test_every_answer_has_the_policy(page: Served) -> None:
         assert "server" not in got.headers or "uvicorn" in got.headers["server"]
 
 
+@pytest.mark.long
 def test_no_page_has_a_script_or_style_in_it_or_names_another_host(page: Served) -> None:
     name = page.lake.sql("SELECT min(filename) AS f FROM files")["f"][0]
     for address in ("/", f"/file/{name}", "/sql?sql=SELECT+1", "/status", "/runs", "/wall", "/keywords"):

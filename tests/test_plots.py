@@ -182,6 +182,7 @@ class TestSpectra:
             dip = np.nanmedian(one.flux[integrations // 2] / one.flux[0])
             assert dip == pytest.approx(0.98, abs=0.002)
 
+    @pytest.mark.long
     def test_a_time_series_is_time_against_wavelength(self, tmp_path: Path) -> None:
         drawing = draw_file(files.new_x1dints(tmp_path / "a.fits"))
         carpet = drawing.figure.axes[2]
@@ -447,6 +448,7 @@ class TestCommands:
         assert mastlake("plot", "a_x1d.fits", "-o", "b.svg", "--json").json["picture"] == "b.svg"
         assert mastlake("plot", "a_x1d.fits", "-o", "b.gif").code == 2
 
+    @pytest.mark.long
     def test_a_sky_and_a_timeline_in_json(self, mastlake: Command, tmp_path: Path) -> None:
         found = mastlake("sky", "soss", "-o", "s.svg", "--json").json
         assert found["files"] == sum(one["files"] for one in found["footprints"])

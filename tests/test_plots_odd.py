@@ -174,6 +174,7 @@ class TestFiles:
         path = written(tmp_path / "a.fits", files.primary(), spectrum(), card=("TTYPE1", "COMMENT"))
         assert drawn(path)
 
+    @pytest.mark.long
     def test_an_order_without_wavelengths_is_left_out(self, tmp_path: Path) -> None:
         good = np.tile(np.linspace(1, 2, 30), (5, 1))
         for bad in (np.zeros((5, 30)), np.full((5, 30), np.nan)):
@@ -249,6 +250,7 @@ class TestLightCurves:
 
     _cell = st.floats(width=64) | st.sampled_from([1e300, -1e300, 5e-324, 59751.5])
 
+    @pytest.mark.long
     @settings(max_examples=8)
     @given(rows=st.lists(st.tuples(_cell, _cell, st.booleans(), st.booleans()), max_size=5))
     def test_any_numbers_under_any_mask(self, tmp_path_factory: pytest.TempPathFactory, rows: list[Any]) -> None:
@@ -338,6 +340,7 @@ class TestTimeline:
         with pytest.raises(UsageError, match="before 1950 or after 2100"):
             draw_timeline(catalog)
 
+    @pytest.mark.long
     def test_names_of_targets_and_versions_are_shown_as_they_are(self, catalog: Database) -> None:
         with catalog.write() as connection:
             connection.execute("UPDATE file_version SET targname = 'A$_{b$C', cal_ver = '$1.$x', instrument = 'n$x$'")

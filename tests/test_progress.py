@@ -115,6 +115,7 @@ def test_a_long_index_without_a_terminal_says_how_far_it_is(
     assert capsys.readouterr().err == "looking for files: 2,000 of about 5,000\nreading headers: 128 of 5,100\n"
 
 
+@pytest.mark.long
 def test_an_index_knows_from_the_start_about_how_many_files_there_are(database: Database, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()

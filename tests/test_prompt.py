@@ -86,6 +86,7 @@ class TestCompletion:
 class TestConversation:
     """Questions and commands, one after the other."""
 
+    @pytest.mark.long
     def test_questions_are_answered_and_mistakes_explained(
         self, lake: Database, capfd: pytest.CaptureFixture[str], tmp_path: Path
     ) -> None:

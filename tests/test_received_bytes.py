@@ -189,6 +189,7 @@ def test_a_file_of_no_bytes_is_a_file(
 # --- lengths and structure -----------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [0, 17, 10**6])
 @pytest.mark.parametrize("sent", ["with its length", "in chunks"])
 def test_a_stale_listed_length_without_a_checksum_is_advice(
@@ -278,6 +279,7 @@ def test_a_file_with_the_archives_md5_is_right_however_sloppy_its_fits_is(
     assert (go().present, files.stats["get"]) == (1, 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("spoiled", [-1, -9, 5000])
 def test_a_compressed_file_is_read_to_its_end(
     go: Callable[..., SyncReport], database: Database, files: Files, spoiled: int
@@ -505,6 +507,7 @@ def test_a_right_file_behind_a_link_stays_behind_it(
         assert (tmp_path / "dest" / ONE).is_symlink()
 
 
+@pytest.mark.long
 def test_links_planted_in_the_destination_are_not_written_through(
     database: Database, files: Files, tmp_path: Path
 ) -> None:

@@ -101,6 +101,7 @@ def test_a_connection_that_ends_early_keeps_what_came_and_says_so(files: Files) 
     assert b"".join(came) == BODY[: len(BODY) // 2]
 
 
+@pytest.mark.long
 def test_a_plan_imports_nothing_that_only_changing_tables_needs(tmp_path: Path) -> None:
     database = catalog(tmp_path / "c.duckdb")
     add_files(database, {NAME: BODY})

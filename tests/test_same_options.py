@@ -95,6 +95,7 @@ def test_two_kinds_of_picture_are_refused_in_one_line(
         assert len(done.err.splitlines()) == 1, done.err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", LISTINGS)
 def test_a_format_and_the_ending_of_a_file_give_the_same_rows(
     command: str, catalog: Database, mastlake: Command, tmp_path: Path

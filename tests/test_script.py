@@ -119,6 +119,7 @@ def test_a_script_yields_the_same_bytes_as_a_sync(
     assert files.stats["get"] == asked
 
 
+@pytest.mark.long
 def test_a_script_asks_for_a_token_only_where_needed_and_holds_none(
     run: Callable[..., subprocess.CompletedProcess[str]], files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +134,7 @@ def test_a_script_asks_for_a_token_only_where_needed_and_holds_none(
     assert [ask["uri"] for ask in files.asked if "Authorization" in ask] == [f"{URI}jw00000_nis_x1d.fits"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["503", "html", "empty", "cut", "corrupt"])
 def test_a_script_overcomes_faults(
     run: Callable[..., subprocess.CompletedProcess[str]], files: Files, database: Database, tmp_path: Path, fault: str
@@ -181,6 +183,7 @@ def test_a_script_never_puts_wrong_bytes_under_a_final_name(
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("has", ["md5sum", "md5", "openssl"])
 def test_a_script_proves_checksums_by_what_the_machine_has(
     database: Database, files: Files, tools: Path, tmp_path: Path, has: str
@@ -316,6 +319,7 @@ def test_a_script_takes_a_listed_length_without_a_checksum_for_advice(
     assert files.asked[-1]["Cache-Control"] == "no-cache"
 
 
+@pytest.mark.long
 def test_a_script_quotes_a_token_and_refuses_one_with_a_line_break(
     run: Run, files: Files, database: Database, tmp_path: Path
 ) -> None:
@@ -390,6 +394,7 @@ def test_a_script_writes_through_no_link(run: Run, files: Files, one: str, tmp_p
     assert victim.read_bytes() == b"precious"
 
 
+@pytest.mark.long
 def test_a_script_says_what_it_does_and_does_nothing_twice(run: Run, files: Files, tmp_path: Path) -> None:
     first = run(TOKEN)
     assert len(first.stderr.splitlines()) == 7

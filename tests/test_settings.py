@@ -135,6 +135,7 @@ class TestCommands:
         written(tmp_path, '[searches.ami]\ninstrument = "niriss"\ncriteria = ["exp_type=NIS_AMI"]')
         assert served("harvest", "--json").json["search"] == "ami"
 
+    @pytest.mark.long
     def test_files_go_where_the_search_says_then_the_command_then_the_file(
         self, harvested: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

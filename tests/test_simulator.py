@@ -132,6 +132,7 @@ def test_the_client_reads_whole_tables_over_several_pages(client: Simulator) -> 
     assert sorted(table["filename"]) == sorted(client.filenames("niriss"))
 
 
+@pytest.mark.long
 def test_criteria_with_a_place_are_answered_by_cone(client: Simulator) -> None:
     place = SkyCoord(217.32665, -3.4445, unit="deg")
     near = Observations.query_criteria(coordinates=place, radius="0.1 deg", calib_level=[2, 3])
@@ -148,6 +149,7 @@ def test_planned_observations_have_level_minus_one(client: Simulator) -> None:
     assert all("_xx1" in name for name in planned["obs_id"])
 
 
+@pytest.mark.long
 def test_the_client_logs_in_with_the_token_only(client: Simulator) -> None:
     assert HTTP.get(f"{client.url}/whoami", headers={"Cookie": f"mast_token={TOKEN}"}).json()["anon"] is False
     assert HTTP.get(f"{client.url}/whoami", headers={"Authorization": "token wrong"}).json()["anon"] is True
@@ -445,6 +447,7 @@ def test_time_changes_rights_and_numbers_of_observations() -> None:
     assert any(before[name]["obsid"] != after[name]["obsid"] for name in both)
 
 
+@pytest.mark.long
 def test_bytes_follow_their_rows_through_time(own: Simulator) -> None:
     for _ in range(3):
         own.advance(rates=Rates(reprocessed=0.5))

@@ -108,6 +108,7 @@ def test_messages_and_quoted_names_are_not(source: str) -> None:
     assert quoting_by_themselves(source) == []
 
 
+@pytest.mark.long
 @given(st.text())
 def test_any_text_comes_back_from_sql_as_it_is(text: str) -> None:
     try:

@@ -40,6 +40,7 @@ sys.stderr.write(" ".join(sys.modules))
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "words",
     [

@@ -177,6 +177,7 @@ def test_files_that_are_there_already_are_read_and_not_fetched(
     assert plan_again.present == 12
 
 
+@pytest.mark.long
 def test_folders_follow_the_template(go: Callable[..., SyncReport], files: Files, tmp_path: Path) -> None:
     assert go(template="{program}/{filename}").fetched == 12
     assert on_disk(tmp_path / "dest" / "1366") == names(files.content)
@@ -446,6 +447,7 @@ def test_retry_after_is_waited_for(go: Callable[..., SyncReport], files: Files) 
     assert came[1] - came[0] >= 1.0
 
 
+@pytest.mark.long
 def test_a_clock_that_jumps_changes_nothing(
     go: Callable[..., SyncReport], files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -498,6 +500,7 @@ def tiny(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.long
 def test_a_file_system_that_fills_up_meanwhile_holds_only_right_files(
     go: Callable[..., SyncReport], files: Files, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -656,6 +659,7 @@ def test_a_denied_file_is_told_and_does_not_stop_the_rest(
     assert report.failures[0].reason == "exclusive to program 1366: HTTP 401, a token is needed"
 
 
+@pytest.mark.long
 def test_what_the_catalog_knows_to_be_exclusive_is_not_asked_for(
     go: Callable[..., SyncReport], files: Files, database: Database
 ) -> None:
@@ -869,6 +873,7 @@ def test_the_catalog_can_be_read_while_a_sync_runs(
 # --- inputs, and the public bucket ---------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_level_3_products_come_with_the_inputs_their_association_names(files: Files, tmp_path: Path) -> None:
     database = catalog(tmp_path / "c7.duckdb")
     members = [f"jw{i:05d}_nis_x1d.fits" for i in range(3)]
@@ -917,6 +922,7 @@ def test_public_products_come_from_the_bucket_and_the_rest_from_the_archive(
         go(source="tape")
 
 
+@pytest.mark.long
 def test_a_transfer_from_the_bucket_that_breaks_off_goes_on_at_the_archive(
     go: Callable[..., SyncReport], files: Files, tmp_path: Path, bucket: object
 ) -> None:

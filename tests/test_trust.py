@@ -60,6 +60,7 @@ def test_no_option_that_writes_sends_or_confirms_may_be_set_by_a_folder() -> Non
     assert not may_not & (MAY_SET | WITHIN)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["sql", "find", "script", "plot", "preview", "sky", "timeline"])
 def test_an_output_is_ignored_in_a_line_and_the_file_there_stays(
     mastlake: Command, catalog: Database, tmp_path: Path, command: str
@@ -129,6 +130,7 @@ def test_the_users_own_file_may_do_both(mastlake: Command, catalog: Database, tm
     assert mastlake("sync", "soss", "--dry-run", "--json").json["dest"] == str(tmp_path / "all")
 
 
+@pytest.mark.long
 def test_the_folders_file_counts_before_the_users(mastlake: Command, catalog: Database, tmp_path: Path) -> None:
     users_file('server = "http://127.0.0.1:8"\n[find]\nlimit = 1\n[products]\nsubgroup = "X1DINTS"\n')
     folders_file(tmp_path, 'server = "http://127.0.0.1:9"\n[find]\nlimit = 2\n')
@@ -138,6 +140,7 @@ def test_the_folders_file_counts_before_the_users(mastlake: Command, catalog: Da
     assert mastlake("status", "--json").json["server"] == "http://127.0.0.1:9"
 
 
+@pytest.mark.long
 def test_a_server_that_only_the_folder_names_gets_no_token(
     mastlake: Command, catalog: Database, tmp_path: Path, sky: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
         return client.execute()
 
 
+@pytest.mark.long
 def test_the_tutorial_runs_without_a_word_of_warning(run: Any) -> None:
     outputs = [output for cell in run.cells for output in cell.get("outputs", [])]
     assert {output.output_type for output in outputs} == {"execute_result"}

@@ -31,6 +31,7 @@ def test_real_headers_index_to_the_cards_that_astropy_reads(database: Database) 
     assert report.cards == cards
 
 
+@pytest.mark.long
 def test_real_headers_have_the_archives_columns(database: Database) -> None:
     index_folders(database, [FOLDER])
     with database.read() as connection:
