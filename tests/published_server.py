@@ -53,11 +53,18 @@ class Site:
         self.address = ""
 
 
+class _Quiet(ThreadingHTTPServer):
+    """A server that prints nothing if a client goes away."""
+
+    def handle_error(self, *_: Any) -> None:
+        pass
+
+
 @contextmanager
 def showing(folder: Path) -> Iterator[Site]:
     """Show a folder until the block ends."""
     site = Site(folder)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Shown, site=site))
+    server = _Quiet(("127.0.0.1", 0), partial(Shown, site=site))
     site.address = f"http://127.0.0.1:{server.server_port}/"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -107,7 +107,7 @@ class PublishedAddress:
         try:
             with self._alone():
                 return self._pulled()
-        except (Unreachable, Overloaded) as error:
+        except (Unreachable, Overloaded, DiskError) as error:
             try:
                 kept = self._in_cache()
             except CatalogError:
@@ -136,6 +136,8 @@ class PublishedAddress:
         return parse_manifest((self._kept / name).read_bytes(), name, str(self._kept))
 
     def _pulled(self) -> Path:
+        for left in self._kept.glob(".*.part"):  # of a process that was killed
+            left.unlink()
         name = named_by(self._get(LATEST, 200), self.name)
         if (self._kept / LATEST).exists() and (self._kept / LATEST).read_bytes() == f"{name}\n".encode():
             try:

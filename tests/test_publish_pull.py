@@ -1,0 +1,179 @@
+"""A published catalog in the cache: several processes, processes that are killed, and disks that are full."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from catalog.api.catalog import Catalog
+from catalog.errors import DiskError
+from catalog.publish.manifest import LATEST, sha256_of
+from catalog.publish.publishing import publish
+from catalog.store.database import Database
+from tests import kills_publish
+from tests.conftest import Command, copy_of
+from tests.kills_publish import add_run
+from tests.published_server import Shown, Site, showing
+from tests.test_whole_files import small_disk
+
+pytest.importorskip("obstore.store", reason="the object-store client is an extra")
+
+_FOLLOW = "import sys; from catalog.cli.main import run; run(sys.argv[1:])"
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A published catalog at an address, and what publishes it."""
+
+    address: str
+    site: Site
+    working: Database
+    group: Path
+    cache: Path
+
+    def publish(self, run: int) -> None:
+        add_run(self.working, run)
+        publish(self.working, self.group)
+
+    def started(self) -> subprocess.Popen[bytes]:
+        """Start a process that asks for the runs."""
+        return subprocess.Popen(
+            [sys.executable, "-c", _FOLLOW, "--catalog", self.address, "runs", "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def left(self) -> list[str]:
+        return [path.name for path in self.cache.rglob(".*") if path.is_file()]
+
+
+@pytest.fixture(scope="module")
+def _working(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return kills_publish.working(tmp_path_factory.mktemp("working")).path
+
+
+@pytest.fixture(params=["http", "s3"])
+def followed(
+    request: pytest.FixtureRequest, _working: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Followed]:
+    """A catalog of one run, which a web server or a public bucket shows."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    working, group = copy_of(_working, tmp_path / "working.duckdb"), tmp_path / "store" / "jwst" / "lake"
+    publish(working, group)
+    with showing(tmp_path / "store") as site:
+        address = f"{site.address}jwst/lake/"
+        if request.param == "s3":
+            monkeypatch.setenv("AWS_ENDPOINT_URL", site.address)
+            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3"):
+                monkeypatch.delenv(name, raising=False)
+            address = "s3://jwst/lake/"
+        yield Followed(address, site, working, group, tmp_path / "cache")
+
+
+def runs(address: str) -> int:
+    with Catalog.open(address) as shared:
+        return len(shared.runs())
+
+
+def test_several_at_once_pull_it_once(followed: Followed) -> None:
+    answers: list[int] = []
+    threads = [threading.Thread(target=lambda: answers.append(runs(followed.address))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [1] * 6
+    assert followed.site.asked.count("run-000001.duckdb") == 1
+    assert followed.left() == []
+
+
+@pytest.mark.long
+def test_several_processes_at_once_pull_it_once(followed: Followed) -> None:
+    processes = [followed.started() for _ in range(3)]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    assert all(b'"run": 1' in (process.stdout.read() if process.stdout else b"") for process in processes)
+    for process in processes:
+        process.communicate()
+    assert followed.site.asked.count("run-000001.duckdb") == 1
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(followed: Followed) -> None:
+    assert runs(followed.address) == 1
+    (kept,) = followed.cache.glob("mastlake/published/*")
+    for name in (".run-000001.duckdb.part", ".run-000009.json.part", ".LATEST.part"):
+        (kept / name).write_bytes(b"half")
+    (kept / ".pulling").touch()
+    followed.publish(2)
+    assert runs(followed.address) == 2
+    assert followed.left() == []
+
+
+@pytest.mark.long
+def test_a_pull_that_is_killed_at_any_moment_leaves_the_older_copy(followed: Followed) -> None:
+    rng = random.Random(1)
+    assert runs(followed.address) == 1
+
+    def slow(shown: Shown) -> None:
+        body = (followed.group / shown.path.rpartition("/")[2]).read_bytes()
+        shown.send_response(200)
+        shown.send_header("Content-Length", str(len(body)))
+        shown.end_headers()
+        for at in range(0, len(body), 1 << 17):
+            time.sleep(0.02)
+            try:
+                shown.wfile.write(body[at : at + (1 << 17)])
+            except OSError:
+                return
+
+    for run in (2, 3, 4):
+        followed.publish(run)
+        followed.site.instead[f"run-{run:06}.duckdb"] = slow
+        process = followed.started()
+        while f"run-{run:06}.duckdb" not in followed.site.asked:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.2))
+        process.kill()
+        process.communicate()
+        followed.site.instead.clear()
+        (kept,) = followed.cache.glob("mastlake/published/*")
+        newest = kept / (kept / LATEST).read_text().strip()
+        assert sha256_of(newest.with_suffix(".duckdb")) in newest.read_text()
+        assert runs(followed.address) == run
+        assert followed.left() == []
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(followed: Followed, mastlake: Command) -> None:
+    with small_disk(100_000):
+        done = mastlake("--catalog", followed.address, "runs", "--json")
+    assert (done.code, done.err.count("\n"), done.out) == (1, 1, ""), done.err
+    assert "cannot keep the catalog of" in done.err
+    assert list(followed.cache.glob("mastlake/published/*/*")) == []
+    assert len(mastlake("--catalog", followed.address, "runs", "--json").json) == 1
+
+
+def test_with_a_full_disk_the_older_copy_answers_and_says_so(followed: Followed, mastlake: Command) -> None:
+    ask = ["--catalog", followed.address, "runs", "--json"]
+    mastlake(*ask)
+    followed.publish(2)
+    with small_disk(100_000):
+        done = mastlake(*ask)
+    assert len(done.json) == 1
+    assert done.err.count("\n") == 1
+    assert "the answer is from the copy" in done.err
+    assert len(mastlake(*ask).json) == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_cache_that_cannot_be_written_is_one_line(followed: Followed) -> None:
+    followed.cache.mkdir(mode=0o500)
+    with pytest.raises(DiskError, match="cannot keep the catalog"):
+        runs(followed.address)
