@@ -4,6 +4,8 @@ from __future__ import annotations
 
 CATALOG = "mastlake.duckdb"
 """The catalog file, in the working folder."""
+LOCAL_CATALOG = "mastlake.local.duckdb"
+"""The file with the local files beside a catalog that others published, in the working folder."""
 SERVER = "https://mast.stsci.edu"
 """The archive's address: MAST."""
 DEST = "mast"

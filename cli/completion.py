@@ -34,7 +34,7 @@ def _lake(context: typer.Context) -> Catalog:
     from catalog.errors import MastlakeError
 
     try:
-        return Catalog.once(_named(context), wait=_WAIT, offline=True)
+        return Catalog.once(_named(context), wait=_WAIT, offline=True, local=_local(context))
     except MastlakeError:  # nothing is published there, or was pulled yet
         return Catalog.once(Path(os.devnull) / "none")
 
@@ -42,6 +42,11 @@ def _lake(context: typer.Context) -> Catalog:
 def _path(context: typer.Context) -> Path:
     """Return the file beside which mastlake.toml is."""
     return settings_beside(_named(context))
+
+
+def _local(context: typer.Context) -> str | None:
+    """Return the file of local files that the typed words name."""
+    return context.find_root().params.get("local_catalog") or os.environ.get("MASTLAKE_LOCAL_CATALOG")
 
 
 def _named(context: typer.Context) -> str:

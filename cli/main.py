@@ -16,7 +16,7 @@ import typer
 from catalog._version import __version__
 from catalog.api.catalog_base import Server
 from catalog.api.places import settings_beside
-from catalog.defaults import CATALOG, SERVER
+from catalog.defaults import CATALOG, LOCAL_CATALOG, SERVER
 from catalog.errors import MastlakeError, UsageError
 from catalog.process import exit as leaving
 from catalog.process.unwanted_imports import leave_out
@@ -38,7 +38,7 @@ COMMANDS = {
 }  # fmt: skip
 """Commands in the order of the help, each with its module."""
 INTERRUPTED = 130
-_WITH_VALUE = ("--catalog", "--server")
+_WITH_VALUE = ("--catalog", "--server", "--local-catalog")
 _FLAGS = ("-v", "-vv", "--verbose", "-q", "-qq", "--quiet")
 
 
@@ -62,6 +62,15 @@ def main(
     server: Annotated[
         str, typer.Option("--server", envvar="MASTLAKE_SERVER", metavar="URL", help="The archive's address.")
     ] = SERVER,
+    local_catalog: Annotated[
+        str,
+        typer.Option(
+            "--local-catalog",
+            envvar="MASTLAKE_LOCAL_CATALOG",
+            metavar="PATH",
+            help="The file that notes your local files, beside a catalog that others published.",
+        ),
+    ] = LOCAL_CATALOG,
     verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more.")] = 0,
     quiet: Annotated[int, typer.Option("-q", "--quiet", count=True, help="Say less: only errors.")] = 0,
     version: Annotated[
@@ -80,13 +89,15 @@ def main(
         context.obj = error
         return
     if from_files is None:
-        context.obj = Settings(catalog, address, verbose - quiet)
+        context.obj = Settings(catalog, address, verbose - quiet, local_catalog=local_catalog)
         return
     for line in from_files.ignored:
         say(line)
     context.default_map = from_files.options
     defaults = from_files.defaults
-    context.obj = Settings(catalog, address, verbose - quiet, defaults, said or from_files.server_is_users)
+    context.obj = Settings(
+        catalog, address, verbose - quiet, defaults, said or from_files.server_is_users, local_catalog
+    )
 
 
 def application(*commands: str) -> typer.Typer:

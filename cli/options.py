@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from catalog.api.catalog_base import Server
+from catalog.defaults import LOCAL_CATALOG
 
 from . import completion
 
@@ -35,6 +36,8 @@ class Settings:
         The settings of mastlake.toml; None if there is no such file.
     server_is_chosen : bool
         Whether the user named the server, and not only a file that came with a folder.
+    local_catalog : str
+        The file with the local files beside a catalog that others published.
     """
 
     catalog: str
@@ -42,6 +45,7 @@ class Settings:
     verbosity: int
     defaults: Defaults | None = None
     server_is_chosen: bool = True
+    local_catalog: str = LOCAL_CATALOG
 
     @property
     def declared(self) -> dict[str, Search]:
@@ -56,7 +60,9 @@ class Settings:
         from .printing import say
 
         tell = say if self.verbosity >= 0 else None
-        return Catalog.once(self.catalog, self.server, server_is_chosen=self.server_is_chosen, tell=tell)
+        return Catalog.once(
+            self.catalog, self.server, server_is_chosen=self.server_is_chosen, tell=tell, local=self.local_catalog
+        )
 
 
 def settings(context: typer.Context) -> Settings:

@@ -50,6 +50,7 @@ PASSING = {
     "catalog/questions/drift.py": {VALUE},
     "catalog/store/copies.py": {"copy"},
     "catalog/store/duckdb_file.py": {VALUE},
+    "catalog/store/local_catalog.py": {"following", VALUE},
     "catalog/sync/decisions.py": {"decisions", "refused_folders"},
 }
 """Modules that write temporary tables, or all tables of a new copy; and the engine, which is told the table.

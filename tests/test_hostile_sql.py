@@ -9,16 +9,19 @@ import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from catalog.errors import UsageError
+from catalog.publish.following import FollowedOnce
+from catalog.publish.publishing import publish
 from catalog.questions.statement import rows
 from catalog.store.database import Database
 
-from . import hostile_sql
+from . import hostile_sql, sync_catalog
 from .conftest import Command, copy_of
 
 COUNT = int(os.environ.get("MASTLAKE_HOSTILE", "1000"))
@@ -27,8 +30,9 @@ ASK = """
 import json, sys
 from catalog.questions.query_errors import BadQuery
 from catalog.questions.statement import rows
+from catalog.publish.following import FollowedOnce
 from catalog.store.database import Database
-database = Database(sys.argv[1])
+database = FollowedOnce(sys.argv[1], local=sys.argv[3]) if sys.argv[3:] else Database(sys.argv[1])
 with database.read(sealed=True):  # all statements share what it opens, so that one may also harm the next
     for statement in json.load(open(sys.argv[2])):
         try:
@@ -68,9 +72,29 @@ def fingerprint(database: Database) -> tuple[list[str], str]:
     return beside, hashlib.sha256(database.path.read_bytes()).hexdigest()
 
 
-def asked(database: Database, statements: list[str], folder: Path, *before: str) -> list[str]:
+@dataclass(frozen=True)
+class Asked:
+    """A catalog; or the folder where it is published, and the local files of somebody who reads it."""
+
+    place: Path
+    local: Path
+
+    def files(self) -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in (*self.place.iterdir(), self.local)}
+
+
+def asked(database: Database | Asked, statements: list[str], folder: Path, *before: str) -> list[str]:
     (folder / "statements.json").write_text(json.dumps(statements))
-    command = [*before, sys.executable, "-c", ASK, str(database.path), str(folder / "statements.json")]
+    places = [database.path] if isinstance(database, Database) else [database.place, database.local]
+    command = [
+        *before,
+        sys.executable,
+        "-c",
+        ASK,
+        str(places[0]),
+        str(folder / "statements.json"),
+        *map(str, places[1:]),
+    ]
     home = {**os.environ, "HOME": str(folder / "home")}
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=home, check=False)
     answers = [json.loads(line) for line in done.stdout.splitlines()]
@@ -94,6 +118,42 @@ def test_no_hostile_statement_writes_reads_a_file_or_calls_out(
     assert traps.touched == []
     assert traps.calls == 0
     assert fingerprint(kept) == before
+    assert [path.name for path in working.iterdir()] == ["statements.json"]
+
+
+@pytest.fixture
+def beside(filled: Path, tmp_path: Path) -> Asked:
+    """A published catalog, and local files beside it."""
+    working = copy_of(filled, tmp_path / "working.duckdb")
+    sync_catalog.add_run(working, 1, "2026-01-01")
+    publish(working, tmp_path / "group")
+    (tmp_path / "own").mkdir()
+    made = Asked(tmp_path / "group", tmp_path / "own" / "mastlake.local.duckdb")
+    with FollowedOnce(made.place, local=made.local).write_local():
+        pass
+    return made
+
+
+@pytest.mark.long
+def test_no_hostile_statement_gets_out_of_a_published_catalog_and_local_files(
+    beside: Asked, traps: hostile_sql.Traps, tmp_path: Path
+) -> None:
+    working = tmp_path / "working"
+    working.mkdir()
+    before = beside.files()
+    third = [
+        f"{reach} '{path}'"
+        for path in (beside.place / "LATEST", tmp_path / "working.duckdb", beside.local)
+        for reach in ("FROM", "ATTACH", "COPY changes TO", "FROM read_text(", "EXPORT DATABASE")
+    ] + ["DETACH published", "USE published", "DELETE FROM published.main.changes", "DELETE FROM following"]
+    with hostile_sql.watched(traps):
+        statements = [*third, *hostile_sql.statements(traps, COUNT, seed=2)]
+        answers = asked(beside, statements, working)
+    wrong = [(s[:200], a) for s, a in zip(statements, answers, strict=True) if a != "refused"]
+    assert wrong == [], wrong
+    assert traps.touched == []
+    assert traps.calls == 0
+    assert beside.files() == before
     assert [path.name for path in working.iterdir()] == ["statements.json"]
 
 

@@ -242,8 +242,7 @@ class TestFollowing:
         "words",
         [
             ["harvest", "soss"], ["harvest", "x", "--instrument", "niriss", "-k", "exp_type=NIS_SOSS"],
-            ["sync", "soss"],
-            ["index", "."], ["searches", "remove", "soss"], ["searches", "rename", "soss", "s"], ["forget", "x"],
+            ["searches", "remove", "soss"], ["searches", "rename", "soss", "s"],
             ["publish", "elsewhere"],
         ],
     )  # fmt: skip

@@ -18,7 +18,7 @@ from catalog.api.pictures import Pictures
 from catalog.api.places import is_lake, is_published, settings_beside
 from catalog.api.publishing import Publishing
 from catalog.api.questions import Questions
-from catalog.defaults import CATALOG, SERVER
+from catalog.defaults import CATALOG, LOCAL_CATALOG, SERVER
 from catalog.errors import UsageError
 from catalog.network.server import Server
 
@@ -75,6 +75,7 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         server: str | None = None,
         wait: float | None = None,
         tell: Callable[[str], None] | None = None,
+        local: str | os.PathLike[str] | None = None,
     ) -> Catalog:
         """Open a catalog, and read ``mastlake.toml``. The first harvest or index makes the catalog file.
 
@@ -82,8 +83,8 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         ----------
         path : path-like, optional
             The file; by default ``MASTLAKE_CATALOG``, or mastlake.duckdb in this folder. The folder or https address
-            where a catalog is published means the newest one there, for each question anew; it can only be read. A lake
-            into which several harvest is ``ducklake:PATH``, ``ducklake:sqlite:PATH`` or
+            where a catalog is published means the newest one there, for each question anew; local files are your own.
+            A lake into which several harvest is ``ducklake:PATH``, ``ducklake:sqlite:PATH`` or
             ``ducklake:postgres:service=NAME``.
         server : str, optional
             The archive's address; by default ``MASTLAKE_SERVER``, or the one in ``mastlake.toml``, or MAST.
@@ -92,6 +93,9 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         tell : callable, optional
             Called with a line of text once a wait for another process has taken a second; by default, the line is a
             warning of the logger ``mastlake``, which Python writes to stderr.
+        local : path-like, optional
+            Where local files are noted if the catalog is one that others published; by default
+            ``MASTLAKE_LOCAL_CATALOG``, or mastlake.local.duckdb in this folder.
 
         Returns
         -------
@@ -116,7 +120,8 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         if is_published(named):
             from catalog.publish.following import FollowedKept
 
-            database = FollowedKept(named, wait, tell)
+            local = local or os.environ.get("MASTLAKE_LOCAL_CATALOG") or LOCAL_CATALOG
+            database = FollowedKept(named, wait, tell, local)
         elif is_lake(named):
             from catalog.store.lake import lake_of
 
@@ -139,6 +144,7 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         wait: float | None = None,
         tell: Callable[[str], None] | None = None,
         offline: bool = False,
+        local: str | os.PathLike[str] | None = None,
     ) -> Catalog:
         """Make a catalog that keeps no connection open between two questions, for a process that asks once.
 
@@ -156,6 +162,8 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
             Called with a line of text when another process must be waited for.
         offline : bool
             Of a catalog at an address, use what was pulled before, and ask nobody.
+        local : path-like, optional
+            As for `open`.
 
         Returns
         -------
@@ -173,7 +181,7 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         if is_published(path):
             from catalog.publish.following import FollowedOnce
 
-            database = FollowedOnce(path, wait, tell, offline)
+            database = FollowedOnce(path, wait, tell, offline, local or LOCAL_CATALOG)
         elif is_lake(path):
             from catalog.store.lake import lake_of
 
@@ -185,8 +193,13 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
 
     @property
     def path(self) -> Path:
-        """The catalog file."""
-        return self._database.path
+        """The catalog file; of a catalog that others published, the newest of their files."""
+        return self._database.archive_path
+
+    @property
+    def local_path(self) -> Path | None:
+        """The file with the local files beside a catalog that others published; None if there is no such file."""
+        return self._database.local_path
 
     @property
     def beside(self) -> Path:
@@ -295,7 +308,7 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
 
         if not folders:
             raise UsageError('name a folder to index, like lake.index("data")')
-        self._database.require_writable()
+        self._database.require_local()
         return index_folders(self._database, folders, verify=verify, on_event=on_event)
 
     def watch(
@@ -338,7 +351,7 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         """
         from catalog.headers import watch_folders
 
-        self._database.require_writable()
+        self._database.require_local()
         return watch_folders(self._database, folders, verify=verify, on_event=on_event, stop=stop)
 
     def forget(self, path: str | os.PathLike[str]) -> int:

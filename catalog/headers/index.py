@@ -110,12 +110,12 @@ class _IndexRun:
         for path, reason in walked.unread:
             self._fail(IndexFailure(path, None, None, reason))
         if not self._database.exists():
-            with self._database.write():
+            with self._database.write_local():
                 pass
         self._read_others(walked)
         compared = self._compare(walked)
         if compared.moved or compared.gone or compared.folders:
-            with self._database.write() as connection:
+            with self._database.write_local() as connection:
                 note_folders(connection, compared.folders)
                 write_moves(connection, compared.moved, compared.gone, _now())
         for move in compared.moved:
@@ -180,7 +180,7 @@ class _IndexRun:
             others = look_at_others(connection, walked.roots, everything=self._verify)
         if others.paths or others.moved:
             files = others.files()
-            with self._database.write() as connection:
+            with self._database.write_local() as connection:
                 write_moves(connection, others.moved, [], _now())
                 write_others(connection, others.paths, files, _now())
         for move in others.moved:
@@ -221,7 +221,7 @@ class _IndexRun:
     def _write(self, batches: list[Batch]) -> None:
         """Store batches. The list is emptied before the commit, which needs memory of its own."""
         noted = [(paths, extract.files["unread"], extract.findings) for paths, extract in batches]
-        with self._database.write() as connection:
+        with self._database.write_local() as connection:
             for setting in _FRUGAL:
                 connection.execute(setting)
             ensure_columns(connection)
@@ -235,7 +235,7 @@ class _IndexRun:
 
     def _write_associations(self, files: list[AssociationFile]) -> None:
         paths = [file.path for file in files]
-        with self._database.write() as connection:
+        with self._database.write_local() as connection:
             write_associations(connection, paths, file_rows(files), member_rows(files), _now())
         for file in files:
             if file.problem:

@@ -23,7 +23,7 @@ from catalog.store.history.header_rows import HeaderTable, add_keywords, add_row
 from catalog.store.history.keyword_differences import keep_differences
 from catalog.store.history.local_files import keep_moves, keep_read
 from catalog.store.history.verdicts import keep_verdicts
-from catalog.store.schema.migrate import make_views
+from catalog.store.schema.migrate import make_views_of_headers
 
 _FEW = 64
 """With so few files, every card is looked up; with more files, only the cards that several of them have."""
@@ -219,7 +219,7 @@ def ensure_columns(connection: duckdb.DuckDBPyConnection) -> None:
     if not missing:
         return
     add_keywords(connection, missing)
-    make_views(connection)
+    make_views_of_headers(connection)
 
 
 def write_moves(

@@ -32,8 +32,9 @@ def counted_once(lake: Catalog, what: str, choice: Hashable, count: Callable[[],
     count : callable
         Makes the count.
     """
-    about = lake.path.stat()
-    key = (lake.path, about.st_ino, about.st_size, about.st_mtime_ns, what, choice)
+    written = lake.local_path or lake.path
+    about = written.stat()
+    key = (written, about.st_ino, about.st_size, about.st_mtime_ns, what, choice)
     with _lock:
         made_at, counted = _kept.get(key, (-_SECONDS, None))
         if made_at + _SECONDS > time.monotonic():

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 import duckdb
 
-from catalog.cache import folder as cache_folder
-from catalog.errors import CatalogError, CatalogUnwritable, NotACatalog
+from catalog.defaults import LOCAL_CATALOG
+from catalog.errors import CatalogError, NotACatalog
 from catalog.publish.folder import newest_in
 from catalog.publish.names import is_address
 from catalog.publish.pull import PublishedAddress
-from catalog.store.database import HEAD, Database, Tell
+from catalog.publish.with_local_files import Publisher, WithLocalFiles
+from catalog.store.database import Tell, in_unicode
 from catalog.store.shared import KeptOpen
-
-
-class Publisher(Protocol):
-    """A place where catalogs are published."""
-
-    @property
-    def name(self) -> str:
-        """The folder or address, as the user wrote it."""
-
-    @property
-    def mark(self) -> str:
-        """A text that tells this place from all others."""
-
-    def newest(self) -> Path:
-        """Return the newest catalog as a file that can be read now."""
 
 
 class PublishedFolder:
@@ -98,54 +82,7 @@ def publisher(text: str | os.PathLike[str], tell: Tell | None = None, offline: b
     return PublishedAddress(name, tell, offline) if is_address(name) else PublishedFolder(Path(name))
 
 
-class _Followed(Database):
-    """What a published catalog does otherwise than a file of the user's own."""
-
-    _publisher: Publisher
-
-    @property
-    def beside(self) -> Path:
-        """A path in the user's cache, as nothing may be written where others publish."""
-        mark = hashlib.sha256(self._publisher.mark.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-        path = cache_folder() / "followed" / mark / "catalog"
-        with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return path
-
-    @contextmanager
-    def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Refuse: only the publisher changes what is published."""
-        self.require_writable()
-        yield duckdb.connect()
-
-    @contextmanager
-    def harvesting(self) -> Iterator[None]:
-        """Refuse, before anything is asked of the archive."""
-        self.require_writable()
-        yield
-
-    def require_writable(self) -> None:
-        """Raise an error that says how to get a catalog of one's own."""
-        raise CatalogUnwritable(
-            f"the catalog of {self._publisher.name} is published, and can only be read; for one of your own: "
-            f"mastlake clone {self._publisher.name} --catalog mine.duckdb"
-        )
-
-    @property
-    def writer_waits(self) -> bool:
-        """False: what is published is never written."""
-        return False
-
-    def _migrate(self) -> None:
-        if self._revision() != HEAD:
-            raise CatalogError(
-                f"the catalog of {self._publisher.name} was published by an older mastlake; ask for it to be published "
-                f"again, or clone it: mastlake clone {self._publisher.name} --catalog mine.duckdb"
-            )
-        self._note_proven()
-
-
-class FollowedOnce(_Followed):
+class FollowedOnce(WithLocalFiles):
     """The newest published catalog when a process began, for all its questions.
 
     Parameters
@@ -156,6 +93,8 @@ class FollowedOnce(_Followed):
         See `Database`.
     offline : bool
         Use what was pulled before, and ask nobody.
+    local : path-like
+        The file with the user's local files; it is made when there are some.
     """
 
     def __init__(
@@ -164,12 +103,15 @@ class FollowedOnce(_Followed):
         wait: float | None = None,
         tell: Tell | None = None,
         offline: bool = False,
+        local: str | os.PathLike[str] = LOCAL_CATALOG,
     ) -> None:
         self._publisher = publisher(text, tell, offline)
+        self._local = in_unicode(Path(local).absolute())
         super().__init__(self._publisher.newest(), wait, tell)
+        self._use(self.path)
 
 
-class FollowedKept(_Followed, KeptOpen):
+class FollowedKept(WithLocalFiles, KeptOpen):
     """The newest published catalog whenever a question begins while no other is being answered.
 
     Parameters
@@ -178,13 +120,23 @@ class FollowedKept(_Followed, KeptOpen):
         The folder or the address.
     wait, tell
         See `Database`.
+    local : path-like
+        See `FollowedOnce`.
     """
 
-    def __init__(self, text: str | os.PathLike[str], wait: float | None = None, tell: Tell | None = None) -> None:
+    def __init__(
+        self,
+        text: str | os.PathLike[str],
+        wait: float | None = None,
+        tell: Tell | None = None,
+        local: str | os.PathLike[str] = LOCAL_CATALOG,
+    ) -> None:
         self._publisher = publisher(text, tell)
+        self._local = in_unicode(Path(local).absolute())
         self._questions = 0
         self._following = threading.Lock()
         super().__init__(self._publisher.newest(), wait, tell)
+        self._use(self.path)
 
     @contextmanager
     def read(self, sealed: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -202,6 +154,6 @@ class FollowedKept(_Followed, KeptOpen):
 
     def _follow(self) -> None:
         newest = self._publisher.newest()
-        if newest != self.path:
+        if not self._uses(newest):
             self.release()
-            self.path = newest
+            self._use(newest)

@@ -8,20 +8,25 @@ from dataclasses import dataclass, field
 from catalog.store.database import Database
 
 TABLES_SQL = """
-    SELECT view_name AS name, 'view' AS kind, comment FROM duckdb_views() WHERE NOT internal
-    UNION ALL
-    SELECT table_name, 'table', comment FROM duckdb_tables() WHERE NOT internal
-    UNION ALL
-    SELECT DISTINCT function_name || '(' || array_to_string(parameters, ', ') || ')', 'macro',
-           coalesce(comment, description) FROM duckdb_functions() WHERE NOT internal
-    ORDER BY kind DESC, name
+    SELECT name, kind, any_value(comment) AS comment FROM (
+        SELECT view_name AS name, 'view' AS kind, comment FROM duckdb_views() WHERE NOT internal
+        UNION ALL
+        SELECT table_name, 'table', comment FROM duckdb_tables() WHERE NOT internal
+        UNION ALL
+        SELECT DISTINCT function_name || '(' || array_to_string(parameters, ', ') || ')', 'macro',
+               coalesce(comment, description) FROM duckdb_functions() WHERE NOT internal
+    ) GROUP BY ALL ORDER BY kind DESC, name
 """
+"""A published catalog and the local files beside it both have the tables of local files; each is listed once."""
 COLUMNS_SQL = """
     SELECT c.column_name AS name, c.data_type AS type, k.unit, coalesce(c.comment, k.meaning) AS meaning
     FROM duckdb_columns() c LEFT JOIN (
         SELECT lower(name) AS name, any_value(unit) AS unit, any_value(meaning) AS meaning FROM keywords GROUP BY ALL
     ) k ON k.name = lower(c.column_name)
-    WHERE NOT c.internal AND lower(c.table_name) = lower(?) ORDER BY c.column_index
+    WHERE NOT c.internal AND lower(c.table_name) = lower($1)
+        AND (c.database_name = current_database() OR NOT EXISTS (
+            FROM duckdb_columns() d WHERE d.database_name = current_database() AND lower(d.table_name) = lower($1)))
+    ORDER BY c.column_index
 """
 
 
@@ -55,7 +60,8 @@ def sql_names(database: Database) -> SqlNames:
     names = SqlNames()
     with database.read() as connection:
         for table, column in connection.execute(
-            "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal ORDER BY column_index"
+            """SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal
+               GROUP BY ALL ORDER BY min(column_index)"""
         ).fetchall():
             names.columns.setdefault(str(table), []).append(str(column))
         keywords = connection.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()

@@ -44,6 +44,8 @@ class Overview:
         The catalog file.
     size : int
         The size of that file in bytes.
+    local_path : str or None
+        The file with the local files, if the catalog is a published one and this file exists.
     searches : list of SearchOverview
         The searches, by name.
     files, observations, products, runs, pending : int
@@ -56,6 +58,7 @@ class Overview:
 
     path: str
     size: int
+    local_path: str | None
     searches: list[SearchOverview]
     files: int
     observations: int
@@ -106,7 +109,8 @@ def overview(database: Database) -> Overview:
     files, observations, products, runs, pending, local_files, local_bytes, indexed = counts
     return Overview(
         path=database.named,
-        size=database.size(),
+        size=database.archive_size,
+        local_path=None if database.local_path is None else str(database.local_path),
         searches=searches,
         files=files,
         observations=observations,

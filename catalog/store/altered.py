@@ -20,13 +20,14 @@ from catalog.store.sql import quoted
 
 _KINDS = """
     SELECT table_name, 'table' FROM duckdb_tables()
-        WHERE database_name = current_database() AND schema_name = 'main' AND NOT internal
+        WHERE database_name IN (current_database(), 'published') AND schema_name = 'main' AND NOT internal
     UNION ALL SELECT view_name, 'view' FROM duckdb_views()
-        WHERE database_name = current_database() AND schema_name = 'main' AND NOT internal
+        WHERE database_name IN (current_database(), 'published') AND schema_name = 'main' AND NOT internal
     UNION ALL SELECT DISTINCT function_name, 'macro' FROM duckdb_functions()
-        WHERE database_name = current_database() AND schema_name = 'main' AND NOT internal
+        WHERE database_name IN (current_database(), 'published') AND schema_name = 'main' AND NOT internal
           AND macro_definition IS NOT NULL
 """
+"""Local files beside a published catalog are opened with that one attached, which has the other tables."""
 
 
 @contextmanager

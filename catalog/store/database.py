@@ -71,7 +71,7 @@ class Database:
         engine: Engine = DUCKDB,
     ) -> None:
         self.engine = engine
-        self.path = _in_unicode(Path(path).absolute())
+        self.path = in_unicode(Path(path).absolute())
         self.wait = _seconds(os.environ.get(_WAIT, "60")) if wait is None else wait
         self.tell = tell
 
@@ -131,6 +131,18 @@ class Database:
                             self._note_proven()
 
     @contextmanager
+    def write_local(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open for writing what belongs to this disk only: files, headers, verdicts; see `write`.
+
+        This is the same, unless the catalog is one that others published.
+        """
+        with self.write() as connection:
+            yield connection
+
+    def require_local(self) -> None:
+        """Raise an error if `write_local` has no place to write to, before any work is done for it."""
+
+    @contextmanager
     def alone(self) -> Iterator[None]:
         """Keep other threads of this process from opening the catalog."""
         with _in_process[self.path]:
@@ -148,6 +160,21 @@ class Database:
     def beside(self) -> Path:
         """The path beside which a person's own things lie, such as pictures; it stays while the catalog changes."""
         return self.path
+
+    @property
+    def archive_path(self) -> Path:
+        """The file with the archive's rows."""
+        return self.path
+
+    @property
+    def archive_size(self) -> int:
+        """The size of the archive's rows in bytes, with the local files if they are in the same catalog."""
+        return self.size()
+
+    @property
+    def local_path(self) -> Path | None:
+        """The file with the files of this disk, if it is another one, and exists."""
+        return None
 
     def require_writable(self) -> None:
         """Raise `CatalogUnwritable` if this is no catalog of the user's own, before any work is done for it."""
@@ -239,11 +266,12 @@ class Database:
     def _noted_as_open(self) -> Iterator[None]:
         """Note that this thread has the catalog open, or has the turn."""
         paths: list[Path] = _open_here.__dict__.setdefault("paths", [])
-        paths.append(self.path)
+        path = self.path  # it can change meanwhile, if the catalog is a published one
+        paths.append(path)
         try:
             yield
         finally:
-            paths.remove(self.path)
+            paths.remove(path)
 
     def waiting(self) -> LockWait:
         """Begin a wait for another process, as long as this object may wait."""
@@ -304,7 +332,7 @@ class Database:
 
     def _revision_through(self, connection: duckdb.DuckDBPyConnection) -> str | None:
         """Return the revision of the schema after the file was proven harmless; None if it has no tables."""
-        from catalog.store.proven import is_proof_noted, note_proof, prove_definitions
+        from catalog.store.proven import FOLLOWING, is_proof_noted, note_proof, prove_definitions
 
         with reading(self.path):
             if is_proof_noted(self.path) and (noted := _head_through(connection)) is not None:
@@ -312,6 +340,11 @@ class Database:
             tables = tables_of(connection)
             if not tables:
                 return None
+            if FOLLOWING in tables:
+                raise NotACatalog(
+                    f"{self.path} has the local files of somebody who reads a published catalog; name that one: "
+                    "--catalog DIR/ --local-catalog FILE"
+                )
             if "alembic_version" not in tables:
                 raise NotACatalog(
                     f"{self.path} is a DuckDB database, but not a mastlake catalog; choose another --catalog"
@@ -358,7 +391,7 @@ def _head_through(connection: duckdb.DuckDBPyConnection) -> str | None:
     return None
 
 
-def _in_unicode(path: Path) -> Path:
+def in_unicode(path: Path) -> Path:
     """Return the path if DuckDB can open it: DuckDB needs a name in UTF-8."""
     try:
         os.path.realpath(path).encode()

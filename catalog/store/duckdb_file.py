@@ -74,6 +74,7 @@ class DuckDBFile:
                 connection.execute(
                     f"SET allowed_paths = [{', '.join(literal(os.fspath(path_beside)) for path_beside in beside)}]"
                 )
+            self.attach_others(connection)
             # This is no entry of the dictionary above, because it would then forbid temp_directory.
             connection.execute("SET enable_external_access = false")
         return connection
@@ -112,6 +113,9 @@ class DuckDBFile:
     def lock(self, path: Path, waiting: LockWait, holder: str, reads: bool = False) -> AbstractContextManager[None]:
         """Wait for the turn and keep it; see `catalog.store.queue`. Each ticket names its holder itself."""
         return queue_at(path).turn(waiting, reads)
+
+    def attach_others(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Attach what is read together with the file, while the connection can still reach other files: nothing."""
 
     def is_locked(self, path: Path) -> bool:
         """Say whether any process writes, or waits to write."""

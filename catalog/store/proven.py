@@ -29,6 +29,10 @@ OUR_TABLES = frozenset(
 """Tables that every revision has, and that commands read before anything else."""
 
 
+FOLLOWING = "following"
+"""The table that only a file of local files beside a published catalog has; see `catalog.store.local_catalog`."""
+
+
 def prove_definitions(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Prove all views and macros of a catalog.
 
@@ -44,7 +48,8 @@ def prove_definitions(connection: duckdb.DuckDBPyConnection, path: Path) -> None
     NotACatalog
         The error names the definition that may do more than read the catalog.
     """
-    if missing := sorted(OUR_TABLES - tables_of(connection)):
+    tables = tables_of(connection)
+    if FOLLOWING not in tables and (missing := sorted(OUR_TABLES - tables)):
         raise NotACatalog(
             f"{path} has no table {missing[0]}, so it is no catalog of mastlake; choose another --catalog"
         )

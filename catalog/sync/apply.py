@@ -125,7 +125,7 @@ def apply(
             plan.dest.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DiskError(f"cannot make {plan.dest}: {error.strerror}") from error
-    database.require_writable()
+    database.require_local()
     return _Application(plan, database, shared, on_event or (lambda event: None)).run(jobs)
 
 

@@ -81,7 +81,7 @@ class Recorder:
             }
             for done in self._waiting
         ]
-        with self._database.write() as connection:
+        with self._database.write_local() as connection:
             keep_fetched(connection, pa.Table.from_pylist(rows, schema=_ROWS), now, self._run)
             keep_verdicts(connection, "SELECT file_id FROM touched")
             note_folders(connection, dict.fromkeys(map(str, folders), UNKNOWN_STATE))

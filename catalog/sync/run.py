@@ -187,7 +187,7 @@ def sync(
     NoSuchSearch, UsageError, CatalogError, DiskError
         If the sync could not begin.
     """
-    database.require_writable()
+    database.require_local()
     began = time.monotonic()
     options = _plan_options(dest, template, token is not None, old_bytes=old_bytes)
     with _shared_transfers(

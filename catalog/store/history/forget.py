@@ -30,5 +30,5 @@ def forget(database: Database, path: str | os.PathLike[str]) -> int:
         If the catalog cannot be used.
     """
     where = os.path.abspath(path)  # noqa: PTH100 - links stay as the user named them
-    with database.write() as connection:
+    with database.write_local() as connection:
         return close(connection, where, utc_now())

@@ -82,7 +82,17 @@ def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:
             meaning = _with_sent_name(str(relation), str(column), meaning)
         if meaning:
             comments.append(Comment("COLUMN", f"{relation}.{quoted(str(column))}", meaning))
-    dialect_of(connection).comment(connection, comments)
+    own = _names_in(connection)
+    dialect_of(connection).comment(connection, (c for c in comments if c.kind == "COLUMN" or c.name in own))
+
+
+def _names_in(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Return the tables and macros of the catalog itself, without those of a published one that is attached."""
+    rows = connection.execute(
+        """SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()
+           UNION SELECT function_name FROM duckdb_functions() WHERE database_name = current_database()"""
+    ).fetchall()
+    return {str(name) for (name,) in rows}
 
 
 _KINDS: Mapping[str, str] = {

@@ -182,6 +182,14 @@ def make_views(connection: duckdb.DuckDBPyConnection) -> None:
     comment_on_everything(connection)
 
 
+def make_views_of_headers(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create or replace the views and macros of local files, over the columns that the tables have now."""
+    connection.execute(f"CREATE OR REPLACE VIEW local_files AS {local_files()}")
+    dialect_of(connection).comment(connection, [Comment("VIEW", "local_files", _COMMENTS["local_files"])])
+    make_local_views(connection)
+    comment_on_everything(connection)
+
+
 def _exposures(connection: duckdb.DuckDBPyConnection) -> str:
     """Return the query of exposures; each file, even of one segment, repeats the time of the whole exposure."""
     have = {name.lower() for name in columns_of(connection, "files")}

@@ -1,0 +1,248 @@
+"""A person's own local files beside a catalog that others publish, which nobody can write.
+
+The file has the tables of local files and their views, and a table `following` of one row; it has no table of the
+archive. It is opened with the published file attached. A name without a database is looked up in this file first and
+then in the published one, so every statement of this program reads both as if they were one catalog, and every
+statement that writes a local file writes here.
+
+Verdicts on local files depend on the archive's rows. So `following` notes after which run they were judged, and they
+are judged again when the published file has another run.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from catalog.errors import NotACatalog, UsageError
+from catalog.store.copies import LOCAL
+from catalog.store.duckdb_file import DuckDBFile, made_beside
+from catalog.store.faults import Locked, explain
+from catalog.store.history.keyword_differences import keep_differences
+from catalog.store.history.verdicts import keep_verdicts
+from catalog.store.proven import FOLLOWING
+from catalog.store.sql import columns_of, literal, quoted
+
+PUBLISHED = "published"
+"""The name under which the published file is attached."""
+_OLDER = "older"
+
+
+@dataclass(frozen=True)
+class LocalFile(DuckDBFile):
+    """A file of local files, opened together with a published catalog; see `catalog.store.engine.Engine`.
+
+    Attributes
+    ----------
+    published : Path
+        The published catalog.
+    older : Path or None
+        A local catalog of an older schema, while its rows are taken over.
+    """
+
+    published: Path = Path()
+    older: Path | None = None
+
+    def attach_others(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Attach the published catalog, unless another connection of this process to the same file has done so."""
+        if _attached(connection) is not None:
+            return
+        try:
+            connection.execute(f"ATTACH {literal(os.fspath(self.published))} AS {PUBLISHED} (READ_ONLY)")
+            if self.older is not None:
+                connection.execute(f"ATTACH {literal(os.fspath(self.older))} AS {_OLDER} (READ_ONLY)")
+        except duckdb.Error as error:
+            if _attached(connection) is not None:  # another thread was quicker
+                return
+            raise explain(error, self.published) from error
+
+    def open(self, path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
+        """Open both files once, without waiting.
+
+        Raises
+        ------
+        Locked
+            If another connection has the local file, or has it open with another published one.
+        CatalogError
+            If one of them cannot be opened at all.
+        """
+        connection = super().open(path, read_only)
+        try:
+            if _database(connection) == PUBLISHED:
+                raise UsageError(f"a file of local files cannot be named {path.name}; choose another --local-catalog")
+            if _attached(connection) != os.fspath(self.published):
+                raise Locked("a question about an older run")
+            show_both(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def cursor(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+        """Return one more connection to both files."""
+        cursor = connection.cursor()
+        show_both(cursor)
+        return cursor
+
+
+def _attached(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """Return the path of the published catalog that is attached."""
+    row = connection.execute("SELECT path FROM duckdb_databases() WHERE database_name = ?", [PUBLISHED]).fetchone()
+    return None if row is None else str(row[0])
+
+
+def _database(connection: duckdb.DuckDBPyConnection) -> str:
+    row = connection.execute("SELECT current_database()").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def show_both(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let a connection look names up in both files; each connection must be told, also one that shares the files."""
+    own = quoted(_database(connection))
+    connection.execute(f"SET search_path = {literal(f'{own}.main,{PUBLISHED}.main')}")
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What a local catalog notes about the published one.
+
+    Attributes
+    ----------
+    schema : str
+        The revision of the tables of local files.
+    first, run, started_at : str or None
+        When the catalog's first run started, and the number and start of the run after which verdicts were judged.
+    """
+
+    schema: str
+    first: str | None = None
+    run: str | None = None
+    started_at: str | None = None
+
+
+def followed(connection: duckdb.DuckDBPyConnection, path: Path) -> Followed:
+    """Return what a local catalog notes.
+
+    Raises
+    ------
+    NotACatalog
+        If the file is no local catalog.
+    """
+    try:
+        own = f"{quoted(_database(connection))}.main.{FOLLOWING}"
+        row = connection.execute(f"SELECT schema, first, run, started_at FROM {own}").fetchone()
+    except (duckdb.CatalogException, duckdb.BinderException):
+        row = None
+    if row is None:
+        raise NotACatalog(
+            f"{path} is not a file of local files beside a published catalog; name another one: --local-catalog FILE"
+        )
+    return Followed(*(None if value is None else str(value) for value in row))  # type: ignore[arg-type]
+
+
+def newest_published(connection: duckdb.DuckDBPyConnection, schema: str) -> Followed:
+    """Return what a local catalog will note after it was judged by the published one."""
+    row = connection.execute(
+        f"""SELECT min(started_at)::VARCHAR, max(run)::VARCHAR, arg_max(started_at, run)::VARCHAR
+            FROM {PUBLISHED}.main.runs"""
+    ).fetchone()
+    return Followed(schema, *(row or ()))
+
+
+def refuse_another(connection: duckdb.DuckDBPyConnection, noted: Followed, path: Path, name: str) -> None:
+    """Refuse a published catalog with other runs: a sync noted by which run each file was fetched.
+
+    Raises
+    ------
+    NotACatalog
+        The error says how to go on.
+    """
+    row = connection.execute(
+        f"""SELECT min(started_at)::VARCHAR = $first
+                   AND count(*) FILTER (run::VARCHAR = $run AND started_at::VARCHAR <> $started_at) = 0
+            FROM {PUBLISHED}.main.runs""",
+        {"first": noted.first, "run": noted.run, "started_at": noted.started_at},
+    ).fetchone()
+    if noted.first is not None and row != (True,):
+        raise NotACatalog(
+            f"{path} has the local files of another catalog than the one published in {name}; name another file: "
+            "--local-catalog FILE"
+        )
+
+
+def judge_anew(connection: duckdb.DuckDBPyConnection, now: Followed) -> None:
+    """Make the views over the published columns, compare all local files with the archive, and note its newest run.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        A connection to both files, in a transaction.
+    now : Followed
+        What to note.
+    """
+    from catalog.store.schema.migrate import make_views_of_headers
+
+    make_views_of_headers(connection)
+    keep_differences(connection)
+    keep_verdicts(connection)
+    connection.execute(f"DELETE FROM {FOLLOWING}")
+    connection.execute(f"INSERT INTO {FOLLOWING} VALUES (?, ?, ?, ?)", [now.schema, now.first, now.run, now.started_at])
+
+
+def make_local_catalog(path: Path, published: Path, schema: str, rows_of: Path | None = None) -> None:
+    """Make a local catalog beside its place, and move it there when it is complete.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    published : Path
+        A published catalog at the newest schema; it has the tables of local files too, without rows.
+    schema : str
+        The newest schema.
+    rows_of : Path, optional
+        A local catalog of an older schema, whose rows are taken over by the names of their columns.
+    """
+    made_beside(path, lambda partial: _fill(partial, published, schema, rows_of))
+
+
+def _fill(partial: Path, published: Path, schema: str, rows_of: Path | None) -> None:
+    connection = LocalFile(published=published, older=rows_of).open(partial, read_only=False)
+    try:
+        connection.execute("BEGIN TRANSACTION")
+        _create_tables(connection)
+        connection.execute(f"CREATE TABLE {FOLLOWING} (schema VARCHAR, first VARCHAR, run VARCHAR, started_at VARCHAR)")
+        connection.execute(
+            f"COMMENT ON TABLE {FOLLOWING} IS 'the run of the published catalog by which files are judged'"
+        )
+        connection.execute(f"INSERT INTO {FOLLOWING} (schema) VALUES (?)", [schema])
+        if rows_of is not None:
+            _take_over(connection)
+        connection.execute("COMMIT")
+    finally:
+        connection.close()
+
+
+def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables of local files as the published catalog has them, without rows."""
+    rows = connection.execute(
+        "SELECT sql FROM duckdb_tables() WHERE database_name = ? AND list_contains(?, table_name)",
+        [PUBLISHED, sorted(LOCAL)],
+    ).fetchall()
+    for (statement,) in rows:
+        connection.execute(statement)
+
+
+def _take_over(connection: duckdb.DuckDBPyConnection) -> None:
+    """Take the rows of the older file over, and note which catalog it follows; the verdicts are judged anew."""
+    for table in sorted(LOCAL):
+        columns = columns_of(connection, table)
+        for name, kind, *_ in connection.execute(f"DESCRIBE {_OLDER}.main.{table}").fetchall():
+            if name not in columns:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {quoted(name)} {kind}")
+        connection.execute(f"INSERT INTO {table} BY NAME FROM {_OLDER}.main.{table}")
+    connection.execute(f"UPDATE {FOLLOWING} SET first = o.first FROM {_OLDER}.main.{FOLLOWING} o")

@@ -1,0 +1,362 @@
+"""Local files of a person who reads a catalog that others published: they lie in a file of the person's own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from catalog.api.catalog import Catalog
+from catalog.errors import CatalogError, CatalogTooNew, CatalogUnwritable, MastlakeError, NotACatalog
+from catalog.publish.following import FollowedKept, FollowedOnce
+from catalog.publish.publishing import publish
+from catalog.store import database as store
+from catalog.store.copies import LOCAL
+from catalog.store.database import HEAD, Database
+from catalog.store.proven import note_proof
+from catalog.sync import Selection, sync
+from catalog.sync.rate import SharedPace
+from tests import sync_catalog
+from tests.conftest import Command
+from tests.files_server import Files, fits, md5, serving
+
+Reader = FollowedOnce | FollowedKept
+NAMES = [f"jw{i:05d}_nis_x1d.fits" for i in range(4)]
+
+
+class Group:
+    """One who harvests and publishes, and the archive's files."""
+
+    def __init__(self, folder: Path, files: Files) -> None:
+        self.folder = folder / "group"
+        self.files = files
+        self.working = Database(folder / "working.duckdb")
+
+    def reprocess(self, *names: str, publishing: bool = True) -> None:
+        """Let the archive have other bytes of the same length, and publish the run that saw it."""
+        with self.working.read() as connection:
+            run = connection.execute("SELECT max(run) + 1 FROM runs").fetchone()
+        assert run is not None
+        for name in names:
+            uri = f"{sync_catalog.URI}{name}"
+            self.files.content[uri] = fits(len(self.files.content[uri]) // 2880 - 1, f"again {run[0]} {name}")
+            with self.working.write() as connection:
+                connection.execute(
+                    """CREATE TEMP TABLE now AS SELECT * REPLACE (? AS since_run, ? AS checksum)
+                       FROM file_version WHERE filename = ? AND until_run IS NULL""",
+                    [run[0], md5(self.files.content[uri]), name],
+                )
+                connection.execute(
+                    "UPDATE file_version SET until_run = ? WHERE filename = ? AND until_run IS NULL", [run[0], name]
+                )
+                connection.execute("INSERT INTO file_version FROM now")
+        sync_catalog.add_run(self.working, run[0], f"2026-02-{run[0]:02d}")
+        if publishing:
+            publish(self.working, self.folder)
+
+    def fetch(self, database: Database, dest: Path) -> int:
+        report = sync(database, Selection(), server=self.files.address, dest=dest, pace=SharedPace(unit=0.01))
+        assert report.failures == ()
+        return report.fetched + report.replaced
+
+
+CONTENT = {f"{sync_catalog.URI}{name}": fits(1, name) for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def _published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working catalog, and the folder where its first run is published."""
+    folder = tmp_path_factory.mktemp("published")
+    working = sync_catalog.catalog(folder / "working.duckdb")
+    sync_catalog.add_files(working, CONTENT)
+    sync_catalog.add_run(working, 1, "2026-01-01")
+    publish(working, folder / "group")
+    return folder
+
+
+@pytest.fixture
+def group(_published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Group]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(_published, tmp_path, dirs_exist_ok=True)
+    for path in (tmp_path / "working.duckdb", tmp_path / "group" / "run-000001.duckdb"):
+        note_proof(path)
+    files = Files(dict(CONTENT))
+    with serving(files):
+        yield Group(tmp_path, files)
+
+
+def reader(group: Group, name: str, kind: type[Reader] = FollowedOnce) -> Reader:
+    folder = group.folder.parent / name
+    folder.mkdir(exist_ok=True)
+    return kind(group.folder, 5, local=folder / "mastlake.local.duckdb")
+
+
+def outdated(database: Database) -> list[tuple[str, str]]:
+    with database.read(sealed=True) as connection:
+        return connection.execute("SELECT filename, state FROM file_drift ORDER BY ALL").fetchall()
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+class TestFetching:
+    """A sync notes its files in the file of the person."""
+
+    def test_a_sync_writes_beside_and_nothing_where_others_publish(self, group: Group, tmp_path: Path) -> None:
+        before = content_of(group.folder)
+        ada = reader(group, "ada")
+        assert group.fetch(ada, tmp_path / "mast") == 4
+        assert content_of(group.folder) == before
+        with ada.read() as connection:
+            rows = connection.execute(
+                "SELECT filename, f.checksum = l.checksum FROM local_files l JOIN files f USING (filename)"
+            )
+            assert sorted(rows.fetchall()) == [(name, True) for name in NAMES]
+        assert group.fetch(ada, tmp_path / "mast") == 0
+
+    @pytest.mark.parametrize("kind", [FollowedOnce, FollowedKept])
+    def test_what_the_archive_reprocessed_is_stale_as_soon_as_it_is_published(
+        self, group: Group, tmp_path: Path, kind: type[Reader]
+    ) -> None:
+        group.fetch(reader(group, "ada", kind), tmp_path / "mast")
+        kept = reader(group, "ada", kind)
+        assert outdated(kept) == []
+        group.reprocess(*NAMES[:2], publishing=False)
+        assert outdated(kept) == []
+        group.reprocess(NAMES[3])
+        again = kept if kind is FollowedKept else reader(group, "ada", kind)
+        assert outdated(again) == [(name, "stale") for name in (*NAMES[:2], NAMES[3])]
+        assert group.fetch(again, tmp_path / "mast") == 3
+        assert outdated(again) == []
+
+    def test_one_who_still_reads_an_older_run_sees_its_own_verdicts(self, group: Group, tmp_path: Path) -> None:
+        older = reader(group, "ada")
+        group.fetch(older, tmp_path / "mast")
+        group.reprocess(NAMES[0])
+        newer = reader(group, "ada")
+        for _ in range(2):
+            assert outdated(newer) == [(NAMES[0], "stale")]
+            assert outdated(older) == []
+
+    def test_two_readers_have_two_local_catalogs(self, group: Group, tmp_path: Path) -> None:
+        ada, bob = reader(group, "ada"), reader(group, "bob")
+        group.fetch(ada, tmp_path / "mast")
+        assert bob.local_path is None
+        with bob.read() as connection:
+            assert connection.execute("SELECT count(*) FROM local_files").fetchone() == (0,)
+        assert not (tmp_path / "bob" / "mastlake.local.duckdb").exists()
+        group.fetch(bob, tmp_path / "other")
+        with bob.read() as connection:
+            paths = [Path(path).parent for (path,) in connection.execute("SELECT path FROM local_files").fetchall()]
+        assert set(paths) == {tmp_path / "other"}
+
+    def test_a_place_that_cannot_be_is_told_before_anything_is_fetched(self, group: Group, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        database = FollowedOnce(group.folder, local=tmp_path / "file" / "mine.duckdb")
+        with pytest.raises(CatalogUnwritable, match="cannot write"):
+            group.fetch(database, tmp_path / "mast")
+        assert group.files.stats["get"] == 0
+
+    def test_the_catalog_itself_still_cannot_be_changed(self, group: Group) -> None:
+        ada = reader(group, "ada")
+        ada.require_local()
+        with pytest.raises(CatalogUnwritable, match="clone"), ada.write():
+            pass
+        with ada.write_local() as connection, pytest.raises(duckdb.Error, match="read-only"):
+            connection.execute("DELETE FROM file_version")
+
+
+class TestReading:
+    """Both files answer as if they were one catalog."""
+
+    def test_the_commands_of_a_catalog_of_ones_own_work(self, group: Group, mastlake: Command, tmp_path: Path) -> None:
+        shared = ["--catalog", f"{group.folder}/", "--server", group.files.address]
+        assert mastlake(*shared, "sync").code == 0
+        assert mastlake(*shared, "index", "mast", "--verify").code == 0
+        row = mastlake(*shared, "sql", "SELECT count(*) AS n FROM headers JOIN files USING (filename)", "--json").json
+        assert row == [{"n": 4}]
+        status = mastlake(*shared, "status", "--json").json
+        assert (status["files"], status["local_files"], status["indexed"], status["current"]) == (4, 4, 4, 4)
+        assert status["path"] == str(group.folder / "run-000001.duckdb")
+        assert status["local_path"] == str(tmp_path / "mastlake.local.duckdb")
+        (tmp_path / "mast" / NAMES[0]).unlink()
+        assert mastlake(*shared, "index", "mast").code == 0
+        told = mastlake(*shared, "outdated", "--json").json
+        assert "missing" in str(told)
+        assert mastlake(*shared, "forget", "mast").code == 0
+        assert mastlake(*shared, "status", "--json").json["local_files"] == 0
+        refused = mastlake(*shared, "harvest", "more", "--instrument", "niriss")
+        assert (refused.code, refused.err.count("\n")) == (1, 1)
+        assert "clone" in refused.err
+
+    def test_the_file_can_be_elsewhere(
+        self, group: Group, mastlake: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "mast").mkdir()
+        monkeypatch.setenv("MASTLAKE_LOCAL_CATALOG", str(tmp_path / "mine.duckdb"))
+        assert mastlake("--catalog", f"{group.folder}/", "index", "mast").code == 0
+        assert (tmp_path / "mine.duckdb").exists()
+        with Catalog.open(group.folder) as lake:
+            assert lake.local_path == tmp_path / "mine.duckdb"
+        assert mastlake("--local-catalog", "b.duckdb", "--catalog", f"{group.folder}/", "index", "mast").code == 0
+        assert (tmp_path / "b.duckdb").exists()
+        assert not (tmp_path / "mastlake.local.duckdb").exists()
+
+    def test_no_question_makes_the_file(self, group: Group, mastlake: Command, tmp_path: Path) -> None:
+        for words in (["status"], ["find"], ["sql", "FROM local_files"], ["outdated"]):
+            assert mastlake("--catalog", f"{group.folder}/", *words).code == 0
+        assert not (tmp_path / "mastlake.local.duckdb").exists()
+
+    def test_each_table_and_column_is_listed_once(self, group: Group, tmp_path: Path) -> None:
+        reader(group, "ada").require_local()
+        with Catalog.open(group.folder, local=tmp_path / "ada" / "mastlake.local.duckdb") as lake:
+            for names in (lake.ask_tables().result()["name"], lake.ask_columns("local_file_version").result()["name"]):
+                assert len(names) == len(set(names))
+            columns = lake.sql_names().columns["local_file_version"]
+            assert len(columns) == len(set(columns))
+
+    def test_a_long_lived_catalog_sees_files_that_another_command_fetched(self, group: Group, tmp_path: Path) -> None:
+        kept = reader(group, "ada", FollowedKept)
+        count = "SELECT count(*) FROM local_files"
+        with kept.read(sealed=True) as connection:
+            assert connection.execute(count).fetchone() == (0,)
+        group.fetch(reader(group, "ada"), tmp_path / "mast")
+        with kept.read(sealed=True) as connection:
+            assert connection.execute(count).fetchone() == (4,)
+        kept.release()
+        (tmp_path / "ada" / "mastlake.local.duckdb").unlink()
+        with kept.read(sealed=True) as connection:
+            assert connection.execute(count).fetchone() == (0,)
+
+    def test_a_connection_to_both_reaches_no_third_file(self, group: Group, tmp_path: Path) -> None:
+        ada = reader(group, "ada")
+        ada.require_local()
+        other = tmp_path / "working.duckdb"
+        with ada.read(sealed=True) as connection:
+            for statement in (
+                *(f"ATTACH '{other}'", f"FROM '{other}'", f"FROM '{other}'.main.runs", f"COPY files TO '{other}.csv'"),
+                *("FROM read_csv('/etc/passwd')", "SET search_path = 'memory'", "DELETE FROM following"),
+            ):
+                with pytest.raises(duckdb.Error):
+                    connection.execute(statement).fetchall()
+
+    def test_a_name_with_quotes_is_a_name(self, group: Group, tmp_path: Path) -> None:
+        folder = tmp_path / 'it\'s "odd"; --'
+        shutil.copytree(group.folder, folder)
+        local = tmp_path / 'o\'dd "one".duckdb'
+        database = FollowedOnce(folder, local=local)
+        assert group.fetch(database, tmp_path / "mast") == 4
+        assert outdated(FollowedOnce(folder, local=local)) == []
+
+
+class TestRefusing:
+    """A file that does not belong to the catalog is told in one line."""
+
+    def test_the_local_files_of_another_catalog(self, group: Group, tmp_path: Path) -> None:
+        group.fetch(reader(group, "ada"), tmp_path / "mast")
+        shutil.rmtree(group.folder)
+        other = sync_catalog.catalog(tmp_path / "other.duckdb")
+        sync_catalog.add_run(other, 1, "2020-01-01")
+        publish(other, group.folder)
+        with pytest.raises(NotACatalog, match=r"another catalog .* --local-catalog FILE"):
+            outdated(reader(group, "ada"))
+
+    def test_a_catalog_in_the_place_of_local_files(self, group: Group, tmp_path: Path) -> None:
+        database = FollowedOnce(group.folder, local=tmp_path / "working.duckdb")
+        before = (tmp_path / "working.duckdb").read_bytes()
+        for use in (lambda: outdated(database), lambda: group.fetch(database, tmp_path / "mast")):
+            with pytest.raises(NotACatalog, match="not a file of local files"):
+                use()
+        assert (tmp_path / "working.duckdb").read_bytes() == before
+
+    def test_local_files_in_the_place_of_a_catalog(self, group: Group, tmp_path: Path) -> None:
+        reader(group, "ada").require_local()
+        store._ready.clear()  # as in another process
+        with pytest.raises(NotACatalog, match="name that one"), Database(tmp_path / "ada/mastlake.local.duckdb").read():
+            pass
+
+    @pytest.mark.parametrize(
+        ("schema", "error", "told"),
+        [
+            ("0001", CatalogError, "published by an older mastlake"),
+            ("9999", CatalogTooNew, "published by a newer mastlake"),
+        ],
+    )
+    def test_what_another_mastlake_published(
+        self, group: Group, tmp_path: Path, schema: str, error: type[MastlakeError], told: str
+    ) -> None:
+        reader(group, "ada").require_local()
+        altered = tmp_path / "altered"
+        shutil.copytree(group.folder, altered)
+        path = altered / "run-000001.duckdb"
+        size = path.stat().st_size
+        with duckdb.connect(path) as connection:
+            connection.execute("UPDATE alembic_version SET version_num = ?", [schema])
+        manifest = altered / "run-000001.json"
+        manifest.write_text(manifest.read_text().replace(str(size), str(path.stat().st_size)))
+        for local in ("ada/mastlake.local.duckdb", "none.duckdb"):
+            with pytest.raises(error, match=told):
+                outdated(FollowedOnce(altered, local=tmp_path / local))
+
+    def test_local_files_of_a_newer_mastlake(self, group: Group, tmp_path: Path) -> None:
+        reader(group, "ada").require_local()
+        with duckdb.connect(tmp_path / "ada" / "mastlake.local.duckdb") as connection:
+            connection.execute("UPDATE following SET schema = '9999'")
+        store._ready.clear()  # as in another process
+        with pytest.raises(CatalogTooNew, match="upgrade this one"):
+            outdated(reader(group, "ada"))
+
+    def test_a_view_that_is_not_mastlakes(self, group: Group, tmp_path: Path) -> None:
+        reader(group, "ada").require_local()
+        with duckdb.connect(tmp_path / "ada" / "mastlake.local.duckdb") as connection:
+            connection.execute("CREATE VIEW files AS FROM read_text('/etc/passwd')")
+        store._ready.clear()  # as in another process
+        with pytest.raises(NotACatalog, match="view files"):
+            outdated(reader(group, "ada"))
+
+
+def test_local_files_of_an_older_schema_are_taken_over(group: Group, tmp_path: Path) -> None:
+    group.fetch(reader(group, "ada"), tmp_path / "mast")
+    local = tmp_path / "ada" / "mastlake.local.duckdb"
+    with duckdb.connect(local) as connection:
+        store._ready.clear()  # as in another process
+        connection.execute("UPDATE following SET schema = '0001'")
+        connection.execute("ALTER TABLE local_header ADD COLUMN oddword VARCHAR")
+        connection.execute("DROP VIEW local_files")
+        connection.execute("ALTER TABLE local_file_version DROP COLUMN trusted")
+    group.reprocess(NAMES[1])
+    assert outdated(reader(group, "ada")) == [(NAMES[1], "stale")]
+    with duckdb.connect(local) as connection:
+        assert connection.execute("SELECT schema FROM following").fetchall() == [(HEAD,)]
+        assert connection.execute("SELECT count(oddword) FROM local_header").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM local_folder").fetchone() == (1,)
+
+
+def test_the_local_catalog_has_the_tables_of_local_files_with_their_comments(group: Group, tmp_path: Path) -> None:
+    with reader(group, "ada").write_local():
+        pass
+    with duckdb.connect(tmp_path / "ada" / "mastlake.local.duckdb") as connection:
+        tables = connection.execute("SELECT table_name, comment FROM duckdb_tables()").fetchall()
+    assert {name for name, _ in tables} == {*LOCAL, "following"}
+    assert all(comment for _, comment in tables)
+
+
+def test_a_local_catalog_that_was_cut_off_while_it_was_made_is_made_again(
+    group: Group, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for place in ("catalog.store.local_catalog._create_tables", "catalog.publish.with_local_files.judge_anew"):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, cut)
+            with pytest.raises(KeyboardInterrupt), reader(group, "ada").write_local():
+                pass
+        assert {path.name for path in (tmp_path / "ada").iterdir()} <= {"mastlake.local.duckdb"}
+    assert outdated(reader(group, "ada")) == []
+    assert group.fetch(reader(group, "ada"), tmp_path / "mast") == 4
