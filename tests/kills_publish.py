@@ -35,7 +35,7 @@ def working(folder: Path) -> Database:
 def add_run(database: Database, run: int) -> None:
     """Add a run, and a row that only this run brought."""
     sync_catalog.add_run(database, run, f"{2000 + run}-01-01")
-    sync_catalog.insert(database, "keywords", [{"name": f"of_run_{run}", "kind": "text"}])
+    sync_catalog.insert(database, {"keywords": [{"name": f"of_run_{run}", "kind": "text"}]})
 
 
 def killed(folder: Path, kills: int, longest: float, rng: random.Random) -> int:

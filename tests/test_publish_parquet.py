@@ -111,7 +111,8 @@ def _programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for program in range(1000, 1040)
         for n in range(3)
     ]  # fmt: skip
-    sync_catalog.insert(database, "file_version", [*rows, {**rows[0], "filename": "none.fits", "program": None}])
+    rows.append({**rows[0], "filename": "none.fits", "program": None})
+    sync_catalog.insert(database, {"file_version": rows})
     return database.path
 
 
