@@ -25,7 +25,8 @@
     │   ├── CatalogTooNew
     │   ├── CatalogUnwritable    folder, permission or disk space
     │   └── QuestionStopped      a question took too long, or was cancelled
-    └── DiskError                exit 1: files outside the catalog
+    ├── DiskError                exit 1: files outside the catalog
+    └── ExecutorError            exit 1: the executor or the cluster that reads headers
 
 Any other exception is a bug, and shows its traceback.
 """
@@ -143,3 +144,7 @@ class QuestionStopped(CatalogError):
 
 class DiskError(MastlakeError):
     """A folder or file outside of the catalog cannot be used."""
+
+
+class ExecutorError(MastlakeError):
+    """The executor or the cluster that reads headers is not there, ended, or does not see the files."""

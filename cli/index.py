@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from catalog.errors import UsageError
 from catalog.text import plural
 
 from .index_progress import index_progress
@@ -32,20 +33,28 @@ def index(
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on: index again whatever changes in the folders, until interrupted.")
     ] = False,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            "--executor", metavar="dask://HOST:PORT", help="Let the workers of this Dask scheduler read the headers."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Read the headers of local FITS files into the catalog: every card of every HDU.
 
     Files with known size, time and inode are not opened again. With --json, --watch prints one value each time that it
-    indexes.
+    indexes. The workers of --executor must see the folders at the same paths.
     """
     options = settings(context)
+    if watch and executor is not None:
+        raise UsageError("--watch reads with processes of this machine; leave out --executor")
     with index_progress(options.verbosity < 0, bar=not json) as show:
         if watch:
             for report in options.lake.watch(*folders, verify=verify, on_event=show):
                 _tell(report, options.verbosity, json)
             return
-        report = options.lake.index(*folders, verify=verify, on_event=show)
+        report = options.lake.index(*folders, verify=verify, executor=executor, on_event=show)
     _tell(report, options.verbosity, json)
     if report.failed:
         raise typer.Exit(1)

@@ -478,10 +478,10 @@ def test_a_file_that_cannot_be_opened_fails_and_is_tried_again(
 
     real = os.open
 
-    def refuse(path: Path, *rest: Any) -> Any:  # the catalog's locks are opened as well
+    def refuse(path: Path, *rest: Any, **named: Any) -> Any:  # the catalog's locks are opened as well
         if str(path).endswith("a.fits"):
             raise PermissionError(13, "Permission denied")
-        return real(path, *rest)
+        return real(path, *rest, **named)
 
     with monkeypatch.context() as patch:
         patch.setattr("catalog.fits.scan.os.open", refuse)

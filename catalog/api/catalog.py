@@ -23,6 +23,7 @@ from catalog.errors import UsageError
 from catalog.network.server import Server
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
     from threading import Event
 
     from catalog.api.harvest_session import HarvestOptions, HarvestSession
@@ -273,7 +274,11 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         return HarvestSession(self, names, defined, declared, how)
 
     def index(
-        self, *folders: str | os.PathLike[str], verify: bool = False, on_event: OnIndexEvent | None = None
+        self,
+        *folders: str | os.PathLike[str],
+        verify: bool = False,
+        executor: Executor | str | None = None,
+        on_event: OnIndexEvent | None = None,
     ) -> IndexReport:
         """Read the headers of local FITS files into the catalog: every card of every HDU.
 
@@ -283,6 +288,9 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
             Folders, with all their subfolders, or single files.
         verify : bool
             Also read all bytes of the files, for their MD5.
+        executor : concurrent.futures.Executor or str, optional
+            Where to read headers, in place of processes of this machine: an executor, which stays open, or
+            ``dask://HOST:PORT``. Its workers must see the folders at the same paths, and have the same mastlake.
         on_event : callable, optional
             Called with each event; see `catalog.headers.events`.
 
@@ -295,6 +303,8 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         ------
         DiskError
             If a folder does not exist or cannot be read.
+        ExecutorError
+            If the executor or its cluster is of no use. What was read before is in the catalog.
         CatalogError
             If the catalog cannot be used.
 
@@ -309,7 +319,7 @@ class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Accoun
         if not folders:
             raise UsageError('name a folder to index, like lake.index("data")')
         self._database.require_local()
-        return index_folders(self._database, folders, verify=verify, on_event=on_event)
+        return index_folders(self._database, folders, verify=verify, executor=executor, on_event=on_event)
 
     def watch(
         self,

@@ -96,7 +96,25 @@ def extract(paths: Sequence[str], keywords: Sequence[str] = (), digest: bool = F
     digest : bool
         Also read all bytes of the files, for the MD5.
     """
-    files = _read_all(paths, digest)
+    return _columns(paths, _read_all(paths, digest), keywords)
+
+
+def not_read(paths: Sequence[str], reason: str, keywords: Sequence[str] = ()) -> Extract:
+    """Return what there is of files that could not be read: the reason.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The files.
+    reason : str
+        Why none of them was read.
+    keywords : sequence of str
+        As for `extract`.
+    """
+    return _columns(paths, [_File(Scan(), None, unread=reason) for _ in paths], keywords)
+
+
+def _columns(paths: Sequence[str], files: list[_File], keywords: Sequence[str]) -> Extract:
     headers, file, hdu = scans_of([file_read.scan for file_read in files])
     cards = read_cards(headers)
     suspects = {file[n] for n in repeated_mandatory(cards).tolist()}

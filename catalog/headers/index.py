@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from catalog.errors import DiskError
+from catalog.errors import DiskError, ExecutorError
 from catalog.fits.associations import AssociationFile, file_rows, member_rows, read_associations
+from catalog.headers.cluster import checked, connected
 from catalog.headers.columns import wanted_keywords
 from catalog.headers.events import (
     Event,
@@ -35,6 +38,9 @@ from catalog.store.history.local_files import count_below, note_folders
 from catalog.store.history.verdicts import count_verified
 from catalog.text import plural
 
+_Workers = tuple[int | None, Executor | str | None]
+"""How many processes of this machine to use, and the executor to use instead of them."""
+
 _TOGETHER = 4096
 """How many files are committed together; a run that is cut off loses at most these."""
 
@@ -56,6 +62,7 @@ def index_folders(
     *,
     verify: bool = False,
     processes: int | None = None,
+    executor: Executor | str | None = None,
     on_event: OnEvent | None = None,
 ) -> IndexReport:
     """Read the headers of all FITS files in some folders into the catalog.
@@ -73,6 +80,8 @@ def index_folders(
         Read all bytes of every file, and compare its MD5 with the archive's.
     processes : int, optional
         How many processes to use; by default, as many as there are processors.
+    executor : Executor or str, optional
+        Where to read headers instead: any `concurrent.futures.Executor`, which stays open, or ``dask://HOST:PORT``.
     on_event : callable, optional
         Called with each event, one at a time.
 
@@ -80,19 +89,23 @@ def index_folders(
     ------
     DiskError
         If a folder does not exist or cannot be read.
+    ExecutorError
+        If the executor is of no use. What was read before is in the catalog.
     CatalogError
         If the catalog cannot be used.
     """
-    return _IndexRun(database, verify, processes, on_event or _say_nothing).index(folders)
+    if isinstance(executor, str):
+        checked(executor)
+    return _IndexRun(database, verify, (processes, executor), on_event or _say_nothing).index(folders)
 
 
 class _IndexRun:
     """One index run: its counts, and the numbers of the cards that it knows."""
 
-    def __init__(self, database: Database, verify: bool, processes: int | None, tell: OnEvent) -> None:
+    def __init__(self, database: Database, verify: bool, workers: _Workers, tell: OnEvent) -> None:
         self._database = database
         self._verify = verify
-        self._processes = processes
+        self._processes, self._executor = workers
         self._tell = tell
         self._numbers = CardNumbers()
         self._failures: list[IndexFailure] = []
@@ -190,10 +203,11 @@ class _IndexRun:
         paths = compared.to_read
         associations = [path for path in paths if is_association(path)]
         fits = [path for path in paths if not is_association(path)]
-        for together in _in_transactions(self._reported(self._extracted(fits, compared.to_digest), len(paths))):
-            self._done += sum(len(paths) for paths, _ in together)
-            self._write(together)
-            self._tell(FilesIndexed(self._done, len(fits)))
+        with closing(self._extracted(fits, compared.to_digest)) as extracted:  # so that Ctrl-C ends it at once
+            for together in _in_transactions(self._reported(extracted, len(paths))):
+                self._done += sum(len(paths) for paths, _ in together)
+                self._write(together)
+                self._tell(FilesIndexed(self._done, len(fits)))
         done = len(fits)
         for group in read_associations(associations):
             self._write_associations(group)
@@ -201,13 +215,16 @@ class _IndexRun:
             self._tell(FilesRead(done, len(paths)))
         return len(fits) - self._unread
 
-    def _extracted(self, fits: Sequence[str], to_digest: frozenset[str]) -> Iterator[Batch]:
+    def _extracted(self, fits: Sequence[str], to_digest: frozenset[str]) -> Generator[Batch]:
         """Read headers, and for fetched files that changed also the MD5."""
         changed = [path for path in fits if path in to_digest]
         others = [path for path in fits if path not in to_digest]
-        for some, digest in ((changed, True), (others, self._verify)):
-            if some:
-                yield from extract_all(some, wanted_keywords(), digest, self._processes)
+        if not fits:
+            return
+        with connected(self._executor) if isinstance(self._executor, str) else nullcontext(self._executor) as executor:
+            for some, digest in ((changed, True), (others, self._verify)):
+                if some:
+                    yield from extract_all(some, wanted_keywords(), digest, self._processes, executor)
 
     def _reported(self, batches: Iterator[Batch], total: int) -> Iterator[Batch]:
         """Pass batches on, and tell how many files are read."""
@@ -257,15 +274,21 @@ class _IndexRun:
 
 
 def _in_transactions(batches: Iterator[Batch]) -> Iterator[list[Batch]]:
-    """Collect batches until they are worth a transaction."""
+    """Collect batches until they are worth a transaction; if no more can be read, those that were read are written."""
     gathered: list[Batch] = []
-    for batch in batches:
-        gathered.append(batch)
-        if sum(len(paths) for paths, _ in gathered) >= _TOGETHER:
-            yield gathered
-            gathered = []
+    fault: ExecutorError | None = None
+    try:
+        for batch in batches:
+            gathered.append(batch)
+            if sum(len(paths) for paths, _ in gathered) >= _TOGETHER:
+                yield gathered
+                gathered = []
+    except ExecutorError as error:
+        fault = error
     if gathered:
         yield gathered
+    if fault is not None:
+        raise fault
 
 
 def _now() -> datetime:
