@@ -118,6 +118,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "mastlake serve --host 0.0.0.0 --port 8642 --token a-long-word-of-yours",
         ),
     ),
+    "shared": (
+        ("Who has a file", "mastlake shared jw01366002001_04101_00001-seg001_nis_x1dints.fits --catalog /shared/jwst/"),
+        ("Which folders are shared", "mastlake shared --catalog /shared/jwst/"),
+    ),
     "login": (("Keep a token for files that are not public yet", "mastlake login"),),
     "forget": (("Forget a folder that will not come back", "mastlake forget data"),),
     "simulate": (("To try things on: set MASTLAKE_SERVER to what it prints", "mastlake simulate --port 8765"),),
@@ -149,6 +153,7 @@ SHORT: dict[str, str] = {
     "serve": "Look at the catalog in the browser, read-only",
     "publish": "Publish the catalog for a group, in a folder or a bucket",
     "clone": "Make a catalog of your own from a published one",
+    "shared": "Say who in the group has a file",
     "login": "Check a MAST token, and keep it in the system keyring",
     "simulate": "Serve the built-in archive, to try things on",
 }
@@ -179,6 +184,7 @@ SEE_ALSO: dict[str, str] = {
     "serve": "find, sql, plot",
     "publish": "clone, harvest",
     "clone": "publish, harvest",
+    "shared": "sync, index, publish",
     "login": "sync",
     "simulate": "demo",
 }

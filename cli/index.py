@@ -15,6 +15,7 @@ from catalog.text import plural
 from .index_progress import index_progress
 from .options import Json, settings
 from .printing import put_json, say
+from .shared import Share, share_folders
 
 if TYPE_CHECKING:
     from catalog.api.types import IndexFailure, IndexReport
@@ -39,6 +40,7 @@ def index(
             "--executor", metavar="dask://HOST:PORT", help="Let the workers of this Dask scheduler read the headers."
         ),
     ] = None,
+    share: Share = False,
     json: Json = False,
 ) -> None:
     """Read the headers of local FITS files into the catalog: every card of every HDU.
@@ -49,13 +51,17 @@ def index(
     options = settings(context)
     if watch and executor is not None:
         raise UsageError("--watch reads with processes of this machine; leave out --executor")
+    if share:
+        options.lake.require_sharing(*folders)
     with index_progress(options.verbosity < 0, bar=not json) as show:
         if watch:
             for report in options.lake.watch(*folders, verify=verify, on_event=show):
                 _tell(report, options.verbosity, json)
+                share_folders(options, folders if share else ())
             return
         report = options.lake.index(*folders, verify=verify, executor=executor, on_event=show)
     _tell(report, options.verbosity, json)
+    share_folders(options, folders if share else ())
     if report.failed:
         raise typer.Exit(1)
 

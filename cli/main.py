@@ -33,7 +33,8 @@ COMMANDS = {
     "diff": "changes", "sql": "sql", "find": "find", "products": "products", "sync": "sync", "script": "script",
     "index": "index", "status": "status", "outdated": "outdated", "forget": "forget", "inputs": "inputs",
     "outputs": "outputs", "keywords": "keywords", "plot": "plot", "preview": "preview", "sky": "sky",
-    "timeline": "timeline", "serve": "serve", "publish": "publish", "clone": "publish", "login": "login",
+    "timeline": "timeline", "serve": "serve", "publish": "publish", "clone": "publish",
+    "shared": "shared", "login": "login",
     "simulate": "simulate",
 }  # fmt: skip
 """Commands in the order of the help, each with its module."""

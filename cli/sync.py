@@ -29,6 +29,7 @@ from .options import (
 from .printing import put_json, put_table, say
 from .product_options import GuideStars, MaxSize, Sql, Template, filters, hint_at_nothing
 from .progress import sync_progress
+from .shared import Share, share_folders
 
 if TYPE_CHECKING:
     from catalog.api.types import Plan, SyncReport
@@ -80,6 +81,7 @@ def sync(
             "--trust-length", help="Keep files of the right length and structure whose MD5 is not the archive's."
         ),
     ] = False,
+    share: Share = False,
     json: Json = False,
 ) -> None:
     """Fetch selected products that are not on disk, or no longer the archive's version; prove every byte."""
@@ -93,6 +95,8 @@ def sync(
     if limit_rate is not None:
         bytes_of(limit_rate, "--limit-rate")  # a dry run refuses it as the sync would
     tell_withheld(options)
+    if share:
+        options.lake.require_sharing(dest if dest.exists() else dest.absolute().parent)
     if dry_run:
         plan = options.lake.plan(
             name,
@@ -122,6 +126,8 @@ def sync(
         )
     if not report.selected:
         hint_at_nothing(options.lake, name, sql)
+    if share:
+        share_folders(options, [dest])
     _report(report, dest, json, options.verbosity)
 
 

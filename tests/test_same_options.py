@@ -43,6 +43,7 @@ OF_ONE_VALUE = (
     "simulate",
     "publish",
     "clone",
+    "shared",
 )
 OF_OBJECTS = ("changes", "outdated")
 """Listings whose JSON is an object with lists in it."""

@@ -18,6 +18,7 @@ from catalog.api.pictures import Pictures
 from catalog.api.places import is_lake, is_published, settings_beside
 from catalog.api.publishing import Publishing
 from catalog.api.questions import Questions
+from catalog.api.sharing import Sharing
 from catalog.defaults import CATALOG, LOCAL_CATALOG, SERVER
 from catalog.errors import UsageError
 from catalog.network.server import Server
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from catalog.vocabulary.search import Search
 
 
-class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Account, Completions, Publishing):
+class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Account, Completions, Publishing, Sharing):
     """A catalog file, and the archive of which it is a copy.
 
     `Catalog.open` makes it. Several threads can use it, and it can be closed and used again. Questions in quick

@@ -129,6 +129,11 @@ class WithLocalFiles(Database):
         return str(self._newest)
 
     @property
+    def published_in(self) -> str:
+        """The folder or address where the catalog is published."""
+        return self._publisher.name
+
+    @property
     def local_path(self) -> Path | None:
         """The local catalog, if there is one."""
         return self._local if isinstance(self.engine, LocalFile) else None

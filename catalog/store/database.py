@@ -172,6 +172,11 @@ class Database:
         return self.size()
 
     @property
+    def published_in(self) -> str | None:
+        """The folder or address where others published the catalog; None if it is a catalog of the user's own."""
+        return None
+
+    @property
     def local_path(self) -> Path | None:
         """The file with the files of this disk, if it is another one, and exists."""
         return None
