@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-long docs test-pre kills bench-page bench-start bench-harvest bench-query fuzz bench-headers bench-sync lint format clean
+.PHONY: demo test test-long docs test-pre kills bench-page bench-group bench-start bench-harvest bench-query fuzz bench-headers bench-sync lint format clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mastlake needs Python 3.11 or newer; set PYTHON=python3.x")'
@@ -76,6 +76,10 @@ bench-start: $(READY)
 # The find page against datasette on the same rows; pip install datasette brings it.
 bench-page: $(READY)
 	$(BIN)/python -m tests.benchmarks.bench_page 1000000
+
+# A catalog for a group: publishing it, the first answers over HTTP, and what follows after a small run.
+bench-group: $(READY)
+	$(BIN)/python -m tests.benchmarks.bench_group 1000000
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -26,6 +26,15 @@ class Shown(SimpleHTTPRequestHandler):
         self.site.headers.append(dict(self.headers))
         if name in self.site.instead:
             self.site.instead[name](self)
+        elif "Range" in self.headers and self.site.gives_ranges:
+            first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
+            path = Path(self.translate_path(self.path))
+            with path.open("rb") as file:
+                file.seek(first)
+                body = file.read(last - first + 1)
+            self.site.ranges.append((first, last))
+            said = f"bytes {first + self.site.shift}-{last}/{path.stat().st_size}"
+            self.send(self.site.part(body), 206, Content_Range=said)
         else:
             super().do_GET()
 
@@ -50,6 +59,10 @@ class Site:
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.instead: dict[str, Answer] = {}
+        self.gives_ranges = False
+        self.ranges: list[tuple[int, int]] = []
+        self.part: Callable[[bytes], bytes] = bytes
+        self.shift = 0
         self.address = ""
 
 

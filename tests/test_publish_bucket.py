@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 import sys
 import uuid
@@ -13,7 +14,7 @@ import pytest
 
 from catalog.api.catalog import Catalog
 from catalog.errors import CatalogLocked, Garbled, UsageError
-from catalog.publish import bucket_place, lease, publishing
+from catalog.publish import bucket_place, lease, publishing, pull
 from catalog.publish.bucket_place import PublishingBucket
 from catalog.publish.manifest import LATEST
 from catalog.publish.publishing import publish
@@ -491,3 +492,16 @@ class TestFaults:
             done = mastlake("--catalog", working.path, "publish", place)
             assert (done.code, done.err.count("\n")) == (2, 1)
         assert not (tmp_path / "https:").exists()
+
+
+@pytest.mark.long
+def test_a_killed_publisher_leaves_a_whole_catalog(tmp_path: Path, objects: Objects) -> None:
+    kills_publish.killed(tmp_path, 4, 2.0, random.Random(1), objects)
+
+
+@pytest.mark.long
+def test_readers_over_publishes_see_the_state_after_one_run(
+    tmp_path: Path, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pull, "_ASK_AGAIN", 0.05)
+    assert kills_publish.read_over(tmp_path, 3, 3, objects) >= 3

@@ -133,13 +133,17 @@ class PublishingBucket:
         return self._drafts / f"{PARTIAL}{os.getpid()}.{name}"
 
     def at_hand(self, name: str) -> Path | None:
-        """Return None: objects cannot be opened."""
-        return None
+        """Return the path of what this machine published last; other objects cannot be opened."""
+        path = self._drafts / name
+        return path if path.exists() else None
 
     def put(self, draft: Path, name: str, same: Mapping[str, str] | None = None) -> None:
         """Send a file, or all files of a folder, and compare what has arrived."""
         if not draft.is_dir():
             self._put_file(draft, name)
+            for older in self._drafts.glob("run-*"):
+                older.unlink()
+            draft.rename(self._drafts / name)  # the next catalog can be made from this one
             return
         files = sorted(
             (path for path in draft.rglob("*") if path.is_file()), key=lambda path: (path.name == _LAST, path)

@@ -27,6 +27,10 @@ _MOST_OF_ANSWER = 1 << 16
 _CODE = re.compile(rb"<Code>([A-Za-z0-9.]{1,60})</Code>")
 
 
+class NoRanges(Exception):
+    """The host does not give a part of a file; the whole file is to be asked for."""
+
+
 class Source(Protocol):
     """An address at which files are published.
 
@@ -95,7 +99,7 @@ def require_https(server: Server, shown: str) -> None:
         raise UsageError(f"{shown} must begin with https: anybody on the way could change it")
 
 
-def pieces(source: Source, name: str, most: int, extra: Mapping[str, str] | None = None) -> Iterator[bytes]:
+def pieces(source: Source, name: str, most: int, start: int | None = None) -> Iterator[bytes]:
     """Yield the bytes of a file of the publisher's, so many at most.
 
     Parameters
@@ -106,11 +110,13 @@ def pieces(source: Source, name: str, most: int, extra: Mapping[str, str] | None
         The file.
     most : int
         How many bytes it may have.
-    extra : mapping, optional
-        More headers of the request, such as a range; then the answer must be this range.
+    start : int, optional
+        Where in the file to begin. Then exactly `most` bytes are asked for.
 
     Raises
     ------
+    NoRanges
+        If the host does not give a part of a file.
     Garbled
         If there are more, or they are packed.
     Refused
@@ -119,8 +125,11 @@ def pieces(source: Source, name: str, most: int, extra: Mapping[str, str] | None
         If it does not answer, or too slowly.
     """
     shown = f"{source.name}{name}"
-    with sent(source, "GET", name, headers=extra) as response:
-        refuse_status(source, response, shown, (206,) if extra else (200,))
+    part = None if start is None else f"bytes {start}-{start + most - 1}/"
+    with sent(source, "GET", name, headers={"Range": part.replace(" ", "=").rstrip("/")} if part else None) as response:
+        if part and not (response.status_code == 206 and response.headers.get("Content-Range", "").startswith(part)):
+            raise NoRanges
+        refuse_status(source, response, shown, (206,) if part else (200,))
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise Garbled(f"{shown} comes packed although that was not asked for; it is not used")
         size, began = 0, time.monotonic()

@@ -21,6 +21,8 @@ LICENCE = (
 )
 LEFT_OUT = "Paths, headers and verdicts of the publisher's own files are left out, and no token is in the catalog."
 MOST_BYTES = 1 << 40
+_LATER: dict[str, Any] = {"patches": 0, "blocks": ""}
+"""What the first manifests did not have."""
 _NAME = re.compile(r"run-(\d{6,9})\.json")
 
 
@@ -56,6 +58,11 @@ class Manifest:
         The number of rows of each table.
     licence, left_out : str
         What may be done with it, and what it does not have.
+    patches : int
+        How many times in a row the file was made from the one before it.
+    blocks : str
+        The marks of its blocks (see `catalog.publish.blocks`); empty if they are not known. Marks that are not those of
+        a file of this size are ignored.
     """
 
     run: int
@@ -73,6 +80,8 @@ class Manifest:
     licence: str = LICENCE
     left_out: str = LEFT_OUT
     form: int = FORM
+    patches: int = 0
+    blocks: str = ""
 
     @property
     def name(self) -> str:
@@ -140,7 +149,8 @@ def parse_manifest(text: bytes, name: str, where: str) -> Manifest:
     wrong = NotACatalog(f"{where} has a manifest {name} that cannot be right; ask whoever publishes there")
     try:
         said: Any = json.loads(text)
-        given = {one.name: said[one.name] for one in fields(Manifest)}
+        given = {**_LATER, **{one.name: said[one.name] for one in fields(Manifest) if one.name not in _LATER}}
+        given |= {name: said[name] for name in _LATER if name in said}
     except (ValueError, LookupError, TypeError, RecursionError):
         raise wrong from None
     if _is_count(given["form"]) and given["form"] > FORM:
@@ -156,7 +166,9 @@ def _is_right(given: dict[str, Any], name: str) -> bool:
         return False
     if not (isinstance(rows, dict) and all(isinstance(one, str) and _is_count(rows[one]) for one in rows)):
         return False
-    texts = set(given) - {"run", "size", "rows", "form"}
+    if not (_is_count(given["patches"]) and isinstance(given["blocks"], str)):
+        return False
+    texts = set(given) - {"run", "size", "rows", "form", "patches", "blocks"}
     return (
         given["form"] == FORM
         and all(isinstance(given[one], str) and len(given[one]) <= 1000 for one in texts)

@@ -18,6 +18,7 @@ import duckdb
 
 from catalog._version import __version__
 from catalog.errors import UsageError
+from catalog.publish.blocks import block_size, blocks_of
 from catalog.publish.folder import PublishingFolder
 from catalog.publish.manifest import Manifest, catalog_filename, manifest_name, parquet_name, sha256_of
 from catalog.publish.names import is_bucket
@@ -29,6 +30,8 @@ from catalog.text import harmless
 KEEP = 3
 READING_SECONDS = 86_400.0
 """How long after a newer catalog was published a reader may still read the older one: a day."""
+MOST_PATCHES = 20
+"""How many times in a row a file is made from the one before it. Deleted rows leave holes, so then it is made anew."""
 _CLAIM = f"{PARTIAL}names-"
 _OURS = re.compile(r"run-\d{6,9}\.(json|duckdb|parquet)")
 
@@ -110,7 +113,7 @@ def publish(
         if before is not None and before.run == run:
             name = _with_parquet(database, place, before) if parquet else None
             return Publication(place.name, run, before.file, before.size, False, (), name)
-        manifest, name = _written(database, place, parquet)
+        manifest, name = _written(database, place, before, parquet)
         place.point(manifest)
         removed = _remove_old(place, keep, reading_seconds)
         place.remove(_claimed())
@@ -145,10 +148,11 @@ def _refuse_other(database: Database, before: Manifest | None, place: Place, run
         raise UsageError(f"{place.name} has another catalog, with other runs; choose another place")
 
 
-def _written(database: Database, place: Place, parquet: bool) -> tuple[Manifest, str | None]:
+def _written(database: Database, place: Place, before: Manifest | None, parquet: bool) -> tuple[Manifest, str | None]:
     """Put the catalog, its Parquet files and then its manifest there, each whole before it has its name."""
     copy = place.draft("duckdb")
-    manifest = _manifest_of(copy, copy_shared(database, copy))
+    copied = copy_shared(database, copy, _older_copy(place, before))
+    manifest = _manifest_of(copy, copied, before.patches + 1 if before is not None and copied.is_patched else 0)
     name = parquet_name(manifest.run)
     _require_free(place, [manifest.file, manifest.name, name])
     _claim(place, [manifest.file, manifest.name, name])
@@ -159,15 +163,24 @@ def _written(database: Database, place: Place, parquet: bool) -> tuple[Manifest,
     return manifest, name if parquet else None
 
 
-def _manifest_of(copy: Path, copied: CopiedCatalog) -> Manifest:
+def _older_copy(place: Place, before: Manifest | None) -> Path | None:
+    """Return the file that was published before, if the new one can be made from it."""
+    if before is None or before.schema != HEAD or before.duckdb != duckdb.__version__ or before.patches >= MOST_PATCHES:
+        return None
+    path = place.at_hand(before.file)
+    return path if path is not None and path.exists() and sha256_of(path) == before.sha256 else None
+
+
+def _manifest_of(copy: Path, copied: CopiedCatalog, patches: int) -> Manifest:
     """Describe a copy as it is: its runs are those from when it was made. This also proves that it opens."""
     run, ended_at, history = _newest_run(Database(copy))
+    size = copy.stat().st_size
     return Manifest(
         run=run,
         run_ended_at=ended_at,
         history=history,
         file=catalog_filename(run),
-        size=copy.stat().st_size,
+        size=size,
         sha256=sha256_of(copy),
         schema=HEAD,
         storage=copied.storage,
@@ -175,6 +188,8 @@ def _manifest_of(copy: Path, copied: CopiedCatalog) -> Manifest:
         mastlake=__version__,
         published_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         rows=copied.rows,
+        patches=patches,
+        blocks=blocks_of(copy, block_size(size)).to_text(),
     )
 
 
@@ -184,7 +199,7 @@ def _with_parquet(database: Database, place: Place, manifest: Manifest) -> str:
     if not place.has_all_of(name):
         _claim(place, [name])
         copy = place.at_hand(manifest.file)
-        if copy is None:
+        if copy is None or sha256_of(copy) != manifest.sha256:
             copy = place.draft("duckdb")
             copy_shared(database, copy)
         _put_parquet(place, copy, manifest)

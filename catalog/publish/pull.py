@@ -24,8 +24,9 @@ from catalog.errors import (
     Overloaded,
     Unreachable,
 )
-from catalog.publish.fetching import Source, WebAddress, pieces
-from catalog.publish.manifest import LATEST, Manifest, named_by, parse_manifest
+from catalog.publish.blocks import blocks_of, kept, missing, parse_blocks
+from catalog.publish.fetching import NoRanges, Source, WebAddress, pieces
+from catalog.publish.manifest import LATEST, Manifest, named_by, parse_manifest, sha256_of
 from catalog.publish.names import is_bucket
 from catalog.store.turns import LockWait, StillHeld, held
 from catalog.text import size as shown_size
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 _ASK_AGAIN = 30.0
 """Seconds for which a process that goes on, such as the page, believes that nothing newer was published."""
 _MOST_OF_MANIFEST = 1 << 20
+_MOST_RANGES = 64
+"""In more parts than this, a catalog is pulled as a whole: each costs a request."""
 _LOCK_SECONDS = 600.0
 
 
@@ -161,22 +164,58 @@ class PublishedAddress:
                 f"{shown_size(free)} free; free some, or set XDG_CACHE_HOME"
             )
         partial = self._kept / f".{manifest.file}.part"
-        digest, size = hashlib.sha256(), 0
         try:
-            with partial.open("wb") as file:
-                for piece in pieces(self._source, manifest.file, manifest.size):
-                    file.write(piece)
-                    digest.update(piece)
-                    size += len(piece)
-                file.flush()
-                os.fsync(file.fileno())
-            if size != manifest.size:
-                raise Unreachable(f"{self._source.server.netloc} sent {size:,} of {manifest.size:,} bytes; try again")
-            if digest.hexdigest() != manifest.sha256:
-                raise Garbled(f"the catalog of {self.name} is not what its manifest says (SHA-256); it is not used")
+            if not self._pulled_in_part(manifest, partial):
+                self._pull_whole(manifest, partial)
             partial.replace(self._kept / manifest.file)
         finally:
             partial.unlink(missing_ok=True)
+
+    def _pull_whole(self, manifest: Manifest, partial: Path) -> None:
+        digest, size = hashlib.sha256(), 0
+        with partial.open("wb") as file:
+            for piece in pieces(self._source, manifest.file, manifest.size):
+                file.write(piece)
+                digest.update(piece)
+                size += len(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        if size != manifest.size:
+            raise Unreachable(f"{self._source.server.netloc} sent {size:,} of {manifest.size:,} bytes; try again")
+        if digest.hexdigest() != manifest.sha256:
+            raise Garbled(f"the catalog of {self.name} is not what its manifest says (SHA-256); it is not used")
+
+    def _pulled_in_part(self, manifest: Manifest, partial: Path) -> bool:
+        """Make the new catalog from the older copy and the blocks that differ; return False if that is not possible."""
+        wanted = parse_blocks(manifest.blocks, manifest.size) if manifest.blocks else None
+        if wanted is None:
+            return False
+        try:
+            older = self._in_cache()
+        except CatalogError:
+            return False
+        have = blocks_of(older, wanted.size)
+        stretches = missing(wanted, have)
+        if len(stretches) > _MOST_RANGES or sum(after - first for first, after in stretches) > len(wanted.marks) / 2:
+            return False
+        with older.open("rb") as source, partial.open("w+b") as file:
+            for number, place in kept(wanted, have, stretches):
+                source.seek(place * wanted.size)
+                file.seek(number * wanted.size)
+                file.write(source.read(wanted.size))
+            try:
+                for first, after in stretches:
+                    start = first * wanted.size
+                    file.seek(start)
+                    for piece in pieces(
+                        self._source, manifest.file, min(after * wanted.size, manifest.size) - start, start
+                    ):
+                        file.write(piece)
+            except NoRanges:
+                return False
+            file.flush()
+            os.fsync(file.fileno())
+        return partial.stat().st_size == manifest.size and sha256_of(partial) == manifest.sha256
 
     def _write(self, name: str, content: bytes) -> None:
         partial = self._kept / f".{name}.part"

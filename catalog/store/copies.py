@@ -6,8 +6,9 @@ The rows are written anew. A file from which rows were only deleted would still 
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from catalog.store.database import Database
 from catalog.store.duckdb_file import quiet
 from catalog.store.faults import Locked, explain, writing
 from catalog.store.memory import WRITING_MB
+from catalog.store.patches import patch
 from catalog.store.proven import note_proof
 from catalog.store.sql import literal, quoted
 
@@ -48,13 +50,16 @@ class CopiedCatalog:
         The version of DuckDB's storage format, as DuckDB names it.
     rows : dict
         The number of rows of each table that was copied.
+    is_patched : bool
+        Whether it is an older copy with the differences.
     """
 
     storage: str
     rows: dict[str, int]
+    is_patched: bool = False
 
 
-def copy_shared(database: Database, to: Path) -> CopiedCatalog:
+def copy_shared(database: Database, to: Path, older: Path | None = None) -> CopiedCatalog:
     """Copy what a catalog shares into a new file, prove that the rows are the same, and write all of it to disk.
 
     No process can write the catalog meanwhile; others can read it.
@@ -65,6 +70,8 @@ def copy_shared(database: Database, to: Path) -> CopiedCatalog:
         The catalog; it is migrated before if it is of an older schema.
     to : Path
         The new file, which must not exist.
+    older : Path, optional
+        A copy of this catalog as it was. If few rows differ, the new file is this copy with the differences.
 
     Raises
     ------
@@ -75,20 +82,60 @@ def copy_shared(database: Database, to: Path) -> CopiedCatalog:
         pass  # the catalog exists, has the schema that this code knows, and its definitions are proven
     with database.alone(), writing(to):
         database.release()
-        connection = _with_both(database, to)
-        try:
-            connection.execute("COPY FROM DATABASE origin TO copy (SCHEMA)")
-            rows = {table: _copied(connection, table) for table in sorted(SHARED)}
-            connection.execute("CHECKPOINT copy")
-            storage = connection.execute(
-                "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'copy'"
-            ).fetchone()
-            connection.execute("DETACH copy")
-        finally:
-            connection.close()
+        copied = _patched(database, to, older) if older is not None else None
+        if copied is None:
+            copied = _copied_anew(database, to)
     _synced(to)
     note_proof(to)  # its definitions are those of the catalog, which were proven above
+    return copied
+
+
+def _copied_anew(database: Database, to: Path) -> CopiedCatalog:
+    connection = _with_both(database, to)
+    try:
+        connection.execute("COPY FROM DATABASE origin TO copy (SCHEMA)")
+        for table in sorted(SHARED):
+            connection.execute(f"INSERT INTO copy.{quoted(table)} FROM origin.{quoted(table)}")
+        return _finished(connection)
+    finally:
+        connection.close()
+
+
+def _patched(database: Database, to: Path, older: Path) -> CopiedCatalog | None:
+    """Copy the bytes of an older copy, and change the rows that differ; return None if that is not possible."""
+    _copy_bytes(older, to)
+    connection = _with_both(database, to)
+    try:
+        if patch(connection, sorted(SHARED)):
+            return replace(_finished(connection), is_patched=True)
+    except CatalogError:
+        pass  # rows that are there twice
+    finally:
+        connection.close()
+    for path in (to, Path(f"{to}.wal")):
+        path.unlink(missing_ok=True)
+    return None
+
+
+def _finished(connection: duckdb.DuckDBPyConnection) -> CopiedCatalog:
+    """Write the copy down, and prove it."""
+    connection.execute("CHECKPOINT copy")
+    rows = {table: _proven(connection, table) for table in sorted(SHARED)}
+    storage = connection.execute(
+        "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'copy'"
+    ).fetchone()
+    connection.execute("DETACH copy")
     return CopiedCatalog(str(storage[0]) if storage else "", rows)
+
+
+def _copy_bytes(older: Path, to: Path) -> None:
+    """Copy a file; a file system that can do so shares the blocks of both."""
+    with older.open("rb") as source, to.open("wb") as target:
+        try:
+            while os.copy_file_range(source.fileno(), target.fileno(), 1 << 30):
+                pass
+        except (AttributeError, OSError):
+            shutil.copyfile(older, to)
 
 
 def _with_both(database: Database, to: Path) -> duckdb.DuckDBPyConnection:
@@ -100,7 +147,8 @@ def _with_both(database: Database, to: Path) -> duckdb.DuckDBPyConnection:
         try:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute(f"ATTACH {literal(os.fspath(database.path))} AS origin (READ_ONLY)")
-            connection.execute(f"ATTACH {literal(os.fspath(to))} AS copy (BLOCK_SIZE 65536)")
+            size = "" if to.exists() else " (BLOCK_SIZE 65536)"
+            connection.execute(f"ATTACH {literal(os.fspath(to))} AS copy{size}")
         except duckdb.Error as error:
             connection.close()
             why = explain(error, database.path)
@@ -123,10 +171,9 @@ def _settings(to: Path) -> dict[str, Any]:
     }
 
 
-def _copied(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    """Copy a table, and return how many rows it has; the rows of both must have the same sum of hashes."""
+def _proven(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    """Return how many rows a table has; the rows of both must have the same sum of hashes."""
     name = quoted(table)
-    connection.execute(f"INSERT INTO copy.{name} FROM origin.{name}")
     before, after = (
         connection.execute(f"SELECT count(*), sum(hash(row_of)) FROM {one}.{name} AS row_of").fetchone()
         for one in ("origin", "copy")
