@@ -57,7 +57,7 @@ def main(
             "--catalog",
             envvar="MASTLAKE_CATALOG",
             metavar="PATH",
-            help="The catalog file; or the folder, https or s3 address where a catalog is published.",
+            help="The catalog file; the folder, https or s3 address where one is published; or a lake, ducklake:PATH.",
         ),
     ] = CATALOG,
     server: Annotated[

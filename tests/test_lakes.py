@@ -203,6 +203,8 @@ def test_a_lake_has_after_each_harvest_what_a_file_has(
         assert (ran[0].new, ran[0].changed, ran[0].withdrawn) == (ran[1].new, ran[1].changed, ran[1].withdrawn)
         assert state(lake) == state(file)
         own_sky.advance()
+    with Catalog.open(file.path) as one, Catalog.open(lake.named) as other:
+        assert one.changes(since=1).groups == other.changes(since=1).groups
     asked = "SELECT filename, since_run, until_run, footprint, obs_id FROM file_version ORDER BY ALL"
     with lake.read() as one, file.read() as other:
         assert one.execute(asked).fetchall() == other.execute(asked).fetchall()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import duckdb
 
 from catalog.changes.span import Span
+from catalog.store.duckdb_file import dialect_of
 from catalog.store.history.versions import FILES, OBSERVATIONS, PRODUCTS, Versions
 from catalog.store.sql import columns_of, literal, quoted
 
@@ -85,7 +86,7 @@ def make_net(connection: duckdb.DuckDBPyConnection, span: Span) -> None:
     that run), ``change`` (a word for people), ``subgroup``, ``columns`` (those that differ), ``moved`` (old and new
     values to write out), ``old_row`` and ``new_row`` (rows of the version table, if the kind is changed).
     """
-    connection.execute(_NET)
+    connection.execute(_NET.format(row=dialect_of(connection).row_type))
     _make_members(connection, span)
     _note_presence(connection, span)
     for compared in COMPARED:
@@ -98,7 +99,7 @@ def make_net(connection: duckdb.DuckDBPyConnection, span: Span) -> None:
 _NET = """
     CREATE OR REPLACE TEMP TABLE net (
         what VARCHAR, key VARCHAR, kind VARCHAR, run INTEGER, search VARCHAR, change VARCHAR, subgroup VARCHAR,
-        columns VARCHAR[], moved STRUCT(name VARCHAR, old VARCHAR, new VARCHAR)[], old_row BIGINT, new_row BIGINT)
+        columns VARCHAR[], moved STRUCT(name VARCHAR, old VARCHAR, new VARCHAR)[], old_row {row}, new_row {row})
 """
 _SUBGROUP = "lower(regexp_extract({}, '_([A-Za-z0-9-]+)[.][A-Za-z.]+$', 1))"
 """SQL of the suffix of a file name, like x1dints."""
@@ -193,7 +194,8 @@ def _note_differences(connection: duckdb.DuckDBPyConnection, compared: ComparedT
     """Note what was there at the beginning and at the end, and differs."""
     if span.since == 0:  # at the beginning there was nothing
         return
-    table, what = compared.versions.table, literal(compared.versions.what)
+    table, key, what = compared.versions.table, compared.versions.key, literal(compared.versions.what)
+    row = dialect_of(connection).row
     columns = _pair_versions(connection, compared, span)
     if not columns:
         return
@@ -207,7 +209,7 @@ def _note_differences(connection: duckdb.DuckDBPyConnection, compared: ComparedT
                 SELECT p.*, list_filter([{tests}], lambda c: c IS NOT NULL) AS columns,
                     list_filter([{moved}], lambda m: m IS NOT NULL) AS moved,
                     {_word(compared, by_name)} AS access
-                FROM pair p JOIN {table} a ON a.rowid = p.old_row JOIN {table} b ON b.rowid = p.new_row
+                FROM pair p JOIN {table} a ON {row("a", key)} = p.old_row JOIN {table} b ON {row("b", key)} = p.new_row
             ), named AS (SELECT *, list_transform(columns, lambda c: lower(c)) AS lower_names FROM differing)
             SELECT {what}, d.key, 'changed', d.run, coalesce($search, r.search),
                 concat_ws(', ', {_processing(compared)}, access,
@@ -231,12 +233,13 @@ def _pair_versions(connection: duckdb.DuckDBPyConnection, compared: ComparedTabl
     table, key, what = compared.versions.table, compared.versions.key, compared.versions.what
     only = f"AND {key} IN (SELECT key FROM member WHERE what = {literal(what)})" if span.search is not None else ""
     bounds = {"since": span.since, "until": span.until}
+    row = dialect_of(connection).row
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE pair AS
             WITH opened AS (
                 SELECT DISTINCT {key} AS key FROM {table} WHERE since_run > $since AND since_run <= $until {only}
             )
-            SELECT o.key, a.rowid AS old_row, b.rowid AS new_row, b.since_run AS run FROM opened o
+            SELECT o.key, {row("a", key)} AS old_row, {row("b", key)} AS new_row, b.since_run AS run FROM opened o
             JOIN {table} a ON a.{key} = o.key AND a.since_run <= $since AND coalesce(a.until_run > $since, true)
             JOIN {table} b ON b.{key} = o.key AND b.since_run <= $until AND coalesce(b.until_run > $until, true)""",
         bounds,

@@ -10,6 +10,7 @@ import duckdb
 
 from catalog.changes.net import COMPARED, ComparedTable, comparable_columns
 from catalog.changes.span import Span
+from catalog.store.duckdb_file import dialect_of
 from catalog.store.sql import literal, quoted
 from catalog.text import shown
 
@@ -85,7 +86,8 @@ def read_rows(connection: duckdb.DuckDBPyConnection, span: Span) -> list[pa.Tabl
 
 
 def _values(connection: duckdb.DuckDBPyConnection, compared: ComparedTable, span: Span) -> pa.Table:
-    table, what = compared.versions.table, compared.versions.what
+    table, key, what = compared.versions.table, compared.versions.key, compared.versions.what
+    row = dialect_of(connection).row
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE pair AS SELECT key FROM net WHERE what = {literal(what)} AND kind = 'changed'"
     )
@@ -96,7 +98,7 @@ def _values(connection: duckdb.DuckDBPyConnection, compared: ComparedTable, span
     )
     rows = connection.execute(
         f"""SELECT n.run, n.search, n.kind, n.what, n.key, n.columns{values} FROM net n
-            JOIN {table} a ON a.rowid = n.old_row JOIN {table} b ON b.rowid = n.new_row
+            JOIN {table} a ON {row("a", key)} = n.old_row JOIN {table} b ON {row("b", key)} = n.new_row
             WHERE n.what = {literal(what)} AND n.kind = 'changed' ORDER BY n.key"""
     ).to_arrow_table()
     names = [name for column in columns for name in (f"old {column}", f"new {column}")]

@@ -35,6 +35,8 @@ class DuckDBFile:
     types: frozenset[str] = frozenset({"VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "TIMESTAMP"})
     commented: frozenset[str] = frozenset({"TABLE", "VIEW", "COLUMN", "MACRO", "MACRO TABLE"})
     readers_make_room: bool = True
+    numbers_rows: bool = True
+    row_type: str = "BIGINT"
 
     def named(self, path: Path) -> str:
         """Return the path."""
@@ -130,6 +132,10 @@ class DuckDBFile:
         except duckdb.InvalidInputException:  # another thread, which has the same file open, was quicker
             if not _is_sealed(connection):
                 raise
+
+    def row(self, relation: str, key: str) -> str:
+        """Write the number of the row."""
+        return f"{relation}.rowid"
 
     def widen(self, connection: duckdb.DuckDBPyConnection, table: str, column: str, kind: str) -> None:
         """Give a column a type that holds each of its values exactly."""

@@ -50,6 +50,25 @@ class Dialect(Protocol):
     def commented(self) -> frozenset[str]:
         """Return the kinds of things that can have a comment."""
 
+    @property
+    def numbers_rows(self) -> bool:
+        """Return whether ``rowid`` tells each row of a table from all others."""
+
+    @property
+    def row_type(self) -> str:
+        """Return the type of what `row` writes."""
+
+    def row(self, relation: str, key: str) -> str:
+        """Write what tells a row of a table of versions from all others, within one transaction.
+
+        Parameters
+        ----------
+        relation : str
+            The name of the table in the statement.
+        key : str
+            The column with the key; a key has one version for each run.
+        """
+
     def widen(self, connection: duckdb.DuckDBPyConnection, table: str, column: str, kind: str) -> None:
         """Give a column a type that holds each of its values exactly."""
 

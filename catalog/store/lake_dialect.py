@@ -18,6 +18,12 @@ class LakeDialect:
     name: str = "ducklake"
     types: frozenset[str] = frozenset({"VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "TIMESTAMP"})
     commented: frozenset[str] = frozenset({"TABLE", "VIEW", "COLUMN"})
+    numbers_rows: bool = False
+    row_type: str = "UHUGEINT"
+
+    def row(self, relation: str, key: str) -> str:
+        """Write the MD5 of key and run: rows that a transaction both inserts and updates share numbers with others."""
+        return f"md5_number(concat({relation}.{key}, ' ', {relation}.since_run))"
 
     def widen(self, connection: duckdb.DuckDBPyConnection, table: str, column: str, kind: str) -> None:
         """Give a column a type that holds each of its values exactly; values on disk are cast when they are read."""

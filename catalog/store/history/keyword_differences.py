@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import duckdb
 
+from catalog.store.duckdb_file import dialect_of
 from catalog.store.sql import columns_of, literal, quoted
 
 _SAME_NUMBER = 1e-9  # relative difference; less than either side writes
@@ -54,9 +55,10 @@ def keep_differences(connection: duckdb.DuckDBPyConnection, touched: str | None 
     connection.execute(f"DELETE FROM keyword_difference {where}")
     if connection.execute("SELECT 1 FROM file_version LIMIT 1").fetchone() is None:
         return
+    file_row = dialect_of(connection).row("f", "filename")
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE pair AS
-            SELECT l.file_id, f.rowid AS file_row, row_number() OVER (ORDER BY f.rowid) AS number
+            SELECT l.file_id, {file_row} AS file_row, row_number() OVER (ORDER BY {file_row}) AS number
             FROM (SELECT file_id, filename FROM local_files {where}) l
             JOIN file_version f ON f.filename = l.filename AND f.until_run IS NULL
             SEMI JOIN local_header h ON h.file_id = l.file_id"""
@@ -101,12 +103,13 @@ def keep_differences_of_run(connection: duckdb.DuckDBPyConnection, compared_befo
 
 def _keep_group(connection: duckdb.DuckDBPyConnection, group: Sequence[Pair], start: int) -> None:
     shown = ", ".join(_value_text(*pair) for pair in group)
+    file_row = dialect_of(connection).row("f", "filename")
     connection.execute(
         f"""INSERT INTO keyword_difference
             SELECT file_id, d.keyword, d.header, d.archive FROM (
                 SELECT file_id, unnest(list_filter([{shown}], lambda x: x IS NOT NULL)) AS d
                 FROM (SELECT file_id, file_row FROM pair WHERE number > ? AND number <= ?)
-                JOIN local_header h USING (file_id) JOIN file_version f ON f.rowid = file_row
+                JOIN local_header h USING (file_id) JOIN file_version f ON {file_row} = file_row
                 WHERE {" OR ".join(_differs(*pair) for pair in group)})""",
         [start, start + _AT_ONCE],
     )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import duckdb
 
+from catalog.store.duckdb_file import dialect_of
 from catalog.store.history.footprints import BAND_REACH, SHAPES, WIDE
 from catalog.store.relations import ATTACHED_AS, attached
 from catalog.store.schema.inlined_macros import inlined
@@ -154,7 +155,10 @@ _OVERLAPPING_ATTACHED = """
     WITH near AS MATERIALIZED (SELECT footprints.{column}, shapes, asked_shapes {near})
     SELECT {column} FROM near WHERE any_overlap(CAST(shapes AS {shapes}), asked_shapes)
 """
-"""Without numbers of rows, which `attached` does not pass on: the shapes of all footprints in the bands are read."""
+"""Without numbers of rows: the shapes of all footprints in the bands are read.
+
+`attached` does not pass on numbers of rows, and a lake does not keep them.
+"""
 _TABLE_MACROS = {"footprints_overlapping": "s_region", "footprint_numbers": "number"}
 """The column that each of these macros returns."""
 
@@ -163,7 +167,10 @@ def make_sky_macros(connection: duckdb.DuckDBPyConnection) -> None:
     """Create or replace the macros; `footprints` must have all its columns."""
     make_region_macros(connection)
     for macro, column in _TABLE_MACROS.items():
-        of_own = _OVERLAPPING.format(column=column, near=_near_sql("footprints"), shapes=SHAPES)
+        numbered = dialect_of(connection).numbers_rows
+        of_own = (_OVERLAPPING if numbered else _OVERLAPPING_ATTACHED).format(
+            column=column, near=_near_sql("footprints"), shapes=SHAPES
+        )
         head, query = (
             f"{macro}(region)",
             _OVERLAPPING_ATTACHED.format(column=column, near=_near_sql(attached("footprints")), shapes=SHAPES),
