@@ -106,6 +106,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("And as Parquet, for programs without mastlake", "mastlake publish group --parquet"),
     ),
     "clone": (("A catalog of your own, which goes on harvesting", "mastlake clone group --catalog mine.duckdb"),),
+    "copy": (("A file becomes a lake, with all its history", "mastlake copy mastlake.duckdb ducklake:jwst.lake"),),
+    "upkeep": (("Weekly, from cron", "mastlake upkeep -q --catalog ducklake:jwst.lake"),),
     "timeline": (
         ("Everything in the catalog", "mastlake timeline"),
         ("One target", "mastlake timeline --target 'WASP*' -o wasp.pdf"),
@@ -154,6 +156,8 @@ SHORT: dict[str, str] = {
     "publish": "Publish the catalog for a group, in a folder or a bucket",
     "clone": "Make a catalog of your own from a published one",
     "shared": "Say who in the group has a file",
+    "copy": "Copy a catalog with its history, from a file to a lake or back",
+    "upkeep": "Merge the small files of a lake, and remove what nothing needs",
     "login": "Check a MAST token, and keep it in the system keyring",
     "simulate": "Serve the built-in archive, to try things on",
 }
@@ -185,6 +189,8 @@ SEE_ALSO: dict[str, str] = {
     "publish": "clone, harvest",
     "clone": "publish, harvest",
     "shared": "sync, index, publish",
+    "copy": "upkeep, publish",
+    "upkeep": "copy, harvest",
     "login": "sync",
     "simulate": "demo",
 }

@@ -34,7 +34,7 @@ COMMANDS = {
     "index": "index", "status": "status", "outdated": "outdated", "forget": "forget", "inputs": "inputs",
     "outputs": "outputs", "keywords": "keywords", "plot": "plot", "preview": "preview", "sky": "sky",
     "timeline": "timeline", "serve": "serve", "publish": "publish", "clone": "publish",
-    "shared": "shared", "login": "login",
+    "shared": "shared", "copy": "lakes", "upkeep": "lakes", "login": "login",
     "simulate": "simulate",
 }  # fmt: skip
 """Commands in the order of the help, each with its module."""

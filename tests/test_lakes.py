@@ -114,7 +114,7 @@ class TestOpening:
     def test_who_waits_to_commit_is_told_who_holds_the_lake(self, sqlite: Database) -> None:
         waits = Database(sqlite.path, wait=0.1, engine=sqlite.engine)
         told = f"PID {os.getpid()} on .*, since 2"
-        with sqlite.write(), pytest.raises(CatalogLocked, match=told), waits._turn():
+        with sqlite.write(), pytest.raises(CatalogLocked, match=told), waits.turn():
             pass
 
     def test_another_file_is_refused_and_left_alone(self, tmp_path: Path) -> None:
@@ -208,3 +208,88 @@ def test_a_lake_has_after_each_harvest_what_a_file_has(
     asked = "SELECT filename, since_run, until_run, footprint, obs_id FROM file_version ORDER BY ALL"
     with lake.read() as one, file.read() as other:
         assert one.execute(asked).fetchall() == other.execute(asked).fetchall()
+
+
+class TestCopy:
+    """A catalog moves between a file and a lake."""
+
+    @pytest.mark.long
+    def test_a_file_becomes_a_lake_and_a_file_again(
+        self, database: Database, tmp_path: Path, mastlake: Command
+    ) -> None:
+        with database.write() as connection:
+            connection.execute(NOTED, [1])
+            connection.execute('ALTER TABLE file_version ADD COLUMN "an odd ""name" DOUBLE')
+        lake, back = f"ducklake:sqlite:{tmp_path / 'new.lake'}", tmp_path / "back.duckdb"
+        to_lake = mastlake("copy", database.path, lake, "--json")
+        assert to_lake.code == 0, to_lake.err
+        to_file = mastlake("copy", lake, back, "--json")
+        assert to_file.json["tables"] == to_lake.json["tables"]
+        assert {"table": "changes", "rows": 1} in [
+            {"table": table["table"], "rows": table["rows"]} for table in to_file.json["tables"]
+        ]
+        with database.read() as one, Database(back).read() as other:
+            for asked in ("DESCRIBE file_version", "FROM changes", "FROM keywords ORDER BY ALL"):
+                assert one.execute(asked).fetchall() == other.execute(asked).fetchall()
+        refused = mastlake("copy", lake, back)
+        assert (refused.code, refused.err.count("\n")) == (2, 1)
+
+    @pytest.mark.long
+    def test_a_copy_that_is_cut_off_leaves_no_catalog_and_begins_again(
+        self, database: Database, tmp_path: Path
+    ) -> None:
+        with database.write() as connection:
+            connection.execute(NOTED, [1])
+
+        def interrupted(table: str) -> None:
+            if table == "runs":
+                raise KeyboardInterrupt
+
+        name = f"ducklake:{tmp_path / 'new.lake'}"
+        with Catalog.open(database.path) as catalog:
+            with pytest.raises(KeyboardInterrupt):
+                catalog.copy_to(name, told=interrupted)
+            assert not Catalog.open(name).exists()
+            assert not (tmp_path / ".new.lake.new").exists()
+            catalog.copy_to(name)
+        with Catalog.open(name) as lake:
+            assert len(lake.sql("FROM changes")) == 1
+            assert lake.upkeep(reading_seconds=0).files_removed > 0
+
+    @pytest.mark.long
+    @pytest.mark.parametrize("prefix", PREFIXES)
+    def test_a_lake_has_what_the_file_has(self, prefix: str, catalog: Database, tmp_path: Path) -> None:
+        with Catalog.open(catalog.path) as file:
+            file.copy_to(f"{prefix}{tmp_path / 'new.lake'}")
+        path, engine = lake_of(f"{prefix}{tmp_path / 'new.lake'}")
+        assert state(Database(path, engine=engine)) == state(catalog)
+
+    @pytest.mark.long
+    def test_a_lake_is_published(self, sqlite: Database, catalog: Database, tmp_path: Path) -> None:
+        name = f"ducklake:sqlite:{tmp_path / 'new.lake'}"
+        with Catalog.open(catalog.path) as file:
+            file.copy_to(name)
+        with Catalog.open(name) as lake:
+            assert lake.publish(tmp_path / "group").published
+        with Catalog.open(tmp_path / "group") as published:
+            assert len(published.find()) == len(file.find())
+
+
+class TestUpkeep:
+    """A lake is kept up."""
+
+    @pytest.mark.long
+    def test_small_files_are_merged_and_old_ones_removed(self, lake: Database, mastlake: Command) -> None:
+        for run in range(4):
+            with lake.write() as connection:
+                connection.execute(NOTED, [run])
+        kept = mastlake("--catalog", lake.named, "upkeep", "--json")
+        assert kept.json["files_after"] < kept.json["files_before"]
+        assert (kept.json["snapshots_expired"], kept.json["files_removed"]) == (0, 0)
+        assert mastlake("--catalog", lake.named, "upkeep", "--reading", "0", "--json").json["files_removed"] > 0
+        with lake.read() as connection:
+            assert connection.execute("SELECT run FROM changes ORDER BY run").fetchall() == [(0,), (1,), (2,), (3,)]
+
+    def test_a_catalog_file_needs_none(self, database: Database, mastlake: Command) -> None:
+        outcome = mastlake("--catalog", database.path, "upkeep")
+        assert (outcome.code, outcome.err.count("\n")) == (2, 1)

@@ -44,6 +44,8 @@ OF_ONE_VALUE = (
     "publish",
     "clone",
     "shared",
+    "copy",
+    "upkeep",
 )
 OF_OBJECTS = ("changes", "outdated")
 """Listings whose JSON is an object with lists in it."""
@@ -172,7 +174,7 @@ def test_a_wrong_server_is_refused_by_every_command(command: str, mastlake: Comm
     words = {
         "keywords": ["exp_type"], "sql": ["SELECT 1"], "index": ["."], "forget": ["x"], "inputs": ["x"],
         "outputs": ["x"], "plot": ["x"], "preview": ["x"], "diff": ["1", "2"], "demo": ["--dir", "never"],
-        "publish": ["never"], "clone": ["never"],
+        "publish": ["never"], "clone": ["never"], "copy": ["never", "never"],
     }.get(command, [])  # fmt: skip
     done = mastlake("--server", "ftp://example.org", command, *words)
     assert (done.code, done.err) == (2, "mastlake: --server ftp://example.org is not an http or https address\n")

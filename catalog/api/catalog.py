@@ -14,6 +14,7 @@ from catalog.api.completions import Completions
 from catalog.api.harvests import Harvests
 from catalog.api.history import History
 from catalog.api.keywords import Keywords
+from catalog.api.lakes import Lakes
 from catalog.api.pictures import Pictures
 from catalog.api.places import is_lake, is_published, settings_beside
 from catalog.api.publishing import Publishing
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from catalog.vocabulary.search import Search
 
 
-class Catalog(Questions, Keywords, Browsing, Harvests, History, Pictures, Account, Completions, Publishing, Sharing):
+class Catalog(
+    Questions, Keywords, Browsing, Harvests, History, Pictures, Account, Completions, Publishing, Sharing, Lakes
+):
     """A catalog file, and the archive of which it is a copy.
 
     `Catalog.open` makes it. Several threads can use it, and it can be closed and used again. Questions in quick

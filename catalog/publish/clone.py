@@ -12,6 +12,7 @@ from catalog.publish.following import publisher
 from catalog.publish.manifest import parse_manifest, sha256_of
 from catalog.publish.names import is_published
 from catalog.store.database import Database, Tell
+from catalog.store.lake_address import is_lake
 
 
 def clone(source: str | os.PathLike[str], to: str | os.PathLike[str], tell: Tell | None = None) -> int:
@@ -42,7 +43,7 @@ def clone(source: str | os.PathLike[str], to: str | os.PathLike[str], tell: Tell
     """
     if not is_published(source):
         raise UsageError(f"{os.fspath(source)} is no folder or https address where a catalog is published")
-    if is_published(to):
+    if is_published(to) or is_lake(to):
         raise UsageError(f"--catalog {os.fspath(to)} must name a new file, such as mine.duckdb")
     path = Path(to).absolute()
     if os.path.lexists(path):

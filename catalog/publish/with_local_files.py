@@ -233,7 +233,7 @@ class WithLocalFiles(Database):
         if self.local_path is None:
             self._published.require()
         elif not self.size() or self._revision() != HEAD:
-            with self._turn(), writing(self.path):  # of several commands that start together, one does it
+            with self.turn(), writing(self.path):  # of several commands that start together, one does it
                 if not self.size():
                     make_local_catalog(self.path, self._newest, HEAD)
                 elif self._revision() != HEAD:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from typing import Any
 import duckdb
 
 from catalog.errors import CatalogError, CatalogLocked
+from catalog.store.copying import copy_tables
 from catalog.store.database import Database
-from catalog.store.duckdb_file import quiet
+from catalog.store.duckdb_file import DUCKDB, quiet
 from catalog.store.faults import Locked, explain, writing
 from catalog.store.memory import WRITING_MB
 from catalog.store.patches import patch
@@ -78,6 +79,8 @@ def copy_shared(database: Database, to: Path, older: Path | None = None) -> Copi
     CatalogError
         If the catalog cannot be read, or the copy is not the same.
     """
+    if database.engine.name == "ducklake":
+        return _copied_from_lake(database, to)
     with database.read():
         pass  # the catalog exists, has the schema that this code knows, and its definitions are proven
     with database.alone(), writing(to):
@@ -136,6 +139,24 @@ def _copy_bytes(older: Path, to: Path) -> None:
                 pass
         except (AttributeError, OSError):
             shutil.copyfile(older, to)
+
+
+def _copied_from_lake(database: Database, to: Path) -> CopiedCatalog:
+    """Copy what a lake shares into a new file; its metadata cannot be attached beside a file."""
+    from catalog.store.schema.migrate import migrate
+
+    rows: dict[str, int] = {}
+    with database.read() as reading, writing(to), closing(DUCKDB.open(to, read_only=False)) as connection:
+        migrate(connection.cursor())
+        for copied in copy_tables(reading, connection, sorted(SHARED)):
+            rows[copied.table] = copied.rows
+        connection.execute("CHECKPOINT")
+        storage = connection.execute(
+            "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = current_database()"
+        ).fetchone()
+    _synced(to)
+    note_proof(to)
+    return CopiedCatalog(str(storage[0]) if storage else "", rows)
 
 
 def _with_both(database: Database, to: Path) -> duckdb.DuckDBPyConnection:

@@ -114,7 +114,7 @@ class Database:
         """
         with self.alone(), alterations_told(self.path, self.engine):
             self._bring_to_head()
-            with self._turn():
+            with self.turn():
                 connection = None
                 try:
                     connection = self._open(read_only=False)
@@ -233,7 +233,7 @@ class Database:
         return self.engine.is_locked(self.path)
 
     @contextmanager
-    def _turn(self, reads: bool = False) -> Iterator[None]:
+    def turn(self, reads: bool = False) -> Iterator[None]:
         """Wait for the turn to write or to open, behind all who came earlier, and keep it for the block."""
         with self._locked(self.engine.lock(self.path, self.waiting(), _HOLDER, reads)), self._noted_as_open():
             yield
@@ -261,7 +261,7 @@ class Database:
             yield
             return
         self._bring_to_head()  # it draws a ticket for writing, which would come behind the one for reading
-        with self._turn(reads=True):
+        with self.turn(reads=True):
             yield
 
     def _is_within(self) -> bool:
@@ -315,7 +315,7 @@ class Database:
     def _migrate(self) -> None:
         if self.size() and self._revision() == HEAD:
             return
-        with self._turn(), writing(self.path):  # of several commands that start together, one migrates
+        with self.turn(), writing(self.path):  # of several commands that start together, one migrates
             if not self.size():
                 make(Path(os.path.realpath(self.path)), self.engine)
             elif self._revision() != HEAD:
@@ -375,7 +375,7 @@ class Database:
         if not self._is_within() and not self.writer_waits:
             with suppress(Locked):
                 return self.engine.open(self.path, read_only=True)
-        with nullcontext() if self._is_within() else self._turn(reads=True):
+        with nullcontext() if self._is_within() else self.turn(reads=True):
             return self._open(read_only=True)
 
     def _open(self, read_only: bool) -> duckdb.DuckDBPyConnection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,12 @@ class DuckDBFile:
 
     def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
         """Make a file beside its place, and move it there when it is complete: a full disk leaves nothing behind."""
-        made_beside(path, lambda partial: fill(self.open(partial, read_only=False)))
+
+        def made(partial: Path) -> None:
+            with closing(self.open(partial, read_only=False)) as connection:
+                fill(connection)
+
+        made_beside(path, made)
 
     def about_to_commit(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Do nothing."""

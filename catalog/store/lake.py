@@ -28,7 +28,7 @@ from catalog.store.memory import READING_MB, WRITING_MB
 from catalog.store.sql import literal
 from catalog.store.turns import LockWait
 
-_LAKE = "lake"
+LAKE = "lake"
 DATA = "MASTLAKE_DATA"
 """The variable that says where a new lake keeps its rows."""
 _setting_up = threading.Lock()
@@ -96,16 +96,16 @@ class FileLake(LakeDialect):
             if not path.exists():
                 options.append(f"DATA_PATH {literal(self._place_of_new_data())}")
             where = literal(f"ducklake:{'sqlite:' if self.address.metadata == 'sqlite' else ''}{path}")
-            connection.execute(f"ATTACH {where} AS {_LAKE} ({', '.join(options)})")
+            connection.execute(f"ATTACH {where} AS {LAKE} ({', '.join(options)})")
             beside = Path(f"{self.address.place}.files")
             if not Path(data_of(connection)).is_dir() and beside.is_dir():  # both were moved
                 options += [f"DATA_PATH {literal(f'{beside}/')}", "OVERRIDE_DATA_PATH true"]
-                connection.execute(f"DETACH {_LAKE}")
-                connection.execute(f"ATTACH {where} AS {_LAKE} ({', '.join(options)})")
+                connection.execute(f"DETACH {LAKE}")
+                connection.execute(f"ATTACH {where} AS {LAKE} ({', '.join(options)})")
             connection.execute("SET GLOBAL TimeZone = 'UTC'")  # the archive's times
             connection.execute(f"SET allowed_directories = [{literal(data_of(connection))}]")
             connection.execute("SET enable_external_access = false")
-        connection.execute(f"USE {_LAKE}")
+        connection.execute(f"USE {LAKE}")
 
     def _place_of_new_data(self) -> str:
         """Return the folder for the rows of a new lake, and make it."""
@@ -119,11 +119,11 @@ class FileLake(LakeDialect):
     def cursor(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
         """Return one more connection to an open lake."""
         cursor = connection.cursor()
-        cursor.execute(f"USE {_LAKE}")
+        cursor.execute(f"USE {LAKE}")
         return cursor
 
     def size(self, path: Path) -> int:
-        """Return how many bytes the metadata and the rows have, or 0 if there is no lake.
+        """Return how many bytes the metadata have, or 0 if there is no lake.
 
         Raises
         ------
@@ -144,12 +144,17 @@ class FileLake(LakeDialect):
 
     def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
         """Make the metadata beside their place, and move them there when all is complete."""
-        made_beside(path, lambda partial: fill(self.open(partial, read_only=False)))
+
+        def made(partial: Path) -> None:
+            with closing(self.open(partial, read_only=False)) as connection:
+                fill(connection)
+
+        made_beside(path, made)
 
     def about_to_commit(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Note the newest run with the snapshot, so that each run can be found among the lake's snapshots."""
         run = connection.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()
-        connection.execute(f"CALL {_LAKE}.set_commit_message('mastlake', ?)", [f"run {run[0]}" if run else ""])
+        connection.execute(f"CALL {LAKE}.set_commit_message('mastlake', ?)", [f"run {run[0]}" if run else ""])
 
     def lock(self, path: Path, waiting: LockWait, holder: str, reads: bool = False) -> AbstractContextManager[None]:
         """Wait for the turn and keep it; see `catalog.store.queue`."""
@@ -178,7 +183,7 @@ def lake_of(text: str | os.PathLike[str]) -> tuple[Path, FileLake]:
 
 def data_of(connection: duckdb.DuckDBPyConnection) -> str:
     """Return the folder with the rows of the lake that is attached, with a slash at its end."""
-    row = connection.execute(f"SELECT tags['data_path'] FROM duckdb_databases() WHERE database_name = '{_LAKE}'")
+    row = connection.execute(f"SELECT tags['data_path'] FROM duckdb_databases() WHERE database_name = '{LAKE}'")
     return str((row.fetchone() or ("",))[0])
 
 

@@ -1,0 +1,140 @@
+"""Copy the rows of a catalog into a new catalog of any engine, and prove that they are the same."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from catalog.errors import CatalogError, UsageError
+from catalog.store.database import Database
+from catalog.store.duckdb_file import one_thread
+from catalog.store.faults import writing
+from catalog.store.sql import columns_of, quoted, tables_of
+
+_ROWS_AT_ONCE = 8192
+
+
+@dataclass(frozen=True)
+class CopiedTable:
+    """A table that was copied and proven.
+
+    Attributes
+    ----------
+    table : str
+        Its name.
+    rows : int
+        The number of its rows, in both catalogs.
+    checksum : str
+        The sum of the hashes of its rows, in both catalogs.
+    """
+
+    table: str
+    rows: int
+    checksum: str
+
+
+def copy_catalog(source: Database, target: Database, told: Callable[[str], None] | None = None) -> list[CopiedTable]:
+    """Copy a catalog with all its history to a place where there is none.
+
+    The new catalog appears when all of it is there and proven. A copy that is cut off leaves nothing, and begins again.
+
+    Parameters
+    ----------
+    source : Database
+        The catalog; nobody can write it meanwhile, unless it is a lake whose readers make no room.
+    target : Database
+        The new catalog.
+    told : callable, optional
+        Called with the name of each table before it is copied.
+
+    Raises
+    ------
+    UsageError
+        If there is a catalog at the new place.
+    CatalogError
+        If the source cannot be read, or the copy is not the same.
+    """
+    if target.exists():
+        raise UsageError(f"there is a catalog at {target.named}; name another place")
+    copied: list[CopiedTable] = []
+    with source.read() as reading, target.alone(), target.turn(), writing(target.path):
+
+        def fill(connection: duckdb.DuckDBPyConnection) -> None:
+            from catalog.store.schema.migrate import migrate
+
+            migrate(target.engine.cursor(connection))
+            copied.extend(copy_tables(reading, connection, sorted(tables_of(reading)), told))
+            connection.close()
+
+        if target.exists():
+            raise UsageError(f"there is a catalog at {target.named}; name another place")
+        target.engine.make(Path(os.path.realpath(target.path)), fill)
+    return copied
+
+
+def copy_tables(
+    source: duckdb.DuckDBPyConnection,
+    target: duckdb.DuckDBPyConnection,
+    tables: Iterable[str],
+    told: Callable[[str], None] | None = None,
+) -> list[CopiedTable]:
+    """Copy tables into a new catalog that has the fixed columns of them, in one transaction.
+
+    Parameters
+    ----------
+    source, target : duckdb.DuckDBPyConnection
+        Connections to both catalogs.
+    tables : iterable of str
+        The tables.
+    told : callable, optional
+        Called with the name of each table before it is copied.
+
+    Raises
+    ------
+    CatalogError
+        If the rows or columns of both are not the same.
+    """
+    from catalog.store.schema.migrate import make_views
+
+    target.execute("BEGIN TRANSACTION")
+    copied = []
+    with one_thread(source), one_thread(target):  # rows are in an order that makes questions quick
+        for table in tables:
+            if told is not None:
+                told(table)
+            _copy(source, target, table)
+        make_views(target)
+        target.execute("COMMIT")
+        for table in tables:
+            before, after = _sum(source, table), _sum(target, table)
+            if before != after:
+                raise CatalogError(f"the copy of {table} is not what the catalog has; check the disk and the memory")
+            copied.append(before)
+    return copied
+
+
+def _copy(source: duckdb.DuckDBPyConnection, target: duckdb.DuckDBPyConnection, table: str) -> None:
+    """Copy the columns and rows of a table."""
+    name, wanted, have = quoted(table), columns_of(source, table), columns_of(target, table)
+    for column, kind in wanted.items():
+        if column not in have:
+            target.execute(f"ALTER TABLE {name} ADD COLUMN {quoted(column)} {kind}")
+    if columns_of(target, table) != wanted:
+        raise CatalogError(f"the columns of {table} cannot be copied; harvest into a new catalog")
+    target.execute(f"DELETE FROM {name}")
+    columns = ", ".join(quoted(column) for column in wanted)
+    rows = source.execute(f"SELECT {columns} FROM {name}").to_arrow_reader(_ROWS_AT_ONCE)
+    target.register("copied_rows", rows)
+    target.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM copied_rows")
+    target.unregister("copied_rows")
+
+
+def _sum(connection: duckdb.DuckDBPyConnection, table: str) -> CopiedTable:
+    hashed = f"hash({', '.join(quoted(column) for column in columns_of(connection, table))})"
+    row = connection.execute(f"SELECT count(*), coalesce(sum({hashed}), 0) FROM {quoted(table)}").fetchone()
+    assert row is not None
+    return CopiedTable(table, int(row[0]), f"{int(row[1]):x}")

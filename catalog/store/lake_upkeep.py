@@ -1,0 +1,85 @@
+"""The upkeep of a lake: fewer and larger files of rows, and no files that nothing needs any more.
+
+Each commit adds Parquet files, and a row that changes leaves its old one behind. mastlake keeps its own history in the
+rows, so an old snapshot is of use only to a question that was asked before and still runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from catalog.errors import UsageError
+from catalog.process.interrupts import held_back
+from catalog.store.database import Database
+from catalog.store.faults import writing
+from catalog.store.lake import LAKE, FileLake
+from catalog.store.sql import literal
+from catalog.store.work import close
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What upkeep did.
+
+    Attributes
+    ----------
+    files_before, files_after : int
+        How many files of rows the newest snapshot has.
+    snapshots_expired : int
+        Old snapshots that can no longer be asked.
+    files_removed : int
+        Files that no snapshot has any more, and those that a killed process left.
+    """
+
+    files_before: int
+    files_after: int
+    snapshots_expired: int
+    files_removed: int
+
+
+def keep_up(database: Database, reading_seconds: float) -> Upkeep:
+    """Merge small files, expire old snapshots, and remove files that nothing needs; readers can go on meanwhile.
+
+    Parameters
+    ----------
+    database : Database
+        The lake.
+    reading_seconds : float
+        For how long a question may still run that was asked before; only what is older is removed.
+
+    Raises
+    ------
+    UsageError
+        If the catalog is one file, which needs no upkeep.
+    CatalogError
+        If the lake cannot be used.
+    """
+    if not isinstance(database.engine, FileLake):
+        raise UsageError(f"{database.named} is no lake, and needs no upkeep")
+    with database.read():
+        pass  # it exists, and is at the newest schema
+    before = f"older_than => now() - to_seconds({timedelta(seconds=reading_seconds).total_seconds()})"
+    lake = literal(LAKE)
+    with database.alone(), database.turn(), writing(database.path):
+        database.release()
+        connection = database.engine.open(database.path, read_only=False)
+        try:
+
+            def called(call: str) -> int:
+                return len(connection.execute(f"CALL {call}").fetchall())
+
+            def files() -> int:
+                row = connection.execute(f"SELECT sum(file_count) FROM ducklake_table_info({lake})").fetchone()
+                return int(row[0] or 0) if row else 0
+
+            first = files()
+            called(f"ducklake_rewrite_data_files({lake})")
+            called(f"ducklake_merge_adjacent_files({lake})")
+            expired = called(f"ducklake_expire_snapshots({lake}, {before})")
+            removed = called(f"ducklake_cleanup_old_files({lake}, {before})")
+            removed += called(f"ducklake_delete_orphaned_files({lake}, {before})")
+            return Upkeep(first, files(), expired, removed)
+        finally:
+            with held_back():
+                close(connection)
