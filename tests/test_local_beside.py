@@ -13,6 +13,7 @@ from catalog.api.catalog import Catalog
 from catalog.errors import CatalogError, CatalogTooNew, CatalogUnwritable, MastlakeError, NotACatalog
 from catalog.publish.following import FollowedKept, FollowedOnce
 from catalog.publish.publishing import publish
+from catalog.simulator import Simulator
 from catalog.store import database as store
 from catalog.store.copies import LOCAL
 from catalog.store.database import HEAD, Database
@@ -119,7 +120,7 @@ class TestFetching:
             assert sorted(rows.fetchall()) == [(name, True) for name in NAMES]
         assert group.fetch(ada, tmp_path / "mast") == 0
 
-    @pytest.mark.parametrize("kind", [FollowedOnce, FollowedKept])
+    @pytest.mark.parametrize("kind", [pytest.param(FollowedOnce, marks=pytest.mark.long), FollowedKept])
     def test_what_the_archive_reprocessed_is_stale_as_soon_as_it_is_published(
         self, group: Group, tmp_path: Path, kind: type[Reader]
     ) -> None:
@@ -134,6 +135,7 @@ class TestFetching:
         assert group.fetch(again, tmp_path / "mast") == 3
         assert outdated(again) == []
 
+    @pytest.mark.long
     def test_one_who_still_reads_an_older_run_sees_its_own_verdicts(self, group: Group, tmp_path: Path) -> None:
         older = reader(group, "ada")
         group.fetch(older, tmp_path / "mast")
@@ -174,6 +176,7 @@ class TestFetching:
 class TestReading:
     """Both files answer as if they were one catalog."""
 
+    @pytest.mark.long
     def test_the_commands_of_a_catalog_of_ones_own_work(self, group: Group, mastlake: Command, tmp_path: Path) -> None:
         shared = ["--catalog", f"{group.folder}/", "--server", group.files.address]
         assert mastlake(*shared, "sync").code == 0
@@ -274,6 +277,14 @@ class TestRefusing:
                 use()
         assert (tmp_path / "working.duckdb").read_bytes() == before
 
+    def test_a_folder_and_the_name_of_the_published_one(self, group: Group, mastlake: Command, tmp_path: Path) -> None:
+        (tmp_path / "mast").mkdir()
+        for name in (".", "published.duckdb"):
+            done = mastlake("--catalog", f"{group.folder}/", "--local-catalog", name, "index", "mast")
+            assert (done.code > 0, done.err.count("\n")) == (True, 1)
+            assert "--local-catalog FILE" in done.err
+        assert not list(tmp_path.glob("*published.duckdb*"))
+
     def test_local_files_in_the_place_of_a_catalog(self, group: Group, tmp_path: Path) -> None:
         reader(group, "ada").require_local()
         store._ready.clear()  # as in another process
@@ -320,6 +331,7 @@ class TestRefusing:
             outdated(reader(group, "ada"))
 
 
+@pytest.mark.long
 def test_local_files_of_an_older_schema_are_taken_over(group: Group, tmp_path: Path) -> None:
     group.fetch(reader(group, "ada"), tmp_path / "mast")
     local = tmp_path / "ada" / "mastlake.local.duckdb"
@@ -338,8 +350,7 @@ def test_local_files_of_an_older_schema_are_taken_over(group: Group, tmp_path: P
 
 
 def test_the_local_catalog_has_the_tables_of_local_files_with_their_comments(group: Group, tmp_path: Path) -> None:
-    with reader(group, "ada").write_local():
-        pass
+    reader(group, "ada").require_local()
     with duckdb.connect(tmp_path / "ada" / "mastlake.local.duckdb") as connection:
         tables = connection.execute("SELECT table_name, comment FROM duckdb_tables()").fetchall()
     assert {name for name, _ in tables} == {*LOCAL, "following"}
@@ -360,3 +371,28 @@ def test_a_local_catalog_that_was_cut_off_while_it_was_made_is_made_again(
         assert {path.name for path in (tmp_path / "ada").iterdir()} <= {"mastlake.local.duckdb"}
     assert outdated(reader(group, "ada")) == []
     assert group.fetch(reader(group, "ada"), tmp_path / "mast") == 4
+
+
+@pytest.mark.long
+def test_outdated_lists_exactly_the_files_whose_bytes_the_archive_changed(
+    own_sky: Simulator, mastlake: Command, tmp_path: Path
+) -> None:
+    archive = ["--server", own_sky.url]
+    reads = [*archive, "--catalog", "group/"]
+    assert mastlake(*archive, "harvest", "soss", "--instrument", "niriss", "-k", "exp_type=NIS_SOSS").code == 0
+    assert mastlake("publish", "group").code == 0
+    assert mastlake(*reads, "sync", "soss", "--subgroup", "X1DINTS").code == 0
+    assert mastlake(*reads, "index", "mast").code == 0
+    assert not mastlake(*reads, "outdated", "--json").json["stale"]
+    names = sorted(path.name for path in (tmp_path / "mast").iterdir() if path.suffix == ".fits")
+    own_sky.reprocess(names[1:4])
+    own_sky.reprocess(names[4:6], keep_size=True)
+    assert mastlake(*archive, "harvest", "soss").code == 0
+    assert not mastlake(*reads, "outdated", "--json").json["stale"]
+    assert mastlake("publish", "group").code == 0
+    stale = mastlake(*reads, "outdated", "--json").json["stale"]
+    assert sorted(file["filename"] for file in stale) == names[1:6]
+    assert mastlake(*reads, "sync", "soss", "--subgroup", "X1DINTS", "--json").json["replaced"] == 5
+    assert mastlake(*reads, "index", "mast", "--verify").code == 0
+    found = mastlake(*reads, "outdated", "--json").json
+    assert not any(found.values()), found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -24,39 +25,48 @@ CONTENT = {f"{sync_catalog.URI}{name}": fits(1, name) for name in NAMES}
 
 
 @pytest.fixture(scope="module")
-def _group(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _fetched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a catalog, the folder ``group`` where it is published, and a reader's files in ``data``."""
     folder = tmp_path_factory.mktemp("group")
+    for each in (folder, *folder.parents):
+        if not each.stat().st_mode & 0o011:
+            each.chmod(0o755)
     working = sync_catalog.catalog(folder / "working.duckdb")
     sync_catalog.add_files(working, CONTENT)
     sync_catalog.add_run(working, 1, "2026-01-01")
     publish(working, folder / "group")
-    return folder / "group"
-
-
-@pytest.fixture
-def group(_group: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A published folder in which nobody shares anything yet."""
-    (tmp_path / "group").mkdir(mode=0o755)
-    for path in _group.iterdir():
-        if path.is_file():
-            os.link(path, tmp_path / "group" / path.name)
-    monkeypatch.chdir(tmp_path)
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.owner() == Path(tmp_path).owner() and not folder.stat().st_mode & 0o011:
-            folder.chmod(folder.stat().st_mode | 0o055)
-    return tmp_path / "group"
-
-
-@pytest.fixture
-def ada(group: Path, tmp_path: Path) -> FollowedOnce:
-    """A reader with two files in the folder ``data``."""
-    (tmp_path / "data").mkdir(mode=0o755)
+    (folder / "data").mkdir(mode=0o755)
     files = Files(dict(CONTENT))
-    database = FollowedOnce(group, local=tmp_path / "ada.duckdb")
+    ada = FollowedOnce(folder / "group", local=folder / "ada.duckdb")
     with serving(files):
-        report = sync(database, Selection(), server=files.address, dest=tmp_path / "data", pace=SharedPace(unit=0.01))
+        report = sync(ada, Selection(), server=files.address, dest=folder / "data", pace=SharedPace(unit=0.01))
     assert report.fetched == 2
-    return database
+    return folder
+
+
+@pytest.fixture
+def tmp(_fetched: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder, in which nobody shares anything yet."""
+    monkeypatch.chdir(_fetched)
+    shutil.rmtree(_fetched / "group" / FOLDER, ignore_errors=True)
+    (_fetched / "data").chmod(0o755)
+    for uri, body in CONTENT.items():
+        path = _fetched / "data" / uri.rpartition("/")[2]
+        path.write_bytes(body)
+        path.chmod(0o644)
+    return _fetched
+
+
+@pytest.fixture
+def group(tmp: Path) -> Path:
+    """The published folder."""
+    return tmp / "group"
+
+
+@pytest.fixture
+def ada(tmp: Path) -> FollowedOnce:
+    """A reader with two files in the folder ``data``."""
+    return FollowedOnce(tmp / "group", local=tmp / "ada.duckdb")
 
 
 def found(database: Database, group: Path, *names: str) -> list[SharedFile]:
@@ -65,37 +75,35 @@ def found(database: Database, group: Path, *names: str) -> list[SharedFile]:
     return files
 
 
-def test_others_find_a_file_that_one_shares(ada: FollowedOnce, group: Path, tmp_path: Path) -> None:
-    done = share(ada, str(group), tmp_path / "data")
+def test_others_find_a_file_that_one_shares(ada: FollowedOnce, group: Path, tmp: Path) -> None:
+    done = share(ada, str(group), tmp / "data")
     assert (done.files, done.left_out) == (2, 0)
-    bob = FollowedOnce(group, local=tmp_path / "bob.duckdb")
+    bob = FollowedOnce(group, local=tmp / "bob.duckdb")
     (file,) = found(bob, group, NAMES[0])
-    assert (file.filename, file.path, file.state) == (NAMES[0], str(tmp_path / "data" / NAMES[0]), "current")
+    assert (file.filename, file.path, file.state) == (NAMES[0], str(tmp / "data" / NAMES[0]), "current")
     assert len(found(bob, group, "*_x1d.fits")) == 2
     assert found(bob, group, "other.fits") == []
     ((folder,), _) = shared_folders(str(group))
-    assert (folder.folder, folder.files, folder.bytes) == (str(tmp_path / "data"), 2, done.bytes)
+    assert (folder.folder, folder.files, folder.bytes) == (str(tmp / "data"), 2, done.bytes)
     assert bob.local_path is None
 
 
-def test_the_newest_list_of_a_person_counts_and_no_name_is_replaced(
-    ada: FollowedOnce, group: Path, tmp_path: Path
-) -> None:
-    share(ada, str(group), tmp_path / "data")
+def test_the_newest_list_of_a_person_counts_and_no_name_is_replaced(ada: FollowedOnce, group: Path, tmp: Path) -> None:
+    share(ada, str(group), tmp / "data")
     (first,) = (group / FOLDER).iterdir()
     before = first.stat()
-    (tmp_path / "data" / NAMES[0]).chmod(0o600)
-    assert share(ada, str(group), tmp_path / "data").left_out == 1
+    (tmp / "data" / NAMES[0]).chmod(0o600)
+    assert share(ada, str(group), tmp / "data").left_out == 1
     assert first.stat() == before
     assert [file.filename for file in found(ada, group, "*")] == [NAMES[1]]
-    share(ada, str(group), tmp_path / "data")
+    share(ada, str(group), tmp / "data")
     assert not first.exists()
     assert len(list((group / FOLDER).iterdir())) == 2
 
 
-def test_what_is_not_there_any_more_or_not_the_archives_is_told(ada: FollowedOnce, group: Path, tmp_path: Path) -> None:
-    share(ada, str(group), tmp_path / "data")
-    (tmp_path / "data" / NAMES[0]).unlink()
+def test_what_is_not_there_any_more_or_not_the_archives_is_told(ada: FollowedOnce, group: Path, tmp: Path) -> None:
+    share(ada, str(group), tmp / "data")
+    (tmp / "data" / NAMES[0]).unlink()
     (listed,) = (group / FOLDER).iterdir()
     lines = listed.read_text().splitlines()
     row = json.loads(lines[2])
@@ -106,28 +114,26 @@ def test_what_is_not_there_any_more_or_not_the_archives_is_told(ada: FollowedOnc
 HEAD = {"form": 1, "folder": "/data", "by": "eve", "host": "h", "at": "2026-01-01T00:00:00"}
 
 
-@pytest.mark.parametrize(
-    "lines",
-    [
-        [], ["{}"], ["[]"], [{**HEAD, "folder": "data"}], [{**HEAD, "form": 2}], [{**HEAD, "extra": 1}],
-        [HEAD, {"path": "../etc/passwd", "size": 1}], [HEAD, {"path": "/etc/passwd", "size": 1}],
-        [HEAD, {"path": "a\0b", "size": 1}], [HEAD, {"path": "a", "size": -1}], [HEAD, {"path": "", "size": 1}],
-        [HEAD, {"path": "a"}], [HEAD, "\x1b[31m"], [HEAD, "[" * 5000],
-    ],
-)  # fmt: skip
-def test_a_list_that_an_outsider_put_there_is_left_out_and_told(
-    ada: FollowedOnce, group: Path, tmp_path: Path, lines: list[object]
-) -> None:
-    share(ada, str(group), tmp_path / "data")
-    texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
-    (group / FOLDER / f"{'0' * 16}-000001.jsonl").write_text("\n".join(texts))
+ODD_LISTS: list[list[object]] = [
+    [], ["{}"], ["[]"], [{**HEAD, "folder": "data"}], [{**HEAD, "form": 2}], [{**HEAD, "extra": 1}],
+    [HEAD, {"path": "../etc/passwd", "size": 1}], [HEAD, {"path": "/etc/passwd", "size": 1}],
+    [HEAD, {"path": "a\0b", "size": 1}], [HEAD, {"path": "a", "size": -1}], [HEAD, {"path": "", "size": 1}],
+    [HEAD, {"path": "a"}], [HEAD, "\x1b[31m"], [HEAD, "[" * 5000], [HEAD, {"path": "a", "size": 1 << 70}],
+]  # fmt: skip
+
+
+def test_a_list_that_an_outsider_put_there_is_left_out_and_told(ada: FollowedOnce, group: Path, tmp: Path) -> None:
+    share(ada, str(group), tmp / "data")
+    for number, lines in enumerate(ODD_LISTS):
+        texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+        (group / FOLDER / f"{number:016x}-000001.jsonl").write_text("\n".join(texts))
     files, odd = shared_files(ada, str(group), ["*"])
     assert len(files) == 2
-    assert len(odd) == 1
+    assert len(odd) == len(ODD_LISTS)
 
 
-def test_other_things_in_the_folder_are_not_looked_at(ada: FollowedOnce, group: Path, tmp_path: Path) -> None:
-    share(ada, str(group), tmp_path / "data")
+def test_other_things_in_the_folder_are_not_looked_at(ada: FollowedOnce, group: Path, tmp: Path) -> None:
+    share(ada, str(group), tmp / "data")
     folder = group / FOLDER
     os.mkfifo(folder / f"{'1' * 16}-000001.jsonl")
     (folder / f"{'2' * 16}-000001.jsonl").symlink_to("/etc/passwd")
@@ -149,27 +155,27 @@ def test_names_of_others_are_shown_harmlessly(ada: FollowedOnce, group: Path, ma
 
 
 def test_a_folder_that_only_its_owner_can_enter_is_refused_before_any_work(
-    ada: FollowedOnce, group: Path, mastlake: Command, tmp_path: Path
+    ada: FollowedOnce, group: Path, mastlake: Command, tmp: Path
 ) -> None:
-    (tmp_path / "data").chmod(0o700)
-    done = mastlake("--catalog", f"{group}/", "index", "data", "--share")
+    (tmp / "data").chmod(0o700)
+    done = mastlake("--catalog", f"{group}/", "index", tmp / "data", "--share")
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "chmod g+rx" in done.err
     assert not (group / FOLDER).exists()
 
 
-def test_only_a_published_folder_has_lists(catalog: Database, mastlake: Command) -> None:
+def test_only_a_published_folder_has_lists(mastlake: Command, tmp: Path) -> None:
     for words in (["shared"], ["shared", "x.fits"], ["index", ".", "--share"], ["sync", "soss", "--share"]):
-        done = mastlake("--catalog", catalog.path, *words)
+        done = mastlake("--catalog", tmp / "working.duckdb", *words)
         assert (done.code, done.err.count("\n")) == (2, 1)
         assert "--catalog DIR/" in done.err
     with pytest.raises(UsageError, match="shared disk"):
         shared_folders("https://www.example.org/jwst/")
 
 
-def test_the_commands_share_and_find(ada: FollowedOnce, group: Path, mastlake: Command, tmp_path: Path) -> None:
-    shared = ["--catalog", f"{group}/", "--local-catalog", tmp_path / "ada.duckdb"]
-    assert mastlake(*shared, "index", "data", "--share", "--json").code == 0
+def test_the_commands_share_and_find(ada: FollowedOnce, group: Path, mastlake: Command, tmp: Path) -> None:
+    shared = ["--catalog", f"{group}/", "--local-catalog", tmp / "ada.duckdb"]
+    assert mastlake(*shared, "index", tmp / "data", "--share", "--json").code == 0
     (file,) = mastlake("--catalog", f"{group}/", "shared", NAMES[0], "--json").json
     assert file["state"] == "current"
     (folder,) = mastlake("--catalog", f"{group}/", "shared", "--json").json

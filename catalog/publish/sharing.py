@@ -37,6 +37,7 @@ _NAME = re.compile(r"([0-9a-f]{16})-(\d{6})\.jsonl")
 _FORM = 1
 _MOST_LISTS = 10_000
 _MOST_BYTES = 1 << 28
+_LARGEST = 1 << 50
 _KILLED_SECONDS = 3600
 """Age of an unfinished list whose writer was killed."""
 _READABLE = stat.S_IRGRP | stat.S_IROTH
@@ -359,6 +360,6 @@ def _read_list(path: Path) -> _List:
 def _judged(rows: Iterator[_Row]) -> Iterator[_Row]:
     for row in rows:
         parts = PurePosixPath(row.path).parts
-        if not parts or row.path.startswith("/") or ".." in parts or "\0" in row.path or row.size < 0:
-            raise ValueError("a path in it leads out of its folder, or a size is negative")
+        if not parts or row.path.startswith("/") or ".." in parts or "\0" in row.path or not 0 <= row.size <= _LARGEST:
+            raise ValueError("a path in it leads out of its folder, or a size is none that a file can have")
         yield row

@@ -11,7 +11,7 @@ from typing import Protocol
 import duckdb
 
 from catalog.cache import folder as cache_folder
-from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable
+from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog
 from catalog.store.database import HEAD, Database
 from catalog.store.duckdb_file import DUCKDB
 from catalog.store.faults import reading, writing
@@ -137,6 +137,15 @@ class WithLocalFiles(Database):
     def local_path(self) -> Path | None:
         """The local catalog, if there is one."""
         return self._local if isinstance(self.engine, LocalFile) else None
+
+    def size(self) -> int:
+        """Return the size of the local catalog if there is one, or else of the published one."""
+        try:
+            return super().size()
+        except NotACatalog:
+            if self.local_path is None:
+                raise
+            raise NotACatalog(f"{self._local} is no file; name another one: --local-catalog FILE") from None
 
     @property
     def beside(self) -> Path:

@@ -72,7 +72,9 @@ class LocalFile(DuckDBFile):
         connection = super().open(path, read_only)
         try:
             if _database(connection) == PUBLISHED:
-                raise UsageError(f"a file of local files cannot be named {path.name}; choose another --local-catalog")
+                raise UsageError(
+                    f"the file of local files cannot be named {PUBLISHED}; name another one: --local-catalog FILE"
+                )
             if _attached(connection) != os.fspath(self.published):
                 raise Locked("a question about an older run")
             show_both(connection)
@@ -175,7 +177,7 @@ def refuse_another(connection: duckdb.DuckDBPyConnection, noted: Followed, path:
 
 
 def judge_anew(connection: duckdb.DuckDBPyConnection, now: Followed) -> None:
-    """Make the views over the published columns, compare all local files with the archive, and note its newest run.
+    """Compare all local files with the archive as it is published now, and note its newest run.
 
     Parameters
     ----------
@@ -184,9 +186,6 @@ def judge_anew(connection: duckdb.DuckDBPyConnection, now: Followed) -> None:
     now : Followed
         What to note.
     """
-    from catalog.store.schema.migrate import make_views_of_headers
-
-    make_views_of_headers(connection)
     keep_differences(connection)
     keep_verdicts(connection)
     connection.execute(f"DELETE FROM {FOLLOWING}")
@@ -211,6 +210,8 @@ def make_local_catalog(path: Path, published: Path, schema: str, rows_of: Path |
 
 
 def _fill(partial: Path, published: Path, schema: str, rows_of: Path | None) -> None:
+    from catalog.store.schema.migrate import make_views_of_headers
+
     connection = LocalFile(published=published, older=rows_of).open(partial, read_only=False)
     try:
         connection.execute("BEGIN TRANSACTION")
@@ -222,6 +223,7 @@ def _fill(partial: Path, published: Path, schema: str, rows_of: Path | None) -> 
         connection.execute(f"INSERT INTO {FOLLOWING} (schema) VALUES (?)", [schema])
         if rows_of is not None:
             _take_over(connection)
+        make_views_of_headers(connection)  # of the archive they name only columns that are always there
         connection.execute("COMMIT")
     finally:
         connection.close()
