@@ -27,7 +27,7 @@ docs: $(READY)
 
 # Two hundred and fifty harvests, most of them killed before they end; a hundred of syncs of 500 files, each followed by another sync;
 # two hundred and forty commands that meet Ctrl-C or a full disk; forty upgrades of an older catalog; a hundred publishers;
-# and eight readers beside a hundred commits to one file.
+# eight readers beside a hundred commits to one file; and sixty processes, workers and schedulers while headers are read.
 kills: $(READY)
 	$(BIN)/python -m tests.kills_harvest 250
 	$(BIN)/python -m tests.kills_sync 100
@@ -36,6 +36,7 @@ kills: $(READY)
 	$(BIN)/python -m tests.kills_migration 40
 	$(BIN)/python -m tests.kills_publish 100
 	$(BIN)/python -m tests.kills_turns 100 8
+	$(BIN)/python -m tests.kills_executors 60
 
 bench-harvest: $(READY)
 	$(BIN)/python -m tests.benchmarks.bench_harvest
@@ -54,9 +55,10 @@ fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz_answers 10000
 	$(BIN)/python -m tests.fuzz_page 5000
 
-# The header index against astropy and a bare scan.
+# The header index against astropy and a bare scan, and the processes of this machine against two workers of Dask.
 bench-headers: $(READY)
 	$(BIN)/python -m tests.benchmarks.bench_headers
+	$(BIN)/python -m tests.benchmarks.bench_executors
 	$(BIN)/python -m tests.benchmarks.bench_drift
 
 # Downloads against aria2c, curl and astroquery (aria2 must be installed), and a plan over a million products.

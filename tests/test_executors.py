@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from importlib.metadata import PackageNotFoundError
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -21,13 +23,14 @@ from hypothesis import strategies as st
 
 from catalog import Catalog
 from catalog.errors import ExecutorError, UsageError
-from catalog.headers import index, index_folders, shards
+from catalog.headers import cluster, index, index_folders, shards
 from catalog.headers.cluster import checked, connected
 from catalog.headers.local_pool import LocalPool, ProcessEnded
 from catalog.headers.pool import extract_all
 from catalog.headers.shard import Reading, read_shard
 from catalog.headers.shards import MOST_TIMES, Handout, Order
 from catalog.store.database import Database
+from tests import kills_executors
 from tests.fits_samples import sample
 
 from .conftest import Command
@@ -152,11 +155,14 @@ class TestShards:
             handed_out(fault, paths_in(folder))
         assert read_shard(None, (), False).error.__notes__  # type: ignore[arg-type, union-attr]
 
-    def test_what_was_read_before_an_executor_broke_is_kept(self, folder: Path, database: Database) -> None:
+    @pytest.mark.parametrize("error", [BrokenExecutor("a process ended"), OSError("a process ended")])
+    def test_what_was_read_before_an_executor_broke_is_kept(
+        self, folder: Path, database: Database, error: Exception
+    ) -> None:
         class Breaking(Losing):
             def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
                 if len(self.asked) == 4:
-                    raise BrokenExecutor("a process ended")
+                    raise error
                 return super().submit(fn, *args, **kwargs)
 
         with pytest.MonkeyPatch.context() as patch:
@@ -188,6 +194,15 @@ class TestShards:
     def test_a_file_that_cannot_be_read_here_either_is_its_own_failure(self, folder: Path) -> None:
         ((_, reason),) = handed_out(Losing(), [str(folder / "99.fits")])
         assert reason == "No such file or directory"
+
+    def test_an_executor_may_tell_that_no_answer_will_come(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Deserted(Silent):
+            def fault(self) -> str | None:
+                return "there are no workers any more" if len(self.given) == 3 else None
+
+        monkeypatch.setattr(shards, "_LOOK_SECONDS", 0.0)
+        with pytest.raises(ExecutorError, match="no workers any more"):
+            handed_out(Deserted(), paths_in(folder))
 
 
 def blind(reading: Reading, **values: object) -> Reading:
@@ -294,8 +309,8 @@ class TestDask:
         distributed = pytest.importorskip("distributed")
         with distributed.LocalCluster(
             n_workers=1, threads_per_worker=1, processes=False, host="127.0.0.1", protocol="tcp", dashboard_address=None
-        ) as cluster:
-            yield cluster.scheduler_address.replace("tcp://", "dask://")
+        ) as local:
+            yield local.scheduler_address.replace("tcp://", "dask://")
 
     def test_its_workers_read_the_same_as_this_process(
         self, scheduler: str, folder: Path, tmp_path: Path, database: Database, capfd: pytest.CaptureFixture[str]
@@ -306,6 +321,29 @@ class TestDask:
         assert (report.read, report.failed) == (10, 0)
         assert every_card(Database(tmp_path / "other.duckdb")) == every_card(database)
         assert capfd.readouterr() == ("", "")
+
+    @pytest.mark.parametrize(
+        ("scheduler_has", "worker_has", "told"),
+        [("0.0.1", None, r"the Dask scheduler at \S+ has mastlake 0\.0\.1, and this is"),
+         (None, "0.0.1", r"the worker at \S+ has mastlake 0\.0\.1, and this is"),
+         (None, PackageNotFoundError("mastlake"), r"the worker at \S+ has no mastlake, and this is"),
+         (PackageNotFoundError("mastlake"), None, r"the Dask scheduler at \S+ has no mastlake, and this is")],
+    )  # fmt: skip
+    def test_a_scheduler_or_worker_with_another_mastlake_is_told_before_anything_is_handed_out(
+        self, scheduler_has: Any, worker_has: Any, told: str
+    ) -> None:
+        class Client:
+            def run_on_scheduler(self, ask: Callable[[str], str], name: str) -> str:
+                if isinstance(scheduler_has, Exception):
+                    raise scheduler_has
+                return scheduler_has or ask(name)
+
+            def run(self, ask: Callable[[str], str], name: str, on_error: str) -> dict[str, Any]:
+                assert on_error == "return"
+                return {"tcp://127.0.0.1:1": ask(name), "tcp://127.0.0.1:2": worker_has or ask(name)}
+
+        with pytest.raises(ExecutorError, match=told):
+            cluster._prove_versions(Client(), "127.0.0.1:8786")
 
     def test_the_command_reads_with_it_and_a_folders_settings_cannot_name_one(
         self, scheduler: str, folder: Path, mastlake: Command
@@ -361,3 +399,10 @@ def test_nothing_is_connected_if_there_is_nothing_to_read(folder: Path, database
     index_folders(database, [folder])
     assert index_folders(database, [folder], executor="dask://127.0.0.1:1").unchanged == 10
     assert index._TOGETHER > 1
+
+
+@pytest.mark.long
+def test_what_is_killed_while_headers_are_read_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    codes = kills_executors.rounds(tmp_path, 2, random.Random(5), files=2200)
+    assert sum(codes.values()) == 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +108,7 @@ class Handout:
                     if extract is not None:
                         yield shard.paths, extract
                 if not done:
+                    self._ask_for_fault()
                     yield from self._overdue()
         finally:
             for future in self._out:
@@ -118,7 +119,8 @@ class Handout:
             shard = self._waiting.popleft()
             try:
                 future = self._executor.submit(read_shard, shard.paths, self._order.keywords, self._order.digest)
-            except (BrokenExecutor, RuntimeError) as error:  # of an executor that was shut down, too
+            except Exception as error:  # each kind of executor has its own
+                self._out.clear()  # there is nobody who could cancel it
                 raise ExecutorError(f"the executor takes no more work: {_line(error)}; index again to go on") from error
             shard.times += 1
             shard.since = time.monotonic()
@@ -179,6 +181,13 @@ class Handout:
             return not_read(shard.paths, f"not read: {reason} ({times})", self._order.keywords)
         self._waiting.append(shard)
         return None
+
+    def _ask_for_fault(self) -> None:
+        """Raise an error if the executor can tell that no answer will come."""
+        ask: Callable[[], str | None] | None = getattr(self._executor, "fault", None)
+        if ask is not None and (fault := ask()) is not None:
+            self._out.clear()
+            raise ExecutorError(fault)
 
     def _overdue(self) -> Iterator[Batch]:
         """Give up workers that do not answer."""
