@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from catalog.api.places import settings_beside
+from catalog.api.places import known_places, settings_beside
 from catalog.defaults import CATALOG
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ Offer = list[tuple[str, str]]
 
 _MOST = 200
 _WAIT = 0.2
+_BREAKS = frozenset("=:")
+"""Characters at which bash breaks a word; they are in criteria, and in the addresses of catalogs."""
 
 
 def _lake(context: typer.Context) -> Catalog:
@@ -67,6 +69,11 @@ def _declared(context: typer.Context) -> dict[str, str]:
     except MastlakeError:
         return {}
     return {name: search.search.instrument or "observations" for name, search in declared.items()}
+
+
+def places(incomplete: str) -> Offer:
+    """Offer catalog files, folders, and addresses from which a catalog was pulled before."""
+    return list(known_places(incomplete).items())[:_MOST]
 
 
 def instruments(incomplete: str) -> Offer:
@@ -216,7 +223,7 @@ def completing(environment: Mapping[str, str]) -> bool:
 
 
 def complete_in_bash(application: Callable[[], object], environment: MutableMapping[str, str]) -> None:
-    """Answer bash, which breaks words at ``=`` and expects only the piece after it.
+    """Answer bash, which breaks words at ``=`` and ``:``, and expects only the piece after it.
 
     Parameters
     ----------
@@ -244,7 +251,7 @@ def _quoted(word: str) -> str:
 
 
 def whole_words(pieces: list[str], at: int) -> tuple[list[str], int, str]:
-    """Join words that bash broke at ``=``.
+    """Join words that bash broke at ``=`` and ``:``.
 
     Parameters
     ----------
@@ -271,11 +278,12 @@ def whole_words(pieces: list[str], at: int) -> tuple[list[str], int, str]:
     before = ""
     joining = False
     for place, piece in enumerate(pieces[: at + 1]):
-        if words and (piece == "=" or joining):
-            before = words[-1] + (piece if place == at and piece == "=" else "")
+        breaks = bool(piece) and set(piece) <= _BREAKS
+        if words and (breaks or joining):
+            before = words[-1] + (piece if place == at and breaks else "")
             words[-1] += piece
         else:
             before = ""
             words.append(piece)
-        joining = piece == "="
+        joining = breaks
     return words, len(words) - 1, before

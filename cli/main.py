@@ -22,7 +22,7 @@ from catalog.process import exit as leaving
 from catalog.process.unwanted_imports import leave_out
 from catalog.text import harmless
 
-from .completion import complete_in_bash, completing
+from .completion import complete_in_bash, completing, places
 from .defaults import find_defaults
 from .examples import MAIN, as_written, give_examples
 from .options import Settings
@@ -58,6 +58,7 @@ def main(
             envvar="MASTLAKE_CATALOG",
             metavar="PATH",
             help="The catalog file; the folder, https or s3 address where one is published; or a lake, ducklake:PATH.",
+            autocompletion=places,
         ),
     ] = CATALOG,
     server: Annotated[

@@ -10,6 +10,7 @@ import typer
 
 from catalog.text import plural, size
 
+from . import completion
 from .options import Json, settings
 from .printing import note, put_json, say
 
@@ -22,7 +23,12 @@ def register(app: typer.Typer) -> None:
 def publish(
     context: typer.Context,
     to: Annotated[
-        str, typer.Argument(metavar="DIR|URL", help="A folder, which is made if needed; or s3://BUCKET/PREFIX.")
+        str,
+        typer.Argument(
+            metavar="DIR|URL",
+            help="A folder, which is made if needed; or s3://BUCKET/PREFIX.",
+            autocompletion=completion.places,
+        ),
     ],
     keep: Annotated[int, typer.Option(min=1, max=10_000, help="How many published catalogs stay at least.")] = 3,
     parquet: Annotated[
@@ -57,7 +63,10 @@ def publish(
 
 def clone(
     context: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="DIR|URL", help="Where a catalog is published.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="DIR|URL", help="Where a catalog is published.", autocompletion=completion.places),
+    ],
     json: Json = False,
 ) -> None:
     """Make a catalog of your own from a published one; it goes on harvesting, without a first harvest.

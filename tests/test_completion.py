@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 from catalog.cli.completion import whole_words
 
+from catalog.api.catalog import Catalog
+from catalog.publish.publishing import publish
 from catalog.store.database import Database
 
+from .published_server import showing
 from .test_store import hold
 
 ENTRY = str(Path(sys.executable).with_name("mastlake"))
@@ -112,6 +115,22 @@ class TestInBash:
         assert in_bash(folder, "mastlake sync so") == []
         assert in_bash(folder, "mastlake --catalog other.duckdb sync so") == ["soss"]
 
+    @pytest.mark.long
+    def test_places_and_what_a_published_catalog_has_are_offered(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        publish(Database(folder / "mastlake.duckdb"), folder / "group")
+        (folder / "mastlake.duckdb").unlink()
+        monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        with showing(folder / "group") as site:
+            Catalog.open(site.address).close()
+        broken = site.address.replace(":", " : ")
+        assert in_bash(folder, "mastlake --catalog g") == ["group/"]
+        assert in_bash(folder, "mastlake publish gro") == ["group/"]
+        assert in_bash(folder, "mastlake --catalog group/ sync so") == ["soss"]
+        assert in_bash(folder, f"mastlake --catalog {broken} sync so") == ["soss"]
+        assert in_bash(folder, "mastlake clone http : //127") == [site.address.removeprefix("http:")]
+
     def test_searches_of_mastlake_toml_are_offered_too(self, folder: Path) -> None:
         (folder / "mastlake.toml").write_text('[searches.ami]\ninstrument = "niriss"')
         assert in_bash(folder, "mastlake harvest a") == ["ami"]
@@ -161,6 +180,13 @@ class TestWholeWords:
             (["m", "-k", "a", "=", ""], 4, (["m", "-k", "a="], 2, "a=")),
             (["m", "-k", "a", "=", "b", "-k", "c", "=", "d,e"], 8, (["m", "-k", "a=b", "-k", "c=d,e"], 4, "c=")),
             (["m", "-k", "a", "=", "b", "x"], 2, (["m", "-k", "a"], 2, "")),
+            (["m", "-c", "s3", ":", "//b/", "find"], 5, (["m", "-c", "s3://b/", "find"], 3, "")),
+            (
+                ["m", "-c", "http", ":", "//h", ":", "80/", "-k", "a", "=:", "b"],
+                10,
+                (["m", "-c", "http://h:80/", "-k", "a=:b"], 4, "a=:"),
+            ),
+            (["m", "-c", "s3", ":", "//b"], 4, (["m", "-c", "s3://b"], 2, "s3:")),
         ],
     )
     def test_they_are_put_together(self, pieces: list[str], at: int, expected: tuple[list[str], int, str]) -> None:

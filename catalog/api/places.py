@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 from catalog.defaults import CATALOG
+from catalog.publish.known import known_places
 from catalog.publish.names import is_published
 from catalog.store.lake_address import is_lake, lake_address
 
-__all__ = ["is_lake", "is_published", "settings_beside"]
+__all__ = ["is_lake", "is_published", "known_places", "settings_beside"]
 
 
 def settings_beside(named: str | os.PathLike[str]) -> Path:

@@ -26,6 +26,7 @@ from catalog.errors import (
 )
 from catalog.publish.blocks import blocks_of, kept, missing, parse_blocks
 from catalog.publish.fetching import NoRanges, Source, WebAddress, pieces
+from catalog.publish.known import ADDRESS
 from catalog.publish.manifest import LATEST, Manifest, named_by, parse_manifest, sha256_of
 from catalog.publish.names import is_bucket
 from catalog.store.turns import LockWait, StillHeld, held
@@ -151,6 +152,7 @@ class PublishedAddress:
         manifest = parse_manifest(text, name, self.name)
         self._fetch(manifest)
         self._write(name, text)
+        self._write(ADDRESS, self.name.encode())
         self._write(LATEST, f"{name}\n".encode())
         self._remove_older(manifest)
         return self._kept / manifest.file

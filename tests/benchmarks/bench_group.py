@@ -40,12 +40,17 @@ def ask(catalog: str) -> None:
     subprocess.run([sys.executable, "-c", _ASK, "--catalog", catalog, *_QUESTION], check=True, capture_output=True)
 
 
-def change(database: Database, run: int) -> None:
-    """Let a run bring a new version of one in so many files, spread over all of them."""
+def change(database: Database, run: int, newest: bool = False) -> None:
+    """Let a run bring a new version of one in so many files: of the newest, or of files spread over all programs."""
     sync_catalog.add_run(database, run, f"2026-01-{run % 28 + 1:02}")
     with database.write() as connection:
-        few = f"until_run IS NULL AND hash(filename, {run}) % {_CHANGED} = 0"
-        connection.execute(f"CREATE TEMP TABLE few AS FROM file_version WHERE {few}")
+        connection.execute("CREATE TEMP TABLE now AS FROM file_version WHERE until_run IS NULL")
+        (files,) = connection.execute("SELECT count(*) FROM now").fetchone() or (0,)
+        connection.execute(
+            f"CREATE TEMP TABLE few AS FROM now ORDER BY date_obs_mjd DESC LIMIT {files // _CHANGED}"
+            if newest
+            else f"CREATE TEMP TABLE few AS FROM now WHERE hash(filename, {run}) % {_CHANGED} = 0"
+        )
         connection.execute(
             "UPDATE file_version SET until_run = ? WHERE until_run IS NULL AND filename IN (SELECT filename FROM few)",
             [run],
@@ -94,9 +99,9 @@ def main(files: int = 1_000_000) -> None:
         _measure_following(database, group, first)
         parquet, _ = published(database, group, parquet=True)
         told("its Parquet files", parquet, first, "publish")
-        change(database, 102)
+        change(database, 102, newest=True)
         again, done = published(database, group, parquet=True)
-        told("publish --parquet after 0.1 % changed", again, first + parquet, "the first")
+        told("publish --parquet after the newest 0.1 %", again, first + parquet, "the first")
         names = list((group / str(done.parquet)).rglob("*.parquet"))
         written = sum(path.stat().st_nlink == 1 for path in names)
         print(f"of {len(names)} Parquet files, {written} were written")
