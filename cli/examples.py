@@ -207,6 +207,7 @@ Files:
 Environment:
   MASTLAKE_CATALOG, MASTLAKE_SERVER  as --catalog and --server; a folder or address with a published catalog too
   MASTLAKE_LOCAL_CATALOG             as --local-catalog; by default mastlake.local.duckdb in this folder
+  MASTLAKE_DATA                      the folder for the rows of a new lake (ducklake:PATH)
   MASTLAKE_WAIT                      seconds to wait for another process to let go of the catalog
   MAST_API_TOKEN                     for files that are not public yet
   NO_COLOR                           no colours

@@ -65,6 +65,11 @@ class TestAddress:
         assert "service=NAME" in outcome.err
         assert "secret" not in outcome.err + outcome.out
 
+    def test_metadata_in_postgresql_are_refused_in_one_line(self, mastlake: Command) -> None:
+        outcome = mastlake("--catalog", "ducklake:postgres:service=jwst", "status")
+        assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+        assert "ducklake:sqlite:PATH" in outcome.err
+
     def test_without_the_extension_one_line_says_what_to_install(
         self, lake: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -89,8 +89,7 @@ class Catalog(
         path : path-like, optional
             The file; by default ``MASTLAKE_CATALOG``, or mastlake.duckdb in this folder. The folder or https address
             where a catalog is published means the newest one there, for each question anew; local files are your own.
-            A lake into which several harvest is ``ducklake:PATH``, ``ducklake:sqlite:PATH`` or
-            ``ducklake:postgres:service=NAME``.
+            A lake into which several harvest is ``ducklake:PATH`` or ``ducklake:sqlite:PATH``.
         server : str, optional
             The archive's address; by default ``MASTLAKE_SERVER``, or the one in ``mastlake.toml``, or MAST.
         wait : float, optional

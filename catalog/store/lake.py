@@ -18,7 +18,7 @@ from typing import Any
 
 import duckdb
 
-from catalog.errors import CatalogUnwritable, NotACatalog
+from catalog.errors import CatalogUnwritable, NotACatalog, UsageError
 from catalog.store.duckdb_file import DUCKDB, made_beside, queue_at, quiet, size_of
 from catalog.store.faults import Locked, explain
 from catalog.store.lake_address import LakeAddress, lake_address
@@ -175,9 +175,11 @@ def lake_of(text: str | os.PathLike[str]) -> tuple[Path, FileLake]:
     Raises
     ------
     UsageError
-        If the name has no path.
+        If the name has no path, or the metadata are in PostgreSQL.
     """
     address = lake_address(text)
+    if address.metadata == "postgres":
+        raise UsageError(f"{address.name}: metadata in PostgreSQL are not supported; use ducklake:sqlite:PATH")
     return Path(address.place), FileLake(address=address)
 
 

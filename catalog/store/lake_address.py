@@ -1,7 +1,8 @@
 """Which names of a catalog mean a lake; this module imports nothing heavy.
 
 A lake (DuckLake) keeps its rows in Parquet files and its metadata in a database: ``ducklake:PATH`` in a DuckDB file,
-``ducklake:sqlite:PATH`` in an SQLite file, ``ducklake:postgres:service=NAME`` in PostgreSQL.
+``ducklake:sqlite:PATH`` in an SQLite file. ``ducklake:postgres:service=NAME`` is understood, so that one line can say
+that it is not supported; another form of it may have a password, and is not repeated.
 """
 
 from __future__ import annotations
