@@ -16,7 +16,7 @@ from catalog.api.catalog import Catalog
 from catalog.errors import CatalogLocked, Garbled, UsageError
 from catalog.publish import bucket_place, lease, publishing, pull
 from catalog.publish.bucket_place import PublishingBucket
-from catalog.publish.manifest import LATEST
+from catalog.publish.manifest import LATEST, Manifest
 from catalog.publish.publishing import publish
 from catalog.store.database import Database
 from tests import kills_publish
@@ -251,6 +251,20 @@ class TestOneAtATime:
         objects.put(lease.NAME, content or b" ")
         with pytest.raises(CatalogLocked, match="another machine"):
             publish(working, objects.address)
+
+    def test_a_manifest_that_another_removed_is_not_pointed_to(
+        self, working: Database, objects: Objects, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        moved = PublishingBucket.point
+
+        def swept(self: PublishingBucket, manifest: Manifest) -> None:
+            self.remove(manifest.name)
+            moved(self, manifest)
+
+        monkeypatch.setattr(PublishingBucket, "point", swept)
+        with pytest.raises(CatalogLocked, match="has removed"):
+            publish(working, objects.address)
+        assert LATEST not in objects.names()
 
     def test_who_lost_the_lease_moves_nothing(
         self, working: Database, objects: Objects, monkeypatch: pytest.MonkeyPatch
@@ -488,10 +502,14 @@ class TestFaults:
         assert "pip install 'mastlake[cloud]'" in done.err
 
     def test_other_places_are_refused(self, mastlake: Command, working: Database, tmp_path: Path) -> None:
-        for place in ("gs://jwst/x", "https://example.org/x"):
+        for place in ("gs://jwst/x", "https://example.org/x", "s3:/jwst/x", "ducklake:x"):
             done = mastlake("--catalog", working.path, "publish", place)
             assert (done.code, done.err.count("\n")) == (2, 1)
-        assert not (tmp_path / "https:").exists()
+        assert not [path.name for path in tmp_path.iterdir() if path.name.endswith(":")]
+
+    def test_a_folder_whose_name_looks_like_an_address_is_a_folder(self, working: Database, tmp_path: Path) -> None:
+        publish(working, tmp_path / "s3:" / "jwst")
+        assert (tmp_path / "s3:" / "jwst" / LATEST).exists()
 
 
 @pytest.mark.long

@@ -201,6 +201,9 @@ class PublishingBucket:
         """Replace ``LATEST`` in one request, unless it has changed since it was read."""
         assert self._lease is not None
         self._lease.require()
+        written = self.fetch(manifest.name)
+        if written is None or written.content != manifest.to_json():
+            raise CatalogLocked(f"another mastlake has removed what was sent to {self.name}; publish again")
         content = f"{manifest.name}\n".encode()
         state = {"If-Match": self._latest} if self._latest else {"If-None-Match": "*"}
         if self.send(LATEST, content, state, only_if=True) is None and self.read_latest() != content:

@@ -59,8 +59,8 @@ class PublishingFolder:
         return (self._folder / folder).exists()
 
     def draft(self, name: str) -> Path:
-        """Return a path in the folder, so that a rename suffices."""
-        return self._folder / f"{PARTIAL}{os.getpid()}.{name}"
+        """Return a path in the folder, so that a rename suffices; a relative one could look like an address."""
+        return self._folder.absolute() / f"{PARTIAL}{os.getpid()}.{name}"
 
     def at_hand(self, name: str) -> Path | None:
         """Return the path of a file."""

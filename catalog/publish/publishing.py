@@ -33,6 +33,7 @@ READING_SECONDS = 86_400.0
 MOST_PATCHES = 20
 """How many times in a row a file is made from the one before it. Deleted rows leave holes, so then it is made anew."""
 _CLAIM = f"{PARTIAL}names-"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/|ducklake:")
 _OURS = re.compile(r"run-\d{6,9}\.(json|duckdb|parquet)")
 
 
@@ -289,6 +290,6 @@ def _place(to: str) -> Place:
         from catalog.publish.bucket_place import PublishingBucket
 
         return PublishingBucket(to)
-    if "://" in to:
+    if _SCHEME.match(to):
         raise UsageError(f"cannot publish to {harmless(to)}; name a folder, or s3://BUCKET/PREFIX")
     return PublishingFolder(Path(to))
