@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -260,6 +261,29 @@ class TestQueue:
             with pytest.raises(StillHeld) as by, queue.turn(LockWait(0)):
                 pass
         assert str(by.value) == "another mastlake, which writes"
+
+    def test_a_place_without_locks_is_told_and_nothing_stays(
+        self, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*anything: object) -> None:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr(fcntl, "flock", refuse)
+        with pytest.raises(OSError, match="No locks"), queue.turn(LockWait(0)):
+            pass
+        assert not queue._path.exists()
+
+    def test_a_full_disk_leaves_the_owner_unnamed(self, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*anything: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", refuse)
+            turn = queue.turn(LockWait(0))
+            turn.__enter__()
+        with pytest.raises(StillHeld, match=r"^another mastlake, which writes$"), queue.turn(LockWait(0)):
+            pass
+        turn.__exit__(None, None, None)
 
     def test_a_link_in_the_place_of_the_queue_is_not_followed(self, queue: Queue, tmp_path: Path) -> None:
         (tmp_path / "other").mkdir()

@@ -92,9 +92,11 @@ class Queue:
                     raise StillHeld(owner)
             yield
         finally:
-            if handle is not None:
-                with held_back():
+            with held_back():
+                if handle is not None:
                     self._give_back(handle, ticket)
+                with suppress(OSError):
+                    self._path.rmdir()  # if nobody else is in it
 
     def has_writer(self) -> bool:
         """Say whether a process waits to write, or writes."""
@@ -142,8 +144,6 @@ class Queue:
             if _is_at(handle, ticket, folder):
                 os.unlink(ticket.name, dir_fd=folder)
         os.close(handle)
-        with suppress(OSError):
-            self._path.rmdir()
 
 
 @contextmanager
@@ -170,16 +170,23 @@ def _is_ours(handle: int, ticket: _Ticket, folder: int) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if _is_at(handle, ticket, folder):
             os.fchmod(handle, 0o644)  # others must be able to see whether it is locked
-            os.write(handle, f"{os.getpid()} {socket.gethostname()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}".encode())
+            with suppress(OSError):  # a full disk has room for the name of a file, but not for its content
+                os.write(handle, _owner_now())
             return True
     except BlockingIOError:
         with suppress(OSError):
             os.unlink(ticket.name, dir_fd=folder)
-    except BaseException:
+    except BaseException:  # there are no locks here
         os.close(handle)
+        with suppress(OSError):
+            os.unlink(ticket.name, dir_fd=folder)
         raise
     os.close(handle)
     return False
+
+
+def _owner_now() -> bytes:
+    return f"{os.getpid()} {socket.gethostname()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}".encode()
 
 
 def _is_at(handle: int, ticket: _Ticket, folder: int) -> bool:
