@@ -47,7 +47,7 @@ class Answer:
 def read(path: str, way: str, pause: str, log: str) -> None:
     """Ask again and again until the log's folder has a file ``stop``; write each answer into the log."""
     stop = Path(log).with_name("stop")
-    lake = Catalog.open(path) if way == "kept" else Catalog.once(path)
+    lake = Catalog.open(path, tell=lambda line: None) if way == "kept" else Catalog.once(path)
     answers = []
     with lake:
         while not stop.exists():
