@@ -17,6 +17,7 @@ from catalog.simulator import Simulator
 from catalog.store import database as store
 from catalog.store.copies import LOCAL
 from catalog.store.database import HEAD, Database
+from catalog.store.local_catalog import refuse_hiding
 from catalog.store.proven import note_proof
 from catalog.sync import Selection, sync
 from catalog.sync.rate import SharedPace
@@ -213,6 +214,7 @@ class TestReading:
     def test_no_question_makes_the_file(self, group: Group, mastlake: Command, tmp_path: Path) -> None:
         for words in (["status"], ["find"], ["sql", "FROM local_files"], ["outdated"]):
             assert mastlake("--catalog", f"{group.folder}/", *words).code == 0
+        assert mastlake("--catalog", f"{group.folder}/", "forget", "x").code == 2
         assert not (tmp_path / "mastlake.local.duckdb").exists()
 
     def test_each_table_and_column_is_listed_once(self, group: Group, tmp_path: Path) -> None:
@@ -325,10 +327,28 @@ class TestRefusing:
     def test_a_view_that_is_not_mastlakes(self, group: Group, tmp_path: Path) -> None:
         reader(group, "ada").require_local()
         with duckdb.connect(tmp_path / "ada" / "mastlake.local.duckdb") as connection:
-            connection.execute("CREATE VIEW files AS FROM read_text('/etc/passwd')")
+            connection.execute("CREATE VIEW mine AS FROM read_text('/etc/passwd')")
         store._ready.clear()  # as in another process
-        with pytest.raises(NotACatalog, match="view files"):
+        with pytest.raises(NotACatalog, match="view mine"):
             outdated(reader(group, "ada"))
+
+    @pytest.mark.parametrize("statement", ["CREATE TABLE Runs (run INTEGER)", "CREATE VIEW files AS SELECT 1 AS a"])
+    def test_a_table_that_hides_one_of_the_published_catalog(
+        self, group: Group, tmp_path: Path, statement: str
+    ) -> None:
+        reader(group, "ada").require_local()
+        with duckdb.connect(tmp_path / "ada" / "mastlake.local.duckdb") as connection:
+            connection.execute("CREATE TABLE notes (text VARCHAR)")
+            connection.execute(statement)
+        store._ready.clear()  # as in another process
+        with pytest.raises(NotACatalog, match="hides that of the published catalog"):
+            outdated(reader(group, "ada"))
+
+    def test_the_files_that_are_made_hide_nothing(self, group: Group) -> None:
+        ada = reader(group, "ada")
+        ada.require_local()
+        with ada.read() as connection:
+            refuse_hiding(connection, ada.path)
 
 
 @pytest.mark.long

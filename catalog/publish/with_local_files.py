@@ -22,6 +22,7 @@ from catalog.store.local_catalog import (
     make_local_catalog,
     newest_published,
     refuse_another,
+    refuse_hiding,
 )
 from catalog.store.proven import is_proof_noted, note_proof, prove_definitions
 
@@ -262,6 +263,7 @@ class WithLocalFiles(Database):
                 )
             if not is_proof_noted(self.path):
                 prove_definitions(connection, self.path)
+                refuse_hiding(connection, self.path)
                 note_proof(self.path)
             return revision
 

@@ -146,6 +146,41 @@ def followed(connection: duckdb.DuckDBPyConnection, path: Path) -> Followed:
     return Followed(*(None if value is None else str(value) for value in row))  # type: ignore[arg-type]
 
 
+def refuse_hiding(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Refuse a file with a table, view or macro of its own that would be found in place of the published one.
+
+    Raises
+    ------
+    NotACatalog
+        The error names it.
+    """
+    rows = connection.execute(
+        f"""WITH named AS (
+                SELECT database_name, table_name AS name FROM duckdb_tables() WHERE NOT internal
+                UNION ALL SELECT database_name, view_name FROM duckdb_views() WHERE NOT internal
+                UNION ALL SELECT database_name, function_name FROM duckdb_functions() WHERE NOT internal
+            )
+            SELECT min(lower(name)) FROM named
+            WHERE database_name = current_database() AND NOT list_contains($own, lower(name)) AND lower(name) IN (
+                SELECT lower(name) FROM named WHERE database_name = '{PUBLISHED}')""",
+        {"own": sorted(LOCAL | _VIEWS)},
+    ).fetchone()
+    if rows is not None and rows[0] is not None:
+        raise NotACatalog(
+            f"another program put {rows[0]} into {path}, which hides that of the published catalog; drop it there, or "
+            "name another file: --local-catalog FILE"
+        )
+
+
+_VIEWS = frozenset(
+    {
+        "local_files", "hdus", "cards", "findings", "headers", "lineage", "file_drift", "keyword_drift", "drift",
+        "header_value",
+    }
+)  # fmt: skip
+"""The views and the macro of local files."""
+
+
 def newest_published(connection: duckdb.DuckDBPyConnection, schema: str) -> Followed:
     """Return what a local catalog will note after it was judged by the published one."""
     row = connection.execute(

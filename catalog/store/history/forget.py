@@ -30,5 +30,7 @@ def forget(database: Database, path: str | os.PathLike[str]) -> int:
         If the catalog cannot be used.
     """
     where = os.path.abspath(path)  # noqa: PTH100 - links stay as the user named them
+    if database.published_in is not None and database.local_path is None:
+        return 0  # there are no local files, and none need be noted
     with database.write_local() as connection:
         return close(connection, where, utc_now())
