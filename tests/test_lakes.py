@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -298,3 +300,36 @@ class TestUpkeep:
     def test_a_catalog_file_needs_none(self, database: Database, mastlake: Command) -> None:
         outcome = mastlake("--catalog", database.path, "upkeep")
         assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+
+
+COMMIT = """
+import sys
+from catalog.store.database import Database
+from catalog.store.lake import lake_of
+path, engine = lake_of(sys.argv[1])
+for number in range(int(sys.argv[2]), 1000):
+    with Database(path, engine=engine).write() as connection:
+        connection.execute("INSERT INTO changes VALUES (?, 'new', 'file', 'a.fits', NULL)", [number])
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.long
+def test_a_committer_that_is_killed_leaves_the_last_whole_commit(lake: Database) -> None:
+    chance, count = random.Random(5), 0
+    for _ in range(5):
+        with subprocess.Popen(
+            [sys.executable, "-c", COMMIT, lake.named, str(count)], stdout=subprocess.PIPE, text=True
+        ) as committer:
+            assert committer.stdout is not None
+            said = [int(committer.stdout.readline())]
+            time.sleep(chance.uniform(0, 0.4))
+            committer.kill()
+            said += [int(line) for line in committer.stdout]
+        with lake.read() as connection:
+            kept = [run for (run,) in connection.execute("SELECT run FROM changes ORDER BY run").fetchall()]
+        assert kept in (list(range(said[-1] + 1)), list(range(said[-1] + 2)))  # one may be told too late
+        count = len(kept)
+    with Catalog.open(lake.named) as catalog:
+        catalog.upkeep(reading_seconds=0)
+        assert len(catalog.sql("FROM changes")) == count

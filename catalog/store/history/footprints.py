@@ -81,7 +81,8 @@ def number_files(connection: duckdb.DuckDBPyConnection, run: int) -> None:
     if own:
         connection.execute(
             """UPDATE file_version SET footprint = f.number FROM footprints f
-               WHERE file_version.s_region = f.s_region AND (since_run = $run OR $run = 0)""",
+               WHERE file_version.s_region = f.s_region AND (since_run = $run OR $run = 0)
+                 AND footprint IS DISTINCT FROM f.number""",
             {"run": run},
         )
     if "s_region" in columns_of(connection, "observation_version"):
