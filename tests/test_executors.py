@@ -295,6 +295,10 @@ class TestAnyExecutor:
             with pytest.raises(ExecutorError, match="takes no more work"):
                 index_folders(database, [folder], executor=processes)
 
+    def test_what_is_no_executor_is_wrong_usage(self, folder: Path, database: Database) -> None:
+        with pytest.raises(UsageError, match=r"concurrent\.futures\.Executor or dask://HOST:PORT, not 4"):
+            index_folders(database, [folder], executor=4)  # type: ignore[arg-type]
+
     def test_digests_come_from_the_executor_too(self, folder: Path) -> None:
         with ThreadPoolExecutor(2) as threads:
             batches = list(extract_all(paths_in(folder), (), True, executor=threads))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from catalog.errors import DiskError, ExecutorError
+from catalog.errors import DiskError, ExecutorError, UsageError
 from catalog.fits.associations import AssociationFile, file_rows, member_rows, read_associations
 from catalog.headers.cluster import checked, connected
 from catalog.headers.columns import wanted_keywords
@@ -96,6 +96,8 @@ def index_folders(
     """
     if isinstance(executor, str):
         checked(executor)
+    elif executor is not None and not isinstance(executor, Executor):
+        raise UsageError(f"an executor is a concurrent.futures.Executor or dask://HOST:PORT, not {executor!r}")
     return _IndexRun(database, verify, (processes, executor), on_event or _say_nothing).index(folders)
 
 
