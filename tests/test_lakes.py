@@ -132,6 +132,18 @@ class TestOpening:
                 catalog.searches()
         assert path.read_text().startswith("no lake")
 
+    @pytest.mark.long
+    def test_a_view_that_may_do_more_than_read_is_refused(
+        self, lake: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with lake.write() as connection:
+            connection.execute("CREATE VIEW mine AS SELECT * FROM query('SELECT 1 AS a')")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "of another user"))
+        ask = f"from catalog.cli.main import run; run(['--catalog', {lake.named!r}, 'runs'])"
+        done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+        assert "the view mine" in done.stderr
+
     def test_there_is_no_lake_yet(self, tmp_path: Path, mastlake: Command) -> None:
         outcome = mastlake("--catalog", f"ducklake:{tmp_path / 'none.lake'}", "status")
         assert outcome.code == 1
