@@ -309,10 +309,16 @@ class TestDask:
     """A real scheduler on this machine."""
 
     @pytest.fixture
-    def scheduler(self) -> Iterator[str]:
+    def scheduler(self, tmp_path: Path) -> Iterator[str]:
         distributed = pytest.importorskip("distributed")
         with distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=False, host="127.0.0.1", protocol="tcp", dashboard_address=None
+            n_workers=1,
+            threads_per_worker=1,
+            processes=False,
+            host="127.0.0.1",
+            protocol="tcp",
+            dashboard_address=None,
+            local_directory=str(tmp_path / "dask"),
         ) as local:
             yield local.scheduler_address.replace("tcp://", "dask://")
 
