@@ -15,7 +15,8 @@ from pathlib import Path
 
 import duckdb
 
-from catalog.store.database import HEAD, Database
+from catalog.store.database import Database
+from catalog.store.revision import HEAD
 
 OLD = "0003"
 OLD_CATALOGS = Path(__file__).parent / "old_catalogs"

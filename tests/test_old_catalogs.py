@@ -12,7 +12,8 @@ import pytest
 
 from catalog.errors import NotACatalog
 from catalog.store import database as store
-from catalog.store.database import HEAD, Database, columns_of
+from catalog.store.database import Database, columns_of
+from catalog.store.revision import HEAD
 from catalog.store.schema.models import metadata
 
 from .kills_migration import OLD_CATALOGS

@@ -36,6 +36,7 @@ from catalog.store.engine import Comment
 from catalog.store.history import merge as merging
 from catalog.store.history.merge import SEARCH_FILES, merge_links, merge_versions
 from catalog.store.history.versions import FILES, Versions, name_in_catalog
+from catalog.store.revision import HEAD
 from catalog.store.schema.migrate import make_views
 from catalog.store.schema.models import metadata
 from catalog.store.spool import Spool
@@ -148,7 +149,7 @@ class TestOpening:
     def test_the_newest_migration_is_the_one_that_the_code_knows(self) -> None:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
-        assert ScriptDirectory.from_config(config).get_heads() == [store_database.HEAD]
+        assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
     def test_the_newest_migration_makes_the_tables_of_the_models(self, of_file: Database) -> None:
         with of_file.write():

@@ -24,7 +24,8 @@ from catalog.publish.manifest import Manifest, catalog_filename, manifest_name, 
 from catalog.publish.names import is_bucket
 from catalog.publish.place import PARTIAL, Place
 from catalog.store.copies import CopiedCatalog, copy_shared
-from catalog.store.database import HEAD, Database
+from catalog.store.database import Database
+from catalog.store.revision import HEAD
 from catalog.text import harmless
 
 KEEP = 3

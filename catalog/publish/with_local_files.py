@@ -12,7 +12,7 @@ import duckdb
 
 from catalog.cache import folder as cache_folder
 from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog
-from catalog.store.database import HEAD, Database
+from catalog.store.database import Database
 from catalog.store.duckdb_file import DUCKDB
 from catalog.store.faults import reading, writing
 from catalog.store.local_catalog import (
@@ -25,6 +25,7 @@ from catalog.store.local_catalog import (
     refuse_hiding,
 )
 from catalog.store.proven import is_proof_noted, note_proof, prove_definitions
+from catalog.store.revision import HEAD
 
 
 class Publisher(Protocol):

@@ -20,24 +20,21 @@ from pathlib import Path
 
 import duckdb
 
-from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog, UsageError
+from catalog.errors import CatalogError, CatalogLocked, CatalogUnwritable, UsageError
 from catalog.process.interrupts import held_back
 from catalog.store.addresses import tidy
 from catalog.store.altered import alterations_told
 from catalog.store.duckdb_file import DUCKDB
 from catalog.store.engine import Engine
 from catalog.store.faults import Locked, reading, writing
-from catalog.store.sql import columns_of, literal, quoted, tables_of
+from catalog.store.revision import HEAD, revision_through
+from catalog.store.sql import columns_of, literal, quoted
 from catalog.store.turns import LockWait, StillHeld, held
 from catalog.store.work import close
 from catalog.text import harmless
 
-__all__ = ["HEAD", "Database", "columns_of", "literal", "quoted"]
+__all__ = ["Database", "columns_of", "literal", "quoted"]
 
-HEAD = "0012"
-"""The newest schema revision that this code knows: the last one in `migrations/versions`."""
-
-_FIRST = "0001"
 _ready: set[tuple[Path, Hashable]] = set()
 """Catalogs whose schema is at `HEAD`, as this process has seen or made it; each with its identity."""
 _in_process: defaultdict[Path, threading.RLock] = defaultdict(threading.RLock)
@@ -331,44 +328,13 @@ class Database:
         note_proof(self.path)
 
     def _revision(self) -> str | None:
-        """Return the revision of the schema; see `_revision_through`."""
+        """Open the catalog and return the revision of its schema."""
         with closing(self._open_to_read()) as connection:
             return self._revision_through(connection)
 
     def _revision_through(self, connection: duckdb.DuckDBPyConnection) -> str | None:
-        """Return the revision of the schema after the file was proven harmless; None if it has no tables."""
-        from catalog.store.proven import FOLLOWING, is_proof_noted, note_proof, prove_definitions
-
-        with reading(self.path):
-            if is_proof_noted(self.path) and (noted := _head_through(connection)) is not None:
-                return noted
-            tables = tables_of(connection)
-            if not tables:
-                return None
-            if FOLLOWING in tables:
-                raise NotACatalog(
-                    f"{self.path} has the local files of somebody who reads a published catalog; name that one: "
-                    "--catalog DIR/ --local-catalog FILE"
-                )
-            if "alembic_version" not in tables:
-                raise NotACatalog(
-                    f"{self.path} is a DuckDB database, but not a mastlake catalog; choose another --catalog"
-                )
-            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-            revision = str(row[0]) if row else None
-            if revision is not None and revision > HEAD:
-                raise CatalogTooNew(
-                    f"{self.path} was written by a newer mastlake (schema {revision}, this one knows {HEAD}); "
-                    "upgrade it"
-                )
-            if revision is not None and revision < _FIRST:
-                raise NotACatalog(
-                    f"{self.path} has the schema {revision}, which no mastlake had; keep it, and harvest into a new one"
-                )
-            if not is_proof_noted(self.path):
-                prove_definitions(connection, self.path)
-                note_proof(self.path)
-            return revision
+        """Return the revision of the schema; see `catalog.store.revision`."""
+        return revision_through(connection, self.path)
 
     def _open_to_read(self) -> duckdb.DuckDBPyConnection:
         """Open for reading. If somebody writes, wait in the queue: other readers and writers come in turn."""
@@ -386,14 +352,6 @@ class Database:
             except Locked as error:
                 if not waiting.pause(str(error)):
                     raise CatalogLocked(f"{self.path} is in use by {error}; try again when it is done") from None
-
-
-def _head_through(connection: duckdb.DuckDBPyConnection) -> str | None:
-    """Return `HEAD` if the file is known to be harmless and is at `HEAD`; listing its tables would take longer."""
-    with suppress(duckdb.CatalogException, duckdb.BinderException):
-        if connection.execute("SELECT version_num FROM alembic_version").fetchone() == (HEAD,):
-            return HEAD
-    return None
 
 
 def in_unicode(path: Path) -> Path:
