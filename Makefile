@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
+# Tests start some hundred processes; each would compile every module anew where Python may not keep what it compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-long docs test-pre kills bench-page bench-group bench-start bench-harvest bench-query fuzz bench-headers bench-sync lint format clean
 
 $(READY): pyproject.toml constraints.txt

@@ -367,6 +367,7 @@ with Database({str(lake.path)!r}, wait=20).write() as connection:
     assert len(lake.find(limit=1)) == 1
 
 
+@pytest.mark.long
 def test_another_process_gets_its_turn_under_steady_questions(lake: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("catalog.store.shared._LONGEST_SECONDS", 0.2)
     script = f"""
@@ -409,7 +410,7 @@ def test_threads_can_share_a_catalog(lake: Catalog) -> None:
 
 def test_every_command_has_its_method() -> None:
     elsewhere = {"demo", "login", "serve", "simulate"}
-    methods = {"searches": "searches", "keywords": "keywords", "preview": "previews"}
+    methods = {"copy": "copy_to", "preview": "previews"}
     for command in set(COMMANDS) - elsewhere:
         assert callable(getattr(Catalog, methods.get(command, command))), command
 

@@ -83,6 +83,7 @@ class TestAddress:
 class TestOpening:
     """A lake is opened, moved and shared."""
 
+    @pytest.mark.long
     def test_a_lake_and_its_rows_can_be_moved_together(self, lake: Database, tmp_path: Path) -> None:
         with lake.write() as connection:
             connection.execute(NOTED, [1])
@@ -94,6 +95,7 @@ class TestOpening:
         with Catalog.open(name) as catalog:
             assert len(catalog.sql("FROM changes")) == 1
 
+    @pytest.mark.long
     def test_a_commit_names_its_run(self, lake: Database) -> None:
         with lake.write() as connection:
             connection.execute(NOTED, [1])
@@ -109,6 +111,7 @@ class TestOpening:
         with sqlite.read() as connection:
             assert len(connection.execute("FROM changes").fetchall()) == 1
 
+    @pytest.mark.long
     def test_a_kept_connection_follows_what_others_commit(self, sqlite: Database) -> None:
         kept = KeptOpen(sqlite.path, engine=sqlite.engine)
         for number in range(3):

@@ -199,6 +199,7 @@ class TestReading:
         assert (refused.code, refused.err.count("\n")) == (1, 1)
         assert "clone" in refused.err
 
+    @pytest.mark.long
     def test_the_file_can_be_elsewhere(
         self, group: Group, mastlake: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -263,6 +264,7 @@ class TestReading:
 class TestRefusing:
     """A file that does not belong to the catalog is told in one line."""
 
+    @pytest.mark.long
     def test_the_local_files_of_another_catalog(self, group: Group, tmp_path: Path) -> None:
         group.fetch(reader(group, "ada"), tmp_path / "mast")
         shutil.rmtree(group.folder)
@@ -378,6 +380,7 @@ def test_the_local_catalog_has_the_tables_of_local_files_with_their_comments(gro
     assert all(comment for _, comment in tables)
 
 
+@pytest.mark.long
 def test_a_local_catalog_that_was_cut_off_while_it_was_made_is_made_again(
     group: Group, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

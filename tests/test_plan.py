@@ -161,6 +161,7 @@ def test_unsafe_names_are_out_of_reach_and_say_so(name: str) -> None:
     assert only(decide(row(name))) == ("out of reach", "its name cannot be that of a file here")
 
 
+@pytest.mark.long
 @given(st.text())
 def test_a_name_that_passes_is_one_part_below_its_folder(name: str) -> None:
     if refusal(name) is None:

@@ -192,6 +192,7 @@ class TestSpectra:
         assert carpet.get_ylim()[1] == pytest.approx(29.5 * 0.004 * 24, rel=0.01)
         assert drawing.told == "time series of 30 integrations of 2 spectra each, as time against wavelength"
 
+    @pytest.mark.long
     def test_flagged_points_are_left_out(self, tmp_path: Path) -> None:
         with open_fits(files.new_x1dints(tmp_path / "a.fits")) as file:
             found = spectra(file)

@@ -176,6 +176,7 @@ class TestPublishing:
         with pytest.raises(DiskError, match="cannot publish into"):
             publish(catalog, Path("/proc/nowhere"))
 
+    @pytest.mark.long
     @pytest.mark.parametrize("step", ["copy_shared", "sha256_of", "put", "write", "point", "_remove_old"])
     def test_a_publish_that_ends_anywhere_leaves_the_old_one_and_the_next_sweeps(
         self, small: Database, group: Path, monkeypatch: pytest.MonkeyPatch, step: str

@@ -121,6 +121,7 @@ class TestPublishing:
         assert objects.get("run-000001.duckdb") == b"mine"
         assert LATEST not in objects.names()
 
+    @pytest.mark.long
     @pytest.mark.parametrize("step", ["copy_shared", "put", "write", "point", "_remove_old"])
     def test_a_publish_that_ends_anywhere_leaves_the_old_one_and_the_next_sweeps(
         self, working: Database, objects: Objects, monkeypatch: pytest.MonkeyPatch, step: str, tmp_path: Path
@@ -144,6 +145,7 @@ class TestPublishing:
         ]  # fmt: skip
         assert not list((tmp_path / "cache" / "mastlake" / "publishing").rglob(".partial-*"))
 
+    @pytest.mark.long
     def test_parquet_can_be_added_and_goes_with_its_run(self, working: Database, objects: Objects) -> None:
         publish(working, objects.address)
         done = publish(working, objects.address, parquet=True)
@@ -153,6 +155,7 @@ class TestPublishing:
         publish(working, objects.address, keep=1, reading_seconds=-60)
         assert objects.names() == [LATEST, "run-000002.duckdb", "run-000002.json"]
 
+    @pytest.mark.long
     def test_parquet_files_of_an_older_run_are_copied_by_the_store(
         self, working: Database, objects: Objects, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -314,6 +317,7 @@ def site(working: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 class TestFollowing:
     """A bucket as the catalog of commands and of Python."""
 
+    @pytest.mark.long
     def test_a_public_bucket_is_pulled_once_without_a_key(
         self, site: Site, mastlake: Command, working: Database, tmp_path: Path
     ) -> None:

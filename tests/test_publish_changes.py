@@ -92,6 +92,7 @@ class TestPatching:
         with Catalog(working, "https://mast.stsci.edu") as own, Catalog.open(group) as shared:
             assert shared.sql(FILES).to_arrow() == own.sql(FILES).to_arrow()
 
+    @pytest.mark.long
     @pytest.mark.parametrize("why", ["many rows", "new column", "another view", "often enough", "other bytes", "gone"])
     def test_it_is_made_anew_where_that_is_not_possible(
         self, working: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
@@ -120,6 +121,7 @@ class TestPatching:
         assert manifest(group, 3)["patches"] == 0
         assert rows_of(group / "run-000003.duckdb") == rows_of(working.path)
 
+    @pytest.mark.long
     def test_a_row_that_is_there_twice_is_no_matter(self, working: Database, tmp_path: Path) -> None:
         group = tmp_path / "group"
         add_run(working, 3)

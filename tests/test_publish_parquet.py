@@ -170,6 +170,7 @@ class TestReuse:
         older, newer = (parse_sums((group / f"run-00000{run}.parquet" / SUMS).read_bytes()) for run in (1, 2))
         assert len(set(newer) - set(older)) == 1
 
+    @pytest.mark.long
     def test_an_older_file_with_other_bytes_is_not_used(self, programs: Database, tmp_path: Path) -> None:
         group = tmp_path / "group"
         publish(programs, group, parquet=True)

@@ -160,6 +160,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(followed: Followed, mastlake
     assert len(mastlake("--catalog", followed.address, "runs", "--json").json) == 1
 
 
+@pytest.mark.long
 def test_with_a_full_disk_the_older_copy_answers_and_says_so(followed: Followed, mastlake: Command) -> None:
     ask = ["--catalog", followed.address, "runs", "--json"]
     mastlake(*ask)

@@ -131,6 +131,7 @@ class TestCommands:
         assert harvested("harvest", "ami", "--json").json["new"] == 0
         assert harvested("harvest", "amy").code == 2
 
+    @pytest.mark.long
     def test_described_searches_need_no_catalog(self, served: Command, tmp_path: Path) -> None:
         written(tmp_path, '[searches.ami]\ninstrument = "niriss"\ncriteria = ["exp_type=NIS_AMI"]')
         assert served("harvest", "--json").json["search"] == "ami"

@@ -82,6 +82,7 @@ def test_find_writes_and_asks_its_question_in_one_opening(
     assert "2 files" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_process_of_ours_looks_for_unused_objects_seldom_and_another_as_it_did(
     catalog: Database, tmp_path: Path
 ) -> None:

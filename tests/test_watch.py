@@ -78,6 +78,7 @@ def test_only_the_folders_that_changed_are_looked_at_again(tmp_path: Path, datab
     assert names(database) == ["more.fits", "one.fits", "two.fits"]
 
 
+@pytest.mark.long
 def test_a_download_under_way_is_left_alone(tmp_path: Path, database: Database) -> None:
     (tmp_path / "disk").mkdir()
     with watching(database, tmp_path / "disk") as reports:

@@ -81,7 +81,7 @@ class Lakes(CatalogBase):
 
         Examples
         --------
-        >>> catalog.upkeep()
+        >>> catalog.upkeep()  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         catalog.errors.UsageError: ... is no lake, and needs no upkeep
         """
