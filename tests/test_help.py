@@ -104,8 +104,9 @@ class TestExamples:
     """The examples of the help, run in order."""
 
     @pytest.fixture
-    def asked(self, mastlake: Command, sky: Simulator, monkeypatch: pytest.MonkeyPatch) -> Command:
-        """A folder in which they can run, with a token."""
+    def asked(self, mastlake: Command, sky: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+        """A folder in which they can run, with a token; its catalog has the name that mastlake gives it."""
+        monkeypatch.setenv("MASTLAKE_CATALOG", str(tmp_path / "mastlake.duckdb"))
         monkeypatch.setenv("MASTLAKE_SERVER", sky.url)
         monkeypatch.setenv("MAST_API_TOKEN", TOKEN)
         return mastlake
@@ -128,7 +129,9 @@ class TestExamples:
 
 
 def _present(folder: Path, word: str) -> str:
-    """Put a file that was fetched in the place of an example's."""
+    """Put a file that was fetched in the place of an example's, and the folder that an example made."""
+    if word == "/shared/jwst/":
+        return str(folder / "group" / "_")[:-1]
     if not re.search(r"\bjw\w+.*\.fits$", word):
         return word
     suffix = word.rpartition("_")[2]
