@@ -121,6 +121,7 @@ class TestShards:
         assert given_up == {path for path, lost in zip(paths, losses, strict=True) if lost >= MOST_TIMES}
         assert max(executor.asked.values()) <= MOST_TIMES
 
+    @pytest.mark.long
     def test_the_files_of_a_shard_that_is_lost_again_and_again_are_named(
         self, folder: Path, database: Database
     ) -> None:
@@ -155,6 +156,7 @@ class TestShards:
             handed_out(fault, paths_in(folder))
         assert read_shard(None, (), False).error.__notes__  # type: ignore[arg-type, union-attr]
 
+    @pytest.mark.long
     @pytest.mark.parametrize("error", [BrokenExecutor("a process ended"), OSError("a process ended")])
     def test_what_was_read_before_an_executor_broke_is_kept(
         self, folder: Path, database: Database, error: Exception
@@ -355,6 +357,7 @@ class TestDask:
         with pytest.raises(ExecutorError, match=told):
             cluster._prove_versions(Client(), "127.0.0.1:8786")
 
+    @pytest.mark.long
     def test_the_command_reads_with_it_and_a_folders_settings_cannot_name_one(
         self, scheduler: str, folder: Path, mastlake: Command
     ) -> None:

@@ -121,6 +121,7 @@ class TestOpening:
                 connection.execute(NOTED, [number])
         kept.release()
 
+    @pytest.mark.long
     def test_who_waits_to_commit_is_told_who_holds_the_lake(self, sqlite: Database) -> None:
         waits = Database(sqlite.path, wait=0.1, engine=sqlite.engine)
         told = f"PID {os.getpid()} on .*, since 2"
@@ -157,6 +158,7 @@ class TestOpening:
 class TestSealed:
     """A statement reads the lake's rows, and nothing else."""
 
+    @pytest.mark.long
     @pytest.mark.parametrize(
         "statement",
         [

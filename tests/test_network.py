@@ -411,6 +411,7 @@ def test_a_refused_connection_is_told_in_words(ask: Callable[[str], object]) -> 
         ask(f"http://127.0.0.1:{port}")
 
 
+@pytest.mark.long
 def test_status_shows_catalog_and_disk_although_the_archive_is_down(
     mastlake: Command, catalog: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -199,6 +199,7 @@ class TestSpectra:
         assert np.nanmax(found[0].flux) < 1
         assert np.isnan(found[0].flux).sum() == 1
 
+    @pytest.mark.long
     def test_a_single_integration_is_lines(self, tmp_path: Path) -> None:
         drawing = draw_file(files.new_x1dints(tmp_path / "a.fits", integrations=1))
         assert drawing.told.startswith("2 spectra")

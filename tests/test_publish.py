@@ -270,6 +270,7 @@ class TestFollowing:
         monkeypatch.setenv("MASTLAKE_CATALOG", f"{group}/")
         assert len(mastlake("runs", "--json").json) == 2
 
+    @pytest.mark.long
     def test_changes_remembers_the_look_over_publishes(self, mastlake: Command, small: Database, group: Path) -> None:
         assert mastlake("--catalog", group, "changes").code == 0
         add_run(small, 3)
@@ -440,6 +441,7 @@ class TestPulling:
         with pytest.raises(UsageError, match="must begin with https"):
             pull.PublishedAddress("http://mast.example.org/group/")
 
+    @pytest.mark.long
     def test_only_the_newest_two_stay_in_the_cache(
         self, site: Site, group: Path, small: Database, tmp_path: Path
     ) -> None:
@@ -475,6 +477,7 @@ class TestCloning:
         assert rows[0] == rows[1]
         assert os.access(tmp_path / "mine.duckdb", os.W_OK)
 
+    @pytest.mark.long
     def test_an_address_can_be_cloned(self, site: Site, tmp_path: Path) -> None:
         assert Catalog.clone(site.address, tmp_path / "mine.duckdb") == 2
         assert len(Catalog.open(tmp_path / "mine.duckdb").runs()) == 2

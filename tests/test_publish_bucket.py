@@ -175,6 +175,7 @@ class TestPublishing:
         for name in (name for name in names if name.startswith("run-000001.parquet/files")):
             assert objects.get(name) == objects.get(name.replace("run-000001", "run-000002"))
 
+    @pytest.mark.long
     def test_parquet_files_that_were_sent_in_part_are_sent_again(
         self, working: Database, objects: Objects, monkeypatch: pytest.MonkeyPatch
     ) -> None:

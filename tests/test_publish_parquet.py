@@ -160,6 +160,7 @@ class TestReuse:
             if path.is_file() and path.name != SUMS
         }
 
+    @pytest.mark.long
     def test_a_program_that_comes_or_goes_changes_only_its_own_file(self, programs: Database, tmp_path: Path) -> None:
         group = tmp_path / "group"
         publish(programs, group, parquet=True)

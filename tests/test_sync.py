@@ -367,6 +367,7 @@ def test_a_server_that_is_down_halts_the_sync_soon(database: Database, tmp_path:
     assert any("connection refused" in failure.reason for failure in report.failures)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("answers_before", "refusals"), [(0, 5), (5, 9)])
 def test_the_breaker_closes_when_the_archive_is_back(
     go: Callable[..., SyncReport], files: Files, answers_before: int, refusals: int
@@ -793,6 +794,7 @@ def test_one_checksum_that_agrees_proves_the_others_wrong(files: Files, tmp_path
         assert on_disk(tmp_path / "d") == names(right)
 
 
+@pytest.mark.long
 def test_a_server_that_spoils_every_file_for_a_night_leaves_no_file(
     go: Callable[..., SyncReport], files: Files, tmp_path: Path
 ) -> None:

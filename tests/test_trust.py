@@ -81,6 +81,7 @@ def test_only_the_command_at_hand_tells_what_was_ignored(mastlake: Command, cata
     assert mastlake("runs").err == ""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dest", ["/srv/elsewhere", "../elsewhere", "within/../../elsewhere", "link", "~/elsewhere"])
 @pytest.mark.parametrize("where", ["{}", "[sync]\n{}", '[searches.soss]\ninstrument = "niriss"\n{}'])
 def test_a_destination_outside_of_the_folder_is_refused_where_it_would_be_used(

@@ -67,6 +67,7 @@ def test_a_folder_is_indexed_at_once_and_again_as_it_changes(tmp_path: Path, dat
     assert names(database) == ["b.fits", "c.fits"]
 
 
+@pytest.mark.long
 def test_only_the_folders_that_changed_are_looked_at_again(tmp_path: Path, database: Database) -> None:
     for name in ("one", "two"):
         (tmp_path / "disk" / name).mkdir(parents=True)

@@ -168,6 +168,7 @@ class TestPutInPlace:
         assert mastlake(*words[:2], "--format", "csv", "-o", "mastlake.toml").code in (1, 2)
         assert (tmp_path / "mastlake.toml").read_bytes() == b""
 
+    @pytest.mark.long
     def test_a_picture_goes_to_a_name_without_an_ending_in_the_form_that_is_asked_for(
         self, mastlake: Command, catalog: Database, tmp_path: Path
     ) -> None:
