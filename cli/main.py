@@ -81,25 +81,32 @@ def main(
 ) -> None:
     """The options that every command takes."""
     hush(verbose - quiet < 0)
-    said = str(getattr(context.get_parameter_source("server"), "name", "")) != "DEFAULT"
     try:
-        address = Server(server)
-        from_files = find_defaults(settings_beside(catalog), context)
-        if from_files is not None and not said and from_files.defaults.server is not None:
-            address = Server(from_files.defaults.server)
+        context.obj = _settings(context, catalog, server, verbose - quiet, local_catalog)
     except MastlakeError as error:
-        context.obj = error
-        return
+        context.obj = error  # the command raises it, so that its --help is printed in any case
+
+
+def _settings(context: typer.Context, catalog: str, server: str, verbosity: int, local_catalog: str) -> Settings:
+    """Return what was said before the command, completed from ``mastlake.toml``, whose options become defaults.
+
+    Raises
+    ------
+    MastlakeError
+        If the server is no address, or the file cannot be understood.
+    """
+    said = str(getattr(context.get_parameter_source("server"), "name", "")) != "DEFAULT"
+    address = Server(server)
+    from_files = find_defaults(settings_beside(catalog), context)
     if from_files is None:
-        context.obj = Settings(catalog, address, verbose - quiet, local_catalog=local_catalog)
-        return
+        return Settings(catalog, address, verbosity, local_catalog=local_catalog)
+    defaults = from_files.defaults
+    if not said and defaults.server is not None:
+        address = Server(defaults.server)
     for line in from_files.ignored:
         say(line)
     context.default_map = from_files.options
-    defaults = from_files.defaults
-    context.obj = Settings(
-        catalog, address, verbose - quiet, defaults, said or from_files.server_is_users, local_catalog
-    )
+    return Settings(catalog, address, verbosity, defaults, said or from_files.server_is_users, local_catalog)
 
 
 def application(*commands: str) -> typer.Typer:

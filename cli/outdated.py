@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,9 +62,7 @@ def outdated(
     asked = listing_options(context, form, output, json, limit)
     states = _states(state)
     sorted_files = options.lake.outdated(*(paths or ()))
-    for path in paths or ():
-        if not path.exists() and not any(_at(path, each) for name in STATES for each in getattr(sorted_files, name)):
-            raise UsageError(f"there is no {path}, and the catalog knows no file there")
+    _require_files_at(paths or (), sorted_files)
     if asked.is_json:
         every = asdict(sorted_files)
         put_object(asked, {name: files[:limit] if name in states else [] for name, files in every.items()})
@@ -82,6 +80,13 @@ def outdated(
         note(f"the first {limit:,} of {plural(len(rows), 'row')}; --limit shows more")
     if options.verbosity >= 0:
         _count(sorted_files, states)
+
+
+def _require_files_at(paths: Iterable[Path], sorted_files: Outdated) -> None:
+    """Raise an error for a path at which there is no file, and the catalog knows none."""
+    for path in paths:
+        if not path.exists() and not any(_at(path, each) for name in STATES for each in getattr(sorted_files, name)):
+            raise UsageError(f"there is no {path}, and the catalog knows no file there")
 
 
 def _at(path: Path, file: Drifted) -> bool:

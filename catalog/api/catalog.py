@@ -270,9 +270,7 @@ class Catalog(
         """
         from catalog.api.harvest_session import HarvestOptions, HarvestSession
 
-        if declared is None:
-            described = self._settings.searches if self._settings is not None else {}
-            declared = {name: each.search for name, each in described.items()}
+        declared = self._described_searches() if declared is None else declared
         how = options or HarvestOptions(full=False, server_moved=False, allow_empty=False, until=math.inf)
         return HarvestSession(self, names, defined, declared, how)
 

@@ -14,13 +14,18 @@ if TYPE_CHECKING:
 class DescribedSearches(SavedSearches):
     """The part of a `mastlake.Catalog` that keeps saved searches as ``mastlake.toml`` describes them."""
 
+    def _described_searches(self) -> dict[str, Search]:
+        """Return the searches that ``mastlake.toml`` describes, by name."""
+        described = {} if self._settings is None else self._settings.searches
+        return {name: each.search for name, each in described.items()}
+
     def _search_named(self, name: str) -> Search:
         """Return a search of ``mastlake.toml``, which is saved as described there; or else a saved search."""
-        described = None if self._settings is None else self._settings.searches.get(name)
+        described = self._described_searches().get(name)
         if described is None:
             return self.saved_search(name)
-        self.follow_settings([described.search])
-        return described.search
+        self.follow_settings([described])
+        return described
 
     def follow_settings(self, searches: Sequence[Search]) -> list[str]:
         """Edit the saved searches that ``mastlake.toml`` now describes differently.

@@ -9,7 +9,7 @@ from catalog.api.catalog_base import CatalogBase
 from catalog.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from catalog.publish.sharing import SharedFile, SharedFolder
 
@@ -108,11 +108,9 @@ class Sharing(CatalogBase):
         """
         from catalog.publish.sharing import shared_files
 
-        found, odd = shared_files(self._database, self._place(), names)
-        if tell is not None:
-            for line in odd:
-                tell(line)
-        return found
+        files, odd = shared_files(self._database, self._place(), names)
+        _tell_each(odd, tell)
+        return files
 
     def shared_folders(self, *, tell: Callable[[str], None] | None = None) -> list[SharedFolder]:
         """List the folders that members of the group share.
@@ -142,11 +140,9 @@ class Sharing(CatalogBase):
         """
         from catalog.publish.sharing import shared_folders
 
-        found, odd = shared_folders(self._place())
-        if tell is not None:
-            for line in odd:
-                tell(line)
-        return found
+        folders, odd = shared_folders(self._place())
+        _tell_each(odd, tell)
+        return folders
 
     def _place(self) -> str:
         place = self._database.published_in
@@ -155,3 +151,9 @@ class Sharing(CatalogBase):
                 "lists of files are shared in a published folder of a shared disk; name that one: --catalog DIR/"
             )
         return place
+
+
+def _tell_each(lines: Sequence[str], tell: Callable[[str], None] | None) -> None:
+    if tell is not None:
+        for line in lines:
+            tell(line)

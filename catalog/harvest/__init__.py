@@ -176,15 +176,10 @@ def harvest(
             if not matched and not allow_empty:
                 _refuse_to_empty(between_blocks, search)
             harvested = Harvested(
-                search=search,
-                full=full,
-                server=recorded_address(archive.server),
-                started_at=started,
-                cursor_mjd=saved.cursor_mjd,
-                requests=archive.requests - asked_before,
-                failures=shortfall.failures,
-                aside=shortfall.aside,
-            )
+                search=search, full=full, server=recorded_address(archive.server),
+                started_at=started, cursor_mjd=saved.cursor_mjd,
+                requests=archive.requests - asked_before, failures=shortfall.failures, aside=shortfall.aside,
+            )  # fmt: skip
             with between_blocks.write() as connection:
                 run = commit(connection, spool, harvested)
                 odd = odd_rows(connection, run.run)
