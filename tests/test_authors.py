@@ -48,12 +48,12 @@ OWNERS = {
 PASSING = {
     "catalog/changes/net.py": {"net", "member"},
     "catalog/questions/drift.py": {VALUE},
-    "catalog/store/copies.py": {"copy"},
-    "catalog/store/copying.py": {VALUE},
+    "catalog/store/shared_copy.py": {"copy"},
+    "catalog/store/whole_copy.py": {VALUE},
     "catalog/store/duckdb_file.py": {VALUE},
     "catalog/store/lake_dialect.py": {VALUE},
     "catalog/store/local_catalog.py": {"following", VALUE},
-    "catalog/store/patches.py": {"copy"},
+    "catalog/store/patched_copy.py": {"copy"},
     "catalog/sync/decisions.py": {"decisions", "refused_folders"},
 }
 """Modules that write temporary tables, or all tables of a copy; and the engines, which are told the table.

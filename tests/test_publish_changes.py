@@ -18,9 +18,9 @@ from catalog.publish import publishing
 from catalog.publish.blocks import Blocks, block_size, blocks_of, kept, missing, parse_blocks
 from catalog.publish.manifest import sha256_of
 from catalog.publish.publishing import publish
-from catalog.store import patches
-from catalog.store.copies import SHARED
+from catalog.store import patched_copy
 from catalog.store.database import Database
+from catalog.store.shared_copy import SHARED
 from tests.conftest import copy_of
 from tests.kills_publish import add_run
 from tests.published_server import Site, showing
@@ -100,8 +100,8 @@ class TestPatching:
         group = tmp_path / "group"
         change(working, 3)
         if why == "many rows":
-            monkeypatch.setattr(patches, "_ALWAYS", 0)
-            monkeypatch.setattr(patches, "MOST_CHANGED", 0.0)
+            monkeypatch.setattr(patched_copy, "_ALWAYS", 0)
+            monkeypatch.setattr(patched_copy, "MOST_CHANGED", 0.0)
         elif why == "often enough":
             monkeypatch.setattr(publishing, "MOST_PATCHES", 0)
         elif why == "other bytes":

@@ -11,9 +11,9 @@ from catalog.api.places import is_lake, is_published
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from catalog.store.copying import CopiedTable
     from catalog.store.database import Database
     from catalog.store.lake_upkeep import Upkeep
+    from catalog.store.whole_copy import CopiedTable
 
 _READING_SECONDS = 86_400.0
 
@@ -53,7 +53,7 @@ class Lakes(CatalogBase):
         1
         """
         from catalog.errors import UsageError
-        from catalog.store.copying import copy_catalog
+        from catalog.store.whole_copy import copy_catalog
 
         if is_published(place):
             raise UsageError(f"{os.fspath(place)} must name a new file, such as mine.duckdb, or a lake")

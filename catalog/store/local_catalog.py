@@ -18,12 +18,12 @@ from pathlib import Path
 import duckdb
 
 from catalog.errors import NotACatalog, UsageError
-from catalog.store.copies import LOCAL
 from catalog.store.duckdb_file import DuckDBFile, made_beside
 from catalog.store.faults import Locked, explain
 from catalog.store.history.keyword_differences import keep_differences
 from catalog.store.history.verdicts import keep_verdicts
 from catalog.store.proven import FOLLOWING
+from catalog.store.shared_copy import LOCAL
 from catalog.store.sql import columns_of, literal, quoted
 
 PUBLISHED = "published"
