@@ -386,6 +386,25 @@ def test_the_breaker_closes_when_the_archive_is_back(
     assert {event.reason for event in told} == {"the archive is down (HTTP 503)"}
 
 
+@pytest.mark.parametrize(("refusals", "failed"), [(6, 0), (7, 0), (1000, 1)])
+def test_a_file_that_gave_up_while_the_archive_was_down_is_tried_again_at_the_end(
+    go: Callable[..., SyncReport], files: Files, refusals: int, failed: int
+) -> None:
+    down = iter([True] * refusals)
+
+    def refuse(handler: BaseHTTPRequestHandler, uri: str, body: bytes) -> bool:
+        if refuses := next(down, False):
+            handler.answer(503, b"", Retry_After="0")  # type: ignore[attr-defined]
+        return refuses
+
+    files.act = refuse
+    pace = SharedPace(unit=0.001, patience=1)
+    pace.succeeded()
+    report = go(Selection(sql=f"SELECT '{next(iter(files.content))}' AS data_uri"), jobs=1, pace=pace)
+    assert (report.failed, report.fetched) == (failed, 1 - failed)
+    assert len(list(down)) in (0, refusals - 8)
+
+
 def test_while_the_breaker_is_open_one_request_at_a_time_asks() -> None:
     pace = SharedPace(unit=0.001, patience=2)
     assert pace.failed("x") == 0.0

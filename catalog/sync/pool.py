@@ -9,13 +9,14 @@ from __future__ import annotations
 import errno
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from types import FrameType
 
-from catalog.errors import MastlakeError
+from catalog.errors import MastlakeError, Overloaded, Unreachable
 from catalog.sync.plan import Item
 from catalog.sync.rate import Halted, Stopped
 from catalog.sync.transfer import SharedTransfers, transfer
@@ -52,6 +53,8 @@ class Pool:
         shared.slots = threading.BoundedSemaphore(jobs)
         self.bytes = 0
         self._lock = threading.Lock()
+        self._second_round: deque[Item] = deque()
+        self._had_second_round: set[str] = set()
         self._results: SimpleQueue[ItemResult | None] = SimpleQueue()
 
     def run(self, items: Iterator[Item], on_result: Callable[[ItemResult], None], tick: Callable[[], None]) -> bool:
@@ -95,24 +98,50 @@ class Pool:
     def _work(self, items: Iterator[Item]) -> None:
         try:
             while not self.shared.pace.stop.is_set():
-                with self._lock:
-                    item = next(items, None)
-                if item is None:
+                if (item := self._next(items)) is None:
                     return
                 if result := self._one(item):
                     self._results.put(result)
         finally:
             self._results.put(None)
 
+    def _next(self, items: Iterator[Item]) -> Item | None:
+        with self._lock:
+            item = next(items, None)
+            if item is None and self._second_round:
+                item = self._second_round.popleft()
+        return item
+
+    def _try_later(self, item: Item, error: Exception, times_down: int) -> bool:
+        """Put a file behind all others, once, if the archive was down while it failed: the fault may not be the file's.
+
+        Parameters
+        ----------
+        item : Item
+            The file, whose attempts are used up.
+        error : Exception
+            The error of the last one.
+        times_down : int
+            `SharedPace.times_down` when the attempts began.
+        """
+        if not isinstance(error, (Overloaded, Unreachable)) or self.shared.pace.times_down == times_down:
+            return False
+        if item.path in self._had_second_round:
+            return False
+        with self._lock:
+            self._had_second_round.add(item.path)
+            self._second_round.append(item)
+        return True
+
     def _one(self, item: Item) -> ItemResult | None:
+        times_down = self.shared.pace.times_down
         try:
             return ItemResult(item, done=transfer(self.shared, item, self._count))
         except Stopped:
             return None
         except (Halted, MastlakeError) as error:
-            if self.shared.pace.stop.is_set() and not self.shared.pace.halted:
-                return None
-            return ItemResult(item, error=error)
+            stopped = self.shared.pace.stop.is_set() and not self.shared.pace.halted
+            return None if stopped or self._try_later(item, error, times_down) else ItemResult(item, error=error)
         except OSError as error:
             if error.errno in _FULL:
                 self.shared.pace.halt("the disk is full")

@@ -124,6 +124,7 @@ class SharedPace:
         self._failures = 0
         self._answered = False
         self._opened = 0
+        self._times_down = 0
         self._open_until = 0.0
         self._probe: int | None = None
 
@@ -131,6 +132,11 @@ class SharedPace:
     def answered(self) -> bool:
         """Whether this sync has received bytes."""
         return self._answered
+
+    @property
+    def times_down(self) -> int:
+        """How often the archive counted as down in this sync; each failed trial counts again."""
+        return self._times_down
 
     def floor(self) -> SlowestSpeed:
         """Return an object that measures the speed of one answer."""
@@ -194,6 +200,7 @@ class SharedPace:
                 return 0.0
             self._probe = None
             self._opened += 1
+            self._times_down += 1
             seconds = self._unit * 2 ** (self._opened + 2)
             self._open_until = time.monotonic() + seconds
             over = self._opened > (TRIALS_ONCE_UP if self._answered else self._trials)
