@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from catalog.api.places import known_places, settings_beside
+from catalog.api.places import is_published, known_places, settings_beside
 from catalog.defaults import CATALOG
 
 if TYPE_CHECKING:
@@ -46,9 +46,14 @@ def _path(context: typer.Context) -> Path:
     return settings_beside(_named(context))
 
 
-def _local(context: typer.Context) -> str | None:
-    """Return the file of local files that the typed words name."""
-    return context.find_root().params.get("local_catalog") or os.environ.get("MASTLAKE_LOCAL_CATALOG")
+def _local(context: typer.Context) -> str | os.PathLike[str] | None:
+    """Return the file of local files that the typed words or mastlake.toml name."""
+    from catalog.config.settings import read_both
+
+    if not is_published(_named(context)):
+        return None
+    said = context.find_root().params.get("local_catalog") or os.environ.get("MASTLAKE_LOCAL_CATALOG")
+    return read_both(_path(context)).merged().local_file(said)
 
 
 def _named(context: typer.Context) -> str:

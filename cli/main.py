@@ -65,14 +65,15 @@ def main(
         str, typer.Option("--server", envvar="MASTLAKE_SERVER", metavar="URL", help="The archive's address.")
     ] = SERVER,
     local_catalog: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--local-catalog",
             envvar="MASTLAKE_LOCAL_CATALOG",
             metavar="PATH",
-            help="The file that notes your local files, beside a catalog that others published.",
+            help="The file that notes your local files, beside a catalog that others published; by default "
+            f"{LOCAL_CATALOG} in this folder.",
         ),
-    ] = LOCAL_CATALOG,
+    ] = None,
     verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more.")] = 0,
     quiet: Annotated[int, typer.Option("-q", "--quiet", count=True, help="Say less: only errors.")] = 0,
     version: Annotated[
@@ -87,7 +88,7 @@ def main(
         context.obj = error  # the command raises it, so that its --help is printed in any case
 
 
-def _settings(context: typer.Context, catalog: str, server: str, verbosity: int, local_catalog: str) -> Settings:
+def _settings(context: typer.Context, catalog: str, server: str, verbosity: int, local_catalog: str | None) -> Settings:
     """Return what was said before the command, completed from ``mastlake.toml``, whose options become defaults.
 
     Raises

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from catalog.api.catalog_base import Server
+from catalog.api.places import is_published
 from catalog.defaults import LOCAL_CATALOG
 
 from . import completion
@@ -36,8 +38,8 @@ class Settings:
         The settings of mastlake.toml; None if there is no such file.
     server_is_chosen : bool
         Whether the user named the server, and not only a file that came with a folder.
-    local_catalog : str
-        The file with the local files beside a catalog that others published.
+    local_catalog : str or None
+        The file with the local files beside a catalog that others published, as the user said.
     """
 
     catalog: str
@@ -45,7 +47,15 @@ class Settings:
     verbosity: int
     defaults: Defaults | None = None
     server_is_chosen: bool = True
-    local_catalog: str = LOCAL_CATALOG
+    local_catalog: str | None = None
+
+    @property
+    def local(self) -> str | os.PathLike[str]:
+        """The file with the local files beside a published catalog: the one said, mastlake.toml's, or the usual one."""
+        found = self.local_catalog
+        if self.defaults is not None and is_published(self.catalog):
+            return self.defaults.local_file(found) or LOCAL_CATALOG
+        return found or LOCAL_CATALOG
 
     @property
     def declared(self) -> dict[str, Search]:
@@ -61,7 +71,7 @@ class Settings:
 
         tell = say if self.verbosity >= 0 else None
         return Catalog.once(
-            self.catalog, self.server, server_is_chosen=self.server_is_chosen, tell=tell, local=self.local_catalog
+            self.catalog, self.server, server_is_chosen=self.server_is_chosen, tell=tell, local=self.local
         )
 
 

@@ -213,6 +213,43 @@ class TestReading:
         assert (tmp_path / "b.duckdb").exists()
         assert not (tmp_path / "mastlake.local.duckdb").exists()
 
+    def test_the_settings_name_the_file_and_what_is_typed_counts_first(
+        self, group: Group, mastlake: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+        shared = ["--catalog", f"{group.folder}/"]
+        (tmp_path / "mast").mkdir()
+        users = tmp_path / "config" / "mastlake" / "mastlake.toml"
+        users.parent.mkdir(parents=True)
+        users.write_text(f'local-catalog = "{tmp_path / "all" / "users.duckdb"}"\n')
+        (tmp_path / "all").mkdir()
+        assert mastlake(*shared, "index", "mast").code == 0
+        with Catalog.open(group.folder) as lake:
+            assert lake.local_path == tmp_path / "all" / "users.duckdb"
+        (tmp_path / "mastlake.toml").write_text('local-catalog = "folders.duckdb"\n')
+        assert mastlake(*shared, "index", "mast").code == 0
+        assert mastlake(*shared, "status", "--json").json["local_path"] == str(tmp_path / "folders.duckdb")
+        assert mastlake(*shared, "--local-catalog", "said.duckdb", "index", "mast").code == 0
+        assert (tmp_path / "said.duckdb").exists()
+        assert not (tmp_path / "mastlake.local.duckdb").exists()
+
+    @pytest.mark.parametrize("named", ["/srv/files.duckdb", "../files.duckdb", "link/files.duckdb", "~/files.duckdb"])
+    def test_a_file_outside_of_a_folder_is_refused_where_the_settings_of_the_folder_name_it(
+        self, group: Group, mastlake: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+    ) -> None:
+        work = tmp_path / "work"
+        work.mkdir()
+        (work / "link").symlink_to(tmp_path)
+        (work / "mastlake.toml").write_text(f'local-catalog = "{named}"\n')
+        monkeypatch.chdir(work)
+        for words in (["status"], ["index", "."]):
+            done = mastlake("--catalog", f"{group.folder}/", *words)
+            assert (done.code, done.err.count("\n")) == (2, 1)
+            assert "names the file" in done.err
+            assert "not within its own" in done.err
+        assert mastlake("--catalog", f"{group.folder}/", "--local-catalog", "mine.duckdb", "status").code == 0
+        assert not list(tmp_path.glob("**/files.duckdb"))
+
     def test_no_question_makes_the_file(self, group: Group, mastlake: Command, tmp_path: Path) -> None:
         for words in (["status"], ["find"], ["sql", "FROM local_files"], ["outdated"]):
             assert mastlake("--catalog", f"{group.folder}/", *words).code == 0

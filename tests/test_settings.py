@@ -68,6 +68,9 @@ class TestReading:
         [
             ("dest = ", "not TOML"),
             ("dest = 5", "dest in its top must be a folder in quotes"),
+            ("local-catalog = 5", "local-catalog in its top must be a file in quotes"),
+            ("local-catalog = ''", "local-catalog in its top must be a file in quotes"),
+            ('dest = "a\\u0000b"', "dest in its top must be a folder in quotes"),
             ("colour = 'red'", r"says colour; at its top stand server, dest"),
             ("searches = 3", r"\[searches\.soss\]"),
             ("[searches]\nsoss = 3", "must be a table"),

@@ -99,7 +99,7 @@ class Catalog(
             warning of the logger ``mastlake``, which Python writes to stderr.
         local : path-like, optional
             Where local files are noted if the catalog is one that others published; by default
-            ``MASTLAKE_LOCAL_CATALOG``, or mastlake.local.duckdb in this folder.
+            ``MASTLAKE_LOCAL_CATALOG``, or the one in ``mastlake.toml``, or mastlake.local.duckdb in this folder.
 
         Returns
         -------
@@ -120,12 +120,14 @@ class Catalog(
         from catalog.store.shared import KeptOpen
 
         named = path if path is not None else os.environ.get("MASTLAKE_CATALOG", CATALOG)
+        files = read_both(settings_beside(named).absolute())
+        settings = files.merged()
         database: Database
         if is_published(named):
             from catalog.publish.following import FollowedKept
 
-            local = local or os.environ.get("MASTLAKE_LOCAL_CATALOG") or LOCAL_CATALOG
-            database = FollowedKept(named, wait, tell, local)
+            local = settings.local_file(local or os.environ.get("MASTLAKE_LOCAL_CATALOG"))
+            database = FollowedKept(named, wait, tell, local or LOCAL_CATALOG)
         elif is_lake(named):
             from catalog.store.lake import lake_of
 
@@ -133,8 +135,6 @@ class Catalog(
             database = KeptOpen(where, wait, tell or _warn, engine)
         else:
             database = KeptOpen(named, wait, tell or _warn)
-        files = read_both(settings_beside(named).absolute())
-        settings = files.merged()
         server = server or os.environ.get("MASTLAKE_SERVER")
         return cls(database, server or settings.server or SERVER, server is not None or files.server_is_users, settings)
 

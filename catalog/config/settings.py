@@ -4,6 +4,7 @@
 
     server = "https://mast.stsci.edu"    # what --server would say
     dest = "data"                        # where sync puts files; relative to this file
+    local-catalog = "files.duckdb"       # what --local-catalog would say; relative to this file
 
     [sync]                               # any command's options, by their long names
     jobs = 4
@@ -20,6 +21,7 @@ The file beside the catalog may set fewer options than the user's: see `catalog.
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -36,6 +38,7 @@ KEYS: Mapping[str, str] = MappingProxyType(
     {
         "server": "the archive's address, as after --server",
         "dest": "the folder in which sync puts files; a relative path starts from the folder of this file",
+        "local-catalog": "the file that notes your local files beside a published catalog, as after --local-catalog",
         "searches": "a table for each search, [searches.NAME]; mastlake harvest runs them with the saved ones",
     }
 )
@@ -87,6 +90,8 @@ class Defaults:
         The archive's address.
     dest : Path or None
         The folder for files.
+    local_catalog : Path or None
+        The file with the local files beside a published catalog.
     searches : mapping of str to DeclaredSearch
         Searches by name, in the order of the file.
     commands : mapping of str to mapping
@@ -94,12 +99,13 @@ class Defaults:
     users : bool
         Whether this is the user's own file, and not one that came with a folder.
     outside : frozenset of Path
-        The destinations that are outside of the folder with which the file came.
+        The paths that are outside of the folder with which the file came.
     """
 
     path: Path
     server: str | None = None
     dest: Path | None = None
+    local_catalog: Path | None = None
     searches: Mapping[str, DeclaredSearch] = field(default_factory=dict)
     commands: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     users: bool = False
@@ -123,6 +129,25 @@ class Defaults:
         if dest is not None and dest in self.outside:
             raise outside_refused(self.path, dest)
         return dest
+
+    def local_file(self, said: str | os.PathLike[str] | None) -> str | os.PathLike[str] | None:
+        """Return the file with the local files beside a published catalog; None if nothing names one.
+
+        Parameters
+        ----------
+        said : str or path-like, optional
+            What the user said, which counts first.
+
+        Raises
+        ------
+        BadSettings
+            If the file came with a folder and names a path outside of it.
+        """
+        if said or self.local_catalog is None:
+            return said
+        if self.local_catalog in self.outside:
+            raise outside_refused(self.path, self.local_catalog, "the file")
+        return self.local_catalog
 
 
 def read_user_defaults() -> Defaults:
@@ -174,8 +199,8 @@ def _read(path: Path, users: bool) -> Defaults:
     defaults = _defaults(path, table)
     if users:
         return replace(defaults, users=True)
-    named = {defaults.dest, *(declared.dest for declared in defaults.searches.values())}
-    outside = frozenset(folder for folder in named if folder and not is_within(path.parent, folder))
+    named = {defaults.dest, defaults.local_catalog, *(declared.dest for declared in defaults.searches.values())}
+    outside = frozenset(each for each in named if each and not is_within(path.parent, each))
     return replace(defaults, outside=outside)
 
 
@@ -227,6 +252,7 @@ class BothFiles:
             self.folders,
             server=self.folders.server or self.users.server,
             dest=self.folders.dest or self.users.dest,
+            local_catalog=self.folders.local_catalog or self.users.local_catalog,
             searches={**self.users.searches, **self.folders.searches},
             commands=commands,
             outside=outside,
@@ -252,10 +278,10 @@ def read_both(catalog: Path) -> BothFiles:
     return BothFiles(read_user_defaults(), read_defaults(catalog))
 
 
-def outside_refused(path: Path, dest: Path) -> BadSettings:
-    """Return the error for a folder that the file may not name."""
+def outside_refused(path: Path, named: Path, what: str = "the folder") -> BadSettings:
+    """Return the error for a path that the file may not name."""
     return BadSettings(
-        f"{path} names the folder {dest}, which is not within its own; a file that comes with a folder cannot do that. "
+        f"{path} names {what} {named}, which is not within its own; a file that comes with a folder cannot do that. "
         f"Say it on the command line, or in {user_folder() / FILENAME}"
     )
 
@@ -267,7 +293,7 @@ def _defaults(path: Path, table: dict[str, Any]) -> Defaults:
         if name in KEYS:
             continue
         if not isinstance(value, dict):
-            raise BadSettings(f"{path} says {name}; at its top stand server, dest, [searches.NAME] and [COMMAND]")
+            raise BadSettings(f"{path} says {name}; at its top stand {', '.join(KEYS)} and a table for each command")
         commands[name] = {option.replace("-", "_"): given for option, given in value.items()}
         for option in ("dest", "keep_old"):
             if isinstance(given := commands[name].get(option), str):
@@ -275,7 +301,8 @@ def _defaults(path: Path, table: dict[str, Any]) -> Defaults:
     return Defaults(
         path=path,
         server=_kind(path, table, "server", str, "an address in quotes"),
-        dest=_folder(path, table, "dest"),
+        dest=_path(path, table, "dest"),
+        local_catalog=_path(path, table, "local-catalog", expected="a file in quotes"),
         searches={name: _declared(path, name, value) for name, value in searches.items()},
         commands=commands,
     )
@@ -300,7 +327,7 @@ def _declared(path: Path, name: str, table: Any) -> DeclaredSearch:
         if cone is not None:
             raise BadSettings(f"{path}: {where} has a cone, which only a search with observations = true knows")
         search = Search.parse(name, instrument, written)
-    return DeclaredSearch(search, _folder(path, table, "dest", where))
+    return DeclaredSearch(search, _path(path, table, "dest", where))
 
 
 def _kind(path: Path, table: Mapping[str, Any], key: str, kind: type, expected: str, where: str = "its top") -> Any:
@@ -310,7 +337,11 @@ def _kind(path: Path, table: Mapping[str, Any], key: str, kind: type, expected: 
     return value
 
 
-def _folder(path: Path, table: Mapping[str, Any], key: str, where: str = "its top") -> Path | None:
-    """Return the path of a folder, which is relative to the file."""
-    value = _kind(path, table, key, str, "a folder in quotes", where)
-    return None if value is None else path.parent / Path(value).expanduser()
+def _path(
+    path: Path, table: Mapping[str, Any], key: str, where: str = "its top", expected: str = "a folder in quotes"
+) -> Path | None:
+    """Return a path that the file names, which is relative to the file."""
+    value = _kind(path, table, key, str, expected, where)
+    if value is not None and ("\0" in value or (not value and key != "dest")):
+        raise BadSettings(f"{path}: {key} in {where} must be {expected}, not {value!r}")
+    return None if value is None else path.parent / os.path.expanduser(value)  # noqa: PTH111 (an unknown user stays a name)
