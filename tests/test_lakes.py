@@ -61,9 +61,40 @@ class TestAddress:
         with pytest.raises(UsageError, match="ducklake:PATH"):
             lake_address(name)
 
-    def test_a_password_in_a_name_is_refused_and_not_repeated(self, mastlake: Command) -> None:
-        outcome = mastlake("--catalog", "ducklake:postgres:host=x password=secret", "status")
-        assert outcome.code == 2
+    def test_the_place_of_the_rows_can_stand_in_the_name(self, tmp_path: Path) -> None:
+        address = lake_address(f"ducklake:postgres:service=a,schema=b,data={tmp_path}/c=d,e/")
+        assert (address.data, address.schema, address.server) == (f"{tmp_path}/c=d,e", "b", {"service": "a"})
+        assert lake_address(address.name) == address
+        assert lake_address("ducklake:sqlite:/a.lake,data=s3://b/c/") == LakeAddress("sqlite", "/a.lake", "s3://b/c")
+
+    @pytest.mark.long
+    def test_the_rows_of_a_lake_are_in_the_folder_that_its_name_says(self, tmp_path: Path, mastlake: Command) -> None:
+        named = f"ducklake:{tmp_path / 'a.lake'}"
+        assert mastlake("--catalog", f"{named},data={tmp_path / 'rows'}", "searches", "--json").code == 1
+        path, engine = lake_of(f"{named},data={tmp_path / 'rows'}")
+        with Database(path, engine=engine).write() as connection:
+            connection.execute(NOTED, [1])
+        assert list((tmp_path / "rows").rglob("*.parquet"))
+        with Catalog.open(named) as catalog:
+            assert len(catalog.sql("FROM changes")) == 1
+        outcome = mastlake("--catalog", f"{named},data={tmp_path / 'other'}", "status")
+        assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+        assert f"are in {tmp_path / 'rows'}" in outcome.err
+
+    @pytest.mark.parametrize(
+        "server",
+        [
+            "host=x password=secret",
+            "host=x,password=secret",
+            "service=x,passfile=secret",
+            "postgresql://user:secret@host/db",
+            "dbname=postgresql://user:secret@host/db",
+            "service=a,service=secret",
+        ],
+    )
+    def test_a_password_in_a_name_is_refused_and_not_repeated(self, mastlake: Command, server: str) -> None:
+        outcome = mastlake("--catalog", f"ducklake:postgres:{server}", "status")
+        assert (outcome.code, outcome.err.count("\n")) == (2, 1)
         assert "service=NAME" in outcome.err
         assert "secret" not in outcome.err + outcome.out
 

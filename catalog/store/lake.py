@@ -27,6 +27,7 @@ from catalog.store.lake_extensions import load_extensions
 from catalog.store.memory import READING_MB, WRITING_MB
 from catalog.store.sql import literal
 from catalog.store.turns import LockWait
+from catalog.text import harmless
 
 LAKE = "lake"
 DATA = "MASTLAKE_DATA"
@@ -102,14 +103,24 @@ class FileLake(LakeDialect):
                 options += [f"DATA_PATH {literal(f'{beside}/')}", "OVERRIDE_DATA_PATH true"]
                 connection.execute(f"DETACH {LAKE}")
                 connection.execute(f"ATTACH {where} AS {LAKE} ({', '.join(options)})")
+            self._require_named_data(data_of(connection).rstrip("/"))
             connection.execute("SET GLOBAL TimeZone = 'UTC'")  # the archive's times
             connection.execute(f"SET allowed_directories = [{literal(data_of(connection))}]")
             connection.execute("SET enable_external_access = false")
         connection.execute(f"USE {LAKE}")
 
+    def _require_named_data(self, data: str) -> None:
+        if self.address.data not in (None, data):
+            raise UsageError(
+                f"the rows of {self.address.place} are in {harmless(data)}; leave out data=, or correct it"
+            )
+
     def _place_of_new_data(self) -> str:
         """Return the folder for the rows of a new lake, and make it."""
-        folder = Path(os.environ.get(DATA) or f"{self.address.place}.files").absolute()
+        place = self.address.data or os.environ.get(DATA) or f"{self.address.place}.files"
+        if "://" in place:
+            raise UsageError(f"the rows of a lake are in a folder, and not at {harmless(place)}")
+        folder = Path(place).absolute()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -1,8 +1,9 @@
 """Which names of a catalog mean a lake; this module imports nothing heavy.
 
 A lake (DuckLake) keeps its rows in Parquet files and its metadata in a database: ``ducklake:PATH`` in a DuckDB file,
-``ducklake:sqlite:PATH`` in an SQLite file. ``ducklake:postgres:service=NAME`` is understood, so that one line can say
-that it is not supported; another form of it may have a password, and is not repeated.
+``ducklake:sqlite:PATH`` in an SQLite file, ``ducklake:postgres:service=NAME`` in PostgreSQL. Each of them can end in
+``,data=PLACE``, the place for the rows. A name never has a password, so it can be shown to everybody. A text that may
+have one is refused, and is not repeated.
 """
 
 from __future__ import annotations
@@ -17,8 +18,17 @@ from catalog.errors import UsageError
 from catalog.text import harmless
 
 _PREFIX = "ducklake:"
-_SERVICE = re.compile(r"service=(?P<service>[A-Za-z0-9_.-]{1,63})")
-_OF_POSTGRES = "a lake of PostgreSQL is ducklake:postgres:service=NAME, with NAME of pg_service.conf"
+_DATA = ",data="
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_WORD = re.compile(r"[A-Za-z0-9_./@:-]{1,255}")
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,50}")
+_OF_SERVER = ("service", "host", "port", "dbname", "user", "sslmode")
+_OF_POSTGRES = (
+    "a lake of PostgreSQL is ducklake:postgres:service=NAME, with NAME of pg_service.conf, or with "
+    f"{', '.join(_OF_SERVER[1:])} and schema, separated by commas; a password belongs into ~/.pgpass"
+)
+SCHEMA = "mastlake"
+"""The schema of the database that has the metadata, if the name says no other one."""
 
 Metadata = Literal["duckdb", "sqlite", "postgres"]
 
@@ -32,19 +42,37 @@ class LakeAddress:
     metadata : str
         The kind of database that has the metadata: duckdb, sqlite or postgres.
     place : str
-        The absolute path of the file with the metadata; for PostgreSQL, the name of the service.
+        The absolute path of the file with the metadata; for PostgreSQL, the keywords of the connection with commas.
+    data : str or None
+        The place for the rows, if the name says it: the absolute path of a folder without a slash at its end, or a URL.
     """
 
     metadata: Metadata
     place: str
+    data: str | None = None
 
     @property
     def name(self) -> str:
         """The address in full, as a user may write it; it has no password."""
-        return f"{_PREFIX}{_HEADS[self.metadata]}{self.place}"
+        return f"{_PREFIX}{_HEADS[self.metadata]}{self.place}{'' if self.data is None else f'{_DATA}{self.data}'}"
+
+    @property
+    def server(self) -> dict[str, str]:
+        """The keywords with which libpq reaches the database; empty for a file."""
+        return {key: value for key, value in self._keywords.items() if key != "schema"}
+
+    @property
+    def schema(self) -> str:
+        """The schema of the database that has the metadata."""
+        return self._keywords.get("schema", SCHEMA)
+
+    @property
+    def _keywords(self) -> dict[str, str]:
+        pairs = [word.partition("=") for word in self.place.split(",")] if self.metadata == "postgres" else []
+        return {key: value for key, _, value in pairs}
 
 
-_HEADS = {"duckdb": "", "sqlite": "sqlite:", "postgres": "postgres:service="}
+_HEADS = {"duckdb": "", "sqlite": "sqlite:", "postgres": "postgres:"}
 
 
 def is_lake(text: str | os.PathLike[str]) -> bool:
@@ -58,24 +86,43 @@ def lake_address(text: str | os.PathLike[str]) -> LakeAddress:
     Raises
     ------
     UsageError
-        If the name has no path or no service.
+        If the name has no path, or says no server in the way that is expected.
 
     Examples
     --------
-    >>> lake_address("ducklake:postgres:service=jwst")
-    LakeAddress(metadata='postgres', place='jwst')
+    >>> lake_address("ducklake:postgres:service=jwst,data=/group/jwst")
+    LakeAddress(metadata='postgres', place='service=jwst', data='/group/jwst')
     >>> lake_address("ducklake:sqlite:/data/jwst.sqlite").metadata
     'sqlite'
     """
-    rest = os.fspath(text)[len(_PREFIX) :]
+    rest, mark_of_data, place_of_data = os.fspath(text)[len(_PREFIX) :].partition(_DATA)
     kind, mark, place = rest.partition(":")
     if mark and kind.lower() in ("postgres", "postgresql"):
-        if (service := _SERVICE.fullmatch(place)) is None:
-            raise UsageError(_OF_POSTGRES)  # without the text, which may have a password
-        return LakeAddress("postgres", service["service"])
+        return LakeAddress("postgres", _server(place), _data(place_of_data) if mark_of_data else None)
+    data = _data(place_of_data) if mark_of_data else None
     if mark and kind.lower() == "sqlite":
-        return LakeAddress("sqlite", _file(place, text))
-    return LakeAddress("duckdb", _file(rest, text))
+        return LakeAddress("sqlite", _file(place, text), data)
+    return LakeAddress("duckdb", _file(rest, text), data)
+
+
+def _server(text: str) -> str:
+    """Check the keywords of a connection; the text is never repeated, as it may have a password."""
+    keywords: dict[str, str] = {}
+    for word in text.split(","):
+        key, mark, value = word.partition("=")
+        known = key in _OF_SERVER or key == "schema"
+        if not (mark and known and key not in keywords and _WORD.fullmatch(value) and "://" not in value):
+            raise UsageError(_OF_POSTGRES)
+        keywords[key] = value
+    if not _SCHEMA.fullmatch(keywords.get("schema", SCHEMA)) or not keywords.keys() - {"schema"}:
+        raise UsageError(_OF_POSTGRES)
+    return ",".join(f"{key}={value}" for key, value in keywords.items())
+
+
+def _data(text: str) -> str:
+    if not text.strip("/") or "?" in text or "\0" in text:
+        raise UsageError("data= names the folder for the rows of a lake, such as data=/group/jwst")
+    return text.rstrip("/") if _URL.match(text) else str(Path(text).absolute())
 
 
 def _file(place: str, text: str | os.PathLike[str]) -> str:
