@@ -391,6 +391,7 @@ def test_a_catalog_that_was_replaced_is_opened_anew(lake: Catalog, tmp_path: Pat
     assert lake.sql("SELECT count(*) AS n FROM runs")["n"] == [0]
 
 
+@pytest.mark.long
 def test_what_is_being_read_keeps_no_writer_waiting_and_is_read_to_its_end(lake: Catalog) -> None:
     lake._database.wait = 5
     with lake.stream("SELECT range AS n FROM range(30000)") as batches:

@@ -299,6 +299,7 @@ class TestWhole:
             sky.filenames("niriss")
         )
 
+    @pytest.mark.long
     @pytest.mark.parametrize(
         "fault", ["lost_page", "doubled_rows", "count_moves", "invoke_error", "invoke_500", "invoke_cut"]
     )

@@ -113,14 +113,12 @@ class TestSinceTheLastLook:
         assert mastlake("-q", *CAL).code == 0
         assert "since the first harvest: 2 runs" in mastlake("changes").out
 
-    @pytest.mark.parametrize("text", ["", "[]", '{"run": "x"}', '{"run": 1}', "\x00"])
-    def test_a_damaged_mark_does_not_count(
-        self, mastlake: Command, served: Simulator, tmp_path: Path, text: str
-    ) -> None:
+    def test_a_damaged_mark_does_not_count(self, mastlake: Command, served: Simulator, tmp_path: Path) -> None:
         mastlake("changes")
         (mark,) = tmp_path.glob("catalog.duckdb.looked-*")
-        mark.write_text(text)
-        assert "since the first harvest" in mastlake("changes").out
+        for text in ("", "[]", '{"run": "x"}', '{"run": 1}', "\x00"):
+            mark.write_text(text)
+            assert "since the first harvest" in mastlake("changes").out, text
 
     def test_where_the_folder_cannot_be_written_the_mark_is_in_the_persons_own(
         self, mastlake: Command, served: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

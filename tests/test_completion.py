@@ -159,11 +159,13 @@ class TestInBash:
 class TestInOtherShells:
     """Through what the command answers to them."""
 
+    @pytest.mark.long
     def test_zsh_gets_whole_words_with_a_word_about_each(self, folder: Path) -> None:
         answer = in_zsh(folder, "mastlake find -k exp_type=NIS_S")
         assert '"exp_type=NIS_SOSS"' in answer
         assert "files" in answer
 
+    @pytest.mark.long
     def test_targets_are_offered_in_the_letters_typed(self, folder: Path) -> None:
         assert '"wasp-39"' in in_zsh(folder, "mastlake find --target wasp-3")
 

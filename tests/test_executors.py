@@ -408,6 +408,7 @@ class TestDask:
                 pass
 
 
+@pytest.mark.long
 def test_nothing_is_connected_if_there_is_nothing_to_read(folder: Path, database: Database) -> None:
     index_folders(database, [folder])
     assert index_folders(database, [folder], executor="dask://127.0.0.1:1").unchanged == 10

@@ -128,6 +128,7 @@ class TestFootprintsInTime:
             number_files(connection, 2)
         assert (found(lake, footprint=self.HERE), found(lake, footprint=self.THERE)) == ({NRS}, {SOSS})
 
+    @pytest.mark.long
     def test_a_footprint_has_one_number_whatever_came_before_it(self, lake: Database, tmp_path: Path) -> None:
         there = "POLYGON 119.9 29.9 120.1 29.9 120.1 30.1"
         moved = pa.Table.from_pylist([{**OBSERVED[0], "s_region": there}, OBSERVED[1]])

@@ -359,6 +359,7 @@ def test_unchanged_files_are_not_opened_and_changed_ones_get_a_version(folder: P
     assert rows(database, "SELECT nints FROM headers ORDER BY filename") == [(None,), (4,)]
 
 
+@pytest.mark.long
 def test_deleted_files_close_their_version_but_only_in_the_folders_asked_for(folder: Path, database: Database) -> None:
     (folder / "kept").mkdir()
     (folder / "kept" / "a.fits").write_bytes(sample("a"))

@@ -60,6 +60,7 @@ HUGE = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", HUGE)
 def test_a_number_beyond_64_bits_in_one_file_leaves_the_others_alone(
     name: str, folder: Path, database: Database
@@ -155,6 +156,7 @@ def test_a_file_that_is_not_there_is_refused(folder: Path, database: Database) -
         index_folders(database, [folder / "nowhere" / ".." / "a.fits"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", ["nowhere.fits", "a.fits"])
 def test_a_link_that_leads_nowhere_is_told(target: str, folder: Path, database: Database) -> None:
     (folder / "b.fits").write_bytes(sample())
@@ -281,6 +283,7 @@ def test_the_progress_has_a_total_from_the_first_file_on(folder: Path, database:
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_the_command_tells_links_in_one_line(folder: Path, mastlake: Command) -> None:
     for n in range(3):
         (folder / f"link{n}").symlink_to(folder)

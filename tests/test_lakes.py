@@ -134,6 +134,7 @@ class TestOpening:
             told = connection.execute("SELECT commit_message FROM lake.snapshots() ORDER BY snapshot_id DESC LIMIT 1")
             assert told.fetchone() == ("run 0",)
 
+    @pytest.mark.long
     def test_a_block_sees_one_snapshot_while_another_process_commits(self, sqlite: Database) -> None:
         with KeptOpen(sqlite.path, engine=sqlite.engine).read(sealed=True) as connection:
             with sqlite.write() as writing:

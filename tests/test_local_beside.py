@@ -110,6 +110,7 @@ def content_of(folder: Path) -> dict[str, bytes]:
 class TestFetching:
     """A sync notes its files in the file of the person."""
 
+    @pytest.mark.long
     def test_a_sync_writes_beside_and_nothing_where_others_publish(self, group: Group, tmp_path: Path) -> None:
         before = content_of(group.folder)
         ada = reader(group, "ada")
@@ -289,6 +290,7 @@ class TestReading:
                 with pytest.raises(duckdb.Error):
                     connection.execute(statement).fetchall()
 
+    @pytest.mark.long
     def test_a_name_with_quotes_is_a_name(self, group: Group, tmp_path: Path) -> None:
         folder = tmp_path / 'it\'s "odd"; --'
         shutil.copytree(group.folder, folder)
@@ -333,6 +335,7 @@ class TestRefusing:
         with pytest.raises(NotACatalog, match="name that one"), Database(tmp_path / "ada/mastlake.local.duckdb").read():
             pass
 
+    @pytest.mark.long
     @pytest.mark.parametrize(
         ("schema", "error", "told"),
         [

@@ -78,6 +78,7 @@ def edit(path: Path, body: bytes = OWN) -> None:
     os.utime(path, ns=(1, path.stat().st_mtime_ns + 10**9))
 
 
+@pytest.mark.long
 def test_a_file_that_was_changed_after_it_was_fetched_stays_and_is_named(
     database: Database, go: Callable[..., SyncReport], dest: Path, files: Files
 ) -> None:

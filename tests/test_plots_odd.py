@@ -269,6 +269,7 @@ def footprint(place: tuple[float, float], target: str, region: str | None = None
 class TestSky:
     """Footprints that are nowhere, and names that crowd."""
 
+    @pytest.mark.long
     @pytest.mark.parametrize("odd", ["1e999 -3", "nan -3", "1e300 -3", "10 91", "10 -1e9", "-- -3"])
     def test_one_impossible_corner_leaves_the_others(self, catalog: Database, odd: str) -> None:
         with catalog.write() as connection:

@@ -138,6 +138,7 @@ class TestPublishing:
         assert _unchanged(group / "run-000002.duckdb") == older
         assert (group / LATEST).read_text() == "run-000003.json\n"
 
+    @pytest.mark.long
     def test_old_ones_go_only_beyond_keep_and_when_nobody_can_be_reading(self, small: Database, group: Path) -> None:
         add_run(small, 3)
         assert publish(small, group, keep=1).removed == ()
@@ -146,6 +147,7 @@ class TestPublishing:
         assert not list(group.glob("run-000002*"))
         assert (group / "run-000003.duckdb").exists()
 
+    @pytest.mark.long
     def test_an_older_catalog_and_another_are_refused(self, small: Database, group: Path, tmp_path: Path) -> None:
         add_run(small, 3)
         publish(small, group)
@@ -216,6 +218,7 @@ def test_a_file_that_no_publisher_put_there_stays(small: Database, tmp_path: Pat
 class TestFollowing:
     """A published catalog as the catalog of commands and of Python."""
 
+    @pytest.mark.long
     def test_python_follows_and_a_block_sees_one_snapshot(self, small: Database, group: Path) -> None:
         with Catalog.open(group) as shared:
             with shared._database.read(sealed=True) as first:

@@ -88,6 +88,7 @@ class TestPublishing:
         assert len(Catalog.open(tmp_path / "mine.duckdb").runs()) == 1
         assert mastlake("--catalog", working.path, "publish", objects.address, "--json").json["published"] is False
 
+    @pytest.mark.long
     def test_a_newer_run_gets_its_own_names_and_old_ones_go_by_age(self, working: Database, objects: Objects) -> None:
         publish(working, objects.address)
         first = objects.get("run-000001.duckdb")
@@ -101,6 +102,7 @@ class TestPublishing:
             LATEST, "run-000002.duckdb", "run-000002.json", "run-000003.duckdb", "run-000003.json",
         ]  # fmt: skip
 
+    @pytest.mark.long
     def test_an_older_catalog_and_another_are_refused(
         self, working: Database, objects: Objects, tmp_path: Path
     ) -> None:
@@ -292,6 +294,7 @@ class TestOneAtATime:
         with PublishingBucket(objects.address).alone(), pytest.raises(CatalogLocked, match="is publishing to"):
             publish(working, objects.address)
 
+    @pytest.mark.long
     @pytest.mark.usefixtures("keys")
     def test_a_store_that_knows_no_conditions_is_published_to(
         self, working: Database, monkeypatch: pytest.MonkeyPatch
@@ -331,6 +334,7 @@ class TestFollowing:
         assert site.asked[4:] == [LATEST, "run-000002.json", "run-000002.duckdb"]
         assert not any("authorization" in name.lower() for one in site.headers for name in one)
 
+    @pytest.mark.long
     def test_two_stores_with_a_bucket_of_the_same_name_are_two_catalogs(
         self, site: Site, mastlake: Command, working: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

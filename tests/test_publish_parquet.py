@@ -130,6 +130,7 @@ def change(database: Database, run: int, filename: str) -> None:
 class TestReuse:
     """A publish after a small run writes only the files of programs that changed."""
 
+    @pytest.mark.long
     def test_a_file_without_a_change_is_the_older_one(self, programs: Database, tmp_path: Path) -> None:
         group = tmp_path / "group"
         publish(programs, group, parquet=True)

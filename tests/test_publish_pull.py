@@ -84,6 +84,7 @@ def runs(address: str) -> int:
         return len(shared.runs())
 
 
+@pytest.mark.long
 def test_several_at_once_pull_it_once(followed: Followed) -> None:
     answers: list[int] = []
     threads = [threading.Thread(target=lambda: answers.append(runs(followed.address))) for _ in range(6)]
@@ -106,6 +107,7 @@ def test_several_processes_at_once_pull_it_once(followed: Followed) -> None:
     assert followed.site.asked.count("run-000001.duckdb") == 1
 
 
+@pytest.mark.long
 def test_what_a_killed_process_left_is_removed_by_the_next(followed: Followed) -> None:
     assert runs(followed.address) == 1
     (kept,) = followed.cache.glob("mastlake/published/*")

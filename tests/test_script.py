@@ -402,6 +402,7 @@ def test_a_script_says_what_it_does_and_does_nothing_twice(run: Run, files: File
     assert again.stderr == f"6 products in {tmp_path / 'dest'}: 6 present, 0 fetched (0 B), 0 failed\n"
 
 
+@pytest.mark.long
 def test_a_script_goes_on_where_a_kill_left_it(run: Run, files: Files, one: str, tmp_path: Path) -> None:
     body = files.content[one]
     assert run().returncode == 0
@@ -417,6 +418,7 @@ def test_a_script_goes_on_where_a_kill_left_it(run: Run, files: Files, one: str,
     assert there(tmp_path / "dest") == {"jw7.jpg": body}
 
 
+@pytest.mark.long
 def test_a_script_that_is_interrupted_ends_its_transfers_and_can_go_on(
     files: Files, database: Database, run: Run, tmp_path: Path
 ) -> None:

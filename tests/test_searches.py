@@ -179,6 +179,7 @@ class TestKeeping:
             assert [one["name"] for one in mastlake("searches", "--json").json] == (["cal"] if save else [])
         assert mastlake("harvest", "cal", "--json").json["files"] > 0
 
+    @pytest.mark.long
     def test_an_interrupted_first_run_does_not_save_its_search(
         self, mastlake: Command, served: Simulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -158,6 +158,7 @@ class TestCommands:
         monkeypatch.chdir(tmp_path / "elsewhere")
         assert dest("soss") == "own"  # relative to the file, not to where the command is typed
 
+    @pytest.mark.long
     def test_any_option_has_its_default_there(self, harvested: Command, tmp_path: Path) -> None:
         everything = len(harvested("products", "soss", "--json").json)
         written(tmp_path, '[products]\nsubgroup = "X1DINTS"\nlevel = [3]\n[find]\nlimit = 2')

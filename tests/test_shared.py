@@ -173,6 +173,7 @@ def test_only_a_published_folder_has_lists(mastlake: Command, tmp: Path) -> None
         shared_folders("https://www.example.org/jwst/")
 
 
+@pytest.mark.long
 def test_the_commands_share_and_find(ada: FollowedOnce, group: Path, mastlake: Command, tmp: Path) -> None:
     shared = ["--catalog", f"{group}/", "--local-catalog", tmp / "ada.duckdb"]
     assert mastlake(*shared, "index", tmp / "data", "--share", "--json").code == 0

@@ -391,6 +391,7 @@ def test_exclusive_files_need_the_token(own: Simulator) -> None:
     assert fetch(own, name).status_code == 200
 
 
+@pytest.mark.long
 def test_large_files_are_filled_up_without_being_held() -> None:
     with Simulator(files=60, instruments=["niriss"], file_bytes=5_000_000) as archive:
         row = rows(archive, pagesize=1, columns="filename,fileSize,checksum")[0]

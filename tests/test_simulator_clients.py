@@ -216,11 +216,13 @@ class TestFaults:
         own.faults(**{fault: times})
         assert self.read(own) == expected
 
+    @pytest.mark.long
     def test_answers_that_always_repeat_one_row_and_lose_another_are_never_whole(self, own: Simulator) -> None:
         own.faults(lost_and_doubled=10_000)
         with pytest.raises(Incomplete):
             self.read(own)
 
+    @pytest.mark.long
     def test_counts_that_are_always_refused_are_read_from_pages(self, own: Simulator) -> None:
         own.faults(count_refused=10_000)
         assert self.read(own) == sorted(own.filenames("niriss"))
@@ -249,6 +251,7 @@ class TestFaults:
         differing = {uri for uri in right if stale[uri] != right[uri]}
         assert differing == {uri for uri in right if not uri.endswith(".fits")} != set()
 
+    @pytest.mark.long
     def test_a_download_may_be_redirected(self, own: Simulator) -> None:
         row = next(row for row in found(own, NIRISS, []) if not row["isRestricted"])
         own.faults(file_redirect=1)

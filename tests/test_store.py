@@ -376,6 +376,7 @@ class TestMerge:
             meant = "SELECT comment FROM duckdb_columns() WHERE table_name = 'file_version' AND column_name = ?"
             assert connection.execute(meant, [name]).fetchone() == (f"values of x that came as {name[2:]}",)
 
+    @pytest.mark.long
     def test_a_value_beside_that_fits_again_leaves_no_other_behind(self, database: Database) -> None:
         names = [f"n{number:02}" for number in range(30)]
         merge(database, 1, row("a", x=1))
@@ -386,6 +387,7 @@ class TestMerge:
             asked = "SELECT x, \"x%text\" FROM files WHERE filename = 'n07'"
             assert connection.execute(asked).fetchall() == [(5, None)]
 
+    @pytest.mark.long
     def test_rows_of_another_mission_touch_no_row_and_no_type_of_this_one(self, database: Database) -> None:
         merge(database, 1, row("a", x=1, y="p"))
         hst = replace(FILES, mission="HST")
@@ -406,6 +408,7 @@ class TestMerge:
         with database.read() as connection:
             assert connection.execute("SELECT si_mission FROM files").fetchall() == [("JWST",)]
 
+    @pytest.mark.long
     def test_an_odd_value_that_is_mended_is_a_change_and_so_is_another(self, database: Database) -> None:
         merge(database, 1, row("a", x=1))
         merge(database, 2, row("a", x="p"))

@@ -98,6 +98,7 @@ def test_whatever_faults_meet_a_sync_no_final_name_has_wrong_bytes_and_the_next_
     meets()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("tended")
 def test_half_of_one_version_and_half_of_another_never_become_a_file(
     own_sky: Simulator, database: Database, tmp_path: Path

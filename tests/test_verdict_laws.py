@@ -205,6 +205,9 @@ class BytesHereAndThere(RuleBasedStateMachine):
 
 
 BytesHereAndThere.TestCase.settings = settings(
-    max_examples=EXAMPLES, stateful_step_count=7, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=EXAMPLES,
+    stateful_step_count=7 if EXAMPLES > 1 else 5,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
 )
 TestVerdictsAgreeWithTheBytes = pytest.mark.law(BytesHereAndThere.TestCase)
