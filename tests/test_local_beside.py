@@ -176,6 +176,64 @@ class TestFetching:
             connection.execute("DELETE FROM file_version")
 
 
+class TestJudging:
+    """When LATEST moves, the files whose rows moved are judged again."""
+
+    def judged(self, group: Group, tmp_path: Path) -> Path:
+        """Let a reader have files with headers, and note a verdict that no judge would give."""
+        ada = reader(group, "ada")
+        group.fetch(ada, tmp_path / "mast")
+        with ada.write_local() as connection:
+            connection.execute("ALTER TABLE local_header ADD COLUMN program VARCHAR")
+            connection.execute("INSERT INTO local_header BY NAME SELECT file_id, '7' AS program FROM local_files")
+            connection.execute("DELETE FROM following")
+            connection.execute("INSERT INTO following (schema) VALUES (?)", [HEAD])
+        assert outdated(ada) == []
+        with ada.write_local() as connection:
+            connection.execute("INSERT INTO local_verdict SELECT file_id, 'noted', '', false FROM local_files")
+        return ada.path
+
+    def noted(self, group: Group) -> list[str]:
+        with reader(group, "ada").read() as connection:
+            rows = connection.execute(
+                "SELECT filename FROM local_verdict JOIN local_files USING (file_id) WHERE state = 'noted' ORDER BY ALL"
+            ).fetchall()
+        return [name for (name,) in rows]
+
+    def test_files_whose_rows_stayed_keep_their_verdicts(self, group: Group, tmp_path: Path) -> None:
+        self.judged(group, tmp_path)
+        group.reprocess(NAMES[1], publishing=False)
+        group.reprocess(NAMES[2])
+        assert self.noted(group) == [NAMES[0], NAMES[3]]
+        assert (NAMES[1], "stale") in outdated(reader(group, "ada"))
+
+    def test_all_files_are_judged_where_the_noted_run_is_not_published(self, group: Group, tmp_path: Path) -> None:
+        with duckdb.connect(self.judged(group, tmp_path)) as connection:
+            connection.execute("UPDATE following SET run = '9'")
+        assert self.noted(group) == []
+
+    @pytest.mark.long
+    def test_all_files_are_judged_where_a_column_is_compared_otherwise(self, group: Group, tmp_path: Path) -> None:
+        self.judged(group, tmp_path)
+        with group.working.write() as connection:
+            connection.execute("ALTER TABLE file_version ALTER program TYPE BIGINT USING NULL")
+        group.reprocess(NAMES[1])
+        assert self.noted(group) == []
+
+    @pytest.mark.long
+    def test_a_file_that_notes_less_is_judged_as_a_whole_and_notes_more(self, group: Group, tmp_path: Path) -> None:
+        with duckdb.connect(self.judged(group, tmp_path)) as connection:
+            connection.execute("ALTER TABLE following DROP COLUMN compared")
+        assert len(self.noted(group)) == 4
+        group.reprocess(NAMES[1])
+        assert self.noted(group) == []
+        assert outdated(reader(group, "ada")) == [(NAMES[1], "stale")]
+        with duckdb.connect(tmp_path / "ada" / "mastlake.local.duckdb") as connection:
+            assert connection.execute("SELECT compared FROM following").fetchone() == (
+                ['"program" VARCHAR "program" VARCHAR'],
+            )
+
+
 class TestReading:
     """Both files answer as if they were one catalog."""
 

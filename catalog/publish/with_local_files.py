@@ -16,6 +16,7 @@ from catalog.store.database import Database
 from catalog.store.duckdb_file import DUCKDB
 from catalog.store.faults import reading, writing
 from catalog.store.local_catalog import (
+    Followed,
     LocalFile,
     followed,
     judge_anew,
@@ -170,8 +171,9 @@ class WithLocalFiles(Database):
         self.require_local()
         self._published.require()
         with super().write() as connection:
-            if not self._is_judged(connection):
-                judge_anew(connection, newest_published(connection, HEAD))
+            noted = self._noted(connection)
+            if noted != (now := newest_published(connection, HEAD)):
+                judge_anew(connection, noted, now)
             yield connection
 
     def require_local(self) -> None:
@@ -235,9 +237,13 @@ class WithLocalFiles(Database):
 
     def _is_judged(self, connection: duckdb.DuckDBPyConnection) -> bool:
         """Say whether the verdicts on local files are those by the published catalog that is attached."""
+        return self._noted(connection) == newest_published(connection, HEAD)
+
+    def _noted(self, connection: duckdb.DuckDBPyConnection) -> Followed:
+        """Return what the local catalog notes about the published one, which must be the one that is attached."""
         noted = followed(connection, self.path)
         refuse_another(connection, noted, self.path, self._publisher.name)
-        return noted == newest_published(connection, HEAD)
+        return noted
 
     def _migrate(self) -> None:
         """Make the local catalog, or bring it to the newest schema; the published one is looked at elsewhere."""

@@ -12,7 +12,9 @@ are judged again when the published file has another run.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -20,8 +22,8 @@ import duckdb
 from catalog.errors import NotACatalog, UsageError
 from catalog.store.duckdb_file import DuckDBFile, made_beside
 from catalog.store.faults import Locked, explain
-from catalog.store.history.keyword_differences import keep_differences
-from catalog.store.history.verdicts import keep_verdicts
+from catalog.store.history.keyword_differences import Pair, compared_columns, keep_differences, keep_differences_of_run
+from catalog.store.history.verdicts import keep_verdicts, keep_verdicts_of_run
 from catalog.store.proven import FOLLOWING
 from catalog.store.shared_copy import LOCAL
 from catalog.store.sql import columns_of, literal, quoted
@@ -118,12 +120,15 @@ class Followed:
         The revision of the tables of local files.
     first, run, started_at : str or None
         When the catalog's first run started, and the number and start of the run after which verdicts were judged.
+    compared : list of str
+        The columns by which headers were compared then, as `_compared` writes them; unknown if it is empty.
     """
 
     schema: str
     first: str | None = None
     run: str | None = None
     started_at: str | None = None
+    compared: Sequence[str] = field(default=(), compare=False)
 
 
 def followed(connection: duckdb.DuckDBPyConnection, path: Path) -> Followed:
@@ -134,16 +139,22 @@ def followed(connection: duckdb.DuckDBPyConnection, path: Path) -> Followed:
     NotACatalog
         If the file is no local catalog.
     """
-    try:
-        own = f"{quoted(_database(connection))}.main.{FOLLOWING}"
-        row = connection.execute(f"SELECT schema, first, run, started_at FROM {own}").fetchone()
-    except (duckdb.CatalogException, duckdb.BinderException):
-        row = None
-    if row is None:
+    found: dict[str, object] = {}
+    with suppress(duckdb.CatalogException, duckdb.BinderException):
+        answer = connection.execute(f"FROM {quoted(_database(connection))}.main.{FOLLOWING} LIMIT 1")
+        columns = [name for name, *_ in answer.description or ()]
+        found = dict(zip(columns, answer.fetchone() or (), strict=False))
+    if not found.keys() >= _NOTED:
         raise NotACatalog(
             f"{path} is not a file of local files beside a published catalog; name another one: --local-catalog FILE"
         )
-    return Followed(*(None if value is None else str(value) for value in row))  # type: ignore[arg-type]
+    compared = found.get("compared")  # files that an older mastlake made have no such column
+    noted = {name: None if found[name] is None else str(found[name]) for name in _NOTED}
+    return Followed(**noted, compared=list(map(str, compared)) if isinstance(compared, list) else ())  # type: ignore[arg-type]
+
+
+_NOTED = frozenset({"schema", "first", "run", "started_at"})
+_COLUMNS = "schema VARCHAR, first VARCHAR, run VARCHAR, started_at VARCHAR, compared VARCHAR[]"
 
 
 def refuse_hiding(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
@@ -211,20 +222,47 @@ def refuse_another(connection: duckdb.DuckDBPyConnection, noted: Followed, path:
         )
 
 
-def judge_anew(connection: duckdb.DuckDBPyConnection, now: Followed) -> None:
-    """Compare all local files with the archive as it is published now, and note its newest run.
+def judge_anew(connection: duckdb.DuckDBPyConnection, noted: Followed, now: Followed) -> None:
+    """Compare local files with the archive as it is published now, and note its newest run.
+
+    Only the files whose rows moved since the noted run are compared, as a harvest does. All are compared if the
+    published catalog is older than that run, or if nothing tells by which columns they were compared.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
         A connection to both files, in a transaction.
-    now : Followed
-        What to note.
+    noted, now : Followed
+        What the file notes, and what to note.
     """
-    keep_differences(connection)
-    keep_verdicts(connection)
+    pairs = compared_columns(connection)
+    before = {text: pair for pair in pairs if (text := _compared(pair)) in noted.compared}
+    if noted.compared and len(before) == len(noted.compared) and _has_run(connection, noted):
+        run = int(str(noted.run)) + 1
+        keep_differences_of_run(connection, before.values(), run)
+        keep_verdicts_of_run(connection, run)
+    else:
+        keep_differences(connection)
+        keep_verdicts(connection)
+    if "compared" not in columns_of(connection, FOLLOWING):  # DuckDB alters no table after rows of it were deleted
+        connection.execute(f"ALTER TABLE {FOLLOWING} ADD COLUMN compared VARCHAR[]")
     connection.execute(f"DELETE FROM {FOLLOWING}")
-    connection.execute(f"INSERT INTO {FOLLOWING} VALUES (?, ?, ?, ?)", [now.schema, now.first, now.run, now.started_at])
+    connection.execute(
+        f"INSERT INTO {FOLLOWING} BY NAME SELECT $schema AS schema, $first AS first, $run AS run, "
+        "$started_at AS started_at, $compared::VARCHAR[] AS compared",
+        {**asdict(now), "compared": [_compared(pair) for pair in pairs]},
+    )
+
+
+def _compared(pair: Pair) -> str:
+    """Write down a column of `local_header`, and the column of `file_version` with which it is compared."""
+    return " ".join(f"{quoted(name)} {kind}" for name, kind in pair)
+
+
+def _has_run(connection: duckdb.DuckDBPyConnection, noted: Followed) -> bool:
+    """Say whether the published catalog has the noted run; `refuse_another` compared when it started."""
+    row = connection.execute(f"SELECT 1 FROM {PUBLISHED}.main.runs WHERE run::VARCHAR = ?", [noted.run]).fetchone()
+    return row is not None
 
 
 def make_local_catalog(path: Path, published: Path, schema: str, rows_of: Path | None = None) -> None:
@@ -251,7 +289,7 @@ def _fill(partial: Path, published: Path, schema: str, rows_of: Path | None) -> 
     try:
         connection.execute("BEGIN TRANSACTION")
         _create_tables(connection)
-        connection.execute(f"CREATE TABLE {FOLLOWING} (schema VARCHAR, first VARCHAR, run VARCHAR, started_at VARCHAR)")
+        connection.execute(f"CREATE TABLE {FOLLOWING} ({_COLUMNS})")
         connection.execute(
             f"COMMENT ON TABLE {FOLLOWING} IS 'the run of the published catalog by which files are judged'"
         )

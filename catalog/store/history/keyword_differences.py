@@ -6,7 +6,7 @@ files that they touch, in their own transaction, and the view `keyword_drift` on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import duckdb
 
@@ -76,17 +76,17 @@ def drop_differences(connection: duckdb.DuckDBPyConnection, touched: str) -> Non
     connection.execute(f"DELETE FROM keyword_difference WHERE file_id IN ({touched})")
 
 
-def keep_differences_of_run(connection: duckdb.DuckDBPyConnection, compared_before: list[Pair], run: int) -> None:
-    """Compare headers with the rows that a run changed; with all rows if a column was compared differently before.
+def keep_differences_of_run(connection: duckdb.DuckDBPyConnection, compared_before: Collection[Pair], run: int) -> None:
+    """Compare headers with the rows that changed since a run; with all rows if a column was compared otherwise before.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
         A connection in the transaction of the run.
-    compared_before : list of Pair
+    compared_before : collection of Pair
         The pairs that `compared_columns` returned before the run merged its rows.
     run : int
-        The number of the run.
+        The number of the first run whose rows were not compared yet.
     """
     if not set(compared_before) <= set(compared_columns(connection)):
         keep_differences(connection)
@@ -94,7 +94,7 @@ def keep_differences_of_run(connection: duckdb.DuckDBPyConnection, compared_befo
     connection.execute(
         """CREATE OR REPLACE TEMP TABLE touched AS
             SELECT file_id FROM local_files
-            WHERE filename IN (SELECT filename FROM file_version WHERE since_run = $run OR until_run = $run)""",
+            WHERE filename IN (SELECT filename FROM file_version WHERE since_run >= $run OR until_run >= $run)""",
         {"run": run},
     )
     keep_differences(connection, "SELECT file_id FROM touched")

@@ -54,14 +54,14 @@ def drop_verdicts(connection: duckdb.DuckDBPyConnection, touched: str) -> None:
 
 
 def keep_verdicts_of_run(connection: duckdb.DuckDBPyConnection, run: int) -> None:
-    """Judge the local files whose row in the archive a run opened or closed."""
+    """Judge the local files whose row in the archive was opened or closed by the newest run, or by any run since."""
     names, uris = [], []
     for table, name, uri in (
         ("file_version", "filename", "dataURI"),
         ("product_version", "productFilename", "data_uri"),
     ):
         have = {column.lower() for column in columns_of(connection, table)}
-        moved = f"FROM {table} WHERE since_run = {int(run)} OR until_run = {int(run)}"
+        moved = f"FROM {table} WHERE since_run >= {int(run)} OR until_run >= {int(run)}"
         names += [f"SELECT {quoted(name)} {moved}"] if name.lower() in have else []
         uris += [f"SELECT {quoted(uri)} {moved}"] if uri.lower() in have else []
     queries = [("filename", query) for query in names] + [("data_uri", query) for query in uris]
