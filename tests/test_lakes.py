@@ -254,10 +254,16 @@ def test_a_lake_has_after_each_harvest_what_a_file_has(
     archive, search = connect(own_sky.url), Search.parse("nircam", "nircam", ())
     path, engine = lake_of(f"{prefix}{tmp_path / 'new.lake'}")
     lake, file = Database(path, engine=engine), Database(tmp_path / "file.duckdb")
-    for _ in range(3):
+    for number in range(3):
         ran = [harvest(database, archive, search).run for database in (lake, file)]
         assert (ran[0].new, ran[0].changed, ran[0].withdrawn) == (ran[1].new, ran[1].changed, ran[1].withdrawn)
         assert state(lake) == state(file)
+        if not number:  # each row went in once, as a whole
+            with lake.read() as connection:
+                rewritten = (
+                    "SELECT delete_file_count FROM ducklake_table_info('lake') WHERE table_name = 'file_version'"
+                )
+                assert connection.execute(rewritten).fetchone() == (0,)
         own_sky.advance()
     with Catalog.open(file.path) as one, Catalog.open(lake.named) as other:
         assert one.changes(since=1).groups == other.changes(since=1).groups

@@ -40,13 +40,14 @@ def test_picked_rows_are_those_asked_for_in_order_each_with_its_hash(
             spool.add("rows", pa.table({"a": [f"{number}-{i}" for i in range(length)]}))
         numbers = list(range(start, sum(lengths), share))
         wanted = pa.table(
-            {"staged_row": pa.array(numbers, pa.int64()), "row_hash": pa.array([-n for n in numbers], pa.int64())}
-        )
+            {"staged_row": pa.array(numbers, pa.int64()), "staged_hash": pa.array([-n for n in numbers], pa.int64())}
+        ).append_column("beside", pa.array([f"of {n}" for n in numbers], pa.string()))
         with duckdb.connect() as connection, spool.staged("rows").picked(connection, wanted):
             picked = connection.execute("SELECT * FROM picked ORDER BY staged_row").to_arrow_table()
         everything = [f"{number}-{i}" for number, length in enumerate(lengths) for i in range(length)]
         assert picked["a"].to_pylist() == [everything[n] for n in numbers]
         assert picked["staged_hash"].to_pylist() == [-n for n in numbers]
+        assert picked["beside"].to_pylist() == [f"of {n}" for n in numbers]
 
 
 def test_rows_of_answers_with_other_columns_are_read_with_all_of_them(tmp_path: Path) -> None:
@@ -95,7 +96,7 @@ def test_a_reader_that_gives_up_leaves_no_thread_waiting() -> None:
 
 @pytest.mark.parametrize("way", ["passing", "picked"])
 def test_the_error_of_a_statement_that_fails_is_the_one_that_is_told(tmp_path: Path, way: str) -> None:
-    wanted = pa.table({"staged_row": pa.array([0], pa.int64()), "row_hash": pa.array([1], pa.int64())})
+    wanted = pa.table({"staged_row": pa.array([0], pa.int64()), "staged_hash": pa.array([1], pa.int64())})
     with Spool(tmp_path / "c.duckdb") as spool, duckdb.connect() as connection:
         spool.add("rows", pa.table({"a": ["no number"]}))
         staged = spool.staged("rows")

@@ -33,7 +33,7 @@ from catalog.store import database as store_database
 from catalog.store.database import Database, columns_of
 from catalog.store.duckdb_file import DUCKDB, dialect_of
 from catalog.store.engine import Comment
-from catalog.store.history import merge as merging
+from catalog.store.history import comparison
 from catalog.store.history.merge import SEARCH_FILES, merge_links, merge_versions
 from catalog.store.history.versions import FILES, Versions, name_in_catalog
 from catalog.store.revision import HEAD
@@ -122,7 +122,7 @@ class TestEngine:
     def test_values_of_types_that_an_engine_does_not_have_are_text(
         self, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(merging, "dialect_of", lambda connection: replace(DUCKDB, types=frozenset({"VARCHAR"})))
+        monkeypatch.setattr(comparison, "dialect_of", lambda connection: replace(DUCKDB, types=frozenset({"VARCHAR"})))
         merge(database, 1, row("a", x=1))
         with database.read() as connection:
             assert connection.execute("SELECT x, typeof(x) FROM files").fetchone() == ("1", "VARCHAR")

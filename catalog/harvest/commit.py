@@ -12,15 +12,17 @@ from catalog.harvest.reconcile import FILES_IN, HELD_IN, MOVED_IN, PARTS_IN
 from catalog.harvest.stale import OBSERVATIONS_IN
 from catalog.missions import JWST
 from catalog.store.database import columns_of, literal
+from catalog.store.history.comparison import Comparison, compare_versions
 from catalog.store.history.footprints import number_files
 from catalog.store.history.keyword_differences import compared_columns, keep_differences_of_run
-from catalog.store.history.links import close_unreached, link_files, note_reading_of_files
+from catalog.store.history.links import close_files, close_observations, link_files, note_reading_of_files, place_files
 from catalog.store.history.merge import (
     OBSERVATION_PRODUCTS,
     SEARCH_FILES,
     SEARCH_OBSERVATIONS,
     merge_links,
     merge_versions,
+    open_versions,
 )
 from catalog.store.history.run_notes import keep_marks, note_changes, note_pending, note_readings, note_set_aside
 from catalog.store.history.runs import Run, keep_cursors, next_run, record_run, save_search
@@ -56,16 +58,20 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
         name: spool.offer(connection, name) for name in (FILES_IN, MOVED_IN, OBSERVATIONS_IN, PRODUCTS_IN, READ_IN)
     }
     offer_ingests(connection, spool)
+    files = compare_versions(connection, FILES, spool.staged(FILES_IN), run) if offered[FILES_IN] else None
     grown = [
-        _merge_files(connection, spool, offered, harvested, run),
+        files.grown if files else _nothing_merged(connection, FILES),
         _merge_observations(connection, spool, offered, harvested, run),
         _merge_products(connection, spool, offered, run),
     ]
+    if connection.execute(_MOVED).fetchone() is not None:
+        close_observations(connection, run, _OBSERVATIONS_TOUCHED, "SELECT key FROM product_merge")
+    _merge_files(connection, spool, files, harvested, run)  # after these, so that each row goes in with its links
     if any(grown):
         make_views(connection)
-    moved = connection.execute(_MOVED).fetchone() is not None
+    moved = connection.execute(f"{_MOVED} UNION ALL {_FILES_MOVED}").fetchone() is not None
     if moved:
-        close_unreached(connection, run, _FILES_TOUCHED, _OBSERVATIONS_TOUCHED, "SELECT key FROM product_merge")
+        close_files(connection, run, _FILES_TOUCHED)
     keep_marks(connection, run)
     read = "SELECT obs_id FROM read_in" if offered[READ_IN] else "SELECT NULL WHERE false"
     note_readings(connection, run, read)
@@ -86,19 +92,16 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
 
 
 def _merge_files(
-    connection: duckdb.DuckDBPyConnection, spool: Spool, offered: dict[str, bool], harvested: Harvested, run: int
-) -> bool:
-    if offered[FILES_IN]:
-        constants: dict[str, object] = {"instrument": harvested.search.instrument, "checked_run": run}
-        grown = merge_versions(connection, FILES, spool.staged(FILES_IN), run, constants)
-        note_reading_of_files(connection, run, PARTS_IN if spool.offer(connection, PARTS_IN) else None)
-    else:
-        grown = _nothing_merged(connection, FILES)
+    connection: duckdb.DuckDBPyConnection, spool: Spool, files: Comparison | None, harvested: Harvested, run: int
+) -> None:
+    if files is not None:
+        _open_files(connection, spool, files, harvested, run)
+        note_reading_of_files(connection, run)
     name = literal(harvested.search.name)
     now, scope = "SELECT NULL, NULL WHERE false", f"search = {name}"
-    if harvested.full and offered[FILES_IN]:
+    if harvested.full and files is not None:
         now = f"SELECT {name}, filename FROM {FILES_IN}"
-    elif offered[MOVED_IN]:  # a light row whose whole row had gone when it was asked for is no file
+    elif spool.rows(MOVED_IN):  # a light row whose whole row had gone when it was asked for is no file
         moved = f"SELECT filename FROM {MOVED_IN}"
         held = f"SELECT filename FROM file_version WHERE until_run IS NULL AND filename IN ({moved})"
         now = f"SELECT {name}, filename FROM {MOVED_IN} WHERE joined AND filename IN ({held})"
@@ -108,7 +111,16 @@ def _merge_files(
     if spool.offer(connection, HELD_IN):
         scope = f"({scope}) AND filename NOT IN (SELECT filename FROM {HELD_IN})"
     merge_links(connection, SEARCH_FILES, now, scope, run)
-    return grown
+
+
+def _open_files(
+    connection: duckdb.DuckDBPyConnection, spool: Spool, files: Comparison, harvested: Harvested, run: int
+) -> None:
+    if files.opens:
+        staged, parts = spool.staged(FILES_IN), PARTS_IN if spool.offer(connection, PARTS_IN) else None
+        beside = place_files(connection, staged, files.columns, parts)
+        constants: dict[str, object] = {"instrument": harvested.search.instrument, "checked_run": run}
+        open_versions(connection, FILES, staged, files, run, constants, beside)
 
 
 def _merge_observations(
@@ -196,13 +208,11 @@ _MOVED = " UNION ALL ".join(
             f"(SELECT 1 FROM {what}_merge WHERE fresh OR differing IS NOT NULL LIMIT 1)"
             for what in ("file", "observation", "product")
         ),
-        *(
-            f"(SELECT 1 FROM {links.table}_merge LIMIT 1)"
-            for links in (SEARCH_FILES, SEARCH_OBSERVATIONS, OBSERVATION_PRODUCTS)
-        ),
+        *(f"(SELECT 1 FROM {links.table}_merge LIMIT 1)" for links in (SEARCH_OBSERVATIONS, OBSERVATION_PRODUCTS)),
     ]
 )
-"""Finds a row if a run opened or closed anything. If it did not, nothing that depends on rows and links changed."""
+_FILES_MOVED = f"(SELECT 1 FROM {SEARCH_FILES.table}_merge LIMIT 1)"
+"""Both find a row if a run opened or closed anything. If not, nothing that depends on rows and links changed."""
 
 _FILES_TOUCHED = """
     SELECT key FROM file_merge

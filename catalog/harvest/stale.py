@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import duckdb
 import pyarrow as pa
 
-from catalog.store.history.merge import differing_columns
+from catalog.store.history.comparison import differing_columns
 from catalog.store.history.versions import OBSERVATIONS
 from catalog.store.spool import Spool
 from catalog.store.sql import columns_of

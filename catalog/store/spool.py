@@ -13,7 +13,7 @@ import shutil
 import threading
 import uuid
 import weakref
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,11 +103,15 @@ class Spool:
         """Return the rows of a name in the form that `merge_versions` takes."""
         return Staged(self, name, relation or name)
 
-    def read(self, name: str) -> Iterator[pa.RecordBatch]:
-        """Read the rows in order, in batches that all have the same schema."""
+    def read(self, name: str, columns: Collection[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Read the rows in order, in batches that all have the same schema; only some columns, if these are given."""
         schema = self.schema(name)
-        for path in sorted((self.folder / name).iterdir()):
-            with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+        if columns is not None:
+            schema = pa.schema([field for field in schema if field.name in columns])
+        for path, stored in zip(sorted((self.folder / name).iterdir()), self._schemas[name], strict=True):
+            wanted = [place for place, column in enumerate(stored.names) if column in schema.names]
+            some = pa.ipc.IpcReadOptions(included_fields=wanted)
+            with pa.memory_map(str(path)) as source, pa.ipc.open_file(source, options=some) as file:
                 for number in range(file.num_record_batches):
                     yield _in_schema(file.get_batch(number), schema)
             pa.default_memory_pool().release_unused()
@@ -131,11 +135,23 @@ class Staged:
     name: str
     relation: str
 
+    @property
+    def columns(self) -> list[str]:
+        """The names of their columns."""
+        return list(self.spool.schema(self.name).names)
+
     @contextmanager
-    def in_passing(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        """Let the relation be read once, with all its columns but only few of its rows in memory."""
-        rows = self.spool.read(self.name)
+    def in_passing(
+        self, connection: duckdb.DuckDBPyConnection, columns: Collection[str] | None = None
+    ) -> Iterator[None]:
+        """Let the relation be read once, with only few of its rows in memory; with all columns, or ``columns`` alone.
+
+        If columns are given, ``staged_row`` must be among them.
+        """
+        rows = self.spool.read(self.name, columns)
         schema = self.spool.schema(self.name)
+        if columns is not None:
+            schema = pa.schema([field for field in schema if field.name in columns])
         with few_at_a_time(rows, schema, "staged_row") as reader:
             connection.register(self.name, reader)
             yield
@@ -152,10 +168,13 @@ class Staged:
         connection : duckdb.DuckDBPyConnection
             The connection that gets the relation.
         rows_wanted : pyarrow.Table
-            The ``staged_row`` of each row, ascending, and its ``row_hash``, which becomes the row's ``staged_hash``.
+            The ``staged_row`` of each row, ascending, its ``staged_hash``, and further columns that the row gets.
         """
-        numbers, hashes = (rows_wanted.column(name).to_numpy() for name in ("staged_row", "row_hash"))
-        schema = self.spool.schema(self.name).append(pa.field("staged_hash", pa.int64()))
+        numbers = rows_wanted.column("staged_row").to_numpy()
+        further = rows_wanted.drop_columns("staged_row").combine_chunks()
+        schema = self.spool.schema(self.name)
+        for field in further.schema:
+            schema = schema.append(field)
 
         def rows() -> Iterator[pa.RecordBatch]:
             for batch in self.spool.read(self.name):
@@ -164,7 +183,8 @@ class Staged:
                 if first < end:
                     whole = end - first == len(own)
                     taken = batch if whole else batch.take(pa.array(numbers[first:end] - own[0]))
-                    yield taken.append_column("staged_hash", pa.array(hashes[first:end]))
+                    cells = [_one_piece(column) for column in further.slice(first, end - first).columns]
+                    yield pa.RecordBatch.from_arrays([*taken.columns, *cells], schema=schema)
 
         with few_at_a_time(rows(), schema, "staged_hash") as reader:
             connection.register("picked", reader)
@@ -221,6 +241,10 @@ def few_at_a_time(
         room.release()
         with busy:
             room.release()  # wakes a thread that comes late
+
+
+def _one_piece(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _in_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

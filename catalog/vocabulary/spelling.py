@@ -36,6 +36,7 @@ MOST_COLUMNS = 2000
 _STAGED = {"staged_row", "staged_hash", "__filename", "__fragment_index", "__batch_index", "__last_in_fragment"}
 _EVERYWHERE = {"mission", "since_run", "until_run", "row_hash", "rowid", ODD_CELLS} | _STAGED
 _IN_FILES = {"obs_id", "instrument", "checked_run", "footprint", "file_id"}
+_IN_FILES |= {"staged_obs_id", "staged_footprint", "staged_instrument"}
 _IN_FILES |= {"data_uri", "file_size", "is_stale", "ingest_mjd"}  # second names of columns in the view `files`
 OWN_NAMES: Mapping[Kind, frozenset[str]] = {
     "file": frozenset(_EVERYWHERE | _IN_FILES),

@@ -45,12 +45,16 @@ def note_footprints(connection: duckdb.DuckDBPyConnection, table: str, run: int)
     run : int
         The run whose rows are looked at; 0 for the rows of all runs.
     """
-    if "s_region" not in columns_of(connection, table):
-        return
+    if "s_region" in columns_of(connection, table):
+        add_footprints(connection, f"SELECT s_region FROM {table} WHERE {int(run)} IN (0, since_run)")
+
+
+def add_footprints(connection: duckdb.DuckDBPyConnection, regions: str) -> None:
+    """Add footprints to the table `footprints`, if they are new and can be read; ``regions`` is a query of them."""
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE footprints_in AS
-            SELECT DISTINCT s_region FROM {table} WHERE (since_run = $run OR $run = 0) AND s_region IS NOT NULL""",
-        {"run": run},
+            SELECT DISTINCT CAST(s_region AS VARCHAR) AS s_region FROM ({regions}) r(s_region)
+            WHERE s_region IS NOT NULL"""
     )
     connection.execute(
         f"""INSERT INTO footprints (number, s_region, ra, dec, radius, shapes, band)
@@ -79,22 +83,30 @@ def number_files(connection: duckdb.DuckDBPyConnection, run: int) -> None:
     """
     own = "s_region" in columns_of(connection, "file_version")
     if own:
-        connection.execute(
-            """UPDATE file_version SET footprint = f.number FROM footprints f
-               WHERE file_version.s_region = f.s_region AND (since_run = $run OR $run = 0)
-                 AND footprint IS DISTINCT FROM f.number""",
-            {"run": run},
+        _renumber(
+            connection,
+            f"""SELECT v.filename, v.since_run, f.number FROM file_version v JOIN footprints f USING (s_region)
+                WHERE {int(run)} IN (0, v.since_run) AND v.footprint IS DISTINCT FROM f.number""",
         )
     if "s_region" in columns_of(connection, "observation_version"):
-        connection.execute(
-            f"""UPDATE file_version SET footprint = n.number FROM (
-                    SELECT v.filename, f.number FROM file_version v
-                    LEFT JOIN observation_version o ON o.obs_id = v.obs_id AND o.until_run IS NULL
-                    LEFT JOIN footprints f ON f.s_region = o.s_region
-                    WHERE v.until_run IS NULL {"AND v.s_region IS NULL" if own else ""}
-                      AND v.footprint IS DISTINCT FROM f.number
-                      AND ($run IN (0, v.since_run) OR v.obs_id IN (
-                          SELECT obs_id FROM observation_version WHERE since_run = $run OR until_run = $run))
-                ) n WHERE until_run IS NULL AND file_version.filename = n.filename""",
-            {"run": run},
+        _renumber(
+            connection,
+            f"""SELECT v.filename, v.since_run, f.number FROM file_version v
+                LEFT JOIN observation_version o ON o.obs_id = v.obs_id AND o.until_run IS NULL
+                LEFT JOIN footprints f ON f.s_region = o.s_region
+                WHERE v.until_run IS NULL {"AND v.s_region IS NULL" if own else ""}
+                  AND v.footprint IS DISTINCT FROM f.number
+                  AND ({int(run)} IN (0, v.since_run) OR v.obs_id IN (
+                      SELECT obs_id FROM observation_version WHERE {int(run)} IN (since_run, until_run)))""",
         )
+
+
+def _renumber(connection: duckdb.DuckDBPyConnection, numbers: str) -> None:
+    """Give versions of files a number; without any, `file_version` with its hundreds of columns is left alone."""
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE renumbered AS {numbers}")
+    if connection.execute("FROM renumbered LIMIT 1").fetchone() is None:
+        return
+    connection.execute(
+        """UPDATE file_version SET footprint = n.number FROM renumbered n
+           WHERE file_version.filename = n.filename AND file_version.since_run = n.since_run"""
+    )

@@ -88,6 +88,9 @@ def keep_differences_of_run(connection: duckdb.DuckDBPyConnection, compared_befo
     run : int
         The number of the first run whose rows were not compared yet.
     """
+    anything = "SELECT 1 FROM local_files UNION ALL SELECT 1 FROM keyword_difference LIMIT 1"
+    if connection.execute(anything).fetchone() is None:
+        return
     if not set(compared_before) <= set(compared_columns(connection)):
         keep_differences(connection)
         return

@@ -8,31 +8,17 @@ Every function runs in the caller's transaction.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
-import pyarrow as pa
 
-from catalog.store.duckdb_file import dialect_of, one_thread
+from catalog.store.duckdb_file import one_thread
+from catalog.store.history.comparison import Comparison, compare_versions
 from catalog.store.history.footprints import note_footprints
-from catalog.store.history.row_hash import ROWS_AT_ONCE, row_hashes
-from catalog.store.history.versions import FILES, Versions
-from catalog.store.history.widening import TargetColumn, fit_values, with_odd_cells
+from catalog.store.history.versions import Versions
 from catalog.store.spool import Staged
-from catalog.store.sql import columns_of, literal, quoted
-from catalog.vocabulary.keywords import all_archive_columns
-from catalog.vocabulary.spelling import MOST_COLUMNS, ODD_CELLS
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A column of the archive: its name, and SQL that turns a staged value into the value to keep.
-
-    The name is in the catalog's spelling already (`catalog.vocabulary.spelling`), so it is none of the catalog's own.
-    """
-
-    name: str
-    value: str
+from catalog.store.sql import quoted
 
 
 def merge_versions(
@@ -42,10 +28,34 @@ def merge_versions(
     run: int,
     constants: dict[str, object],
 ) -> bool:
+    """Compare rows with the open versions, and open versions for those that differ.
+
+    See `compare_versions` and `open_versions`, whose parameters these are.
+
+    Returns
+    -------
+    bool
+        Whether the table got or changed columns; then the views must be made again.
+    """
+    compared = compare_versions(connection, versions, staged, run)
+    open_versions(connection, versions, staged, compared, run, constants)
+    if compared.opens:
+        note_footprints(connection, versions.table, run)
+    return compared.grown
+
+
+def open_versions(
+    connection: duckdb.DuckDBPyConnection,
+    versions: Versions,
+    staged: Staged,
+    compared: Comparison,
+    run: int,
+    constants: dict[str, object],
+    beside: Sequence[str] = (),
+) -> None:
     """Open a version for each staged row that is new or differs, and close the version that it replaces.
 
-    This leaves the temporary table ``{what}_merge``: key, fresh (the row had no open version), differing (the columns
-    that differ from the open version; null if none does).
+    Each row is written once, with all of its columns: a lake writes a row anew for each column that it gets later.
 
     Parameters
     ----------
@@ -54,215 +64,39 @@ def merge_versions(
     versions : Versions
         The table to merge into.
     staged : Staged
-        The rows, in the order in which they are stored. If several have the same key, one of them is taken.
+        The rows.
+    compared : Comparison
+        What `compare_versions` returned for these rows.
     run : int
         The run from which on the versions count.
     constants : dict
         Values of the table's extra columns, which are the same for all rows.
-
-    Returns
-    -------
-    bool
-        Whether the table got or changed columns; then the views must be made again.
+    beside : sequence of str
+        Columns of the catalog's own whose values are in the temporary table ``{what}_beside``, by ``staged_row``.
     """
-    columns, grown = _ensure_columns(connection, versions, staged.relation, run)
-    _compare(connection, versions, staged, columns)
-    if not _any_opens(connection, versions):
-        return grown
-    table, key = versions.table, versions.key
-    connection.execute(
-        f"""UPDATE {table} SET until_run = ? WHERE {versions.is_open()}
-            AND {key} IN (SELECT key FROM {versions.what}_merge WHERE differing IS NOT NULL)""",
-        [run],
-    )
-    _open_versions(connection, versions, staged, columns, run, constants)
-    note_footprints(connection, table, run)
-    return grown
-
-
-def _any_opens(connection: duckdb.DuckDBPyConnection, versions: Versions) -> bool:
-    """Say whether any staged row is new or differs; in most harvests, most tables have no such row."""
-    opens = f"FROM {versions.what}_merge WHERE fresh OR differing IS NOT NULL LIMIT 1"
-    return connection.execute(opens).fetchone() is not None
-
-
-def _open_versions(
-    connection: duckdb.DuckDBPyConnection,
-    versions: Versions,
-    staged: Staged,
-    columns: list[_Column],
-    run: int,
-    constants: dict[str, object],
-) -> None:
+    if not compared.opens:
+        return
+    table, key, what = versions.table, versions.key, versions.what
+    changed = f"SELECT key FROM {what}_merge WHERE differing IS NOT NULL"
+    if connection.execute(f"{changed} LIMIT 1").fetchone() is not None:
+        connection.execute(
+            f"UPDATE {table} SET until_run = ? WHERE {versions.is_open()} AND {key} IN ({changed})", [run]
+        )
+    joined = f"LEFT JOIN {what}_beside USING (staged_row)" if beside else ""
     rows_to_open = connection.execute(
-        f"""SELECT staged_row, row_hash FROM {versions.what}_merge
-            WHERE fresh OR differing IS NOT NULL ORDER BY staged_row"""
+        f"""SELECT staged_row, row_hash AS staged_hash{"".join(f", {own} AS staged_{own}" for own in beside)}
+            FROM {what}_merge {joined} WHERE fresh OR differing IS NOT NULL ORDER BY staged_row"""
     ).to_arrow_table()
-    names = ", ".join(quoted(c.name) for c in columns)
-    values = ", ".join(c.value for c in columns)
-    extra = "".join(f", {name}" for name in versions.extra)
-    marks = "".join(", ?" for _ in versions.extra)
+    alike = [name for name in versions.extra if name not in beside]
+    names = ", ".join([*(quoted(column.name) for column in compared.columns), *beside, *alike])
+    values = ", ".join([*(column.value for column in compared.columns), *(f"staged_{own}" for own in beside)])
+    marks = "".join(", ?" for _ in alike)
     with staged.picked(connection, rows_to_open), one_thread(connection):
         connection.execute(
-            f"""INSERT INTO {versions.table} ({names}{extra}, row_hash, mission, since_run)
+            f"""INSERT INTO {table} ({names}, row_hash, mission, since_run)
                 SELECT {values}{marks}, staged_hash, ?, ? FROM picked s""",
-            [*(constants[name] for name in versions.extra), versions.mission, run],
+            [*(constants[name] for name in alike), versions.mission, run],
         )
-
-
-def _ensure_columns(
-    connection: duckdb.DuckDBPyConnection, versions: Versions, staged: str, run: int
-) -> tuple[list[_Column], bool]:
-    """Add new columns, widen columns for values that do not fit, and return whether the table changed."""
-    have = {name.lower(): (name, kind) for name, kind in columns_of(connection, versions.table).items()}
-    room = max(0, MOST_COLUMNS + len(versions.own) - len(have))
-    described = _staged_columns(connection, staged, set(have), room)
-    unseen = [name for name, kind in described.items() if kind == "VARCHAR" and name.lower() not in have]
-    flags = _only_flags(connection, staged, unseen) if versions is FILES else set()
-    types = dialect_of(connection).types
-    columns, grown = [], False
-    odd = f"s.{ODD_CELLS}" if ODD_CELLS in described else "CAST(NULL AS VARCHAR)"
-    for name, kind in described.items():
-        value = f"s.{quoted(name)}"
-        if name.lower() not in have:
-            final = "BOOLEAN" if name in flags else kind if kind in types else "VARCHAR"
-            connection.execute(f"ALTER TABLE {versions.table} ADD COLUMN {quoted(name)} {final}")
-            columns.append(_Column(name, f"CAST({value} AS {final})"))
-            grown = True
-        elif name != ODD_CELLS:
-            kept, present_kind = have[name.lower()]
-            fit = fit_values(
-                connection, TargetColumn(versions, kept, present_kind, run, room > 0), (staged, name, kind)
-            )
-            columns.append(_Column(kept, fit.value))
-            if fit.beside is not None:
-                columns.append(_Column(fit.beside, f"CASE WHEN {fit.misfit} THEN {value} END"))
-            elif fit.misfit is not None:
-                odd = with_odd_cells(odd, kept, fit)
-            grown = grown or fit.kind != present_kind or (fit.beside or kept).lower() not in have
-    return [*columns, _Column(ODD_CELLS, odd)], grown
-
-
-def _staged_columns(connection: duckdb.DuckDBPyConnection, staged: str, have: set[str], room: int) -> dict[str, str]:
-    """Return the staged columns and their types, without new columns for which the table has no room."""
-    described = {name: kind for name, kind in columns_of(connection, staged).items() if name != "staged_row"}
-    beyond = [name for name in described if name.lower() not in have][room:]
-    return {name: kind for name, kind in described.items() if name not in beyond}
-
-
-def _only_flags(connection: duckdb.DuckDBPyConnection, staged: str, unseen: list[str]) -> set[str]:
-    """Return the new columns whose text is only ever t or f, and which the dictionary does not have."""
-    asked = [column for column in unseen if column not in {listed.name for listed in all_archive_columns()}]
-    if not asked:
-        return set()
-    tests = ", ".join(f"bool_and(lower({quoted(column)}) IN ('t', 'f'))" for column in asked)
-    row = connection.execute(f"SELECT {tests} FROM {staged}").fetchone() or ()
-    return {column for column, is_flag in zip(asked, row, strict=True) if is_flag}
-
-
-def _compare(
-    connection: duckdb.DuckDBPyConnection,
-    versions: Versions,
-    staged: Staged,
-    columns: list[_Column],
-) -> None:
-    """Make ``{what}_merge`` from the staged rows and the open versions."""
-    what, key = versions.what, versions.key
-    key_column = next(c for c in columns if c.name.lower() == key)
-    newest = next((c for c in columns if c.name == versions.newest), None)
-    hashed = _hashed(connection, staged, columns, key_column.value, newest.value if newest else "0")
-    connection.register("hashed", hashed)
-    connection.execute(
-        f"""CREATE OR REPLACE TEMP TABLE {what}_merge AS
-            WITH one_each AS (
-                SELECT key, min_by({{'row': staged_row, 'hash': row_hash}}, (-coalesce(newest, 0), row_hash)) AS chosen
-                FROM hashed GROUP BY key
-            )
-            SELECT o.key, o.chosen.row AS staged_row, o.chosen.hash AS row_hash, v.{key} IS NULL AS fresh,
-                   v.row_hash IS DISTINCT FROM o.chosen.hash AND v.{key} IS NOT NULL AS suspect,
-                   CAST(NULL AS VARCHAR[]) AS differing
-            FROM one_each o LEFT JOIN {versions.table} v ON v.{key} = o.key AND {versions.is_open("v")}"""
-    )
-    connection.unregister("hashed")
-    suspects = connection.execute(f"SELECT count(*) FROM {what}_merge WHERE suspect").fetchone()
-    if suspects is not None and suspects[0]:
-        _name_differences(connection, versions, staged.relation, columns)
-        _heal_hashes(connection, versions)
-
-
-def _hashed(
-    connection: duckdb.DuckDBPyConnection, staged: Staged, columns: list[_Column], key: str, newest: str
-) -> pa.Table:
-    """Return key, position, hash and age of each staged row."""
-    values = "".join(f", {column.value}" for column in columns)
-    pieces = [_HASHED.empty_table()]
-    with staged.in_passing(connection):
-        batches = connection.execute(
-            f"""SELECT CAST({key} AS VARCHAR), staged_row, CAST({newest} AS DOUBLE){values}
-                FROM {staged.relation} s"""
-        ).to_arrow_reader(ROWS_AT_ONCE)
-        for batch in batches:
-            cells = dict(zip((column.name for column in columns), batch.columns[3:], strict=True))
-            hashes = pa.array(row_hashes(cells, batch.num_rows))
-            pieces.append(pa.Table.from_arrays([*batch.columns[:3], hashes], schema=_HASHED))
-    return pa.concat_tables(pieces)
-
-
-_HASHED = pa.schema(
-    [("key", pa.string()), ("staged_row", pa.int64()), ("newest", pa.float64()), ("row_hash", pa.int64())]
-)
-
-
-def _name_differences(
-    connection: duckdb.DuckDBPyConnection, versions: Versions, staged: str, columns: list[_Column]
-) -> None:
-    """Write the names of the columns that differ into ``differing``, for rows whose hash differs."""
-    what, key = versions.what, versions.key
-    sent = {c.name.lower() for c in columns}
-    gone = [name for name in columns_of(connection, versions.table) if name.lower() not in sent | set(versions.own)]
-    tests = [f"CASE WHEN {c.value} IS DISTINCT FROM v.{quoted(c.name)} THEN {literal(c.name)} END" for c in columns]
-    tests += [f"CASE WHEN v.{quoted(name)} IS NOT NULL THEN {literal(name)} END" for name in gone]
-    connection.execute(
-        f"""UPDATE {what}_merge m SET differing = d.differing FROM (
-                SELECT s.staged_row, list_filter([{", ".join(tests)}], lambda c: c IS NOT NULL) AS differing
-                FROM {staged} s JOIN {what}_merge m ON m.staged_row = s.staged_row AND m.suspect
-                JOIN {versions.table} v ON v.{key} = m.key AND {versions.is_open("v")}
-            ) d WHERE d.staged_row = m.staged_row AND len(d.differing) > 0"""
-    )
-
-
-def differing_columns(connection: duckdb.DuckDBPyConnection, staged: str, versions: Versions) -> list[str]:
-    """Return one SQL condition for each column: a staged row ``o`` differs in it from a version ``v``.
-
-    Parameters
-    ----------
-    connection : duckdb.DuckDBPyConnection
-        A connection that has the relation of the staged rows.
-    staged : str
-        The name of that relation.
-    versions : Versions
-        The table to compare with; columns that it does not have are left out.
-    """
-    archived = {name.lower(): (name, kind) for name, kind in columns_of(connection, versions.table).items()}
-    shared = [(name, *archived[name.lower()]) for name in columns_of(connection, staged) if name.lower() in archived]
-    return [
-        f"TRY_CAST(o.{quoted(name)} AS {kind}) IS DISTINCT FROM v.{quoted(kept)}"
-        for name, kept, kind in shared
-        if name != "staged_row"
-    ]
-
-
-def _heal_hashes(connection: duckdb.DuckDBPyConnection, versions: Versions) -> None:
-    """Correct the hash of rows whose hash differed although no column does.
-
-    This happens in a catalog of an older mastlake, after a column was widened, and where a hash was damaged. If they
-    stayed wrong, every full harvest would compare all columns of such rows again.
-    """
-    table, what = versions.table, versions.what
-    connection.execute(
-        f"""UPDATE {table} SET row_hash = m.row_hash FROM {what}_merge m
-            WHERE {table}.{versions.key} = m.key AND {versions.is_open()} AND m.suspect AND m.differing IS NULL"""
-    )
 
 
 def close_versions(
@@ -279,8 +113,13 @@ def close_versions(
     """
     connection.execute(f"CREATE OR REPLACE TEMP TABLE doubtful AS SELECT DISTINCT key FROM ({doubtful}) AS d(key)")
     connection.execute(
-        f"""UPDATE {versions.table} SET until_run = ? WHERE {versions.is_open()} AND {versions.key} IN (
-                FROM doubtful EXCEPT SELECT key FROM ({reached}) AS r(key) WHERE key IN (FROM doubtful))""",
+        f"""CREATE OR REPLACE TEMP TABLE unreached AS
+            FROM doubtful EXCEPT SELECT key FROM ({reached}) AS r(key) WHERE key IN (FROM doubtful)"""
+    )
+    if connection.execute("FROM unreached LIMIT 1").fetchone() is None:
+        return
+    connection.execute(
+        f"UPDATE {versions.table} SET until_run = ? WHERE {versions.is_open()} AND {versions.key} IN (FROM unreached)",
         [run],
     )
 
@@ -335,11 +174,12 @@ def merge_links(connection: duckdb.DuckDBPyConnection, links: Links, now: str, s
     )
     if connection.execute(f"FROM {table}_merge LIMIT 1").fetchone() is None:
         return
-    connection.execute(
-        f"""UPDATE {table} SET until_run = ? FROM {table}_merge m
-            WHERE until_run IS NULL AND {left} = m."left" AND {right} = m."right" AND m.kind = 'withdrawn'""",
-        [run],
-    )
+    if connection.execute(f"FROM {table}_merge WHERE kind = 'withdrawn' LIMIT 1").fetchone() is not None:
+        connection.execute(
+            f"""UPDATE {table} SET until_run = ? FROM {table}_merge m
+                WHERE until_run IS NULL AND {left} = m."left" AND {right} = m."right" AND m.kind = 'withdrawn'""",
+            [run],
+        )
     connection.execute(
         f"""INSERT INTO {table} ({left}, {right}, since_run)
             SELECT "left", "right", ? FROM {table}_merge WHERE kind <> 'withdrawn'""",

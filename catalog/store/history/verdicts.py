@@ -55,6 +55,8 @@ def drop_verdicts(connection: duckdb.DuckDBPyConnection, touched: str) -> None:
 
 def keep_verdicts_of_run(connection: duckdb.DuckDBPyConnection, run: int) -> None:
     """Judge the local files whose row in the archive was opened or closed by the newest run, or by any run since."""
+    if connection.execute("FROM local_files LIMIT 1").fetchone() is None:
+        return
     names, uris = [], []
     for table, name, uri in (
         ("file_version", "filename", "dataURI"),
