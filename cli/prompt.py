@@ -106,7 +106,7 @@ def converse(lake: Catalog) -> None:
         key_bindings=_keys(),
         prompt_continuation=lambda width, number, wrapped: " " * (width - 2) + "> ",
     )
-    say(f"{lake.path}, read-only; .help says more")
+    say(f"{lake.name}, read-only; .help says more")
     last = ""
     while True:
         try:

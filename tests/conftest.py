@@ -28,6 +28,7 @@ from catalog.store.duckdb_file import DUCKDB
 from catalog.vocabulary.search import Search
 
 from .loopback import sitecustomize
+from .postgres_server import NOWHERE, PostgresServer, binaries, postgres_server
 from .public_behaviour import PublicBehaviour
 
 SOSS = ("category=COM,ERS", "exp_type=NIS_SOSS", "tsovisit=T", "date_obs_mjd=2022-06-01..2022-08-04")
@@ -70,6 +71,18 @@ def _migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             lambda path, engine=DUCKDB: shutil.copyfile(empty, path) if engine is DUCKDB else made(path, engine),
         )
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, which libpq finds by the service mastlake."""
+    pytest.importorskip("psycopg", reason="psycopg reaches PostgreSQL")
+    if binaries() is None:
+        pytest.skip(NOWHERE)
+    with postgres_server() as server, pytest.MonkeyPatch.context() as patch:
+        for variable, value in server.environment.items():
+            patch.setenv(variable, value)
+        yield server
 
 
 def copy_of(path: Path, to: Path) -> Database:

@@ -30,7 +30,7 @@ from catalog.vocabulary.search import Search
 
 from . import hostile_sql
 from .conftest import Command, state
-from .lakes import PREFIXES, lake_in
+from .lakes import EMBEDDED, PREFIXES, lake_in, name_in
 
 NOTED = "INSERT INTO changes VALUES (?, 'new', 'file', 'a.fits', NULL)"
 
@@ -38,13 +38,19 @@ NOTED = "INSERT INTO changes VALUES (?, 'new', 'file', 'a.fits', NULL)"
 @pytest.fixture(params=PREFIXES)
 def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     """An empty lake."""
-    return lake_in(tmp_path, request.param)
+    return lake_in(tmp_path, request.param, request)
 
 
 @pytest.fixture
-def sqlite(tmp_path: Path) -> Database:
+def sqlite(tmp_path: Path, request: pytest.FixtureRequest) -> Database:
     """An empty lake with its metadata in an SQLite file."""
-    return lake_in(tmp_path, "ducklake:sqlite:")
+    return lake_in(tmp_path, "ducklake:sqlite:", request)
+
+
+@pytest.fixture(params=PREFIXES[1:])
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """An empty lake that can be read while another process writes."""
+    return lake_in(tmp_path, request.param, request)
 
 
 class TestAddress:
@@ -98,11 +104,6 @@ class TestAddress:
         assert "service=NAME" in outcome.err
         assert "secret" not in outcome.err + outcome.out
 
-    def test_metadata_in_postgresql_are_refused_in_one_line(self, mastlake: Command) -> None:
-        outcome = mastlake("--catalog", "ducklake:postgres:service=jwst", "status")
-        assert (outcome.code, outcome.err.count("\n")) == (2, 1)
-        assert "ducklake:sqlite:PATH" in outcome.err
-
     def test_without_the_extension_one_line_says_what_to_install(
         self, lake: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -115,7 +116,11 @@ class TestOpening:
     """A lake is opened, moved and shared."""
 
     @pytest.mark.long
-    def test_a_lake_and_its_rows_can_be_moved_together(self, lake: Database, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("prefix", EMBEDDED)
+    def test_a_lake_and_its_rows_can_be_moved_together(
+        self, prefix: str, tmp_path: Path, request: pytest.FixtureRequest
+    ) -> None:
+        lake = lake_in(tmp_path, prefix, request)
         with lake.write() as connection:
             connection.execute(NOTED, [1])
         to = tmp_path / "moved" / "other.lake"
@@ -135,35 +140,35 @@ class TestOpening:
             assert told.fetchone() == ("run 0",)
 
     @pytest.mark.long
-    def test_a_block_sees_one_snapshot_while_another_process_commits(self, sqlite: Database) -> None:
-        with KeptOpen(sqlite.path, engine=sqlite.engine).read(sealed=True) as connection:
-            with sqlite.write() as writing:
+    def test_a_block_sees_one_snapshot_while_another_process_commits(self, shared: Database) -> None:
+        with KeptOpen(shared.path, engine=shared.engine).read(sealed=True) as connection:
+            with shared.write() as writing:
                 writing.execute(NOTED, [1])
             assert connection.execute("FROM changes").fetchall() == []
-        with sqlite.read() as connection:
+        with shared.read() as connection:
             assert len(connection.execute("FROM changes").fetchall()) == 1
 
     @pytest.mark.long
-    def test_a_kept_connection_follows_what_others_commit(self, sqlite: Database) -> None:
-        kept = KeptOpen(sqlite.path, engine=sqlite.engine)
+    def test_a_kept_connection_follows_what_others_commit(self, shared: Database) -> None:
+        kept = KeptOpen(shared.path, engine=shared.engine)
         for number in range(3):
             with kept.read(sealed=True) as connection:
                 assert len(connection.execute("FROM changes").fetchall()) == number
-            with sqlite.write() as connection:
+            with shared.write() as connection:
                 connection.execute(NOTED, [number])
         kept.release()
 
     @pytest.mark.long
-    def test_who_waits_to_commit_is_told_who_holds_the_lake(self, sqlite: Database) -> None:
-        waits = Database(sqlite.path, wait=0.1, engine=sqlite.engine)
+    def test_who_waits_to_commit_is_told_who_holds_the_lake(self, shared: Database) -> None:
+        waits = Database(shared.path, wait=0.1, engine=shared.engine)
         told = f"PID {os.getpid()} on .*, since 2"
-        with sqlite.write(), pytest.raises(CatalogLocked, match=told), waits.turn():
+        with shared.write(), pytest.raises(CatalogLocked, match=told), waits.turn():
             pass
 
     def test_another_file_is_refused_and_left_alone(self, tmp_path: Path) -> None:
         path = tmp_path / "notes.txt"
         path.write_text("no lake " * 1000)
-        for prefix in PREFIXES:
+        for prefix in EMBEDDED:
             with pytest.raises(NotACatalog), Catalog.open(f"{prefix}{path}") as catalog:
                 catalog.searches()
         assert path.read_text().startswith("no lake")
@@ -204,9 +209,9 @@ class TestSealed:
             "SELECT (SELECT count(*) FROM __ducklake_metadata_lake.ducklake_data_file)",
         ],
     )
-    def test_a_statement_does_not_reach_the_metadata(self, sqlite: Database, statement: str) -> None:
+    def test_a_statement_does_not_reach_the_metadata(self, shared: Database, statement: str) -> None:
         with pytest.raises(BadQuery, match=r"reads the catalog and nothing else|nothing that is computed"):
-            rows(sqlite, statement)
+            rows(shared, statement)
 
     @pytest.mark.long
     def test_hostile_statements_touch_no_trap(self, lake: Database, tmp_path: Path) -> None:
@@ -249,10 +254,14 @@ with database.read(sealed=True):
 @pytest.mark.long
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_a_lake_has_after_each_harvest_what_a_file_has(
-    prefix: str, tmp_path: Path, own_sky: Simulator, connect: Callable[[str], MastArchive]
+    prefix: str,
+    tmp_path: Path,
+    own_sky: Simulator,
+    connect: Callable[[str], MastArchive],
+    request: pytest.FixtureRequest,
 ) -> None:
     archive, search = connect(own_sky.url), Search.parse("nircam", "nircam", ())
-    path, engine = lake_of(f"{prefix}{tmp_path / 'new.lake'}")
+    path, engine = lake_of(name_in(tmp_path, prefix, request))
     lake, file = Database(path, engine=engine), Database(tmp_path / "file.duckdb")
     for number in range(3):
         ran = [harvest(database, archive, search).run for database in (lake, file)]
@@ -320,10 +329,13 @@ class TestCopy:
 
     @pytest.mark.long
     @pytest.mark.parametrize("prefix", PREFIXES)
-    def test_a_lake_has_what_the_file_has(self, prefix: str, catalog: Database, tmp_path: Path) -> None:
+    def test_a_lake_has_what_the_file_has(
+        self, prefix: str, catalog: Database, tmp_path: Path, request: pytest.FixtureRequest
+    ) -> None:
+        name = name_in(tmp_path, prefix, request)
         with Catalog.open(catalog.path) as file:
-            file.copy_to(f"{prefix}{tmp_path / 'new.lake'}")
-        path, engine = lake_of(f"{prefix}{tmp_path / 'new.lake'}")
+            file.copy_to(name)
+        path, engine = lake_of(name)
         assert state(Database(path, engine=engine)) == state(catalog)
 
     @pytest.mark.long

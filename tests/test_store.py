@@ -41,7 +41,7 @@ from catalog.store.schema.migrate import make_views
 from catalog.store.schema.models import metadata
 from catalog.store.spool import Spool
 from catalog.store.turns import LockWait, StillHeld
-from tests.lakes import PREFIXES, lake_in
+from tests.lakes import EMBEDDED, PREFIXES, lake_in
 from tests.sync_catalog import add_run
 
 from .kills_migration import kill_upgrades
@@ -54,12 +54,12 @@ time.sleep(float(sys.argv[2]))
 """
 
 
-@pytest.fixture(params=["file", *(pytest.param(prefix, marks=pytest.mark.long) for prefix in PREFIXES)])
+@pytest.fixture(params=["file", *(pytest.param(prefix, marks=pytest.mark.long) for prefix in EMBEDDED), PREFIXES[-1]])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     """A catalog of one engine after the other: a file that is not there yet, or an empty lake."""
     if request.param == "file":
         return Database(tmp_path / "catalog.duckdb", wait=5)
-    return lake_in(tmp_path, request.param)
+    return lake_in(tmp_path, request.param, request)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,7 +89,8 @@ class Catalog(
         path : path-like, optional
             The file; by default ``MASTLAKE_CATALOG``, or mastlake.duckdb in this folder. The folder or https address
             where a catalog is published means the newest one there, for each question anew; local files are your own.
-            A lake into which several harvest is ``ducklake:PATH`` or ``ducklake:sqlite:PATH``.
+            A lake into which several harvest is ``ducklake:PATH``, ``ducklake:sqlite:PATH`` or
+            ``ducklake:postgres:service=NAME``.
         server : str, optional
             The archive's address; by default ``MASTLAKE_SERVER``, or the one in ``mastlake.toml``, or MAST.
         wait : float, optional
@@ -201,6 +202,16 @@ class Catalog(
         return self._database.archive_path
 
     @property
+    def name(self) -> str:
+        """The catalog's name, as for ``--catalog``; the path, if it is a file."""
+        return self._database.named
+
+    @property
+    def mark(self) -> Hashable:
+        """What changes whenever the catalog changes."""
+        return self._database.mark
+
+    @property
     def local_path(self) -> Path | None:
         """The file with the local files beside a catalog that others published; None if there is no such file."""
         return self._database.local_path
@@ -228,7 +239,7 @@ class Catalog(
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Catalog {self.path}, a copy of {self.server}>"
+        return f"<Catalog {self.name}, a copy of {self.server}>"
 
     def harvest_session(
         self,

@@ -24,7 +24,7 @@ def counted_once(lake: Catalog, what: str, choice: Hashable, count: Callable[[],
     Parameters
     ----------
     lake : Catalog
-        The catalog; inode, size and time of its file tell whether it is the same.
+        The catalog; its mark tells whether it is the same.
     what : str
         The kind of count.
     choice : hashable
@@ -32,9 +32,7 @@ def counted_once(lake: Catalog, what: str, choice: Hashable, count: Callable[[],
     count : callable
         Makes the count.
     """
-    written = lake.local_path or lake.path
-    about = written.stat()
-    key = (written, about.st_ino, about.st_size, about.st_mtime_ns, what, choice)
+    key = (lake.mark, what, choice)
     with _lock:
         made_at, counted = _kept.get(key, (-_SECONDS, None))
         if made_at + _SECONDS > time.monotonic():

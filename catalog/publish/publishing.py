@@ -131,9 +131,7 @@ def _newest_run(database: Database, up_to: int | None = None) -> tuple[int, str,
     if not rows:
         if up_to is not None:
             return 0, "", ""
-        raise UsageError(
-            f"{database.path} has no run to publish; harvest first: mastlake harvest NAME --instrument ..."
-        )
+        raise UsageError(f"{database.at} has no run to publish; harvest first: mastlake harvest NAME --instrument ...")
     told = "\n".join(f"{run} {started}" for run, started, _ in rows)
     return int(rows[-1][0]), str(rows[-1][2]), hashlib.sha256(told.encode()).hexdigest()
 
@@ -143,7 +141,7 @@ def _refuse_other(database: Database, before: Manifest | None, place: Place, run
         return
     if before.run > run:
         raise UsageError(
-            f"{place.name} has run {before.run} already, and {database.path} only goes to run {run}; "
+            f"{place.name} has run {before.run} already, and {database.at} only goes to run {run}; "
             "publish the newer catalog, or choose another place"
         )
     if _newest_run(database, before.run)[2] != before.history:

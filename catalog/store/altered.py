@@ -50,8 +50,9 @@ def alterations_told(path: Path, engine: Engine) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         if isinstance(error, _OF_DEFINITIONS) and (told := alteration(path, engine)):
+            named = engine.named(path)
             raise NotACatalog(
-                f"another program altered {path}: {told}; take it from a backup, or harvest into a new one"
+                f"another program altered {named}: {told}; take it from a backup, or harvest into a new one"
             ) from error
         raise
 

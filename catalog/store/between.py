@@ -47,7 +47,7 @@ class OpenBetween(Database):
                 self.release()
             connection = self._entered()
             try:
-                with self._noted_as_open(), reading(self.path):
+                with self._noted_as_open(), reading(self.at):
                     yield connection
             except BaseException:
                 self._left()

@@ -29,7 +29,7 @@ from catalog.store.engine import Engine
 from catalog.store.faults import Locked, reading, writing
 from catalog.store.revision import HEAD, revision_through
 from catalog.store.sql import columns_of, literal, quoted
-from catalog.store.turns import LockWait, StillHeld, held
+from catalog.store.turns import LockWait, StillHeld
 from catalog.store.work import close
 from catalog.text import harmless
 
@@ -94,7 +94,7 @@ class Database:
                 connection = self._open_at_head()
                 if sealed:
                     self.engine.seal(connection)
-                with self._noted_as_open(), reading(self.path):
+                with self._noted_as_open(), reading(self.at):
                     yield connection
             finally:
                 if connection is not None:
@@ -115,7 +115,7 @@ class Database:
                 connection = None
                 try:
                     connection = self._open(read_only=False)
-                    with writing(self.path):
+                    with writing(self.at):
                         connection.execute("BEGIN TRANSACTION")
                         yield connection
                         self.engine.about_to_commit(connection)
@@ -149,9 +149,14 @@ class Database:
         """Close the file, if this object keeps it open."""
 
     @property
+    def at(self) -> str:
+        """The file, or the name of the lake, for messages."""
+        return self.engine.named(self.path)
+
+    @property
     def named(self) -> str:
         """The catalog's name, as a user may write it."""
-        return self.engine.named(self.path)
+        return self.at
 
     @property
     def beside(self) -> Path:
@@ -167,6 +172,12 @@ class Database:
     def archive_size(self) -> int:
         """The size of the archive's rows in bytes, with the local files if they are in the same catalog."""
         return self.size()
+
+    @property
+    def mark(self) -> Hashable:
+        """What changes whenever the catalog changes."""
+        path = self.local_path or self.archive_path
+        return path, self.engine.stamp(path)
 
     @property
     def published_in(self) -> str | None:
@@ -192,9 +203,8 @@ class Database:
         CatalogUnwritable
             If the folder cannot be written.
         """
-        path = self.path.with_name(f"{self.path.name}.harvest")
-        busy = CatalogLocked(f"another harvest of {self.path} is under way; try again when it is done")
-        with self._locked(held(path, LockWait(0), _HOLDER), busy):
+        busy = CatalogLocked(f"another harvest of {self.at} is under way; try again when it is done")
+        with self._locked(self.engine.harvest_lock(self.path, LockWait(0), _HOLDER), busy):
             yield
 
     def columns(self, connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
@@ -218,11 +228,11 @@ class Database:
         try:
             return self.engine.size(self.path)
         except OSError as error:
-            raise CatalogUnwritable(f"cannot use {self.path}: {error.strerror}") from error
+            raise CatalogUnwritable(f"cannot use {self.at}: {error.strerror}") from error
 
     def _must_exist(self) -> None:
         if not self.exists():
-            raise CatalogError(f"no catalog at {self.path}; make one with: mastlake harvest NAME --instrument ...")
+            raise CatalogError(f"no catalog at {self.at}; make one with: mastlake harvest NAME --instrument ...")
 
     @property
     def writer_waits(self) -> bool:
@@ -240,7 +250,7 @@ class Database:
         try:
             lock.__enter__()
         except StillHeld as by:
-            raise busy or CatalogLocked(f"{self.path} is in use by {by}; try again when it is done") from None
+            raise busy or CatalogLocked(f"{self.at} is in use by {by}; try again when it is done") from None
         except OSError as error:
             raise CatalogUnwritable(f"cannot write {self.path.parent}: {error.strerror}") from error
         try:
@@ -280,7 +290,7 @@ class Database:
 
         def told(holder: str) -> None:
             if self.tell is not None:
-                self.tell(f"waiting for {self.path}, in use by {holder}; Ctrl-C gives up")
+                self.tell(f"waiting for {self.at}, in use by {holder}; Ctrl-C gives up")
 
         return LockWait(self.wait, told)
 
@@ -312,7 +322,7 @@ class Database:
     def _migrate(self) -> None:
         if self.size() and self._revision() == HEAD:
             return
-        with self.turn(), writing(self.path):  # of several commands that start together, one migrates
+        with self.turn(), writing(self.at):  # of several commands that start together, one migrates
             if not self.size():
                 make(Path(os.path.realpath(self.path)), self.engine)
             elif self._revision() != HEAD:
@@ -325,7 +335,7 @@ class Database:
     def _note_proven(self) -> None:
         from catalog.store.proven import note_proof
 
-        note_proof(self.path)
+        note_proof(self.path, self.engine)
 
     def _revision(self) -> str | None:
         """Open the catalog and return the revision of its schema."""
@@ -334,7 +344,7 @@ class Database:
 
     def _revision_through(self, connection: duckdb.DuckDBPyConnection) -> str | None:
         """Return the revision of the schema; see `catalog.store.revision`."""
-        return revision_through(connection, self.path)
+        return revision_through(connection, self.path, self.engine)
 
     def _open_to_read(self) -> duckdb.DuckDBPyConnection:
         """Open for reading. If somebody writes, wait in the queue: other readers and writers come in turn."""
@@ -351,7 +361,7 @@ class Database:
                 return self.engine.open(self.path, read_only)
             except Locked as error:
                 if not waiting.pause(str(error)):
-                    raise CatalogLocked(f"{self.path} is in use by {error}; try again when it is done") from None
+                    raise CatalogLocked(f"{self.at} is in use by {error}; try again when it is done") from None
 
 
 def in_unicode(path: Path) -> Path:

@@ -20,7 +20,7 @@ from catalog.store.faults import explain
 from catalog.store.memory import READING_MB, THREADS, WRITING_MB
 from catalog.store.queue import Queue
 from catalog.store.sql import literal, quoted
-from catalog.store.turns import LockWait
+from catalog.store.turns import LockWait, held
 
 _SLOWER_THAN_NOT = "compressed_materialization"
 """DuckDB packs texts into integers before a GROUP BY or a join, and then no longer sees that the texts come from a
@@ -105,6 +105,10 @@ class DuckDBFile:
         """Return the number of the file's inode: nobody can write the file while it is read."""
         return path.stat().st_ino
 
+    def stamp(self, path: Path) -> bytes:
+        """Return what changes with the file."""
+        return stamp_of(path)
+
     def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
         """Make a file beside its place, and move it there when it is complete: a full disk leaves nothing behind."""
 
@@ -120,6 +124,10 @@ class DuckDBFile:
     def lock(self, path: Path, waiting: LockWait, holder: str, reads: bool = False) -> AbstractContextManager[None]:
         """Wait for the turn and keep it; see `catalog.store.queue`. Each ticket names its holder itself."""
         return queue_at(path).turn(waiting, reads)
+
+    def harvest_lock(self, path: Path, waiting: LockWait, holder: str) -> AbstractContextManager[None]:
+        """Keep other harvests away until the end of the block, by a file beside the catalog."""
+        return held(path.with_name(f"{path.name}.harvest"), waiting, holder)
 
     def attach_others(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Attach what is read together with the file, while the connection can still reach other files: nothing."""
@@ -185,6 +193,16 @@ def size_of(path: Path) -> int:
     if not stat.S_ISREG(about.st_mode):
         raise NotACatalog(f"{path} is no file; choose another --catalog")
     return about.st_size
+
+
+def stamp_of(path: Path) -> bytes:
+    """Return what tells one state of a file from its other states, and from files at other paths.
+
+    It contains the time of the inode's last change, which no user can set.
+    """
+    about = path.stat()
+    state = f"{about.st_dev} {about.st_ino} {about.st_size} {about.st_mtime_ns} {about.st_ctime_ns} "
+    return state.encode() + os.fsencode(path.resolve())
 
 
 def made_beside(path: Path, make: Callable[[Path], None]) -> None:

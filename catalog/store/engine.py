@@ -117,6 +117,15 @@ class Engine(Dialect, Protocol):
     def state(self, path: Path) -> Hashable:
         """Return what changes when a connection that reads a catalog does not see its newest rows."""
 
+    def stamp(self, path: Path) -> bytes:
+        """Return what changes whenever anybody changes a catalog, its views or its macros.
+
+        Raises
+        ------
+        OSError, CatalogError
+            If there is no catalog, or it cannot be looked at.
+        """
+
     def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
         """Make a catalog that appears at its place when it is complete.
 
@@ -151,6 +160,12 @@ class Engine(Dialect, Protocol):
             If those who came earlier do not give up their turns in time; its text names the first of them.
         OSError
             If a lock cannot be made at this place.
+        """
+
+    def harvest_lock(self, path: Path, waiting: LockWait, holder: str) -> AbstractContextManager[None]:
+        """Keep other harvests of a catalog away until the end of the block; readers and others who write may go on.
+
+        The parameters and the errors are those of `lock`.
         """
 
     def is_locked(self, path: Path) -> bool:

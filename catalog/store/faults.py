@@ -25,7 +25,7 @@ class Locked(Exception):
     """Another connection holds the file, so it is worth trying again. The text names the holder."""
 
 
-def explain(error: duckdb.Error, path: Path) -> Exception:
+def explain(error: duckdb.Error, path: Path | str) -> Exception:
     """Return the error that says why a catalog could not be opened; DuckDB gives the reason as text only."""
     text = str(error)
     if "Could not set lock" in text or "different configuration" in text:
@@ -70,7 +70,7 @@ def _is_no_utf8(error: BaseException) -> bool:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: Path | str) -> Iterator[None]:
     """Turn errors of reading a file into one clear line."""
     try:
         yield
@@ -97,7 +97,7 @@ def damaged(error: duckdb.Error, path: Path | str) -> CatalogError | None:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path | str) -> Iterator[None]:
     """Turn errors of a transaction on a full or read-only disk into one clear line."""
     try:
         yield
@@ -112,7 +112,7 @@ def writing(path: Path) -> Iterator[None]:
         raise
 
 
-def _of_writing(error: BaseException, path: Path) -> CatalogError | None:
+def _of_writing(error: BaseException, path: Path | str) -> CatalogError | None:
     full = CatalogUnwritable(f"no space left for {path}; nothing was changed, free some and run again")
     if isinstance(error, OSError):
         return full if error.errno in (errno.ENOSPC, errno.EDQUOT) else None

@@ -1,44 +1,44 @@
 """The engine of a catalog that is a lake: its rows are in Parquet files, its metadata in a database (DuckLake).
 
-Every connection is to a DuckDB in memory, to which the lake is attached. Who commits holds a lock meanwhile, which the
-system takes from a process that dies. Readers of a lake with metadata in SQLite see the newest snapshot of when they
-opened it, whatever is committed meanwhile. If the metadata is a DuckDB file, readers and who writes take turns, as at
-a catalog that is one file.
+Every connection is to a DuckDB in memory, to which the lake is attached. A process that commits holds a lock meanwhile,
+which the system takes from a process that dies. `catalog.store.lake_file` and `catalog.store.lake_postgres` say how the
+database with the metadata is found, opened and locked.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Hashable
-from contextlib import AbstractContextManager, closing
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from catalog.errors import CatalogUnwritable, NotACatalog, UsageError
-from catalog.store.duckdb_file import DUCKDB, made_beside, queue_at, quiet, size_of
+from catalog.errors import CatalogUnwritable, UsageError
+from catalog.store.duckdb_file import DUCKDB, quiet
 from catalog.store.faults import Locked, explain
 from catalog.store.lake_address import LakeAddress, lake_address
 from catalog.store.lake_dialect import LakeDialect
 from catalog.store.lake_extensions import load_extensions
 from catalog.store.memory import READING_MB, WRITING_MB
 from catalog.store.sql import literal
-from catalog.store.turns import LockWait
 from catalog.text import harmless
+
+if TYPE_CHECKING:
+    from catalog.store.lake_file import FileLake
+    from catalog.store.lake_postgres import PostgresLake
 
 LAKE = "lake"
 DATA = "MASTLAKE_DATA"
 """The variable that says where a new lake keeps its rows."""
 _setting_up = threading.Lock()
-_EXTENSIONS = {"duckdb": ("ducklake",), "sqlite": ("ducklake", "sqlite_scanner")}
 
 
 @dataclass(frozen=True)
-class FileLake(LakeDialect):
-    """A lake whose metadata is a DuckDB file or an SQLite file; see `catalog.store.engine.Engine`.
+class Lake(LakeDialect):
+    """What all lakes have in common; see `catalog.store.engine.Engine`.
 
     Attributes
     ----------
@@ -49,9 +49,38 @@ class FileLake(LakeDialect):
     address: LakeAddress = field(kw_only=True)
 
     @property
+    def extensions(self) -> tuple[str, ...]:
+        """Return the names of DuckDB's extensions that open the lake."""
+        raise NotImplementedError
+
+    @property
     def readers_make_room(self) -> bool:
-        """Whether nobody can read while another process writes."""
-        return self.address.metadata == "duckdb"
+        """Return whether nobody can read while another process writes."""
+        raise NotImplementedError
+
+    def metadata(self, path: Path, read_only: bool) -> str:
+        """Return what follows ``ducklake:`` in the statement that attaches the lake."""
+        raise NotImplementedError
+
+    def metadata_options(self) -> list[str]:
+        """Return further options of that statement."""
+        return []
+
+    @property
+    def folder_beside(self) -> Path | None:
+        """Return the folder for the rows if nobody names one; None if there is none."""
+        return None
+
+    def size(self, path: Path) -> int:
+        """Return how many bytes the metadata have, or 0 if there is no lake."""
+        raise NotImplementedError
+
+    def state(self, path: Path) -> Hashable:
+        """Return the number of the newest snapshot."""
+        raise NotImplementedError
+
+    def require_turn(self) -> None:
+        """Raise an error if this process no longer has the turn that it took; a turn at a file cannot be lost."""
 
     def named(self, path: Path) -> str:
         """Return the lake's address."""
@@ -78,7 +107,7 @@ class FileLake(LakeDialect):
                 connection.close()
                 if "database is locked" in str(error):
                     raise Locked("another process, which writes") from error
-                raise explain(error, path) from error
+                raise explain(error, self.address.name) from error
             except BaseException:
                 connection.close()
                 raise
@@ -90,16 +119,17 @@ class FileLake(LakeDialect):
         """Attach the lake, and let the connection reach nothing but its data; another thread may have done so."""
         quiet(connection)
         if connection.execute("SELECT current_setting('enable_external_access')").fetchone() == (True,):
-            load_extensions(connection, _EXTENSIONS[self.address.metadata])
-            options = ["DATA_INLINING_ROW_LIMIT 0"]
+            load_extensions(connection, self.extensions)
+            options = ["DATA_INLINING_ROW_LIMIT 0", *self.metadata_options()]
             options += ["READ_ONLY"] if read_only else []
             options += [] if snapshot is None else [f"SNAPSHOT_VERSION {snapshot}"]
-            if not path.exists():
+            if not self.size(path):
                 options.append(f"DATA_PATH {literal(self._place_of_new_data())}")
-            where = literal(f"ducklake:{'sqlite:' if self.address.metadata == 'sqlite' else ''}{path}")
+            connection.execute("SET GLOBAL ducklake_max_retry_count = 0")  # the lock alone says whose turn it is
+            where = literal(f"ducklake:{self.metadata(path, read_only)}")
             connection.execute(f"ATTACH {where} AS {LAKE} ({', '.join(options)})")
-            beside = Path(f"{self.address.place}.files")
-            if not Path(data_of(connection)).is_dir() and beside.is_dir():  # both were moved
+            beside = self.folder_beside
+            if beside and not Path(data_of(connection)).is_dir() and beside.is_dir():  # both were moved
                 options += [f"DATA_PATH {literal(f'{beside}/')}", "OVERRIDE_DATA_PATH true"]
                 connection.execute(f"DETACH {LAKE}")
                 connection.execute(f"ATTACH {where} AS {LAKE} ({', '.join(options)})")
@@ -117,7 +147,7 @@ class FileLake(LakeDialect):
 
     def _place_of_new_data(self) -> str:
         """Return the folder for the rows of a new lake, and make it."""
-        place = self.address.data or os.environ.get(DATA) or f"{self.address.place}.files"
+        place = self.address.data or os.environ.get(DATA) or str(self.folder_beside)
         if "://" in place:
             raise UsageError(f"the rows of a lake are in a folder, and not at {harmless(place)}")
         folder = Path(place).absolute()
@@ -133,64 +163,32 @@ class FileLake(LakeDialect):
         cursor.execute(f"USE {LAKE}")
         return cursor
 
-    def size(self, path: Path) -> int:
-        """Return how many bytes the metadata have, or 0 if there is no lake.
-
-        Raises
-        ------
-        NotACatalog
-            If the path is a folder, a pipe or a device.
-        OSError
-            If the folder cannot be entered.
-        """
-        return size_of(path)
-
-    def identity(self, path: Path) -> Hashable:
-        """Return the number of the inode of the file with the metadata."""
-        return path.stat().st_ino
-
-    def state(self, path: Path) -> Hashable:
-        """Return the number of the newest snapshot in SQLite; for a DuckDB file, which no writer shares, the inode."""
-        return path.stat().st_ino if self.readers_make_room else newest_in_sqlite(path)
-
-    def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
-        """Make the metadata beside their place, and move them there when all is complete."""
-
-        def made(partial: Path) -> None:
-            with closing(self.open(partial, read_only=False)) as connection:
-                fill(connection)
-
-        made_beside(path, made)
-
     def about_to_commit(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Note the newest run with the snapshot, so that each run can be found among the lake's snapshots."""
+        self.require_turn()
         run = connection.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()
         connection.execute(f"CALL {LAKE}.set_commit_message('mastlake', ?)", [f"run {run[0]}" if run else ""])
-
-    def lock(self, path: Path, waiting: LockWait, holder: str, reads: bool = False) -> AbstractContextManager[None]:
-        """Wait for the turn and keep it; see `catalog.store.queue`."""
-        return queue_at(path).turn(waiting, reads)
-
-    def is_locked(self, path: Path) -> bool:
-        """Say whether any process writes or waits to write, and readers must make room."""
-        return self.readers_make_room and queue_at(path).has_writer()
 
     def seal(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Forbid every change of a setting from here on; this cannot be undone."""
         DUCKDB.seal(connection)
 
 
-def lake_of(text: str | os.PathLike[str]) -> tuple[Path, FileLake]:
-    """Return the path of a lake's metadata and the engine that opens it.
+def lake_of(text: str | os.PathLike[str]) -> tuple[Path, FileLake | PostgresLake]:
+    """Return the path of a lake and the engine that opens it; a lake in PostgreSQL has the path of its temporary files.
 
     Raises
     ------
     UsageError
-        If the name has no path, or the metadata are in PostgreSQL.
+        If the name has no path, or says no server in the way that is expected.
     """
     address = lake_address(text)
     if address.metadata == "postgres":
-        raise UsageError(f"{address.name}: metadata in PostgreSQL are not supported; use ducklake:sqlite:PATH")
+        from catalog.store.lake_postgres import PostgresLake, scratch_of
+
+        return scratch_of(address), PostgresLake(address=address)
+    from catalog.store.lake_file import FileLake
+
     return Path(address.place), FileLake(address=address)
 
 
@@ -198,30 +196,6 @@ def data_of(connection: duckdb.DuckDBPyConnection) -> str:
     """Return the folder with the rows of the lake that is attached, with a slash at its end."""
     row = connection.execute(f"SELECT tags['data_path'] FROM duckdb_databases() WHERE database_name = '{LAKE}'")
     return str((row.fetchone() or ("",))[0])
-
-
-def newest_in_sqlite(path: Path) -> int:
-    """Return the number of the newest snapshot of a lake; this also ends a commit that was cut off.
-
-    Raises
-    ------
-    NotACatalog
-        If the file has no lake.
-    Locked
-        If another process is in the middle of a commit.
-    """
-    import sqlite3
-
-    try:
-        with closing(sqlite3.connect(path, timeout=5)) as metadata:
-            row = metadata.execute("SELECT max(snapshot_id) FROM ducklake_snapshot").fetchone()
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error):
-            raise Locked("another process, which writes") from error
-        raise NotACatalog(f"{path} has no lake ({error}); choose another --catalog") from error
-    except sqlite3.DatabaseError as error:
-        raise NotACatalog(f"{path} is not the SQLite file of a lake ({error}); choose another --catalog") from error
-    return int(row[0])
 
 
 def _settings(path: Path, read_only: bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -65,6 +65,11 @@ class LakeAddress:
     def schema(self) -> str:
         """The schema of the database that has the metadata."""
         return self._keywords.get("schema", SCHEMA)
+
+    def in_schema(self, schema: str) -> LakeAddress:
+        """Return the address of a lake in another schema of the same database."""
+        keywords = self._keywords | {"schema": schema}
+        return replace(self, place=",".join(f"{key}={value}" for key, value in keywords.items()))
 
     @property
     def _keywords(self) -> dict[str, str]:

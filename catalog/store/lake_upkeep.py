@@ -13,7 +13,7 @@ from catalog.errors import UsageError
 from catalog.process.interrupts import held_back
 from catalog.store.database import Database
 from catalog.store.faults import writing
-from catalog.store.lake import LAKE, FileLake
+from catalog.store.lake import LAKE, Lake
 from catalog.store.sql import literal
 from catalog.store.work import close
 
@@ -55,18 +55,20 @@ def keep_up(database: Database, reading_seconds: float) -> Upkeep:
     CatalogError
         If the lake cannot be used.
     """
-    if not isinstance(database.engine, FileLake):
+    engine = database.engine
+    if not isinstance(engine, Lake):
         raise UsageError(f"{database.named} is no lake, and needs no upkeep")
     with database.read():
         pass  # it exists, and is at the newest schema
     before = f"older_than => now() - to_seconds({timedelta(seconds=reading_seconds).total_seconds()})"
     lake = literal(LAKE)
-    with database.alone(), database.turn(), writing(database.path):
+    with database.alone(), database.turn(), writing(database.at):
         database.release()
         connection = database.engine.open(database.path, read_only=False)
         try:
 
             def called(call: str) -> int:
+                engine.require_turn()
                 return len(connection.execute(f"CALL {call}").fetchall())
 
             def files() -> int:

@@ -16,8 +16,10 @@ from zlib import crc32
 import duckdb
 
 from catalog.cache import folder
-from catalog.errors import NotACatalog
+from catalog.errors import CatalogError, NotACatalog
 from catalog.process.interrupts import held_back
+from catalog.store.duckdb_file import DUCKDB
+from catalog.store.engine import Engine
 from catalog.store.sql import tables_of
 from catalog.store.statements import TABLE_FUNCTIONS, NotProven, prove_no_metadata, prove_statement, tree_of
 
@@ -33,15 +35,15 @@ FOLLOWING = "following"
 """The table that only a file of local files beside a published catalog has; see `catalog.store.local_catalog`."""
 
 
-def prove_definitions(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+def prove_definitions(connection: duckdb.DuckDBPyConnection, path: Path | str) -> None:
     """Prove all views and macros of a catalog.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
         A connection that reaches neither files nor network.
-    path : Path
-        The file, for the error message.
+    path : Path or str
+        The catalog's name, for the error message.
 
     Raises
     ------
@@ -83,7 +85,7 @@ _EXPRESSIONS = """
 
 
 def _prove_texts(
-    connection: duckdb.DuckDBPyConnection, path: Path, texts: list[tuple[str, str]], of_the_catalog: set[str]
+    connection: duckdb.DuckDBPyConnection, path: Path | str, texts: list[tuple[str, str]], of_the_catalog: set[str]
 ) -> None:
     for what, text in texts:
         try:
@@ -115,21 +117,21 @@ def _body(view: str) -> str:
     return body.rstrip().removesuffix(";")
 
 
-def is_proof_noted(path: Path) -> bool:
-    """Say whether the cache of this user notes that the file, in its present state, is proven."""
+def is_proof_noted(path: Path, engine: Engine = DUCKDB) -> bool:
+    """Say whether the cache of this user notes that the catalog, in its present state, is proven."""
     with suppress(OSError):
-        return _note(path).read_bytes() == _stamp(path)
+        return _note(path).read_bytes() == _stamp(path, engine)
     return False
 
 
-def note_proof(path: Path) -> None:
-    """Note in the cache that the file in its present state is proven; do nothing if the cache cannot be written."""
-    with suppress(OSError):
+def note_proof(path: Path, engine: Engine = DUCKDB) -> None:
+    """Note in the cache that the catalog in its present state is proven; do nothing if the cache cannot be written."""
+    with suppress(OSError, CatalogError):
         noted = _note(path)
         noted.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial = noted.with_name(f"{noted.name}.{os.getpid()}")
         try:
-            partial.write_bytes(_stamp(path))
+            partial.write_bytes(_stamp(path, engine))
             partial.replace(noted)
         finally:
             with held_back():
@@ -143,11 +145,5 @@ def _note(path: Path) -> Path:
     return kept / "proven" / f"{crc32(os.fsencode(path.resolve())):08x}"
 
 
-def _stamp(path: Path) -> bytes:
-    """Return what tells one state of a file from its other states, and from other files with the same name of a note.
-
-    It contains the time of the inode's last change, which no user can set.
-    """
-    about = path.stat()
-    state = f"{_RULE} {about.st_dev} {about.st_ino} {about.st_size} {about.st_mtime_ns} {about.st_ctime_ns} "
-    return state.encode() + os.fsencode(path.resolve())
+def _stamp(path: Path, engine: Engine) -> bytes:
+    return f"{_RULE} ".encode() + engine.stamp(path)

@@ -8,6 +8,8 @@ from pathlib import Path
 import duckdb
 
 from catalog.errors import CatalogTooNew, NotACatalog
+from catalog.store.duckdb_file import DUCKDB
+from catalog.store.engine import Engine
 from catalog.store.faults import reading
 from catalog.store.sql import tables_of
 
@@ -16,7 +18,7 @@ HEAD = "0012"
 _FIRST = "0001"
 
 
-def revision_through(connection: duckdb.DuckDBPyConnection, path: Path) -> str | None:
+def revision_through(connection: duckdb.DuckDBPyConnection, path: Path, engine: Engine = DUCKDB) -> str | None:
     """Return the revision of the schema after the catalog was proven harmless.
 
     Parameters
@@ -25,6 +27,8 @@ def revision_through(connection: duckdb.DuckDBPyConnection, path: Path) -> str |
         A connection to the catalog.
     path : Path
         The catalog's path.
+    engine : Engine
+        That opened it.
 
     Returns
     -------
@@ -40,20 +44,21 @@ def revision_through(connection: duckdb.DuckDBPyConnection, path: Path) -> str |
     """
     from catalog.store.proven import is_proof_noted, note_proof, prove_definitions
 
-    with reading(path):
-        if is_proof_noted(path) and (noted := _head_through(connection)) is not None:
+    named = engine.named(path)
+    with reading(named):
+        if is_proof_noted(path, engine) and (noted := _head_through(connection)) is not None:
             return noted
         tables = tables_of(connection)
         if not tables:
             return None
-        _require_catalog(tables, path)
+        _require_catalog(tables, named)
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         revision = str(row[0]) if row else None
         if revision is not None:
-            _require_known(revision, path)
-        if not is_proof_noted(path):
-            prove_definitions(connection, path)
-            note_proof(path)
+            _require_known(revision, named)
+        if not is_proof_noted(path, engine):
+            prove_definitions(connection, named)
+            note_proof(path, engine)
         return revision
 
 
@@ -65,7 +70,7 @@ def _head_through(connection: duckdb.DuckDBPyConnection) -> str | None:
     return None
 
 
-def _require_catalog(tables: set[str], path: Path) -> None:
+def _require_catalog(tables: set[str], path: str) -> None:
     from catalog.store.proven import FOLLOWING
 
     if FOLLOWING in tables:
@@ -77,7 +82,7 @@ def _require_catalog(tables: set[str], path: Path) -> None:
         raise NotACatalog(f"{path} is a DuckDB database, but not a mastlake catalog; choose another --catalog")
 
 
-def _require_known(revision: str, path: Path) -> None:
+def _require_known(revision: str, path: str) -> None:
     if revision > HEAD:
         raise CatalogTooNew(
             f"{path} was written by a newer mastlake (schema {revision}, this one knows {HEAD}); upgrade it"

@@ -72,7 +72,7 @@ class KeptOpen(Database):
             cursor = self.engine.cursor(self._current())
             self._users += 1
         try:
-            with self._noted_as_open(), reading(self.path):
+            with self._noted_as_open(), reading(self.at):
                 yield cursor
         finally:
             close(cursor)

@@ -176,7 +176,7 @@ def _with_both(database: Database, to: Path) -> duckdb.DuckDBPyConnection:
             if not isinstance(why, Locked):
                 raise why from error
             if not waiting.pause(str(why)):
-                raise CatalogLocked(f"{database.path} is in use by {why}; try again when it is done") from None
+                raise CatalogLocked(f"{database.at} is in use by {why}; try again when it is done") from None
         else:
             return connection
 

@@ -61,7 +61,7 @@ def copy_catalog(source: Database, target: Database, told: Callable[[str], None]
     if target.exists():
         raise UsageError(f"there is a catalog at {target.named}; name another place")
     copied: list[CopiedTable] = []
-    with source.read() as reading, target.alone(), target.turn(), writing(target.path):
+    with source.read() as reading, target.alone(), target.turn(), writing(target.at):
 
         def fill(connection: duckdb.DuckDBPyConnection) -> None:
             from catalog.store.schema.migrate import migrate
