@@ -31,9 +31,9 @@ def cached(name: str, sources: Iterable[Path], read: Callable[[], dict[str, Any]
     stamp = [[str(path), status.st_size, status.st_mtime_ns] for path in sources for status in [path.stat()]]
     file = folder() / f"{name}.json"
     with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
-        kept = json.loads(file.read_bytes())
-        if kept["form"] == _FORM and kept["sources"] == stamp and isinstance(kept["value"], dict):
-            return dict(kept["value"])
+        entry = json.loads(file.read_bytes())
+        if entry["form"] == _FORM and entry["sources"] == stamp and isinstance(entry["value"], dict):
+            return dict(entry["value"])
     value = read()
     with suppress(OSError, TypeError):
         _write(file, json.dumps({"form": _FORM, "sources": stamp, "value": value}).encode())

@@ -151,9 +151,9 @@ def _put_lines(told_changes: Changes, options: Settings, limit: int | None) -> N
         sys.stdout.write("One by one:\n")
         for row in islice(told_changes, limit):
             by = f"run {row.run}, {row.search}" if row.search else f"run {row.run}"
-            told = row.told_values(None)
+            values = row.told_values(None)
             sys.stdout.write(
-                harmless(f"  {row.what} {row.kind} ({by}): {row.key}" + (f": {told}" if told else "")) + "\n"
+                harmless(f"  {row.what} {row.kind} ({by}): {row.key}" + (f": {values}" if values else "")) + "\n"
             )
 
 

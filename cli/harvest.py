@@ -235,8 +235,8 @@ def _show_requests(options: Settings, session: HarvestSession, json: bool) -> No
     with harvest_progress(options.verbosity < 0 or json, f"asked {options.server}"):
         requests = session.requests()
     if json:
-        told = [asdict(request) for request in requests]
-        put_json(told[0] if len(told) == 1 else told)
+        entries = [asdict(request) for request in requests]
+        put_json(entries[0] if len(entries) == 1 else entries)
         return
     for request in requests:
         say(f"{request.search}: {plural(request.rows, 'row')} at {request.server} for this request:")

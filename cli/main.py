@@ -279,11 +279,11 @@ def _forget_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _leave_at_once(code: int, told: str) -> NoReturn:
+def _leave_at_once(code: int, reason: str) -> NoReturn:
     """End the process, whatever its other threads are doing."""
     from catalog.atomic_file import remove_unfinished
 
     remove_unfinished()
-    sys.stderr.write(f"mastlake: {told}\n")
+    sys.stderr.write(f"mastlake: {reason}\n")
     sys.stderr.flush()
     os._exit(code)

@@ -52,10 +52,10 @@ class Settings:
     @property
     def local(self) -> str | os.PathLike[str]:
         """The file with the local files beside a published catalog: the one said, mastlake.toml's, or the usual one."""
-        found = self.local_catalog
+        named = self.local_catalog
         if self.defaults is not None and is_published(self.catalog):
-            return self.defaults.local_file(found) or LOCAL_CATALOG
-        return found or LOCAL_CATALOG
+            return self.defaults.local_file(named) or LOCAL_CATALOG
+        return named or LOCAL_CATALOG
 
     @property
     def declared(self) -> dict[str, Search]:

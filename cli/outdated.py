@@ -69,8 +69,8 @@ def outdated(
         tell_cut(asked, max(len(every[name]) for name in states), "file")
         return
     if not asked.is_table:
-        told = [{"state": name, **asdict(each)} for name in states for each in getattr(sorted_files, name)]
-        put_list(asked, (), (), lambda: told, "file", names=("state", "path", "filename", "reason"))
+        entries = [{"state": name, **asdict(each)} for name in states for each in getattr(sorted_files, name)]
+        put_list(asked, (), (), lambda: entries, "file", names=("state", "path", "filename", "reason"))
         return
     shown = [name for name in states if name != "unverified" or state or options.verbosity > 0]
     rows = list(_rows(sorted_files, shown, why, everything=options.verbosity > 0 or state is not None))

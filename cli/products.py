@@ -64,11 +64,11 @@ _SIZE = _SHOWN.index("size")
 
 
 def _put_rows(rows: list[tuple[Any, ...]], asked: ListingOptions) -> int:
-    told = [
+    cells = [
         [size(value) if at == _SIZE and value is not None else value for at, value in enumerate(row)]
         for row in rows[: asked.limit]
     ]
-    put_table(("filename", "type", "subgroup", "level", "size", "rights"), told)
+    put_table(("filename", "type", "subgroup", "level", "size", "rights"), cells)
     tell_cut(asked, len(rows), "product")
     note(f"{plural(len(rows), 'product')}, {size(sum(row[_SIZE] or 0 for row in rows))}")
     return len(rows)

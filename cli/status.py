@@ -78,5 +78,8 @@ def _page(options: Settings, overview: Overview, counts: dict[str, int]) -> None
     if overview.local_path is not None:
         put(f"         noted in {overview.local_path}")
     wrong = {kind: getattr(overview, kind) for kind in STATES}
-    told = ", ".join(f"{count:,} {kind}" for kind, count in wrong.items() if count) or "nothing is outdated"
-    put(f"         {overview.current:,} current, {told}" + (": mastlake outdated --why" if any(wrong.values()) else ""))
+    outdated = ", ".join(f"{count:,} {kind}" for kind, count in wrong.items() if count) or "nothing is outdated"
+    put(
+        f"         {overview.current:,} current, {outdated}"
+        + (": mastlake outdated --why" if any(wrong.values()) else "")
+    )

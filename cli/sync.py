@@ -175,8 +175,8 @@ def _report(report: SyncReport, dest: Path, json: bool, verbosity: int) -> None:
         put_json(report.as_dict())
     elif verbosity >= 0:
         kinds = ("present", "fetched", "resumed", "replaced", "failed")
-        told = ", ".join(f"{getattr(report, kind):,} {kind}" for kind in kinds if getattr(report, kind))
-        say(f"{plural(report.selected, 'product')} in {dest}: {told or 'nothing to do'}")
+        counts = ", ".join(f"{getattr(report, kind):,} {kind}" for kind in kinds if getattr(report, kind))
+        say(f"{plural(report.selected, 'product')} in {dest}: {counts or 'nothing to do'}")
         say(f"  {size(report.bytes)} received in {report.seconds:.1f} s")
         _advise(failure.reason for failure in report.failures)
     if report.interrupted:

@@ -131,8 +131,8 @@ class HarvestSession:
         saved = {search.name: search for search in self._lake.searches()}
         gone = self._lake.searches_of_settings() - set(self._declared)
         self.vanished = sorted(gone & set(saved))
-        kept = {name: search for name, search in saved.items() if name not in gone}
-        searches = list((kept | dict(self._declared)).values())
+        still_named = {name: search for name, search in saved.items() if name not in gone}
+        searches = list((still_named | dict(self._declared)).values())
         if not searches:
             raise UsageError("no search is saved yet: mastlake harvest NAME --instrument ... -k ...")
         return searches

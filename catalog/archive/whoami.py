@@ -73,14 +73,14 @@ def _sent_elsewhere(address: str, location: str) -> str:
 
 def _bearer(body: bytes, host: str) -> str:
     try:
-        told = msgspec.json.decode(body)
+        bearer = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError):
-        told = None
-    if not isinstance(told, dict) or not isinstance(told.get("anon"), bool):
+        bearer = None
+    if not isinstance(bearer, dict) or not isinstance(bearer.get("anon"), bool):
         raise Garbled(f"{host} does not answer a login as MAST does; check --server")
-    if told["anon"]:
+    if bearer["anon"]:
         raise Refused("MAST does not accept this token; make a new one at https://auth.mast.stsci.edu")
-    attributes = told.get("attrib")
+    attributes = bearer.get("attrib")
     name = attributes.get("display_name") if isinstance(attributes, dict) else None
     shown = name if isinstance(name, str) and name.strip() else "an unnamed bearer"
     return "".join(character if character.isprintable() else "?" for character in shown)[:200]

@@ -155,8 +155,8 @@ class Changes:
         groups = [group.as_dict() for group in self.groups]
         if self.again:
             count = len(self.again)
-            told = f"{plural(count, 'file')} to be reduced again, because inputs are stale"
-            groups.append({"what": "file", "kind": "reduce again", "count": count, "text": told})
+            text = f"{plural(count, 'file')} to be reduced again, because inputs are stale"
+            groups.append({"what": "file", "kind": "reduce again", "count": count, "text": text})
         return {"since": self.since, "until": self.until, "groups": groups}
 
 

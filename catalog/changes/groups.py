@@ -210,8 +210,10 @@ class GroupLine:
             parts.append(f"in {_few(list(first.columns), _COLUMNS, 'column')}")
         text = ", ".join(parts)
         if len(groups) > 1:
-            told = [f"{group.count - group.told_as_files:,} {group.subgroup or 'others'}" for group in kinds or groups]
-            text += f": {_few(told, _SUBGROUPS, 'kind')}"
+            counts = [
+                f"{group.count - group.told_as_files:,} {group.subgroup or 'others'}" for group in kinds or groups
+            ]
+            text += f": {_few(counts, _SUBGROUPS, 'kind')}"
         targets = list(dict.fromkeys(target for group in groups for target in group.targets))
         more = max(group.more_targets for group in groups) + max(0, len(targets) - _TARGETS)
         if targets:
@@ -228,10 +230,10 @@ def lines(groups: Iterable[Group]) -> Iterator[GroupLine]:
             alike.setdefault((group.what, group.kind, group.change, *_moves_as_text(group.moved), columns), []).append(
                 group
             )
-    told = [
+    described = [
         GroupLine.of(several, sum(each.count - each.told_as_files for each in several)) for several in alike.values()
     ]
-    yield from sorted(told, key=lambda line: (_WHATS.index(line.what), -line.count))
+    yield from sorted(described, key=lambda line: (_WHATS.index(line.what), -line.count))
 
 
 def _moves_as_text(moves: Sequence[Move]) -> list[str]:

@@ -201,8 +201,8 @@ def _note_differences(connection: duckdb.DuckDBPyConnection, compared: ComparedT
         return
     tests = ", ".join(_if_differs(name, literal(name)) for name in columns)
     by_name = {name.lower(): name for name in columns}
-    told = [by_name[name] for name in compared.told if name in by_name]
-    moved = ", ".join(_if_differs(name, _move(name)) for name in told)
+    shown_columns = [by_name[name] for name in compared.told if name in by_name]
+    moved = ", ".join(_if_differs(name, _move(name)) for name in shown_columns)
     connection.execute(
         f"""INSERT INTO net
             WITH differing AS (

@@ -63,9 +63,9 @@ class Report:
 
 def sections(changes: Changes) -> Iterator[Section]:
     """Put the lines of changes under headings, and only count the lines that a page has no room for."""
-    told = changes.lines()
+    all_lines = changes.lines()
     for what, heading in _HEADINGS.items():
-        lines = [line for line in told if line.what == what]
+        lines = [line for line in all_lines if line.what == what]
         texts = [line.text for line in lines[:LINES]]
         if left := lines[LINES:]:
             texts.append(f"{sum(line.count for line in left):,} more in {plural(len(left), 'other group')}")

@@ -61,10 +61,10 @@ class Row:
         most : int or None
             For how many columns the values are written out; the others are counted.
         """
-        told = [f"{name} {_short(old)} -> {_short(new)}" for name, (old, new) in self.columns.items()]
-        if most is not None and len(told) > most:
-            told = [*told[:most], f"{len(told) - most} columns more"]
-        return "; ".join(told)
+        moves = [f"{name} {_short(old)} -> {_short(new)}" for name, (old, new) in self.columns.items()]
+        if most is not None and len(moves) > most:
+            moves = [*moves[:most], f"{len(moves) - most} columns more"]
+        return "; ".join(moves)
 
 
 def _short(value: Any) -> str:

@@ -74,20 +74,20 @@ def faults(rows: list[NumberedCard], primary: bool) -> list[Fault]:
         Whether this is the first header of its file.
     """
     first = {card.keyword: card for card in reversed(rows)}
-    told = list(_start(rows[0] if rows else None, first, primary))
-    told += _sizes(first)
+    faults = list(_start(rows[0] if rows else None, first, primary))
+    faults += _sizes(first)
     kind = _kind(first)
     naxis = _whole_number(first, "NAXIS")
     groups = primary and bool(naxis) and ("PCOUNT" in first or "GCOUNT" in first)
     if not primary or groups:
-        told += _counts(first, kind, primary)
+        faults += _counts(first, kind, primary)
     if kind in _TABLES:
-        told += _table(first, kind)
+        faults += _table(first, kind)
     expected = _expected(naxis or 0, kind, primary)
-    told += _order(first, expected)
-    told += _form(first, expected)
-    told += _repeats(rows, {*expected, "PCOUNT", "GCOUNT", "GROUPS"} if groups else set(expected))
-    return sorted(told)
+    faults += _order(first, expected)
+    faults += _form(first, expected)
+    faults += _repeats(rows, {*expected, "PCOUNT", "GCOUNT", "GROUPS"} if groups else set(expected))
+    return sorted(faults)
 
 
 def _kind(first: dict[str, NumberedCard]) -> str:

@@ -124,16 +124,16 @@ def _header(source: ByteSource, at: int, blocks: _Blocks, scanned: Scan) -> Head
     if not blocks.quick:
         scanned.findings.append(Finding(hdu, at, _why_not_quick(source, at, blocks), source.ends_by(blocks.stop - 1)))
     rows = _rows(blocks)
-    told = [
+    findings = [
         Finding(hdu, at + CARD_SIZE * fault.row, fault.reason, fault.harm) for fault in faults(rows, primary=not at)
     ]
-    scanned.findings += told
+    scanned.findings += findings
     values = _values(rows, last=blocks.quick)
     try:
         shape = _shape(values)
         data_size = _data_size(values, shape, source, blocks.stop)
     except _Broken as broken:
-        if not any(fault.harm for fault in told):
+        if not any(fault.harm for fault in findings):
             scanned.findings.append(Finding(hdu, at, f"the size of its data is not known: {broken}", True))
         return Header(at, blocks.cards, blocks.stop, -1, ())
     return Header(at, blocks.cards, blocks.stop, max(data_size, 0), shape)  # a negative size counts as no data

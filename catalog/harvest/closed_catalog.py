@@ -17,11 +17,11 @@ from catalog.vocabulary.search import Search
 @contextmanager
 def open_between(database: Database) -> Iterator[OpenBetween]:
     """Let a catalog stay open from one reading block to the next, until the end of this block at the latest."""
-    kept = OpenBetween(database)
+    between = OpenBetween(database)
     try:
-        yield kept
+        yield between
     finally:
-        kept.release()
+        between.release()
 
 
 @dataclass(frozen=True)

@@ -268,8 +268,8 @@ class ProductWalk:
         connection.register("unlinked_names", pa.table({"filename": _array(names)}))
         listing = connection.execute(_OTHERS_LISTING).fetchall()
         fresh = {obs_id for obs_id, _ in listing} - to_read
-        kept = rows.filter(among(rows, _array(fresh | to_read)))
-        return kept, {name for obs_id, name in listing if obs_id in fresh}
+        rows_to_write = rows.filter(among(rows, _array(fresh | to_read)))
+        return rows_to_write, {name for obs_id, name in listing if obs_id in fresh}
 
     def _touched(self, connection: duckdb.DuckDBPyConnection) -> set[str]:
         """Return the numbers of which files or observations came, went or moved since the last run of the search."""
@@ -309,9 +309,9 @@ class ProductWalk:
         self.products.read(ids, keep)
         unanswered = {failure.key for failure in self.shortfall.failures if failure.what == "products"}
         listing |= unanswered & set(ids) & set(self._members)  # without an answer, their lists count as unchanged
-        kept = rows.filter(among(rows, _array(listing)))
-        if kept.num_rows:
-            self.spool.add(OBSERVATIONS_IN, in_storage_order(kept, OBSERVATIONS))
+        rows_to_write = rows.filter(among(rows, _array(listing)))
+        if rows_to_write.num_rows:
+            self.spool.add(OBSERVATIONS_IN, in_storage_order(rows_to_write, OBSERVATIONS))
         return listed
 
     @contextmanager

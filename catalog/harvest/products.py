@@ -150,8 +150,8 @@ class ProductReader:
                 return batch
             self._give_up(batch[0], error)
             return []
-        kept = keep(rows)
-        read = batch if kept is None else [obs_id for obs_id in batch if obs_id in kept]
+        read_whole = keep(rows)
+        read = batch if read_whole is None else [obs_id for obs_id in batch if obs_id in read_whole]
         if read:
             self.spool.add(READ_IN, pa.table({"obs_id": read}))
         if partly := sorted(self._partly.intersection(read)):
@@ -214,9 +214,11 @@ class ProductReader:
 
     def _asked_for(self, rows: pa.Table) -> pa.Table:
         """Return the rows that belong to the observation that was asked for; the others are set aside."""
-        kept = rows.filter(pc.is_valid(rows.column("parent")))
-        self.shortfall.set_aside("product", "of an observation that was not asked for", rows.num_rows - kept.num_rows)
-        return kept
+        own_rows = rows.filter(pc.is_valid(rows.column("parent")))
+        self.shortfall.set_aside(
+            "product", "of an observation that was not asked for", rows.num_rows - own_rows.num_rows
+        )
+        return own_rows
 
 
 def _parents(rows: pa.Table) -> list[str | None]:

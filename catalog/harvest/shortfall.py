@@ -118,7 +118,7 @@ class Shortfall:
             valid = pc.is_valid(column)
             if pa.types.is_string(column.type):
                 valid = pc.and_kleene(valid, pc.not_equal(column, ""))
-            kept = rows.filter(valid)
-            self.set_aside(what, f"without a value of {key}", rows.num_rows - kept.num_rows)
-            rows = kept
+            with_key = rows.filter(valid)
+            self.set_aside(what, f"without a value of {key}", rows.num_rows - with_key.num_rows)
+            rows = with_key
         return rows

@@ -283,7 +283,7 @@ def _keyword_columns(
     hdu = np.searchsorted(cards.first, places, side="right") - 1
     codes = np.full((len(keywords), files), -1, np.int32)
     for marked in told_by if len(places) else ():
-        told = marked[hdu]
-        codes[of_card[places[told]], file[hdu[told]]] = cards.code[places[told]]
+        of_marked = marked[hdu]
+        codes[of_card[places[of_marked]], file[hdu[of_marked]]] = cards.code[places[of_marked]]
     present = np.flatnonzero((codes >= 0).any(axis=1))
     return KeywordTexts([keywords[n] for n in present.tolist()], _taken(cards.text, codes[present].ravel()))

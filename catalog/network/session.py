@@ -97,13 +97,13 @@ def _keep_post(request: requests.PreparedRequest, response: requests.Response, s
     if request.method != "POST" or response.status_code not in (301, 302, 303) or "Location" not in response.headers:
         return
     asked = urlsplit(request.url or "")
-    told = urlsplit(urljoin(request.url or "", response.headers["Location"]))
-    if told.hostname != asked.hostname and not keeps_credentials(server, told.geturl()):
-        origin = harmless(f"{told.scheme}://{told.netloc.rpartition('@')[2]}")
+    target = urlsplit(urljoin(request.url or "", response.headers["Location"]))
+    if target.hostname != asked.hostname and not keeps_credentials(server, target.geturl()):
+        origin = harmless(f"{target.scheme}://{target.netloc.rpartition('@')[2]}")
         raise Refused(
             f"{asked.hostname} sends the question on to {origin}; if this is the archive you mean: --server {origin}"
         )
-    if response.status_code != 303 and told.scheme == "https":
+    if response.status_code != 303 and target.scheme == "https":
         response.status_code = 308
 
 

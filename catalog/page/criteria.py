@@ -108,11 +108,11 @@ class State:
 
     def without(self, name: str) -> str:
         """Return the address without one of the named criteria."""
-        return self.address(named={kept: text for kept, text in self.named.items() if kept != name})
+        return self.address(named={other: text for other, text in self.named.items() if other != name})
 
     def without_written(self, text: str) -> str:
         """Return the address without one of the written criteria."""
-        return self.address(written=tuple(kept for kept in self.written if kept != text))
+        return self.address(written=tuple(other for other in self.written if other != text))
 
     def told(self) -> list[dict[str, str]]:
         """Return each criterion with the address that leaves it out."""

@@ -59,25 +59,25 @@ def _cached_picture(lake: Catalog, path: Path, width: int) -> bytes:
         raise NoSuchPage(f"{path.name} is no file")
     stamp = f"{path} {about.st_size} {about.st_mtime_ns} {about.st_ino} {width} {__version__}"
     folder = lake.beside.with_name(f"{lake.beside.name}.pictures")
-    kept = folder / f"{hashlib.sha256(stamp.encode('utf-8', 'surrogateescape')).hexdigest()}.png"
+    picture = folder / f"{hashlib.sha256(stamp.encode('utf-8', 'surrogateescape')).hexdigest()}.png"
     with suppress(OSError):
-        if kept.is_file() and not folder.is_symlink():
-            return kept.read_bytes()
+        if picture.is_file() and not folder.is_symlink():
+            return picture.read_bytes()
     with _drawing:
         content = _draw(lake, path, width)
     with suppress(OSError, DiskError):  # if the folder cannot be written, no pictures are kept
-        _keep(folder, kept, content)
+        _keep(folder, picture, content)
     return content
 
 
-def _keep(folder: Path, kept: Path, content: bytes) -> None:
+def _keep(folder: Path, picture: Path, content: bytes) -> None:
     folder.mkdir(exist_ok=True)
     if folder.is_symlink():
         return
     older = sorted(folder.glob("*.png"), key=lambda picture_file: picture_file.stat().st_mtime)
     for picture_file in older[: max(0, len(older) - _KEPT)]:
         picture_file.unlink(missing_ok=True)
-    with put_in_place(kept) as sink:
+    with put_in_place(picture) as sink:
         sink.write(content)
 
 

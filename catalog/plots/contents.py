@@ -82,19 +82,19 @@ def draw_file(source: Path, hdu: str | None = None) -> Drawing:
         return _light_curve(source)
     with open_fits(source) as file, project_style():
         figure = sheet()
-        axes, told = _draw(figure, file, hdu)
+        axes, caption = _draw(figure, file, hdu)
         title = f"{without_markup(source.name)}\n{without_markup(_caption(file.hdus[0].header), 110)}"
         axes.set_title(title, fontsize=10, loc="left")
-        return Drawing(figure, harmless(told), tuple(map(harmless, file.left_out)))
+        return Drawing(figure, harmless(caption), tuple(map(harmless, file.left_out)))
 
 
 def _light_curve(source: Path) -> Drawing:
     check_regular(source)
     with project_style():
         figure = sheet()
-        axes, told, left_out = draw_curves(figure, source)
+        axes, caption, left_out = draw_curves(figure, source)
         axes.set_title(without_markup(source.name), fontsize=10, loc="left")
-    return Drawing(figure, told, tuple(map(harmless, left_out)))
+    return Drawing(figure, caption, tuple(map(harmless, left_out)))
 
 
 def _draw(figure: Any, file: OpenFits, hdu_wanted: str | None) -> tuple[Any, str]:

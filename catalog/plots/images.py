@@ -90,8 +90,8 @@ def _whole_plane(hdu: Any, cube: bool) -> Plane:
 
 def _of_ramp(shape: tuple[int, ...]) -> str:
     groups, integrations = shape[-3], shape[-4]
-    told = f"last less first of {groups} groups" if groups > 1 else ""
-    return told + (f", first of {integrations:,} integrations" if integrations > 1 else "")
+    part_drawn = f"last less first of {groups} groups" if groups > 1 else ""
+    return part_drawn + (f", first of {integrations:,} integrations" if integrations > 1 else "")
 
 
 def is_cube(primary: Any, header: Any) -> bool:

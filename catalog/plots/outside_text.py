@@ -33,8 +33,8 @@ def without_markup(text: object, longest: int = _LONGEST) -> str:
     """
     shown = harmless(str(text))
     if len(shown) > longest:
-        kept = longest - 1
-        shown = f"{shown[: kept - kept // 2]}…{shown[-(kept // 2) :]}"
+        room = longest - 1
+        shown = f"{shown[: room - room // 2]}…{shown[-(room // 2) :]}"
     return shown.replace("$", r"\$")
 
 

@@ -186,12 +186,12 @@ def draw_footprints(sky: Sky, title: str) -> Drawing:
         axes = _whole_sky(figure, sky) if wide else _map_of_region(figure, sky)
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)
-        told = f"{plural(len(sky.footprints), 'footprint')} of {plural(sky.files, 'file')}"
-        figure.suptitle(f"{without_markup(title, 110)}\n{told}", x=0.01, ha="left", fontsize=10)
+        caption = f"{plural(len(sky.footprints), 'footprint')} of {plural(sky.files, 'file')}"
+        figure.suptitle(f"{without_markup(title, 110)}\n{caption}", x=0.01, ha="left", fontsize=10)
         name_places(axes, _most_observed_targets(axes, sky, wide))
-    told += f"; {sky.unplaced:,} files have no place" if sky.unplaced else ""
+    caption += f"; {sky.unplaced:,} files have no place" if sky.unplaced else ""
     left_out = (f"{plural(sky.misplaced, 'footprint')} that cannot be on the sky",) if sky.misplaced else ()
-    return Drawing(figure, told, left_out, sky)
+    return Drawing(figure, caption, left_out, sky)
 
 
 def _by_instrument(sky: Sky) -> dict[str, list[Footprint]]:

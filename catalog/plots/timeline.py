@@ -208,16 +208,16 @@ def draw_read_timeline(timeline: Timeline, title: str) -> Drawing:
         _draw_processed(below, timeline)
         files = sum(event.files for event in timeline.observed)
         nights = len({event.start.date() for event in timeline.observed})
-        told = f"{plural(files, 'file')} observed on {plural(nights, 'day')}"
+        caption = f"{plural(files, 'file')} observed on {plural(nights, 'day')}"
         versions = sum(event.files for event in timeline.processed)
-        told += f", {plural(versions, 'version')} of them processed"
+        caption += f", {plural(versions, 'version')} of them processed"
         changed = sum(event.changed for event in timeline.harvested)
-        told += f", {changed:,} found changed by later harvests" if changed else ""
-        above.set_title(f"{without_markup(title, 110)}\n{told}", loc="left")
+        caption += f", {changed:,} found changed by later harvests" if changed else ""
+        above.set_title(f"{without_markup(title, 110)}\n{caption}", loc="left")
     left_out = (
         (f"{plural(timeline.undated, 'file')} with a date before 1950 or after 2100",) if timeline.undated else ()
     )
-    return Drawing(figure, told, left_out, timeline)
+    return Drawing(figure, caption, left_out, timeline)
 
 
 def _targets(timeline: Timeline) -> list[str]:
@@ -226,8 +226,8 @@ def _targets(timeline: Timeline) -> list[str]:
     for observed in timeline.observed:
         files[observed.target] = files.get(observed.target, 0) + observed.files
     most = set(sorted(files, key=lambda name: (-files[name], name))[:_MOST_TARGETS])
-    kept = [name for name in files if name in most]
-    return kept if len(kept) == len(files) else [*kept, _others(len(files) - len(kept))]
+    shown = [name for name in files if name in most]
+    return shown if len(shown) == len(files) else [*shown, _others(len(files) - len(shown))]
 
 
 def _others(count: int) -> str:
@@ -306,9 +306,9 @@ def _draw_harvested(axes: Any, timeline: Timeline, edges: list[float]) -> None:
         axes.axvline(day, color="black", linewidth=0.8, linestyle=":")
         runs = f"run {group[0].run}" if len(group) == 1 else f"runs {group[0].run} to {group[-1].run}"
         changed = sum(harvest.changed for harvest in group)
-        told = f"{runs}: {changed:,} changed " if changed else f"{runs} "
+        label = f"{runs}: {changed:,} changed " if changed else f"{runs} "
         style = {"ha": "right", "va": "top", "fontsize": 7, "rotation": 90}
-        axes.annotate(told, (day, 0.97), xycoords=("data", "axes fraction"), **style)
+        axes.annotate(label, (day, 0.97), xycoords=("data", "axes fraction"), **style)
 
 
 def _edges(timeline: Timeline) -> list[float]:

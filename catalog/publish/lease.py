@@ -130,9 +130,9 @@ def _mark(drafts: Path) -> str:
 
 def _holder(content: bytes) -> dict[str, Any]:
     with suppress(ValueError, RecursionError):
-        told = json.loads(content)
-        if isinstance(told, dict):
-            return told
+        holder = json.loads(content)
+        if isinstance(holder, dict):
+            return holder
     return {}
 
 

@@ -132,8 +132,8 @@ def _newest_run(database: Database, up_to: int | None = None) -> tuple[int, str,
         if up_to is not None:
             return 0, "", ""
         raise UsageError(f"{database.at} has no run to publish; harvest first: mastlake harvest NAME --instrument ...")
-    told = "\n".join(f"{run} {started}" for run, started, _ in rows)
-    return int(rows[-1][0]), str(rows[-1][2]), hashlib.sha256(told.encode()).hexdigest()
+    history = "\n".join(f"{run} {started}" for run, started, _ in rows)
+    return int(rows[-1][0]), str(rows[-1][2]), hashlib.sha256(history.encode()).hexdigest()
 
 
 def _refuse_other(database: Database, before: Manifest | None, place: Place, run: int) -> None:

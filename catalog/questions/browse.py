@@ -299,8 +299,8 @@ def leaf(database: Database, choice: Choice, table: Table) -> Leaf:
         rows = reader.read_all()
     last = rows.slice(table.limit - 1, 1).to_pylist() if rows.num_rows > table.limit else []
     after = (last[0]["sort_key"], last[0]["filename"]) if last else None
-    told = written_out(sql, where.values) + f"\nLIMIT {table.limit}"
-    return Leaf(rows.slice(0, table.limit).drop_columns(["sort_key"]), after, told)
+    statement = written_out(sql, where.values) + f"\nLIMIT {table.limit}"
+    return Leaf(rows.slice(0, table.limit).drop_columns(["sort_key"]), after, statement)
 
 
 def _last_of_page(database: Database, asked: _Asked, sort: str, kind: str, table: Table) -> list[Condition]:

@@ -52,8 +52,8 @@ def value_counts(database: Database, column: str, view: str = "files") -> dict[s
     column, view : str
         ``files`` or ``products``, and a column of it.
     """
-    name, told = quoted(column), literal("{:,} " + view)
-    sql = f"""SELECT CAST({name} AS VARCHAR) AS value, format({told}, count(*)) FROM {quoted(view)}
+    name, count_text = quoted(column), literal("{:,} " + view)
+    sql = f"""SELECT CAST({name} AS VARCHAR) AS value, format({count_text}, count(*)) FROM {quoted(view)}
               WHERE value IS NOT NULL AND value <> '' GROUP BY value ORDER BY count(*) DESC, value"""
     return _rows_or_nothing(database, sql, [])
 

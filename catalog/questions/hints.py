@@ -99,8 +99,8 @@ def _nearest_targets(database: Database, option: str, text: str) -> str:
         ).fetchall()
     if not near:
         return "; no harvested file has a place"
-    told = [f"{name}, {angle(away)} away" for name, away in near]
-    return f"; the nearest {'target is' if len(told) == 1 else 'targets are'} {' and '.join(told)}"
+    places = [f"{name}, {angle(away)} away" for name, away in near]
+    return f"; the nearest {'target is' if len(places) == 1 else 'targets are'} {' and '.join(places)}"
 
 
 def _of_keyword(database: Database, name: str, value: str) -> str:
@@ -146,15 +146,15 @@ def nothing_selected(database: Database, search: str | None) -> str:
             of = """ WHERE data_uri IN (SELECT data_uri FROM observation_products WHERE obs_id IN
                      (SELECT obs_id FROM search_observations WHERE search = ?))"""
             values = [search]
-        told = []
+        parts = []
         for column, words in (("productType", "types"), ("productSubGroupDescription", "subgroups")):
             if column.lower() in have:
                 rows = connection.execute(
                     f"SELECT {quoted(column)} AS word, count(*) FROM products{of} GROUP BY 1 ORDER BY 2 DESC", values
                 ).fetchall()
-                told.append(f"{words} {_some([str(word) for word, _ in rows if word])}")
+                parts.append(f"{words} {_some([str(word) for word, _ in rows if word])}")
         if "size" in have:
             ends = connection.execute(f"SELECT min(size), max(size) FROM products{of}", values).fetchone()
             if ends is not None and ends[0] is not None:
-                told.append(f"sizes from {size(ends[0])} to {size(ends[1])}")
-    return f"no product matches; {'those of ' + search if search else 'the catalog'} have {'; '.join(told)}"
+                parts.append(f"sizes from {size(ends[0])} to {size(ends[1])}")
+    return f"no product matches; {'those of ' + search if search else 'the catalog'} have {'; '.join(parts)}"

@@ -36,8 +36,8 @@ def explained() -> Iterator[None]:
         from catalog.questions.column_hints import meant
 
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        kept = [line for line in lines if not line.startswith(("LINE ", "^", "CREATE "))]
-        raise BadQuery(" ".join(kept[:3]) + meant(str(error))) from error
+        lines_without_place = [line for line in lines if not line.startswith(("LINE ", "^", "CREATE "))]
+        raise BadQuery(" ".join(lines_without_place[:3]) + meant(str(error))) from error
 
 
 def _arrow_errors() -> tuple[type[Exception], ...]:

@@ -106,8 +106,8 @@ def _all_visits(rng: random.Random, instruments: set[str]) -> Iterator[Visit]:
     usable = [number for number, kind in enumerate(KINDS) if kind.instrument in instruments]
     if not usable:  # guide stars need exposures that they guide
         usable = [number for number, kind in enumerate(KINDS) if kind.instrument == "fgs"]
-    told = (_story_visit(story) for story in STORY if _kind_number(story.kind) in usable)
-    return chain(told, _drawn_visits(rng, usable))
+    story = (_story_visit(story) for story in STORY if _kind_number(story.kind) in usable)
+    return chain(story, _drawn_visits(rng, usable))
 
 
 def _kind_number(exp_type: str) -> int:

@@ -89,8 +89,8 @@ def alteration(path: Path, engine: Engine) -> str | None:
             for (name, kind), columns in sorted(expected.items()):
                 if (name, kind) not in present:
                     return f"there is no {kind} {name}"
-                found = _columns(connection, name, kind)
-                if missing := sorted((columns or set()) - (found or set())):
+                present_columns = _columns(connection, name, kind)
+                if missing := sorted((columns or set()) - (present_columns or set())):
                     return f"the {kind} {name} has no column {missing[0]}"
     except (duckdb.Error, OSError, CatalogError):
         return None

@@ -139,10 +139,10 @@ def note_proof(path: Path, engine: Engine = DUCKDB) -> None:
 
 
 def _note(path: Path) -> Path:
-    kept = folder()
-    if not kept.is_absolute():  # the user has no home folder
-        raise FileNotFoundError(kept)
-    return kept / "proven" / f"{crc32(os.fsencode(path.resolve())):08x}"
+    cache = folder()
+    if not cache.is_absolute():  # the user has no home folder
+        raise FileNotFoundError(cache)
+    return cache / "proven" / f"{crc32(os.fsencode(path.resolve())):08x}"
 
 
 def _stamp(path: Path, engine: Engine) -> bytes:

@@ -156,8 +156,8 @@ def _opened(path: Path) -> Iterator[int]:
 
 
 def _tickets(folder: int) -> list[_Ticket]:
-    found = [_NAME.fullmatch(name) for name in os.listdir(folder)]
-    return [_Ticket(int(match[1]), match[2] == "reads") for match in found if match]
+    matches = [_NAME.fullmatch(name) for name in os.listdir(folder)]
+    return [_Ticket(int(match[1]), match[2] == "reads") for match in matches if match]
 
 
 def _after(folder: int, reads: bool) -> _Ticket:

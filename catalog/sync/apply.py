@@ -190,8 +190,8 @@ class _Application:
         """Note how many files came from each source, if there are several."""
         if len(self.shared.sources) < 2:
             return
-        told = [f"{self.sources[source.name]:,} files from {source.name}" for source in self.shared.sources]
-        self.tell(Note(", ".join(told)))
+        counts = [f"{self.sources[source.name]:,} files from {source.name}" for source in self.shared.sources]
+        self.tell(Note(", ".join(counts)))
         reasons = [*(source.failed for source in self.shared.sources if source.failed), *self.detours]
         if reasons:
             name = self.shared.sources[0].name

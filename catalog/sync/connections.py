@@ -85,15 +85,15 @@ class Connections:
         Unreachable, Untrusted, ProxyFault, Garbled
             If there is no answer.
         """
-        kept = dict(secrets)
+        sent_secrets = dict(secrets)
         for _ in range(_REDIRECTS + 1):
-            reply = self._one(url, {**headers, **kept})
+            reply = self._one(url, {**headers, **sent_secrets})
             where = reply.response.headers.get("Location")
             if reply.response.status not in (301, 302, 303, 307, 308) or not where:
                 return reply
             let_go(reply.response)
             target = _target(url, where)
-            kept = kept if keeps_credentials(url, target) else {}
+            sent_secrets = sent_secrets if keeps_credentials(url, target) else {}
             url = target
         raise Garbled("the archive redirects without end")
 

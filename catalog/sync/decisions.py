@@ -97,8 +97,8 @@ def decide(
     folder = options.template.folder_sql()
     words = {"folder": folder, "path": "filename" if options.template.flat else f"{folder} || '/' || filename"}
     values = {**selected.values, "root": f"{options.dest}/"}
-    kept = "" if options.template.flat else f"{folder} AS folder, "
-    query = _HELD.format(path=words["path"], kept=kept, selected=selected.undated or selected.sql)
+    folder_column = "" if options.template.flat else f"{folder} AS folder, "
+    query = _HELD.format(path=words["path"], kept=folder_column, selected=selected.undated or selected.sql)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE held AS {query}", values)
     _refuse_collisions(connection, selected, folder)
     sizes = _look(connection, options.template, look)

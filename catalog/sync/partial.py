@@ -57,8 +57,8 @@ class Identity:
     def read(cls, final: Path) -> Identity | None:
         """Return the identity of the unfinished bytes for a final path; None if it cannot be read."""
         try:
-            kept = json.loads(read_own(identity_path(final), _LARGEST_NOTE))
-            texts, length = (kept["uri"], kept["checksum"], kept["etag"]), kept["length"]
+            note = json.loads(read_own(identity_path(final), _LARGEST_NOTE))
+            texts, length = (note["uri"], note["checksum"], note["etag"]), note["length"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         whole = length is None or (type(length) is int and 0 <= length < 1 << 63)
@@ -174,12 +174,12 @@ class PartialFile:
             return None
         folder = quarantine_of(root)
         os.fsync(self._file)
-        kept = folder / f"{self.final.name}.{self.digest()[:8]}"
-        self.path.replace(kept)
+        put_aside = folder / f"{self.final.name}.{self.digest()[:8]}"
+        self.path.replace(put_aside)
         identity_path(self.final).unlink(missing_ok=True)
         note = {**asdict(self.identity), "md5": self.digest(), "bytes": self.size, "reason": reason}
-        write_own(kept.with_name(kept.name + ".json"), (json.dumps(note, indent=1) + "\n").encode())
-        return kept
+        write_own(put_aside.with_name(put_aside.name + ".json"), (json.dumps(note, indent=1) + "\n").encode())
+        return put_aside
 
     def discard(self) -> None:
         """Remove the bytes and their identity."""

@@ -298,7 +298,7 @@ class Receiver:
 
     def _write(self, answer: Download, length: int | None) -> None:
         part, pace = self.part, self.shared.pace
-        told, floor = time.monotonic(), pace.floor()
+        last_event, floor = time.monotonic(), pace.floor()
         most = _LARGEST_UNTOLD if length is None else length
         for chunk in answer.chunks(pace.rate.chunk):
             pace.check()
@@ -315,8 +315,8 @@ class Receiver:
             if pause := pace.rate.take(len(chunk)):
                 pace.wait(pause)
                 floor.rested()
-            if time.monotonic() - told > _EVENT_SECONDS:
-                told = time.monotonic()
+            if time.monotonic() - last_event > _EVENT_SECONDS:
+                last_event = time.monotonic()
                 self.shared.on_event(Received(self.item.path, part.size))
 
     def _nothing_else_tells(self) -> bool:

@@ -158,16 +158,16 @@ def keep_old(path: Path, before: FileBefore, policy: OldBytes, root: Path) -> Pa
     if policy.keep is None and (ours or (policy.overwrite_modified and before.still(now))):
         return None
     try:
-        kept = _free_name(_place(path, now, policy, root))
-        _copy(path, kept, now)
+        copy = _free_name(_place(path, now, policy, root))
+        _copy(path, copy, now)
         if policy.keep is None:
             note = {"path": str(path), "bytes": now.st_size, "reason": "replaced by the archive's version"}
-            write_own(kept.with_name(kept.name + ".json"), (json.dumps(note, indent=1) + "\n").encode())
-        fsync_folder(kept.parent)
+            write_own(copy.with_name(copy.name + ".json"), (json.dumps(note, indent=1) + "\n").encode())
+        fsync_folder(copy.parent)
     except OSError as error:
         where = policy.keep or root / QUARANTINE
         raise DiskError(f"cannot keep the old bytes in {where}: {error.strerror}; nothing was replaced") from error
-    return kept
+    return copy
 
 
 def _place(path: Path, status: os.stat_result, policy: OldBytes, root: Path) -> Path:
@@ -187,7 +187,7 @@ def _free_name(path: Path) -> Path:
     return name
 
 
-def _copy(path: Path, kept: Path, status: os.stat_result) -> None:
+def _copy(path: Path, copy: Path, status: os.stat_result) -> None:
     """Give bytes a second name; copy them if the file system cannot do that.
 
     Raises
@@ -196,11 +196,11 @@ def _copy(path: Path, kept: Path, status: os.stat_result) -> None:
         If somebody wrote the file while it was copied.
     """
     try:
-        os.link(path, kept, follow_symlinks=False)
+        os.link(path, copy, follow_symlinks=False)
         return
     except OSError:
         pass
-    unfinished = kept.with_name(f".{kept.name}.copy")
+    unfinished = copy.with_name(f".{copy.name}.copy")
     try:
         unfinished.unlink(missing_ok=True)
         shutil.copy2(path, unfinished, follow_symlinks=False)
@@ -210,7 +210,7 @@ def _copy(path: Path, kept: Path, status: os.stat_result) -> None:
         now = _status(path)
         if now is None or _state(now) != _state(status):
             raise DiskError(f"{path} was written while its old bytes were kept; nothing was replaced")
-        unfinished.rename(kept)
+        unfinished.rename(copy)
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)

@@ -152,8 +152,8 @@ class _Job:
     def _put_aside(self, problem: Problem, before: str) -> Mismatch:
         same = problem.kind == "digest" and self.part.digest() == before
         done = replace(self._done(resumed=False), mtime_ns=0, inode=0) if same else None
-        kept = self.part.quarantine(self.shared.root, problem.text)
-        return Mismatch(problem.text + (f"; the bytes are in {kept}" if kept else ""), kept, done)
+        put_aside = self.part.quarantine(self.shared.root, problem.text)
+        return Mismatch(problem.text + (f"; the bytes are in {put_aside}" if put_aside else ""), put_aside, done)
 
     def _finish(self, resumed: bool) -> ProvenFile:
         self.part.flush()  # before the old bytes get their second name, since a person may still write them

@@ -97,8 +97,8 @@ def judge(item: Item, file: HashedFile) -> Judgement:
 def _need_not_look(item: Item, file: HashedFile, right: bool) -> bool:
     """Whether the structure need not be read: it shows nothing, or reading it costs more than it is worth."""
     name = item.filename.lower()
-    told = item.size is not None and item.size == file.size
-    return file.size == 0 or (right and is_packed(name)) or (told and name.endswith(".json"))
+    has_listed_size = item.size is not None and item.size == file.size
+    return file.size == 0 or (right and is_packed(name)) or (has_listed_size and name.endswith(".json"))
 
 
 def _problem(item: Item, file: HashedFile, right: bool, harm: str | None) -> Problem | None:

@@ -80,11 +80,11 @@ class Search:
         {'paramName': 'date_obs_mjd', 'values': [{'min': 59731.0, 'max': 1000000000000000.0}]}
         """
         named = _instruments(instrument)
-        kept = tuple(written)
-        read = _criteria(kept, named)
+        texts = tuple(written)
+        read = _criteria(texts, named)
         if typed:
             refuse_contradictions(read[named[0]])
-        return cls(checked_name(name), ",".join(named), kept, read[named[0]])
+        return cls(checked_name(name), ",".join(named), texts, read[named[0]])
 
     @classmethod
     def observations(cls, name: str, written: Iterable[str], cone: str | None = None, *, typed: bool = True) -> Search:
@@ -118,10 +118,10 @@ class Search:
         >>> Search.observations("ero", ["proposal_id=2734", "t_min=2022-06-01.."]).astroquery_criteria()["t_min"]
         [59731.0, 1000000000000000.0]
         """
-        kept = tuple(written)
-        if not kept and cone is None:
+        texts = tuple(written)
+        if not texts and cone is None:
             raise BadValue("a search for observations needs a criterion or a cone: -k proposal_id=2734")
-        criteria = tuple(parse_observation_criterion(text) for text in kept)
+        criteria = tuple(parse_observation_criterion(text) for text in texts)
         names = [criterion.keyword for criterion in criteria]
         for keyword in names:
             if names.count(keyword) > 1:
@@ -130,7 +130,7 @@ class Search:
             refuse_modeless(criteria)
         if "obs_collection" not in names:
             criteria += (Criterion("obs_collection", (JWST.collection,)),)
-        return cls(checked_name(name), None, kept, criteria, Cone.parse(cone) if cone else None)
+        return cls(checked_name(name), None, texts, criteria, Cone.parse(cone) if cone else None)
 
     @property
     def instruments(self) -> tuple[str, ...]:
@@ -221,9 +221,9 @@ def _criteria(written: tuple[str, ...], instruments: tuple[str, ...]) -> dict[st
         able = [each for each in instruments if each not in without]
         if not able:
             parse_criterion(next(text for text in written if text.partition("=")[0].strip() in without.values()))
-        told = ", ".join(f"{each} has no {keyword}" for each, keyword in without.items())
+        missing = ", ".join(f"{each} has no {keyword}" for each, keyword in without.items())
         hint = f"--instrument {','.join(able)}, or leave the criterion out" if able else "leave the criterion out"
-        raise UnknownKeyword(f"{told}: {hint}")
+        raise UnknownKeyword(f"{missing}: {hint}")
     return read
 
 

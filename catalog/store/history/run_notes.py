@@ -39,7 +39,7 @@ def note_changes(
     others : sequence of Versions
         The tables of the rows to which these lead.
     """
-    told = [
+    selects = [
         f"""SELECT $run AS run, kind, {literal(own.what)} AS what, "right" AS key, NULL::VARCHAR[] AS columns
             FROM {links.table}_merge
             UNION ALL
@@ -48,8 +48,8 @@ def note_changes(
                 SELECT {links.right} FROM {links.table}
                 WHERE search = $search AND until_run IS NULL AND since_run < $run)"""
     ]
-    told += [_changes_of(versions) for versions in others]
-    connection.execute(f"INSERT INTO changes {' UNION ALL '.join(told)}", {"run": run, "search": search})
+    selects += [_changes_of(versions) for versions in others]
+    connection.execute(f"INSERT INTO changes {' UNION ALL '.join(selects)}", {"run": run, "search": search})
 
 
 def _changes_of(versions: Versions) -> str:

@@ -111,8 +111,8 @@ def _with_sent_name(relation: str, column: str, meaning: str | None) -> str | No
     sent = sent_name(column, kind) if kind else column
     if sent == column:
         return meaning
-    told = f"the archive's column {json.dumps(sent)}"
-    return f"{meaning}; {told}" if meaning else told
+    sent_as = f"the archive's column {json.dumps(sent)}"
+    return f"{meaning}; {sent_as}" if meaning else sent_as
 
 
 def _meaning(relation: str, column: str) -> str | None:

@@ -193,8 +193,8 @@ def make_views_of_headers(connection: duckdb.DuckDBPyConnection) -> None:
 def _exposures(connection: duckdb.DuckDBPyConnection) -> str:
     """Return the query of exposures; each file, even of one segment, repeats the time of the whole exposure."""
     have = {name.lower() for name in columns_of(connection, "files")}
-    kept = [f"any_value({name}) AS {name}" for name in _EXPOSURE_COLUMNS if name in have]
+    columns = [f"any_value({name}) AS {name}" for name in _EXPOSURE_COLUMNS if name in have]
     return f"""
-        SELECT {", ".join(["exposure_of(filename) AS exposure", *kept, "count(*) AS files"])}
+        SELECT {", ".join(["exposure_of(filename) AS exposure", *columns, "count(*) AS files"])}
         FROM {current("file_version")}
         WHERE exposure_of(filename) IS NOT NULL GROUP BY ALL"""
