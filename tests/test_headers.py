@@ -9,6 +9,7 @@ import os
 import shutil
 import time
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -242,24 +243,44 @@ BROKEN = {
 }
 
 
+Indexed = tuple[Database, IndexReport, Path]
+
+
+def indexed_together(empty_catalog: Path, folder: Path, contents: Iterable[bytes]) -> Indexed:
+    """Index files that are named by their numbers, all at once."""
+    (folder / "disk").mkdir()
+    for number, content in enumerate(contents):
+        (folder / "disk" / f"{number}.fits").write_bytes(content)
+    database = copy_of(empty_catalog, folder / "catalog.duckdb")
+    return database, index_folders(database, [folder / "disk"]), folder / "disk"
+
+
+@pytest.fixture(scope="module")
+def broken(empty_catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Indexed:
+    return indexed_together(empty_catalog, tmp_path_factory.mktemp("broken"), (each[0] for each in BROKEN.values()))
+
+
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_file_is_a_finding_and_indexed_as_far_as_it_goes(name: str, folder: Path, database: Database) -> None:
-    content, hdus, reason = BROKEN[name]
-    (folder / "a.fits").write_bytes(content)
-    report = index_folders(database, [folder])
-    assert counts(report) == (1, 1, 0, 0, 1)
-    assert reason in "; ".join(failure.reason for failure in report.failures)
-    assert rows(database, "SELECT count(*) FROM hdus") == [(hdus,)]
-    ((problem,),) = rows(database, "SELECT problem FROM local_files")
+def test_a_broken_file_is_a_finding_and_indexed_as_far_as_it_goes(name: str, broken: Indexed) -> None:
+    database, report, folder = broken
+    _, hdus, reason = BROKEN[name]
+    path = str(folder / f"{list(BROKEN).index(name)}.fits")
+    assert counts(report) == (len(BROKEN), len(BROKEN), 0, 0, len(BROKEN))
+    assert reason in "; ".join(failure.reason for failure in report.failures if failure.path == path)
+    assert rows(database, "SELECT count(*) FROM hdus WHERE path = ?", path) == [(hdus,)]
+    ((problem,),) = rows(database, "SELECT problem FROM local_files WHERE path = ?", path)
     assert reason in problem
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>", bytes(3000), b" " * 6000, b"{}", b"PK"])
-def test_what_is_no_fits_file_is_told_once(content: bytes, folder: Path, database: Database) -> None:
-    (folder / "a.fits").write_bytes(content)
-    index_folders(database, [folder])
-    assert rows(database, "SELECT count(*) FROM findings WHERE reason LIKE 'not a FITS file: it %'") == [(1,)]
-    assert rows(database, "SELECT count(*) FROM findings") == [(1,)]
+NO_FITS = (b"", b"<html>", bytes(3000), b" " * 6000, b"{}", b"PK")
+
+
+def test_what_is_no_fits_file_is_told_once(empty_catalog: Path, tmp_path: Path) -> None:
+    database, _, folder = indexed_together(empty_catalog, tmp_path, NO_FITS)
+    for number in range(len(NO_FITS)):
+        path = str(folder / f"{number}.fits")
+        ((reason,),) = rows(database, "SELECT reason FROM findings WHERE path = ?", path)
+        assert reason.startswith("not a FITS file: it ")
 
 
 HARMLESS = {
@@ -271,13 +292,12 @@ HARMLESS = {
 }
 
 
-@pytest.mark.parametrize("name", HARMLESS)
-def test_an_oddity_is_a_finding_and_no_failure(name: str, folder: Path, database: Database) -> None:
-    content, reason = HARMLESS[name]
-    (folder / "a.fits").write_bytes(content)
-    assert counts(index_folders(database, [folder])) == (1, 1, 0, 0, 0)
-    found = rows(database, "SELECT reason FROM findings")
-    assert any(reason in one for (one,) in found)
+def test_an_oddity_is_a_finding_and_no_failure(empty_catalog: Path, tmp_path: Path) -> None:
+    database, report, folder = indexed_together(empty_catalog, tmp_path, (each[0] for each in HARMLESS.values()))
+    assert counts(report) == (len(HARMLESS), len(HARMLESS), 0, 0, 0)
+    for number, (name, (_, reason)) in enumerate(HARMLESS.items()):
+        findings = rows(database, "SELECT reason FROM findings WHERE path = ?", str(folder / f"{number}.fits"))
+        assert any(reason in finding for (finding,) in findings), name
 
 
 def test_a_finding_tells_hdu_and_byte(folder: Path, database: Database) -> None:

@@ -23,6 +23,7 @@ from catalog.sync.decisions import plan
 from catalog.sync.disk import DISK, PARTS, listing
 from catalog.sync.names import Template, refusal
 from catalog.sync.partial import Identity, PartialFile
+from tests.conftest import copy_of
 from tests.files_server import fits
 from tests.sync_catalog import URI, add_files, add_products, add_search, catalog
 
@@ -191,10 +192,9 @@ def test_a_plan_can_be_written_as_json() -> None:
 # --- selections ------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def filled(tmp_path: Path) -> Database:
-    """Two products and one file that no product row lists, in a search; one product outside it."""
-    database = catalog(tmp_path / "c.duckdb")
+@pytest.fixture(scope="module")
+def _filled_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    database = catalog(tmp_path_factory.mktemp("filled") / "c.duckdb")
     add_products(database, {f"{URI}jw1_x1d.fits": fits(1)})
     add_products(database, {f"{URI}jw1_gs-track_cal.fits": fits(2)}, productType="AUXILIARY",
                  productSubGroupDescription="GS-TRACK", calib_level=1)  # fmt: skip
@@ -202,7 +202,13 @@ def filled(tmp_path: Path) -> Database:
     unlinked = {f"{URI}jw3_rate.fits": fits(3)}
     add_files(database, {**unlinked, f"{URI}jw1_x1d.fits": fits(1)}, productLevel="2a")
     add_search(database, "s", ["jw3_rate.fits", "jw1_x1d.fits"], ["obs1"])
-    return database
+    return database.path
+
+
+@pytest.fixture
+def filled(_filled_once: Path, tmp_path: Path) -> Database:
+    """Two products and one file that no product row lists, in a search; one product outside it."""
+    return copy_of(_filled_once, tmp_path / "c.duckdb")
 
 
 def names(database: Database, tmp_path: Path, **chosen: object) -> set[str]:
