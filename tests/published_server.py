@@ -20,6 +20,11 @@ class Shown(SimpleHTTPRequestHandler):
         self.site = site
         super().__init__(*args, directory=str(site.folder), **options)
 
+    def setup(self) -> None:
+        self.protocol_version = "HTTP/1.1" if self.site.keeps_connections else "HTTP/1.0"
+        self.site.connections += 1
+        super().setup()
+
     def do_GET(self) -> None:
         name = self.path.rpartition("/")[2]
         self.site.asked.append(name)
@@ -59,6 +64,8 @@ class Site:
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.instead: dict[str, Answer] = {}
+        self.connections = 0
+        self.keeps_connections = False
         self.gives_ranges = False
         self.ranges: list[tuple[int, int]] = []
         self.part: Callable[[bytes], bytes] = bytes

@@ -151,6 +151,22 @@ class TestPullingInPart:
         (copy,) = (tmp_path / "cache").rglob("run-000003.duckdb")
         assert sha256_of(copy) == manifest(tmp_path / "group", 3)["sha256"]
 
+    def test_all_is_asked_for_through_one_connection(
+        self, site: Site, working: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("catalog.publish.blocks.SMALLEST", 1 << 14)
+        monkeypatch.setattr("catalog.publish.blocks._GAP", 0)
+        shutil.rmtree(tmp_path / "group")
+        publish(working, tmp_path / "group")
+        site.keeps_connections = True
+        Catalog.open(site.address).close()
+        change(working, 3)
+        publish(working, tmp_path / "group")
+        assert site.connections == 1
+        Catalog.open(site.address).close()
+        assert len(site.ranges) > 1
+        assert site.connections == 2
+
     @pytest.mark.long
     @pytest.mark.parametrize("host", ["no ranges", "other bytes", "another range", "a manifest without blocks"])
     def test_a_host_that_gives_no_parts_or_wrong_ones_is_asked_for_the_whole(

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from catalog.errors import ArchiveError, Overloaded, Refused, Unreachable, UsageError
 from catalog.network.object_store import client_options, s3_store
 from catalog.network.server import Server
-from catalog.publish.fetching import require_https
+from catalog.publish.fetching import Sessions, require_https
 from catalog.publish.names import BUCKET_SCHEME
 from catalog.text import harmless
 
@@ -81,6 +81,7 @@ class Bucket:
         if not re.fullmatch("[a-z0-9-]{1,40}", self.region):
             raise UsageError("AWS_REGION is no name of a region, such as us-east-1")
         self.server = _NoPassword(_endpoint(self.region))
+        self.sessions = Sessions(self.server)
         self.name = "/".join(filter(None, [f"{BUCKET_SCHEME}{self.bucket}", self.prefix])) + "/"
         self.mark = f"{self.server} {self.name}"
         self.is_signed = _has_credentials()

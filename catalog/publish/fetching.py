@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -54,11 +55,39 @@ class Source(Protocol):
     def server(self) -> Server:
         """The host that is asked, and the credentials for it, if the user's address has them."""
 
+    @property
+    def sessions(self) -> Sessions:
+        """The connections to the host."""
+
     def url(self, name: str, method: str = "GET") -> str:
         """Return the address of a file; it may contain a signature, so that it is never told."""
 
     def advice(self, status: int, code: str) -> str | None:
         """Return what a refusal means here; None if nothing more is known."""
+
+
+class Sessions:
+    """Connections to a host that stay open from one request to the next: to open one takes longer than most answers.
+
+    Parameters
+    ----------
+    server : Server
+        The host.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._of_thread = threading.local()
+
+    def of_this_thread(self) -> requests.Session:
+        """Return the session of the current thread, as `requests` does not say that several may share one."""
+        from catalog.network.session import session_for
+
+        try:
+            return self._of_thread.session  # type: ignore[no-any-return]
+        except AttributeError:
+            self._of_thread.session = session_for(self._server)
+            return self.of_this_thread()
 
 
 class WebAddress:
@@ -76,6 +105,7 @@ class WebAddress:
         self.server = Server(address)
         require_https(self.server, f"--catalog {self.server}/")
         self.name = self.mark = f"{self.server}/"
+        self.sessions = Sessions(self.server)
 
     def url(self, name: str, method: str = "GET") -> str:
         """Return the address of a file."""
@@ -152,23 +182,21 @@ def sent(
     import urllib3
 
     from catalog.network.faults import fault
-    from catalog.network.session import session_for
 
     url = source.url(name, method)
-    with session_for(source.server) as session:
-        try:
-            with session.request(
-                method,
-                url,
-                data=body,
-                stream=True,
-                timeout=(_CONNECT, _SILENCE),
-                allow_redirects=False,
-                headers={"Accept-Encoding": "identity", "Cache-Control": "no-cache", **(headers or {})},
-            ) as response:
-                yield response
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise fault(error, url.partition("?")[0], named_in=source.named_in) from error
+    try:
+        with source.sessions.of_this_thread().request(
+            method,
+            url,
+            data=body,
+            stream=True,
+            timeout=(_CONNECT, _SILENCE),
+            allow_redirects=False,
+            headers={"Accept-Encoding": "identity", "Cache-Control": "no-cache", **(headers or {})},
+        ) as response:
+            yield response
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise fault(error, url.partition("?")[0], named_in=source.named_in) from error
 
 
 def refuse_status(source: Source, response: requests.Response, shown: str, right: tuple[int, ...] = (200,)) -> None:
