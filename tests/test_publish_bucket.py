@@ -331,7 +331,8 @@ class TestFollowing:
         add_run(working, 2)
         publish(working, tmp_path / "store" / "jwst" / "lake")
         assert len(mastlake(*ask).json) == 2
-        assert site.asked[4:] == [LATEST, "run-000002.json", "run-000002.duckdb"]
+        assert site.asked[4:6] == [LATEST, "run-000002.json"]
+        assert set(site.asked[6:]) == {"run-000002.duckdb"}
         assert not any("authorization" in name.lower() for one in site.headers for name in one)
 
     @pytest.mark.long

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from catalog.api.catalog import Catalog
 from catalog.errors import NotACatalog
 from catalog.publish import publishing
-from catalog.publish.blocks import Blocks, block_size, blocks_of, kept, missing, parse_blocks
+from catalog.publish.blocks import block_size, blocks_of, parse_blocks, stretches
 from catalog.publish.manifest import sha256_of
 from catalog.publish.publishing import publish
 from catalog.store import patched_copy
@@ -155,7 +155,7 @@ class TestPullingInPart:
         self, site: Site, working: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("catalog.publish.blocks.SMALLEST", 1 << 14)
-        monkeypatch.setattr("catalog.publish.blocks._GAP", 0)
+        monkeypatch.setattr("catalog.publish.blocks._GAP", 1)
         shutil.rmtree(tmp_path / "group")
         publish(working, tmp_path / "group")
         site.keeps_connections = True
@@ -213,18 +213,18 @@ def working_runs(database: Database) -> list[Any]:
 
 
 @settings(max_examples=30)
-@given(st.lists(st.integers(0, 5), max_size=12), st.lists(st.integers(0, 5), max_size=12))
-def test_blocks_and_ranges_make_the_new_file(older: list[int], newer: list[int]) -> None:
-    old, new = (Blocks(1, tuple(bytes([one]) for one in ones)) for ones in (older, newer))
-    stretches = missing(new, old)
-    made = {number: older[place] for number, place in kept(new, old, stretches)}
-    made |= {number: newer[number] for first, after in stretches for number in range(first, after)}
-    assert [made[number] for number in range(len(newer))] == newer
-    assert all(newer[first] not in older for first, _ in stretches)
+@given(st.sets(st.integers(0, 60)), st.integers(1, 5))
+def test_stretches_have_all_blocks_and_are_few(numbers: set[int], most: int) -> None:
+    found = stretches(sorted(numbers), 1 << 18, most)
+    covered = [number for first, after in found for number in range(first, after)]
+    assert covered == sorted(set(covered))
+    assert set(covered) >= numbers
+    assert len(found) <= most
+    assert all(first in numbers and after - 1 in numbers for first, after in found)
 
 
 def test_the_marks_of_blocks_stay_few(tmp_path: Path) -> None:
-    assert block_size(1) == block_size(1 << 32) == 1 << 18
+    assert block_size(1) == block_size(1 << 30) == 1 << 16
     assert (1 << 40) / block_size(1 << 40) <= 1 << 14
     (tmp_path / "f").write_bytes(b"x" * 600_000)
     blocks = blocks_of(tmp_path / "f", block_size(600_000))

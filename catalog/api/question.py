@@ -57,6 +57,14 @@ class Question:
     def __repr__(self) -> str:
         return f"<Question {self.sql}>"
 
+    def _asked(self) -> tuple[str, Sequence[object]]:
+        """Return the statement that is run, with its values: it has the same rows, and may read less."""
+        if self.criteria is None or not self._database.is_distant:
+            return self.statement, self.values
+        from catalog.questions.first_dates import sorted_by_time_first
+
+        return sorted_by_time_first(self._database, self.statement, self.values), self.values
+
     def first_rows(self, limit: int) -> tuple[list[str], list[tuple[Any, ...]], bool]:
         """Ask, and return the first rows as Python values, without Arrow.
 
@@ -88,7 +96,7 @@ class Question:
         """
         from catalog.questions.statement import first_rows
 
-        return first_rows(self._database, self.statement, self.values, limit)
+        return first_rows(self._database, *self._asked(), limit)
 
     def result(self) -> Result:
         """Ask, and return all rows.
@@ -111,7 +119,7 @@ class Question:
         from catalog.answers.result import Result
         from catalog.questions.statement import rows
 
-        return Result(rows(self._database, self.statement, self.values, ours=self.criteria is not None), self.sql)
+        return Result(rows(self._database, *self._asked(), ours=self.criteria is not None), self.sql)
 
     @contextmanager
     def stream(self, limit: int | None = None) -> Iterator[pa.RecordBatchReader]:
@@ -142,7 +150,7 @@ class Question:
         """
         from catalog.questions.statement import kept_aside
 
-        with kept_aside(self._database, self.statement, self.values, limit) as reader:
+        with kept_aside(self._database, *self._asked(), limit) as reader:
             yield reader
 
     def write(self, sink: IO[bytes] | Path, form: str, limit: int | None = None) -> int:
@@ -181,7 +189,7 @@ class Question:
         if not isinstance(sink, Path):
             with self.stream(limit) as reader:
                 return write(reader, format_name, sink)
-        with run_question(self._database, self.statement, self.values) as reader:
+        with run_question(self._database, *self._asked()) as reader:
             return write_file(reader if limit is None else limited_reader(reader, limit), format_name, sink)
 
     def why_nothing(self) -> str:

@@ -48,7 +48,7 @@ def clone(source: str | os.PathLike[str], to: str | os.PathLike[str], tell: Tell
     path = Path(to).absolute()
     if os.path.lexists(path):
         raise UsageError(f"{path} exists already; name another file: --catalog FILE")
-    newest = publisher(source, tell).newest()
+    newest = publisher(source, tell).newest(whole=True).path
     try:
         manifest = parse_manifest(newest.with_suffix(".json").read_bytes(), f"{newest.stem}.json", str(newest.parent))
         _copy(newest, path, manifest.sha256)

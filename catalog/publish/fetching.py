@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ _MOST_OF_ANSWER = 1 << 16
 _CODE = re.compile(rb"<Code>([A-Za-z0-9.]{1,60})</Code>")
 
 
-class NoRanges(Exception):
+class NoRanges(Refused):
     """The host does not give a part of a file; the whole file is to be asked for."""
 
 
@@ -77,17 +76,21 @@ class Sessions:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._of_thread = threading.local()
+        self._free: list[requests.Session] = []  # `requests` does not say that several threads may share a session
 
-    def of_this_thread(self) -> requests.Session:
-        """Return the session of the current thread, as `requests` does not say that several may share one."""
+    @contextmanager
+    def one(self) -> Iterator[requests.Session]:
+        """Lend a session that nobody else uses until the end of the block."""
         from catalog.network.session import session_for
 
         try:
-            return self._of_thread.session  # type: ignore[no-any-return]
-        except AttributeError:
-            self._of_thread.session = session_for(self._server)
-            return self.of_this_thread()
+            session = self._free.pop()
+        except IndexError:
+            session = session_for(self._server)
+        try:
+            yield session
+        finally:
+            self._free.append(session)
 
 
 class WebAddress:
@@ -157,9 +160,9 @@ def pieces(source: Source, name: str, most: int, start: int | None = None) -> It
     shown = f"{source.name}{name}"
     part = None if start is None else f"bytes {start}-{start + most - 1}/"
     with sent(source, "GET", name, headers={"Range": part.replace(" ", "=").rstrip("/")} if part else None) as response:
+        refuse_status(source, response, shown, (200, 206) if part else (200,))
         if part and not (response.status_code == 206 and response.headers.get("Content-Range", "").startswith(part)):
-            raise NoRanges
-        refuse_status(source, response, shown, (206,) if part else (200,))
+            raise NoRanges(f"{source.server.netloc} does not give the part of {shown} that was asked for; try again")
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise Garbled(f"{shown} comes packed although that was not asked for; it is not used")
         size, began = 0, time.monotonic()
@@ -185,15 +188,18 @@ def sent(
 
     url = source.url(name, method)
     try:
-        with source.sessions.of_this_thread().request(
-            method,
-            url,
-            data=body,
-            stream=True,
-            timeout=(_CONNECT, _SILENCE),
-            allow_redirects=False,
-            headers={"Accept-Encoding": "identity", "Cache-Control": "no-cache", **(headers or {})},
-        ) as response:
+        with (
+            source.sessions.one() as session,
+            session.request(
+                method,
+                url,
+                data=body,
+                stream=True,
+                timeout=(_CONNECT, _SILENCE),
+                allow_redirects=False,
+                headers={"Accept-Encoding": "identity", "Cache-Control": "no-cache", **(headers or {})},
+            ) as response,
+        ):
             yield response
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise fault(error, url.partition("?")[0], named_in=source.named_in) from error

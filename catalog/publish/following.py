@@ -14,6 +14,7 @@ from catalog.defaults import LOCAL_CATALOG
 from catalog.errors import CatalogError, NotACatalog
 from catalog.publish.folder import newest_in
 from catalog.publish.names import is_address
+from catalog.publish.newest import Newest
 from catalog.publish.pull import PublishedAddress
 from catalog.publish.with_local_files import Publisher, WithLocalFiles
 from catalog.store.database import Tell, in_unicode
@@ -42,7 +43,7 @@ class PublishedFolder:
         """The folder."""
         return self.name
 
-    def newest(self) -> Path:
+    def newest(self, whole: bool = True) -> Newest:
         """Return the catalog that ``LATEST`` names.
 
         Raises
@@ -63,7 +64,7 @@ class PublishedFolder:
                 raise NotACatalog(f"{path} is not as long as its manifest says; publish it again")
         except OSError as error:
             raise CatalogError(f"cannot read the catalog in {self._folder}: {error.strerror or error}") from error
-        return path
+        return Newest(path, newest.size)
 
 
 def publisher(text: str | os.PathLike[str], tell: Tell | None = None, offline: bool = False) -> Publisher:
@@ -107,8 +108,15 @@ class FollowedOnce(WithLocalFiles):
     ) -> None:
         self._publisher = publisher(text, tell, offline)
         self._local = in_unicode(Path(local).absolute())
-        super().__init__(self._publisher.newest(), wait, tell)
-        self._use(self.path)
+        newest = self._asked_newest()
+        super().__init__(newest.path, wait, tell)
+        self._use(newest)
+
+    @contextmanager
+    def read(self, sealed: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open for reading; see `Database.read`."""
+        with self._faults_told(), super().read(sealed) as connection:
+            yield connection
 
 
 class FollowedKept(WithLocalFiles, KeptOpen):
@@ -135,8 +143,9 @@ class FollowedKept(WithLocalFiles, KeptOpen):
         self._local = in_unicode(Path(local).absolute())
         self._questions = 0
         self._following = threading.Lock()
-        super().__init__(self._publisher.newest(), wait, tell)
-        self._use(self.path)
+        newest = self._asked_newest()
+        super().__init__(newest.path, wait, tell)
+        self._use(newest)
 
     @contextmanager
     def read(self, sealed: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -146,14 +155,14 @@ class FollowedKept(WithLocalFiles, KeptOpen):
                 self._follow()
             self._questions += 1
         try:
-            with super().read(sealed) as connection:
+            with self._faults_told(), super().read(sealed) as connection:
                 yield connection
         finally:
             with self._following:
                 self._questions -= 1
 
     def _follow(self) -> None:
-        newest = self._publisher.newest()
+        newest = self._asked_newest()
         if not self._uses(newest):
             self.release()
             self._use(newest)

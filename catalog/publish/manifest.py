@@ -6,7 +6,7 @@ Both are data of others when they are read: every name, number and checksum is j
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ LICENCE = (
 )
 LEFT_OUT = "Paths, headers and verdicts of the publisher's own files are left out, and no token is in the catalog."
 MOST_BYTES = 1 << 40
-_LATER: dict[str, Any] = {"patches": 0, "blocks": ""}
+MOST_STRETCHES = 64
+_LATER: dict[str, Any] = {"patches": 0, "opening": [], "blocks": ""}
 """What the first manifests did not have."""
 _NAME = re.compile(r"run-(\d{6,9})\.json")
 
@@ -60,6 +61,8 @@ class Manifest:
         What may be done with it, and what it does not have.
     patches : int
         How many times in a row the file was made from the one before it.
+    opening : list of list of int
+        The stretches of blocks that are read whenever the file is opened: the first block and the one after the last.
     blocks : str
         The marks of its blocks (see `catalog.publish.blocks`); empty if they are not known. Marks that are not those of
         a file of this size are ignored.
@@ -81,6 +84,7 @@ class Manifest:
     left_out: str = LEFT_OUT
     form: int = FORM
     patches: int = 0
+    opening: list[list[int]] = field(default_factory=list)
     blocks: str = ""
 
     @property
@@ -166,15 +170,23 @@ def _is_right(given: dict[str, Any], name: str) -> bool:
         return False
     if not (isinstance(rows, dict) and all(isinstance(one, str) and _is_count(rows[one]) for one in rows)):
         return False
-    if not (_is_count(given["patches"]) and isinstance(given["blocks"], str)):
+    if not (_is_count(given["patches"]) and isinstance(given["blocks"], str) and _are_stretches(given["opening"])):
         return False
-    texts = set(given) - {"run", "size", "rows", "form", "patches", "blocks"}
+    texts = set(given) - {"run", "size", "rows", "form", "patches", "opening", "blocks"}
     return (
         given["form"] == FORM
         and all(isinstance(given[one], str) and len(given[one]) <= 1000 for one in texts)
         and given["file"] == catalog_filename(run)
         and name == manifest_name(run)
         and re.fullmatch("[0-9a-f]{64}", given["sha256"]) is not None
+    )
+
+
+def _are_stretches(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) <= MOST_STRETCHES
+        and all(isinstance(one, list) and len(one) == 2 and all(map(_is_count, one)) for one in value)
     )
 
 

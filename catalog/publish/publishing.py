@@ -18,9 +18,9 @@ import duckdb
 
 from catalog._version import __version__
 from catalog.errors import UsageError
-from catalog.publish.blocks import block_size, blocks_of
+from catalog.publish.blocks import HEAD_BYTES, Blocks, block_size, blocks_of, stretches
 from catalog.publish.folder import PublishingFolder
-from catalog.publish.manifest import Manifest, catalog_filename, manifest_name, parquet_name, sha256_of
+from catalog.publish.manifest import MOST_STRETCHES, Manifest, catalog_filename, manifest_name, parquet_name, sha256_of
 from catalog.publish.names import is_bucket
 from catalog.publish.place import PARTIAL, Place
 from catalog.store.database import Database
@@ -189,8 +189,21 @@ def _manifest_of(copy: Path, copied: CopiedCatalog, patches: int) -> Manifest:
         published_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         rows=copied.rows,
         patches=patches,
+        opening=_opening(copy, size),
         blocks=blocks_of(copy, block_size(size)).to_text(),
     )
+
+
+def _opening(copy: Path, size: int) -> list[list[int]]:
+    """Return the stretches of blocks with the catalog's own metadata, which are read whenever it is opened."""
+    with Database(copy).read() as connection:
+        rows = connection.execute(
+            """SELECT DISTINCT block_id, (SELECT block_size FROM pragma_database_size()) FROM pragma_metadata_info()
+               ORDER BY block_id"""
+        ).fetchall()
+    marks = Blocks(block_size(size), ())
+    numbers = sorted({marks.number_at(HEAD_BYTES + block * length) for block, length in rows})
+    return [list(stretch) for stretch in stretches(numbers, marks.size, MOST_STRETCHES)]
 
 
 def _with_parquet(database: Database, place: Place, manifest: Manifest) -> str:

@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,13 +22,16 @@ from catalog.errors import (
     DiskError,
     Garbled,
     Overloaded,
+    Refused,
     Unreachable,
 )
-from catalog.publish.blocks import blocks_of, kept, missing, parse_blocks
-from catalog.publish.fetching import NoRanges, Source, WebAddress, pieces
+from catalog.publish.block_file import BlockFile
+from catalog.publish.blocks import blocks_of, parse_blocks, stretches
+from catalog.publish.fetching import Source, WebAddress, pieces
 from catalog.publish.known import ADDRESS
 from catalog.publish.manifest import LATEST, Manifest, named_by, parse_manifest, sha256_of
 from catalog.publish.names import is_bucket
+from catalog.publish.newest import Newest
 from catalog.store.turns import LockWait, StillHeld, held
 from catalog.text import size as shown_size
 
@@ -38,8 +41,13 @@ if TYPE_CHECKING:
 _ASK_AGAIN = 30.0
 """Seconds for which a process that goes on, such as the page, believes that nothing newer was published."""
 _MOST_OF_MANIFEST = 1 << 20
+IN_PLACE_BYTES = 8 << 20
+"""From this size on, a catalog is read where it is; a smaller one is pulled as quickly."""
+_MUCH = 0.25
+"""If this share of a catalog was read, the rest is pulled: then questions need no network."""
+_EXTRA = "pip install 'mastlake[web]'"
 _MOST_RANGES = 64
-"""In more parts than this, a catalog is pulled as a whole: each costs a request."""
+"""In no more parts than this, the rest of a catalog is pulled: each costs a request."""
 _LOCK_SECONDS = 600.0
 
 
@@ -76,7 +84,7 @@ class PublishedAddress:
         self._tell = tell
         self._offline = offline
         self._asked_at = -_ASK_AGAIN
-        self._newest: Path | None = None
+        self._newest: Newest | None = None
         self._kept = cache_folder() / "published" / hashlib.sha256(self._source.mark.encode()).hexdigest()[:16]
 
     @property
@@ -89,8 +97,13 @@ class PublishedAddress:
         """A text that tells this place from all others."""
         return self._source.mark
 
-    def newest(self) -> Path:
-        """Return the newest catalog; it is pulled if the cache does not have it.
+    def newest(self, whole: bool = False) -> Newest:
+        """Return the newest catalog: a copy in the cache, or one that is read where it is.
+
+        Parameters
+        ----------
+        whole : bool
+            Pull all of it into the cache first, if the cache does not have it.
 
         Raises
         ------
@@ -100,38 +113,46 @@ class PublishedAddress:
             If the cache cannot hold it.
         """
         now = time.monotonic()
-        if self._newest is None or now - self._asked_at >= _ASK_AGAIN:
-            self._newest = self._in_cache() if self._offline else self._asked()
+        if self._newest is None or now - self._asked_at >= _ASK_AGAIN or (whole and not self._newest.is_whole):
+            found = self._in_cache() if self._offline else self._asked(whole)
+            if self._newest is None or found.path != self._newest.path:  # else it may be open
+                self._newest = found
             self._asked_at = now
         return self._newest
 
-    def _asked(self) -> Path:
+    def _asked(self, whole: bool) -> Newest:
         if not self._kept.is_absolute():
             raise DiskError("there is no cache folder to pull a catalog into; set XDG_CACHE_HOME")
         try:
             with self._alone():
-                return self._pulled()
+                return self._found(whole)
         except (Unreachable, Overloaded, DiskError) as error:
             try:
                 kept = self._in_cache()
             except CatalogError:
                 raise error from None
-            if self._tell is not None:
-                self._tell(f"mastlake: {error}; the answer is from the copy of {self.name} up to {self._said(kept)}")
+            if whole and not kept.is_whole:
+                raise
+            self._say(f"mastlake: {error}; the answer is from the copy of {self.name} up to {self._said(kept)}")
             return kept
 
-    def _said(self, kept: Path) -> str:
-        manifest = self._manifest_in_cache(kept.with_suffix(".json").name)
+    def _say(self, line: str) -> None:
+        if self._tell is not None:
+            self._tell(line)
+
+    def _said(self, kept: Newest) -> str:
+        manifest = self._manifest_in_cache(kept.path.with_suffix(".json").name)
         return f"run {manifest.run}, published {manifest.published_at}"
 
-    def _in_cache(self) -> Path:
-        """Return the newest catalog that was pulled before."""
+    def _in_cache(self) -> Newest:
+        """Return the newest catalog that was asked before."""
         try:
-            name = named_by((self._kept / LATEST).read_bytes(), str(self._kept))
-            manifest = self._manifest_in_cache(name)
+            manifest = self._manifest_in_cache(named_by((self._kept / LATEST).read_bytes(), str(self._kept)))
             path = self._kept / manifest.file
-            if path.stat().st_size == manifest.size:
-                return path
+            if path.exists() and path.stat().st_size == manifest.size:
+                return Newest(path, manifest.size)
+            if self._partial(manifest).exists() and (file := self._blocks(manifest)) is not None:
+                return self._in_place(manifest, file)
         except OSError:
             pass
         raise CatalogError(f"nothing was pulled from {self.name} yet")
@@ -139,39 +160,120 @@ class PublishedAddress:
     def _manifest_in_cache(self, name: str) -> Manifest:
         return parse_manifest((self._kept / name).read_bytes(), name, str(self._kept))
 
-    def _pulled(self) -> Path:
+    def _partial(self, manifest: Manifest) -> Path:
+        return self._kept / f"{manifest.file}.blocks"
+
+    def _in_place(self, manifest: Manifest, file: BlockFile) -> Newest:
+        from catalog.store.distant_file import DistantFile
+
+        return Newest(self._kept / manifest.name, manifest.size, DistantFile(file=file))
+
+    def _blocks(self, manifest: Manifest) -> BlockFile | None:
+        """Return the file in the cache with some blocks of a catalog; None if its manifest does not list them."""
+        blocks = parse_blocks(manifest.blocks, manifest.size) if manifest.blocks else None
+        if blocks is None:
+            return None
+
+        def fetch(start: int, length: int) -> Iterator[bytes]:
+            if self._offline:
+                raise Unreachable(f"this part of the catalog of {self.name} was not pulled yet")
+            return pieces(self._source, manifest.file, length, start)
+
+        shown = f"the catalog of {self.name}"
+        return BlockFile(self._partial(manifest), manifest.size, blocks, fetch, shown)
+
+    def _found(self, whole: bool) -> Newest:
         for left in self._kept.glob(".*.part"):  # of a process that was killed
             left.unlink()
         name = named_by(self._get(LATEST, 200), self.name)
-        if (self._kept / LATEST).exists() and (self._kept / LATEST).read_bytes() == f"{name}\n".encode():
-            try:
-                return self._in_cache()
-            except CatalogError:
-                pass  # somebody cleared the cache in part
+        older = None
+        with suppress(CatalogError):
+            older = self._in_cache()  # somebody may have cleared the cache in part
+            is_enough = older.is_whole or not (whole or _share_here(older) > _MUCH)
+            if older.path.with_suffix(".json").name == name and is_enough:
+                return older
         text = self._get(name, _MOST_OF_MANIFEST)
         manifest = parse_manifest(text, name, self.name)
-        self._fetch(manifest)
+        in_place = self._fetch(manifest, older, whole)
         self._write(name, text)
         self._write(ADDRESS, self.name.encode())
         self._write(LATEST, f"{name}\n".encode())
         self._remove_older(manifest)
-        return self._kept / manifest.file
+        return in_place or Newest(self._kept / manifest.file, manifest.size)
 
-    def _fetch(self, manifest: Manifest) -> None:
-        """Pull the catalog beside its place, and move it there when it is proven."""
-        free = shutil.disk_usage(self._kept).free
-        if manifest.size > free:
-            raise DiskError(
-                f"the catalog of {self.name} takes {shown_size(manifest.size)}, and {self._kept} has only "
-                f"{shown_size(free)} free; free some, or set XDG_CACHE_HOME"
-            )
+    def _fetch(self, manifest: Manifest, older: Newest | None, whole: bool) -> Newest | None:
+        """Pull the catalog into the cache, or as much of it as is needed to read it where it is."""
+        file = self._blocks(manifest) if older is not None or manifest.size >= IN_PLACE_BYTES else None
+        if file is not None:
+            if older is not None and older.path.name != manifest.name:
+                self._take(file, older)
+            if not whole and self._is_read_in_place(manifest, file):
+                return self._in_place(manifest, file)
+            if (file.share > 0 or older is not None) and self._is_completed(manifest, file):
+                return None
+        self._require_space(manifest.size)
         partial = self._kept / f".{manifest.file}.part"
         try:
-            if not self._pulled_in_part(manifest, partial):
-                self._pull_whole(manifest, partial)
+            self._pull_whole(manifest, partial)
             partial.replace(self._kept / manifest.file)
         finally:
             partial.unlink(missing_ok=True)
+        self._partial(manifest).unlink(missing_ok=True)
+        return None
+
+    def _take(self, file: BlockFile, older: Newest) -> None:
+        """Copy the blocks that an older catalog has too."""
+        before = self._manifest_in_cache(older.path.with_suffix(".json").name)
+        blocks = parse_blocks(before.blocks, before.size) if before.blocks else None
+        if blocks is None and older.is_whole:
+            blocks = blocks_of(older.path, file.blocks.size)
+        if blocks is not None:
+            file.take(older.path if older.is_whole else self._partial(before), blocks)
+
+    def _is_read_in_place(self, manifest: Manifest, file: BlockFile) -> bool:
+        """Say whether questions should ask for parts of the catalog; then ask for the part that each of them needs."""
+        if manifest.size < IN_PLACE_BYTES or file.share > _MUCH:
+            return False
+        from catalog.store.distant_file import can_read_in_place
+
+        if not can_read_in_place():
+            self._say(f"mastlake: pulling {self.name} ({shown_size(manifest.size)}); with {_EXTRA}, parts are enough")
+            return False
+        try:
+            file.require(0, 1)
+            for first, after in manifest.opening:
+                file.require(first, min(after, len(file.blocks.marks)))
+        except (Refused, Garbled):
+            return False
+        self._say(
+            f"mastlake: reading {self.name} where it is ({shown_size(manifest.size)}); the parts that are read stay in "
+            "the cache, and the rest is pulled after a quarter"
+        )
+        return True
+
+    def _is_completed(self, manifest: Manifest, file: BlockFile) -> bool:
+        """Ask for the blocks that are not there; return False if the host does not give them."""
+        absent = file.absent()
+        self._require_space(len(absent) * file.blocks.size)
+        try:
+            for first, after in stretches(absent, file.blocks.size, _MOST_RANGES):
+                file.pull(first, after)
+        except (Refused, Garbled):
+            return False
+        file.synced()
+        if sha256_of(file.path) != manifest.sha256:
+            file.path.unlink(missing_ok=True)
+            return False
+        file.path.replace(self._kept / manifest.file)
+        return True
+
+    def _require_space(self, size: int) -> None:
+        free = shutil.disk_usage(self._kept).free
+        if size > free:
+            raise DiskError(
+                f"the catalog of {self.name} takes {shown_size(size)}, and {self._kept} has only "
+                f"{shown_size(free)} free; free some, or set XDG_CACHE_HOME"
+            )
 
     def _pull_whole(self, manifest: Manifest, partial: Path) -> None:
         digest, size = hashlib.sha256(), 0
@@ -187,38 +289,6 @@ class PublishedAddress:
         if digest.hexdigest() != manifest.sha256:
             raise Garbled(f"the catalog of {self.name} is not what its manifest says (SHA-256); it is not used")
 
-    def _pulled_in_part(self, manifest: Manifest, partial: Path) -> bool:
-        """Make the new catalog from the older copy and the blocks that differ; return False if that is not possible."""
-        wanted = parse_blocks(manifest.blocks, manifest.size) if manifest.blocks else None
-        if wanted is None:
-            return False
-        try:
-            older = self._in_cache()
-        except CatalogError:
-            return False
-        have = blocks_of(older, wanted.size)
-        stretches = missing(wanted, have)
-        if len(stretches) > _MOST_RANGES or sum(after - first for first, after in stretches) > len(wanted.marks) / 2:
-            return False
-        with older.open("rb") as source, partial.open("w+b") as file:
-            for number, place in kept(wanted, have, stretches):
-                source.seek(place * wanted.size)
-                file.seek(number * wanted.size)
-                file.write(source.read(wanted.size))
-            try:
-                for first, after in stretches:
-                    start = first * wanted.size
-                    file.seek(start)
-                    for piece in pieces(
-                        self._source, manifest.file, min(after * wanted.size, manifest.size) - start, start
-                    ):
-                        file.write(piece)
-            except NoRanges:
-                return False
-            file.flush()
-            os.fsync(file.fileno())
-        return partial.stat().st_size == manifest.size and sha256_of(partial) == manifest.sha256
-
     def _write(self, name: str, content: bytes) -> None:
         partial = self._kept / f".{name}.part"
         partial.write_bytes(content)
@@ -226,10 +296,10 @@ class PublishedAddress:
 
     def _remove_older(self, manifest: Manifest) -> None:
         """Keep the new catalog and the one before it, which another process may be about to open."""
-        others = [path for path in self._kept.glob("run-*.duckdb") if path.name != manifest.file]
+        others = [path for path in self._kept.glob("run-*.json") if path.name != manifest.name]
         for path in sorted(others, key=lambda one: one.stat().st_mtime)[:-1]:
-            path.with_suffix(".json").unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
+            for end in (".json", ".duckdb", ".duckdb.blocks"):
+                path.with_suffix(end).unlink(missing_ok=True)
 
     def _get(self, name: str, most: int) -> bytes:
         return b"".join(pieces(self._source, name, most))
@@ -250,3 +320,11 @@ class PublishedAddress:
             raise CatalogLocked(f"another mastlake still pulls the catalog of {self.name}; try again later") from None
         except OSError as error:
             raise DiskError(f"cannot keep the catalog of {self.name} in {self._kept}: {error.strerror}") from error
+
+
+def _share_here(newest: Newest) -> float:
+    """Return the share of a catalog that is on the disk."""
+    from catalog.store.distant_file import DistantFile
+
+    file = newest.engine.file if isinstance(newest.engine, DistantFile) else None
+    return file.share if isinstance(file, BlockFile) else 1.0

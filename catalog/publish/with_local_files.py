@@ -12,8 +12,9 @@ import duckdb
 
 from catalog.cache import folder as cache_folder
 from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog
+from catalog.publish.newest import Newest
 from catalog.store.database import Database
-from catalog.store.duckdb_file import DUCKDB
+from catalog.store.distant_file import DistantFile
 from catalog.store.faults import reading, writing
 from catalog.store.local_catalog import (
     Followed,
@@ -40,8 +41,8 @@ class Publisher(Protocol):
     def mark(self) -> str:
         """A text that tells this place from all others."""
 
-    def newest(self) -> Path:
-        """Return the newest catalog as a file that can be read now."""
+    def newest(self, whole: bool = False) -> Newest:
+        """Return the newest catalog as it can be asked now; as a file on this machine's disks if `whole` is true."""
 
 
 class PublishedFile(Database):
@@ -49,14 +50,14 @@ class PublishedFile(Database):
 
     Parameters
     ----------
-    path : Path
-        The file.
+    newest : Newest
+        The catalog.
     name : str
         The place where it is published.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
-        super().__init__(path)
+    def __init__(self, newest: Newest, name: str) -> None:
+        super().__init__(newest.path, engine=newest.engine)
         self._name = name
 
     @property
@@ -106,35 +107,56 @@ class WithLocalFiles(Database):
 
     _publisher: Publisher
     _local: Path
-    _newest: Path
+    _newest: Newest
 
-    def _use(self, newest: Path) -> None:
+    def _asked_newest(self) -> Newest:
+        """Return the newest catalog; a local catalog needs all of it, as its files are judged by it."""
+        return self._publisher.newest(whole=_has_bytes(self._local))
+
+    def _use(self, newest: Newest) -> None:
         """Ask this published catalog from now on, together with the local catalog if there is one."""
         self._newest = newest
         if _has_bytes(self._local):
-            self.path, self.engine = self._local, LocalFile(published=newest)
+            self.path, self.engine = self._local, LocalFile(published=newest.path)
         else:
-            self.path, self.engine = newest, DUCKDB
+            self.path, self.engine = newest.path, newest.engine
+
+    @contextmanager
+    def _faults_told(self) -> Iterator[None]:
+        """Raise what went wrong when a part of the catalog was asked for, of which DuckDB passes on the text only."""
+        engine = self.engine
+        try:
+            yield
+        except BaseException:
+            fault = engine.file.take_fault() if isinstance(engine, DistantFile) else None
+            if fault is not None:
+                raise fault from None
+            raise
 
     @property
     def archive_path(self) -> Path:
-        """The published file."""
-        return self._newest
+        """The published file; of one that is read where it is, its manifest in the cache."""
+        return self._newest.path
 
     @property
     def archive_size(self) -> int:
         """The size of the published file in bytes."""
-        return self._newest.stat().st_size
+        return self._newest.size
 
     @property
     def named(self) -> str:
         """The published file."""
-        return str(self._newest)
+        return str(self._newest.path)
 
     @property
     def published_in(self) -> str:
         """The folder or address where the catalog is published."""
         return self._publisher.name
+
+    @property
+    def is_distant(self) -> bool:
+        """Whether the published catalog is read where it is."""
+        return isinstance(self.engine, DistantFile)
 
     @property
     def local_path(self) -> Path | None:
@@ -182,8 +204,10 @@ class WithLocalFiles(Database):
             return
         self._published.require()
         self.release()
+        self._use(self._publisher.newest(whole=True))
+        self._published.require()
         try:
-            self.path, self.engine = self._local, LocalFile(published=self._newest)
+            self.path, self.engine = self._local, LocalFile(published=self._newest.path)
             self._bring_to_head()
         finally:
             self._use(self._newest)
@@ -210,7 +234,7 @@ class WithLocalFiles(Database):
     def _published(self) -> PublishedFile:
         return PublishedFile(self._newest, self._publisher.name)
 
-    def _uses(self, newest: Path) -> bool:
+    def _uses(self, newest: Newest) -> bool:
         return newest == self._newest and _has_bytes(self._local) == (self.local_path is not None)
 
     def _open_at_head(self) -> duckdb.DuckDBPyConnection:
@@ -252,9 +276,9 @@ class WithLocalFiles(Database):
         elif not self.size() or self._revision() != HEAD:
             with self.turn(), writing(self.path):  # of several commands that start together, one does it
                 if not self.size():
-                    make_local_catalog(self.path, self._newest, HEAD)
+                    make_local_catalog(self.path, self._newest.path, HEAD)
                 elif self._revision() != HEAD:
-                    make_local_catalog(self.path, self._newest, HEAD, rows_of=self.path)
+                    make_local_catalog(self.path, self._newest.path, HEAD, rows_of=self.path)
             self._note_proven()
 
     def _revision_through(self, connection: duckdb.DuckDBPyConnection) -> str | None:

@@ -185,6 +185,11 @@ class Database:
         return None
 
     @property
+    def is_distant(self) -> bool:
+        """Whether rows come from another machine when they are read, so that a question should read little."""
+        return False
+
+    @property
     def local_path(self) -> Path | None:
         """The file with the files of this disk, if it is another one, and exists."""
         return None

@@ -35,7 +35,7 @@ def load_extensions(connection: duckdb.DuckDBPyConnection, names: Iterable[str])
         If a package is not installed, or is made for another DuckDB; the error says what to install.
     """
     for name in names:
-        path = _packaged(name)
+        path = packaged(name)
         if path is None:
             raise CatalogError(f"a catalog with ducklake: needs DuckDB's extension {name}; install it: {_INSTALL}")
         try:
@@ -47,8 +47,8 @@ def load_extensions(connection: duckdb.DuckDBPyConnection, names: Iterable[str])
             ) from error
 
 
-def _packaged(name: str) -> Path | None:
-    """Return the file of an extension for this version of DuckDB, or of any version that is installed."""
+def packaged(name: str) -> Path | None:
+    """Return the file of an extension for this version of DuckDB, or of any version; None if it is not installed."""
     spec = find_spec(f"duckdb_extension_{name}")
     if spec is None or not spec.submodule_search_locations:
         return None
