@@ -21,6 +21,7 @@ from catalog.publish.manifest import LATEST, sha256_of
 from catalog.publish.publishing import publish
 from catalog.questions.query_errors import BadQuery
 from catalog.store import distant_file
+from catalog.store.schema.migrate import make_views
 from tests import sync_catalog
 from tests.conftest import Command, copy_of
 from tests.kills_publish import add_run
@@ -48,7 +49,7 @@ def _published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with database.write() as connection:
         for column, kind in {"date_obs_mjd": "DOUBLE", "targname": "VARCHAR", "exp_type": "VARCHAR"}.items():
             connection.execute(f"ALTER TABLE file_version ADD COLUMN {column} {kind}")
-        sync_catalog.make_views(connection)
+        make_views(connection)
         connection.execute(_ROWS)
     publish(database, folder / "group")
     return folder
