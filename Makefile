@@ -39,6 +39,7 @@ kills: $(READY)
 	$(BIN)/python -m tests.kills_migration 40
 	$(BIN)/python -m tests.kills_publish 100
 	$(BIN)/python -m tests.kills_turns 100 8
+	$(BIN)/python -m tests.kills_copy 12
 	$(BIN)/python -m tests.kills_executors 60
 
 bench-harvest: $(READY)

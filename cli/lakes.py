@@ -27,19 +27,21 @@ def copy(
     """Copy a catalog with all its history, from a file to a lake or back, and prove each table.
 
     FROM and TO are names as for --catalog. TO appears when all rows are there, and their numbers and checksums are the
-    same; a copy that is cut off leaves no catalog, and begins again.
+    same. A copy that is cut off leaves no catalog; the same command goes on with the table at which it was cut off.
     """
     from catalog.api.catalog import Catalog
 
     options = settings(context)
     tell = say if options.verbosity >= 0 else None
     told = say if options.verbosity > 0 else None
-    tables = Catalog.once(source, options.server, tell=tell).copy_to(to, told=told)
+    tables = Catalog.once(source, options.server, tell=tell, local=options.local_beside(source)).copy_to(to, told=told)
     if json:
         put_json({"from": source, "to": to, "tables": [asdict(table) for table in tables]})
         return
     rows = sum(table.rows for table in tables)
     note(f"{to} has all {plural(rows, 'row')} of {plural(len(tables), 'table')}, with the same checksums")
+    if resumed := [table for table in tables if table.resumed]:
+        note(f"{plural(len(resumed), 'table')} of these came from an earlier copy that was cut off")
 
 
 def upkeep(

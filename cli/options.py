@@ -49,11 +49,10 @@ class Settings:
     server_is_chosen: bool = True
     local_catalog: str | None = None
 
-    @property
-    def local(self) -> str | os.PathLike[str]:
-        """The file with the local files beside a published catalog: the one said, mastlake.toml's, or the usual one."""
+    def local_beside(self, catalog: str) -> str | os.PathLike[str]:
+        """Return the file with the local files beside a published catalog, or the usual one."""
         named = self.local_catalog
-        if self.defaults is not None and is_published(self.catalog):
+        if self.defaults is not None and is_published(catalog):
             return self.defaults.local_file(named) or LOCAL_CATALOG
         return named or LOCAL_CATALOG
 
@@ -71,7 +70,11 @@ class Settings:
 
         tell = say if self.verbosity >= 0 else None
         return Catalog.once(
-            self.catalog, self.server, server_is_chosen=self.server_is_chosen, tell=tell, local=self.local
+            self.catalog,
+            self.server,
+            server_is_chosen=self.server_is_chosen,
+            tell=tell,
+            local=self.local_beside(self.catalog),
         )
 
 

@@ -52,7 +52,7 @@ def serve(
             open_browser(served.opened)
 
     tell = say if options.verbosity > 0 else lambda line: None  # the browser waits, and nobody reads this
-    local = options.local
+    local = options.local_beside(options.catalog)
     with Catalog.open(options.catalog, server=str(options.server), wait=read_timeout, tell=tell, local=local) as lake:
         lake.sql("SELECT 1")  # a catalog that cannot be read is an error here, and not on every page
         serve_page(lake, door, port, read_timeout, ready)

@@ -306,28 +306,6 @@ class TestCopy:
         assert (refused.code, refused.err.count("\n")) == (2, 1)
 
     @pytest.mark.long
-    def test_a_copy_that_is_cut_off_leaves_no_catalog_and_begins_again(
-        self, database: Database, tmp_path: Path
-    ) -> None:
-        with database.write() as connection:
-            connection.execute(NOTED, [1])
-
-        def interrupted(table: str) -> None:
-            if table == "runs":
-                raise KeyboardInterrupt
-
-        name = f"ducklake:{tmp_path / 'new.lake'}"
-        with Catalog.open(database.path) as catalog:
-            with pytest.raises(KeyboardInterrupt):
-                catalog.copy_to(name, told=interrupted)
-            assert not Catalog.open(name).exists()
-            assert not (tmp_path / ".new.lake.new").exists()
-            catalog.copy_to(name)
-        with Catalog.open(name) as lake:
-            assert len(lake.sql("FROM changes")) == 1
-            assert lake.upkeep(reading_seconds=0).files_removed > 0
-
-    @pytest.mark.long
     @pytest.mark.parametrize("prefix", PREFIXES)
     def test_a_lake_has_what_the_file_has(
         self, prefix: str, catalog: Database, tmp_path: Path, request: pytest.FixtureRequest

@@ -12,10 +12,10 @@ from typing import Any
 
 import duckdb
 
-from catalog.errors import NotACatalog
+from catalog.errors import CatalogError, CatalogLocked, CatalogUnwritable, NotACatalog
 from catalog.process.interrupts import held_back
 from catalog.store.addresses import make_room, odd_logs, tidy
-from catalog.store.engine import Comment, Dialect
+from catalog.store.engine import Comment, Dialect, Engine
 from catalog.store.faults import explain
 from catalog.store.memory import READING_MB, THREADS, WRITING_MB
 from catalog.store.queue import Queue
@@ -109,14 +109,14 @@ class DuckDBFile:
         """Return what changes with the file."""
         return stamp_of(path)
 
-    def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
+    def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None], resumes: bool = False) -> None:
         """Make a file beside its place, and move it there when it is complete: a full disk leaves nothing behind."""
 
         def made(partial: Path) -> None:
-            with closing(self.open(partial, read_only=False)) as connection:
+            with closing(opened_to_fill(self, partial, os.path.lexists(partial))) as connection:
                 fill(connection)
 
-        made_beside(path, made)
+        made_beside(path, made, resumes)
 
     def about_to_commit(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Do nothing."""
@@ -205,21 +205,62 @@ def stamp_of(path: Path) -> bytes:
     return state.encode() + os.fsencode(path.resolve())
 
 
-def made_beside(path: Path, make: Callable[[Path], None]) -> None:
-    """Let a function make a file of DuckDB beside its place, and move it there when it is complete."""
+def made_beside(path: Path, make: Callable[[Path], None], resumes: bool = False) -> None:
+    """Let a function make a database beside its place, and move it there when it is complete.
+
+    Parameters
+    ----------
+    path : Path
+        The place.
+    make : callable
+        Makes the database at the path that it is given.
+    resumes : bool
+        Whether to keep an unfinished database, and to go on with it; see `catalog.store.engine.Engine.make`.
+    """
     partial = path.with_name(f".{path.name}.new")
-    leftovers = (partial, partial.with_name(f"{partial.name}.wal"))
+    keeps = resumes
     try:
-        for leftover in leftovers:
-            leftover.unlink(missing_ok=True)
-        make(partial)
+        if not resumes:
+            _remove(partial)
+        was_there = os.path.lexists(partial)
+        try:
+            make(partial)
+        except NotACatalog:
+            if not was_there:
+                keeps = False
+                raise
+            _remove(partial)
+            make(partial)
         partial.replace(path)
+        keeps = False
     finally:
         with held_back():
             tidy(partial)
-            for leftover in leftovers:
+            if not keeps:
                 with suppress(OSError):
-                    leftover.unlink(missing_ok=True)
+                    _remove(partial)
+
+
+def opened_to_fill(engine: Engine, partial: Path, was_there: bool) -> duckdb.DuckDBPyConnection:
+    """Open a new or an unfinished database for writing.
+
+    Raises
+    ------
+    NotACatalog
+        If there is an unfinished one that cannot be opened.
+    """
+    try:
+        return engine.open(partial, read_only=False)
+    except (CatalogError, duckdb.Error) as error:
+        if not was_there or isinstance(error, CatalogLocked | CatalogUnwritable):
+            raise
+        raise NotACatalog(f"{engine.named(partial)} is unfinished, and cannot be opened; remove it") from error
+
+
+def _remove(partial: Path) -> None:
+    """Remove an unfinished database, with the logs of DuckDB and of SQLite."""
+    for end in ("", ".wal", "-journal", "-wal", "-shm"):  # a log that was left would be taken for the next one's
+        partial.with_name(f"{partial.name}{end}").unlink(missing_ok=True)
 
 
 def queue_at(path: Path) -> Queue:

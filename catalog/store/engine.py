@@ -126,7 +126,7 @@ class Engine(Dialect, Protocol):
             If there is no catalog, or it cannot be looked at.
         """
 
-    def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
+    def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None], resumes: bool = False) -> None:
         """Make a catalog that appears at its place when it is complete.
 
         Parameters
@@ -135,6 +135,9 @@ class Engine(Dialect, Protocol):
             The place.
         fill : callable
             Makes the tables through a connection, and closes it.
+        resumes : bool
+            Whether `fill` goes on with the unfinished catalog that it left when it failed or was killed. If `fill`
+            raises `NotACatalog` about what was left, it is removed, and `fill` begins with an empty catalog.
         """
 
     def about_to_commit(self, connection: duckdb.DuckDBPyConnection) -> None:

@@ -6,6 +6,7 @@ meanwhile. If the metadata are in a DuckDB file, readers and writers take turns,
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from catalog.errors import NotACatalog
-from catalog.store.duckdb_file import made_beside, queue_at, size_of, stamp_of
+from catalog.store.duckdb_file import made_beside, opened_to_fill, queue_at, size_of, stamp_of
 from catalog.store.faults import Locked
 from catalog.store.lake import Lake
 from catalog.store.turns import LockWait, held
@@ -67,14 +68,14 @@ class FileLake(Lake):
         """Return what changes with the file."""
         return stamp_of(path)
 
-    def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
+    def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None], resumes: bool = False) -> None:
         """Make the metadata beside their place, and move them there when all is complete."""
 
         def made(partial: Path) -> None:
-            with closing(self.open(partial, read_only=False)) as connection:
+            with closing(opened_to_fill(self, partial, os.path.lexists(partial))) as connection:
                 fill(connection)
 
-        made_beside(path, made)
+        made_beside(path, made, resumes)
 
     def lock(self, path: Path, waiting: LockWait, holder: str, reads: bool = False) -> AbstractContextManager[None]:
         """Wait for the turn and keep it; see `catalog.store.queue`."""

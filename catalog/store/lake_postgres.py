@@ -18,6 +18,7 @@ import duckdb
 from catalog.cache import folder
 from catalog.errors import CatalogError, NotACatalog, UsageError
 from catalog.process.interrupts import held_back
+from catalog.store.duckdb_file import opened_to_fill
 from catalog.store.lake import DATA, Lake
 from catalog.store.lake_address import LakeAddress
 from catalog.store.lake_server import LakeServer
@@ -92,22 +93,34 @@ class PostgresLake(Lake):
         )
         return repr((self.identity(path), self.state(path), self.server.ask(f"SELECT {sums}"))).encode()
 
-    def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
+    def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None], resumes: bool = False) -> None:
         """Make the lake in a schema of another name, and rename it when all is complete."""
         partial = PostgresLake(address=self.address.in_schema(f"{self.address.schema}_new"))
         self._require_place(partial)
         made, name = quoted(partial.address.schema), quoted(self.address.schema)
         gone = f"DROP SCHEMA IF EXISTS {made} CASCADE"
-        self.server.ask(f"{gone}; CREATE SCHEMA {made}")
+        was_there = resumes and partial.size(path) > 0
+        if not was_there:
+            self.server.ask(f"{gone}; CREATE SCHEMA {made}")
         try:
-            with closing(partial.open(scratch_of(partial.address), read_only=False)) as connection:
-                fill(connection)
+            try:
+                partial._fill(fill, was_there)
+            except NotACatalog:
+                if not was_there:
+                    raise
+                self.server.ask(f"{gone}; CREATE SCHEMA {made}")
+                partial._fill(fill)
             self.require_turn()
             self.server.ask(f"DROP SCHEMA IF EXISTS {name}; ALTER SCHEMA {made} RENAME TO {name}")
         except BaseException:
-            with held_back(), suppress(CatalogError):
-                self.server.ask(gone)
+            if not resumes:
+                with held_back(), suppress(CatalogError):
+                    self.server.ask(gone)
             raise
+
+    def _fill(self, fill: Callable[[duckdb.DuckDBPyConnection], None], was_there: bool = False) -> None:
+        with closing(opened_to_fill(self, scratch_of(self.address), was_there)) as connection:
+            fill(connection)
 
     def lock(self, path: Path, waiting: LockWait, holder: str, reads: bool = False) -> AbstractContextManager[None]:
         """Wait for the turn and keep it; see `catalog.store.lake_server`. Nobody takes a turn to read."""

@@ -143,13 +143,14 @@ def _copy_bytes(older: Path, to: Path) -> None:
 
 def _copied_from_lake(database: Database, to: Path) -> CopiedCatalog:
     """Copy what a lake shares into a new file; its metadata cannot be attached beside a file."""
-    from catalog.store.schema.migrate import migrate
+    from catalog.store.schema.migrate import make_views, migrate
 
     rows: dict[str, int] = {}
     with database.read() as reading, writing(to), closing(DUCKDB.open(to, read_only=False)) as connection:
         migrate(connection.cursor())
         for copied in copy_tables(reading, connection, sorted(SHARED)):
             rows[copied.table] = copied.rows
+        make_views(connection)
         connection.execute("CHECKPOINT")
         storage = connection.execute(
             "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = current_database()"

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
 
-from catalog.errors import CatalogError, UsageError
+from catalog.errors import CatalogError, NotACatalog, UsageError
 from catalog.store.database import Database
 from catalog.store.duckdb_file import one_thread
 from catalog.store.faults import writing
+from catalog.store.proven import FOLLOWING
+from catalog.store.revision import HEAD
 from catalog.store.sql import columns_of, quoted, tables_of
+from catalog.text import harmless
 
 _ROWS_AT_ONCE = 8192
 
@@ -30,17 +34,21 @@ class CopiedTable:
         The number of its rows, in both catalogs.
     checksum : str
         The sum of the hashes of its rows, in both catalogs.
+    resumed : bool
+        Whether an earlier copy that was cut off had copied it.
     """
 
     table: str
     rows: int
     checksum: str
+    resumed: bool = False
 
 
 def copy_catalog(source: Database, target: Database, told: Callable[[str], None] | None = None) -> list[CopiedTable]:
     """Copy a catalog with all its history to a place where there is none.
 
-    The new catalog appears when all of it is there and proven. A copy that is cut off leaves nothing, and begins again.
+    The new catalog appears when all of it is there and proven. A copy that is cut off leaves no catalog. The next one
+    goes on after the tables that have the rows of the source already.
 
     Parameters
     ----------
@@ -64,16 +72,35 @@ def copy_catalog(source: Database, target: Database, told: Callable[[str], None]
     with source.read() as reading, target.alone(), target.turn(), writing(target.at):
 
         def fill(connection: duckdb.DuckDBPyConnection) -> None:
-            from catalog.store.schema.migrate import migrate
+            from catalog.store.schema.migrate import make_views, migrate
 
-            migrate(target.engine.cursor(connection))
-            copied.extend(copy_tables(reading, connection, sorted(tables_of(reading)), told))
-            connection.close()
+            with closing(connection):
+                if tables_of(connection):
+                    _require_begun(connection)
+                else:
+                    migrate(target.engine.cursor(connection))
+                tables = sorted(tables_of(connection))
+                _tell_of_others(source, tables_of(reading).difference(tables))
+                copied[:] = copy_tables(reading, connection, tables, told, resumes=True)
+                make_views(connection)
 
         if target.exists():
             raise UsageError(f"there is a catalog at {target.named}; name another place")
-        target.engine.make(Path(os.path.realpath(target.path)), fill)
+        target.engine.make(Path(os.path.realpath(target.path)), fill, resumes=True)
     return copied
+
+
+def _tell_of_others(source: Database, others: set[str]) -> None:
+    if source.tell is not None and (names := sorted(others - {FOLLOWING})):
+        source.tell(f"not copied: {harmless(', '.join(names))}, which mastlake did not make")
+
+
+def _require_begun(connection: duckdb.DuckDBPyConnection) -> None:
+    """Refuse an unfinished catalog with other tables than a new one has."""
+    with suppress(duckdb.CatalogException, duckdb.BinderException):
+        if connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]:
+            return
+    raise NotACatalog("what a copy left that was cut off has another schema")
 
 
 def copy_tables(
@@ -81,8 +108,9 @@ def copy_tables(
     target: duckdb.DuckDBPyConnection,
     tables: Iterable[str],
     told: Callable[[str], None] | None = None,
+    resumes: bool = False,
 ) -> list[CopiedTable]:
-    """Copy tables into a new catalog that has the fixed columns of them, in one transaction.
+    """Copy tables into a new catalog that has the fixed columns of them, each in a transaction of its own.
 
     Parameters
     ----------
@@ -92,26 +120,27 @@ def copy_tables(
         The tables.
     told : callable, optional
         Called with the name of each table before it is copied.
+    resumes : bool
+        Whether to leave tables alone that have the rows of the source already.
 
     Raises
     ------
     CatalogError
         If the rows or columns of both are not the same.
     """
-    from catalog.store.schema.migrate import make_views
-
-    target.execute("BEGIN TRANSACTION")
     copied = []
     with one_thread(source), one_thread(target):  # rows are in an order that makes questions quick
         for table in tables:
+            before = _sum(source, table)
+            if resumes and columns_of(source, table) == columns_of(target, table) and before == _sum(target, table):
+                copied.append(replace(before, resumed=before.rows > 0))
+                continue
             if told is not None:
                 told(table)
+            target.execute("BEGIN TRANSACTION")
             _copy(source, target, table)
-        make_views(target)
-        target.execute("COMMIT")
-        for table in tables:
-            before, after = _sum(source, table), _sum(target, table)
-            if before != after:
+            target.execute("COMMIT")
+            if before != _sum(target, table):
                 raise CatalogError(f"the copy of {table} is not what the catalog has; check the disk and the memory")
             copied.append(before)
     return copied
@@ -124,7 +153,7 @@ def _copy(source: duckdb.DuckDBPyConnection, target: duckdb.DuckDBPyConnection, 
         if column not in have:
             target.execute(f"ALTER TABLE {name} ADD COLUMN {quoted(column)} {kind}")
     if columns_of(target, table) != wanted:
-        raise CatalogError(f"the columns of {table} cannot be copied; harvest into a new catalog")
+        raise NotACatalog(f"the columns of {table} cannot be copied; harvest into a new catalog")
     target.execute(f"DELETE FROM {name}")
     columns = ", ".join(quoted(column) for column in wanted)
     rows = source.execute(f"SELECT {columns} FROM {name}").to_arrow_reader(_ROWS_AT_ONCE)
@@ -134,7 +163,8 @@ def _copy(source: duckdb.DuckDBPyConnection, target: duckdb.DuckDBPyConnection, 
 
 
 def _sum(connection: duckdb.DuckDBPyConnection, table: str) -> CopiedTable:
-    hashed = f"hash({', '.join(quoted(column) for column in columns_of(connection, table))})"
+    columns = sorted(columns_of(connection, table))  # a catalog that was migrated can have them in another order
+    hashed = f"hash({', '.join(map(quoted, columns))})"
     row = connection.execute(f"SELECT count(*), coalesce(sum({hashed}), 0) FROM {quoted(table)}").fetchone()
     assert row is not None
     return CopiedTable(table, int(row[0]), f"{int(row[1]):x}")

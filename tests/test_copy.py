@@ -1,0 +1,129 @@
+"""A copy of a catalog that is cut off leaves no catalog, and the next copy goes on."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from catalog.api.catalog import Catalog
+from catalog.store.database import Database
+from catalog.store.whole_copy import CopiedTable
+from tests import kills_copy, sync_catalog
+from tests.conftest import Command
+from tests.lakes import PREFIXES
+
+NAMES = [f"jw{i:05d}_nis_x1d.fits" for i in range(3)]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Database:
+    """A catalog with files, a search and a run."""
+    made = sync_catalog.catalog(tmp_path / "from.duckdb")
+    sync_catalog.insert(made, {"changes": [{"run": 1, "kind": "new", "what": "file", "key": name} for name in NAMES]})
+    sync_catalog.add_search(made, "soss", NAMES)
+    sync_catalog.add_run(made, 1, "2026-01-01")
+    return made
+
+
+def cut_off(source: Database, to: str, before: str) -> None:
+    """Copy until a table's turn comes."""
+
+    def interrupted(table: str) -> None:
+        if table == before:
+            raise KeyboardInterrupt
+
+    with Catalog.once(source.path) as catalog, pytest.raises(KeyboardInterrupt):
+        catalog.copy_to(to, told=interrupted)
+    assert not Catalog.once(to).exists()
+
+
+def copied(source: Database, to: str) -> dict[str, CopiedTable]:
+    """Copy; return the tables."""
+    with Catalog.once(source.path) as catalog:
+        return {table.table: table for table in catalog.copy_to(to)}
+
+
+def keys(to: str) -> list[str]:
+    with Catalog.once(to) as catalog:
+        return sorted(row["key"] for row in catalog.sql("FROM changes").to_arrow().to_pylist())
+
+
+@pytest.mark.parametrize("prefix", ["", *(pytest.param(each, marks=pytest.mark.long) for each in PREFIXES)])
+def test_the_next_copy_goes_on_after_the_tables_that_are_there(source: Database, tmp_path: Path, prefix: str) -> None:
+    to = f"{prefix}{tmp_path / 'to'}"
+    cut_off(source, to, before="runs")
+    tables = copied(source, to)
+    assert tables["changes"].resumed
+    assert not tables["runs"].resumed
+    assert tables["runs"].rows == 1
+    assert keys(to) == NAMES
+    assert not list(tmp_path.glob(".to.new*"))
+
+
+@pytest.mark.long
+def test_a_table_that_changed_meanwhile_is_copied_again(source: Database, tmp_path: Path) -> None:
+    to = str(tmp_path / "to.duckdb")
+    cut_off(source, to, before="runs")
+    with source.write() as connection:
+        connection.execute("DELETE FROM changes WHERE key = ?", [NAMES[0]])
+        connection.execute("ALTER TABLE file_version ADD COLUMN later VARCHAR")
+    assert not copied(source, to)["changes"].resumed
+    assert keys(to) == NAMES[1:]
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        b"no database",
+        *(
+            pytest.param(left, marks=pytest.mark.long)
+            for left in (
+                b"",
+                "UPDATE alembic_version SET version_num = '0001'",
+                "CREATE TABLE alembic_version (version_num INT)",
+                "ALTER TABLE changes ADD COLUMN other INT",
+                "ALTER TABLE changes ALTER key TYPE BLOB USING key::BLOB",
+            )
+        ),
+    ],
+)
+def test_what_cannot_be_gone_on_with_is_begun_anew(source: Database, tmp_path: Path, left: bytes | str) -> None:
+    to, partial = tmp_path / "to.duckdb", tmp_path / ".to.duckdb.new"
+    if isinstance(left, str):
+        if left.startswith("CREATE"):
+            partial.unlink(missing_ok=True)
+        else:
+            cut_off(source, str(to), before="runs")
+        with duckdb.connect(partial) as connection:
+            connection.execute(left)
+    else:
+        partial.write_bytes(left)
+    assert copied(source, str(to))["changes"].rows == 3
+    assert keys(str(to)) == NAMES
+
+
+def test_tables_that_others_made_stay_where_they_are(source: Database, tmp_path: Path, mastlake: Command) -> None:
+    with duckdb.connect(source.path) as connection:
+        connection.execute("CREATE TABLE notes AS SELECT 1 AS one")
+    done = mastlake("copy", source.path, tmp_path / "to.duckdb")
+    assert done.code == 0
+    assert "not copied: notes, which mastlake did not make" in done.err
+    assert keys(str(tmp_path / "to.duckdb")) == NAMES
+
+
+@pytest.mark.long
+def test_columns_in_another_order_are_the_same_columns(source: Database, tmp_path: Path) -> None:
+    with duckdb.connect(source.path) as connection:  # as in a catalog to which a revision added a column later
+        connection.execute("ALTER TABLE search_edit RENAME TO older")
+        columns = [name for name, *_ in connection.execute("DESCRIBE older").fetchall()]
+        connection.execute(f"CREATE TABLE search_edit AS SELECT {', '.join(reversed(columns))} FROM older")
+        connection.execute("DROP TABLE older")
+    assert copied(source, str(tmp_path / "to.duckdb"))["search_edit"].rows == 0
+
+
+@pytest.mark.long
+def test_copies_that_are_killed_leave_no_catalog_and_are_completed(tmp_path: Path) -> None:
+    kills_copy.rounds(tmp_path, 2, random.Random(3), seconds=2.0)
