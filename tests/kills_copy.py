@@ -18,7 +18,7 @@ from catalog.simulator import Simulator
 from catalog.vocabulary.search import Search
 from tests.lakes import PREFIXES
 
-_COMMAND = "import sys; from catalog.cli.main import run; run(sys.argv[1:])"
+_COMMAND = "from catalog.cli.start import run; run()"
 _MOST = 20
 """How many times one copy is killed before it is let go on."""
 

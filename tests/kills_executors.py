@@ -23,7 +23,7 @@ from pathlib import Path
 from catalog.store.database import Database
 from tests.fits_samples import sample
 
-_COMMAND = "import sys; from catalog.cli.main import run; run(sys.argv[1:])"
+_COMMAND = "from catalog.cli.start import run; run()"
 FILES = 4000
 
 
