@@ -16,7 +16,7 @@ from pathlib import Path
 from catalog.api.catalog import Catalog
 from catalog.simulator import Simulator
 from catalog.vocabulary.search import Search
-from tests.lakes import PREFIXES
+from tests.lakes import EMBEDDED
 
 _COMMAND = "from catalog.cli.start import run; run()"
 _MOST = 20
@@ -72,7 +72,7 @@ def rounds(folder: Path, count: int, rng: random.Random, seconds: float = 4.0) -
     with Simulator(files=600) as archive, Catalog.open(file, server=archive.url) as catalog:
         catalog.harvest(Search.parse("soss", "niriss", ["exp_type=NIS_SOSS"]))
     for number in range(count):
-        prefix = PREFIXES[number // 2 % len(PREFIXES)]
+        prefix = EMBEDDED[number // 2 % len(EMBEDDED)]
         lake = f"{prefix}{folder / f'{number // 2}.lake'}"
         source, to = (file, lake) if number % 2 == 0 else (lake, str(folder / f"{number}.duckdb"))
         kills[f"{source.partition('/')[0] or 'file'} to {to.partition('/')[0] or 'file'}"] += killed(

@@ -13,7 +13,7 @@ from catalog.store.database import Database
 from catalog.store.whole_copy import CopiedTable
 from tests import kills_copy, sync_catalog
 from tests.conftest import Command
-from tests.lakes import PREFIXES
+from tests.lakes import PREFIXES, name_in
 
 NAMES = [f"jw{i:05d}_nis_x1d.fits" for i in range(3)]
 
@@ -51,9 +51,20 @@ def keys(to: str) -> list[str]:
         return sorted(row["key"] for row in catalog.sql("FROM changes").to_arrow().to_pylist())
 
 
-@pytest.mark.parametrize("prefix", ["", *(pytest.param(each, marks=pytest.mark.long) for each in PREFIXES)])
-def test_the_next_copy_goes_on_after_the_tables_that_are_there(source: Database, tmp_path: Path, prefix: str) -> None:
-    to = f"{prefix}{tmp_path / 'to'}"
+@pytest.mark.long
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_copy_into_a_lake_goes_on_too(
+    source: Database, tmp_path: Path, prefix: str, request: pytest.FixtureRequest
+) -> None:
+    to = name_in(tmp_path, prefix, request)
+    cut_off(source, to, before="runs")
+    assert copied(source, to)["changes"].resumed
+    assert keys(to) == NAMES
+    assert not list(tmp_path.glob(".catalog.lake.new*"))
+
+
+def test_the_next_copy_goes_on_after_the_tables_that_are_there(source: Database, tmp_path: Path) -> None:
+    to = str(tmp_path / "to")
     cut_off(source, to, before="runs")
     tables = copied(source, to)
     assert tables["changes"].resumed

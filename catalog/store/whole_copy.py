@@ -82,7 +82,9 @@ def copy_catalog(source: Database, target: Database, told: Callable[[str], None]
                 tables = sorted(tables_of(connection))
                 _tell_of_others(source, tables_of(reading).difference(tables))
                 copied[:] = copy_tables(reading, connection, tables, told, resumes=True)
+                connection.execute("BEGIN TRANSACTION")  # a lake would take a snapshot for each view
                 make_views(connection)
+                connection.execute("COMMIT")
 
         if target.exists():
             raise UsageError(f"there is a catalog at {target.named}; name another place")
