@@ -243,3 +243,10 @@ def test_a_refusal_says_why_in_one_line(mastlake: Command, kept: Database, state
     assert outcome.err.count("\n") == 1
     with pytest.raises(UsageError, match=says):
         rows(kept, statement)
+
+
+def test_the_password_of_a_proxy_is_not_shown(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://me:of-the-proxy@127.0.0.1:9")
+    with database.write():
+        pass
+    assert "of-the-proxy" not in repr(rows(database, "FROM duckdb_settings()").to_pylist())

@@ -6,15 +6,14 @@ followed to another address.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
 
-from catalog.errors import Garbled, Overloaded, Refused, Unreachable, UsageError
+from catalog.errors import Garbled, Overloaded, Refused, Unreachable
+from catalog.network.buckets import require_https
 from catalog.network.server import Server
 
 if TYPE_CHECKING:
@@ -117,19 +116,6 @@ class WebAddress:
     def advice(self, status: int, code: str) -> str | None:
         """Say that a missing file means that nothing is published."""
         return f"no catalog is published at {self.name} (HTTP 404)" if status == 404 else None
-
-
-def require_https(server: Server, shown: str) -> None:
-    """Refuse http, except on this machine.
-
-    Raises
-    ------
-    UsageError
-        If anybody on the way could change what is read or written.
-    """
-    parts = urlsplit(server)
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
-        raise UsageError(f"{shown} must begin with https: anybody on the way could change it")
 
 
 def pieces(source: Source, name: str, most: int, start: int | None = None) -> Iterator[bytes]:
@@ -239,12 +225,3 @@ def error_code(response: requests.Response) -> str:
         return ""
     found = _CODE.search(text)
     return found[1].decode() if found else ""
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

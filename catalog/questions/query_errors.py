@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import duckdb
 
 from catalog.errors import CatalogError, UsageError
-from catalog.store.faults import damaged, is_interrupt
+from catalog.store.faults import damaged, is_interrupt, reason
 
 
 class BadQuery(UsageError):
@@ -29,7 +29,7 @@ def explained() -> Iterator[None]:
         raise CatalogError("the question needs more memory than it may use; ask for less, or in steps") from error
     except duckdb.IOException as error:
         lost = damaged(error, "the catalog")
-        raise lost or CatalogError(f"the answer cannot be worked out: {str(error).splitlines()[0]}") from error
+        raise lost or CatalogError(f"the answer cannot be worked out: {reason(str(error))}") from error
     except Exception as error:
         if not isinstance(error, (duckdb.Error, *_arrow_errors())):
             raise

@@ -270,9 +270,13 @@ def queue_at(path: Path) -> Queue:
 
 
 def quiet(connection: duckdb.DuckDBPyConnection) -> None:
-    """Turn the progress bar off: DuckDB draws it on stdout, where the rows go."""
+    """Turn off what DuckDB shows by itself.
+
+    It draws a progress bar on stdout, where the rows go. Among its settings it shows the proxy that the environment
+    names, with a password that the address may have.
+    """
     with suppress(duckdb.InvalidInputException):  # the connection is sealed, or a notebook could not draw a bar
-        connection.execute("SET enable_progress_bar = false")
+        connection.execute("SET GLOBAL http_proxy = ''; SET enable_progress_bar = false")
 
 
 def allow_memory(connection: duckdb.DuckDBPyConnection, memory: str) -> None:

@@ -38,7 +38,7 @@ def explain(error: duckdb.Error, path: Path | str) -> Exception:
     if any(word.lower() in text.lower() for word in _FULL):
         return CatalogUnwritable(f"no space left for {path}; nothing was changed, free some and run again")
     if not any(word in text for word in _DAMAGED) and isinstance(error, duckdb.IOException):
-        return CatalogUnwritable(f"cannot use {path}: {_reason(text)}")
+        return CatalogUnwritable(f"cannot use {path}: {reason(text)}")
     return damaged(error, path) or error
 
 
@@ -53,7 +53,13 @@ def _holder(program: str, pid: int) -> str:
     return f"{harmless(program)} (PID {pid} on {socket.gethostname()}, running since {began:%Y-%m-%dT%H:%M:%SZ})"
 
 
-def _reason(text: str) -> str:
+def reason(text: str) -> str:
+    """Return the cause of an error in one line, from DuckDB's text."""
+    if "HTTP" in text:
+        from catalog.store.lake_bucket import bucket_fault, is_of_bucket
+
+        if is_of_bucket(text):
+            return bucket_fault(text)
     return re.sub(r"^\w+ Error: ", "", text.splitlines()[0])
 
 
@@ -80,11 +86,11 @@ def reading(path: Path | str) -> Iterator[None]:
         if _is_no_utf8(error):
             raise UsageError("a word or a path is not UTF-8, so it cannot be in the catalog") from error
         if isinstance(error, duckdb.OutOfMemoryException):
-            raise CatalogError(f"{path} cannot be read in the memory that there is ({_reason(str(error))})") from error
+            raise CatalogError(f"{path} cannot be read in the memory that there is ({reason(str(error))})") from error
         if isinstance(error, duckdb.Error) and (damage := damaged(error, path)):
             raise damage from error
         if isinstance(error, duckdb.IOException):
-            raise CatalogError(f"cannot read {path}: {_reason(str(error))}") from error
+            raise CatalogError(f"cannot read {path}: {reason(str(error))}") from error
         raise
 
 
@@ -92,7 +98,7 @@ def damaged(error: duckdb.Error, path: Path | str) -> CatalogError | None:
     """Return the error to raise if a damaged file is the cause of DuckDB's error; None for other causes."""
     text = str(error)
     if any(word in text for word in _DAMAGED):
-        return CatalogError(f"{path} is damaged ({_reason(text)}); take it from a backup, or harvest into a new one")
+        return CatalogError(f"{path} is damaged ({reason(text)}); take it from a backup, or harvest into a new one")
     return None
 
 
@@ -123,6 +129,6 @@ def _of_writing(error: BaseException, path: Path | str) -> CatalogError | None:
         return full
     if any(word in text for word in _DAMAGED):
         return damaged(error, path)
-    if isinstance(error, duckdb.IOException) or any(word in text for word in _UNWRITABLE):
-        return CatalogUnwritable(f"cannot write {path}: {_reason(text)}; nothing was changed")
+    if isinstance(error, duckdb.IOException) or any(word in text for word in (*_UNWRITABLE, "HTTP")):
+        return CatalogUnwritable(f"cannot write {path}: {reason(text)}; nothing was changed")
     return None

@@ -19,7 +19,7 @@ import duckdb
 from catalog.errors import CatalogUnwritable, UsageError
 from catalog.store.duckdb_file import DUCKDB, quiet
 from catalog.store.faults import Locked, explain
-from catalog.store.lake_address import LakeAddress, lake_address
+from catalog.store.lake_address import LakeAddress, is_bucket, lake_address
 from catalog.store.lake_dialect import LakeDialect
 from catalog.store.lake_extensions import load_extensions
 from catalog.store.memory import READING_MB, WRITING_MB
@@ -120,16 +120,27 @@ class Lake(LakeDialect):
         quiet(connection)
         if connection.execute("SELECT current_setting('enable_external_access')").fetchone() == (True,):
             load_extensions(connection, self.extensions)
+            place = None if self.size(path) else self._place_of_new_data()
+            if place and is_bucket(place):
+                self._reach_bucket(connection, place)
             options = ["DATA_INLINING_ROW_LIMIT 0", *self.metadata_options()]
             options += ["READ_ONLY"] if read_only else []
             options += [] if snapshot is None else [f"SNAPSHOT_VERSION {snapshot}"]
-            if not self.size(path):
-                options.append(f"DATA_PATH {literal(self._place_of_new_data())}")
+            if place:
+                options.append(f"DATA_PATH {literal(place)}")
             connection.execute("SET GLOBAL ducklake_max_retry_count = 0")  # the lock alone says whose turn it is
             where = literal(f"ducklake:{self.metadata(path, read_only)}")
-            connection.execute(f"ATTACH {where} AS {LAKE} ({', '.join(options)})")
-            beside = self.folder_beside
-            if beside and not Path(data_of(connection)).is_dir() and beside.is_dir():  # both were moved
+            try:
+                connection.execute(f"ATTACH {where} AS {LAKE} ({', '.join(options)})")
+            except duckdb.Error as error:
+                if "requires the extension httpfs" not in str(error):
+                    raise
+                load_extensions(connection, ("httpfs",))  # only the metadata say that the rows are in a bucket
+                connection.execute(f"ATTACH {where} AS {LAKE} ({', '.join(options)})")
+            data, beside = data_of(connection), self.folder_beside
+            if is_bucket(data):
+                self._open_bucket(connection, data, place is None)
+            elif beside and not Path(data).is_dir() and beside.is_dir():  # both were moved
                 options += [f"DATA_PATH {literal(f'{beside}/')}", "OVERRIDE_DATA_PATH true"]
                 connection.execute(f"DETACH {LAKE}")
                 connection.execute(f"ATTACH {where} AS {LAKE} ({', '.join(options)})")
@@ -139,6 +150,19 @@ class Lake(LakeDialect):
             connection.execute("SET enable_external_access = false")
         connection.execute(f"USE {LAKE}")
 
+    def _reach_bucket(self, connection: duckdb.DuckDBPyConnection, place: str) -> None:
+        from catalog.store.lake_bucket import reach_bucket
+
+        reach_bucket(connection, place)
+
+    def _open_bucket(self, connection: duckdb.DuckDBPyConnection, place: str, exists: bool) -> None:
+        """Let a connection reach the rows of a lake that is attached."""
+        from catalog.store.lake_bucket import require_paths_within
+
+        if exists:
+            self._reach_bucket(connection, place)
+            require_paths_within(connection, self.address.schema if self.address.metadata == "postgres" else "main")
+
     def _require_named_data(self, data: str) -> None:
         if self.address.data not in (None, data):
             raise UsageError(
@@ -146,10 +170,14 @@ class Lake(LakeDialect):
             )
 
     def _place_of_new_data(self) -> str:
-        """Return the folder for the rows of a new lake, and make it."""
+        """Return the prefix or the folder for the rows of a new lake, and make the folder."""
         place = self.address.data or os.environ.get(DATA) or str(self.folder_beside)
+        if is_bucket(place):
+            from catalog.store.lake_bucket import bucket_place
+
+            return bucket_place(place)
         if "://" in place:
-            raise UsageError(f"the rows of a lake are in a folder, and not at {harmless(place)}")
+            raise UsageError(f"the rows of a lake are in a folder or at s3://BUCKET/PREFIX, not at {harmless(place)}")
         folder = Path(place).absolute()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -205,6 +233,7 @@ def _settings(path: Path, read_only: bool) -> dict[str, Any]:
         "preserve_insertion_order": False,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
+        "allow_persistent_secrets": False,  # those that the user keeps for other programs
         "allow_unsigned_extensions": True,  # see `catalog.store.lake_extensions`
         "python_enable_replacements": False,  # a query sees tables, and not the variables of this program
     }

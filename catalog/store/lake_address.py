@@ -85,6 +85,11 @@ def is_lake(text: str | os.PathLike[str]) -> bool:
     return os.fspath(text).lower().startswith(_PREFIX)
 
 
+def is_bucket(place: str) -> bool:
+    """Say whether a place for rows is in a bucket."""
+    return place.lower().startswith("s3://")
+
+
 def lake_address(text: str | os.PathLike[str]) -> LakeAddress:
     """Take the name of a lake apart.
 

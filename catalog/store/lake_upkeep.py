@@ -6,16 +6,23 @@ rows, so an old snapshot is of use only to a question that was asked before and 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 
-from catalog.errors import UsageError
+import duckdb
+
+from catalog.errors import CatalogUnwritable, UsageError
 from catalog.process.interrupts import held_back
 from catalog.store.database import Database
 from catalog.store.faults import writing
-from catalog.store.lake import LAKE, Lake
+from catalog.store.lake import LAKE, Lake, data_of
+from catalog.store.lake_address import is_bucket
 from catalog.store.sql import literal
 from catalog.store.work import close
+from catalog.text import harmless
+
+_OF_A_LAKE = re.compile(r"ducklake-[0-9a-f-]{36}(-delete)?\.(parquet|puffin)")
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,9 @@ def keep_up(database: Database, reading_seconds: float) -> Upkeep:
                 row = connection.execute(f"SELECT sum(file_count) FROM ducklake_table_info({lake})").fetchone()
                 return int(row[0] or 0) if row else 0
 
+            if is_bucket(data_of(connection)):
+                connection.execute("SET GLOBAL s3_url_compatibility_mode = false")  # upkeep lists what is in the bucket
+            _refuse_others(connection, before)
             first = files()
             called(f"ducklake_rewrite_data_files({lake})")
             called(f"ducklake_merge_adjacent_files({lake})")
@@ -85,3 +95,18 @@ def keep_up(database: Database, reading_seconds: float) -> Upkeep:
         finally:
             with held_back():
                 close(connection)
+
+
+def _refuse_others(connection: duckdb.DuckDBPyConnection, before: str) -> None:
+    """Raise an error if there are files among the rows that no lake made; DuckLake would remove them as well."""
+    left = connection.execute(f"CALL ducklake_delete_orphaned_files({literal(LAKE)}, {before}, dry_run => true)")
+    others = [path for path in (str(row[0]) for row in left.fetchall()) if not _is_of_a_lake(path)]
+    if others:
+        raise CatalogUnwritable(
+            f"{harmless(others[0])} is no file of the lake, but lies among its rows; move it away, as upkeep removes "
+            "all files there that the lake does not need; nothing was removed"
+        )
+
+
+def _is_of_a_lake(path: str) -> bool:
+    return bool(_OF_A_LAKE.fullmatch(path.rpartition("/")[2]))

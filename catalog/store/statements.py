@@ -98,10 +98,19 @@ def prove_no_metadata(tree: Any, computes_names: bool = False) -> None:
     for node in _nodes(tree):
         if isinstance(node, str) and _METADATA in node.casefold():
             raise NotProven("the metadata of a lake are not read here: a statement reads the catalog and nothing else")
+        if isinstance(node, dict) and _names_address(node):
+            raise NotProven("an address is no table: a statement reads the catalog and nothing else")
         if isinstance(node, dict) and str(node.get("function_name", "")).lower() == "query_table":
             plain = all(argument.get("class") == "CONSTANT" for argument in node.get("children", ()))
             if not plain and not computes_names:
                 raise NotProven("query_table() takes the name of a table here, and nothing that is computed")
+
+
+def _names_address(node: dict[str, Any]) -> bool:
+    """Say whether a table of a statement has an address as its name; DuckDB would read the file at the address."""
+    if node.get("type") == "BASE_TABLE":
+        return any("://" in str(node.get(part, "")) for part in ("catalog_name", "schema_name", "table_name"))
+    return str(node.get("function_name", "")).lower() == "query_table" and any("://" in str(n) for n in _nodes(node))
 
 
 _METADATA = "__ducklake_metadata"
