@@ -279,6 +279,12 @@ class TestSeal:
                 assert connection.execute(statement).fetchall() == []  # a list of no files
         assert {name for name in site.asked[asked:] if name != LATEST} == set()
 
+    def test_the_settings_show_no_key(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+            monkeypatch.setenv(name, f"private-{name}")
+        with Catalog.open(site.address) as catalog:
+            assert "private-" not in repr(list(catalog.sql("FROM duckdb_settings()")))
+
     def test_the_databases_show_no_address(self, site: Site) -> None:
         with Catalog.open(site.address) as shared, shared._database.read() as connection:
             paths = {path for (path,) in connection.execute("SELECT path FROM duckdb_databases()").fetchall()}

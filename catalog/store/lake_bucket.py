@@ -19,8 +19,6 @@ from catalog.network.routes import BUNDLES, credentials_of, proxy_of
 from catalog.store.lake_extensions import load_extensions
 from catalog.store.sql import literal
 
-_FROM_ENVIRONMENT = ("s3_access_key_id", "s3_secret_access_key", "s3_session_token")
-"""Settings that DuckDB takes from the environment by itself, and would show to each statement."""
 _METADATA = "__ducklake_metadata_lake"
 _PATHS = ("ducklake_data_file", "ducklake_delete_file")
 
@@ -65,8 +63,6 @@ def reach_bucket(connection: duckdb.DuckDBPyConnection, place: str) -> None:
     region = buckets.region()
     server = urlsplit(buckets.endpoint(region))
     load_extensions(connection, ("httpfs",))
-    for setting in _FROM_ENVIRONMENT:
-        connection.execute(f"SET GLOBAL {setting} = ''")
     connection.execute("SET GLOBAL s3_url_compatibility_mode = true")  # no settings in addresses
     connection.execute("SET GLOBAL enable_server_cert_verification = true")
     if bundle := next(filter(None, map(buckets.variable, BUNDLES)), ""):

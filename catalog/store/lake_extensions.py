@@ -17,6 +17,8 @@ from catalog.errors import CatalogError
 from catalog.store.sql import literal
 
 _INSTALL = "pip install 'mastlake[lake]'"
+_FROM_ENVIRONMENT = {"httpfs": ("s3_access_key_id", "s3_secret_access_key", "s3_session_token")}
+"""Settings into which an extension copies keys of the environment by itself; any statement can show settings."""
 
 
 def load_extensions(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
@@ -45,6 +47,8 @@ def load_extensions(connection: duckdb.DuckDBPyConnection, names: Iterable[str])
                 f"DuckDB's extension {name} cannot be loaded by DuckDB {duckdb.__version__}; "
                 f"install both anew: {_INSTALL}"
             ) from error
+        for setting in _FROM_ENVIRONMENT.get(name, ()):
+            connection.execute(f"SET GLOBAL {setting} = ''")
 
 
 def packaged(name: str) -> Path | None:
