@@ -71,12 +71,14 @@ def clone(
 ) -> None:
     """Make a catalog of your own from a published one; it goes on harvesting, without a first harvest.
 
-    The new catalog is the file that --catalog names.
+    The new catalog is the file that --catalog names. It also has the local files that you noted beside the published
+    catalog (--local-catalog).
     """
     from catalog.api.catalog import Catalog
 
     options = settings(context)
-    run = Catalog.clone(source, options.catalog, tell=say if options.verbosity >= 0 else None)
+    tell = say if options.verbosity >= 0 else None
+    run = Catalog.clone(source, options.catalog, tell=tell, local=options.local_beside(source))
     path = os.path.abspath(options.catalog)  # noqa: PTH100
     if json:
         put_json({"catalog": path, "source": source, "run": run})

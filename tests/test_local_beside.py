@@ -358,6 +358,31 @@ class TestReading:
         assert outdated(FollowedOnce(folder, local=local)) == []
 
 
+class TestCloning:
+    """A catalog of one's own takes the local files over."""
+
+    def test_a_clone_and_a_copy_have_the_local_files(self, group: Group, mastlake: Command, tmp_path: Path) -> None:
+        group.fetch(reader(group, "."), tmp_path / "mast")
+        done = mastlake("clone", f"{group.folder}/", "--catalog", "mine.duckdb")
+        assert done.code == 0
+        assert "the 4 local files of" in done.err
+        assert mastlake("--catalog", "mine.duckdb", "status", "--json").json["current"] == 4
+        assert mastlake("copy", f"{group.folder}/", "copy.duckdb").code == 0
+        assert mastlake("--catalog", "copy.duckdb", "status", "--json").json["current"] == 4
+
+    def test_local_files_of_another_catalog_are_left_out_and_told(
+        self, group: Group, mastlake: Command, tmp_path: Path
+    ) -> None:
+        ada = reader(group, ".")
+        group.fetch(ada, tmp_path / "mast")
+        with duckdb.connect(ada.path) as connection:
+            connection.execute("UPDATE following SET first = '1990-01-01'")
+        done = mastlake("clone", f"{group.folder}/", "--catalog", "mine.duckdb")
+        assert done.code == 0
+        assert "the clone has no local files" in done.err
+        assert mastlake("--catalog", "mine.duckdb", "status", "--json").json["local_files"] == 0
+
+
 class TestRefusing:
     """A file that does not belong to the catalog is told in one line."""
 

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from catalog.api.catalog_base import CatalogBase
+from catalog.defaults import LOCAL_CATALOG
 from catalog.publish.names import is_published
 
 if TYPE_CHECKING:
@@ -78,8 +79,11 @@ class Publishing(CatalogBase):
         path: str | os.PathLike[str],
         *,
         tell: Callable[[str], None] | None = None,
+        local: str | os.PathLike[str] | None = None,
     ) -> int:
         """Copy the newest published catalog to a new file, which goes on harvesting where the original is.
+
+        If there are local files of your own beside the published catalog, the new catalog has them too.
 
         Parameters
         ----------
@@ -88,7 +92,11 @@ class Publishing(CatalogBase):
         path : path-like
             The new catalog file; nothing may be there.
         tell : callable, optional
-            Called with a line of text if the network does not answer, and the copy in the cache is used.
+            Called with a line of text if the network does not answer, and the copy in the cache is used; and about the
+            local files.
+        local : path-like, optional
+            The file with the local files; by default ``MASTLAKE_LOCAL_CATALOG``, or mastlake.local.duckdb in this
+            folder.
 
         Returns
         -------
@@ -115,4 +123,4 @@ class Publishing(CatalogBase):
         """
         from catalog.publish.clone import clone
 
-        return clone(source, path, tell)
+        return clone(source, path, tell, local or os.environ.get("MASTLAKE_LOCAL_CATALOG") or LOCAL_CATALOG)

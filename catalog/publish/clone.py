@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
-from catalog.errors import DiskError, NotACatalog, UsageError
-from catalog.publish.following import publisher
+from catalog.defaults import LOCAL_CATALOG
+from catalog.errors import CatalogTooNew, DiskError, NotACatalog, UsageError
+from catalog.publish.following import FollowedOnce, publisher
 from catalog.publish.manifest import parse_manifest, sha256_of
 from catalog.publish.names import is_published
+from catalog.publish.with_local_files import has_bytes
 from catalog.store.database import Database, Tell
+from catalog.store.duckdb_file import DUCKDB
+from catalog.store.faults import writing
 from catalog.store.lake_address import is_lake
+from catalog.store.shared_copy import LOCAL
+from catalog.store.whole_copy import copy_tables
+from catalog.text import plural
 
 
-def clone(source: str | os.PathLike[str], to: str | os.PathLike[str], tell: Tell | None = None) -> int:
-    """Copy the newest published catalog to a new file, and prove it.
+def clone(
+    source: str | os.PathLike[str],
+    to: str | os.PathLike[str],
+    tell: Tell | None = None,
+    local: str | os.PathLike[str] = LOCAL_CATALOG,
+) -> int:
+    """Copy the newest published catalog to a new file, together with the user's local files, and prove it.
 
     Parameters
     ----------
@@ -25,7 +38,9 @@ def clone(source: str | os.PathLike[str], to: str | os.PathLike[str], tell: Tell
     to : str or path-like
         The new catalog file; nothing may be there.
     tell : callable, optional
-        Called with a line of text if the network does not answer.
+        Called with a line of text if the network does not answer, and about the local files.
+    local : path-like
+        The file with the user's local files beside the published catalog, if there is one.
 
     Returns
     -------
@@ -48,16 +63,36 @@ def clone(source: str | os.PathLike[str], to: str | os.PathLike[str], tell: Tell
     path = Path(to).absolute()
     if os.path.lexists(path):
         raise UsageError(f"{path} exists already; name another file: --catalog FILE")
-    newest = publisher(source, tell).newest(whole=True).path
+    reader = FollowedOnce(source, tell=tell, local=local) if has_bytes(Path(local)) else None
+    newest = publisher(source, tell).newest(whole=True).path if reader is None else reader.archive_path
     try:
         manifest = parse_manifest(newest.with_suffix(".json").read_bytes(), f"{newest.stem}.json", str(newest.parent))
-        _copy(newest, path, manifest.sha256)
+        _copy(newest, path, manifest.sha256, lambda partial: _take_over(reader, partial, tell))
     except OSError as error:
         raise DiskError(f"cannot write {path}: {error.strerror or error}") from error
     return manifest.run
 
 
-def _copy(newest: Path, path: Path, sha256: str) -> None:
+def _take_over(reader: FollowedOnce | None, partial: Path, tell: Tell | None) -> None:
+    """Copy the user's local files into the clone; those of another catalog are left out, and told."""
+    from catalog.store.schema.migrate import make_views
+
+    if reader is None:
+        return
+    try:
+        with reader.read() as reading, writing(partial), closing(DUCKDB.open(partial, read_only=False)) as connection:
+            copy_tables(reading, connection, sorted(LOCAL))
+            make_views(connection)
+            row = connection.execute("SELECT count(*) FROM local_files").fetchone()
+    except (NotACatalog, CatalogTooNew) as error:
+        if tell is not None:
+            tell(f"the clone has no local files: {error}")
+        return
+    if tell is not None and row is not None:
+        tell(f"the clone has the {plural(row[0], 'local file')} of {reader.local_path}")
+
+
+def _copy(newest: Path, path: Path, sha256: str, fill: Callable[[Path], None]) -> None:
     """Copy beside the place, and move there when all is proven."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.clone")
     try:
@@ -66,6 +101,7 @@ def _copy(newest: Path, path: Path, sha256: str) -> None:
             raise NotACatalog(f"{newest} is not what its manifest says (SHA-256); it is not used")
         with Database(partial).read():  # proves its views and macros, and brings an older one to the present schema
             pass
+        fill(partial)
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         _put(partial, path)

@@ -111,12 +111,12 @@ class WithLocalFiles(Database):
 
     def _asked_newest(self) -> Newest:
         """Return the newest catalog; a local catalog needs all of it, as its files are judged by it."""
-        return self._publisher.newest(whole=_has_bytes(self._local))
+        return self._publisher.newest(whole=has_bytes(self._local))
 
     def _use(self, newest: Newest) -> None:
         """Ask this published catalog from now on, together with the local catalog if there is one."""
         self._newest = newest
-        if _has_bytes(self._local):
+        if has_bytes(self._local):
             self.path, self.engine = self._local, LocalFile(published=newest.path)
         else:
             self.path, self.engine = newest.path, newest.engine
@@ -235,7 +235,7 @@ class WithLocalFiles(Database):
         return PublishedFile(self._newest, self._publisher.name)
 
     def _uses(self, newest: Newest) -> bool:
-        return newest == self._newest and _has_bytes(self._local) == (self.local_path is not None)
+        return newest == self._newest and has_bytes(self._local) == (self.local_path is not None)
 
     def _open_at_head(self) -> duckdb.DuckDBPyConnection:
         if self.local_path is None:
@@ -299,7 +299,8 @@ class WithLocalFiles(Database):
             return revision
 
 
-def _has_bytes(path: Path) -> bool:
+def has_bytes(path: Path) -> bool:
+    """Say whether there is a file with something in it."""
     try:
         return path.stat().st_size > 0
     except OSError:
