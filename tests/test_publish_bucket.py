@@ -172,7 +172,7 @@ class TestPublishing:
         add_run(working, 2)
         monkeypatch.setattr(PublishingBucket, "_put_file", noted)
         publish(working, objects.address, parquet=True)
-        assert [name.partition("-")[0] for name in sent] == ["SHA256SUMS", "keywords", "README.md", "run"]
+        assert [name.partition("-")[0] for name in sent] == ["PARTS.json", "SHA256SUMS", "keywords", "README.md", "run"]
         names = objects.names()
         for name in (name for name in names if name.startswith("run-000001.parquet/files")):
             assert objects.get(name) == objects.get(name.replace("run-000001", "run-000002"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -15,6 +16,7 @@ from catalog.api.catalog import Catalog
 from catalog.publish import parquet
 from catalog.publish.manifest import sha256_of
 from catalog.publish.parquet import GROUPS_OF_FILE, SUMS, parse_sums
+from catalog.publish.parquet_parts import Part, PartFile, parse_parts, to_json
 from catalog.publish.publishing import publish
 from catalog.store.database import Database
 from tests import sync_catalog
@@ -131,11 +133,22 @@ class TestReuse:
     """A publish after a small run writes only the files of programs that changed."""
 
     @pytest.mark.long
-    def test_a_file_without_a_change_is_the_older_one(self, programs: Database, tmp_path: Path) -> None:
+    def test_a_file_without_a_change_is_the_older_one(
+        self, programs: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         group = tmp_path / "group"
         publish(programs, group, parquet=True)
         change(programs, 2, "jw01020_1.fits")
+        written: list[str] = []
+        write = parquet._write_files
+
+        def noted(reader: Any, schema: Any, folder: Path, stem: str) -> list[Path]:
+            written.append(stem)
+            return write(reader, schema, folder, stem)
+
+        monkeypatch.setattr(parquet, "_write_files", noted)
         publish(programs, group, parquet=True)
+        assert len(written) == 1
         older, newer = (
             {path.relative_to(folder): path.stat().st_ino for path in folder.rglob("*.parquet")}
             for folder in (group / "run-000001.parquet", group / "run-000002.parquet")
@@ -181,6 +194,18 @@ class TestReuse:
         change(programs, 2, "jw01020_1.fits")
         publish(programs, group, parquet=True)
         assert ds.dataset(group / "run-000002.parquet" / "files").count_rows() == 121
+
+    @pytest.mark.parametrize(
+        "text",
+        [b"", b"\xff", b"[]", b'{"parts": 1}', b'{"parts": [1]}', b'{"parts": [{"stem": "x"}]}', b"[" * 100_000],
+    )
+    def test_a_list_of_parts_that_cannot_be_right_has_none(self, text: bytes) -> None:
+        assert parse_parts(text) == []
+
+    def test_a_part_with_a_path_out_of_its_folder_is_left_out(self) -> None:
+        part = Part("files/x", "f", 1, (PartFile("files/x-0000.parquet", "0" * 64, "0" * 32),))
+        odd = Part("files/x", "f", 1, (PartFile("files/../x.parquet", "0" * 64, "0" * 32),))
+        assert parse_parts(to_json([part, odd]).encode()) == [part]
 
     @pytest.mark.parametrize(
         "text",

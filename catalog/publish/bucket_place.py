@@ -128,6 +128,11 @@ class PublishingBucket:
         """Say whether the last file of a folder is there."""
         return self.fetch(f"{folder}/{_LAST}") is not None
 
+    def has(self, name: str, sha256: str, md5: str) -> bool:
+        """Compare the MD5 that the store gives for an object that was sent in one request."""
+        with sent(self._bucket, "HEAD", name) as response:
+            return response.status_code == 200 and response.headers.get("ETag", "").strip('"') == md5
+
     def draft(self, name: str) -> Path:
         """Return a path in the user's cache."""
         return self._drafts / f"{PARTIAL}{os.getpid()}.{name}"
@@ -150,19 +155,27 @@ class PublishingBucket:
         )
         for path in files:
             below = path.relative_to(draft).as_posix()
-            if not (same and below in same and self._copied(path, same[below], f"{name}/{below}")):
+            if path.name == _LAST:
+                self._copy_unwritten(draft, name, same or {})
+            if not (same and below in same and self._copied(_md5_of(path), same[below], f"{name}/{below}")):
                 self._put_file(path, f"{name}/{below}")
 
-    def _copied(self, path: Path, older: str, name: str) -> bool:
-        """Let the store copy an older object, if it has the bytes of a file; return whether it did."""
+    def _copy_unwritten(self, draft: Path, name: str, same: Mapping[str, str]) -> None:
+        """Let the store copy the older objects for which there is no file in the draft."""
+        for below, older in same.items():
+            if not (draft / below).exists():
+                with sent(self._bucket, "HEAD", older) as response:
+                    expected = response.headers.get("ETag", "").strip('"') if response.status_code == 200 else ""
+                if not (expected and self._copied(expected, older, f"{name}/{below}")):
+                    raise CatalogLocked(f"somebody has removed {self.name}/{older} meanwhile; publish again")
+
+    def _copied(self, expected: str, older: str, name: str) -> bool:
+        """Let the store copy an older object, if it has this MD5; return whether it did."""
         import obstore
 
-        with path.open("rb") as file:
-            expected = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
         for each in (older, name):
-            with sent(self._bucket, "HEAD", each) as response:
-                if response.status_code != 200 or response.headers.get("ETag", "").strip('"') != expected:
-                    return False  # it is gone, or the store does not give the MD5 of what it has
+            if not self.has(each, "", expected):
+                return False  # it is gone, or the store does not give the MD5 of what it has
             if each == older:
                 with self._bucket.told():
                     obstore.copy(self._bucket.store, older, name)
@@ -259,3 +272,8 @@ class PublishingBucket:
                 refuse_status(self._bucket, response, f"{self.name}/{name}")
                 return response.headers.get("ETag", "")
         return self.send(name, body)
+
+
+def _md5_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from catalog.errors import CatalogLocked, DiskError, NotACatalog
-from catalog.publish.manifest import LATEST, Manifest, named_by, parse_manifest
+from catalog.publish.manifest import LATEST, Manifest, named_by, parse_manifest, sha256_of
 from catalog.publish.place import PARTIAL, Entry
 from catalog.store.turns import LockWait, StillHeld, held
 
@@ -57,6 +57,14 @@ class PublishingFolder:
     def has_all_of(self, folder: str) -> bool:
         """Say whether a folder has its name: it gets it when it is whole."""
         return (self._folder / folder).exists()
+
+    def has(self, name: str, sha256: str, md5: str) -> bool:
+        """Compare the SHA-256 of a file."""
+        path = self._folder / name
+        try:
+            return not path.is_symlink() and sha256_of(path) == sha256
+        except OSError:
+            return False
 
     def draft(self, name: str) -> Path:
         """Return a path in the folder, so that a rename suffices; a relative one could look like an address."""
@@ -127,7 +135,16 @@ def newest_in(folder: Path) -> Manifest | None:
 
 
 def _share(path: Path, older: Path) -> None:
-    """Replace a file by a hard link to an older one, if their bytes are the same and the file system has links."""
+    """Replace a file by a hard link to an older one, if their bytes are the same and the file system has links.
+
+    A file that does not exist becomes a link, or else a copy.
+    """
+    if not path.exists():
+        try:
+            os.link(older, path)
+        except OSError:
+            shutil.copyfile(older, path)
+        return
     link = path.with_name(f"{path.name}.link")
     with suppress(OSError):
         if filecmp.cmp(path, older, shallow=False) and not older.is_symlink():

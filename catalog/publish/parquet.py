@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -20,7 +22,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catalog.publish.manifest import LICENCE, Manifest, sha256_of
+from catalog.publish.manifest import LICENCE, Manifest
+from catalog.publish.parquet_parts import PARTS, Part, PartFile, Parts, described, to_json
 from catalog.store.database import Database, columns_of
 from catalog.store.sql import quoted
 
@@ -56,7 +59,7 @@ _EXPORTED = (
 )
 
 
-def write_parquet(catalog: Path, manifest: Manifest, folder: Path) -> None:
+def write_parquet(catalog: Path, manifest: Manifest, folder: Path, older: Parts | None = None) -> list[PartFile]:
     """Write the current views into a new folder, with a list of columns and a README.
 
     Parameters
@@ -67,8 +70,16 @@ def write_parquet(catalog: Path, manifest: Manifest, folder: Path) -> None:
         Its manifest.
     folder : Path
         The folder, which must not exist.
+    older : Parts, optional
+        The files of an older run.
+
+    Returns
+    -------
+    list of PartFile
+        The files that an older run has with the same rows; they were not written.
     """
     folder.mkdir()
+    parts: list[Part] = []
     dictionary: list[dict[str, str]] = []
     counts: dict[str, int] = {}
     with Database(catalog).read() as connection:
@@ -79,12 +90,17 @@ def write_parquet(catalog: Path, manifest: Manifest, folder: Path) -> None:
                 {"table": exported.view, "column": name, "type": kind, "meaning": comments.get(name, "")}
                 for name, kind in kinds.items()
             ]
-            counts[exported.view] = _write_view(connection, exported, comments, folder)
+            written = _write_view(_Writing(connection, exported, comments, folder, older or Parts([], lambda _: False)))
+            counts[exported.view] = sum(part.rows for part in written)
+            parts += written
+    (folder / PARTS).write_text(to_json(parts), encoding="utf-8")
     pq.write_table(pa.Table.from_pylist(dictionary), folder / "columns.parquet", compression="zstd")
     (folder / "README.md").write_text(_readme(manifest, counts), encoding="utf-8")
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    sums = "".join(f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
-    (folder / SUMS).write_text(sums, encoding="utf-8")
+    listed = [file for part in parts for file in part.files]
+    beside = [described(folder / name, folder) for name in (PARTS, "README.md", "columns.parquet")]
+    lines = sorted(f"{file.sha256}  {file.path}\n" for file in [*listed, *beside])
+    (folder / SUMS).write_text("".join(sorted(lines, key=lambda line: line[66:])), encoding="utf-8")
+    return [file for file in listed if not (folder / file.path).exists()]
 
 
 def parse_sums(text: bytes) -> dict[str, str]:
@@ -111,68 +127,97 @@ def _comments(connection: duckdb.DuckDBPyConnection, view: str) -> dict[str, str
     return {str(name): str(comment) for name, comment in rows}
 
 
-def _write_view(
-    connection: duckdb.DuckDBPyConnection,
-    exported: _Exported,
-    comments: dict[str, str],
-    folder: Path,
-) -> int:
-    """Write the rows of a view, and return how many there are."""
+@dataclass(frozen=True)
+class _Writing:
+    """What is needed to write the files of a view."""
+
+    connection: duckdb.DuckDBPyConnection
+    exported: _Exported
+    comments: dict[str, str]
+    folder: Path
+    older: Parts
+
+
+def _write_view(writing: _Writing) -> list[Part]:
+    """Write the rows of a view, but for those that an older run has in the same files."""
+    connection, exported = writing.connection, writing.exported
     there_are = columns_of(connection, exported.view)
-    order = ", ".join(quoted(name) for name in exported.sort if name in there_are) or "ALL"
     split = quoted(exported.split) if exported.split in there_are else "NULL"
     by_program = exported.program if exported.sort[0] in there_are and exported.program else "NULL"
-    values = connection.execute(f"SELECT DISTINCT {split} FROM {exported.view} ORDER BY ALL").fetchall() or [(None,)]
-    (folder / exported.view).mkdir()
-    rows = 0
-    for number, (value,) in enumerate(values):
-        for programs in _parts(connection, exported.view, split, value, by_program):
-            reader = connection.execute(
-                f"""SELECT * FROM {exported.view} WHERE {split} IS NOT DISTINCT FROM $value
-                    AND ({by_program} BETWEEN $first AND $last OR {by_program} IS NULL AND $first IS NULL)
-                    ORDER BY {order}""",
-                {"value": value, "first": programs[0], "last": programs[-1]},
-            ).to_arrow_reader(ROWS_OF_GROUP)
-            schema = _described(reader.schema, exported.view, comments)
-            stem = f"{_plain(value) or exported.view}-{number:02}-{_plain(programs[0]) or 'all'}"
-            rows += _write_parts(reader, schema, folder / exported.view, stem)
-    return rows
-
-
-def _parts(
-    connection: duckdb.DuckDBPyConnection, view: str, split: str, value: object, by_program: str
-) -> list[list[object]]:
-    """Return the programs of each file; a file ends after a program whose name says so, whatever its rows are."""
-    programs = connection.execute(
-        f"SELECT DISTINCT {by_program} AS program FROM {view} WHERE {split} IS NOT DISTINCT FROM $value ORDER BY ALL",
-        {"value": value},
+    (writing.folder / exported.view).mkdir()
+    rows = connection.execute(
+        f"""SELECT {split}, {by_program}, count(*), sum(hash(row_of)) FROM {exported.view} AS row_of
+            GROUP BY ALL ORDER BY ALL"""
     ).fetchall()
-    parts: list[list[object]] = [[]]
-    for (program,) in programs:
-        if program is None:
+    how = [duckdb.__version__, pa.__version__, ROWS_OF_GROUP, GROUPS_OF_FILE, there_are, writing.comments]
+    parts = []
+    for number, (value, of_value) in enumerate(_by_value(rows or [(None, None, 0, 0)])):
+        for programs in _parts(of_value):
+            name = _plain(programs[0][0]) or "all"
+            stem = f"{exported.view}/{_plain(value) or exported.view}-{number:02}-{name}"
+            fingerprint = sha256(repr([how, value, programs]).encode()).hexdigest()
+            part = writing.older.same(stem, fingerprint)
+            if part is None:
+                bounds = {"value": value, "first": programs[0][0], "last": programs[-1][0]}
+                files = _write_part(writing, split, by_program, bounds, stem)
+                part = Part(stem, fingerprint, sum(count for _, count, _ in programs), files)
+            parts.append(part)
+    return parts
+
+
+_Program = tuple[object, int, int]
+"""A program, the number of its rows, and the sum of their hashes."""
+
+
+def _by_value(rows: list[tuple[Any, ...]]) -> Iterator[tuple[object, list[_Program]]]:
+    for value, of_value in groupby(rows, lambda row: row[0]):
+        yield value, [(program, int(count), int(marks)) for _, program, count, marks in of_value]
+
+
+def _parts(programs: list[_Program]) -> list[list[_Program]]:
+    """Return the programs of each file; a file ends after a program whose name says so, whatever its rows are."""
+    parts: list[list[_Program]] = [[]]
+    for program in programs:
+        if program[0] is None:
             parts.append([])
         parts[-1].append(program)
-        if program is not None and crc32(str(program).encode()) % _ONE_IN == 0:
+        if program[0] is not None and crc32(str(program[0]).encode()) % _ONE_IN == 0:
             parts.append([])
-    return [part for part in parts if part] or [[None]]
+    return [part for part in parts if part]
 
 
-def _write_parts(reader: pa.RecordBatchReader, schema: pa.Schema, folder: Path, stem: str) -> int:
+def _write_part(
+    writing: _Writing, split: str, by_program: str, bounds: dict[str, object], stem: str
+) -> tuple[PartFile, ...]:
+    """Write the rows of some programs."""
+    view = writing.exported.view
+    there_are = columns_of(writing.connection, view)
+    order = ", ".join(quoted(name) for name in writing.exported.sort if name in there_are) or "ALL"
+    reader = writing.connection.execute(
+        f"""SELECT * FROM {view} WHERE {split} IS NOT DISTINCT FROM $value
+            AND ({by_program} BETWEEN $first AND $last OR {by_program} IS NULL AND $first IS NULL)
+            ORDER BY {order}""",
+        bounds,
+    ).to_arrow_reader(ROWS_OF_GROUP)
+    paths = _write_files(reader, _described(reader.schema, view, writing.comments), writing.folder, stem)
+    return tuple(described(path, writing.folder) for path in paths)
+
+
+def _write_files(reader: pa.RecordBatchReader, schema: pa.Schema, folder: Path, stem: str) -> list[Path]:
     """Write files of `GROUPS_OF_FILE` row groups; there is one file even if there are no rows."""
-    rows = part = 0
+    paths: list[Path] = []
     groups: Iterator[pa.RecordBatch] = iter(reader)
     batch = next(groups, None)
-    while batch is not None or part == 0:
-        path = folder / f"{stem}-{part:04}.parquet"
+    while batch is not None or not paths:
+        path = folder / f"{stem}-{len(paths):04}.parquet"
         with pq.ParquetWriter(path, schema, compression="zstd", write_statistics=True) as writer:
             for _ in range(GROUPS_OF_FILE):
                 if batch is None:
                     break
                 writer.write_table(pa.Table.from_batches([batch]).cast(schema), row_group_size=ROWS_OF_GROUP)
-                rows += batch.num_rows
                 batch = next(groups, None)
-        part += 1
-    return rows
+        paths.append(path)
+    return paths
 
 
 def _described(schema: pa.Schema, view: str, comments: dict[str, str]) -> pa.Schema:
@@ -197,7 +242,8 @@ It is what run {manifest.run} found, which ended at {manifest.run_ended_at} (UTC
 |---|---|
 {rows}
 
-`columns.parquet` has the meaning of every column, and `SHA256SUMS` the checksum of every file.
+`columns.parquet` has the meaning of every column, `SHA256SUMS` the checksum of every file, and `PARTS.json` what the
+next publish compares.
 Each file has the meanings in the metadata of its schema (`comment`).
 Rows are split by instrument, and sorted by program and time. A filter by program, time or place reads few row groups.
 

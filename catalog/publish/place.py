@@ -55,6 +55,9 @@ class Place(Protocol):
     def has_all_of(self, folder: str) -> bool:
         """Say whether a folder of files is there, and whole."""
 
+    def has(self, name: str, sha256: str, md5: str) -> bool:
+        """Say whether a file is there with these checksums; which of them is compared depends on the place."""
+
     def draft(self, name: str) -> Path:
         """Return a path on this disk at which a file or folder can be made before it is put there."""
 
@@ -72,7 +75,12 @@ class Place(Protocol):
             The name that it gets.
         same : mapping, optional
             For paths in the folder, the name of a file that is at the place already and should have the same bytes.
-            Such a file is not written again.
+            Such a file is not written again. If there is no file at the path in the draft, `has` was asked before.
+
+        Raises
+        ------
+        CatalogLocked
+            If a file that is at the place already is gone meanwhile, or is another one.
         """
 
     def write(self, name: str, content: bytes) -> None:

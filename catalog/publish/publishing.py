@@ -221,16 +221,20 @@ def _with_parquet(database: Database, place: Place, manifest: Manifest) -> str:
 
 
 def _put_parquet(place: Place, catalog: Path, manifest: Manifest) -> None:
-    """Write the Parquet files and put them there; those of which an older run has the same bytes are not put again."""
+    """Put the Parquet files there; those whose rows, or whose bytes, an older run has are not put again."""
     from catalog.publish.parquet import SUMS, parse_sums, write_parquet
+    from catalog.publish.parquet_parts import PARTS, Parts, parse_parts
 
-    draft = place.draft("parquet")
-    write_parquet(catalog, manifest, draft)
     older = [entry.name for entry in place.entries() if _OURS.fullmatch(entry.name) and entry.name.endswith(".parquet")]
     before = max((name for name in older if _run_of(name) < manifest.run), key=_run_of, default=None)
-    there = parse_sums(place.read(f"{before}/{SUMS}")) if before else {}
+    parts = parse_parts(place.read(f"{before}/{PARTS}")) if before else []
+    draft = place.draft("parquet")
+    there = Parts(parts, lambda file: place.has(f"{before}/{file.path}", file.sha256, file.md5))
+    unwritten = write_parquet(catalog, manifest, draft, there)
+    older_sums = parse_sums(place.read(f"{before}/{SUMS}")) if before else {}
     sums = parse_sums((draft / SUMS).read_bytes())
-    same = {path: f"{before}/{there[checksum]}" for checksum, path in sums.items() if checksum in there}
+    same = {path: f"{before}/{older_sums[checksum]}" for checksum, path in sums.items() if checksum in older_sums}
+    same |= {file.path: f"{before}/{file.path}" for file in unwritten}
     place.put(draft, parquet_name(manifest.run), same)
 
 
