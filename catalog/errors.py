@@ -24,6 +24,7 @@
     │   ├── CatalogLocked
     │   ├── CatalogTooNew
     │   ├── CatalogUnwritable    folder, permission or disk space
+    │   ├── RowsRemoved          upkeep removed files of rows that a question still read
     │   └── QuestionStopped      a question took too long, or was cancelled
     ├── DiskError                exit 1: files outside the catalog
     └── ExecutorError            exit 1: the executor or the cluster that reads headers
@@ -128,6 +129,10 @@ class NotACatalog(CatalogError):
 
 class CatalogLocked(CatalogError):
     """Another process has the catalog open for writing."""
+
+
+class RowsRemoved(CatalogError):
+    """Upkeep removed files of rows that a question still read; asked again, it reads the newest ones."""
 
 
 class CatalogTooNew(CatalogError):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from catalog.api.catalog import Catalog
@@ -18,6 +19,7 @@ from catalog.api.places import settings_beside
 from catalog.archive.client import MastArchive
 from catalog.errors import CatalogError, CatalogLocked, NotACatalog, UsageError
 from catalog.harvest import harvest
+from catalog.questions import statement
 from catalog.questions.query_errors import BadQuery
 from catalog.questions.statement import rows
 from catalog.simulator import Simulator
@@ -341,6 +343,40 @@ class TestUpkeep:
         assert mastlake("--catalog", lake.named, "upkeep", "--reading", "0", "--json").json["files_removed"] > 0
         with lake.read() as connection:
             assert connection.execute("SELECT run FROM changes ORDER BY run").fetchall() == [(0,), (1,), (2,), (3,)]
+
+    @pytest.mark.long
+    def test_a_question_whose_rows_are_removed_meanwhile_is_asked_once_more(
+        self, sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for run in range(3):
+            with sqlite.write() as connection:
+                connection.execute(NOTED, [run])
+        kept, asked = KeptOpen(sqlite.path, engine=sqlite.engine), []
+        upkeep = f"from catalog.cli.main import run; run(['--catalog', {sqlite.named!r}, 'upkeep', '--reading', '0'])"
+
+        def after_upkeep(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
+            asked.append(connection)
+            if len(asked) < 2:
+                subprocess.run([sys.executable, "-c", upkeep], check=True, capture_output=True)
+            return sql
+
+        monkeypatch.setattr(statement, "checked", after_upkeep)
+        counted = {"n": 3}
+        assert rows(kept, "SELECT count(*) AS n FROM changes WHERE key = 'a.fits'").to_pylist() == [counted]
+        assert len(asked) == 2
+        kept.release()
+
+    def test_a_question_whose_rows_are_gone_for_good_fails_in_one_line(
+        self, sqlite: Database, mastlake: Command
+    ) -> None:
+        with sqlite.write() as connection:
+            connection.execute(NOTED, [1])
+        for path in Path(f"{sqlite.path}.files").rglob("*.parquet"):
+            if "changes" in path.parts:
+                path.unlink()
+        outcome = mastlake("--catalog", sqlite.named, "sql", "FROM changes")
+        assert (outcome.code, outcome.err.count("\n")) == (1, 1)
+        assert "were removed while it was read" in outcome.err
 
     def test_a_catalog_file_needs_none(self, database: Database, mastlake: Command) -> None:
         outcome = mastlake("--catalog", database.path, "upkeep")

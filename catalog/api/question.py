@@ -184,13 +184,19 @@ class Question:
         """
         from catalog.answers.formats import checked_format, limited_reader, write, write_file
         from catalog.questions.statement import run_question
+        from catalog.store.again import asks_again
 
         format_name = checked_format(form)
         if not isinstance(sink, Path):
             with self.stream(limit) as reader:
                 return write(reader, format_name, sink)
-        with run_question(self._database, *self._asked()) as reader:
-            return write_file(reader if limit is None else limited_reader(reader, limit), format_name, sink)
+
+        @asks_again
+        def written(database: Database) -> int:
+            with run_question(database, *self._asked()) as reader:
+                return write_file(reader if limit is None else limited_reader(reader, limit), format_name, sink)
+
+        return written(self._database)
 
     def why_nothing(self) -> str:
         """Say in one line why no file meets the criteria, and which values there are instead.

@@ -15,6 +15,7 @@ from catalog.changes.looked import LastLook, read_looked, write_looked
 from catalog.changes.net import make_net
 from catalog.changes.rows import Row, iterate, read_rows
 from catalog.changes.span import Span, is_short, newest_run, require_run, require_search, run_before, runs_of_span
+from catalog.store.again import asks_again
 from catalog.store.database import Database
 from catalog.store.duckdb_file import one_thread
 from catalog.text import plural
@@ -160,6 +161,7 @@ class Changes:
         return {"since": self.since, "until": self.until, "groups": groups}
 
 
+@asks_again
 def changes(
     database: Database,
     *,

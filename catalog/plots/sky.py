@@ -15,6 +15,7 @@ from catalog.plots.labels import name_places
 from catalog.plots.outside_text import without_markup
 from catalog.plots.selection import FilesToDraw, column_or_null, condition_of_choice, nothing
 from catalog.questions.conditions import Condition
+from catalog.store.again import asks_again
 from catalog.store.database import Database
 from catalog.store.sql import objects_of_rows
 from catalog.text import plural
@@ -96,6 +97,7 @@ class Sky:
         return sum(footprint.files for footprint in self.footprints)
 
 
+@asks_again
 def read_footprints(database: Database, choice: FilesToDraw) -> Sky:
     """Read the footprints of a choice.
 

@@ -12,6 +12,7 @@ from catalog.plots.canvas import GREY, Drawing, instrument_colours, project_styl
 from catalog.plots.outside_text import DATES, without_markup
 from catalog.plots.selection import FilesToDraw, column_or_null, condition_of_choice, nothing
 from catalog.questions.conditions import Condition
+from catalog.store.again import asks_again
 from catalog.store.database import Database
 from catalog.store.sql import objects_of_rows
 from catalog.store.times import time_of_mjd
@@ -93,6 +94,7 @@ class Timeline:
     undated: int = 0
 
 
+@asks_again
 def read_timeline(database: Database, choice: FilesToDraw) -> Timeline:
     """Read when files were observed and processed.
 

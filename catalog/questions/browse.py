@@ -11,6 +11,7 @@ from catalog.questions.conditions import Condition, written_out
 from catalog.questions.find import Columns, Criteria, conditions_of
 from catalog.questions.statement import run_question
 from catalog.store.access import ACCESS_COLUMNS, access_query
+from catalog.store.again import asks_again
 from catalog.store.database import Database
 from catalog.store.sql import literal, quoted
 
@@ -159,6 +160,7 @@ def _on_disk(values: Sequence[str]) -> Condition:
     return Condition(f"({' OR '.join(parts)})", bound)
 
 
+@asks_again
 def facets(database: Database, choice: Choice) -> tuple[int, list[Facet]]:
     """Count files by facet, in one statement.
 
@@ -263,6 +265,7 @@ def _of_picked(asked: _Asked, name: str, columns: Mapping[str, str], source: str
     )
 
 
+@asks_again
 def leaf(database: Database, choice: Choice, table: Table) -> Leaf:
     """Return one page of a table of files, sorted by a column and then by filename. A key leads to the next page.
 

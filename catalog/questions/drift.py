@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import duckdb
 
 from catalog.questions.disk import Presence, look_at_folders
+from catalog.store.again import asks_again
 from catalog.store.database import Database
 from catalog.store.history.verdicts import STATES, verdict_query
 
@@ -63,6 +64,7 @@ class Outdated:
     unknown: list[Drifted]
 
 
+@asks_again
 def outdated(database: Database, below: Sequence[str] = ()) -> Outdated:
     """Compare the local files with the disk, and with what the archive lists now.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from catalog.store.again import asks_again
 from catalog.store.database import Database
 from catalog.store.history.versions import FILES
 
@@ -32,6 +33,7 @@ class FileVersion:
     changed: dict[str, tuple[Any, Any]]
 
 
+@asks_again
 def versions(database: Database, filename: str) -> list[FileVersion]:
     """Return the versions of a file, the oldest first, each with what changed since the one before.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import duckdb
 
-from catalog.errors import CatalogError, UsageError
-from catalog.store.faults import damaged, is_interrupt, reason
+from catalog.errors import CatalogError, RowsRemoved, UsageError
+from catalog.store.faults import damaged, is_interrupt, reason, rows_removed
 
 
 class BadQuery(UsageError):
@@ -27,17 +28,23 @@ def explained() -> Iterator[None]:
         raise KeyboardInterrupt from None  # DuckDB turned it into an error of its own
     except duckdb.OutOfMemoryException as error:
         raise CatalogError("the question needs more memory than it may use; ask for less, or in steps") from error
-    except duckdb.IOException as error:
+    except Exception as error:
+        if rows_removed(str(error)):
+            raise RowsRemoved("files of the lake were removed while it was read, by upkeep; ask again") from error
+        _explain(error)
+
+
+def _explain(error: Exception) -> NoReturn:
+    if isinstance(error, duckdb.IOException):
         lost = damaged(error, "the catalog")
         raise lost or CatalogError(f"the answer cannot be worked out: {reason(str(error))}") from error
-    except Exception as error:
-        if not isinstance(error, (duckdb.Error, *_arrow_errors())):
-            raise
-        from catalog.questions.column_hints import meant
+    if not isinstance(error, (duckdb.Error, *_arrow_errors())):
+        raise error
+    from catalog.questions.column_hints import meant
 
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        lines_without_place = [line for line in lines if not line.startswith(("LINE ", "^", "CREATE "))]
-        raise BadQuery(" ".join(lines_without_place[:3]) + meant(str(error))) from error
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines_without_place = [line for line in lines if not line.startswith(("LINE ", "^", "CREATE "))]
+    raise BadQuery(" ".join(lines_without_place[:3]) + meant(str(error))) from error
 
 
 def _arrow_errors() -> tuple[type[Exception], ...]:

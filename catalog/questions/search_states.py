@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from catalog.store.again import asks_again
 from catalog.store.database import Database
 from catalog.store.history.runs import Run, runs, saved_search, saved_searches
 from catalog.store.history.search_edits import Edit, edits
@@ -35,6 +36,7 @@ class SearchState:
     cursor_mjd: float | None
 
 
+@asks_again
 def search_states(database: Database) -> list[SearchState]:
     """Return the state of every saved search, by name.
 
@@ -70,6 +72,7 @@ class SearchDetails:
     runs: list[Run]
 
 
+@asks_again
 def search_details(database: Database, name: str) -> SearchDetails:
     """Return one saved search with its history.
 
@@ -84,6 +87,7 @@ def search_details(database: Database, name: str) -> SearchDetails:
         return SearchDetails(state, history, [run for run in runs(connection) if run.search == name])
 
 
+@asks_again
 def search_edits(database: Database, name: str) -> list[Edit]:
     """Return the edits, renamings and the removal of one saved search, oldest first.
 

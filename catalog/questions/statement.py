@@ -6,13 +6,14 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import duckdb
 
 from catalog.errors import DiskError
 from catalog.questions.query_errors import explained
 from catalog.questions.read_only import checked
+from catalog.store.again import asks_again
 from catalog.store.database import Database
 from catalog.store.sql import quoted
 from catalog.store.work import Work, at_work
@@ -94,21 +95,31 @@ def kept_aside(
     import pyarrow as pa
 
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
-        with run_question(database, sql, values) as reader:
-            try:
-                with pa.ipc.new_stream(file, reader.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as sink:
-                    left = most
-                    while left != 0 and (batch := next(reader, None)) is not None:
-                        sink.write_batch(batch.slice(0, left))
-                        left = None if left is None else max(0, left - batch.num_rows)
-            except OSError as error:
-                raise DiskError(
-                    f"no room for the answer in {tempfile.gettempdir()}: {error.strerror or error}; "
-                    "set TMPDIR to a folder with more, or ask for less"
-                ) from error
+        _keep_aside(database, sql, values, most, file)
         file.seek(0)
         with pa.ipc.open_stream(file) as stored:
             yield stored
+
+
+@asks_again
+def _keep_aside(database: Database, sql: str, values: Sequence[object], most: int | None, file: IO[bytes]) -> None:
+    """Write the rows of an answer to a file."""
+    import pyarrow as pa
+
+    file.seek(0)
+    file.truncate()
+    with run_question(database, sql, values) as reader:
+        try:
+            with pa.ipc.new_stream(file, reader.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as sink:
+                left = most
+                while left != 0 and (batch := next(reader, None)) is not None:
+                    sink.write_batch(batch.slice(0, left))
+                    left = None if left is None else max(0, left - batch.num_rows)
+        except OSError as error:
+            raise DiskError(
+                f"no room for the answer in {tempfile.gettempdir()}: {error.strerror or error}; "
+                "set TMPDIR to a folder with more, or ask for less"
+            ) from error
 
 
 def _with_our_errors(reader: pa.RecordBatchReader, work: Work) -> pa.RecordBatchReader:
@@ -173,6 +184,7 @@ def _without_semicolon(sql: str) -> str:
     return raw[: ends[-1]].decode() if ends else sql
 
 
+@asks_again
 def rows(database: Database, sql: str, values: Sequence[object] = (), *, ours: bool = False) -> pa.Table:
     """Run one read-only statement, and return all its rows.
 
@@ -185,6 +197,7 @@ def rows(database: Database, sql: str, values: Sequence[object] = (), *, ours: b
         return reader.read_all()
 
 
+@asks_again
 def first_rows(
     database: Database, sql: str, values: Sequence[object], most: int
 ) -> tuple[list[str], list[tuple[Any, ...]], bool]:

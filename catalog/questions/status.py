@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from catalog.questions.drift import counts_of_states
+from catalog.store.again import asks_again
 from catalog.store.database import Database
 from catalog.store.sql import objects_of_rows
 
@@ -93,6 +94,7 @@ _SEARCHES = """
 """
 
 
+@asks_again
 def overview(database: Database) -> Overview:
     """Read the catalog's numbers; the archive is not asked, and no local file is opened.
 

@@ -212,6 +212,10 @@ class Database:
         with self._locked(self.engine.harvest_lock(self.path, LockWait(0), _HOLDER), busy):
             yield
 
+    def anew(self) -> Database:
+        """Return the same catalog without the connection that this object may keep open."""
+        return Database(self.path, self.wait, self.tell, self.engine)
+
     def columns(self, connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
         """Return names and types of the columns of a table or view; the connection must come from `read`."""
         return columns_of(connection, table)

@@ -13,11 +13,15 @@ from pathlib import Path
 
 import duckdb
 
-from catalog.errors import CatalogError, CatalogTooNew, CatalogUnwritable, NotACatalog, UsageError
+from catalog.errors import CatalogError, CatalogTooNew, CatalogUnwritable, NotACatalog, RowsRemoved, UsageError
 from catalog.text import harmless
 
 _FULL = ("No space left", "disk full", "Disk quota exceeded")
 _UNWRITABLE = ("Could not write", "Permission denied", "Read-only file system", "Input/output error")
+_GONE = re.compile(
+    r"cannot open file .*\.parquet\W+no such file|reading .*\.parquet.*http 404|no snapshot found at version",
+    re.IGNORECASE,
+)
 _DAMAGED = ("Corrupt database file", "does not match stored checksum", "Serialization Error")
 
 
@@ -89,9 +93,16 @@ def reading(path: Path | str) -> Iterator[None]:
             raise CatalogError(f"{path} cannot be read in the memory that there is ({reason(str(error))})") from error
         if isinstance(error, duckdb.Error) and (damage := damaged(error, path)):
             raise damage from error
+        if rows_removed(str(error)):
+            raise RowsRemoved(f"files of {path} were removed while it was read, by upkeep; ask again") from error
         if isinstance(error, duckdb.IOException):
             raise CatalogError(f"cannot read {path}: {reason(str(error))}") from error
         raise
+
+
+def rows_removed(text: str) -> bool:
+    """Say whether an error is that upkeep removed the snapshot of a question, or files with its rows."""
+    return _GONE.search(text) is not None
 
 
 def damaged(error: duckdb.Error, path: Path | str) -> CatalogError | None:

@@ -107,6 +107,8 @@ class Lake(LakeDialect):
                 connection.close()
                 if "database is locked" in str(error):
                     raise Locked("another process, which writes") from error
+                if "No snapshot found" in str(error):
+                    raise Locked("an upkeep, which has removed the snapshot that was the newest") from error
                 raise explain(error, self.address.name) from error
             except BaseException:
                 connection.close()
