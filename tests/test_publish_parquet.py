@@ -16,7 +16,7 @@ from catalog.api.catalog import Catalog
 from catalog.publish import parquet
 from catalog.publish.manifest import sha256_of
 from catalog.publish.parquet import GROUPS_OF_FILE, SUMS, parse_sums
-from catalog.publish.parquet_parts import Part, PartFile, parse_parts, to_json
+from catalog.publish.parquet_parts import Part, PartFile, Parts, parse_parts, to_json
 from catalog.publish.publishing import publish
 from catalog.store.database import Database
 from tests import sync_catalog
@@ -84,6 +84,15 @@ def test_a_filter_by_program_time_or_place_reads_few_row_groups(files: Path, col
 def test_long_views_are_split_into_files(files: Path) -> None:
     assert all(pq.read_metadata(path).num_row_groups <= GROUPS_OF_FILE for path in files.iterdir())
     assert len({path.name.partition("-")[0] for path in files.iterdir()}) == 2
+
+
+def test_views_without_rows_and_without_columns_to_sort_by_are_one_empty_file(tmp_path: Path) -> None:
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE products (description VARCHAR)")
+        view = next(one for one in parquet._EXPORTED if one.view == "products")
+        writing = parquet._Writing(connection, view, {}, tmp_path, Parts([], lambda _: False))
+        (part,) = parquet._write_view(writing)
+    assert part.rows == ds.dataset(tmp_path / "products").count_rows() == 0
 
 
 @pytest.mark.long

@@ -171,7 +171,7 @@ _Program = tuple[object, int, int]
 
 def _by_value(rows: list[tuple[Any, ...]]) -> Iterator[tuple[object, list[_Program]]]:
     for value, of_value in groupby(rows, lambda row: row[0]):
-        yield value, [(program, int(count), int(marks)) for _, program, count, marks in of_value]
+        yield value, [(program, int(count), int(marks or 0)) for _, program, count, marks in of_value]
 
 
 def _parts(programs: list[_Program]) -> list[list[_Program]]:
