@@ -235,7 +235,8 @@ def _settings(path: Path, read_only: bool) -> dict[str, Any]:
         "preserve_insertion_order": False,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
-        "allow_persistent_secrets": False,  # those that the user keeps for other programs
+        # Secrets that the user keeps for other programs are not read. To forbid them would forbid PostgreSQL too.
+        "secret_directory": f"{os.devnull}/none",
         "allow_unsigned_extensions": True,  # see `catalog.store.lake_extensions`
         "python_enable_replacements": False,  # a query sees tables, and not the variables of this program
     }
