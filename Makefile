@@ -83,9 +83,10 @@ bench-start: $(READY)
 bench-page: $(READY)
 	$(BIN)/python -m tests.benchmarks.bench_page 1000000
 
-# A catalog for a group: publishing it, the first answers over HTTP, and what follows after a small run.
+# A catalog for a group: publishing it, the first answers over HTTP, and what follows after a small run; and one catalog on each engine.
 bench-group: $(READY)
-	$(BIN)/python -m tests.benchmarks.bench_group 1000000
+	$(BIN)/python -m tests.benchmarks.bench_group $(or $(FILES),1000000)
+	$(BIN)/python -m tests.benchmarks.bench_engines $(or $(FILES),1000000)
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
