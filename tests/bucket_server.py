@@ -55,6 +55,10 @@ class Objects:
         """Return the names below the prefix."""
         return sorted(str(one["path"]) for one in self._store.list().collect())
 
+    def begin_upload(self, key: str) -> None:
+        """Begin to send a file in parts, as a publisher does that is killed then."""
+        requests.post(f"{self._url}/{key}?uploads", timeout=5).raise_for_status()
+
     def uploads(self) -> list[str]:
         """Return the names of files that were sent in part."""
         return re.findall("<Key>(.*?)</Key>", requests.get(f"{self._url}?uploads", timeout=5).text)

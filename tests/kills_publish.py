@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from catalog.api.catalog import Catalog
+from catalog.publish import pull
 from catalog.publish.manifest import LATEST, named_by, parse_manifest
 from catalog.publish.publishing import publish
 from catalog.store.database import Database
@@ -153,6 +154,7 @@ def main(kills: int = 100, publishes: int = 100, seed: int = 1) -> None:
     with tempfile.TemporaryDirectory() as scratch, s3() as address:
         os.environ |= {"XDG_CACHE_HOME": f"{scratch}/cache", "AWS_ENDPOINT_URL": address}
         os.environ |= {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
+        pull._ASK_AGAIN = 0.05
         for name in ("folder", "bucket"):
             folder = Path(scratch) / name
             folder.mkdir()
@@ -164,6 +166,10 @@ def main(kills: int = 100, publishes: int = 100, seed: int = 1) -> None:
             group = FolderGroup(folder / "readers" / "group") if name == "folder" else Objects(address, "readers")
             answers = read_over(folder / "readers", 8, publishes, group)
             print(f"{name}: 8 readers over {publishes} publishes: {answers} answers, each the state after one run")
+        pull.IN_PLACE_BYTES = 1
+        (Path(scratch) / "in place").mkdir()
+        answers = read_over(Path(scratch) / "in place", 8, publishes, Objects(address, "inplace"))
+        print(f"bucket, read where it is: 8 readers over {publishes} publishes: {answers} answers")
 
 
 if __name__ == "__main__":

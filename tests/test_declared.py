@@ -43,7 +43,7 @@ def imported(source: Path) -> set[str]:
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_package_that_is_imported_is_declared(room: str) -> None:
     distributions = packages_distributions()
-    allowed = declared("cloud", "dask", "dataframes", "lake", "page")
+    allowed = declared("cloud", "dask", "dataframes", "lake", "page", "web")
     undeclared = {
         (source.name, package)
         for source in (ROOT / room).rglob("*.py")

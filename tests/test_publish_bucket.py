@@ -14,7 +14,7 @@ import pytest
 
 from catalog.api.catalog import Catalog
 from catalog.errors import CatalogLocked, Garbled, UsageError
-from catalog.publish import bucket_place, lease, publishing, pull
+from catalog.publish import bucket_place, lease, publishing, pull, uploads
 from catalog.publish.bucket_place import PublishingBucket
 from catalog.publish.manifest import LATEST, Manifest
 from catalog.publish.publishing import publish
@@ -156,6 +156,19 @@ class TestPublishing:
         add_run(working, 2)
         publish(working, objects.address, keep=1, reading_seconds=-60)
         assert objects.names() == [LATEST, "run-000002.duckdb", "run-000002.json"]
+
+    def test_the_parts_that_a_killed_publisher_sent_are_removed_when_they_are_old(
+        self, working: Database, objects: Objects, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for key in ("lake/run-000001.duckdb", "lake/mine.bin", "lake/run-000001.parquet/files/a-0.parquet", "other/x"):
+            objects.begin_upload(key)
+        monkeypatch.setattr(uploads, "OLD_SECONDS", 1e9)
+        publish(working, objects.address)
+        assert len(objects.uploads()) == 4
+        monkeypatch.setattr(uploads, "OLD_SECONDS", 0.0)
+        add_run(working, 2)
+        publish(working, objects.address)
+        assert sorted(objects.uploads()) == ["lake/mine.bin", "other/x"]
 
     @pytest.mark.long
     def test_parquet_files_of_an_older_run_are_copied_by_the_store(
@@ -532,4 +545,13 @@ def test_readers_over_publishes_see_the_state_after_one_run(
     tmp_path: Path, objects: Objects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pull, "_ASK_AGAIN", 0.05)
+    assert kills_publish.read_over(tmp_path, 3, 3, objects) >= 3
+
+
+@pytest.mark.long
+def test_readers_of_the_catalog_where_it_is_see_the_state_after_one_run(
+    tmp_path: Path, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pull, "_ASK_AGAIN", 0.05)
+    monkeypatch.setattr(pull, "IN_PLACE_BYTES", 1)
     assert kills_publish.read_over(tmp_path, 3, 3, objects) >= 3

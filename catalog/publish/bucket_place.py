@@ -22,6 +22,7 @@ from catalog.publish.fetching import error_code, pieces, refuse_status, sent
 from catalog.publish.lease import Lease, age_of
 from catalog.publish.manifest import LATEST, Manifest, named_by, parse_manifest, sha256_of
 from catalog.publish.place import PARTIAL, Entry
+from catalog.publish.uploads import abort_old
 from catalog.store.turns import LockWait, StillHeld, held
 
 SINGLE_BYTES = 1 << 30
@@ -76,6 +77,7 @@ class PublishingBucket:
                 stack.callback(self._clear_drafts)
                 self.newest()  # the first requests follow no redirect, and so no token leaves this host
                 self._lease = stack.enter_context(Lease(self, self._drafts))
+                abort_old(self._bucket)
                 yield
             except StillHeld:
                 raise CatalogLocked(busy) from None

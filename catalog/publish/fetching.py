@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from catalog.errors import Garbled, Overloaded, Refused, Unreachable
@@ -162,29 +162,29 @@ def pieces(source: Source, name: str, most: int, start: int | None = None) -> It
             yield piece
 
 
-@contextmanager
 def sent(
     source: Source, method: str, name: str, body: Any = None, headers: Mapping[str, str] | None = None
+) -> AbstractContextManager[requests.Response]:
+    """Send one request for a file; see `sent_to`."""
+    return sent_to(source, method, source.url(name, method), headers, body)
+
+
+@contextmanager
+def sent_to(
+    source: Source, method: str, url: str, headers: Mapping[str, str] | None = None, body: Any = None
 ) -> Iterator[requests.Response]:
-    """Send one request for a file; every fault of the network is one clear line, and no redirect is followed."""
+    """Send one request to the host; every fault of the network is one clear line, and no redirect is followed."""
     import requests
     import urllib3
 
     from catalog.network.faults import fault
 
-    url = source.url(name, method)
+    given = {"Accept-Encoding": "identity", "Cache-Control": "no-cache", **(headers or {})}
+    options: Any = {"data": body, "stream": True, "timeout": (_CONNECT, _SILENCE), "allow_redirects": False}
     try:
         with (
             source.sessions.one() as session,
-            session.request(
-                method,
-                url,
-                data=body,
-                stream=True,
-                timeout=(_CONNECT, _SILENCE),
-                allow_redirects=False,
-                headers={"Accept-Encoding": "identity", "Cache-Control": "no-cache", **(headers or {})},
-            ) as response,
+            session.request(method, url, headers=given, **options) as response,
         ):
             yield response
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
