@@ -27,7 +27,7 @@ _OURS = re.compile(r"run-\d{6,9}\.(duckdb|parquet/[A-Za-z0-9_./-]+)")
 def abort_old(bucket: Bucket) -> int:
     """Remove what was sent in part below a prefix more than a day ago; return how much was removed.
 
-    Nothing is done without the keys in the environment, or if the store does not allow it; a rule of the bucket can do it.
+    Nothing is done without keys in the environment, or if the store does not allow it.
 
     Parameters
     ----------
