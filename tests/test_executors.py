@@ -402,7 +402,7 @@ class TestDask:
             other.bind(("127.0.0.1", 0))
             other.listen()
             with (
-                pytest.raises(ExecutorError, match="no Dask scheduler answers at tcp://"),
+                pytest.raises(ExecutorError, match=r"no Dask scheduler answers at tcp://.*; if it uses TLS, set"),
                 connected(f"dask://127.0.0.1:{other.getsockname()[1]}"),
             ):
                 pass

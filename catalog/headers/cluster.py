@@ -26,6 +26,10 @@ _ADDRESS = re.compile(r"dask://(?P<host>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,
 _CONNECT_SECONDS = 10
 _WORKER_SECONDS = 30
 _RETRIES = 3
+_ADVICE = {
+    "tcp": "if it uses TLS, set distributed.comm.require-encryption and distributed.comm.tls in Dask's configuration",
+    "tls": "Dask's configuration asks for TLS; does the scheduler use it, and is distributed.comm.tls right?",
+}
 _CHATTY = ("distributed", "tornado", "asyncio", "concurrent.futures")
 
 
@@ -150,7 +154,7 @@ def _client(place: str) -> Any:
         )
     except Exception as error:  # of many kinds: sockets, certificates, another protocol
         reason = harmless(str(error).strip().partition("\n")[0][:200]) or "what listens there says nothing"
-        raise ExecutorError(f"no Dask scheduler answers at {scheme}://{place}: {reason}") from error
+        raise ExecutorError(f"no Dask scheduler answers at {scheme}://{place}: {reason}; {_ADVICE[scheme]}") from error
 
 
 def _within(seconds: float, call: Callable[[], T]) -> T:
