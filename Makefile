@@ -6,7 +6,7 @@ READY := .venv/.ready
 # Tests start some hundred processes; each would compile every module anew where Python may not keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-long docs test-pre kills bench-page bench-group bench-start bench-harvest bench-query fuzz bench-headers bench-sync lint format clean
+.PHONY: demo test test-long test-postgres docs test-pre kills bench-page bench-group bench-start bench-harvest bench-query fuzz bench-headers bench-sync lint format clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mastlake needs Python 3.11 or newer; set PYTHON=python3.x")'
@@ -23,6 +23,10 @@ test: $(READY)
 # What takes longer than a person waits for, and more histories for each law.
 test-long: $(READY)
 	MASTLAKE_EXAMPLES=3 $(BIN)/python -m pytest -n 2 --dist worksteal -m "long or law"
+
+# The tests that need PostgreSQL's programs, which make test-long runs too: they start a server of their own.
+test-postgres: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m postgres
 
 # The pages, in docs/_build/html. A warning is an error, and nothing is fetched.
 docs: $(READY)

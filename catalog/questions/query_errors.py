@@ -11,6 +11,7 @@ import duckdb
 
 from catalog.errors import CatalogError, RowsRemoved, UsageError
 from catalog.store.faults import damaged, is_interrupt, reason, rows_removed
+from catalog.store.server_faults import server_fault
 
 
 class BadQuery(UsageError):
@@ -35,6 +36,8 @@ def explained() -> Iterator[None]:
 
 
 def _explain(error: Exception) -> NoReturn:
+    if fault := server_fault(error, "the catalog"):
+        raise fault from error
     if isinstance(error, duckdb.IOException):
         lost = damaged(error, "the catalog")
         raise lost or CatalogError(f"the answer cannot be worked out: {reason(str(error))}") from error

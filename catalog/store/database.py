@@ -30,7 +30,7 @@ from catalog.store.faults import Locked, reading, writing
 from catalog.store.revision import HEAD, revision_through
 from catalog.store.sql import columns_of, literal, quoted
 from catalog.store.turns import LockWait, StillHeld
-from catalog.store.work import close
+from catalog.store.work import close, end
 from catalog.text import harmless
 
 __all__ = ["Database", "columns_of", "literal", "quoted"]
@@ -123,7 +123,7 @@ class Database:
                 finally:
                     if connection is not None:
                         with held_back():
-                            connection.close()  # without a COMMIT this rolls back
+                            end(connection)
                             tidy(self.path)
                             self._note_proven()
 

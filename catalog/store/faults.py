@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from catalog.errors import CatalogError, CatalogTooNew, CatalogUnwritable, NotACatalog, RowsRemoved, UsageError
+from catalog.store.server_faults import server_fault
 from catalog.text import harmless
 
 _FULL = ("No space left", "disk full", "Disk quota exceeded")
@@ -89,6 +90,8 @@ def reading(path: Path | str) -> Iterator[None]:
             raise KeyboardInterrupt from None
         if _is_no_utf8(error):
             raise UsageError("a word or a path is not UTF-8, so it cannot be in the catalog") from error
+        if fault := server_fault(error, path):
+            raise fault from error
         if isinstance(error, duckdb.OutOfMemoryException):
             raise CatalogError(f"{path} cannot be read in the memory that there is ({reason(str(error))})") from error
         if isinstance(error, duckdb.Error) and (damage := damaged(error, path)):
@@ -124,7 +127,7 @@ def writing(path: Path | str) -> Iterator[None]:
             raise KeyboardInterrupt from None
         if _is_no_utf8(cause):
             raise UsageError("a word or a path is not UTF-8, so the catalog cannot keep it") from error
-        if told := _of_writing(cause, path):
+        if told := server_fault(cause, path, writes=True) or _of_writing(cause, path):
             raise told from error
         raise
 

@@ -23,6 +23,7 @@ from catalog.store.lake_address import LakeAddress, is_bucket, lake_address
 from catalog.store.lake_dialect import LakeDialect
 from catalog.store.lake_extensions import load_extensions
 from catalog.store.memory import READING_MB, WRITING_MB
+from catalog.store.server_faults import server_fault
 from catalog.store.sql import literal
 from catalog.text import harmless
 
@@ -67,6 +68,11 @@ class Lake(LakeDialect):
         return []
 
     @property
+    def shares_instance(self) -> bool:
+        """Return whether the connections of a process share one DuckDB, as those to one file must."""
+        return True
+
+    @property
     def folder_beside(self) -> Path | None:
         """Return the folder for the rows if nobody names one; None if there is none."""
         return None
@@ -97,8 +103,8 @@ class Lake(LakeDialect):
             If it cannot be opened at all.
         """
         snapshot = self.state(path) if read_only and not self.readers_make_room else None
-        # All connections of a process with this name share one DuckDB, as those to one file do.
-        shared = f":memory:{self.address.metadata}:{path}|{'read' if read_only else 'write'}|{snapshot}"
+        named = f"{self.address.metadata}:{path}|{'read' if read_only else 'write'}|{snapshot}"
+        shared = f":memory:{named if self.shares_instance else ''}"
         with _setting_up:
             connection = duckdb.connect(shared, config=_settings(path, read_only))
             try:
@@ -109,7 +115,7 @@ class Lake(LakeDialect):
                     raise Locked("another process, which writes") from error
                 if "No snapshot found" in str(error):
                     raise Locked("an upkeep, which has removed the snapshot that was the newest") from error
-                raise explain(error, self.address.name) from error
+                raise (server_fault(error, self.address.name) or explain(error, self.address.name)) from error
             except BaseException:
                 connection.close()
                 raise

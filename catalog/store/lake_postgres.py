@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Hashable
-from contextlib import AbstractContextManager, closing, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -24,6 +24,7 @@ from catalog.store.lake_address import LakeAddress
 from catalog.store.lake_server import LakeServer
 from catalog.store.sql import literal, quoted
 from catalog.store.turns import LockWait
+from catalog.store.work import ending
 
 _READS = "options='-c default_transaction_read_only=on'"
 _SIZE = """
@@ -50,6 +51,11 @@ class PostgresLake(Lake):
     @property
     def readers_make_room(self) -> bool:
         """Return that readers can read while another process writes."""
+        return False
+
+    @property
+    def shares_instance(self) -> bool:
+        """Return that each connection has a DuckDB of its own: one that lost the server may never end."""
         return False
 
     def metadata(self, path: Path, read_only: bool) -> str:
@@ -119,7 +125,7 @@ class PostgresLake(Lake):
             raise
 
     def _fill(self, fill: Callable[[duckdb.DuckDBPyConnection], None], was_there: bool = False) -> None:
-        with closing(opened_to_fill(self, scratch_of(self.address), was_there)) as connection:
+        with ending(opened_to_fill(self, scratch_of(self.address), was_there)) as connection:
             fill(connection)
 
     def lock(self, path: Path, waiting: LockWait, holder: str, reads: bool = False) -> AbstractContextManager[None]:

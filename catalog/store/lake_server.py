@@ -37,7 +37,7 @@ _OURS = 0x6D617374
 """The first number of mastlake's advisory locks."""
 _NETWORK = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "tcp_user_timeout": "30000"}
 """A connection that the network cut is given up after a minute."""
-_OWNER = re.compile(r"mastlake (\d{1,10}) (\S{1,40}) (\S{1,20})")
+_OWNER = re.compile(r"mastlake (\d{1,10}) ([A-Za-z0-9_.-]{1,22}) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")
 _SETTINGS = """
     SELECT set_config(name, value, false) FROM (VALUES ('statement_timeout', '0'), ('lock_timeout', '0'),
         ('idle_session_timeout', '0'), ('client_connection_check_interval', '2s'), ('tcp_keepalives_idle', '30'),
@@ -334,7 +334,7 @@ def _told_of(found: list[Row]) -> str:
     """Say who has the lock. Another user of the server may have chosen the name, so only one form of it is shown."""
     who = "another mastlake, which writes"
     match = _OWNER.fullmatch((found[0][0] or "") if found else "")
-    return f"{who} (PID {match[1]} on {harmless(match[2])}, since {harmless(match[3])})" if match else who
+    return f"{who} (PID {match[1]} on {match[2]}, since {match[3]})" if match else who
 
 
 def _line(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from catalog.store.faults import writing
 from catalog.store.proven import FOLLOWING
 from catalog.store.revision import HEAD
 from catalog.store.sql import columns_of, quoted, tables_of
+from catalog.store.work import ending
 from catalog.text import harmless
 
 _ROWS_AT_ONCE = 8192
@@ -74,7 +75,7 @@ def copy_catalog(source: Database, target: Database, told: Callable[[str], None]
         def fill(connection: duckdb.DuckDBPyConnection) -> None:
             from catalog.store.schema.migrate import make_views, migrate
 
-            with closing(connection):
+            with ending(connection):
                 if tables_of(connection):
                     _require_begun(connection)
                 else:

@@ -20,6 +20,7 @@ import duckdb
 
 from catalog.errors import CatalogError
 from catalog.process import exit as leaving
+from catalog.process.interrupts import held_back
 from catalog.store.limits import why_to_stop
 from catalog.store.memory import READING_MB
 
@@ -142,6 +143,27 @@ def close(connection: duckdb.DuckDBPyConnection) -> None:
     """Close a connection. If an abandoned call still uses it, that call closes it later."""
     if not any(abandoned is connection for abandoned in _abandoned):
         connection.close()
+
+
+def end(connection: duckdb.DuckDBPyConnection) -> None:
+    """Roll back what was not committed, and close the connection.
+
+    To close a connection also rolls back. But if a server has the metadata of a lake and is gone, DuckDB ends the
+    process then, where it raises an error here.
+    """
+    with suppress(duckdb.Error):
+        connection.execute("ROLLBACK")
+    connection.close()
+
+
+@contextmanager
+def ending(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection, and `end` it after the block."""
+    try:
+        yield connection
+    finally:
+        with held_back():
+            end(connection)
 
 
 def _memory() -> int:
