@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from catalog.errors import UsageError
+from catalog.publish import sharing
 from catalog.publish.following import FollowedOnce
 from catalog.publish.publishing import publish
 from catalog.publish.sharing import FOLDER, SharedFile, share, shared_files, shared_folders
@@ -144,14 +145,40 @@ def test_other_things_in_the_folder_are_not_looked_at(ada: FollowedOnce, group: 
     assert len(odd) == 3
 
 
+def test_no_list_takes_the_place_of_another_owners(
+    ada: FollowedOnce, group: Path, tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share(ada, str(group), tmp / "data")
+    (mine,) = (group / FOLDER).iterdir()
+    others = mine.with_name(mine.name.replace("000001", "999999"))
+    others.write_text(json.dumps({**HEAD, "by": "ada", "folder": str(tmp / "data")}))
+    owner = sharing._owner
+    monkeypatch.setattr(sharing, "_owner", lambda path: 4711 if path == others else owner(path))
+    assert len(found(ada, group, "*")) == 2
+    share(ada, str(group), tmp / "data")
+    assert {path.name[-12:-6] for path in (group / FOLDER).iterdir()} == {"000001", "000002", "999999"}
+    assert len(found(ada, group, "*")) == 2
+
+
+def test_lists_beyond_the_most_are_told(ada: FollowedOnce, group: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (group / FOLDER).mkdir()
+    for number in range(3):
+        (group / FOLDER / f"{number:016x}-000001.jsonl").write_text(json.dumps(HEAD))
+    monkeypatch.setattr(sharing, "_MOST_LISTS", 2)
+    folders, odd = shared_folders(str(group))
+    assert len(folders) == 2
+    assert "more than 2 lists" in odd[0]
+
+
 def test_names_of_others_are_shown_harmlessly(ada: FollowedOnce, group: Path, mastlake: Command) -> None:
     (group / FOLDER).mkdir()
-    lines = [{**HEAD, "by": "\x1b[31mroot"}, {"path": "a\x1b]0;x\x07.fits", "size": 1}]
+    lines = [{**HEAD, "by": "\x1b[31m[red]root"}, {"path": "a\x1b]0;x\x07[b].fits", "size": 1}]
     (group / FOLDER / f"{'0' * 16}-000001.jsonl").write_text("\n".join(map(json.dumps, lines)))
     for words in (["shared"], ["shared", "*"]):
         done = mastlake("--catalog", f"{group}/", *words)
         assert done.code == 0
         assert "\x1b" not in done.out + done.err
+        assert "[red]root" in done.out
 
 
 def test_a_folder_that_only_its_owner_can_enter_is_refused_before_any_work(

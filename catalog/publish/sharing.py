@@ -229,7 +229,9 @@ def _put(folder: Path, mark: str, content: bytes) -> None:
     for path in folder.iterdir():
         named = _NAME.fullmatch(path.name)
         is_older = named is not None and named[1] == mark and int(named[2]) < number - 1
-        if is_older or (path.name.startswith(f".{mark}-") and time.time() - path.lstat().st_mtime > _KILLED_SECONDS):
+        if (is_older and _owner(path) == os.geteuid()) or (
+            path.name.startswith(f".{mark}-") and time.time() - path.lstat().st_mtime > _KILLED_SECONDS
+        ):
             with suppress(OSError):
                 path.unlink()
 
@@ -252,7 +254,19 @@ def _name(mark: str, number: int) -> str:
 
 
 def _numbers(folder: Path, mark: str) -> list[int]:
-    return [int(named[2]) for path in folder.iterdir() if (named := _NAME.fullmatch(path.name)) and named[1] == mark]
+    """Return the numbers of the user's own lists: those of others with the same name and folder count by themselves."""
+    return [
+        int(named[2])
+        for path in folder.iterdir()
+        if (named := _NAME.fullmatch(path.name)) and named[1] == mark and _owner(path) == os.geteuid()
+    ]
+
+
+def _owner(path: Path) -> int:
+    try:
+        return path.lstat().st_uid
+    except OSError:  # it was removed meanwhile
+        return -1
 
 
 @dataclass(frozen=True)
@@ -329,14 +343,17 @@ def _checksums(database: Database, filenames: list[str]) -> dict[str, str]:
 
 
 def _read_lists(place: str) -> tuple[list[_List], list[str]]:
-    """Read the newest list of each person and folder."""
+    """Read the newest list of each person and folder, and say what was left out."""
     folder = _published_folder(place) / FOLDER
-    newest: dict[str, Path] = {}
+    lists: list[_List] = []
+    odd: list[str] = []
+    newest: dict[tuple[str, int], Path] = {}
     with suppress(FileNotFoundError):
-        for path in sorted(folder.iterdir())[:_MOST_LISTS]:
-            if named := _NAME.fullmatch(path.name):
-                newest[named[1]] = path
-    lists, odd = [], []
+        paths = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+        if len(paths) > _MOST_LISTS:
+            odd.append(f"{folder} has more than {_MOST_LISTS:,} lists; those after them were left out")
+        for path in paths[:_MOST_LISTS]:  # nobody's list takes the place of that of another owner
+            newest[path.name.partition("-")[0], _owner(path)] = path
     for path in newest.values():
         try:
             lists.append(_read_list(path))
