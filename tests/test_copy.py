@@ -77,6 +77,7 @@ def test_the_next_copy_goes_on_after_the_tables_that_are_there(source: Database,
 @pytest.mark.long
 def test_a_table_that_changed_meanwhile_is_copied_again(source: Database, tmp_path: Path) -> None:
     to = str(tmp_path / "to.duckdb")
+    assert not any(table.resumed for table in copied(source, str(tmp_path / "other.duckdb")).values())
     cut_off(source, to, before="runs")
     with source.write() as connection:
         connection.execute("DELETE FROM changes WHERE key = ?", [NAMES[0]])

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 from typing import Protocol
 
 import duckdb
@@ -93,7 +94,7 @@ class PublishedFile(Database):
         if self._revision() != HEAD:
             raise CatalogError(
                 f"the catalog of {self._name} was published by an older mastlake; ask for it to be published again, "
-                f"or clone it: mastlake clone {self._name} --catalog mine.duckdb"
+                f"or clone it: mastlake clone {quote(self._name)} --catalog mine.duckdb"
             )
         self._note_proven()
 
@@ -222,7 +223,7 @@ class WithLocalFiles(Database):
         """Raise an error that says how to get a catalog of one's own."""
         raise CatalogUnwritable(
             f"the catalog of {self._publisher.name} is published, and can only be read; for one of your own: "
-            f"mastlake clone {self._publisher.name} --catalog mine.duckdb"
+            f"mastlake clone {quote(self._publisher.name)} --catalog mine.duckdb"
         )
 
     @property

@@ -76,13 +76,13 @@ def copy_catalog(source: Database, target: Database, told: Callable[[str], None]
             from catalog.store.schema.migrate import make_views, migrate
 
             with ending(connection):
-                if tables_of(connection):
+                if is_begun := bool(tables_of(connection)):
                     _require_begun(connection)
                 else:
                     migrate(target.engine.cursor(connection))
                 tables = sorted(tables_of(connection))
                 _tell_of_others(source, tables_of(reading).difference(tables))
-                copied[:] = copy_tables(reading, connection, tables, told, resumes=True)
+                copied[:] = copy_tables(reading, connection, tables, told, resumes=is_begun)
                 connection.execute("BEGIN TRANSACTION")  # a lake would take a snapshot for each view
                 make_views(connection)
                 connection.execute("COMMIT")
