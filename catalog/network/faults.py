@@ -19,6 +19,9 @@ _HANDSHAKE = (
 """OpenSSL's names of failures that will not pass; a handshake that was cut off is not among them."""
 
 
+_CUT = ("IncompleteRead", "InvalidChunkLength")
+
+
 def fault(error: BaseException, url: str, proxy: str | None = None, named_in: str = "--server") -> ArchiveError:
     """Return the error, in one line, for an error of `urllib3`, `requests` or the system.
 
@@ -81,6 +84,8 @@ def _innermost_reason(chain: list[BaseException]) -> str:
             return "there is no such host"
         if isinstance(error, OSError) and error.strerror:
             return error.strerror.lower()
+        if type(error).__name__ in _CUT:
+            return "its answer ended too early, or has no right form"
     return brief(chain[-1])
 
 

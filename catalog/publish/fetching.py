@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from catalog.errors import Garbled, Overloaded, Refused, Unreachable
+from catalog.errors import Garbled, Overloaded, Refused, Unreachable, UsageError
 from catalog.network.buckets import require_https
 from catalog.network.server import Server
 
@@ -23,6 +23,7 @@ _CONNECT, _SILENCE = 10.0, 60.0
 _PATIENT, _SLOWEST = 60.0, 1000.0
 _PIECE = 1 << 20
 _MOST_OF_ANSWER = 1 << 16
+_OF_RUN = re.compile(r"run-\d{6,9}\..*")
 _CODE = re.compile(rb"<Code>([A-Za-z0-9.]{1,60})</Code>")
 
 
@@ -104,7 +105,10 @@ class WebAddress:
     named_in = "--catalog"
 
     def __init__(self, address: str) -> None:
-        self.server = Server(address)
+        try:
+            self.server = Server(address)
+        except UsageError as error:
+            raise UsageError(str(error).replace("--server", "--catalog", 1)) from None
         require_https(self.server, f"--catalog {self.server}/")
         self.name = self.mark = f"{self.server}/"
         self.sessions = Sessions(self.server)
@@ -146,6 +150,8 @@ def pieces(source: Source, name: str, most: int, start: int | None = None) -> It
     shown = f"{source.name}{name}"
     part = None if start is None else f"bytes {start}-{start + most - 1}/"
     with sent(source, "GET", name, headers={"Range": part.replace(" ", "=").rstrip("/")} if part else None) as response:
+        if response.status_code == 404 and _OF_RUN.fullmatch(name):
+            raise Refused(f"{shown} is gone (HTTP 404); ask again, or ask whoever publishes there")
         refuse_status(source, response, shown, (200, 206) if part else (200,))
         if part and not (response.status_code == 206 and response.headers.get("Content-Range", "").startswith(part)):
             raise NoRanges(f"{source.server.netloc} does not give the part of {shown} that was asked for; try again")
@@ -178,6 +184,7 @@ def sent_to(
     import urllib3
 
     from catalog.network.faults import fault
+    from catalog.network.routes import proxy_of
 
     given = {"Accept-Encoding": "identity", "Cache-Control": "no-cache", **(headers or {})}
     options: Any = {"data": body, "stream": True, "timeout": (_CONNECT, _SILENCE), "allow_redirects": False}
@@ -188,7 +195,7 @@ def sent_to(
         ):
             yield response
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise fault(error, url.partition("?")[0], named_in=source.named_in) from error
+        raise fault(error, url.partition("?")[0], proxy_of(url), source.named_in) from error
 
 
 def refuse_status(source: Source, response: requests.Response, shown: str, right: tuple[int, ...] = (200,)) -> None:

@@ -194,7 +194,12 @@ class PublishedAddress:
                 return older
         text = self._get(name, _MOST_OF_MANIFEST)
         manifest = parse_manifest(text, name, self.name)
-        in_place = self._fetch(manifest, older, whole)
+        try:
+            in_place = self._fetch(manifest, older, whole)
+        except BaseException:
+            if not (self._kept / name).exists():  # no manifest says what a part of the catalog is
+                self._partial(manifest).unlink(missing_ok=True)
+            raise
         self._write(name, text)
         self._write(ADDRESS, self.name.encode())
         self._write(LATEST, f"{name}\n".encode())
@@ -203,6 +208,7 @@ class PublishedAddress:
 
     def _fetch(self, manifest: Manifest, older: Newest | None, whole: bool) -> Newest | None:
         """Pull the catalog into the cache, or as much of it as is needed to read it where it is."""
+        self._require_space(manifest.size - _bytes_on_disk(self._partial(manifest)))
         file = self._blocks(manifest) if older is not None or manifest.size >= IN_PLACE_BYTES else None
         if file is not None:
             if older is not None and older.path.name != manifest.name:
@@ -211,7 +217,6 @@ class PublishedAddress:
                 return self._in_place(manifest, file)
             if (file.share > 0 or older is not None) and self._is_completed(manifest, file):
                 return None
-        self._require_space(manifest.size)
         partial = self._kept / f".{manifest.file}.part"
         try:
             self._pull_whole(manifest, partial)
@@ -253,10 +258,8 @@ class PublishedAddress:
 
     def _is_completed(self, manifest: Manifest, file: BlockFile) -> bool:
         """Ask for the blocks that are not there; return False if the host does not give them."""
-        absent = file.absent()
-        self._require_space(len(absent) * file.blocks.size)
         try:
-            for first, after in stretches(absent, file.blocks.size, _MOST_RANGES):
+            for first, after in stretches(file.absent(), file.blocks.size, _MOST_RANGES):
                 file.pull(first, after)
         except (Refused, Garbled):
             return False
@@ -320,6 +323,10 @@ class PublishedAddress:
             raise CatalogLocked(f"another mastlake still pulls the catalog of {self.name}; try again later") from None
         except OSError as error:
             raise DiskError(f"cannot keep the catalog of {self.name} in {self._kept}: {error.strerror}") from error
+
+
+def _bytes_on_disk(path: Path) -> int:
+    return path.stat().st_blocks * 512 if path.exists() else 0
 
 
 def _share_here(newest: Newest) -> float:
