@@ -34,7 +34,7 @@ docs: $(READY)
 
 # Two hundred and fifty harvests, most of them killed before they end; a hundred of syncs of 500 files, each followed by another sync;
 # two hundred and forty commands that meet Ctrl-C or a full disk; forty upgrades of an older catalog; a hundred publishers;
-# eight readers beside a hundred commits to one file; and sixty processes, workers and schedulers while headers are read.
+# eight readers beside a hundred commits to one file; a hundred committers, upkeeps and servers of a lake in PostgreSQL; and sixty processes, workers and schedulers while headers are read.
 kills: $(READY)
 	$(BIN)/python -m tests.kills_harvest 250
 	$(BIN)/python -m tests.kills_sync 100
@@ -44,6 +44,7 @@ kills: $(READY)
 	$(BIN)/python -m tests.kills_publish 100
 	$(BIN)/python -m tests.kills_turns 100 8
 	$(BIN)/python -m tests.kills_copy 12
+	$(BIN)/python -m tests.kills_lake 100
 	$(BIN)/python -m tests.kills_executors 60
 
 bench-harvest: $(READY)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 
 from catalog.store.database import Database, columns_of
@@ -75,12 +76,17 @@ def add_search(database: Database, name: str, filenames: Iterable[str] = (), obs
 def add_run(database: Database, run: int, started_at: str) -> None:
     """Add a run that began at that time (ISO, UTC)."""
     with database.write() as connection:
-        connection.execute(
-            """INSERT INTO runs BY NAME SELECT ?::INTEGER AS run, 's' AS search, 'full' AS kind, 'x' AS server,
-               ?::TIMESTAMP AS started_at, started_at AS ended_at, 0 AS files, 0 AS new, 0 AS changed, 0 AS withdrawn,
-               0 AS returned, 0 AS unchanged, 0 AS observations, 0 AS products, 0 AS linked, 0 AS requests""",
-            [run, started_at],
-        )
+        insert_run(connection, run, started_at)
+
+
+def insert_run(connection: duckdb.DuckDBPyConnection, run: int, started_at: str) -> None:
+    """Insert the row of a run."""
+    connection.execute(
+        """INSERT INTO runs BY NAME SELECT ?::INTEGER AS run, 's' AS search, 'full' AS kind, 'x' AS server,
+           ?::TIMESTAMP AS started_at, started_at AS ended_at, 0 AS files, 0 AS new, 0 AS changed, 0 AS withdrawn,
+           0 AS returned, 0 AS unchanged, 0 AS observations, 0 AS products, 0 AS linked, 0 AS requests""",
+        [run, started_at],
+    )
 
 
 def file_rows(content: Mapping[str, bytes], checksum: object = None, **more: object) -> list[dict[str, object]]:

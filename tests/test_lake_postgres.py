@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import socket
@@ -25,6 +26,7 @@ from catalog.store.lake_server import LakeServer
 from catalog.store.turns import LockWait, StillHeld
 
 from .conftest import Command
+from .kills_lake import killed, killed_at_birth
 from .lakes import POSTGRES, lake_in
 from .postgres_server import PASSWORD, PostgresServer, postgres_server
 
@@ -357,6 +359,16 @@ class TestServerDies:
             with lake.write() as connection:
                 connection.execute(NOTED, [3])
                 assert connection.execute("SELECT run FROM changes ORDER BY run").fetchall() == [(1,), (3,)]
+
+    @pytest.mark.long
+    def test_of_killed_processes_and_servers_the_last_whole_run_stands(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with postgres_server() as own:
+            for variable, value in own.environment.items():
+                monkeypatch.setenv(variable, value)
+            assert killed(own, tmp_path, 3, 0.3, random.Random(5)) == {"committer": 1, "upkeep": 1, "server": 1}
+            killed_at_birth(own, tmp_path, 1, 2.0, random.Random(5))
 
 
 def test_a_lake_without_a_server_needs_one() -> None:
