@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import os
 import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from catalog.errors import ArchiveError
 from catalog.harvest import harvest
 from catalog.simulator import Simulator
 from catalog.store.database import Database
+from catalog.store.lake import lake_of
 from catalog.vocabulary.search import Search
 
 from .bad_habits import ALL_WELL, HABITS, ODD, SLOW, keys
@@ -84,12 +86,16 @@ class Archives(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.sky = Simulator(files=100, seed=seed, instruments=["niriss", "guidestar"], retry_after_s=0)
         self.sky.start()
-        self.database = Database(Path(self.folder.name) / "c.duckdb", wait=5)
+        self.database = self.catalog_in(Path(self.folder.name))
         self.archive = self.client()
         self.gone: list[str] = []
         self.silent, self.odd, self.columns = False, False, 0
         self.known: dict[int, dict[str, list[dict[str, Any]]]] = {}
         self.now: dict[str, list[dict[str, Any]]] | None = None
+
+    def catalog_in(self, folder: Path) -> Database:
+        """Return the catalog, which is not there yet."""
+        return Database(folder / "c.duckdb", wait=5)
 
     def client(self, longest: float = 5) -> Mortal:
         """Return a client that waits so many seconds for an answer."""
@@ -315,6 +321,32 @@ Archives.TestCase.settings = settings(
     phases=[Phase.generate] if NO_SHRINK else list(Phase),
 )
 TestEverySequenceEndsInTheArchivesState = pytest.mark.law(Archives.TestCase)
+
+
+class IntoSQLite(Archives):
+    """The same, into a lake with its metadata in an SQLite file."""
+
+    def catalog_in(self, folder: Path) -> Database:
+        path, engine = lake_of(f"ducklake:sqlite:{folder / 'c.lake'}")
+        return Database(path, wait=5, engine=engine)
+
+
+class IntoPostgres(Archives):
+    """The same, into a lake with its metadata in PostgreSQL."""
+
+    def catalog_in(self, folder: Path) -> Database:
+        schema = f"law_{uuid.uuid4().hex[:12]}"
+        path, engine = lake_of(f"ducklake:postgres:service=mastlake,schema={schema},data={folder / 'rows'}")
+        return Database(path, wait=5, engine=engine)
+
+
+IntoSQLite.TestCase.settings = IntoPostgres.TestCase.settings = settings(
+    Archives.TestCase.settings, max_examples=1, stateful_step_count=3, phases=[Phase.generate]
+)
+TestEverySequenceIntoSQLite = pytest.mark.long(IntoSQLite.TestCase)
+TestEverySequenceIntoPostgres = pytest.mark.long(
+    pytest.mark.postgres(pytest.mark.usefixtures("postgres")(IntoPostgres.TestCase))
+)
 
 
 @pytest.mark.long
