@@ -194,6 +194,31 @@ class TestOpening:
         assert list(tmp_path.iterdir()) == []
 
 
+class TestSameSQL:
+    """A statement means the same on each engine."""
+
+    @pytest.mark.long
+    def test_filename_is_the_name_of_a_file_of_the_archive(self, sqlite: Database, database: Database) -> None:
+        for each in (sqlite, database):
+            with each.write() as connection:
+                connection.execute(NOTED, [1])
+                connection.execute(
+                    "INSERT INTO file_version BY NAME SELECT 'a.fits' AS filename, 'JWST' AS mission, 1 AS since_run, "
+                    "1 AS checked_run, 1 AS row_hash, 'niriss' AS instrument"
+                )
+            with each.read(sealed=True):
+                for asked in (
+                    "SELECT filename FROM files JOIN changes ON key = filename",
+                    "SELECT FileName FROM files f, Changes c WHERE c.key = filename",
+                    "WITH c AS (FROM changes) SELECT filename FROM file_version JOIN c ON key = filename",
+                    "SELECT filename FROM file_version JOIN changes ON since_run = run",
+                ):
+                    assert rows(each, asked).to_pylist() == [{"filename": "a.fits"}]
+                assert rows(each, "EXPLAIN SELECT filename FROM files JOIN changes ON key = filename").num_rows
+                with pytest.raises(BadQuery, match='"filename" not found'):
+                    rows(each, "SELECT filename FROM changes")
+
+
 class TestSealed:
     """A statement reads the lake's rows, and nothing else."""
 

@@ -15,6 +15,7 @@ from catalog.questions.query_errors import explained
 from catalog.questions.read_only import checked
 from catalog.store.again import asks_again
 from catalog.store.database import Database
+from catalog.store.lake_columns import hide_columns_of_files
 from catalog.store.sql import quoted
 from catalog.store.work import Work, at_work
 
@@ -144,6 +145,8 @@ def _result_of(
     with database.read(sealed=True) as connection, at_work(connection) as work:
         sql = sql if ours else checked(connection, sql)
         with explained():
+            if not ours:
+                hide_columns_of_files(connection, sql)
             result = work(connection.execute, sql, list(values))
             if not ours and (shown := _instead(sql, result.description or ())):
                 result = work(connection.execute, shown, list(values))

@@ -8,6 +8,7 @@ from datetime import datetime
 from catalog.questions.drift import counts_of_states
 from catalog.store.again import asks_again
 from catalog.store.database import Database
+from catalog.store.history.verdicts import STATES
 from catalog.store.sql import objects_of_rows
 
 
@@ -81,8 +82,8 @@ class Overview:
 _COUNTS = """
     SELECT (SELECT count(*) FROM files), (SELECT count(*) FROM observations), (SELECT count(*) FROM products),
            (SELECT count(*) FROM runs), (SELECT count(*) FROM pending),
-           (SELECT count(*) FROM local_files), (SELECT coalesce(sum(size), 0)::BIGINT FROM local_files),
-           (SELECT count(*) FROM local_files WHERE indexed)
+           count(*), coalesce(sum(size), 0)::BIGINT, count(*) FILTER (indexed)
+    FROM local_files
 """
 _SEARCHES = """
     SELECT s.name, s.instrument, coalesce(f.files, 0) AS files, coalesce(r.linked, 0) AS linked, r.run,
@@ -103,12 +104,13 @@ def overview(database: Database) -> Overview:
     CatalogError
         If there is no catalog, or it cannot be read.
     """
-    with database.read() as connection:
+    with database.read(sealed=True) as connection:
         counts = connection.execute(_COUNTS).fetchone()
         searches = objects_of_rows(SearchOverview, connection.execute(_SEARCHES))
-        by_state = counts_of_states(connection)
-    assert counts is not None
-    files, observations, products, runs, pending, local_files, local_bytes, indexed = counts
+        assert counts is not None
+        *_, local_files, local_bytes, indexed = counts
+        by_state = counts_of_states(connection) if local_files else dict.fromkeys(STATES, 0)
+    files, observations, products, runs, pending, *_ = counts
     return Overview(
         path=database.named,
         size=database.archive_size,

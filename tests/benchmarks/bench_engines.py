@@ -117,12 +117,14 @@ def main(files: int = 1_000_000, *wanted: str) -> None:
     ):
         assert process.stdin is not None
         assert process.stdout is not None
+        measured("harvest", url, f"{folder}/first.duckdb")  # the archive has its answers ready from here on
         for engine, name in names.items():
             found[engine] = {"harvest": measured("harvest", url, name)}
             told(engine, "harvest", found)
         process.stdin.write(f"{files // _CHANGED}\n")
         process.stdin.flush()
         process.stdout.readline()
+        measured("harvest", url, f"{folder}/first.duckdb")
         for engine, name in names.items():
             found[engine]["update"] = measured("harvest", url, name)
             told(engine, "update", found)
