@@ -404,6 +404,21 @@ class TestRefusing:
                 use()
         assert (tmp_path / "working.duckdb").read_bytes() == before
 
+    @pytest.mark.parametrize("name", ["ducklake:x", "https://www.example.org/", "s3://bucket/x", "folder/"])
+    def test_what_is_no_name_of_a_file(self, group: Group, mastlake: Command, tmp_path: Path, name: str) -> None:
+        before = set(tmp_path.iterdir())
+        done = mastlake("--catalog", f"{group.folder}/", "--local-catalog", name, "status")
+        assert (done.code, done.err.count("\n")) == (2, 1)
+        assert "must name a file" in done.err
+        assert set(tmp_path.iterdir()) == before
+
+    def test_a_file_that_is_no_database(self, group: Group, mastlake: Command, tmp_path: Path) -> None:
+        (tmp_path / "notes.txt").write_text("hello")
+        done = mastlake("--catalog", f"{group.folder}/", "--local-catalog", "notes.txt", "index", ".")
+        assert (done.code, done.err.count("\n")) == (1, 1)
+        assert "notes.txt is not a file of local files" in done.err
+        assert (tmp_path / "notes.txt").read_text() == "hello"
+
     def test_a_folder_and_the_name_of_the_published_one(self, group: Group, mastlake: Command, tmp_path: Path) -> None:
         (tmp_path / "mast").mkdir()
         for name in (".", "published.duckdb"):

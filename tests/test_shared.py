@@ -196,7 +196,7 @@ def test_only_a_published_folder_has_lists(mastlake: Command, tmp: Path) -> None
         done = mastlake("--catalog", tmp / "working.duckdb", *words)
         assert (done.code, done.err.count("\n")) == (2, 1)
         assert "--catalog DIR/" in done.err
-    with pytest.raises(UsageError, match="shared disk"):
+    with pytest.raises(UsageError, match=r"publish into a folder of that disk too .* --catalog DIR/"):
         shared_folders("https://www.example.org/jwst/")
 
 

@@ -11,14 +11,16 @@ from pathlib import Path
 import duckdb
 
 from catalog.defaults import LOCAL_CATALOG
-from catalog.errors import CatalogError, NotACatalog
+from catalog.errors import CatalogError, NotACatalog, UsageError
 from catalog.publish.folder import newest_in
 from catalog.publish.names import is_address
 from catalog.publish.newest import Newest
 from catalog.publish.pull import PublishedAddress
 from catalog.publish.with_local_files import Publisher, WithLocalFiles
 from catalog.store.database import Tell, in_unicode
+from catalog.store.lake_address import is_lake
 from catalog.store.shared import KeptOpen
+from catalog.text import harmless
 
 
 class PublishedFolder:
@@ -83,6 +85,20 @@ def publisher(text: str | os.PathLike[str], tell: Tell | None = None, offline: b
     return PublishedAddress(name, tell, offline) if is_address(name) else PublishedFolder(Path(name))
 
 
+def local_file(named: str | os.PathLike[str]) -> Path:
+    """Return the path of the file with the user's local files.
+
+    Raises
+    ------
+    UsageError
+        If the name is that of a folder, an address or a lake.
+    """
+    name = os.fspath(named)
+    if is_address(name) or is_lake(name) or name.endswith("/"):
+        raise UsageError(f"--local-catalog {harmless(name)} must name a file, such as {LOCAL_CATALOG}")
+    return in_unicode(Path(name).absolute())
+
+
 class FollowedOnce(WithLocalFiles):
     """The newest published catalog when a process began, for all its questions.
 
@@ -107,7 +123,7 @@ class FollowedOnce(WithLocalFiles):
         local: str | os.PathLike[str] = LOCAL_CATALOG,
     ) -> None:
         self._publisher = publisher(text, tell, offline)
-        self._local = in_unicode(Path(local).absolute())
+        self._local = local_file(local)
         newest = self._asked_newest()
         super().__init__(newest.path, wait, tell)
         self._use(newest)
@@ -140,7 +156,7 @@ class FollowedKept(WithLocalFiles, KeptOpen):
         local: str | os.PathLike[str] = LOCAL_CATALOG,
     ) -> None:
         self._publisher = publisher(text, tell)
-        self._local = in_unicode(Path(local).absolute())
+        self._local = local_file(local)
         self._questions = 0
         self._following = threading.Lock()
         newest = self._asked_newest()

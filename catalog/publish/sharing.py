@@ -27,6 +27,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from catalog.errors import DiskError, UsageError
+from catalog.publish.names import is_address
 from catalog.store.database import Database
 from catalog.store.history.local_files import BELOW
 from catalog.store.history.runs import utc_now
@@ -168,6 +169,11 @@ def require_sharing(place: str, folders: Iterable[str | os.PathLike[str]]) -> Pa
 
 
 def _published_folder(place: str) -> Path:
+    if is_address(place):
+        raise UsageError(
+            f"{harmless(place)} has no lists of shared files, which name paths of a shared disk; publish into "
+            "a folder of that disk too (mastlake publish DIR), and name it: --catalog DIR/"
+        )
     if not Path(place).is_dir():
         raise UsageError("files are shared in a published folder of a shared disk; name that one: --catalog DIR/")
     return Path(os.path.abspath(place))  # noqa: PTH100

@@ -71,7 +71,10 @@ class LocalFile(DuckDBFile):
         CatalogError
             If one of them cannot be opened at all.
         """
-        connection = super().open(path, read_only)
+        try:
+            connection = super().open(path, read_only)
+        except NotACatalog as error:
+            raise no_local_catalog(path) from error
         try:
             if _database(connection) == PUBLISHED:
                 raise UsageError(
@@ -110,6 +113,13 @@ def show_both(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"SET search_path = {literal(f'{own}.main,{PUBLISHED}.main')}")
 
 
+def no_local_catalog(path: Path) -> NotACatalog:
+    """Return the error for a file that is something else."""
+    return NotACatalog(
+        f"{path} is not a file of local files beside a published catalog; name another one: --local-catalog FILE"
+    )
+
+
 @dataclass(frozen=True)
 class Followed:
     """What a local catalog notes about the published one.
@@ -145,9 +155,7 @@ def followed(connection: duckdb.DuckDBPyConnection, path: Path) -> Followed:
         columns = [name for name, *_ in answer.description or ()]
         found = dict(zip(columns, answer.fetchone() or (), strict=False))
     if not found.keys() >= _NOTED:
-        raise NotACatalog(
-            f"{path} is not a file of local files beside a published catalog; name another one: --local-catalog FILE"
-        )
+        raise no_local_catalog(path)
     compared = found.get("compared")  # files that an older mastlake made have no such column
     noted = {name: None if found[name] is None else str(found[name]) for name in _NOTED}
     return Followed(**noted, compared=list(map(str, compared)) if isinstance(compared, list) else ())  # type: ignore[arg-type]
