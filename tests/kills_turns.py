@@ -142,7 +142,8 @@ def beside_readers(
 
 
 def main(commits: int = 100, readers: int = 8) -> None:
-    """Run the long form, and print what was measured."""
+    """Run the long form, and print what was measured; a wait of more than 2 s fails it, which other work may cause."""
+    too_long = []
     for pause, writers in ((0.0, 1), (0.05, 1), (0.0, 4)):
         with tempfile.TemporaryDirectory() as folder:
             done, answers = beside_readers(Path(folder), readers, commits, pause, writers)
@@ -157,7 +158,9 @@ def main(commits: int = 100, readers: int = 8) -> None:
             f"{longest:.2f} s at most, and for {most} later questions; an answer took {slowest:.2f} s at most"
         )
         if longest > _LONGEST_SECONDS * writers:
-            raise AssertionError(f"a writer waited {longest:.2f} s")
+            too_long.append(f"{longest:.2f} s")
+    if too_long:
+        raise AssertionError(f"a writer waited {', '.join(too_long)}; run this on a machine that does nothing else")
 
 
 if __name__ == "__main__":
