@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -369,6 +370,15 @@ class TestCloning:
         assert mastlake("--catalog", "mine.duckdb", "status", "--json").json["current"] == 4
         assert mastlake("copy", f"{group.folder}/", "copy.duckdb").code == 0
         assert mastlake("--catalog", "copy.duckdb", "status", "--json").json["current"] == 4
+
+    def test_what_a_killed_clone_left_is_removed(self, group: Group, mastlake: Command, tmp_path: Path) -> None:
+        left, fresh = (tmp_path / f".mine.duckdb.{number}.clone" for number in (1, 2))
+        for path in (left, fresh):
+            path.touch()
+        os.utime(left, (0, 0))
+        assert mastlake("clone", f"{group.folder}/", "--catalog", "mine.duckdb").code == 0
+        assert [path.exists() for path in (left, fresh)] == [False, True]
+        assert not list(tmp_path.glob(".mine.duckdb.*[3-9]*"))
 
     def test_local_files_of_another_catalog_are_left_out_and_told(
         self, group: Group, mastlake: Command, tmp_path: Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -21,6 +22,9 @@ from catalog.store.lake_address import is_lake
 from catalog.store.shared_copy import LOCAL
 from catalog.store.whole_copy import copy_tables
 from catalog.text import plural
+
+_KILLED_SECONDS = 3600
+"""Age of an unfinished clone whose process was killed; one that is being made is written again and again."""
 
 
 def clone(
@@ -95,6 +99,7 @@ def _take_over(reader: FollowedOnce | None, partial: Path, tell: Tell | None) ->
 def _copy(newest: Path, path: Path, sha256: str, fill: Callable[[Path], None]) -> None:
     """Copy beside the place, and move there when all is proven."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.clone")
+    _remove_killed(path)
     try:
         shutil.copyfile(newest, partial)
         if sha256_of(partial) != sha256:
@@ -111,6 +116,15 @@ def _copy(newest: Path, path: Path, sha256: str, fill: Callable[[Path], None]) -
         for left in (partial, partial.with_name(f"{partial.name}.wal")):
             with suppress(OSError):
                 left.unlink(missing_ok=True)
+
+
+def _remove_killed(path: Path) -> None:
+    """Remove what clones left that were killed: the disk may be too full for another."""
+    for left in path.parent.iterdir():
+        if left.name.startswith(f".{path.name}.") and left.name.endswith((".clone", ".clone.wal")):
+            with suppress(OSError):
+                if time.time() - left.lstat().st_mtime > _KILLED_SECONDS:
+                    left.unlink()
 
 
 def _put(partial: Path, path: Path) -> None:
