@@ -106,7 +106,13 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("And as Parquet, for programs without mastlake", "mastlake publish group --parquet"),
     ),
     "clone": (("A catalog of your own, which goes on harvesting", "mastlake clone group --catalog mine.duckdb"),),
-    "copy": (("A file becomes a lake, with all its history", "mastlake copy mastlake.duckdb ducklake:jwst.lake"),),
+    "copy": (
+        ("A file becomes a lake, with all its history", "mastlake copy mastlake.duckdb ducklake:jwst.lake"),
+        (
+            "And one with its metadata in PostgreSQL",
+            "mastlake copy mastlake.duckdb ducklake:postgres:service=jwst,data=/group/jwst",
+        ),
+    ),
     "upkeep": (("Weekly, from cron", "mastlake upkeep -q --catalog ducklake:jwst.lake"),),
     "timeline": (
         ("Everything in the catalog", "mastlake timeline"),

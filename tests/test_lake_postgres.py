@@ -25,6 +25,7 @@ from catalog.store.lake_address import lake_address
 from catalog.store.lake_server import LakeServer
 from catalog.store.turns import LockWait, StillHeld
 
+from . import hostile_sql
 from .conftest import Command
 from .kills_lake import killed, killed_at_birth
 from .lakes import POSTGRES, lake_in
@@ -316,6 +317,25 @@ class TestSealed:
                 except BadQuery:
                     continue
                 assert not re.search(f"secret'|'public'|'admin'|{PASSWORD}|ducklake_data_file", answer), statement
+
+    @pytest.mark.long
+    @pytest.mark.parametrize("relative", ["false", "true"])
+    def test_metadata_that_name_another_file_do_not_open_it(
+        self, lake: Database, postgres: PostgresServer, tmp_path: Path, mastlake: Command, relative: str
+    ) -> None:
+        commit(lake, 1, lambda: None)
+        traps = hostile_sql.lay(tmp_path / "traps")
+        schema = lake_address(lake.named).schema
+        there = f"{traps.bait}/secret.parquet" if relative == "false" else "../../../traps/bait/secret.parquet"
+        postgres.run_as_admin(
+            f"UPDATE {schema}.ducklake_data_file SET path = '{there}', path_is_relative = {relative} WHERE table_id = "
+            f"(SELECT table_id FROM {schema}.ducklake_table WHERE table_name = 'changes')"
+        )
+        with hostile_sql.watched(traps):
+            outcome = mastlake("--catalog", lake.named, "sql", "FROM changes")
+        assert (outcome.code > 0, outcome.err.count("\n")) == (True, 1), outcome
+        assert hostile_sql.SECRET not in outcome.out + outcome.err
+        assert traps.touched == []
 
     @pytest.mark.long
     def test_even_a_connection_that_reads_cannot_write_at_the_server(self, lake: Database) -> None:
