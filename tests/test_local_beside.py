@@ -422,6 +422,34 @@ class TestRefusing:
         assert "must name a file" in done.err
         assert set(tmp_path.iterdir()) == before
 
+    @pytest.mark.parametrize(
+        ("change", "error"),
+        [
+            ("UPDATE following SET schema = NULL", "not a file of local files"),
+            ("DELETE FROM following", "not a file of local files"),
+            ("ALTER TABLE following DROP COLUMN run", "not a file of local files"),
+            ("UPDATE following SET first = 'never'", "another catalog"),
+            pytest.param("UPDATE following SET compared = ['; DROP TABLE runs']", None, marks=pytest.mark.long),
+            pytest.param("ALTER TABLE following ALTER compared TYPE INT USING 7", None, marks=pytest.mark.long),
+            pytest.param("UPDATE following SET run = 'abc'", None, marks=pytest.mark.long),
+        ],
+    )
+    def test_a_row_that_somebody_else_wrote(self, group: Group, tmp_path: Path, change: str, error: str | None) -> None:
+        ada = reader(group, "ada")
+        with ada.write_local():
+            pass
+        with duckdb.connect(ada.path) as connection:
+            connection.execute(change)
+            if error is None:
+                connection.execute("UPDATE following SET started_at = '1999-01-01'")
+                connection.execute("UPDATE following SET run = '9' WHERE run = '1'")
+        store._ready.clear()  # as in another process
+        if error is None:
+            assert outdated(reader(group, "ada")) == []
+        else:
+            with pytest.raises(NotACatalog, match=error):
+                outdated(reader(group, "ada"))
+
     def test_a_file_that_is_no_database(self, group: Group, mastlake: Command, tmp_path: Path) -> None:
         (tmp_path / "notes.txt").write_text("hello")
         done = mastlake("--catalog", f"{group.folder}/", "--local-catalog", "notes.txt", "index", ".")

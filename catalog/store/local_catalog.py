@@ -154,7 +154,7 @@ def followed(connection: duckdb.DuckDBPyConnection, path: Path) -> Followed:
         answer = connection.execute(f"FROM {quoted(_database(connection))}.main.{FOLLOWING} LIMIT 1")
         columns = [name for name, *_ in answer.description or ()]
         found = dict(zip(columns, answer.fetchone() or (), strict=False))
-    if not found.keys() >= _NOTED:
+    if not found.keys() >= _NOTED or found["schema"] is None:
         raise no_local_catalog(path)
     compared = found.get("compared")  # files that an older mastlake made have no such column
     noted = {name: None if found[name] is None else str(found[name]) for name in _NOTED}
@@ -252,7 +252,9 @@ def judge_anew(connection: duckdb.DuckDBPyConnection, noted: Followed, now: Foll
     else:
         keep_differences(connection)
         keep_verdicts(connection)
-    if "compared" not in columns_of(connection, FOLLOWING):  # DuckDB alters no table after rows of it were deleted
+    if columns_of(connection, FOLLOWING).get("compared") != "VARCHAR[]":
+        # DuckDB alters no table after rows of it were deleted
+        connection.execute(f"ALTER TABLE {FOLLOWING} DROP COLUMN IF EXISTS compared")
         connection.execute(f"ALTER TABLE {FOLLOWING} ADD COLUMN compared VARCHAR[]")
     connection.execute(f"DELETE FROM {FOLLOWING}")
     connection.execute(
