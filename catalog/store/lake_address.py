@@ -132,6 +132,13 @@ def _server(text: str) -> str:
 def _data(text: str) -> str:
     if not text.strip("/") or "?" in text or "\0" in text:
         raise UsageError("data= names the folder for the rows of a lake, such as data=/group/jwst")
+    if is_bucket(text):
+        from catalog.network.buckets import parts
+
+        bucket, prefix = parts(text)  # this refuses keys, and does not repeat them
+        return f"s3://{bucket}/{prefix}".rstrip("/")
+    if _URL.match(text) and "@" in text:
+        raise UsageError("data= must have no name and password")
     return text.rstrip("/") if _URL.match(text) else str(Path(text).absolute())
 
 
