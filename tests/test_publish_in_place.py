@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from catalog.api.catalog import Catalog
-from catalog.errors import Garbled, Overloaded, Refused, Unreachable
+from catalog.errors import CatalogError, Garbled, Overloaded, Refused, Unreachable, UsageError
 from catalog.publish import pull
 from catalog.publish.block_file import BlockFile
 from catalog.publish.blocks import HEAD_BYTES, block_size, blocks_of
@@ -22,7 +22,7 @@ from catalog.publish.publishing import publish
 from catalog.questions.query_errors import BadQuery
 from catalog.store import distant_file
 from catalog.store.schema.migrate import make_views
-from tests import sync_catalog
+from tests import hostile_sql, sync_catalog
 from tests.conftest import Command, copy_of
 from tests.kills_publish import add_run
 from tests.published_server import Site, showing
@@ -284,6 +284,21 @@ class TestSeal:
             monkeypatch.setenv(name, f"private-{name}")
         with Catalog.open(site.address) as catalog:
             assert "private-" not in repr(list(catalog.sql("FROM duckdb_settings()")))
+
+    @pytest.mark.long
+    def test_no_hostile_statement_gets_out(self, site: Site, tmp_path: Path) -> None:
+        traps = hostile_sql.lay(tmp_path / "traps")
+        with hostile_sql.watched(traps), Catalog.open(site.address) as shared:
+            own = [
+                "ATTACH 'https://published.invalid/catalog.duckdb' AS a",
+                "DETACH published",
+                "LOAD httpfs",
+                "USE memory",
+            ]
+            for statement in [*own, *hostile_sql.statements(traps, 300, seed=3)]:
+                with pytest.raises((UsageError, CatalogError)):
+                    shared.sql(statement)
+        assert (traps.touched, traps.calls) == ([], 0)
 
     def test_the_databases_show_no_address(self, site: Site) -> None:
         with Catalog.open(site.address) as shared, shared._database.read() as connection:
