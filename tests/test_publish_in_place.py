@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import shutil
+import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -219,6 +221,32 @@ class TestFaults:
         done = mastlake("--catalog", site.address, "sql", "SELECT max(checksum) FROM files")
         assert (done.code, done.out, done.err.count("\n")) == (1, "", 1), done.err
         assert "cannot answer now" in done.err
+
+    def test_ctrl_c_is_heard_while_the_host_is_silent(self, site: Site) -> None:
+        asked, released = threading.Event(), threading.Event()
+
+        def silent(_: object) -> None:
+            asked.set()
+            released.wait(20)
+
+        def press() -> None:
+            asked.wait(20)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+        with Catalog.open(site.address) as shared:
+            shared.runs()
+            site.instead[NAME] = silent
+            pressing = threading.Thread(target=press)
+            pressing.start()
+            try:
+                with pytest.raises(KeyboardInterrupt):
+                    shared.find("exp_type=NIS_SOSS", limit=3)
+                assert not released.is_set()
+            finally:
+                released.set()
+                pressing.join()
+            del site.instead[NAME]
+            assert len(shared.find("exp_type=NIS_SOSS", limit=3)) == 3
 
     def test_a_short_answer_is_asked_for_again(self, site: Site) -> None:
         cut = iter([True])

@@ -22,6 +22,9 @@ _AHEAD = 2
 """How many blocks are asked for at most beyond those that are read, while blocks are read one after another."""
 
 
+_LOOK_SECONDS = 0.2
+
+
 class BlockFile:
     """A published catalog of which some blocks are in the cache. Several threads and processes can use it.
 
@@ -42,6 +45,7 @@ class BlockFile:
     def __init__(self, path: Path, size: int, blocks: Blocks, fetch: Fetch, name: str) -> None:
         self.path, self.size, self.blocks = path, size, blocks
         self._fault: BaseException | None = None
+        self._is_stopped = False
         self._fetch, self._name = fetch, name
         self._changed = threading.Condition()
         self._here = bytearray(len(blocks.marks))
@@ -90,12 +94,37 @@ class BlockFile:
     def require(self, first: int, after: int) -> None:
         """Get the blocks from one number to before another one, as far as they are not there; see `read`."""
         while (stretch := self._next(first, after)) is not None:
-            try:
-                self._get(*stretch)
-            finally:
-                with self._changed:
-                    self._coming -= set(range(*stretch))
-                    self._changed.notify_all()
+            # The thread that reads waits, so that it hears of Ctrl-C; the network may be silent for a minute.
+            failed: list[BaseException] = []
+            threading.Thread(target=self._bring, args=(stretch, failed), daemon=True, name="mastlake-blocks").start()
+            with self._changed:
+                while self._coming.intersection(range(*stretch)):
+                    self._pause()
+            if failed:
+                raise failed[0]
+
+    def stop(self) -> None:
+        """Let all reads that wait for the network end; the next call of `go_on` allows others."""
+        self._is_stopped = True
+
+    def go_on(self) -> None:
+        """Allow reads again, and forget errors of earlier ones."""
+        self._is_stopped, self._fault = False, None
+
+    def _pause(self) -> None:
+        if self._is_stopped:
+            raise KeyboardInterrupt
+        self._changed.wait(_LOOK_SECONDS)
+
+    def _bring(self, stretch: tuple[int, int], failed: list[BaseException]) -> None:
+        try:
+            self._get(*stretch)
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            with self._changed:
+                self._coming -= set(range(*stretch))
+                self._changed.notify_all()
 
     def pull(self, first: int, after: int) -> None:
         """Get all blocks of a stretch in one request, also those that are there; see `read`."""
@@ -140,7 +169,7 @@ class BlockFile:
                         end += 1
                     self._coming |= set(range(begin, end))
                     return begin, end
-                self._changed.wait()
+                self._pause()
 
     def _is_wanted(self, number: int) -> bool:
         return number < len(self._here) and number not in self._coming and not self._is_here(number)

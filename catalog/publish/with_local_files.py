@@ -13,6 +13,7 @@ import duckdb
 
 from catalog.cache import folder as cache_folder
 from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog
+from catalog.process.interrupts import interrupted_by
 from catalog.publish.newest import Newest
 from catalog.store.database import Database
 from catalog.store.distant_file import DistantFile
@@ -125,11 +126,17 @@ class WithLocalFiles(Database):
     @contextmanager
     def _faults_told(self) -> Iterator[None]:
         """Raise what went wrong when a part of the catalog was asked for, of which DuckDB passes on the text only."""
-        engine = self.engine
-        try:
+        if not isinstance(self.engine, DistantFile):
             yield
+            return
+        file = self.engine.file
+        if not self._is_within():
+            file.go_on()
+        try:
+            with interrupted_by(file.stop):
+                yield
         except BaseException:
-            fault = engine.file.take_fault() if isinstance(engine, DistantFile) else None
+            fault = file.take_fault()
             if fault is not None:
                 raise fault from None
             raise

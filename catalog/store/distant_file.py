@@ -51,6 +51,12 @@ class Readable(Protocol):
     def read(self, start: int, length: int) -> bytes:
         """Return so many bytes from a place on, or fewer at the end of the file."""
 
+    def go_on(self) -> None:
+        """Allow reads after `stop`, and forget errors of earlier ones."""
+
+    def stop(self) -> None:
+        """Let all reads end that wait for the network."""
+
     def take_fault(self) -> BaseException | None:
         """Return the first error of `read` since the last call; DuckDB passes on its text only."""
 
