@@ -46,6 +46,7 @@ class PostgresServer:
         self._folder = folder
         self._own = folder / "own"
         self._process: subprocess.Popen[bytes] | None = None
+        self._watch: subprocess.Popen[bytes] | None = None
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self._own.mkdir()
@@ -89,6 +90,10 @@ class PostgresServer:
             self._process = subprocess.Popen(
                 [self._bin / "postgres", "-D", self._own / "data", *options], stdout=log, stderr=log, **_as_nobody()
             )
+        self._watch = subprocess.Popen(  # the end of its input is the end of this process, however it comes
+            ["sh", "-c", "cat; kill -QUIT $0", str(self._process.pid)],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
         for _ in range(1000):
             with suppress(Exception):
                 self.run_as_admin("SELECT 1", dbname="postgres")
@@ -104,6 +109,8 @@ class PostgresServer:
                 with suppress(ProcessLookupError):
                     os.kill(process, how)
         self._process.wait()
+        if self._watch is not None:
+            self._watch.communicate()
 
     def run_as_admin(self, statement: str, dbname: str = "jwst") -> list[tuple[Any, ...]]:
         """Run a statement as the user who may do everything."""
@@ -137,10 +144,17 @@ def _as_nobody() -> Mapping[str, Any]:
     return {"user": "nobody", "extra_groups": [], "cwd": "/"} if os.geteuid() == 0 else {"cwd": "/"}
 
 
+def _scratch() -> str:
+    """Return a folder that every user can enter, with a path short enough for the server's socket."""
+    usual = Path(tempfile.gettempdir())
+    is_open = all(folder.stat().st_mode & 0o1 for folder in (usual, *usual.parents))
+    return str(usual) if (is_open or os.geteuid()) and len(str(usual)) < 60 else "/tmp"
+
+
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
     """Start a server, and remove it at the end of the block."""
-    with tempfile.TemporaryDirectory(prefix="mastlake-pg-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="mastlake-pg-", dir=_scratch(), ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         server = PostgresServer(Path(folder))
         try:
