@@ -21,6 +21,7 @@ from catalog.store.lake import lake_of
 
 from .bucket_server import KEY, SECRET, TOKEN, Objects, Odd, answering, s3
 from .conftest import Command
+from .postgres_server import PostgresServer
 
 NOTED = "INSERT INTO changes VALUES (?, 'new', 'file', 'a.fits', NULL)"
 pytestmark = pytest.mark.long
@@ -80,6 +81,26 @@ def test_what_is_committed_is_kept_and_read_again(lake: Database) -> None:
         connection.execute(NOTED, [7])
     with lake.read() as connection:
         assert connection.execute("SELECT run FROM changes ORDER BY run").fetchall() == [(0,), (7,)]
+
+
+@pytest.mark.postgres
+def test_metadata_in_postgresql_do_for_rows_in_a_bucket(store: str, postgres: PostgresServer) -> None:
+    objects = Objects(store, f"b{uuid.uuid4().hex[:12]}")
+    schema = postgres.new_schema()
+    path, engine = lake_of(f"ducklake:postgres:service=mastlake,schema={schema},data={objects.address}")
+    lake = Database(path, wait=5, engine=engine)
+    for run in (1, 2):
+        with lake.write() as connection:
+            connection.execute(NOTED, [run])
+    with Catalog.open(f"ducklake:postgres:service=mastlake,schema={schema}") as catalog:
+        assert [row["run"] for row in catalog.sql("SELECT run FROM changes ORDER BY run").to_arrow().to_pylist()] == [
+            1,
+            2,
+        ]
+        assert catalog.upkeep(reading_seconds=0).files_removed > 0
+    postgres.run_as_admin(f"UPDATE {schema}.ducklake_data_file SET path = '../../other/a.parquet'")
+    with pytest.raises(NotACatalog, match="out of its prefix"), lake.read():
+        pass
 
 
 def test_no_key_is_shown(lake: Database, made: tuple[Path, Objects]) -> None:
