@@ -43,6 +43,8 @@ _ASK_AGAIN = 30.0
 _MOST_OF_MANIFEST = 1 << 20
 IN_PLACE_BYTES = 8 << 20
 """From this size on, a catalog is read where it is; a smaller one is pulled as quickly."""
+_WORTH_A_LINE = 8 << 20
+"""From so many bytes on, a pull is told in a line."""
 _MUCH = 0.25
 """If this share of a catalog was read, the rest is pulled: then questions need no network."""
 _EXTRA = "pip install 'mastlake[web]'"
@@ -249,6 +251,8 @@ class PublishedAddress:
             for first, after in manifest.opening:
                 file.require(first, min(after, len(file.blocks.marks)))
         except (Refused, Garbled):
+            if manifest.size >= _WORTH_A_LINE:
+                self._say(f"mastlake: pulling all of {self.name} ({shown_size(manifest.size)}), as it gives no parts")
             return False
         self._say(
             f"mastlake: reading {self.name} where it is ({shown_size(manifest.size)}); the parts that are read stay in "
@@ -258,8 +262,11 @@ class PublishedAddress:
 
     def _is_completed(self, manifest: Manifest, file: BlockFile) -> bool:
         """Ask for the blocks that are not there; return False if the host does not give them."""
+        absent = file.absent()
+        if (size := len(absent) * file.blocks.size) >= _WORTH_A_LINE:
+            self._say(f"mastlake: pulling the rest of {self.name} ({shown_size(size)})")
         try:
-            for first, after in stretches(file.absent(), file.blocks.size, _MOST_RANGES):
+            for first, after in stretches(absent, file.blocks.size, _MOST_RANGES):
                 file.pull(first, after)
         except (Refused, Garbled):
             return False

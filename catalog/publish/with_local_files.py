@@ -153,8 +153,8 @@ class WithLocalFiles(Database):
 
     @property
     def named(self) -> str:
-        """The published file."""
-        return str(self._newest.path)
+        """The published file; of one that is read where it is, the address."""
+        return self._publisher.name if self.is_distant else str(self._newest.path)
 
     @property
     def published_in(self) -> str:
