@@ -13,7 +13,7 @@ from tests.test_sql_text import VALUE, written
 
 ROOT = Path(__file__).parent.parent
 HISTORY = "catalog/store/history"
-_VERSIONS = {f"{HISTORY}/{name}.py" for name in ("merge", "links", "footprints", "widening")}
+_VERSIONS = {f"{HISTORY}/{name}.py" for name in ("comparison", "merge", "links", "footprints", "widening")}
 OWNERS = {
     "association_member": {f"{HISTORY}/header_rows.py"},
     "card_label": {f"{HISTORY}/header_rows.py"},
@@ -44,7 +44,7 @@ OWNERS = {
     "searches": {f"{HISTORY}/runs.py"},
     "set_aside": {f"{HISTORY}/run_notes.py"},
 }
-"""Versions and links are merged by one module, and closed, linked and numbered by three others beside it."""
+"""Versions and links are merged by one module; others beside it compare, close, link and number them."""
 PASSING = {
     "catalog/changes/net.py": {"net", "member"},
     "catalog/questions/drift.py": {VALUE},
