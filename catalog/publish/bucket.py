@@ -123,12 +123,12 @@ class Bucket:
             raise self._fault(str(error)) from None
 
     def _fault(self, text: str) -> ArchiveError:
-        host, found = self.server.netloc, _STATUS.search(text)
-        if found is None:
+        host, status_in_text = self.server.netloc, _STATUS.search(text)
+        if status_in_text is None:
             return Unreachable(
                 f"{host} gave no answer: {buckets.why_silent(text)}; check the network and AWS_ENDPOINT_URL"
             )
-        status = int(found[1])
+        status = int(status_in_text[1])
         code_found = _CODE.search(text)
         code = code_found[1] if code_found else ""
         if advice := self.advice(status, code):

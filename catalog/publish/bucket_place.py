@@ -95,9 +95,9 @@ class PublishingBucket:
 
     def read_latest(self) -> bytes | None:
         """Return what ``LATEST`` has now, and remember its state for the moment when it moves."""
-        found = self.fetch(LATEST)
-        self._latest = found.state if found else None
-        return found.content if found else None
+        pointer = self.fetch(LATEST)
+        self._latest = pointer.state if pointer else None
+        return pointer.content if pointer else None
 
     def newest(self) -> Manifest | None:
         """Return the manifest that ``LATEST`` points to."""
@@ -105,19 +105,19 @@ class PublishingBucket:
         if latest is None:
             return None
         name = named_by(latest, self.name)
-        found = self.fetch(name)
-        if found is None:
+        manifest = self.fetch(name)
+        if manifest is None:
             raise NotACatalog(f"{self.name} has no {name}, which {LATEST} names; remove {LATEST}, and publish again")
-        return parse_manifest(found.content, name, self.name)
+        return parse_manifest(manifest.content, name, self.name)
 
     def entries(self) -> list[Entry]:
         """Return what is there; folders have no time."""
         import obstore
 
         with self._bucket.told():
-            found = obstore.list_with_delimiter(self._bucket.store)
-        files = [Entry(str(one["path"]), one["last_modified"].timestamp()) for one in found["objects"]]
-        return files + [Entry(str(path).rpartition("/")[2], 0.0) for path in found["common_prefixes"]]
+            listing = obstore.list_with_delimiter(self._bucket.store)
+        files = [Entry(str(each["path"]), each["last_modified"].timestamp()) for each in listing["objects"]]
+        return files + [Entry(str(path).rpartition("/")[2], 0.0) for path in listing["common_prefixes"]]
 
     def _objects(self, folder: str) -> list[Any]:
         """Return the objects in a folder."""
@@ -209,8 +209,8 @@ class PublishingBucket:
 
     def read(self, name: str) -> bytes:
         """Return the content of a small object; it is empty if there is none."""
-        found = self.fetch(name)
-        return found.content if found else b""
+        stored = self.fetch(name)
+        return stored.content if stored else b""
 
     def point(self, manifest: Manifest) -> None:
         """Replace ``LATEST`` in one request, unless it has changed since it was read."""

@@ -230,5 +230,5 @@ def error_code(response: requests.Response) -> str:
         text = bytes(response.raw.read(_MOST_OF_ANSWER, decode_content=False) or b"")
     except (OSError, requests.RequestException, urllib3.exceptions.HTTPError):
         return ""
-    found = _CODE.search(text)
-    return found[1].decode() if found else ""
+    code = _CODE.search(text)
+    return code[1].decode() if code else ""

@@ -28,16 +28,18 @@ def known_places(begun: str) -> dict[str, str]:
         Names, and what each is; a folder ends with a slash.
     """
     head, slash, rest = begun.rpartition("/")
-    found: dict[str, str] = {}
+    places: dict[str, str] = {}
     with suppress(OSError):
         for path in sorted(islice(Path(head or slash or ".").iterdir(), _MOST)):
             if not path.name.startswith(rest) or (path.name.startswith(".") and not rest):
                 continue
             if path.is_dir():
-                found[f"{head}{slash}{path.name}/"] = "a published catalog" if (path / LATEST).is_file() else "a folder"
+                places[f"{head}{slash}{path.name}/"] = (
+                    "a published catalog" if (path / LATEST).is_file() else "a folder"
+                )
             elif path.suffix == ".duckdb":
-                found[f"{head}{slash}{path.name}"] = "a catalog file"
+                places[f"{head}{slash}{path.name}"] = "a catalog file"
     for path in cache_folder().glob(f"published/*/{ADDRESS}"):
         with suppress(OSError, UnicodeDecodeError):
-            found[path.read_text().strip()] = "pulled before"
-    return {name: what for name, what in found.items() if name.startswith(begun)}
+            places[path.read_text().strip()] = "pulled before"
+    return {name: what for name, what in places.items() if name.startswith(begun)}

@@ -87,18 +87,18 @@ class Lease:
             raise CatalogLocked(f"another mastlake publishes to {self._place.name} now; this one took too long")
 
     def _take_over(self) -> str:
-        found = self._place.fetch(NAME)
-        if found is None:
+        lease = self._place.fetch(NAME)
+        if lease is None:
             state = self._place.send(NAME, self._content(), {"If-None-Match": "*"}, only_if=True)
         else:
-            holder = _holder(found.content)
-            if holder.get("here") != self._here and found.age < LEASE_SECONDS:
+            holder = _holder(lease.content)
+            if holder.get("here") != self._here and lease.age < LEASE_SECONDS:
                 host = harmless(str(holder.get("host", "another machine")))[:100]
                 raise CatalogLocked(
                     f"another mastlake, on {host}, is publishing to {self._place.name}; "
-                    f"if it was killed, try again in {LEASE_SECONDS - found.age:.0f} seconds"
+                    f"if it was killed, try again in {LEASE_SECONDS - lease.age:.0f} seconds"
                 )
-            state = self._place.send(NAME, self._content(), {"If-Match": found.state}, only_if=True)
+            state = self._place.send(NAME, self._content(), {"If-Match": lease.state}, only_if=True)
         if state is None:
             raise CatalogLocked(f"another mastlake is publishing to {self._place.name}; try again when it is done")
         return state

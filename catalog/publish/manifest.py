@@ -123,8 +123,8 @@ def named_by(latest: bytes, where: str) -> str:
         If it is no such name.
     """
     text = latest[:100].decode("ascii", "replace").strip()
-    found = _NAME.fullmatch(text)
-    if found is None or len(latest) > 100 or text != manifest_name(int(found[1])):
+    match = _NAME.fullmatch(text)
+    if match is None or len(latest) > 100 or text != manifest_name(int(match[1])):
         raise NotACatalog(f"{where} has a file {LATEST} that names no published catalog; publish there again")
     return text
 

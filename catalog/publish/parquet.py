@@ -112,8 +112,8 @@ def parse_sums(text: bytes) -> dict[str, str]:
     {'1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f': 'files/niriss-00-1366-0000.parquet'}
     """
     lines = text.decode("ascii", "replace").splitlines()
-    found = (re.fullmatch(r"([0-9a-f]{64})  ((?:[a-z_]+/)?[a-z0-9_-]+\.parquet)", line) for line in lines)
-    return {one[1]: one[2] for one in found if one}
+    matches = (re.fullmatch(r"([0-9a-f]{64})  ((?:[a-z_]+/)?[a-z0-9_-]+\.parquet)", line) for line in lines)
+    return {match[1]: match[2] for match in matches if match}
 
 
 def _comments(connection: duckdb.DuckDBPyConnection, view: str) -> dict[str, str]:

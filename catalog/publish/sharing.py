@@ -199,15 +199,15 @@ def _require_readable(folder: Path) -> None:
 def _rows(database: Database, folder: str) -> tuple[list[_Row], int]:
     """Return the files in a folder that are the archive's, and that others can read; and how many others there are."""
     with database.read() as connection:
-        found = connection.execute(
+        listed = connection.execute(
             f"""SELECT path, size, lower(checksum), coalesce(state IN ('corrupt', 'modified', 'unknown'), false)
                 FROM local_files LEFT JOIN local_verdict USING (file_id) WHERE {BELOW} ORDER BY path""",
             {"path": folder},
         ).fetchall()
     rows = [
-        _Row(os.path.relpath(path, folder), size, md5) for path, size, md5, odd in found if not odd and _is_open(path)
+        _Row(os.path.relpath(path, folder), size, md5) for path, size, md5, odd in listed if not odd and _is_open(path)
     ]
-    return rows, len(found) - len(rows)
+    return rows, len(listed) - len(rows)
 
 
 def _is_open(path: str) -> bool:
@@ -309,9 +309,9 @@ def shared_files(database: Database, place: str, names: Sequence[str]) -> tuple[
     """
     lists, odd = _read_lists(place)
     named = ((each.head, row, PurePosixPath(row.path).name) for each in lists for row in each.rows)
-    found = [(head, row, filename) for head, row, filename in named if any(fnmatchcase(filename, n) for n in names)]
-    checksums = _checksums(database, sorted({filename for _, _, filename in found}))
-    files = [_shared_file(head, row, filename, checksums.get(filename)) for head, row, filename in found]
+    matching = [(head, row, filename) for head, row, filename in named if any(fnmatchcase(filename, n) for n in names)]
+    checksums = _checksums(database, sorted({filename for _, _, filename in matching}))
+    files = [_shared_file(head, row, filename, checksums.get(filename)) for head, row, filename in matching]
     return sorted(files, key=lambda file: (file.filename, file.state != "current", file.path)), odd
 
 
