@@ -204,6 +204,21 @@ class TestFaults:
             monkeypatch.setenv("AWS_ENDPOINT_URL", address)
             assert told in self.ask(mastlake, lake)
 
+    @pytest.mark.parametrize("status", [301, 302, 307])
+    def test_a_store_that_sends_requests_on_is_not_followed_with_the_session_token(
+        self, status: int, lake: Database, mastlake: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with answering(lambda odd: odd.say(404)) as (elsewhere, asked_there):
+
+            def send_on(odd: Odd) -> None:
+                odd.say(status, Location=f"{elsewhere}{odd.path}")
+
+            with answering(send_on) as (address, asked):
+                monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+                assert "another address; name the one that answers in AWS_ENDPOINT_URL" in self.ask(mastlake, lake)
+        assert asked_there == []
+        assert not any(TOKEN in str(request) for request in asked)
+
     def test_half_of_the_credentials_are_told_before_anything_is_asked(
         self, lake: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -8,6 +8,7 @@ the place of a table: a path like ``s3://BUCKET/PREFIX/../..`` would leave the p
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import duckdb
@@ -16,9 +17,13 @@ from catalog.errors import NotACatalog, UsageError
 from catalog.network import buckets
 from catalog.network.buckets import BUCKET_SCHEME
 from catalog.network.routes import BUNDLES, credentials_of, proxy_of
+from catalog.network.server import Server
+from catalog.network.session import session_for
 from catalog.store.lake_extensions import load_extensions
 from catalog.store.sql import literal
 
+_REDIRECT_SECONDS = (5.0, 10.0)
+"""How long to wait for a connection, and for an answer."""
 _METADATA = "__ducklake_metadata_lake"
 _PATHS = ("ducklake_data_file", "ducklake_delete_file")
 
@@ -62,13 +67,16 @@ def reach_bucket(connection: duckdb.DuckDBPyConnection, place: str) -> None:
         raise NotACatalog("the metadata of the lake name a place for its rows that is no prefix in a bucket")
     region = buckets.region()
     server = urlsplit(buckets.endpoint(region))
+    keys = buckets.keys()
+    if keys and keys.token:
+        _refuse_redirect(Server(server.geturl()), place)
     load_extensions(connection, ("httpfs",))
     connection.execute("SET GLOBAL s3_url_compatibility_mode = true")  # no settings in addresses
     connection.execute("SET GLOBAL enable_server_cert_verification = true")
     if bundle := next(filter(None, map(buckets.variable, BUNDLES)), ""):
         connection.execute(f"SET GLOBAL ca_cert_file = {literal(bundle)}")
     given = {"REGION": region, "ENDPOINT": f"{server.netloc}{server.path}", "URL_STYLE": "path", "SCOPE": place}
-    if keys := buckets.keys():
+    if keys:
         given |= {"KEY_ID": keys.key, "SECRET": keys.secret}
         given |= {"SESSION_TOKEN": keys.token} if keys.token else {}
     _keep_secret(connection, "s3", given, f", USE_SSL {'true' if server.scheme == 'https' else 'false'}")
@@ -77,6 +85,24 @@ def reach_bucket(connection: duckdb.DuckDBPyConnection, place: str) -> None:
         through = {"HTTP_PROXY": urlsplit(proxy).netloc.rpartition("@")[2]}
         through |= {"HTTP_PROXY_USERNAME": name, "HTTP_PROXY_PASSWORD": password} if name else {}
         _keep_secret(connection, "http", through)
+
+
+def _refuse_redirect(server: Server, place: str) -> None:
+    """Refuse an object store that sends requests on: DuckDB would follow with the session token, to any host.
+
+    The question is asked without a key. An object store that gives no answer is told of when DuckDB asks it.
+    """
+    import requests
+
+    with session_for(server) as session, suppress(requests.RequestException, OSError):
+        answer = session.head(
+            f"{server}/{place.removeprefix(BUCKET_SCHEME)}", allow_redirects=False, timeout=_REDIRECT_SECONDS
+        )
+        if "Location" in answer.headers:
+            raise NotACatalog(
+                f"{server.netloc} sends requests for the bucket on to another address; "
+                "name the one that answers in AWS_ENDPOINT_URL and AWS_REGION"
+            )
 
 
 def _keep_secret(connection: duckdb.DuckDBPyConnection, kind: str, given: dict[str, str], more: str = "") -> None:
