@@ -409,7 +409,7 @@ class TestUpkeep:
                 path.unlink()
         outcome = mastlake("--catalog", sqlite.named, "sql", "FROM changes")
         assert (outcome.code, outcome.err.count("\n")) == (1, 1)
-        assert "were removed while it was read" in outcome.err
+        assert "upkeep removed them meanwhile" in outcome.err
 
     def test_a_catalog_file_needs_none(self, database: Database, mastlake: Command) -> None:
         outcome = mastlake("--catalog", database.path, "upkeep")

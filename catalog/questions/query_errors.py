@@ -9,8 +9,8 @@ from typing import NoReturn
 
 import duckdb
 
-from catalog.errors import CatalogError, RowsRemoved, UsageError
-from catalog.store.faults import damaged, is_interrupt, reason, rows_removed
+from catalog.errors import CatalogError, UsageError
+from catalog.store.faults import damaged, is_interrupt, reason, removed_rows, rows_removed
 from catalog.store.server_faults import server_fault
 
 
@@ -31,7 +31,7 @@ def explained() -> Iterator[None]:
         raise CatalogError("the question needs more memory than it may use; ask for less, or in steps") from error
     except Exception as error:
         if rows_removed(str(error)):
-            raise RowsRemoved("files of the lake were removed while it was read, by upkeep; ask again") from error
+            raise removed_rows("the lake") from error
         _explain(error)
 
 

@@ -97,7 +97,7 @@ def reading(path: Path | str) -> Iterator[None]:
         if isinstance(error, duckdb.Error) and (damage := damaged(error, path)):
             raise damage from error
         if rows_removed(str(error)):
-            raise RowsRemoved(f"files of {path} were removed while it was read, by upkeep; ask again") from error
+            raise removed_rows(path) from error
         if isinstance(error, duckdb.IOException):
             raise CatalogError(f"cannot read {path}: {reason(str(error))}") from error
         raise
@@ -106,6 +106,14 @@ def reading(path: Path | str) -> Iterator[None]:
 def rows_removed(text: str) -> bool:
     """Say whether an error is that upkeep removed the snapshot of a question, or files with its rows."""
     return _GONE.search(text) is not None
+
+
+def removed_rows(path: Path | str) -> RowsRemoved:
+    """Return the error for `rows_removed`. The question is asked once more first, so the rows may be gone for good."""
+    return RowsRemoved(
+        f"files with rows of {path} are gone: upkeep removed them meanwhile, or their folder or bucket is not there; "
+        "ask again"
+    )
 
 
 def damaged(error: duckdb.Error, path: Path | str) -> CatalogError | None:
