@@ -20,6 +20,8 @@ from catalog.simulator.server import TOKEN
 from catalog.store.database import Database
 
 from .conftest import Command
+from .lakes import POSTGRES, name_in
+from .postgres_server import binaries
 
 COMMANDS = sorted(str(info.name) for info in app.registered_commands)
 ENTRY = str(Path(sys.executable).with_name("mastlake"))
@@ -112,14 +114,16 @@ class TestExamples:
         return mastlake
 
     @pytest.mark.long
-    def test_every_example_runs(self, asked: Command, tmp_path: Path) -> None:
+    def test_every_example_runs(self, asked: Command, tmp_path: Path, request: pytest.FixtureRequest) -> None:
         for name, examples in EXAMPLES.items():
             if name in NOT_RUN or name not in COMMANDS:
                 continue
             for _, words in examples:
                 if "--watch" in words:  # ends only with Ctrl-C
                     continue
-                arguments = [_present(tmp_path, word) for word in shlex.split(words)[1:]]
+                if POSTGRES in words and binaries() is None:
+                    continue
+                arguments = [_present(tmp_path, word, request) for word in shlex.split(words)[1:]]
                 outcome = asked(*arguments)
                 assert outcome.code == 0, (words, outcome.err)
                 if "--json" in arguments:
@@ -128,8 +132,10 @@ class TestExamples:
                     assert (tmp_path / arguments[arguments.index("-o") + 1]).stat().st_size
 
 
-def _present(folder: Path, word: str) -> str:
-    """Put a file that was fetched in the place of an example's, and the folder that an example made."""
+def _present(folder: Path, word: str, request: pytest.FixtureRequest) -> str:
+    """Put what is here in the place of an example's file, folder or server."""
+    if word.startswith(POSTGRES):
+        return name_in(folder, POSTGRES, request)
     if word == "/shared/jwst/":
         return str(folder / "group" / "_")[:-1]
     if not re.search(r"\bjw\w+.*\.fits$", word):
