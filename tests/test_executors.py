@@ -99,6 +99,27 @@ class Silent(Executor):
         return self.given[-1]
 
 
+class Cancelling(Executor):
+    """Cancels so many calls, as a cluster without its scheduler does; then it reads, or tells that it is gone."""
+
+    def __init__(self, cancels: int, gone: bool = False) -> None:
+        self.cancels = cancels
+        self.gone = gone
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if self.cancels > 0:
+            self.cancels -= 1
+            future.cancel()
+            future.set_running_or_notify_cancel()
+        else:
+            future.set_result(fn(*args, **kwargs))
+        return future
+
+    def fault(self) -> str | None:
+        return "the scheduler is gone" if self.gone and self.cancels < 10 else None
+
+
 def handed_out(executor: Executor, paths: Sequence[str], most_out: int = 3) -> list[tuple[str, str | None]]:
     """Hand out each file alone; return each path and why it was not read, in the order of the results."""
     results = Handout(executor, [[path] for path in paths], Order((), False), most_out).results()
@@ -120,6 +141,26 @@ class TestShards:
         given_up = {path for path, reason in results if reason is not None and "the worker ended" in reason}
         assert given_up == {path for path, lost in zip(paths, losses, strict=True) if lost >= MOST_TIMES}
         assert max(executor.asked.values()) <= MOST_TIMES
+
+    def test_what_the_executor_cancels_is_no_fault_of_the_files(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(shards, "_LOOK_SECONDS", 0.001)
+        paths = [f"/nowhere/{n}.fits" for n in range(10)]
+        results = handed_out(Cancelling(10 * (MOST_TIMES + 1)), paths)
+        assert sorted(path for path, _ in results) == paths
+        assert not any("given up" in (reason or "") for _, reason in results)
+
+    def test_an_executor_that_cancels_and_then_knows_why_ends_in_one_line(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(shards, "_LOOK_SECONDS", 0.001)
+        with pytest.raises(ExecutorError, match="the scheduler is gone"):
+            handed_out(Cancelling(100, gone=True), [f"/nowhere/{n}.fits" for n in range(10)])
+
+    def test_an_executor_that_only_cancels_ends_in_one_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(shards, "_LOOK_SECONDS", 0.001)
+        monkeypatch.setattr(shards, "_PATIENCE_SECONDS", 0.0)
+        with pytest.raises(ExecutorError, match="cancels all work"):
+            handed_out(Cancelling(1_000_000), ["/nowhere/0.fits"])
 
     @pytest.mark.long
     def test_the_files_of_a_shard_that_is_lost_again_and_again_are_named(

@@ -10,7 +10,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,6 +87,7 @@ class Handout:
         self._most_out = most_out
         self._out: dict[Future[Reading], Shard] = {}
         self._slowest = 0.0
+        self._cancelled_since: float | None = None
         self._heard_at = time.monotonic()
 
     def results(self) -> Iterator[Batch]:
@@ -115,6 +116,8 @@ class Handout:
                 future.cancel()
 
     def _hand_out(self) -> None:
+        if self._cancelled_since is not None:
+            time.sleep(_LOOK_SECONDS)  # until the executor knows whether its cluster is gone
         while self._waiting and len(self._out) < self._most_out:
             shard = self._waiting.popleft()
             try:
@@ -137,8 +140,12 @@ class Handout:
             ) from error
         except BrokenExecutor as error:
             raise ExecutorError(f"the executor is broken: {_line(error)}; index again to go on") from error
+        except CancelledError:
+            self._cancelled(shard)
+            return None
         except Exception as error:
             return self._lost(shard, _line(error), is_final=type(error).__name__ == _FINAL)
+        self._cancelled_since = None
         if reading.error is not None:
             raise reading.error
         self._slowest = max(self._slowest, reading.seconds)
@@ -173,6 +180,23 @@ class Handout:
         if size is not None and (here := _status(path)) is not None and here != (size, mtime_ns):
             return f"the worker on {host} sees another file at {path}; each worker must see the same folder there"
         return None
+
+    def _cancelled(self, shard: Shard) -> None:
+        """Hand a shard out again that the executor cancelled, as Dask does when its scheduler dies; it counts no time.
+
+        Raises
+        ------
+        ExecutorError
+            If the executor is of no use any more, or does nothing but cancel.
+        """
+        self._ask_for_fault()
+        now = time.monotonic()
+        if self._cancelled_since is None:
+            self._cancelled_since = now
+        if now - self._cancelled_since > _PATIENCE_SECONDS:
+            raise ExecutorError("the executor cancels all work; index again to go on")
+        shard.times -= 1
+        self._waiting.append(shard)
 
     def _lost(self, shard: Shard, reason: str, is_final: bool = False) -> Extract | None:
         shard.reason = reason
