@@ -57,17 +57,7 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
     offered = {
         name: spool.offer(connection, name) for name in (FILES_IN, MOVED_IN, OBSERVATIONS_IN, PRODUCTS_IN, READ_IN)
     }
-    offer_ingests(connection, spool)
-    files = compare_versions(connection, FILES, spool.staged(FILES_IN), run) if offered[FILES_IN] else None
-    grown = [
-        files.grown if files else _nothing_merged(connection, FILES),
-        _merge_observations(connection, spool, offered, harvested, run),
-        _merge_products(connection, spool, offered, run),
-    ]
-    if connection.execute(_MOVED).fetchone() is not None:
-        close_observations(connection, run, _OBSERVATIONS_TOUCHED, "SELECT key FROM product_merge")
-    _merge_files(connection, spool, files, harvested, run)  # after these, so that each row goes in with its links
-    if any(grown):
+    if _merge_all(connection, spool, offered, harvested, run):
         make_views(connection)
     moved = connection.execute(f"{_MOVED} UNION ALL {_FILES_MOVED}").fetchone() is not None
     if moved:
@@ -89,6 +79,23 @@ def commit(connection: duckdb.DuckDBPyConnection, spool: Spool, harvested: Harve
     if JWST.ingest_column in columns_of(connection, "file_version"):
         keep_cursors(connection, search.name, JWST.ingest_column)
     return result
+
+
+def _merge_all(
+    connection: duckdb.DuckDBPyConnection, spool: Spool, offered: dict[str, bool], harvested: Harvested, run: int
+) -> bool:
+    """Merge the rows of each kind, and return whether a table has new columns."""
+    offer_ingests(connection, spool)
+    files = compare_versions(connection, FILES, spool.staged(FILES_IN), run) if offered[FILES_IN] else None
+    grown = [
+        files.grown if files else _nothing_merged(connection, FILES),
+        _merge_observations(connection, spool, offered, harvested, run),
+        _merge_products(connection, spool, offered, run),
+    ]
+    if connection.execute(_MOVED).fetchone() is not None:
+        close_observations(connection, run, _OBSERVATIONS_TOUCHED, "SELECT key FROM product_merge")
+    _merge_files(connection, spool, files, harvested, run)  # after these, so that each row goes in with its links
+    return any(grown)
 
 
 def _merge_files(
