@@ -20,7 +20,7 @@ from pathlib import Path
 from catalog.api.catalog import Catalog
 from catalog.errors import MastlakeError
 from catalog.store.database import Database
-from catalog.store.lake import lake_of
+from catalog.store.lakes.lake import lake_of
 from tests.kills_publish import CONSISTENT
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.sync_catalog import insert_run
@@ -28,7 +28,7 @@ from tests.sync_catalog import insert_run
 _COMMIT = """
 import sys
 from catalog.store.database import Database
-from catalog.store.lake import lake_of
+from catalog.store.lakes.lake import lake_of
 from tests.kills_lake import commit_run
 path, engine = lake_of(sys.argv[1])
 for run in range(int(sys.argv[2]), 10_000):

@@ -11,7 +11,7 @@ import pytest
 
 from catalog.store import database as store
 from catalog.store.database import Database
-from catalog.store.lake import lake_of
+from catalog.store.lakes.lake import lake_of
 
 from .postgres_server import PostgresServer
 

@@ -48,12 +48,12 @@ OWNERS = {
 PASSING = {
     "catalog/changes/net.py": {"net", "member"},
     "catalog/questions/drift.py": {VALUE},
-    "catalog/store/shared_copy.py": {"copy"},
-    "catalog/store/whole_copy.py": {VALUE},
+    "catalog/store/copies/shared_copy.py": {"copy"},
+    "catalog/store/copies/whole_copy.py": {VALUE},
     "catalog/store/duckdb_file.py": {VALUE},
-    "catalog/store/lake_dialect.py": {VALUE},
+    "catalog/store/lakes/dialect.py": {VALUE},
     "catalog/store/local_catalog.py": {"following", VALUE},
-    "catalog/store/patched_copy.py": {"copy"},
+    "catalog/store/copies/patched_copy.py": {"copy"},
     "catalog/sync/decisions.py": {"decisions", "refused_folders"},
 }
 """Modules that write temporary tables, or all tables of a copy; and the engines, which are told the table.

@@ -9,8 +9,8 @@ import duckdb
 import pytest
 
 from catalog.api.catalog import Catalog
+from catalog.store.copies.whole_copy import CopiedTable
 from catalog.store.database import Database
-from catalog.store.whole_copy import CopiedTable
 from tests import kills_copy, sync_catalog
 from tests.conftest import Command
 from tests.lakes import PREFIXES, name_in

@@ -26,7 +26,7 @@ from catalog.errors import ArchiveError
 from catalog.harvest import harvest
 from catalog.simulator import Simulator
 from catalog.store.database import Database
-from catalog.store.lake import lake_of
+from catalog.store.lakes.lake import lake_of
 from catalog.vocabulary.search import Search
 
 from .bad_habits import ALL_WELL, HABITS, ODD, SLOW, keys

@@ -17,7 +17,7 @@ from catalog.errors import CatalogError, NotACatalog, UsageError
 from catalog.questions.query_errors import BadQuery
 from catalog.questions.statement import rows
 from catalog.store.database import Database
-from catalog.store.lake import lake_of
+from catalog.store.lakes.lake import lake_of
 
 from .bucket_server import KEY, SECRET, TOKEN, Objects, Odd, answering, s3
 from .conftest import Command

@@ -20,9 +20,9 @@ from catalog.errors import CatalogError, CatalogLocked, CatalogUnwritable, Usage
 from catalog.questions.query_errors import BadQuery
 from catalog.questions.statement import rows
 from catalog.store.database import Database
-from catalog.store.lake import lake_of
-from catalog.store.lake_address import lake_address
-from catalog.store.lake_server import LakeServer
+from catalog.store.lakes.address import lake_address
+from catalog.store.lakes.lake import lake_of
+from catalog.store.lakes.server import LakeServer
 from catalog.store.turns import LockWait, StillHeld
 
 from . import hostile_sql
@@ -114,7 +114,7 @@ class TestFaults:
     def test_a_server_that_stops_in_the_middle_of_a_question(
         self, lake: Database, server: LakeServer, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("catalog.store.lake_server._ANSWER_SECONDS", 0.2)
+        monkeypatch.setattr("catalog.store.lakes.server._ANSWER_SECONDS", 0.2)
         with pytest.raises(CatalogError, match="does not answer"):
             server.ask("SELECT pg_sleep(30)")
         assert server.ask("SELECT 1") == [("1",)]
@@ -177,7 +177,7 @@ class TestFaults:
 
 HOLD = """
 import time
-from catalog.store.lake_server import LakeServer
+from catalog.store.lakes.server import LakeServer
 from catalog.store.turns import LockWait
 with LakeServer('x', {'service': 'mastlake'}).turn('commit x', LockWait(0)):
     print('held', flush=True)

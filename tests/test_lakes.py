@@ -23,10 +23,10 @@ from catalog.questions import statement
 from catalog.questions.query_errors import BadQuery
 from catalog.questions.statement import rows
 from catalog.simulator import Simulator
-from catalog.store import lake_extensions
 from catalog.store.database import Database
-from catalog.store.lake import lake_of
-from catalog.store.lake_address import LakeAddress, lake_address
+from catalog.store.lakes import extensions as lake_extensions
+from catalog.store.lakes.address import LakeAddress, lake_address
+from catalog.store.lakes.lake import lake_of
 from catalog.store.shared import KeptOpen
 from catalog.vocabulary.search import Search
 
@@ -270,7 +270,7 @@ import json, sys
 from catalog.questions.query_errors import BadQuery
 from catalog.questions.statement import rows
 from catalog.store.database import Database
-from catalog.store.lake import lake_of
+from catalog.store.lakes.lake import lake_of
 path, engine = lake_of(sys.argv[1])
 database = Database(path, engine=engine)
 with database.read(sealed=True):
@@ -419,7 +419,7 @@ class TestUpkeep:
 COMMIT = """
 import sys
 from catalog.store.database import Database
-from catalog.store.lake import lake_of
+from catalog.store.lakes.lake import lake_of
 path, engine = lake_of(sys.argv[1])
 for number in range(int(sys.argv[2]), 1000):
     with Database(path, engine=engine).write() as connection:

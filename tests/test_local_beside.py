@@ -16,11 +16,11 @@ from catalog.publish.following import FollowedKept, FollowedOnce
 from catalog.publish.publishing import publish
 from catalog.simulator import Simulator
 from catalog.store import database as store
+from catalog.store.copies.shared_copy import LOCAL
 from catalog.store.database import Database
 from catalog.store.local_catalog import refuse_hiding
 from catalog.store.proven import note_proof
 from catalog.store.revision import HEAD
-from catalog.store.shared_copy import LOCAL
 from catalog.sync import Selection, sync
 from catalog.sync.rate import SharedPace
 from tests import sync_catalog

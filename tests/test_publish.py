@@ -32,9 +32,9 @@ from catalog.publish.folder import PublishingFolder
 from catalog.publish.manifest import LATEST, sha256_of
 from catalog.publish.publishing import publish
 from catalog.simulator import Simulator
+from catalog.store.copies.shared_copy import LOCAL, SHARED
 from catalog.store.database import Database
 from catalog.store.schema.models import metadata
-from catalog.store.shared_copy import LOCAL, SHARED
 from catalog.store.turns import LockWait, held
 from tests import kills_publish, sync_catalog
 from tests.conftest import Command

@@ -18,9 +18,9 @@ from catalog.publish import publishing
 from catalog.publish.blocks import block_size, blocks_of, parse_blocks, stretches
 from catalog.publish.manifest import sha256_of
 from catalog.publish.publishing import publish
-from catalog.store import patched_copy
+from catalog.store.copies import patched_copy
+from catalog.store.copies.shared_copy import SHARED
 from catalog.store.database import Database
-from catalog.store.shared_copy import SHARED
 from tests.conftest import copy_of
 from tests.kills_publish import add_run
 from tests.published_server import Site, showing

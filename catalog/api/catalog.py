@@ -136,7 +136,7 @@ class Catalog(
             local = settings.local_file(local or os.environ.get("MASTLAKE_LOCAL_CATALOG"))
             database = FollowedKept(named, wait, tell, local or LOCAL_CATALOG)
         elif is_lake(named):
-            from catalog.store.lake import lake_of
+            from catalog.store.lakes.lake import lake_of
 
             where, engine = lake_of(named)
             database = KeptOpen(where, wait, tell or _warn, engine)
@@ -194,7 +194,7 @@ class Catalog(
 
             database = FollowedOnce(path, wait, tell, offline, local or LOCAL_CATALOG)
         elif is_lake(path):
-            from catalog.store.lake import lake_of
+            from catalog.store.lakes.lake import lake_of
 
             where, engine = lake_of(path)
             database = Database(where, wait, tell, engine)

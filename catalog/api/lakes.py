@@ -11,9 +11,9 @@ from catalog.api.places import is_lake, is_published
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from catalog.store.copies.whole_copy import CopiedTable
     from catalog.store.database import Database
-    from catalog.store.lake_upkeep import Upkeep
-    from catalog.store.whole_copy import CopiedTable
+    from catalog.store.lakes.upkeep import Upkeep
 
 _READING_SECONDS = 86_400.0
 
@@ -53,7 +53,7 @@ class Lakes(CatalogBase):
         1
         """
         from catalog.errors import UsageError
-        from catalog.store.whole_copy import copy_catalog
+        from catalog.store.copies.whole_copy import copy_catalog
 
         if is_published(place):
             raise UsageError(f"{os.fspath(place)} must name a new file, such as mine.duckdb, or a lake")
@@ -85,7 +85,7 @@ class Lakes(CatalogBase):
         Traceback (most recent call last):
         catalog.errors.UsageError: ... is no lake, and needs no upkeep
         """
-        from catalog.store.lake_upkeep import keep_up
+        from catalog.store.lakes.upkeep import keep_up
 
         return keep_up(self._database, reading_seconds)
 
@@ -94,7 +94,7 @@ def _database(place: str | os.PathLike[str]) -> Database:
     from catalog.store.database import Database
 
     if is_lake(place):
-        from catalog.store.lake import lake_of
+        from catalog.store.lakes.lake import lake_of
 
         where, engine = lake_of(place)
         return Database(where, engine=engine)

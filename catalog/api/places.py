@@ -8,7 +8,7 @@ from pathlib import Path
 from catalog.defaults import CATALOG
 from catalog.publish.known import known_places
 from catalog.publish.names import is_published
-from catalog.store.lake_address import is_lake, lake_address
+from catalog.store.lakes.address import is_lake, lake_address
 
 __all__ = ["is_lake", "is_published", "known_places", "settings_beside"]
 

@@ -15,12 +15,12 @@ from catalog.publish.following import FollowedOnce, publisher
 from catalog.publish.manifest import parse_manifest, sha256_of
 from catalog.publish.names import is_published
 from catalog.publish.with_local_files import has_bytes
+from catalog.store.copies.shared_copy import LOCAL
+from catalog.store.copies.whole_copy import copy_tables
 from catalog.store.database import Database, Tell
 from catalog.store.duckdb_file import DUCKDB
 from catalog.store.faults import writing
-from catalog.store.lake_address import is_lake
-from catalog.store.shared_copy import LOCAL
-from catalog.store.whole_copy import copy_tables
+from catalog.store.lakes.address import is_lake
 from catalog.text import plural
 
 _KILLED_SECONDS = 3600

@@ -18,7 +18,7 @@ from catalog.publish.newest import Newest
 from catalog.publish.pull import PublishedAddress
 from catalog.publish.with_local_files import Publisher, WithLocalFiles
 from catalog.store.database import Tell, in_unicode
-from catalog.store.lake_address import is_lake
+from catalog.store.lakes.address import is_lake
 from catalog.store.shared import KeptOpen
 from catalog.text import harmless
 

@@ -23,9 +23,9 @@ from catalog.publish.folder import PublishingFolder
 from catalog.publish.manifest import MOST_STRETCHES, Manifest, catalog_filename, manifest_name, parquet_name, sha256_of
 from catalog.publish.names import is_bucket
 from catalog.publish.place import PARTIAL, Place
+from catalog.store.copies.shared_copy import CopiedCatalog, copy_shared
 from catalog.store.database import Database
 from catalog.store.revision import HEAD
-from catalog.store.shared_copy import CopiedCatalog, copy_shared
 from catalog.text import harmless
 
 KEEP = 3

@@ -11,7 +11,7 @@ import duckdb
 
 from catalog.errors import CatalogError, UsageError
 from catalog.store.faults import damaged, is_interrupt, reason, removed_rows, rows_removed
-from catalog.store.server_faults import server_fault
+from catalog.store.lakes.server_faults import server_fault
 
 
 class BadQuery(UsageError):

@@ -15,7 +15,7 @@ from catalog.questions.query_errors import explained
 from catalog.questions.read_only import checked
 from catalog.store.again import asks_again
 from catalog.store.database import Database
-from catalog.store.lake_columns import hide_columns_of_files
+from catalog.store.lakes.columns import hide_columns_of_files
 from catalog.store.sql import quoted
 from catalog.store.work import Work, at_work
 

@@ -19,7 +19,7 @@ import duckdb
 
 from catalog.store.duckdb_file import DuckDBFile, quiet
 from catalog.store.faults import explain
-from catalog.store.lake_extensions import load_extensions, packaged
+from catalog.store.lakes.extensions import load_extensions, packaged
 from catalog.store.memory import READING_MB
 from catalog.store.sql import literal
 
@@ -131,7 +131,7 @@ def _settings(path: Path) -> dict[str, Any]:
         "preserve_insertion_order": False,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
-        "allow_unsigned_extensions": True,  # see `catalog.store.lake_extensions`
+        "allow_unsigned_extensions": True,  # see `catalog.store.lakes.extensions`
         "python_enable_replacements": False,  # a query sees tables, and not the variables of this program
     }
 

@@ -170,7 +170,7 @@ def dialect_of(connection: duckdb.DuckDBPyConnection) -> Dialect:
     """Return what the engine of the catalog that a connection uses does otherwise."""
     row = connection.execute("SELECT type FROM duckdb_databases() WHERE database_name = current_database()").fetchone()
     if row and row[0] == "ducklake":
-        from catalog.store.lake_dialect import LakeDialect
+        from catalog.store.lakes.dialect import LakeDialect
 
         return LakeDialect()
     return DUCKDB

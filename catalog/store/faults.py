@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from catalog.errors import CatalogError, CatalogTooNew, CatalogUnwritable, NotACatalog, RowsRemoved, UsageError
-from catalog.store.server_faults import server_fault
+from catalog.store.lakes.server_faults import server_fault
 from catalog.text import harmless
 
 _FULL = ("No space left", "disk full", "Disk quota exceeded")
@@ -61,7 +61,7 @@ def _holder(program: str, pid: int) -> str:
 def reason(text: str) -> str:
     """Return the cause of an error in one line, from DuckDB's text."""
     if "HTTP" in text:
-        from catalog.store.lake_bucket import bucket_fault, is_of_bucket
+        from catalog.store.lakes.bucket import bucket_fault, is_of_bucket
 
         if is_of_bucket(text):
             return bucket_fault(text)

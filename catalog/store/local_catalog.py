@@ -20,12 +20,12 @@ from pathlib import Path
 import duckdb
 
 from catalog.errors import NotACatalog, UsageError
+from catalog.store.copies.shared_copy import LOCAL
 from catalog.store.duckdb_file import DuckDBFile, made_beside
 from catalog.store.faults import Locked, explain
 from catalog.store.history.keyword_differences import Pair, compared_columns, keep_differences, keep_differences_of_run
 from catalog.store.history.verdicts import keep_verdicts, keep_verdicts_of_run
 from catalog.store.proven import FOLLOWING
-from catalog.store.shared_copy import LOCAL
 from catalog.store.sql import columns_of, literal, quoted
 
 PUBLISHED = "published"

@@ -15,14 +15,14 @@ from typing import Any
 import duckdb
 
 from catalog.errors import CatalogError, CatalogLocked
+from catalog.store.copies.patched_copy import patch
+from catalog.store.copies.whole_copy import copy_tables
 from catalog.store.database import Database
 from catalog.store.duckdb_file import DUCKDB, quiet
 from catalog.store.faults import Locked, explain, writing
 from catalog.store.memory import WRITING_MB
-from catalog.store.patched_copy import patch
 from catalog.store.proven import note_proof
 from catalog.store.sql import literal, quoted
-from catalog.store.whole_copy import copy_tables
 
 SHARED = frozenset(
     {

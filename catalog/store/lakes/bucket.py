@@ -19,7 +19,7 @@ from catalog.network.buckets import BUCKET_SCHEME
 from catalog.network.routes import BUNDLES, credentials_of, proxy_of
 from catalog.network.server import Server
 from catalog.network.session import session_for
-from catalog.store.lake_extensions import load_extensions
+from catalog.store.lakes.extensions import load_extensions
 from catalog.store.sql import literal
 
 _REDIRECT_SECONDS = (5.0, 10.0)

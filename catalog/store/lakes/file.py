@@ -17,7 +17,7 @@ import duckdb
 from catalog.errors import NotACatalog
 from catalog.store.duckdb_file import made_beside, opened_to_fill, queue_at, size_of, stamp_of
 from catalog.store.faults import Locked
-from catalog.store.lake import Lake
+from catalog.store.lakes.lake import Lake
 from catalog.store.turns import LockWait, held
 
 

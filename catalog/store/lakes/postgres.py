@@ -1,7 +1,7 @@
 """A lake whose metadata are in a schema of a PostgreSQL database, so that several machines can harvest into it.
 
 Readers see the newest snapshot of when they opened the lake, whatever is committed meanwhile. Writers take turns by an
-advisory lock, see `catalog.store.lake_server`. DuckDB sees this one schema of the database, and no other.
+advisory lock, see `catalog.store.lakes.server`. DuckDB sees this one schema of the database, and no other.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from catalog.cache import folder
 from catalog.errors import CatalogError, NotACatalog, UsageError
 from catalog.process.interrupts import held_back
 from catalog.store.duckdb_file import opened_to_fill
-from catalog.store.lake import DATA, Lake
-from catalog.store.lake_address import LakeAddress
-from catalog.store.lake_server import LakeServer
+from catalog.store.lakes.address import LakeAddress
+from catalog.store.lakes.lake import DATA, Lake
+from catalog.store.lakes.server import LakeServer
 from catalog.store.sql import literal, quoted
 from catalog.store.turns import LockWait
 from catalog.store.work import ending
@@ -129,7 +129,7 @@ class PostgresLake(Lake):
             fill(connection)
 
     def lock(self, path: Path, waiting: LockWait, holder: str, reads: bool = False) -> AbstractContextManager[None]:
-        """Wait for the turn and keep it; see `catalog.store.lake_server`. Nobody takes a turn to read."""
+        """Wait for the turn and keep it; see `catalog.store.lakes.server`. Nobody takes a turn to read."""
         return self.server.turn(f"commit {self.address.schema}", waiting)
 
     def harvest_lock(self, path: Path, waiting: LockWait, holder: str) -> AbstractContextManager[None]:

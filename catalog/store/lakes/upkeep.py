@@ -16,8 +16,8 @@ from catalog.errors import CatalogUnwritable, UsageError
 from catalog.process.interrupts import held_back
 from catalog.store.database import Database
 from catalog.store.faults import writing
-from catalog.store.lake import LAKE, Lake, data_of
-from catalog.store.lake_address import is_bucket
+from catalog.store.lakes.address import is_bucket
+from catalog.store.lakes.lake import LAKE, Lake, data_of
 from catalog.store.sql import literal
 from catalog.store.work import close
 from catalog.text import harmless

@@ -1,8 +1,8 @@
 """The engine of a catalog that is a lake: its rows are in Parquet files, its metadata in a database (DuckLake).
 
 Every connection is to a DuckDB in memory, to which the lake is attached. A process that commits holds a lock meanwhile,
-which the system takes from a process that dies. `catalog.store.lake_file` and `catalog.store.lake_postgres` say how the
-database with the metadata is found, opened and locked.
+which the system takes from a process that dies. The modules `file` and `postgres` beside this one say how the database
+with the metadata is found, opened and locked.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ import duckdb
 from catalog.errors import CatalogUnwritable, UsageError
 from catalog.store.duckdb_file import DUCKDB, quiet
 from catalog.store.faults import Locked, explain
-from catalog.store.lake_address import LakeAddress, is_bucket, lake_address
-from catalog.store.lake_dialect import LakeDialect
-from catalog.store.lake_extensions import load_extensions
+from catalog.store.lakes.address import LakeAddress, is_bucket, lake_address
+from catalog.store.lakes.dialect import LakeDialect
+from catalog.store.lakes.extensions import load_extensions
+from catalog.store.lakes.server_faults import server_fault
 from catalog.store.memory import READING_MB, WRITING_MB
-from catalog.store.server_faults import server_fault
 from catalog.store.sql import literal
 from catalog.text import harmless
 
 if TYPE_CHECKING:
-    from catalog.store.lake_file import FileLake
-    from catalog.store.lake_postgres import PostgresLake
+    from catalog.store.lakes.file import FileLake
+    from catalog.store.lakes.postgres import PostgresLake
 
 LAKE = "lake"
 DATA = "MASTLAKE_DATA"
@@ -159,13 +159,13 @@ class Lake(LakeDialect):
         connection.execute(f"USE {LAKE}")
 
     def _reach_bucket(self, connection: duckdb.DuckDBPyConnection, place: str) -> None:
-        from catalog.store.lake_bucket import reach_bucket
+        from catalog.store.lakes.bucket import reach_bucket
 
         reach_bucket(connection, place)
 
     def _open_bucket(self, connection: duckdb.DuckDBPyConnection, place: str, exists: bool) -> None:
         """Let a connection reach the rows of a lake that is attached."""
-        from catalog.store.lake_bucket import require_paths_within
+        from catalog.store.lakes.bucket import require_paths_within
 
         if exists:
             self._reach_bucket(connection, place)
@@ -181,7 +181,7 @@ class Lake(LakeDialect):
         """Return the prefix or the folder for the rows of a new lake, and make the folder."""
         place = self.address.data or os.environ.get(DATA) or str(self.folder_beside)
         if is_bucket(place):
-            from catalog.store.lake_bucket import bucket_place
+            from catalog.store.lakes.bucket import bucket_place
 
             return bucket_place(place)
         if "://" in place:
@@ -220,10 +220,10 @@ def lake_of(text: str | os.PathLike[str]) -> tuple[Path, FileLake | PostgresLake
     """
     address = lake_address(text)
     if address.metadata == "postgres":
-        from catalog.store.lake_postgres import PostgresLake, scratch_of
+        from catalog.store.lakes.postgres import PostgresLake, scratch_of
 
         return scratch_of(address), PostgresLake(address=address)
-    from catalog.store.lake_file import FileLake
+    from catalog.store.lakes.file import FileLake
 
     return Path(address.place), FileLake(address=address)
 
@@ -243,6 +243,6 @@ def _settings(path: Path, read_only: bool) -> dict[str, Any]:
         "autoload_known_extensions": False,
         # Secrets that the user keeps for other programs are not read. To forbid them would forbid PostgreSQL too.
         "secret_directory": f"{os.devnull}/none",
-        "allow_unsigned_extensions": True,  # see `catalog.store.lake_extensions`
+        "allow_unsigned_extensions": True,  # see `catalog.store.lakes.extensions`
         "python_enable_replacements": False,  # a query sees tables, and not the variables of this program
     }

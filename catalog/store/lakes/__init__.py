@@ -1,0 +1,1 @@
+"""The engine whose catalogs are lakes (DuckLake): rows in Parquet files, metadata in a database."""
