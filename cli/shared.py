@@ -16,7 +16,7 @@ from .printing import note, put_json, put_table, say
 
 Share = Annotated[
     bool,
-    typer.Option("--share", help="Add the list of the folder to the published folder, so that others find the files."),
+    typer.Option("--share", help="Add the list of the folder to the published catalog, so that others find the files."),
 ]
 
 
@@ -41,7 +41,8 @@ def shared(
         if json:
             put_json([asdict(file) for file in files])
         elif files:
-            put_table(("state", "path", "by", "host"), [(file.state, file.path, file.by, file.host) for file in files])
+            rows = [(file.state, file.path, file.by, file.host, file.at) for file in files]
+            put_table(("state", "path", "by", "host", "at (UTC)"), rows)
         else:
             note("nobody shares such a file")
         return
@@ -49,8 +50,8 @@ def shared(
     if json:
         put_json([{key: value for key, value in asdict(each).items() if key != "left_out"} for each in folders])
     elif folders:
-        rows = [(each.folder, each.by, each.host, each.at, each.files, size(each.bytes)) for each in folders]
-        put_table(("folder", "by", "host", "at (UTC)", "files", "bytes"), rows)
+        shown = [(each.folder, each.by, each.host, each.at, each.files, size(each.bytes)) for each in folders]
+        put_table(("folder", "by", "host", "at (UTC)", "files", "bytes"), shown)
     else:
         note("nobody shares a folder yet; share one with: mastlake index DIR --share")
 
@@ -63,6 +64,9 @@ def share_folders(options: Settings, folders: Iterable[Path]) -> None:
     """Share folders after they were synced or indexed, and tell it."""
     for folder in folders:
         done = options.lake.share(folder)
-        note(f"shared {plural(done.files, 'file')} of {done.folder} ({size(done.bytes)})")
+        if done.files:
+            note(f"shared {plural(done.files, 'file')} of {done.folder} ({size(done.bytes)})")
+        else:
+            note(f"{done.folder} has no file to share; the list that you shared before, if any, was taken back")
         if done.left_out:
             note(f"  {plural(done.left_out, 'file')} left out: others cannot read them, or they are not the archive's")

@@ -71,6 +71,14 @@ class Objects:
         """Write an object."""
         self._store.put(name, content)
 
+    def remove(self, name: str) -> None:
+        """Remove an object."""
+        self._store.delete(name)
+
+    def put_raw(self, name: str) -> None:
+        """Write an object with a name that other clients do not accept."""
+        requests.put(f"{self._url}/lake/{name}", timeout=5).raise_for_status()
+
 
 Answer = Callable[["Odd"], None]
 

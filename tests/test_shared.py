@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from catalog.errors import UsageError
-from catalog.publish import sharing
+from catalog.publish import shared_folder
 from catalog.publish.following import FollowedOnce
 from catalog.publish.publishing import publish
-from catalog.publish.sharing import FOLDER, SharedFile, share, shared_files, shared_folders
+from catalog.publish.shared_lists import FOLDER
+from catalog.publish.sharing import SharedFile, require_sharing, share, shared_files, shared_folders
 from catalog.store.database import Database
 from catalog.sync import Selection, sync
 from catalog.sync.rate import SharedPace
@@ -102,6 +103,16 @@ def test_the_newest_list_of_a_person_counts_and_no_name_is_replaced(ada: Followe
     assert len(list((group / FOLDER).iterdir())) == 2
 
 
+def test_sharing_an_emptied_folder_takes_the_list_back(ada: FollowedOnce, group: Path, tmp: Path) -> None:
+    share(ada, str(group), tmp / "data")
+    share(ada, str(group), tmp / "data")
+    for path in (tmp / "data").iterdir():
+        path.chmod(0o600)
+    assert share(ada, str(group), tmp / "data").files == 0
+    assert shared_folders(str(group)) == ([], [])
+    assert share(ada, str(group), tmp / "data").files == 0
+
+
 def test_what_is_not_there_any_more_or_not_the_archives_is_told(ada: FollowedOnce, group: Path, tmp: Path) -> None:
     share(ada, str(group), tmp / "data")
     (tmp / "data" / NAMES[0]).unlink()
@@ -152,8 +163,8 @@ def test_no_list_takes_the_place_of_another_owners(
     (mine,) = (group / FOLDER).iterdir()
     others = mine.with_name(mine.name.replace("000001", "999999"))
     others.write_text(json.dumps({**HEAD, "by": "ada", "folder": str(tmp / "data")}))
-    owner = sharing._owner
-    monkeypatch.setattr(sharing, "_owner", lambda path: 4711 if path == others else owner(path))
+    owner = shared_folder._owner
+    monkeypatch.setattr(shared_folder, "_owner", lambda path: 4711 if path == others else owner(path))
     assert len(found(ada, group, "*")) == 2
     share(ada, str(group), tmp / "data")
     assert {path.name[-12:-6] for path in (group / FOLDER).iterdir()} == {"000001", "000002", "999999"}
@@ -164,7 +175,7 @@ def test_lists_beyond_the_most_are_told(ada: FollowedOnce, group: Path, monkeypa
     (group / FOLDER).mkdir()
     for number in range(3):
         (group / FOLDER / f"{number:016x}-000001.jsonl").write_text(json.dumps(HEAD))
-    monkeypatch.setattr(sharing, "_MOST_LISTS", 2)
+    monkeypatch.setattr(shared_folder, "MOST_LISTS", 2)
     folders, odd = shared_folders(str(group))
     assert len(folders) == 2
     assert "more than 2 lists" in odd[0]
@@ -196,8 +207,14 @@ def test_only_a_published_folder_has_lists(mastlake: Command, tmp: Path) -> None
         done = mastlake("--catalog", tmp / "working.duckdb", *words)
         assert (done.code, done.err.count("\n")) == (2, 1)
         assert "--catalog DIR/" in done.err
-    with pytest.raises(UsageError, match=r"publish into a folder of that disk too .* --catalog DIR/"):
-        shared_folders("https://www.example.org/jwst/")
+    with pytest.raises(UsageError, match=r"only read; name the bucket.* --catalog s3://BUCKET/PREFIX"):
+        require_sharing("https://www.example.org/jwst/", [])
+
+
+def test_a_lake_needs_no_lists(mastlake: Command, tmp: Path) -> None:
+    done = mastlake("--catalog", f"ducklake:sqlite:{tmp}/new.sqlite", "index", tmp / "data", "--share")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "FROM local_files" in done.err
 
 
 @pytest.mark.long

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from catalog.api.catalog_base import CatalogBase
+from catalog.api.places import is_lake
 from catalog.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ class Sharing(CatalogBase):
     """The part of `catalog.api.catalog.Catalog` that tells a group which files its members have."""
 
     def require_sharing(self, *folders: str | os.PathLike[str]) -> None:
-        """Raise an error if the catalog is in no published folder, or others cannot read a folder.
+        """Raise an error if the catalog is not a published one to which lists can be added, or a folder is closed.
 
         Parameters
         ----------
@@ -42,10 +43,11 @@ class Sharing(CatalogBase):
         require_sharing(self._place(), folders)
 
     def share(self, folder: str | os.PathLike[str]) -> SharedFolder:
-        """Add the list of the files in a folder to the published folder, so that others find them there.
+        """Add the list of the files in a folder to the published catalog, so that others find them.
 
         The list has files that were synced or indexed, that are the archive's, and that others can read. It takes the
-        place of the older list of the same person and folder.
+        place of the older list of the same person and folder; in a bucket, also of the same machine. If no such file
+        is left, the older list is taken back.
 
         Parameters
         ----------
@@ -60,9 +62,11 @@ class Sharing(CatalogBase):
         Raises
         ------
         UsageError
-            If the catalog is in no published folder, or others cannot read the folder.
+            If the catalog is published neither in a folder nor in a bucket, or others cannot read the folder.
         DiskError
-            If the list cannot be written there.
+            If the list cannot be written into the published folder.
+        ArchiveError
+            If the object store does not answer, or refuses.
 
         Examples
         --------
@@ -96,7 +100,7 @@ class Sharing(CatalogBase):
         Raises
         ------
         UsageError
-            If the catalog is in no published folder.
+            If the catalog is not a published one.
 
         Examples
         --------
@@ -128,7 +132,7 @@ class Sharing(CatalogBase):
         Raises
         ------
         UsageError
-            If the catalog is in no published folder.
+            If the catalog is not a published one.
 
         Examples
         --------
@@ -146,9 +150,15 @@ class Sharing(CatalogBase):
 
     def _place(self) -> str:
         place = self._database.published_in
+        if place is None and is_lake(self._database.named):
+            raise UsageError(
+                "a lake has no lists to share: everybody who asks it sees the files of every index and sync; see: "
+                "mastlake sql \"SELECT path FROM local_files WHERE filename = 'NAME'\""
+            )
         if place is None:
             raise UsageError(
-                "lists of files are shared in a published folder of a shared disk; name that one: --catalog DIR/"
+                "lists of files are shared where a catalog is published, in a folder or a bucket; name it: "
+                "--catalog DIR/, or --catalog s3://BUCKET/PREFIX"
             )
         return place
 

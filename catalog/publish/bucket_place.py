@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,18 +50,23 @@ class PublishingBucket:
     ----------
     address : str
         s3://BUCKET/PREFIX.
+
+    Attributes
+    ----------
+    bucket : Bucket
+        The prefix.
     """
 
     def __init__(self, address: str) -> None:
-        self._bucket = Bucket(address)
-        self._drafts = cache_folder() / "publishing" / hashlib.sha256(self._bucket.mark.encode()).hexdigest()[:16]
+        self.bucket = Bucket(address)
+        self._drafts = cache_folder() / "publishing" / hashlib.sha256(self.bucket.mark.encode()).hexdigest()[:16]
         self._latest: str | None = None
         self._lease: Lease | None = None
 
     @property
     def name(self) -> str:
         """The address."""
-        return self._bucket.name.rstrip("/")
+        return self.bucket.name.rstrip("/")
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -77,7 +82,7 @@ class PublishingBucket:
                 stack.callback(self._clear_drafts)
                 self.newest()  # the first requests follow no redirect, and so no token leaves this host
                 self._lease = stack.enter_context(Lease(self, self._drafts))
-                abort_old(self._bucket)
+                abort_old(self.bucket)
                 yield
             except StillHeld:
                 raise CatalogLocked(busy) from None
@@ -114,8 +119,8 @@ class PublishingBucket:
         """Return what is there; folders have no time."""
         import obstore
 
-        with self._bucket.told():
-            listing = obstore.list_with_delimiter(self._bucket.store)
+        with self.bucket.told():
+            listing = obstore.list_with_delimiter(self.bucket.store)
         files = [Entry(str(each["path"]), each["last_modified"].timestamp()) for each in listing["objects"]]
         return files + [Entry(str(path).rpartition("/")[2], 0.0) for path in listing["common_prefixes"]]
 
@@ -123,8 +128,8 @@ class PublishingBucket:
         """Return the objects in a folder."""
         import obstore
 
-        with self._bucket.told():
-            return [one for batch in obstore.list(self._bucket.store, folder) for one in batch]
+        with self.bucket.told():
+            return [one for batch in obstore.list(self.bucket.store, folder) for one in batch]
 
     def has_all_of(self, folder: str) -> bool:
         """Say whether the last file of a folder is there."""
@@ -132,7 +137,7 @@ class PublishingBucket:
 
     def has(self, name: str, sha256: str, md5: str) -> bool:
         """Compare the MD5 that the store gives for an object that was sent in one request."""
-        with sent(self._bucket, "HEAD", name) as response:
+        with sent(self.bucket, "HEAD", name) as response:
             return response.status_code == 200 and response.headers.get("ETag", "").strip('"') == md5
 
     def draft(self, name: str) -> Path:
@@ -166,7 +171,7 @@ class PublishingBucket:
         """Let the store copy the older objects for which there is no file in the draft."""
         for below, older in same.items():
             if not (draft / below).exists():
-                with sent(self._bucket, "HEAD", older) as response:
+                with sent(self.bucket, "HEAD", older) as response:
                     expected = response.headers.get("ETag", "").strip('"') if response.status_code == 200 else ""
                 if not (expected and self._copied(expected, older, f"{name}/{below}")):
                     raise CatalogLocked(f"somebody has removed {self.name}/{older} meanwhile; publish again")
@@ -179,8 +184,8 @@ class PublishingBucket:
             if not self.has(each, "", expected):
                 return False  # it is gone, or the store does not give the MD5 of what it has
             if each == older:
-                with self._bucket.told():
-                    obstore.copy(self._bucket.store, older, name)
+                with self.bucket.told():
+                    obstore.copy(self.bucket.store, older, name)
         return True
 
     def _put_file(self, path: Path, name: str) -> None:
@@ -191,7 +196,7 @@ class PublishingBucket:
         else:
             self._put_parts(path, name, size)
         arrived = hashlib.sha256()
-        for piece in pieces(self._bucket, name, size):
+        for piece in pieces(self.bucket, name, size):
             arrived.update(piece)
         if arrived.hexdigest() != sha256_of(path):
             raise Garbled(f"{self.name}/{name} has other bytes than were sent; {LATEST} was left as it was")
@@ -199,9 +204,9 @@ class PublishingBucket:
     def _put_parts(self, path: Path, name: str, size: int) -> None:
         import obstore
 
-        with self._bucket.told():
+        with self.bucket.told():
             part = max(_PART_BYTES, size // _MOST_PARTS + 1)
-            obstore.put(self._bucket.store, name, path, use_multipart=True, chunk_size=part, max_concurrency=3)
+            obstore.put(self.bucket.store, name, path, use_multipart=True, chunk_size=part, max_concurrency=3)
 
     def write(self, name: str, content: bytes) -> None:
         """Put a small object there."""
@@ -226,6 +231,13 @@ class PublishingBucket:
                 f"another mastlake has published to {self.name} meanwhile; {LATEST} was left as it was; try again"
             )
 
+    def index_lists(self) -> None:
+        """Name the lists of shared files for readers who cannot list the bucket."""
+        from catalog.publish.shared_bucket import write_index
+
+        with suppress(Refused):  # a catalog can be published without them
+            write_index(self)
+
     def remove(self, name: str) -> None:
         """Remove an object, or all objects of a folder; the file that says that it is whole goes first."""
         names = [name]
@@ -233,17 +245,17 @@ class PublishingBucket:
             below = [str(one["path"]) for one in self._objects(name)]
             names = sorted(below, key=lambda one: not one.endswith(f"/{_LAST}"))
         for one in names:
-            with sent(self._bucket, "DELETE", one) as response:
-                refuse_status(self._bucket, response, f"{self.name}/{one}", (200, 204, 404))
+            with sent(self.bucket, "DELETE", one) as response:
+                refuse_status(self.bucket, response, f"{self.name}/{one}", (200, 204, 404))
 
     def fetch(self, name: str) -> SmallObject | None:
         """Return a small object; None if there is none."""
-        with sent(self._bucket, "GET", name) as response:
+        with sent(self.bucket, "GET", name) as response:
             if response.status_code == 404 and (code := error_code(response)) != "NoSuchBucket":
                 return None
             if response.status_code == 404:
-                raise Refused(str(self._bucket.advice(404, code)))
-            refuse_status(self._bucket, response, f"{self.name}/{name}")
+                raise Refused(str(self.bucket.advice(404, code)))
+            refuse_status(self.bucket, response, f"{self.name}/{name}")
             content = bytes(response.raw.read(_MOST_OF_SMALL + 1, decode_content=False))
             if len(content) > _MOST_OF_SMALL:
                 raise Garbled(f"{self.name}/{name} has more bytes than it may have; it is not used")
@@ -264,14 +276,14 @@ class PublishingBucket:
             The headers are a condition; return None if it does not hold. A store that knows no conditions is asked
             again without one.
         """
-        with sent(self._bucket, "PUT", name, body, headers) as response:
+        with sent(self.bucket, "PUT", name, body, headers) as response:
             if only_if and response.status_code in (404, 409, 412):
                 code = error_code(response)
                 if response.status_code != 404 or code == "NoSuchKey":
                     return None
-                raise Refused(str(self._bucket.advice(404, code)))
+                raise Refused(str(self.bucket.advice(404, code)))
             if not (only_if and response.status_code == 501):
-                refuse_status(self._bucket, response, f"{self.name}/{name}")
+                refuse_status(self.bucket, response, f"{self.name}/{name}")
                 return response.headers.get("ETag", "")
         return self.send(name, body)
 

@@ -155,17 +155,22 @@ def pieces(source: Source, name: str, most: int, start: int | None = None) -> It
         refuse_status(source, response, shown, (200, 206) if part else (200,))
         if part and not (response.status_code == 206 and response.headers.get("Content-Range", "").startswith(part)):
             raise NoRanges(f"{source.server.netloc} does not give the part of {shown} that was asked for; try again")
-        if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise Garbled(f"{shown} comes packed although that was not asked for; it is not used")
-        size, began = 0, time.monotonic()
-        while piece := bytes(response.raw.read1(_PIECE, decode_content=False) or b""):
-            size += len(piece)
-            if size > most:
-                raise Garbled(f"{shown} has more bytes than it may have; it is not used")
-            took = time.monotonic() - began
-            if took > _PATIENT and size < _SLOWEST * took:
-                raise Unreachable(f"{source.server.netloc} sends less than {_SLOWEST:,.0f} bytes a second")
-            yield piece
+        yield from received(source, response, shown, most)
+
+
+def received(source: Source, response: requests.Response, shown: str, most: int) -> Iterator[bytes]:
+    """Yield the bytes of an answer, so many at most; see `pieces`."""
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise Garbled(f"{shown} comes packed although that was not asked for; it is not used")
+    size, began = 0, time.monotonic()
+    while piece := bytes(response.raw.read1(_PIECE, decode_content=False) or b""):
+        size += len(piece)
+        if size > most:
+            raise Garbled(f"{shown} has more bytes than it may have; it is not used")
+        took = time.monotonic() - began
+        if took > _PATIENT and size < _SLOWEST * took:
+            raise Unreachable(f"{source.server.netloc} sends less than {_SLOWEST:,.0f} bytes a second")
+        yield piece
 
 
 def sent(

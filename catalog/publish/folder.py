@@ -106,6 +106,9 @@ class PublishingFolder:
         """Replace ``LATEST`` by a rename; the lock keeps other publishers away."""
         self.write(LATEST, f"{manifest.name}\n".encode())
 
+    def index_lists(self) -> None:
+        """Do nothing: whoever reads the folder sees which lists there are."""
+
     def remove(self, name: str) -> None:
         """Remove a file or a folder."""
         path = self._folder / name

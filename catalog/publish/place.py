@@ -92,5 +92,8 @@ class Place(Protocol):
     def point(self, manifest: Manifest) -> None:
         """Let ``LATEST`` name a manifest, at one moment, unless another publisher has moved it meanwhile."""
 
+    def index_lists(self) -> None:
+        """Write down which lists of shared files are there, for readers who cannot see it themselves."""
+
     def remove(self, name: str) -> None:
         """Remove a file, or a folder of files; it need not be there."""

@@ -23,6 +23,7 @@ from catalog.publish.folder import PublishingFolder
 from catalog.publish.manifest import MOST_STRETCHES, Manifest, catalog_filename, manifest_name, parquet_name, sha256_of
 from catalog.publish.names import is_bucket
 from catalog.publish.place import PARTIAL, Place
+from catalog.publish.shared_lists import FOLDER
 from catalog.store.copies.shared_copy import CopiedCatalog, copy_shared
 from catalog.store.database import Database
 from catalog.store.revision import HEAD
@@ -111,7 +112,8 @@ def publish(
     with place.alone():
         before = place.newest()
         _refuse_other(database, before, place, run)
-        _sweep(place, before)
+        if FOLDER in _sweep(place, before):
+            place.index_lists()
         if before is not None and before.run == run:
             name = _with_parquet(database, place, before) if parquet else None
             return Publication(place.name, run, before.file, before.size, False, (), name)
@@ -238,8 +240,11 @@ def _put_parquet(place: Place, catalog: Path, manifest: Manifest) -> None:
     place.put(draft, parquet_name(manifest.run), same)
 
 
-def _sweep(place: Place, newest: Manifest | None) -> None:
-    """Remove what a killed publisher left. Of finished names, only those that a publisher claimed are removed."""
+def _sweep(place: Place, newest: Manifest | None) -> set[str]:
+    """Remove what a killed publisher left, and return what was there.
+
+    Of finished names, only those that a publisher claimed are removed.
+    """
     there = {entry.name for entry in place.entries()}
     left = sorted(name for name in there if name.startswith(PARTIAL))
     for claim in (name for name in left if name.startswith(_CLAIM)):
@@ -248,6 +253,7 @@ def _sweep(place: Place, newest: Manifest | None) -> None:
                 place.remove(name)
     for name in left:
         place.remove(name)
+    return there
 
 
 def _claimed() -> str:
