@@ -392,6 +392,22 @@ class TestCloning:
         assert "the clone has no local files" in done.err
         assert mastlake("--catalog", "mine.duckdb", "status", "--json").json["local_files"] == 0
 
+    @pytest.mark.long
+    @pytest.mark.parametrize("kind", ["another", "none"])
+    def test_a_copy_leaves_them_out_too(self, group: Group, mastlake: Command, tmp_path: Path, kind: str) -> None:
+        ada = reader(group, ".")
+        group.fetch(ada, tmp_path / "mast")
+        if kind == "none":
+            ada.path.write_bytes(b"no catalog" * 1000)
+        else:
+            with duckdb.connect(ada.path) as connection:
+                connection.execute("UPDATE following SET first = '1990-01-01'")
+        before = ada.path.read_bytes()
+        done = mastlake("copy", f"{group.folder}/", "copy.duckdb")
+        assert (done.code, done.err.count("the copy has no local files")) == (0, 1)
+        assert mastlake("--catalog", "copy.duckdb", "status", "--json").json["local_files"] == 0
+        assert ada.path.read_bytes() == before
+
 
 class TestRefusing:
     """A file that does not belong to the catalog is told in one line."""

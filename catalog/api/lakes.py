@@ -24,7 +24,8 @@ class Lakes(CatalogBase):
     def copy_to(self, place: str | os.PathLike[str], *, told: Callable[[str], None] | None = None) -> list[CopiedTable]:
         """Copy the catalog with all its history to a place where there is none, and prove each table.
 
-        A file becomes a lake in this way, and a lake becomes a file. The copy appears when it is complete.
+        A file becomes a lake in this way, and a lake becomes a file. The copy appears when it is complete. Local files
+        beside a published catalog are in the copy too, unless they are those of another catalog.
 
         Parameters
         ----------
@@ -57,7 +58,13 @@ class Lakes(CatalogBase):
 
         if is_published(place):
             raise UsageError(f"{os.fspath(place)} must name a new file, such as mine.duckdb, or a lake")
-        return copy_catalog(self._database, _database(place), told)
+        source = self._database
+        if source.published_in is not None:
+            from catalog.publish.with_local_files import WithLocalFiles
+
+            assert isinstance(source, WithLocalFiles)
+            source = source.in_one(source.tell)
+        return copy_catalog(source, _database(place), told)
 
     def upkeep(self, *, reading_seconds: float = _READING_SECONDS) -> Upkeep:
         """Merge the small files of a lake, expire old snapshots, and remove files that nothing needs any more.

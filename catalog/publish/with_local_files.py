@@ -15,7 +15,7 @@ from catalog.cache import folder as cache_folder
 from catalog.errors import CatalogError, CatalogLocked, CatalogTooNew, CatalogUnwritable, NotACatalog
 from catalog.process.interrupts import interrupted_by
 from catalog.publish.newest import Newest
-from catalog.store.database import Database
+from catalog.store.database import Database, Tell
 from catalog.store.distant_file import DistantFile
 from catalog.store.faults import reading, writing
 from catalog.store.local_catalog import (
@@ -188,6 +188,24 @@ class WithLocalFiles(Database):
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return path
+
+    def in_one(self, tell: Tell | None) -> Database:
+        """Return a catalog with all that can be read of both: the published one alone, if the local one is another's.
+
+        Parameters
+        ----------
+        tell : callable, optional
+            Called with a line of text if the local files are left out.
+        """
+        try:
+            with self.read():
+                return self
+        except (NotACatalog, CatalogTooNew) as error:
+            if self.local_path is None:
+                raise
+            if tell is not None:
+                tell(f"the copy has no local files: {error}")
+            return self._published
 
     @contextmanager
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
