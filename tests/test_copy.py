@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from catalog.api.catalog import Catalog
+from catalog.store.copies import whole_copy
 from catalog.store.copies.whole_copy import CopiedTable
 from catalog.store.database import Database
 from tests import kills_copy, sync_catalog
@@ -124,6 +125,43 @@ def test_tables_that_others_made_stay_where_they_are(source: Database, tmp_path:
     assert done.code == 0
     assert "not copied: notes, which mastlake did not make" in done.err
     assert keys(str(tmp_path / "to.duckdb")) == NAMES
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", *(pytest.param(f"ducklake:{kind}", marks=pytest.mark.long) for kind in ("", "sqlite:"))]
+)
+@pytest.mark.parametrize("table", ["alembic_version", "runs"])
+def test_a_copy_that_cannot_begin_and_one_on_a_full_disk_leave_nothing(
+    source: Database, tmp_path: Path, mastlake: Command, monkeypatch: pytest.MonkeyPatch, prefix: str, table: str
+) -> None:
+    def full(*given: object) -> None:
+        if given[-1] == table:
+            raise duckdb.IOException("IO Error: No space left on device")
+        copy(*given)  # type: ignore[arg-type]
+
+    copy = whole_copy._copy
+    monkeypatch.setattr(whole_copy, "_copy", full)
+    to = tmp_path / "to"
+    to.mkdir()
+    done = mastlake("copy", source.path, f"{prefix}{to}/new")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "no space left" in done.err
+    assert not list(to.iterdir())
+    assert len(Catalog.once(source.path).runs()) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["ducklake:mysql:x", "ducklake:postgres", "ducklake:s3://bucket/x", "ducklake:sqlite:s3://b/x.sqlite"]
+)
+def test_a_lake_of_no_kind_is_no_file_of_that_name(
+    source: Database, tmp_path: Path, mastlake: Command, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = {path.name for path in tmp_path.iterdir()}
+    done = mastlake("copy", source.path, name)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "ducklake:sqlite:PATH" in done.err
+    assert {path.name for path in tmp_path.iterdir()} == before
 
 
 @pytest.mark.long

@@ -12,10 +12,10 @@ from typing import Any
 
 import duckdb
 
-from catalog.errors import CatalogError, CatalogLocked, CatalogUnwritable, NotACatalog
+from catalog.errors import CatalogError, CatalogLocked, CatalogUnwritable, NotACatalog, UsageError
 from catalog.process.interrupts import held_back
 from catalog.store.addresses import make_room, odd_logs, tidy
-from catalog.store.engine import Comment, Dialect, Engine
+from catalog.store.engine import Comment, Dialect, Engine, Keeps
 from catalog.store.faults import explain
 from catalog.store.memory import READING_MB, THREADS, WRITING_MB
 from catalog.store.queue import Queue
@@ -109,14 +109,14 @@ class DuckDBFile:
         """Return what changes with the file."""
         return stamp_of(path)
 
-    def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None], resumes: bool = False) -> None:
+    def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None], keeps: Keeps | None = None) -> None:
         """Make a file beside its place, and move it there when it is complete: a full disk leaves nothing behind."""
 
         def made(partial: Path) -> None:
             with closing(opened_to_fill(self, partial, os.path.lexists(partial))) as connection:
                 fill(connection)
 
-        made_beside(path, made, resumes)
+        made_beside(path, made, keeps)
 
     def about_to_commit(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Do nothing."""
@@ -205,7 +205,7 @@ def stamp_of(path: Path) -> bytes:
     return state.encode() + os.fsencode(path.resolve())
 
 
-def made_beside(path: Path, make: Callable[[Path], None], resumes: bool = False) -> None:
+def made_beside(path: Path, make: Callable[[Path], None], keeps: Keeps | None = None) -> None:
     """Let a function make a database beside its place, and move it there when it is complete.
 
     Parameters
@@ -214,29 +214,30 @@ def made_beside(path: Path, make: Callable[[Path], None], resumes: bool = False)
         The place.
     make : callable
         Makes the database at the path that it is given.
-    resumes : bool
+    keeps : callable, optional
         Whether to keep an unfinished database, and to go on with it; see `catalog.store.engine.Engine.make`.
     """
     partial = path.with_name(f".{path.name}.new")
-    keeps = resumes
+    is_left = False
     try:
-        if not resumes:
+        if keeps is None:
             _remove(partial)
         was_there = os.path.lexists(partial)
         try:
             make(partial)
         except NotACatalog:
             if not was_there:
-                keeps = False
                 raise
             _remove(partial)
             make(partial)
         partial.replace(path)
-        keeps = False
+    except BaseException:
+        is_left = keeps is not None and keeps()
+        raise
     finally:
         with held_back():
             tidy(partial)
-            if not keeps:
+            if not is_left:
                 with suppress(OSError):
                     _remove(partial)
 
@@ -251,6 +252,10 @@ def opened_to_fill(engine: Engine, partial: Path, was_there: bool) -> duckdb.Duc
     """
     try:
         return engine.open(partial, read_only=False)
+    except UsageError as error:
+        if not was_there:
+            raise
+        raise UsageError(f"{error}; or remove {partial}, which a copy left that was cut off") from error
     except (CatalogError, duckdb.Error) as error:
         if not was_there or isinstance(error, CatalogLocked | CatalogUnwritable):
             raise

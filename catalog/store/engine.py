@@ -16,6 +16,9 @@ import duckdb
 
 from catalog.store.turns import LockWait
 
+Keeps = Callable[[], bool]
+"""Says whether an unfinished catalog is of use; see `Engine.make`."""
+
 
 class Comment(NamedTuple):
     """A comment in the catalog.
@@ -126,7 +129,7 @@ class Engine(Dialect, Protocol):
             If there is no catalog, or it cannot be looked at.
         """
 
-    def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None], resumes: bool = False) -> None:
+    def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None], keeps: Keeps | None = None) -> None:
         """Make a catalog that appears at its place when it is complete.
 
         Parameters
@@ -135,8 +138,9 @@ class Engine(Dialect, Protocol):
             The place.
         fill : callable
             Makes the tables through a connection, and closes it.
-        resumes : bool
-            Whether `fill` goes on with the unfinished catalog that it left when it failed or was killed. If `fill`
+        keeps : callable, optional
+            With it, `fill` goes on with an unfinished catalog that was left when it was killed. When `fill` fails, this
+            is asked whether the unfinished catalog is of use to the next attempt; otherwise nothing is left. If `fill`
             raises `NotACatalog` about what was left, it is removed, and `fill` begins with an empty catalog.
         """
 

@@ -18,6 +18,8 @@ from catalog.store.lakes.server_faults import server_fault
 from catalog.text import harmless
 
 _FULL = ("No space left", "disk full", "Disk quota exceeded")
+_GIVEN_UP = "cannot rollback - no transaction is active"
+"""What remains of SQLite's error after it gave up a transaction by itself, as it does on a full disk."""
 _UNWRITABLE = ("Could not write", "Permission denied", "Read-only file system", "Input/output error")
 _GONE = re.compile(
     r"cannot open file .*\.parquet\W+no such file|reading .*\.parquet.*http 404|no snapshot found at version",
@@ -124,6 +126,11 @@ def damaged(error: duckdb.Error, path: Path | str) -> CatalogError | None:
     return None
 
 
+def is_of_disk(error: duckdb.Error) -> bool:
+    """Say whether an error is that a disk is full, or takes nothing more."""
+    return any(word.lower() in str(error).lower() for word in (*_FULL, _GIVEN_UP))
+
+
 @contextmanager
 def writing(path: Path | str) -> Iterator[None]:
     """Turn errors of a transaction on a full or read-only disk into one clear line."""
@@ -151,6 +158,7 @@ def _of_writing(error: BaseException, path: Path | str) -> CatalogError | None:
         return full
     if any(word in text for word in _DAMAGED):
         return damaged(error, path)
-    if isinstance(error, duckdb.IOException) or any(word in text for word in (*_UNWRITABLE, "HTTP")):
-        return CatalogUnwritable(f"cannot write {path}: {reason(text)}; nothing was changed")
+    if isinstance(error, duckdb.IOException) or any(word in text for word in (*_UNWRITABLE, "HTTP", _GIVEN_UP)):
+        why = "its disk is full, or fails" if _GIVEN_UP in text else reason(text)
+        return CatalogUnwritable(f"cannot write {path}: {why}; nothing was changed")
     return None

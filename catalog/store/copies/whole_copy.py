@@ -13,7 +13,7 @@ import duckdb
 from catalog.errors import CatalogError, NotACatalog, UsageError
 from catalog.store.database import Database
 from catalog.store.duckdb_file import one_thread
-from catalog.store.faults import writing
+from catalog.store.faults import is_of_disk, writing
 from catalog.store.proven import FOLLOWING
 from catalog.store.revision import HEAD
 from catalog.store.sql import columns_of, quoted, tables_of
@@ -21,6 +21,8 @@ from catalog.store.work import ending
 from catalog.text import harmless
 
 _ROWS_AT_ONCE = 8192
+_MADE = frozenset({"alembic_version", "keywords"})
+"""Tables that have rows in each new catalog."""
 
 
 @dataclass(frozen=True)
@@ -70,27 +72,50 @@ def copy_catalog(source: Database, target: Database, told: Callable[[str], None]
     if target.exists():
         raise UsageError(f"there is a catalog at {target.named}; name another place")
     copied: list[CopiedTable] = []
+    is_full = False
     with source.read() as reading, target.alone(), target.turn(), writing(target.at):
 
         def fill(connection: duckdb.DuckDBPyConnection) -> None:
-            from catalog.store.schema.migrate import make_views, migrate
+            nonlocal is_full
+            try:
+                _fill(source, reading, target, connection, copied, told)
+            except duckdb.Error as error:
+                is_full = is_of_disk(error)
+                raise
 
-            with ending(connection):
-                if is_begun := bool(tables_of(connection)):
-                    _require_begun(connection)
-                else:
-                    migrate(target.engine.cursor(connection))
-                tables = sorted(tables_of(connection))
-                _tell_of_others(source, tables_of(reading).difference(tables))
-                copied[:] = copy_tables(reading, connection, tables, told, resumes=is_begun)
-                connection.execute("BEGIN TRANSACTION")  # a lake would take a snapshot for each view
-                make_views(connection)
-                connection.execute("COMMIT")
+        def is_of_use() -> bool:
+            return not is_full and any(table.rows for table in copied if table.table not in _MADE)
 
         if target.exists():
             raise UsageError(f"there is a catalog at {target.named}; name another place")
-        target.engine.make(Path(os.path.realpath(target.path)), fill, resumes=True)
+        target.engine.make(Path(os.path.realpath(target.path)), fill, is_of_use)
     return copied
+
+
+def _fill(
+    source: Database,
+    reading: duckdb.DuckDBPyConnection,
+    target: Database,
+    connection: duckdb.DuckDBPyConnection,
+    copied: list[CopiedTable],
+    told: Callable[[str], None] | None,
+) -> None:
+    """Copy through a connection to the new catalog, and close it; `copied` has the tables that are done."""
+    from catalog.store.schema.migrate import make_views, migrate
+
+    with ending(connection):
+        if is_begun := bool(tables_of(connection)):
+            _require_begun(connection)
+        else:
+            migrate(target.engine.cursor(connection))
+        tables = sorted(tables_of(connection))
+        _tell_of_others(source, tables_of(reading).difference(tables))
+        copied.clear()
+        for table in tables:
+            copied += copy_tables(reading, connection, [table], told, resumes=is_begun)
+        connection.execute("BEGIN TRANSACTION")  # a lake would take a snapshot for each view
+        make_views(connection)
+        connection.execute("COMMIT")
 
 
 def _tell_of_others(source: Database, others: set[str]) -> None:

@@ -80,6 +80,10 @@ class LakeAddress:
 _HEADS = {"duckdb": "", "sqlite": "sqlite:", "postgres": "postgres:"}
 
 
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+"""How an address begins, or a kind of lake that there is not; a path is not meant."""
+
+
 def is_lake(text: str | os.PathLike[str]) -> bool:
     """Say whether a catalog's name means a lake."""
     return os.fspath(text).lower().startswith(_PREFIX)
@@ -143,9 +147,11 @@ def _data(text: str) -> str:
 
 
 def _file(place: str, text: str | os.PathLike[str]) -> str:
-    if not place or place.endswith("/") or "?" in place or "\0" in place:
+    is_kind = _KIND.match(place) or place.lower() in ("sqlite", "postgres", "postgresql")
+    if not place or is_kind or place.endswith("/") or "?" in place or "\0" in place:
         raise UsageError(
             f"{harmless(os.fspath(text))} names no file for the metadata of a lake; write ducklake:PATH or "
-            "ducklake:sqlite:PATH, without a question mark in the path"
+            "ducklake:sqlite:PATH (./PATH if it has a colon), without a question mark in the path, or "
+            "ducklake:postgres:service=NAME"
         )
     return str(Path(place).absolute())

@@ -16,6 +16,7 @@ import duckdb
 
 from catalog.errors import NotACatalog
 from catalog.store.duckdb_file import made_beside, opened_to_fill, queue_at, size_of, stamp_of
+from catalog.store.engine import Keeps
 from catalog.store.faults import Locked
 from catalog.store.lakes.lake import Lake
 from catalog.store.turns import LockWait, held
@@ -68,14 +69,15 @@ class FileLake(Lake):
         """Return what changes with the file."""
         return stamp_of(path)
 
-    def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None], resumes: bool = False) -> None:
+    def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None], keeps: Keeps | None = None) -> None:
         """Make the metadata beside their place, and move them there when all is complete."""
 
         def made(partial: Path) -> None:
             with closing(opened_to_fill(self, partial, os.path.lexists(partial))) as connection:
                 fill(connection)
 
-        made_beside(path, made, resumes)
+        with self.rows_removed_on_failure(keeps):
+            made_beside(path, made, keeps)
 
     def lock(self, path: Path, waiting: LockWait, holder: str, reads: bool = False) -> AbstractContextManager[None]:
         """Wait for the turn and keep it; see `catalog.store.queue`."""

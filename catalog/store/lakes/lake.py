@@ -8,8 +8,10 @@ with the metadata is found, opened and locked.
 from __future__ import annotations
 
 import os
+import shutil
 import threading
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from catalog.errors import CatalogUnwritable, UsageError
+from catalog.process.interrupts import held_back
 from catalog.store.duckdb_file import DUCKDB, quiet
+from catalog.store.engine import Keeps
 from catalog.store.faults import Locked, explain
 from catalog.store.lakes.address import LakeAddress, is_bucket, lake_address
 from catalog.store.lakes.dialect import LakeDialect
@@ -192,6 +196,24 @@ class Lake(LakeDialect):
         except OSError as error:
             raise CatalogUnwritable(f"cannot make {folder} for the rows of the lake: {error.strerror}") from error
         return f"{folder}/"
+
+    @contextmanager
+    def rows_removed_on_failure(self, keeps: Keeps | None) -> Iterator[None]:
+        """Remove the rows of a lake that could not be made, if their folder was empty before."""
+        place = self.address.data or os.environ.get(DATA) or str(self.folder_beside or "")
+        folder = Path(place).absolute()
+        existed = folder.is_dir()
+        is_ours = bool(place) and "://" not in place and not (existed and any(folder.iterdir()))
+        try:
+            yield
+        except BaseException:
+            if is_ours and not (keeps and keeps()):
+                with held_back(), suppress(OSError):
+                    for each in folder.iterdir():
+                        shutil.rmtree(each) if each.is_dir() else each.unlink()
+                    if not existed:
+                        folder.rmdir()
+            raise
 
     def cursor(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
         """Return one more connection to an open lake."""

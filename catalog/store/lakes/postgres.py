@@ -19,6 +19,7 @@ from catalog.cache import folder
 from catalog.errors import CatalogError, NotACatalog, UsageError
 from catalog.process.interrupts import held_back
 from catalog.store.duckdb_file import opened_to_fill
+from catalog.store.engine import Keeps
 from catalog.store.lakes.address import LakeAddress
 from catalog.store.lakes.lake import DATA, Lake
 from catalog.store.lakes.server import LakeServer
@@ -99,15 +100,27 @@ class PostgresLake(Lake):
         )
         return repr((self.identity(path), self.state(path), self.server.ask(f"SELECT {sums}"))).encode()
 
-    def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None], resumes: bool = False) -> None:
+    def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None], keeps: Keeps | None = None) -> None:
         """Make the lake in a schema of another name, and rename it when all is complete."""
         partial = PostgresLake(address=self.address.in_schema(f"{self.address.schema}_new"))
         self._require_place(partial)
-        made, name = quoted(partial.address.schema), quoted(self.address.schema)
+        made = quoted(partial.address.schema)
         gone = f"DROP SCHEMA IF EXISTS {made} CASCADE"
-        was_there = resumes and partial.size(path) > 0
+        was_there = keeps is not None and partial.size(path) > 0
         if not was_there:
             self.server.ask(f"{gone}; CREATE SCHEMA {made}")
+        with self.rows_removed_on_failure(keeps):
+            self._make(partial, fill, was_there, keeps)
+
+    def _make(
+        self,
+        partial: PostgresLake,
+        fill: Callable[[duckdb.DuckDBPyConnection], None],
+        was_there: bool,
+        keeps: Keeps | None,
+    ) -> None:
+        made, name = quoted(partial.address.schema), quoted(self.address.schema)
+        gone = f"DROP SCHEMA IF EXISTS {made} CASCADE"
         try:
             try:
                 partial._fill(fill, was_there)
@@ -119,7 +132,7 @@ class PostgresLake(Lake):
             self.require_turn()
             self.server.ask(f"DROP SCHEMA IF EXISTS {name}; ALTER SCHEMA {made} RENAME TO {name}")
         except BaseException:
-            if not resumes:
+            if not (keeps and keeps()):
                 with held_back(), suppress(CatalogError):
                     self.server.ask(gone)
             raise
