@@ -11,6 +11,7 @@ from catalog.text import plural
 
 from .options import Json, settings
 from .printing import note, put_json, say
+from .progress import pull_progress
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +35,10 @@ def copy(
     options = settings(context)
     tell = say if options.verbosity >= 0 else None
     told = say if options.verbosity > 0 else None
-    tables = Catalog.once(source, options.server, tell=tell, local=options.local_beside(source)).copy_to(to, told=told)
+    pulled = pull_progress(options.verbosity < 0)
+    beside = options.local_beside(source)
+    lake = Catalog.once(source, options.server, tell=tell, local=beside, pulled=pulled)
+    tables = lake.copy_to(to, told=told)
     if json:
         put_json({"from": source, "to": to, "tables": [asdict(table) for table in tables]})
         return

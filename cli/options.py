@@ -67,6 +67,7 @@ class Settings:
         from catalog.api.catalog import Catalog
 
         from .printing import say
+        from .progress import pull_progress
 
         tell = say if self.verbosity >= 0 else None
         return Catalog.once(
@@ -75,6 +76,7 @@ class Settings:
             server_is_chosen=self.server_is_chosen,
             tell=tell,
             local=self.local_beside(self.catalog),
+            pulled=pull_progress(self.verbosity < 0),
         )
 
 

@@ -1,4 +1,4 @@
-"""Progress of harvests and syncs: bars on a terminal, and lines elsewhere."""
+"""Progress of harvests, syncs and pulls: bars on a terminal, and lines elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from catalog.api.types import Progress, SyncEvent
+    from catalog.api.types import Progress, Pull, SyncEvent
 
 
 _SILENT_SECONDS = 1.0
@@ -155,8 +155,38 @@ def _print_event(event: SyncEvent) -> None:
         say(f"waiting {event.seconds:.0f} s: {event.reason}")
 
 
-@contextmanager
-def _bars(console: Console) -> Iterator[Callable[[SyncEvent], None]]:
+def pull_progress(quiet: bool) -> Callable[[Pull], None] | None:
+    """Draw the pull of a published catalog: its bytes, their rate and the time that is left; only on a terminal."""
+    return None if quiet or not sys.stderr.isatty() else _Pulling().show
+
+
+class _Pulling:
+    """The bar of a catalog that is pulled."""
+
+    def __init__(self) -> None:
+        self.bars: Bars | None = None
+        self.task: TaskID | None = None
+
+    def show(self, pull: Pull) -> None:
+        """Draw one event; while a sync draws bars of its own, nothing."""
+        from rich.console import Console
+
+        if self.bars is None and not pull.is_over and not _drawing:
+            self.bars = _download_bars(Console(stderr=True))
+            self.task = self.bars.add_task(harmless(pull.name), total=pull.total)
+            self.bars.start()
+        if self.bars is not None and self.task is not None:
+            self.bars.update(self.task, completed=pull.have)
+            if pull.is_over:
+                self.bars.stop()
+                self.bars = None
+
+
+_drawing: list[Bars] = []
+"""The bars that are on the terminal now: two in turn would draw over each other."""
+
+
+def _download_bars(console: Console) -> Bars:
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as Bars
 
@@ -167,8 +197,17 @@ def _bars(console: Console) -> Iterator[Callable[[SyncEvent], None]]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Bars(*columns, console=console, transient=True) as bars:
-        yield _Drawing(bars).show
+    return Bars(*columns, console=console, transient=True)
+
+
+@contextmanager
+def _bars(console: Console) -> Iterator[Callable[[SyncEvent], None]]:
+    with _download_bars(console) as bars:
+        _drawing.append(bars)
+        try:
+            yield _Drawing(bars).show
+        finally:
+            _drawing.remove(bars)
 
 
 class _Drawing:

@@ -13,6 +13,7 @@ from catalog.text import plural, size
 from . import completion
 from .options import Json, settings
 from .printing import note, put_json, say
+from .progress import pull_progress
 
 
 def register(app: typer.Typer) -> None:
@@ -78,7 +79,8 @@ def clone(
 
     options = settings(context)
     tell = say if options.verbosity >= 0 else None
-    run = Catalog.clone(source, options.catalog, tell=tell, local=options.local_beside(source))
+    pulled = pull_progress(options.verbosity < 0)
+    run = Catalog.clone(source, options.catalog, tell=tell, local=options.local_beside(source), pulled=pulled)
     path = os.path.abspath(options.catalog)  # noqa: PTH100
     if json:
         put_json({"catalog": path, "source": source, "run": run})

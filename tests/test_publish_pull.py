@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from catalog.api.catalog import Catalog
 from catalog.errors import DiskError
 from catalog.publish.manifest import LATEST, sha256_of
+from catalog.publish.meter import Pull
 from catalog.publish.publishing import publish
 from catalog.store.database import Database
 from tests import kills_publish
@@ -95,6 +97,35 @@ def test_several_at_once_pull_it_once(followed: Followed) -> None:
     assert answers == [1] * 6
     assert followed.site.asked.count("run-000001.duckdb") == 1
     assert followed.left() == []
+
+
+def test_each_pull_of_a_whole_catalog_tells_how_far_it_is(followed: Followed) -> None:
+    told: list[Pull] = []
+    size = (followed.group / "run-000001.duckdb").stat().st_size
+    assert len(Catalog.once(followed.address, pulled=told.append).runs()) == 1
+    assert (told[0].have, told[-1].have, {pull.total for pull in told}) == (0, size, {size})
+    assert [pull.is_over for pull in told] == [False] * (len(told) - 1) + [True]
+    told.clear()
+    Catalog.once(followed.address, pulled=told.append).runs()
+    assert told == []
+    followed.publish(2)
+    followed.site.instead["run-000002.duckdb"] = lambda shown: shown.send(b"half", length=99)
+    assert len(Catalog.once(followed.address, pulled=told.append).runs()) == 1
+    assert told[-1].is_over
+    assert sum(pull.is_over for pull in told) == sum(pull.have == 0 and not pull.is_over for pull in told)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("quiet", "drawn"), [(["-q"], False), ([], True)])
+def test_a_pull_draws_a_bar_on_a_terminal_alone(followed: Followed, quiet: list[str], drawn: bool) -> None:
+    words = [*quiet, "--catalog", followed.address, "runs"]
+    asked = pexpect.spawn(sys.executable, ["-c", _FOLLOW, *words], timeout=60, encoding="utf-8")
+    asked.expect(pexpect.EOF)
+    assert ("MB" in asked.before or "kB" in asked.before) is drawn
+    for path in followed.cache.rglob("run-*"):
+        path.unlink()
+    done = followed.started()
+    assert b"B/s" not in done.communicate()[1]
 
 
 @pytest.mark.long

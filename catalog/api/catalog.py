@@ -27,6 +27,7 @@ from catalog.network.server import Server
 if TYPE_CHECKING:
     from catalog.api.harvest_session import HarvestOptions, HarvestSession
     from catalog.config.settings import Defaults
+    from catalog.publish.meter import Pull
     from catalog.store.database import Database
     from catalog.vocabulary.search import Search
 
@@ -156,6 +157,7 @@ class Catalog(
         tell: Callable[[str], None] | None = None,
         offline: bool = False,
         local: str | os.PathLike[str] | None = None,
+        pulled: Callable[[Pull], None] | None = None,
     ) -> Catalog:
         """Make a catalog that keeps no connection open between two questions, for a process that asks once.
 
@@ -175,6 +177,8 @@ class Catalog(
             Of a catalog at an address, use what was pulled before, and ask nobody.
         local : path-like, optional
             As for `open`.
+        pulled : callable, optional
+            Called again and again while a whole catalog is pulled from an address.
 
         Returns
         -------
@@ -192,7 +196,7 @@ class Catalog(
         if is_published(path):
             from catalog.publish.following import FollowedOnce
 
-            database = FollowedOnce(path, wait, tell, offline, local or LOCAL_CATALOG)
+            database = FollowedOnce(path, wait, tell, offline, local or LOCAL_CATALOG, pulled)
         elif is_lake(path):
             from catalog.store.lakes.lake import lake_of
 

@@ -12,6 +12,7 @@ from catalog.publish.names import is_published
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from catalog.publish.meter import Pull
     from catalog.publish.publishing import Publication
 
 __all__ = ["Publishing", "is_published"]
@@ -80,6 +81,7 @@ class Publishing(CatalogBase):
         *,
         tell: Callable[[str], None] | None = None,
         local: str | os.PathLike[str] | None = None,
+        pulled: Callable[[Pull], None] | None = None,
     ) -> int:
         """Copy the newest published catalog to a new file, which goes on harvesting where the original is.
 
@@ -97,6 +99,8 @@ class Publishing(CatalogBase):
         local : path-like, optional
             The file with the local files; by default ``MASTLAKE_LOCAL_CATALOG``, or mastlake.local.duckdb in this
             folder.
+        pulled : callable, optional
+            Called again and again while the catalog is pulled from an address.
 
         Returns
         -------
@@ -123,4 +127,4 @@ class Publishing(CatalogBase):
         """
         from catalog.publish.clone import clone
 
-        return clone(source, path, tell, local or os.environ.get("MASTLAKE_LOCAL_CATALOG") or LOCAL_CATALOG)
+        return clone(source, path, tell, local or os.environ.get("MASTLAKE_LOCAL_CATALOG") or LOCAL_CATALOG, pulled)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from catalog.missions import JWST
     from catalog.network.server import Server
     from catalog.plots import Drawing
+    from catalog.publish.meter import Pull
     from catalog.questions.drift import Drifted, Outdated
     from catalog.questions.keyword_matches import KeywordMatches
     from catalog.questions.keyword_values import KeywordValues
@@ -66,6 +67,7 @@ _HOMES = {
     "Preview": "catalog.questions.previews",
     "PreviewImages": "catalog.api.preview_images",
     "Progress": "catalog.harvest",
+    "Pull": "catalog.publish.meter",
     "Question": "catalog.api.question",
     "Received": "catalog.sync.events",
     "Request": "catalog.harvest.requests",
@@ -115,6 +117,7 @@ __all__ = [
     "Preview",
     "PreviewImages",
     "Progress",
+    "Pull",
     "Question",
     "Received",
     "Request",

@@ -13,6 +13,7 @@ from catalog.defaults import LOCAL_CATALOG
 from catalog.errors import CatalogTooNew, DiskError, NotACatalog, UsageError
 from catalog.publish.following import FollowedOnce, publisher
 from catalog.publish.manifest import parse_manifest, sha256_of
+from catalog.publish.meter import Pulled
 from catalog.publish.names import is_published
 from catalog.publish.with_local_files import has_bytes
 from catalog.store.copies.shared_copy import LOCAL
@@ -32,6 +33,7 @@ def clone(
     to: str | os.PathLike[str],
     tell: Tell | None = None,
     local: str | os.PathLike[str] = LOCAL_CATALOG,
+    pulled: Pulled | None = None,
 ) -> int:
     """Copy the newest published catalog to a new file, together with the user's local files, and prove it.
 
@@ -45,6 +47,8 @@ def clone(
         Called with a line of text if the network does not answer, and about the local files.
     local : path-like
         The file with the user's local files beside the published catalog, if there is one.
+    pulled : callable, optional
+        Called again and again while the catalog is pulled.
 
     Returns
     -------
@@ -67,8 +71,8 @@ def clone(
     path = Path(to).absolute()
     if os.path.lexists(path):
         raise UsageError(f"{path} exists already; name another file: --catalog FILE")
-    reader = FollowedOnce(source, tell=tell, local=local) if has_bytes(Path(local)) else None
-    newest = publisher(source, tell).newest(whole=True).path if reader is None else reader.archive_path
+    reader = FollowedOnce(source, tell=tell, local=local, pulled=pulled) if has_bytes(Path(local)) else None
+    newest = publisher(source, tell, pulled=pulled).newest(whole=True).path if reader is None else reader.archive_path
     try:
         manifest = parse_manifest(newest.with_suffix(".json").read_bytes(), f"{newest.stem}.json", str(newest.parent))
         _copy(newest, path, manifest.sha256, lambda partial: _take_over(reader, partial, tell))

@@ -13,6 +13,7 @@ import duckdb
 from catalog.defaults import LOCAL_CATALOG
 from catalog.errors import CatalogError, NotACatalog, UsageError
 from catalog.publish.folder import newest_in
+from catalog.publish.meter import Pulled
 from catalog.publish.names import is_address
 from catalog.publish.newest import Newest
 from catalog.publish.pull import PublishedAddress
@@ -69,7 +70,9 @@ class PublishedFolder:
         return Newest(path, newest.size)
 
 
-def publisher(text: str | os.PathLike[str], tell: Tell | None = None, offline: bool = False) -> Publisher:
+def publisher(
+    text: str | os.PathLike[str], tell: Tell | None = None, offline: bool = False, pulled: Pulled | None = None
+) -> Publisher:
     """Return the place that a name means.
 
     Parameters
@@ -80,9 +83,11 @@ def publisher(text: str | os.PathLike[str], tell: Tell | None = None, offline: b
         Called with a line of text if the network does not answer.
     offline : bool
         Use what was pulled before, and ask nobody.
+    pulled : callable, optional
+        Called again and again while a whole catalog is pulled.
     """
     name = os.fspath(text)
-    return PublishedAddress(name, tell, offline) if is_address(name) else PublishedFolder(Path(name))
+    return PublishedAddress(name, tell, offline, pulled) if is_address(name) else PublishedFolder(Path(name))
 
 
 def local_file(named: str | os.PathLike[str]) -> Path:
@@ -112,6 +117,8 @@ class FollowedOnce(WithLocalFiles):
         Use what was pulled before, and ask nobody.
     local : path-like
         The file with the user's local files; it is made when there are some.
+    pulled : callable, optional
+        Called again and again while a whole catalog is pulled.
     """
 
     def __init__(
@@ -121,8 +128,9 @@ class FollowedOnce(WithLocalFiles):
         tell: Tell | None = None,
         offline: bool = False,
         local: str | os.PathLike[str] = LOCAL_CATALOG,
+        pulled: Pulled | None = None,
     ) -> None:
-        self._publisher = publisher(text, tell, offline)
+        self._publisher = publisher(text, tell, offline, pulled)
         self._local = local_file(local)
         newest = self._asked_newest()
         super().__init__(newest.path, wait, tell)

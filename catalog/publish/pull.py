@@ -10,10 +10,9 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from catalog.cache import folder as cache_folder
 from catalog.errors import (
@@ -30,13 +29,11 @@ from catalog.publish.blocks import blocks_of, parse_blocks, stretches
 from catalog.publish.fetching import Source, WebAddress, pieces
 from catalog.publish.known import ADDRESS
 from catalog.publish.manifest import LATEST, Manifest, named_by, parse_manifest, sha256_of
+from catalog.publish.meter import Meter, Pulled
 from catalog.publish.names import is_bucket
 from catalog.publish.newest import Newest
 from catalog.store.turns import LockWait, StillHeld, held
 from catalog.text import size as shown_size
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _ASK_AGAIN = 30.0
 """Seconds for which a process that goes on, such as the page, believes that nothing newer was published."""
@@ -79,12 +76,21 @@ class PublishedAddress:
         Called with a line of text if the network does not answer, and the copy in the cache is used.
     offline : bool
         Use what was pulled before, and ask nobody.
+    pulled : callable, optional
+        Called again and again while a whole catalog is pulled.
     """
 
-    def __init__(self, address: str, tell: Callable[[str], None] | None = None, offline: bool = False) -> None:
+    def __init__(
+        self,
+        address: str,
+        tell: Callable[[str], None] | None = None,
+        offline: bool = False,
+        pulled: Pulled | None = None,
+    ) -> None:
         self._source = source_at(address)
         self._tell = tell
         self._offline = offline
+        self._meter = Meter(self._source.name, pulled)
         self._asked_at = -_ASK_AGAIN
         self._newest: Newest | None = None
         self._kept = cache_folder() / "published" / hashlib.sha256(self._source.mark.encode()).hexdigest()[:16]
@@ -179,7 +185,7 @@ class PublishedAddress:
         def fetch(start: int, length: int) -> Iterator[bytes]:
             if self._offline:
                 raise Unreachable(f"this part of the catalog of {self.name} was not pulled yet")
-            return pieces(self._source, manifest.file, length, start)
+            return self._meter.counted(pieces(self._source, manifest.file, length, start))
 
         shown = f"the catalog of {self.name}"
         return BlockFile(self._partial(manifest), manifest.size, blocks, fetch, shown)
@@ -266,8 +272,9 @@ class PublishedAddress:
         if (size := len(absent) * file.blocks.size) >= _WORTH_A_LINE:
             self._say(f"mastlake: pulling the rest of {self.name} ({shown_size(size)})")
         try:
-            for first, after in stretches(absent, file.blocks.size, _MOST_RANGES):
-                file.pull(first, after)
+            with self._meter.watched(size):
+                for first, after in stretches(absent, file.blocks.size, _MOST_RANGES):
+                    file.pull(first, after)
         except (Refused, Garbled):
             return False
         file.synced()
@@ -287,8 +294,8 @@ class PublishedAddress:
 
     def _pull_whole(self, manifest: Manifest, partial: Path) -> None:
         digest, size = hashlib.sha256(), 0
-        with partial.open("wb") as file:
-            for piece in pieces(self._source, manifest.file, manifest.size):
+        with partial.open("wb") as file, self._meter.watched(manifest.size):
+            for piece in self._meter.counted(pieces(self._source, manifest.file, manifest.size)):
                 file.write(piece)
                 digest.update(piece)
                 size += len(piece)
