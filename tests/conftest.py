@@ -27,11 +27,14 @@ from catalog.store.database import Database
 from catalog.store.duckdb_file import DUCKDB
 from catalog.vocabulary.search import Search
 
+from .bucket_server import s3
+from .lakes import FILE, catalog_in, engines, use_store
 from .loopback import sitecustomize
 from .postgres_server import NOWHERE, PostgresServer, binaries, postgres_server
 from .public_behaviour import PublicBehaviour
 
 SOSS = ("category=COM,ERS", "exp_type=NIS_SOSS", "tsovisit=T", "date_obs_mjd=2022-06-01..2022-08-04")
+NewCatalog = Callable[[Path], Database]
 QUICK = Patience(attempts=4, first_pause=0.01, longest_pause=0.05)
 
 if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -61,6 +64,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items if binaries() is None else ():
         if item.get_closest_marker("postgres"):
             item.add_marker(pytest.mark.skip(reason=NOWHERE))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that is marked so on each engine."""
+    if "engine" in metafunc.fixturenames and metafunc.definition.get_closest_marker("engines"):
+        metafunc.parametrize("engine", engines(metafunc.definition.get_closest_marker("quick") is not None))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -97,9 +106,41 @@ def copy_of(path: Path, to: Path) -> Database:
     return Database(to)
 
 
+@pytest.fixture(scope="session")
+def _store_of_session() -> Iterator[str]:
+    pytest.importorskip("moto", reason="moto answers as S3 does")
+    with s3() as address:
+        yield address
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    """A catalog that is not there yet."""
+def bucket_store(_store_of_session: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an object store, which the environment names."""
+    use_store(_store_of_session, monkeypatch)
+    return _store_of_session
+
+
+@pytest.fixture
+def engine() -> str:
+    """The engine of the test's catalogs: a file, or each in turn where a test is marked so."""
+    return FILE
+
+
+@pytest.fixture
+def database(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Database:
+    """A catalog file that is not there yet, or an empty lake."""
+    return catalog_in(tmp_path, engine, request)
+
+
+@pytest.fixture
+def new_catalog(engine: str, request: pytest.FixtureRequest) -> NewCatalog:
+    """Make catalogs without rows, each in a folder of its own, for laws that need one for each example."""
+    return lambda folder: catalog_in(folder, engine, request)
+
+
+@pytest.fixture
+def of_file(tmp_path: Path) -> Database:
+    """A catalog file that is not there yet, for a test that has no meaning for a lake."""
     return Database(tmp_path / "catalog.duckdb", wait=5)
 
 
@@ -131,8 +172,14 @@ def _harvested(tmp_path_factory: pytest.TempPathFactory, _still_sky: Simulator) 
 
 
 @pytest.fixture
-def catalog(_harvested: Path, tmp_path: Path) -> Database:
+def catalog(engine: str, _harvested: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Database:
     """A catalog of the searches soss and nircam over the shared archive, for one test alone."""
+    return catalog_in(tmp_path, engine, request, _harvested)
+
+
+@pytest.fixture
+def catalog_file(_harvested: Path, tmp_path: Path) -> Database:
+    """The same in a file, for a test that has no meaning for a lake."""
     return copy_of(_harvested, tmp_path / "catalog.duckdb")
 
 
@@ -175,11 +222,18 @@ Command = Callable[..., Outcome]
 
 
 @pytest.fixture
-def mastlake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Command:
+def mastlake(
+    engine: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    request: pytest.FixtureRequest,
+) -> Command:
     """Run a command in a folder of its own, through the installed entry point."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MASTLAKE_SERVER", raising=False)
-    monkeypatch.setenv("MASTLAKE_CATALOG", str(tmp_path / "catalog.duckdb"))
+    named = tmp_path / "catalog.duckdb" if engine == FILE else request.getfixturevalue("database").named
+    monkeypatch.setenv("MASTLAKE_CATALOG", str(named))
     monkeypatch.setenv("COLUMNS", "200")
     (entry,) = importlib.metadata.entry_points(group="console_scripts", name="mastlake")
     run = entry.load()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog import Catalog
@@ -27,7 +27,8 @@ from catalog.store.database import Database
 from catalog.vocabulary.search import Search
 from tests.fits_samples import sample
 
-from .conftest import QUICK, Command, copy_of
+from .conftest import QUICK, Command
+from .lakes import catalog_in
 
 CAL = ("harvest", "cal", "--instrument", "niriss", "-k", "productLevel=2b")
 RAW = ("harvest", "raw", "--instrument", "niriss", "-k", "productLevel=2a")
@@ -43,13 +44,16 @@ def _harvested_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def served(
-    mastlake: Command, _harvested_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Simulator]:
+def database(engine: str, _harvested_once: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Database:
+    """A catalog with two searches."""
+    return catalog_in(tmp_path, engine, request, _harvested_once)
+
+
+@pytest.fixture
+def served(mastlake: Command, database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
     """A small archive of the test's own, which commands ask, and two searches harvested from it."""
     with Simulator(files=20, instruments=["niriss"]) as sky:
         monkeypatch.setenv("MASTLAKE_SERVER", sky.url)
-        database = copy_of(_harvested_once, tmp_path / "catalog.duckdb")
         with database.write() as connection:  # the same sky, which another port serves
             connection.execute("UPDATE runs SET server = ?", [sky.url])
         yield sky
@@ -72,6 +76,7 @@ def files_of(mastlake: Command, search: str) -> list[str]:
 class TestSinceTheLastLook:
     """Without a date, `changes` goes on where a person stopped."""
 
+    @pytest.mark.engines
     @pytest.mark.long
     def test_changes_of_several_searches_are_told_together_and_once(self, mastlake: Command, served: Simulator) -> None:
         first = mastlake("changes")
@@ -87,6 +92,7 @@ class TestSinceTheLastLook:
         assert "nothing changed since run 4" in third.err
         assert mastlake("changes", "--since", 2).out == second.out
 
+    @pytest.mark.engines
     @pytest.mark.long
     def test_only_a_look_at_everything_moves_the_mark(self, mastlake: Command, served: Simulator) -> None:
         for words in (["1"], ["--since", "0"], ["--local"], ["--what", "file"]):
@@ -95,6 +101,7 @@ class TestSinceTheLastLook:
         assert mastlake("changes", "--search", "cal").out == ""
         assert "2 runs of cal, raw" in mastlake("changes").out
 
+    @pytest.mark.engines
     @pytest.mark.long
     def test_where_nothing_changed_cron_has_nothing_to_mail(self, mastlake: Command, served: Simulator) -> None:
         told = mastlake("-q", "changes")
@@ -148,6 +155,7 @@ class TestSinceTheLastLook:
         assert says in outcome.err
 
 
+@pytest.mark.engines
 class TestNetEffect:
     """Several runs come to one effect."""
 
@@ -209,12 +217,16 @@ class TestNetEffect:
         assert set(kinds(mastlake("changes", 1, "--what", "file", "--json").json)) == set(cal)
 
     @pytest.mark.long
-    @settings(max_examples=1)
+    @settings(max_examples=1, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
     @given(steps=st.lists(st.tuples(st.sampled_from("rwsb"), st.integers(0, 10**6)), min_size=2, max_size=4))
     def test_the_net_effect_is_what_two_moments_differ_in(
-        self, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
+        self,
+        engine: str,
+        tmp_path_factory: pytest.TempPathFactory,
+        request: pytest.FixtureRequest,
+        steps: list[tuple[str, int]],
     ) -> None:
-        database = Database(tmp_path_factory.mktemp("law") / "c.duckdb")
+        database = catalog_in(tmp_path_factory.mktemp("law"), engine, request)
         search, gone = Search.parse("all", "niriss", []), []
         with Simulator(files=20, instruments=["niriss"]) as sky, MastArchive(sky.url) as archive:
             harvest(database, archive, search, patience=QUICK)
@@ -405,8 +417,9 @@ def test_versions_are_sorted_by_their_numbers() -> None:
     assert sorted(["1.10.1", "1.8.2", "1.9", "jwst_1"], key=_natural) == ["1.8.2", "1.9", "1.10.1", "jwst_1"]
 
 
+@pytest.mark.engines
 def test_from_python_changes_are_groups_and_rows(catalog: Database) -> None:
-    with Catalog.open(catalog.path) as lake:
+    with Catalog.open(catalog.named) as lake:
         found = lake.changes(search="soss")
         assert {group.change for group in found.groups} == {"new"}
         assert len([row for row in found.rows if row.what == "file"]) == sum(
@@ -417,7 +430,7 @@ def test_from_python_changes_are_groups_and_rows(catalog: Database) -> None:
 
 
 @pytest.mark.long
-def test_an_index_without_a_harvest_has_no_changes(database: Database, tmp_path: Path) -> None:
+def test_an_index_without_a_harvest_has_no_changes(of_file: Database, tmp_path: Path) -> None:
     (tmp_path / "a.fits").write_bytes(sample())
-    index_folders(database, [tmp_path / "a.fits"])
-    assert not changes(database, local=True)
+    index_folders(of_file, [tmp_path / "a.fits"])
+    assert not changes(of_file, local=True)

@@ -1,7 +1,6 @@
 """The archive against the disk."""
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +13,7 @@ from catalog.store.history.verdicts import STATES, keep_verdicts
 from catalog.store.schema.migrate import make_views
 
 THEN = datetime(2022, 8, 1)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Any:
-    return Database(tmp_path / "catalog.duckdb")
+pytestmark = pytest.mark.engines
 
 
 def archive(database: Database, *rows: Any) -> None:

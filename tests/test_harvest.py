@@ -25,6 +25,7 @@ from .conftest import QUICK, SOSS, state
 from .kills_harvest import kill_harvests
 
 Connect = Callable[[str], MastArchive]
+pytestmark = pytest.mark.engines
 
 
 def served(url: str, service: str, filters: list[dict[str, Any]]) -> dict[str, Any]:

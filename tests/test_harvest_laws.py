@@ -9,16 +9,18 @@ in each harvest, in turn, so that a few more harvests find these as well.
 from __future__ import annotations
 
 import importlib
-import os
 import tempfile
-import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from catalog.archive.client import AnswerLimits, MastArchive
 from catalog.archive.retry import Patience
@@ -26,13 +28,14 @@ from catalog.errors import ArchiveError
 from catalog.harvest import harvest
 from catalog.simulator import Simulator
 from catalog.store.database import Database
-from catalog.store.lakes.lake import lake_of
 from catalog.vocabulary.search import Search
 
 from .bad_habits import ALL_WELL, HABITS, ODD, SLOW, keys
-from .conftest import QUICK, state
+from .conftest import QUICK, NewCatalog, state
+from .laws import EngineStateMachine, hold
 from .test_harvest import kept, served
 
+pytestmark = pytest.mark.engines
 SEARCHES = (
     Search.parse("all", "niriss", []),
     Search.parse("stage3", "niriss", ["productLevel=3"]),
@@ -45,7 +48,6 @@ WITHOUT_TRACE = {"files": {"effexptm"}, "products": {"obsID", "dataRights"}}
 """Columns that can move although no file is ingested and no observation's row differs."""
 last_second = importlib.import_module("catalog.harvest.commit")  # the package shows its function of this name
 VIEWS = ("files", "observations", "products")
-NO_SHRINK = bool(os.environ.get("MASTLAKE_NO_SHRINK"))
 LIGHT = {"filename", "checksum", "isStale", "ingestCompletionDate_mjd"}
 some = st.lists(st.integers(0, 10**6), min_size=1, max_size=4)
 
@@ -75,7 +77,7 @@ class Mortal(MastArchive):
         return super()._ask(*arguments)
 
 
-class Archives(RuleBasedStateMachine):
+class Archives(EngineStateMachine):
     """The archive changes, answers are spoilt, and harvests run or die; the next whole one equals a full harvest."""
 
     @initialize(
@@ -86,16 +88,12 @@ class Archives(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.sky = Simulator(files=100, seed=seed, instruments=["niriss", "guidestar"], retry_after_s=0)
         self.sky.start()
-        self.database = self.catalog_in(Path(self.folder.name))
+        self.database = self.new_catalog(Path(self.folder.name))
         self.archive = self.client()
         self.gone: list[str] = []
         self.silent, self.odd, self.columns = False, False, 0
         self.known: dict[int, dict[str, list[dict[str, Any]]]] = {}
         self.now: dict[str, list[dict[str, Any]]] | None = None
-
-    def catalog_in(self, folder: Path) -> Database:
-        """Return the catalog, which is not there yet."""
-        return Database(folder / "c.duckdb", wait=5)
 
     def client(self, longest: float = 5) -> Mortal:
         """Return a client that waits so many seconds for an answer."""
@@ -313,46 +311,14 @@ class Archives(RuleBasedStateMachine):
                     assert sorted(plain, key=repr) == then[view], (run, view)
 
 
-Archives.TestCase.settings = settings(
-    max_examples=int(os.environ.get("MASTLAKE_EXAMPLES", "1")),
-    stateful_step_count=7,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate] if NO_SHRINK else list(Phase),
-)
-TestEverySequenceEndsInTheArchivesState = pytest.mark.law(Archives.TestCase)
-
-
-class IntoSQLite(Archives):
-    """The same, into a lake with its metadata in an SQLite file."""
-
-    def catalog_in(self, folder: Path) -> Database:
-        path, engine = lake_of(f"ducklake:sqlite:{folder / 'c.lake'}")
-        return Database(path, wait=5, engine=engine)
-
-
-class IntoPostgres(Archives):
-    """The same, into a lake with its metadata in PostgreSQL."""
-
-    def catalog_in(self, folder: Path) -> Database:
-        schema = f"law_{uuid.uuid4().hex[:12]}"
-        path, engine = lake_of(f"ducklake:postgres:service=mastlake,schema={schema},data={folder / 'rows'}")
-        return Database(path, wait=5, engine=engine)
-
-
-IntoSQLite.TestCase.settings = IntoPostgres.TestCase.settings = settings(
-    Archives.TestCase.settings, max_examples=1, stateful_step_count=3, phases=[Phase.generate]
-)
-TestEverySequenceIntoSQLite = pytest.mark.long(IntoSQLite.TestCase)
-TestEverySequenceIntoPostgres = pytest.mark.long(
-    pytest.mark.postgres(pytest.mark.usefixtures("postgres")(IntoPostgres.TestCase))
-)
+@pytest.mark.law
+def test_every_sequence_ends_in_the_archives_state(engine: str, new_catalog: NewCatalog) -> None:
+    hold(Archives, engine, new_catalog, steps=7)
 
 
 @pytest.mark.long
-def test_the_time_limit_of_a_run_leaves_the_catalog_as_it_was(tmp_path: Path) -> None:
+def test_the_time_limit_of_a_run_leaves_the_catalog_as_it_was(database: Database) -> None:
     with Simulator(files=70, instruments=["niriss"]) as sky, MastArchive(sky.url) as archive:
-        database = Database(tmp_path / "c.duckdb")
         harvest(database, archive, SEARCHES[0], patience=QUICK)
         before = state(database)
         sky.advance()

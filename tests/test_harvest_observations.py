@@ -29,6 +29,9 @@ def niriss(name: str = "obs") -> Search:
     return Search.observations(name, ["instrument_name=NIRISS*", "calib_level=2,3"])
 
 
+pytestmark = pytest.mark.engines
+
+
 def plain(url: str) -> ObservationsClass:
     """Astroquery without any of our code, pointed at an archive."""
     observations = ObservationsClass()

@@ -24,6 +24,7 @@ from .conftest import QUICK, state
 
 EVERYTHING = Search.parse("n", "niriss", [])
 Change = Callable[[pa.Table], pa.Table]
+pytestmark = pytest.mark.engines
 
 
 class Odd(MastArchive):

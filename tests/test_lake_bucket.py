@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import uuid
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -19,29 +18,24 @@ from catalog.questions.statement import rows
 from catalog.store.database import Database
 from catalog.store.lakes.lake import lake_of
 
-from .bucket_server import KEY, SECRET, TOKEN, Objects, Odd, answering, s3
+from .bucket_server import KEY, SECRET, TOKEN, Objects, Odd, answering
 from .conftest import Command
+from .lakes import use_store
 from .postgres_server import PostgresServer
 
 NOTED = "INSERT INTO changes VALUES (?, 'new', 'file', 'a.fits', NULL)"
 pytestmark = pytest.mark.long
-AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3",
-       "AWS_REGION", "AWS_DEFAULT_REGION")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def store() -> Iterator[str]:
+def store(_store_of_session: str) -> str:
     """The address of an object store."""
-    with s3() as address:
-        yield address
+    return _store_of_session
 
 
 @pytest.fixture(autouse=True)
-def _environment(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in AWS:
-        monkeypatch.delenv(name, raising=False)
-    for name, value in zip(AWS, (KEY, SECRET, TOKEN, store), strict=False):
-        monkeypatch.setenv(name, value)
+def _environment(bucket_store: str) -> None:
+    """Name that store in the environment."""
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +43,7 @@ def made(store: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ob
     """The metadata of an empty lake, and the bucket with its rows."""
     path = tmp_path_factory.mktemp("made") / "catalog.lake"
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in zip(AWS, (KEY, SECRET, TOKEN, store), strict=False):
-            patch.setenv(name, value)
+        use_store(store, patch)
         objects = Objects(store, f"b{uuid.uuid4().hex[:12]}")
         with lake_at(path, objects.address).write() as connection:
             connection.execute(NOTED, [0])

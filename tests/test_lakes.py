@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import subprocess
@@ -30,7 +29,6 @@ from catalog.store.lakes.lake import lake_of
 from catalog.store.shared import KeptOpen
 from catalog.vocabulary.search import Search
 
-from . import hostile_sql
 from .conftest import Command, state
 from .lakes import EMBEDDED, PREFIXES, lake_in, name_in
 
@@ -247,43 +245,6 @@ class TestSealed:
     def test_a_statement_does_not_reach_the_metadata(self, shared: Database, statement: str) -> None:
         with pytest.raises(BadQuery, match=r"reads the catalog and nothing else|nothing that is computed"):
             rows(shared, statement)
-
-    @pytest.mark.long
-    def test_hostile_statements_touch_no_trap(self, lake: Database, tmp_path: Path) -> None:
-        traps = hostile_sql.lay(tmp_path / "traps")
-        with lake.write() as connection:
-            connection.execute(NOTED, [1])
-        with hostile_sql.watched(traps):
-            statements = hostile_sql.statements(traps, 300, seed=2)
-            (tmp_path / "statements.json").write_text(json.dumps(statements))
-            command = [sys.executable, "-c", ASK, lake.named, str(tmp_path / "statements.json")]
-            done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path / "traps", check=False)
-        assert done.returncode == 0, done.stderr
-        answers = [json.loads(line) for line in done.stdout.splitlines()]
-        assert [pair for pair in zip(statements, answers, strict=True) if pair[1] != "refused"] == []
-        assert traps.touched == []
-        assert traps.calls == 0
-
-
-ASK = """
-import json, sys
-from catalog.questions.query_errors import BadQuery
-from catalog.questions.statement import rows
-from catalog.store.database import Database
-from catalog.store.lakes.lake import lake_of
-path, engine = lake_of(sys.argv[1])
-database = Database(path, engine=engine)
-with database.read(sealed=True):
-    for statement in json.load(open(sys.argv[2])):
-        try:
-            answer = f'answered {rows(database, statement).to_pylist()}'
-        except BadQuery:
-            answer = 'refused'
-        except BaseException as error:
-            answer = f'{type(error).__name__} {error}'
-        print(json.dumps(answer), flush=True)
-    assert rows(database, 'FROM changes').num_rows == 1
-"""
 
 
 @pytest.mark.long

@@ -20,6 +20,7 @@ from .fuzz_answers import Honest, Spoil, serving
 
 FILES = Search.parse("n", "niriss", [])
 OBSERVATIONS = Search.observations("o", ["instrument_name=NIRISS*"])
+pytestmark = pytest.mark.engines
 
 
 def without(key: str, value: str, row: Any = None) -> Spoil:

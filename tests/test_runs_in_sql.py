@@ -8,6 +8,8 @@ from catalog.questions.query_errors import BadQuery
 from catalog.questions.statement import rows
 from catalog.store.database import Database
 
+pytestmark = pytest.mark.engines
+
 
 @pytest.mark.parametrize("view", ["files", "observations", "products"])
 @pytest.mark.parametrize("run", ["2026-11-27", "99", "DATE '2026-11-27'", "'2026-11-27'", "-1", "NULL", "1.5", "'x'"])

@@ -41,10 +41,11 @@ from catalog.store.schema.migrate import make_views
 from catalog.store.schema.models import metadata
 from catalog.store.spool import Spool
 from catalog.store.turns import LockWait, StillHeld
-from tests.lakes import EMBEDDED, PREFIXES, lake_in
 from tests.sync_catalog import add_run
 
 from .kills_migration import kill_upgrades
+
+pytestmark = pytest.mark.engines
 
 HOLD = """
 import duckdb, sys, time
@@ -52,20 +53,6 @@ held = duckdb.connect(sys.argv[1])
 print('held', flush=True)
 time.sleep(float(sys.argv[2]))
 """
-
-
-@pytest.fixture(params=["file", *(pytest.param(prefix, marks=pytest.mark.long) for prefix in EMBEDDED), PREFIXES[-1]])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
-    """A catalog of one engine after the other: a file that is not there yet, or an empty lake."""
-    if request.param == "file":
-        return Database(tmp_path / "catalog.duckdb", wait=5)
-    return lake_in(tmp_path, request.param, request)
-
-
-@pytest.fixture
-def of_file(tmp_path: Path) -> Database:
-    """A catalog file that is not there yet."""
-    return Database(tmp_path / "catalog.duckdb", wait=5)
 
 
 def hold(path: Path, seconds: float) -> subprocess.Popen[bytes]:
@@ -80,6 +67,7 @@ def hold(path: Path, seconds: float) -> subprocess.Popen[bytes]:
 _TABLES = "SELECT table_name, sql FROM duckdb_tables() WHERE table_name <> 'alembic_version' ORDER BY ALL"
 
 
+@pytest.mark.quick
 class TestEngine:
     """What every engine does."""
 
@@ -131,6 +119,7 @@ class TestEngine:
 class TestOpening:
     """One file, many processes."""
 
+    @pytest.mark.quick
     def test_a_new_catalog_has_every_table_view_and_keyword(self, database: Database) -> None:
         with database.write():
             pass
@@ -167,6 +156,7 @@ class TestOpening:
         models.dispose()
         engine.dispose()
 
+    @pytest.mark.quick
     def test_a_catalog_of_a_newer_mastlake_is_refused(self, database: Database) -> None:
         with database.write() as connection:
             connection.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -223,6 +213,7 @@ class TestOpening:
             assert connection.execute(asked).fetchone() == (False,)
             assert connection.cursor().execute(asked).fetchone() == (False,)
 
+    @pytest.mark.quick
     def test_a_block_that_fails_leaves_the_catalog_as_it_was(self, database: Database) -> None:
         def fail() -> None:
             with database.write() as connection:
@@ -272,6 +263,7 @@ class TestMerge:
         assert merge(database, 1, row("a", x=1, y=None)) == {"a": "new"}
         assert merge(database, 2, row("a", x=1, y=None)) == {"a": "same"}
 
+    @pytest.mark.quick
     def test_a_row_that_differs_closes_a_version_and_opens_another(self, database: Database) -> None:
         merge(database, 1, row("a", x=1, y="p"))
         add_run(database, 1, "2026-01-01")
@@ -512,12 +504,12 @@ def as_another_user() -> Iterator[None]:
 @pytest.mark.parametrize(("of_folder", "of_file"), [(0o000, 0o644), (0o755, 0o000), (0o555, 0o444)])
 @pytest.mark.parametrize("writes", [False, True])
 def test_a_catalog_or_folder_without_permission_is_one_line(
-    catalog: Database, open_folder: Path, of_folder: int, of_file: int, writes: bool
+    catalog_file: Database, open_folder: Path, of_folder: int, of_file: int, writes: bool
 ) -> None:
     folder = open_folder / "inner"
     folder.mkdir()
-    path = Path(shutil.copy(catalog.path, folder / "catalog.duckdb"))
-    with Database(path).read(), catalog.write():
+    path = Path(shutil.copy(catalog_file.path, folder / "catalog.duckdb"))
+    with Database(path).read(), catalog_file.write():
         pass  # so that everything is imported as the user who may read it
     path.chmod(of_file)
     folder.chmod(of_folder)
@@ -537,14 +529,14 @@ def test_a_catalog_or_folder_without_permission_is_one_line(
     assert "ermission" in str(refused.value) or "Read-only" in str(refused.value)
 
 
-def test_a_damaged_block_that_a_question_meets_is_one_line(catalog: Database) -> None:
-    size = catalog.path.stat().st_size
-    with catalog.path.open("r+b") as file:
+def test_a_damaged_block_that_a_question_meets_is_one_line(catalog_file: Database) -> None:
+    size = catalog_file.path.stat().st_size
+    with catalog_file.path.open("r+b") as file:
         for at in range(size // 4, size, 65536):  # the headers stay
             file.seek(at)
             file.write(b"\xff" * 64)
     with pytest.raises(CatalogError, match="is damaged") as refused:
-        rows_of(catalog, "SELECT * FROM files")
+        rows_of(catalog_file, "SELECT * FROM files")
     assert "\n" not in str(refused.value)
 
 

@@ -12,9 +12,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import initialize, invariant, rule
 
 from catalog.archive.client import MastArchive
 from catalog.harvest import harvest
@@ -22,27 +21,26 @@ from catalog.headers import index_folders
 from catalog.questions.drift import outdated
 from catalog.questions.status import overview
 from catalog.simulator import Simulator
-from catalog.store.database import Database
 from catalog.sync import OldBytes, Selection, Token, make_plan, sync
 from catalog.sync.rate import SharedPace
 from catalog.vocabulary.search import Search
 
-from .conftest import QUICK
+from .conftest import QUICK, NewCatalog
 from .fits_samples import sample
+from .laws import EXAMPLES, EngineStateMachine, hold
 
 SEARCHES = (Search.parse("all", "niriss", []), Search.parse("stage3", "niriss", ["productLevel=3"]))
 ACTIONS = {"stale": {"replace"}, "corrupt": {"replace"}, "modified": {"modified"}, "unverified": {"check"}}
-EXAMPLES = int(os.environ.get("MASTLAKE_EXAMPLES", "1"))
-"""More of them: ``MASTLAKE_EXAMPLES=200 pytest tests/test_verdict_laws.py``."""
 CHOSEN = Selection(max_size=100_000)
 some = st.integers(0, 10**6)
+pytestmark = pytest.mark.engines
 
 
 def md5(body: bytes) -> str:
     return hashlib.md5(body).hexdigest()
 
 
-class BytesHereAndThere(RuleBasedStateMachine):
+class BytesHereAndThere(EngineStateMachine):
     """Files are fetched, edited, cut, deleted, moved and indexed here, and processed again and withdrawn there."""
 
     @initialize(seed=st.integers(1, 20))
@@ -52,7 +50,7 @@ class BytesHereAndThere(RuleBasedStateMachine):
         self.sky = Simulator(files=5, seed=seed, instruments=["niriss"], retry_after_s=0)
         self.sky.start()
         self.archive = MastArchive(self.sky.url)
-        self.database = Database(Path(self.scratch.name) / "c.duckdb", wait=5)
+        self.database = self.new_catalog(Path(self.scratch.name))
         self.gone: list[str] = []
         self.kept: set[str] = set()  # MD5 of everything that a person made
         self.bytes_of = cache(self._bytes_of)
@@ -204,10 +202,6 @@ class BytesHereAndThere(RuleBasedStateMachine):
             assert self.kept - everywhere == set()
 
 
-BytesHereAndThere.TestCase.settings = settings(
-    max_examples=EXAMPLES,
-    stateful_step_count=7 if EXAMPLES > 1 else 5,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
-TestVerdictsAgreeWithTheBytes = pytest.mark.law(BytesHereAndThere.TestCase)
+@pytest.mark.law
+def test_verdicts_agree_with_the_bytes(engine: str, new_catalog: NewCatalog) -> None:
+    hold(BytesHereAndThere, engine, new_catalog, steps=7 if EXAMPLES > 1 else 5)
