@@ -214,6 +214,61 @@ def _commands(traps: Traps) -> list[str]:
     ]  # fmt: skip
 
 
+def on_lakes(rows: str) -> list[str]:
+    """What reaches for the metadata of a lake, or its server, or reads its files past its tables.
+
+    Parameters
+    ----------
+    rows : str
+        The folder or the prefix with the rows, with a slash at its end.
+    """
+    files = [
+        f"'{rows}main/changes/*.parquet'", f"'{rows}main/runs/../changes/*.parquet'", f"'{rows}x.csv'",
+        f"'{rows}../x.parquet'", f"'{rows}x.duckdb'", f'"{rows}main/changes/x".parquet', "a.parquet", "main.parquet",
+        "lake.csv", "lake.main.parquet", "'main/changes/a.parquet'", "'a.json'", "'*.parquet'",
+        f"query_table('\"{rows}x.parquet\"')", "query_table('a.parquet')", "query_table('\"a.parquet\"')",
+        "query_table('a.' || 'parquet')", f"read_parquet('{rows}main/changes/*.parquet')", f"glob('{rows}**')",
+    ]  # fmt: skip
+    metadata = [
+        "__ducklake_metadata_lake.ducklake_table", '"__DuckLake_Metadata_lake".main.ducklake_data_file',
+        "query_table('__ducklake_metadata_lake.main.ducklake_table')", "lake.snapshots()", "ducklake_snapshots('lake')",
+        "ducklake_list_files('lake', 'runs')", "ducklake_table_info('lake')", "ducklake_settings('lake')",
+        "ducklake_options('lake')", "ducklake_table_changes('lake', 'main', 'runs', 0, 9)", "lake.options()",
+        "ducklake_table_insertions('lake', 'main', 'runs', 0, 9)", "lake.table_changes('runs', 0, 9)",
+        "ducklake_current_snapshot('lake')", "lake.last_committed_snapshot()",
+        f"ducklake_add_data_files('lake', 'runs', '{rows}main/runs/a.parquet')",
+        "ducklake_delete_orphaned_files('lake', dry_run => true)", "ducklake_cleanup_old_files('lake')",
+        "ducklake_expire_snapshots('lake', versions => [1])", "ducklake_merge_adjacent_files('lake')",
+        "ducklake_flush_inlined_data('lake')", "ducklake_rewrite_data_files('lake')",
+        "ducklake_set_option('lake', 'data_path', '/tmp')", "ducklake_set_commit_message('lake', 'me', 'it')",
+        "lake.set_commit_message('me', 'it')", "sqlite_query('__ducklake_metadata_lake', 'SELECT 1')",
+        "sqlite_attach('a')", "postgres_query('lake', 'SELECT 1')", "postgres_execute('lake', 'SELECT 1')",
+        "postgres_scan('service=admin', 'public', 'secret')", "postgres_attach('service=admin')", "pg_clear_cache()",
+        "dblink('service=admin', 'SELECT 1')", "pg_read_file('/etc/passwd')", "pg_ls_dir('/')",
+        "pg_shadow", "pg_authid",
+    ]  # fmt: skip
+    calls = [f"CALL {source}" for source in metadata if source.endswith(")")]
+    commands = [
+        "ATTACH 'ducklake:/tmp/x.lake' AS other", "ATTACH 'ducklake:sqlite:/tmp/x.lake'", "DETACH lake",
+        "ATTACH 'ducklake:postgres:service=admin' AS other", "ATTACH 'service=admin' AS other (TYPE postgres)",
+        "USE __ducklake_metadata_lake", "USE lake.main", "CREATE SECRET s (TYPE postgres, HOST 'x')",
+        "CREATE OR REPLACE PERSISTENT SECRET s (TYPE ducklake, METADATA_PATH 'x')", "DROP SECRET s",
+        "SET ducklake_max_retry_count = 9", "SET s3_endpoint = 'x'", "SET http_proxy = 'x'",
+        "SET VARIABLE a = getenv('HOME')", "SET http_proxy_password = 'x'",
+        "LOAD postgres_scanner", "LOAD sqlite_scanner", "LOAD ducklake",
+        "SET pg_debug_show_queries = true", "SELECT getenv('HOME')", "SELECT lo_import('/etc/passwd')",
+        "SELECT pg_read_file('/etc/passwd')", "SELECT set_config('a', 'b', false)", "SELECT pg_advisory_lock(1)",
+        "COPY (SELECT 1) TO PROGRAM 'touch /tmp/x'", f"COPY changes TO '{rows}a.parquet'",
+        f"EXPORT DATABASE '{rows}all'", f"CREATE TABLE t AS FROM '{rows}main/changes/*.parquet'",
+        f"CREATE TEMP VIEW v AS FROM '{rows}x.parquet'", f"CREATE MACRO m() AS TABLE FROM '{rows}x.parquet'",
+        f"PREPARE p AS FROM '{rows}x.parquet'", "ALTER TABLE runs SET PARTITIONED BY (run)",
+        "SELECT which_secret('a', 's3')",
+        f"SELECT list_transform([1], lambda x: (SELECT max(run) FROM '{rows}a.parquet'))",
+    ]  # fmt: skip
+    wrapped = [pattern.format(source) for pattern, source in zip(_ROUND_A_SOURCE, itertools.cycle(files), strict=False)]
+    return wrapped + [f"FROM {source}" for source in (*files, *metadata)] + calls + commands
+
+
 ODD = (
     "SELECT " + "(" * 5000 + "1" + ")" * 5000, "SELECT " + "NOT " * 20000 + "true", "SELECT " + "[" * 3000 + "]" * 3000,
     "SELECT " + "1 + " * 5000 + "1", "SELECT ---1", "\0", "SELECT \0", "SELECT 1; \0", "", ";", ";;", "/*",

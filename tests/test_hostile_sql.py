@@ -20,9 +20,11 @@ from catalog.publish.following import FollowedOnce
 from catalog.publish.publishing import publish
 from catalog.questions.statement import rows
 from catalog.store.database import Database
+from catalog.store.lakes.lake import data_of
 
 from . import hostile_sql, sync_catalog
 from .conftest import Command, copy_of
+from .lakes import BUCKET, FILE, catalog_in
 
 COUNT = int(os.environ.get("MASTLAKE_HOSTILE", "1000"))
 
@@ -32,7 +34,15 @@ from catalog.questions.query_errors import BadQuery
 from catalog.questions.statement import rows
 from catalog.publish.following import FollowedOnce
 from catalog.store.database import Database
-database = FollowedOnce(sys.argv[1], local=sys.argv[3]) if sys.argv[3:] else Database(sys.argv[1])
+from catalog.store.lakes.address import is_lake
+from catalog.store.lakes.lake import lake_of
+if sys.argv[3:]:
+    database = FollowedOnce(sys.argv[1], local=sys.argv[3])
+elif is_lake(sys.argv[1]):
+    path, engine = lake_of(sys.argv[1])
+    database = Database(path, engine=engine)
+else:
+    database = Database(sys.argv[1])
 with database.read(sealed=True):  # all statements share what it opens, so that one may also harm the next
     for statement in json.load(open(sys.argv[2])):
         try:
@@ -61,15 +71,21 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def kept(filled: Path, database: Database) -> Database:
-    copy_of(filled, database.path)
-    return database
+def kept(engine: str, filled: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Database:
+    (tmp_path / "kept").mkdir()
+    return catalog_in(tmp_path / "kept", engine, request, filled)
 
 
-def fingerprint(database: Database) -> tuple[list[str], str]:
-    """The catalog's bytes, and what lies beside it."""
-    beside = sorted(path.name for path in database.path.parent.iterdir())
-    return beside, hashlib.sha256(database.path.read_bytes()).hexdigest()
+def fingerprint(database: Database) -> dict[str, str]:
+    """The catalog's bytes, and those of all that lies beside it."""
+    files = (path for path in database.path.parent.rglob("*") if path.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def place_of_rows(database: Database) -> str:
+    """The folder or prefix with the rows of a lake; of a file, its folder."""
+    with database.read() as connection:
+        return data_of(connection) if database.engine.name == "ducklake" else f"{database.path.parent}/"
 
 
 @dataclass(frozen=True)
@@ -85,7 +101,7 @@ class Asked:
 
 def asked(database: Database | Asked, statements: list[str], folder: Path, *before: str) -> list[str]:
     (folder / "statements.json").write_text(json.dumps(statements))
-    places = [database.path] if isinstance(database, Database) else [database.place, database.local]
+    places = [database.named] if isinstance(database, Database) else [database.place, database.local]
     command = [
         *before,
         sys.executable,
@@ -102,17 +118,18 @@ def asked(database: Database | Asked, statements: list[str], folder: Path, *befo
     return answers
 
 
+@pytest.mark.engines
 @pytest.mark.long
 def test_no_hostile_statement_writes_reads_a_file_or_calls_out(
-    kept: Database, traps: hostile_sql.Traps, tmp_path: Path
+    kept: Database, engine: str, traps: hostile_sql.Traps, tmp_path: Path
 ) -> None:
     working = tmp_path / "working"
     working.mkdir()
-    before = fingerprint(kept)
+    before, count = fingerprint(kept), COUNT if engine == FILE else COUNT // 3
     with hostile_sql.watched(traps):
-        statements = hostile_sql.statements(traps, COUNT)
+        statements = [*hostile_sql.statements(traps, count), *hostile_sql.on_lakes(place_of_rows(kept))]
         answers = asked(kept, statements, working)
-    assert len(set(statements)) >= COUNT
+    assert len(set(statements)) > count
     wrong = [(s[:200], a) for s, a in zip(statements, answers, strict=True) if a != "refused"]
     assert wrong == [], wrong
     assert traps.touched == []
@@ -157,6 +174,7 @@ def test_no_hostile_statement_gets_out_of_a_published_catalog_and_local_files(
     assert [path.name for path in working.iterdir()] == ["statements.json"]
 
 
+@pytest.mark.engines
 @pytest.mark.long
 def test_odd_statements_neither_crash_nor_show_a_traceback(kept: Database, tmp_path: Path) -> None:
     answers = asked(kept, list(hostile_sql.ODD), tmp_path)
@@ -195,11 +213,12 @@ def test_the_kernel_sees_no_file_opened_and_no_socket_made(
     assert "httpfs" not in calls
 
 
+@pytest.mark.engines
 @pytest.mark.parametrize(
     "statement",
     [
         "SELECT count(*) AS n FROM changes",
-        "FROM changes",
+        "FROM changes", "FROM main.Changes", "FROM information_schema.tables", "WITH main AS (FROM changes) FROM main",
         "WITH a AS (FROM changes) SELECT max(run) OVER (ORDER BY run) FROM a QUALIFY row_number() OVER () = 1",
         "WITH RECURSIVE a(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM a WHERE n < 3) FROM a",
         "SELECT * FROM files_at(0)",
@@ -215,6 +234,21 @@ def test_the_kernel_sees_no_file_opened_and_no_socket_made(
 )  # fmt: skip
 def test_a_question_is_answered(kept: Database, statement: str) -> None:
     assert rows(kept, statement).num_rows >= 0
+
+
+@pytest.mark.engines
+@pytest.mark.long
+def test_a_file_beside_the_rows_is_no_table(
+    kept: Database, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = kept.path.parent if engine in (FILE, BUCKET) else Path(place_of_rows(kept)) / "main"
+    monkeypatch.chdir(folder)
+    with duckdb.connect() as other:
+        other.execute(f"COPY (SELECT '{hostile_sql.SECRET}' AS a) TO '{folder}/main.parquet'")
+    with kept.read(sealed=True):
+        for source in ("main.parquet", "'main.parquet'", f"'{folder}/main.parquet'", "query_table('main.parquet')"):
+            with pytest.raises(UsageError, match="parquet"):
+                rows(kept, f"FROM {source}")
 
 
 def test_a_variable_of_the_program_is_not_a_table(kept: Database) -> None:

@@ -8,7 +8,7 @@ import duckdb
 
 from catalog.questions.query_errors import BadQuery, explained
 from catalog.store.duckdb_file import dialect_of
-from catalog.store.statements import NotProven, prove_no_metadata, prove_statement, tree_of
+from catalog.store.statements import NotProven, prove_statement, prove_within_lake, tables_known_to, tree_of
 from catalog.store.value_sizes import refuse_large_values
 
 _EXPLAIN = re.compile(
@@ -78,7 +78,7 @@ def _only_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         refuse_large_values(tree)
         prove_statement(tree, lambda name: _is_of_the_catalog(connection, name))
         if dialect_of(connection).name == "ducklake":
-            prove_no_metadata(tree)
+            prove_within_lake(tree, tables_known_to(connection))
     except NotProven as error:
         raise BadQuery(str(error)) from None
 

@@ -18,12 +18,19 @@ import duckdb
 from catalog.cache import folder
 from catalog.errors import CatalogError, NotACatalog
 from catalog.process.interrupts import held_back
-from catalog.store.duckdb_file import DUCKDB
+from catalog.store.duckdb_file import DUCKDB, dialect_of
 from catalog.store.engine import Engine
 from catalog.store.sql import tables_of
-from catalog.store.statements import TABLE_FUNCTIONS, NotProven, prove_no_metadata, prove_statement, tree_of
+from catalog.store.statements import (
+    TABLE_FUNCTIONS,
+    NotProven,
+    prove_statement,
+    prove_within_lake,
+    tables_known_to,
+    tree_of,
+)
 
-_RULE = "1"
+_RULE = "2"
 """Counts up when `prove_statement` becomes stricter, so that files which an older rule accepted are proven again."""
 OUR_TABLES = frozenset(
     {"searches", "runs", "changes", "pending", "file_version", "observation_version", "product_version"}
@@ -87,11 +94,12 @@ _EXPRESSIONS = """
 def _prove_texts(
     connection: duckdb.DuckDBPyConnection, path: Path | str, texts: list[tuple[str, str]], of_the_catalog: set[str]
 ) -> None:
+    is_table = tables_known_to(connection) if dialect_of(connection).name == "ducklake" else None
     for what, text in texts:
         try:
             tree = tree_of(connection, text)
             prove_statement(tree, of_the_catalog.__contains__)
-            prove_no_metadata(tree, computes_names=True)
+            prove_within_lake(tree, is_table, computes_names=True)
         except (NotProven, duckdb.Error) as error:
             raise NotACatalog(
                 f"in {path}, {what} is not mastlake's, and may do more than read the catalog "

@@ -29,6 +29,9 @@ UNPROVEN_FUNCTIONS = frozenset({"json_serialize_plan", "json_execute_serialized_
 """Functions that plan or run a text as a statement, write to DuckDB's log, or wait."""
 
 
+IsTable = Callable[[str], bool]
+
+
 class NotProven(Exception):
     """A text may do more than read the catalog; the error says which part of it."""
 
@@ -80,13 +83,18 @@ def prove_statement(tree: Any, is_of_the_catalog: Callable[[str], bool]) -> None
             raise NotProven(f"{name}() is not answered here: a statement reads the catalog and nothing else")
 
 
-def prove_no_metadata(tree: Any, computes_names: bool = False) -> None:
-    """Check that a statement on a lake does not name the database with its metadata, which is attached as well.
+def prove_within_lake(tree: Any, is_table: IsTable | None, computes_names: bool = False) -> None:
+    """Check that a statement on a lake names neither the database with its metadata nor a file.
+
+    The metadata are attached as well, and the connection reaches the files with the rows. If DuckDB knows no table of a
+    name that has a dot in it, it takes the name for that of a file: ``FROM a.parquet`` is ``FROM 'a.parquet'``.
 
     Parameters
     ----------
     tree : object
         The result of `tree_of`.
+    is_table : callable or None
+        Says whether there is a table or view of a name; see `tables_known_to`. None if the connection reaches no file.
     computes_names : bool
         Whether the statement may compute the name of a table, as the macros of a catalog do.
 
@@ -98,20 +106,48 @@ def prove_no_metadata(tree: Any, computes_names: bool = False) -> None:
     for node in _nodes(tree):
         if isinstance(node, str) and _METADATA in node.casefold():
             raise NotProven("the metadata of a lake are not read here: a statement reads the catalog and nothing else")
-        if isinstance(node, dict) and _names_address(node):
-            raise NotProven("an address is no table: a statement reads the catalog and nothing else")
+        if isinstance(node, dict):
+            _require_table(node, is_table)
+            if str(node.get("function_name", "")).lower() in _FAIL_ON_LAKES:
+                raise NotProven(f"{node['function_name']}() has no answer for a lake")
         if isinstance(node, dict) and str(node.get("function_name", "")).lower() == "query_table":
             plain = all(argument.get("class") == "CONSTANT" for argument in node.get("children", ()))
             if not plain and not computes_names:
                 raise NotProven("query_table() takes the name of a table here, and nothing that is computed")
 
 
-def _names_address(node: dict[str, Any]) -> bool:
-    """Say whether a table of a statement has an address as its name; DuckDB would read the file at the address."""
-    if node.get("type") == "BASE_TABLE":
-        return any("://" in str(node.get(part, "")) for part in ("catalog_name", "schema_name", "table_name"))
-    return str(node.get("function_name", "")).lower() == "query_table" and any("://" in str(n) for n in _nodes(node))
+def tables_known_to(connection: duckdb.DuckDBPyConnection) -> IsTable:
+    """Return a function that says whether a connection knows a table or view of this name, in any schema."""
 
+    def is_table(name: str) -> bool:
+        asked = """SELECT 1 FROM duckdb_tables() WHERE lower(table_name) = $1
+                   UNION ALL SELECT 1 FROM duckdb_views() WHERE lower(view_name) = $1 LIMIT 1"""
+        return connection.execute(asked, [name.lower()]).fetchone() is not None
+
+    return is_table
+
+
+def _require_table(node: dict[str, Any], is_table: IsTable | None) -> None:
+    """Check that a table of a statement cannot be a file."""
+    if node.get("type") == "BASE_TABLE":
+        name = ".".join(filter(None, (str(node.get(f"{part}_name") or "") for part in ("catalog", "schema", "table"))))
+        _require_known(name, str(node.get("table_name")), is_table)
+    elif str(node.get("function_name", "")).lower() == "query_table":
+        for text in (text for text in _nodes(node.get("children")) if isinstance(text, str)):
+            _require_known(text, text.rpartition(".")[2].strip('"'), is_table)
+
+
+def _require_known(name: str, last: str, is_table: IsTable | None) -> None:
+    """Check that a name, of which this is the last part, is that of a table."""
+    may_be_file = is_table is not None and ("/" in name or "\\" in name or ("." in name and not is_table(last)))
+    if may_be_file or "://" in name:
+        raise NotProven(
+            f"there is no table {name}: a statement reads the catalog and nothing else, no file and no address"
+        )
+
+
+_FAIL_ON_LAKES = frozenset({"txid_current"})
+"""Functions that end in an internal error of DuckDB where a table is in a lake."""
 
 _METADATA = "__ducklake_metadata"
 
