@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import datetime, time
 from typing import Any
@@ -28,6 +29,19 @@ def harmless(text: str) -> str:
     two\nlines \x1b[31mred \u202efits.exe
     """
     return _CONTROLS.sub(_escaped, text)
+
+
+def without_password(text: str | os.PathLike[str]) -> str:
+    r"""Return a name or an address in harmless form, without what stands before its last ``@``.
+
+    Examples
+    --------
+    >>> without_password("ftp://astro:secret@example.org/jwst"), without_password("my.duckdb")
+    ('ftp://...@example.org/jwst', 'my.duckdb')
+    """
+    before, at, host = harmless(os.fspath(text)).rpartition("@")
+    scheme, mark, _ = before.partition("://")
+    return f"{scheme}://...@{host}" if at and mark else f"...@{host}" if at else host
 
 
 def _escaped(match: re.Match[str]) -> str:

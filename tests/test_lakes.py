@@ -112,6 +112,64 @@ class TestAddress:
         assert "service=NAME" in outcome.err
         assert "secret" not in outcome.err + outcome.out
 
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "postgresql://user:secret@host/db",
+            "PG://secret@host/",
+            "ftp://u:secret@h/x.db",
+            "ducklake:https://u:secret@h/",
+        ],
+    )
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "--catalog NAME status",
+            "copy NAME new.db",
+            "copy FROM NAME",
+            "clone NAME",
+            "--catalog NAME clone FROM",
+            "--catalog FROM publish NAME",
+            "--catalog . --local-catalog NAME status",
+        ],
+    )
+    def test_an_address_that_no_catalog_has_is_refused_and_its_password_not_repeated(
+        self,
+        mastlake: Command,
+        database: Database,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        name: str,
+        words: str,
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        with database.write():
+            pass
+        outcome = mastlake(*({"NAME": name, "FROM": str(database.path)}.get(word, word) for word in words.split()))
+        assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+        assert "secret" not in outcome.err + outcome.out
+        assert not [path for path in tmp_path.rglob("*") if ":" in path.name]
+
+    @pytest.mark.parametrize("prefix", EMBEDDED)
+    def test_the_metadata_of_a_lake_are_no_catalog_of_one_file(
+        self, tmp_path: Path, request: pytest.FixtureRequest, prefix: str
+    ) -> None:
+        lake = lake_in(tmp_path, prefix, request)
+        with pytest.raises(NotACatalog, match=f"{prefix}PATH"), Database(lake.path).read():
+            pass
+
+    @pytest.mark.parametrize(
+        "words", [["status"], ["searches"], ["harvest", "--instrument", "niriss", "x"], ["upkeep"]]
+    )
+    def test_a_catalog_of_one_file_is_no_lake(self, mastlake: Command, database: Database, words: list[str]) -> None:
+        with database.write():
+            pass
+        before = database.path.read_bytes()
+        outcome = mastlake("--catalog", f"ducklake:{database.path}", *words)
+        assert (outcome.code, outcome.err.count("\n")) == (1, 1)
+        assert "its name is the path alone" in outcome.err
+        assert database.path.read_bytes() == before
+
     def test_without_the_extension_one_line_says_what_to_install(
         self, lake: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:

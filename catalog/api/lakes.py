@@ -55,9 +55,10 @@ class Lakes(CatalogBase):
         """
         from catalog.errors import UsageError
         from catalog.store.copies.whole_copy import copy_catalog
+        from catalog.text import without_password
 
         if is_published(place):
-            raise UsageError(f"{os.fspath(place)} must name a new file, such as mine.duckdb, or a lake")
+            raise UsageError(f"{without_password(place)} must name a new file, such as mine.duckdb, or a lake")
         source = self._database
         if source.published_in is not None:
             from catalog.publish.with_local_files import WithLocalFiles

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from catalog.errors import UsageError
+from catalog.text import without_password
 
 MAST_HOSTS = frozenset({"mast.stsci.edu", "archive.stsci.edu", "auth.mast.stsci.edu"})
 """The hosts that MAST itself names. A redirect between them, over https only, keeps the token."""
@@ -77,20 +78,15 @@ def _parts(text: str) -> SplitResult:
         parts = urlsplit(named)
         well_formed = parts.port != 0 and bool(parts.hostname)
     except ValueError:
-        raise UsageError(f"--server {_without_password(text)!r} is not an address") from None
+        raise UsageError(f"--server {without_password(text)!r} is not an address") from None
     if parts.scheme not in ("http", "https") or not well_formed or not _is_plain(parts):
-        raise UsageError(f"--server {_without_password(text)} is not an http or https address")
+        raise UsageError(f"--server {without_password(text)} is not an http or https address")
     return parts
 
 
 def _is_plain(parts: SplitResult) -> bool:
     text = parts.netloc.rpartition("@")[2] + parts.path
     return text.isascii() and text.isprintable() and " " not in text and not parts.query and not parts.fragment
-
-
-def _without_password(text: str) -> str:
-    before, at, host = text.rpartition("@")
-    return f"{before.partition('://')[0]}://...@{host}" if at and "://" in before else f"...@{host}" if at else text
 
 
 def _basic(user: str, password: str) -> str:

@@ -16,13 +16,14 @@ from catalog.publish.manifest import parse_manifest, sha256_of
 from catalog.publish.meter import Pulled
 from catalog.publish.names import is_published
 from catalog.publish.with_local_files import has_bytes
+from catalog.store.addresses import path_in_full
 from catalog.store.copies.shared_copy import LOCAL
 from catalog.store.copies.whole_copy import copy_tables
 from catalog.store.database import Database, Tell
 from catalog.store.duckdb_file import DUCKDB
 from catalog.store.faults import writing
 from catalog.store.lakes.address import is_lake
-from catalog.text import plural
+from catalog.text import plural, without_password
 
 _KILLED_SECONDS = 3600
 """Age of an unfinished clone whose process was killed; one that is being made is written again and again."""
@@ -65,10 +66,11 @@ def clone(
         If the new file cannot be written.
     """
     if not is_published(source):
-        raise UsageError(f"{os.fspath(source)} is no folder or https address where a catalog is published")
+        path_in_full(source)  # this says what to write in place of an address that no catalog has
+        raise UsageError(f"{without_password(source)} is no folder or https address where a catalog is published")
     if is_published(to) or is_lake(to):
-        raise UsageError(f"--catalog {os.fspath(to)} must name a new file, such as mine.duckdb")
-    path = Path(to).absolute()
+        raise UsageError(f"--catalog {without_password(to)} must name a new file, such as mine.duckdb")
+    path = path_in_full(to)
     if os.path.lexists(path):
         raise UsageError(f"{path} exists already; name another file: --catalog FILE")
     reader = FollowedOnce(source, tell=tell, local=local, pulled=pulled) if has_bytes(Path(local)) else None

@@ -18,10 +18,11 @@ from catalog.publish.names import is_address
 from catalog.publish.newest import Newest
 from catalog.publish.pull import PublishedAddress
 from catalog.publish.with_local_files import Publisher, WithLocalFiles
+from catalog.store.addresses import path_in_full
 from catalog.store.database import Tell, in_unicode
 from catalog.store.lakes.address import is_lake
 from catalog.store.shared import KeptOpen
-from catalog.text import harmless
+from catalog.text import without_password
 
 
 class PublishedFolder:
@@ -87,7 +88,7 @@ def publisher(
         Called again and again while a whole catalog is pulled.
     """
     name = os.fspath(text)
-    return PublishedAddress(name, tell, offline, pulled) if is_address(name) else PublishedFolder(Path(name))
+    return PublishedAddress(name, tell, offline, pulled) if is_address(name) else PublishedFolder(path_in_full(name))
 
 
 def local_file(named: str | os.PathLike[str]) -> Path:
@@ -100,8 +101,8 @@ def local_file(named: str | os.PathLike[str]) -> Path:
     """
     name = os.fspath(named)
     if is_address(name) or is_lake(name) or name.endswith("/"):
-        raise UsageError(f"--local-catalog {harmless(name)} must name a file, such as {LOCAL_CATALOG}")
-    return in_unicode(Path(name).absolute())
+        raise UsageError(f"--local-catalog {without_password(name)} must name a file, such as {LOCAL_CATALOG}")
+    return in_unicode(path_in_full(name))
 
 
 class FollowedOnce(WithLocalFiles):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from catalog.store.lakes.address import is_lake
+
 BUCKET_SCHEME = "s3://"
 
 
@@ -21,4 +23,4 @@ def is_address(text: str) -> bool:
 def is_published(text: str | os.PathLike[str]) -> bool:
     """Say whether a catalog's name means a place where catalogs are published: an address, or a folder."""
     name = os.fspath(text)
-    return is_address(name) or name.endswith("/") or Path(name).is_dir()
+    return is_address(name) or ((name.endswith("/") or Path(name).is_dir()) and not is_lake(name))

@@ -27,7 +27,7 @@ from catalog.publish.shared_lists import FOLDER
 from catalog.store.copies.shared_copy import CopiedCatalog, copy_shared
 from catalog.store.database import Database
 from catalog.store.revision import HEAD
-from catalog.text import harmless
+from catalog.text import without_password
 
 KEEP = 3
 READING_SECONDS = 86_400.0
@@ -313,5 +313,5 @@ def _place(to: str) -> Place:
 
         return PublishingBucket(to)
     if _SCHEME.match(to):
-        raise UsageError(f"cannot publish to {harmless(to)}; name a folder, or s3://BUCKET/PREFIX")
+        raise UsageError(f"cannot publish to {without_password(to)}; name a folder, or s3://BUCKET/PREFIX")
     return PublishingFolder(Path(to))

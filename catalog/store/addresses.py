@@ -1,4 +1,6 @@
-"""Catalogs with a ``?`` in their path: DuckDB takes such a path for an address with a query, and misplaces its log.
+"""Names of catalogs that look like addresses: those of a scheme that no catalog has, and paths with a ``?``.
+
+DuckDB takes a path with a ``?`` for an address with a query, and misplaces its log.
 
 DuckDB puts the ending of its log before the ``?``. The log of ``a?b.duckdb`` is ``a.wal?b.duckdb``, which DuckDB does
 not recognize as its own. The log of ``what?/my.duckdb`` is in a folder that does not exist.
@@ -7,10 +9,37 @@ not recognize as its own. The log of ``what?/my.duckdb`` is in a folder that doe
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
+from catalog.errors import UsageError
+
 _LOGS = (".wal", ".wal.checkpoint", ".wal.recovery", ".checkpoint.wal", ".recovery.wal")
+_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
+_KINDS = "name a file, a folder, https://ADDRESS/, s3://BUCKET/PREFIX/ or a lake (ducklake:PATH)"
+_OF_POSTGRES = "a lake of PostgreSQL is ducklake:postgres:service=NAME, and a password belongs into ~/.pgpass"
+_INSTEAD = {"postgres": _OF_POSTGRES, "postgresql": _OF_POSTGRES, "file": "write the path alone"}
+
+
+def path_in_full(name: str | os.PathLike[str]) -> Path:
+    """Return the absolute path of a catalog that is one file.
+
+    Raises
+    ------
+    UsageError
+        If the name is an address. It may have a password, so it is not repeated.
+
+    Examples
+    --------
+    >>> path_in_full("/data/my.duckdb").as_posix()
+    '/data/my.duckdb'
+    """
+    if found := _SCHEME.match(os.fspath(name)):
+        scheme = found["scheme"].lower()
+        instead = _INSTEAD.get(scheme, _KINDS)
+        raise UsageError(f"no catalog has an address with {scheme}://; {instead}")
+    return Path(name).absolute()
 
 
 def odd_logs(path: Path) -> list[Path]:

@@ -22,7 +22,7 @@ import duckdb
 
 from catalog.errors import CatalogError, CatalogLocked, CatalogUnwritable, UsageError
 from catalog.process.interrupts import held_back
-from catalog.store.addresses import tidy
+from catalog.store.addresses import path_in_full, tidy
 from catalog.store.altered import alterations_told
 from catalog.store.duckdb_file import DUCKDB
 from catalog.store.engine import Engine
@@ -68,7 +68,7 @@ class Database:
         engine: Engine = DUCKDB,
     ) -> None:
         self.engine = engine
-        self.path = in_unicode(Path(path).absolute())
+        self.path = in_unicode(path_in_full(path))
         self.wait = _seconds(os.environ.get(_WAIT, "60")) if wait is None else wait
         self.tell = tell
 

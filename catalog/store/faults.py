@@ -38,8 +38,8 @@ def explain(error: duckdb.Error, path: Path | str) -> Exception:
     if "Could not set lock" in text or "different configuration" in text:
         holder = re.search(r"held in (?:\S*/)?([^/\s]+) \(PID (\d+)\)", text)
         return Locked(_holder(holder[1], int(holder[2])) if holder else "another connection of this process")
-    if "not a valid DuckDB database" in text:
-        return NotACatalog(f"{path} is not a DuckDB database; choose another --catalog")
+    if other_kind := _other_kind(text):
+        return NotACatalog(f"{path} {other_kind}")
     if "version number" in text or "newer version" in text.lower():
         return CatalogTooNew(f"{path} was written by a newer DuckDB; upgrade the duckdb package")
     if any(word.lower() in text.lower() for word in _FULL):
@@ -47,6 +47,17 @@ def explain(error: duckdb.Error, path: Path | str) -> Exception:
     if not any(word in text for word in _DAMAGED) and isinstance(error, duckdb.IOException):
         return CatalogUnwritable(f"cannot use {path}: {reason(text)}")
     return damaged(error, path) or error
+
+
+def _other_kind(text: str) -> str | None:
+    """Say what a file is in place of a catalog, and what to do; None if the error has another cause."""
+    if "not a valid DuckDB database" in text:
+        return "is not a DuckDB database; choose another --catalog"
+    if "Existing DuckLake" in text and "does not exist" in text:
+        return "has no lake; if the catalog is one file, its name is the path alone"
+    if "sqlite_scanner" in text:
+        return "is an SQLite file; if it is of a lake, the catalog's name is ducklake:sqlite:PATH"
+    return None
 
 
 def _holder(program: str, pid: int) -> str:

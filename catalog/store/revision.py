@@ -78,6 +78,8 @@ def _require_catalog(tables: set[str], path: str) -> None:
             f"{path} has the local files of somebody who reads a published catalog; name that one: "
             "--catalog DIR/ --local-catalog FILE"
         )
+    if "ducklake_metadata" in tables:
+        raise NotACatalog(f"{path} has the metadata of a lake; name it: --catalog ducklake:PATH")
     if "alembic_version" not in tables:
         raise NotACatalog(f"{path} is a DuckDB database, but not a mastlake catalog; choose another --catalog")
 

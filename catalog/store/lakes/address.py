@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from catalog.errors import UsageError
-from catalog.text import harmless
+from catalog.text import without_password
 
 _PREFIX = "ducklake:"
 _DATA = ",data="
@@ -150,7 +150,7 @@ def _file(place: str, text: str | os.PathLike[str]) -> str:
     is_kind = _KIND.match(place) or place.lower() in ("sqlite", "postgres", "postgresql")
     if not place or is_kind or place.endswith("/") or "?" in place or "\0" in place:
         raise UsageError(
-            f"{harmless(os.fspath(text))} names no file for the metadata of a lake; write ducklake:PATH or "
+            f"{without_password(text)} names no file for the metadata of a lake; write ducklake:PATH or "
             "ducklake:sqlite:PATH (./PATH if it has a colon), without a question mark in the path, or "
             "ducklake:postgres:service=NAME"
         )
