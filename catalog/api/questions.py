@@ -232,9 +232,9 @@ class Questions(CatalogBase):
         >>> catalog.ask_columns("files").result()["name"][0]
         'filename'
         """
-        from catalog.questions.catalog_contents import COLUMNS_SQL
+        from catalog.questions.catalog_contents import columns_sql
 
-        return Question(self._database, COLUMNS_SQL, [table])
+        return Question(self._database, columns_sql(self._database), [table])
 
     def sql_names(self) -> SqlNames:
         """Return the words that SQL over this catalog can have: tables, columns, functions, and words of SQL.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from catalog.questions.describe import comments_with
 from catalog.store.database import Database
 
 TABLES_SQL = """
@@ -18,9 +19,11 @@ TABLES_SQL = """
     ) GROUP BY ALL ORDER BY kind DESC, name
 """
 """A published catalog and the local files beside it both have the tables of local files; each is listed once."""
-COLUMNS_SQL = """
-    SELECT c.column_name AS name, c.data_type AS type, k.unit, coalesce(c.comment, k.meaning) AS meaning
+_COLUMNS_SQL = """
+    SELECT c.column_name AS name, c.data_type AS type, k.unit, coalesce(m.comment, k.meaning) AS meaning
     FROM duckdb_columns() c LEFT JOIN (
+        SELECT table_name, column_name, any_value("comment") AS comment FROM ({comments}) GROUP BY ALL
+    ) m USING (table_name, column_name) LEFT JOIN (
         SELECT lower(name) AS name, any_value(unit) AS unit, any_value(meaning) AS meaning FROM keywords GROUP BY ALL
     ) k ON k.name = lower(c.column_name)
     WHERE NOT c.internal AND lower(c.table_name) = lower($1)
@@ -28,6 +31,14 @@ COLUMNS_SQL = """
             FROM duckdb_columns() d WHERE d.database_name = current_database() AND lower(d.table_name) = lower($1)))
     ORDER BY c.column_index
 """
+
+
+def columns_sql(database: Database) -> str:
+    """Return the statement for name, type, unit and meaning of the columns of a table or view."""
+    from catalog.store.schema.comments import unkept_comments
+
+    with database.read() as connection:
+        return _COLUMNS_SQL.format(comments=comments_with(unkept_comments(connection)))
 
 
 @dataclass

@@ -148,17 +148,22 @@ def _result_of(
             if not ours:
                 hide_columns_of_files(connection, sql)
             result = work(connection.execute, sql, list(values))
-            if not ours and (shown := _instead(sql, result.description or ())):
+            if not ours and (shown := _instead(connection, sql, result.description or ())):
                 result = work(connection.execute, shown, list(values))
         yield result, work
 
 
-def _instead(sql: str, description: Sequence[Sequence[Any]]) -> str | None:
+def _instead(connection: duckdb.DuckDBPyConnection, sql: str, description: Sequence[Sequence[Any]]) -> str | None:
     """Return a statement that tells more than this one, or has types that other tools know; None if none is needed."""
     from catalog.questions.describe import describe_with_meanings
 
+    def unkept() -> list[tuple[str, str, str]]:
+        from catalog.store.schema.comments import unkept_comments
+
+        return unkept_comments(connection)
+
     names = [str(name) for name, *_ in description]
-    return describe_with_meanings(_without_semicolon(sql), names) or _with_texts(sql, description)
+    return describe_with_meanings(_without_semicolon(sql), names, unkept) or _with_texts(sql, description)
 
 
 _WITHOUT_FORM = re.compile(r"\b(UHUGEINT|VARIANT|BIT|GEOMETRY|TYPE|BIGNUM|AGGREGATE_STATE)\b")

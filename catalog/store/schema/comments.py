@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import duckdb
 
@@ -65,6 +65,28 @@ def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:
     comments = [Comment("TABLE", table, text) for table, text in of_tables.items()]
     for kind, macros in (("MACRO", _MACROS), ("MACRO TABLE", _TABLE_MACROS)):
         comments += [Comment(kind, macro, text) for macro, text in macros.items()]
+    comments += [
+        Comment("COLUMN", f"{relation}.{quoted(column)}", text) for relation, column, text in _bare(connection)
+    ]
+    own = _names_in(connection)
+    dialect_of(connection).comment(connection, (c for c in comments if c.kind == "COLUMN" or c.name in own))
+
+
+def unkept_comments(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
+    """Return relation, column and meaning of each column whose comment the engine cannot keep: those of a lake's views.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        A connection to the catalog.
+    """
+    return list(_bare(connection)) if dialect_of(connection).name == "ducklake" else []
+
+
+def _bare(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str, str]]:
+    """Yield relation, column and meaning of each column that has no comment."""
+    from catalog.store.schema.models import metadata
+
     fixed = {
         (table.name, column.name): column.comment for table in metadata.tables.values() for column in table.columns
     }
@@ -81,9 +103,7 @@ def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:
             meaning = _meaning(str(relation), str(column)) or elsewhere.get(column)
             meaning = _with_sent_name(str(relation), str(column), meaning)
         if meaning:
-            comments.append(Comment("COLUMN", f"{relation}.{quoted(str(column))}", meaning))
-    own = _names_in(connection)
-    dialect_of(connection).comment(connection, (c for c in comments if c.kind == "COLUMN" or c.name in own))
+            yield str(relation), str(column), meaning
 
 
 def _names_in(connection: duckdb.DuckDBPyConnection) -> set[str]:
@@ -118,7 +138,7 @@ def _with_sent_name(relation: str, column: str, meaning: str | None) -> str | No
 def _meaning(relation: str, column: str) -> str | None:
     """Return the meaning of a column of the archive or of a view, with its unit."""
     first, _, word = column.rpartition("%")
-    if word in WORDS.values():
+    if first and word in WORDS.values():
         return f"values of {first} that came as {word}"
     if relation in ("observations", "observation_version"):
         return _of(observation_columns().get(column)) or COLUMNS.get(column)
