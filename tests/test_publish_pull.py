@@ -16,7 +16,7 @@ import pexpect
 import pytest
 
 from catalog.api.catalog import Catalog
-from catalog.errors import DiskError
+from catalog.errors import DiskError, UsageError
 from catalog.publish.manifest import LATEST, sha256_of
 from catalog.publish.meter import Pull
 from catalog.publish.publishing import publish
@@ -84,6 +84,20 @@ def followed(
 def runs(address: str) -> int:
     with Catalog.open(address) as shared:
         return len(shared.runs())
+
+
+def test_a_reader_asks_only_for_objects_that_a_public_policy_gives(followed: Followed) -> None:
+    assert runs(followed.address) == 1
+    assert all(name == "LATEST" or name.startswith("run-") for name in followed.site.asked)
+
+
+def test_a_catalog_is_shown_by_its_address_without_a_password_and_without_a_request(followed: Followed) -> None:
+    with Catalog.open(followed.address.replace("http://", "http://astro:secret@")) as shared:
+        asked = len(followed.site.asked)
+        assert repr(shared) == f"<Catalog {followed.address}, a copy of {shared.server}>"
+        assert len(followed.site.asked) == asked
+        with pytest.raises(UsageError, match=f"{followed.address} is no lake"):
+            shared.upkeep()
 
 
 @pytest.mark.long

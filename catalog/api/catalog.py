@@ -249,7 +249,8 @@ class Catalog(
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Catalog {self.name}, a copy of {self.server}>"
+        # A notebook shows an object at any time. So this asks no network and no disk for the newest published catalog.
+        return f"<Catalog {self._database.published_in or self.name}, a copy of {self.server}>"
 
     def harvest_session(
         self,

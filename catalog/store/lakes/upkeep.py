@@ -64,7 +64,7 @@ def keep_up(database: Database, reading_seconds: float) -> Upkeep:
     """
     engine = database.engine
     if not isinstance(engine, Lake):
-        raise UsageError(f"{database.named} is no lake, and needs no upkeep")
+        raise UsageError(f"{database.published_in or database.named} is no lake, and needs no upkeep")
     with database.read():
         pass  # it exists, and is at the newest schema
     before = f"older_than => now() - to_seconds({timedelta(seconds=reading_seconds).total_seconds()})"
