@@ -18,10 +18,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from catalog.api.catalog import Catalog
 from catalog.archive.client import MastArchive
 from catalog.harvest import harvest
 from catalog.simulator import Simulator
 from catalog.store.database import Database
+from catalog.store.duckdb_file import DUCKDB
 from catalog.vocabulary.search import Search
 
 from .bad_habits import ALL_WELL, HABITS, ODD, keys
@@ -41,6 +43,10 @@ from catalog.archive.client import MastArchive
 from catalog.harvest import harvest
 from catalog.vocabulary.search import Search
 from catalog.store.database import Database
+from catalog.store.duckdb_file import DUCKDB
+from catalog.store.lakes.address import is_lake
+from catalog.store.lakes.lake import lake_of
+path, engine = lake_of(sys.argv[1]) if is_lake(sys.argv[1]) else (sys.argv[1], DUCKDB)
 print("ready", flush=True)
 searches = (
     Search.parse("n", "niriss", []),
@@ -48,7 +54,7 @@ searches = (
     Search.parse("b", "niriss,guidestar", []),
 )
 for search in searches:
-    harvest(Database(sys.argv[1]), MastArchive(sys.argv[2]), search)
+    harvest(Database(path, engine=engine), MastArchive(sys.argv[2]), search)
 """
 
 
@@ -106,21 +112,26 @@ def _harvested(database: Database, archive: MastArchive, full: bool = False) -> 
 
 def _undisturbed(database: Database, archive: MastArchive) -> tuple[list[State], float]:
     """Return what harvests that nothing disturbs would make of a copy of the catalog, and how long they take."""
-    with tempfile.TemporaryDirectory(dir=database.path.parent) as folder:
-        copy = Database(shutil.copy(database.path, folder))
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy.duckdb"
+        if database.engine is DUCKDB:
+            shutil.copyfile(database.path, copy)
+        else:
+            with Catalog.open(database.named) as lake:
+                lake.copy_to(copy)
         began = time.monotonic()
-        states = _harvested(copy, archive)
+        states = _harvested(Database(copy), archive)
         return states, time.monotonic() - began
 
 
 def _anew(database: Database, archive: MastArchive) -> State:
     """Return what full harvests make of the archive."""
-    with tempfile.TemporaryDirectory(dir=database.path.parent) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         return _harvested(Database(Path(folder) / "anew.duckdb"), archive)[-1]
 
 
 def _kill(database: Database, url: str, after: float) -> bool:
-    command = [sys.executable, "-c", _HARVEST, str(database.path), url]
+    command = [sys.executable, "-c", _HARVEST, database.named, url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         process.stdout.readline()
