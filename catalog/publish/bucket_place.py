@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from catalog.cache import folder as cache_folder
-from catalog.errors import CatalogLocked, DiskError, Garbled, NotACatalog, Refused
+from catalog.errors import CatalogLocked, DiskError, Garbled, Refused
 from catalog.publish.bucket import Bucket
 from catalog.publish.fetching import error_code, pieces, refuse_status, sent
 from catalog.publish.lease import Lease, age_of
-from catalog.publish.manifest import LATEST, Manifest, named_by, parse_manifest, sha256_of
+from catalog.publish.manifest import LATEST, Manifest, named_by, no_manifest, parse_manifest, sha256_of
 from catalog.publish.place import PARTIAL, Entry
 from catalog.publish.uploads import abort_old
 from catalog.store.turns import LockWait, StillHeld, held
@@ -112,7 +112,7 @@ class PublishingBucket:
         name = named_by(latest, self.name)
         manifest = self.fetch(name)
         if manifest is None:
-            raise NotACatalog(f"{self.name} has no {name}, which {LATEST} names; remove {LATEST}, and publish again")
+            raise no_manifest(name, self.name)
         return parse_manifest(manifest.content, name, self.name)
 
     def entries(self) -> list[Entry]:

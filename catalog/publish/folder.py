@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from catalog.errors import CatalogLocked, DiskError, NotACatalog
-from catalog.publish.manifest import LATEST, Manifest, named_by, parse_manifest, sha256_of
+from catalog.publish.manifest import LATEST, Manifest, named_by, no_manifest, parse_manifest, sha256_of
 from catalog.publish.place import PARTIAL, Entry
 from catalog.store.turns import LockWait, StillHeld, held
 
@@ -133,8 +133,11 @@ def newest_in(folder: Path) -> Manifest | None:
             name = named_by(file.read(200), str(folder))
     except FileNotFoundError:
         return None
-    with (folder / name).open("rb") as file:
-        return parse_manifest(file.read(1 << 20), name, str(folder))
+    try:
+        with (folder / name).open("rb") as file:
+            return parse_manifest(file.read(1 << 20), name, str(folder))
+    except FileNotFoundError:
+        raise no_manifest(name, str(folder)) from None
 
 
 def _share(path: Path, older: Path) -> None:

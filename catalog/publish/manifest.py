@@ -114,6 +114,14 @@ def parquet_name(run: int) -> str:
     return f"run-{run:06}.parquet"
 
 
+_MEND = "whoever publishes there can write the name of the newest run-*.json into it"
+
+
+def no_manifest(name: str, where: str) -> NotACatalog:
+    """Return the error for a manifest that ``LATEST`` names, and that is not there."""
+    return NotACatalog(f"{where} has no {name}, which {LATEST} names; {_MEND}, or remove {LATEST} and publish again")
+
+
 def named_by(latest: bytes, where: str) -> str:
     """Return the name of the manifest that ``LATEST`` points to.
 
@@ -125,7 +133,7 @@ def named_by(latest: bytes, where: str) -> str:
     text = latest[:100].decode("ascii", "replace").strip()
     match = _NAME.fullmatch(text)
     if match is None or len(latest) > 100 or text != manifest_name(int(match[1])):
-        raise NotACatalog(f"{where} has a file {LATEST} that names no published catalog; publish there again")
+        raise NotACatalog(f"{where} has a file {LATEST} that names no published catalog; {_MEND}")
     return text
 
 
