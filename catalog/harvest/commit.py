@@ -15,11 +15,12 @@ from catalog.store.database import columns_of, literal
 from catalog.store.history.comparison import Comparison, compare_versions
 from catalog.store.history.footprints import number_files
 from catalog.store.history.keyword_differences import compared_columns, keep_differences_of_run
-from catalog.store.history.links import close_files, close_observations, link_files, note_reading_of_files, place_files
+from catalog.store.history.links import close_files, close_observations, link_files, place_files
 from catalog.store.history.merge import (
     OBSERVATION_PRODUCTS,
     SEARCH_FILES,
     SEARCH_OBSERVATIONS,
+    close_replaced,
     merge_links,
     merge_versions,
     open_versions,
@@ -102,8 +103,8 @@ def _merge_files(
     connection: duckdb.DuckDBPyConnection, spool: Spool, files: Comparison | None, harvested: Harvested, run: int
 ) -> None:
     if files is not None:
+        close_replaced(connection, FILES, run, read_again="checked_run")
         _open_files(connection, spool, files, harvested, run)
-        note_reading_of_files(connection, run)
     name = literal(harvested.search.name)
     now, scope = "SELECT NULL, NULL WHERE false", f"search = {name}"
     if harvested.full and files is not None:

@@ -17,15 +17,6 @@ from catalog.store.spool import Staged
 from catalog.store.sql import columns_of
 
 
-def note_reading_of_files(connection: duckdb.DuckDBPyConnection, run: int) -> None:
-    """Note which run read the rows of files that were found unchanged; other rows have it from the beginning."""
-    unchanged = "SELECT key FROM file_merge WHERE NOT fresh AND differing IS NULL"
-    if connection.execute(f"{unchanged} LIMIT 1").fetchone() is not None:
-        connection.execute(
-            f"UPDATE file_version SET checked_run = ? WHERE until_run IS NULL AND filename IN ({unchanged})", [run]
-        )
-
-
 def place_files(
     connection: duckdb.DuckDBPyConnection, staged: Staged, columns: Sequence[StagedColumn], parts: str | None
 ) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ def merge_versions(
         Whether the table got or changed columns; then the views must be made again.
     """
     compared = compare_versions(connection, versions, staged, run)
+    close_replaced(connection, versions, run)
     open_versions(connection, versions, staged, compared, run, constants)
     if compared.opens:
         note_footprints(connection, versions.table, run)
@@ -53,7 +54,7 @@ def open_versions(
     constants: dict[str, object],
     beside: Sequence[str] = (),
 ) -> None:
-    """Open a version for each staged row that is new or differs, and close the version that it replaces.
+    """Open a version for each staged row that is new or differs, after `close_replaced` closed the one before.
 
     Each row is written once, with all of its columns: a lake writes a row anew for each column that it gets later.
 
@@ -76,12 +77,7 @@ def open_versions(
     """
     if not compared.opens:
         return
-    table, key, what = versions.table, versions.key, versions.what
-    changed = f"SELECT key FROM {what}_merge WHERE differing IS NOT NULL"
-    if connection.execute(f"{changed} LIMIT 1").fetchone() is not None:
-        connection.execute(
-            f"UPDATE {table} SET until_run = ? WHERE {versions.is_open()} AND {key} IN ({changed})", [run]
-        )
+    table, what = versions.table, versions.what
     joined = f"LEFT JOIN {what}_beside USING (staged_row)" if beside else ""
     rows_to_open = connection.execute(
         f"""SELECT staged_row, row_hash AS staged_hash{"".join(f", {own} AS staged_{own}" for own in beside)}
@@ -96,6 +92,41 @@ def open_versions(
             f"""INSERT INTO {table} ({names}, row_hash, mission, since_run)
                 SELECT {values}{marks}, staged_hash, ?, ? FROM picked s""",
             [*(constants[name] for name in alike), versions.mission, run],
+        )
+
+
+def close_replaced(
+    connection: duckdb.DuckDBPyConnection, versions: Versions, run: int, read_again: str | None = None
+) -> None:
+    """Close each version that a staged row replaces, and note which run read the rows of the others again.
+
+    One statement does both: in a lake, each statement reads the keys of all rows, and writes the rows that it changes
+    anew with all of their columns.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        A connection after `compare_versions`.
+    versions : Versions
+        The table.
+    run : int
+        The run from which on the versions are closed.
+    read_again : str, optional
+        The column that has the number of the run which last read the row.
+    """
+    found = connection.execute(
+        f"SELECT DISTINCT differing IS NOT NULL FROM {versions.what}_merge WHERE NOT fresh"
+    ).fetchall()
+    closes, notes = (True,) in found, (False,) in found and read_again is not None
+    changes = ["until_run = CASE WHEN m.differing IS NOT NULL THEN $run END"] if closes else []
+    if notes:
+        changes.append(f"{read_again} = CASE WHEN m.differing IS NULL THEN $run ELSE v.{read_again} END")
+    if changes:
+        connection.execute(
+            f"""UPDATE {versions.table} v SET {", ".join(changes)} FROM {versions.what}_merge m
+                WHERE {versions.is_open("v")} AND v.{versions.key} = m.key AND NOT m.fresh
+                  AND {"true" if notes else "m.differing IS NOT NULL"}""",
+            {"run": run},
         )
 
 
