@@ -39,6 +39,7 @@ from catalog.store.history.versions import FILES, Versions, name_in_catalog
 from catalog.store.revision import HEAD
 from catalog.store.schema.migrate import make_views
 from catalog.store.schema.models import metadata
+from catalog.store.shared import KeptOpen
 from catalog.store.spool import Spool
 from catalog.store.turns import LockWait, StillHeld
 from tests.sync_catalog import add_run
@@ -212,6 +213,17 @@ class TestOpening:
         with database.read(sealed=True) as connection:
             assert connection.execute(asked).fetchone() == (False,)
             assert connection.cursor().execute(asked).fetchone() == (False,)
+
+    def test_all_statements_of_a_question_are_one_transaction(self, database: Database) -> None:
+        with database.write():
+            pass
+        for each in (database, KeptOpen(database.path, engine=database.engine)):
+            with each.read(sealed=True) as connection:
+                began = connection.execute("SELECT now() FROM runs RIGHT JOIN (SELECT 1) ON true").fetchone()
+                with pytest.raises(duckdb.CatalogException):
+                    connection.execute("FROM no_such_table")
+                assert connection.execute("SELECT now()").fetchone() == began
+            each.release()
 
     @pytest.mark.quick
     def test_a_block_that_fails_leaves_the_catalog_as_it_was(self, database: Database) -> None:

@@ -79,8 +79,9 @@ class Database:
         Parameters
         ----------
         sealed : bool
-            For statements that somebody else wrote: they cannot change settings. A block inside a sealed block of the
-            same catalog is sealed as well; see `allow_memory`.
+            For questions. The block is one transaction, so that all of its statements see the same snapshot, and a lake
+            is asked for its metadata once. Statements that somebody else wrote cannot change settings. A block inside a
+            sealed block of the same catalog is sealed as well; see `allow_memory`.
 
         Raises
         ------
@@ -95,6 +96,8 @@ class Database:
                 if sealed:
                     self.engine.seal(connection)
                 with self._noted_as_open(), reading(self.at):
+                    if sealed:
+                        connection.execute("BEGIN TRANSACTION")
                     yield connection
             finally:
                 if connection is not None:

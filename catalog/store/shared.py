@@ -73,6 +73,7 @@ class KeptOpen(Database):
             self._users += 1
         try:
             with self._noted_as_open(), reading(self.at):
+                cursor.execute("BEGIN TRANSACTION")  # see `Database.read`
                 yield cursor
         finally:
             close(cursor)

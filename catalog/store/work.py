@@ -112,7 +112,7 @@ class _Running:
                 left = self._left
             if left is not None:
                 _abandoned.remove(left)
-                left.close()
+                end(left)
 
     def abandon(self, connection: duckdb.DuckDBPyConnection) -> bool:
         """Let the thread close the connection when its call ends; return False if the call has already ended."""
@@ -140,9 +140,9 @@ def at_work(connection: duckdb.DuckDBPyConnection) -> Iterator[Work]:
 
 
 def close(connection: duckdb.DuckDBPyConnection) -> None:
-    """Close a connection. If an abandoned call still uses it, that call closes it later."""
+    """End a connection. If an abandoned call still uses it, that call ends it later."""
     if not any(abandoned is connection for abandoned in _abandoned):
-        connection.close()
+        end(connection)
 
 
 def end(connection: duckdb.DuckDBPyConnection) -> None:
