@@ -83,8 +83,9 @@ _COUNTS = """
     SELECT (SELECT count(*) FROM files), (SELECT count(*) FROM observations), (SELECT count(*) FROM products),
            (SELECT count(*) FROM runs), (SELECT count(*) FROM pending),
            count(*), coalesce(sum(size), 0)::BIGINT, count(*) FILTER (indexed)
-    FROM local_files
+    FROM local_file_version WHERE until_at IS NULL
 """
+"""The view `local_files` is not used here: see `catalog.store.relations.had_local_files`."""
 _SEARCHES = """
     SELECT s.name, s.instrument, coalesce(f.files, 0) AS files, coalesce(r.linked, 0) AS linked, r.run,
            r.ended_at AS harvested_at FROM searches s

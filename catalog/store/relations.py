@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import duckdb
+
 from catalog.store.sql import literal
 
 ATTACHED_AS = "attached_as"
@@ -26,6 +28,15 @@ def local_files(named: Callable[[str], str] = str) -> str:
         Writes the name of a table.
     """
     return f"SELECT * EXCLUDE (until_at, ended) FROM {named('local_file_version')} WHERE until_at IS NULL"
+
+
+def had_local_files(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Say whether any file on disk is in the catalog, or was.
+
+    This reads one column. The view `local_files` names all columns, and a lake asks its metadata once for each column
+    of a table that never had a row.
+    """
+    return connection.execute("SELECT file_id FROM local_file_version LIMIT 1").fetchone() is not None
 
 
 def current(table: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 import duckdb
 
 from catalog.store.duckdb_file import dialect_of
+from catalog.store.relations import had_local_files
 from catalog.store.sql import columns_of, literal, quoted
 
 _SAME_NUMBER = 1e-9  # relative difference; less than either side writes
@@ -88,8 +89,8 @@ def keep_differences_of_run(connection: duckdb.DuckDBPyConnection, compared_befo
     run : int
         The number of the first run whose rows were not compared yet.
     """
-    anything = "SELECT 1 FROM local_files UNION ALL SELECT 1 FROM keyword_difference LIMIT 1"
-    if connection.execute(anything).fetchone() is None:
+    kept = "SELECT file_id FROM keyword_difference LIMIT 1"
+    if not had_local_files(connection) and connection.execute(kept).fetchone() is None:
         return
     if not set(compared_before) <= set(compared_columns(connection)):
         keep_differences(connection)

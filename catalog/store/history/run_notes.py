@@ -83,11 +83,12 @@ def note_pending(
     read : str
         A query of the observations whose products were read.
     """
-    connection.execute(
-        f"""DELETE FROM pending WHERE CASE what WHEN 'products'
-                THEN key IN ({read}) OR key NOT IN (SELECT obs_id FROM search_observations) ELSE search = ? END""",
-        [search],
-    )
+    if connection.execute("SELECT run FROM pending LIMIT 1").fetchone() is not None:
+        connection.execute(
+            f"""DELETE FROM pending WHERE CASE what WHEN 'products'
+                    THEN key IN ({read}) OR key NOT IN (SELECT obs_id FROM search_observations) ELSE search = ? END""",
+            [search],
+        )
     for what, key, reason in failures:
         connection.execute("DELETE FROM pending WHERE what = ? AND key = ?", [what, key])
         connection.execute("INSERT INTO pending VALUES (?, ?, ?, ?, ?)", [what, key, search, run, reason])
@@ -143,6 +144,8 @@ def note_set_aside(connection: duckdb.DuckDBPyConnection, run: int, aside: Itera
 
 def keep_marks(connection: duckdb.DuckDBPyConnection, run: int) -> None:
     """Keep the ingest marks that this run saw move: those in the temporary table ``mark_moved``."""
+    if connection.execute("FROM mark_moved LIMIT 1").fetchone() is None:
+        return
     connection.execute(
         """DELETE FROM ingest_mark m USING mark_moved n
            WHERE m.instrument = n.instrument AND m.observation = n.observation"""

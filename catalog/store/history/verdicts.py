@@ -20,6 +20,7 @@ from collections.abc import Mapping
 
 import duckdb
 
+from catalog.store.relations import had_local_files
 from catalog.store.sql import columns_of, quoted
 
 STATES = ("stale", "missing", "corrupt", "modified", "unverified", "unknown")
@@ -55,7 +56,7 @@ def drop_verdicts(connection: duckdb.DuckDBPyConnection, touched: str) -> None:
 
 def keep_verdicts_of_run(connection: duckdb.DuckDBPyConnection, run: int) -> None:
     """Judge the local files whose row in the archive was opened or closed by the newest run, or by any run since."""
-    if connection.execute("FROM local_files LIMIT 1").fetchone() is None:
+    if not had_local_files(connection):
         return
     names, uris = [], []
     for table, name, uri in (
