@@ -227,10 +227,10 @@ def test_a_name_cannot_mean_two_searches(catalog: Database, sky: Simulator, conn
 
 @pytest.mark.long
 def test_batches_of_products_shrink_when_the_archive_runs_out_of_time(
-    database: Database, own_sky: Simulator, connect: Connect
+    of_file: Database, own_sky: Simulator, connect: Connect
 ) -> None:
     own_sky.settings(max_obsids=3)
-    run = harvest(database, connect(own_sky.url), Search.parse("n", "niriss", []), patience=QUICK)
+    run = harvest(of_file, connect(own_sky.url), Search.parse("n", "niriss", []), patience=QUICK)
     assert run.failures == {}
     assert run.run.linked == run.run.files
 
@@ -255,9 +255,9 @@ def test_a_size_that_the_archive_cannot_bear_is_seldom_tried_again() -> None:
 
 
 @pytest.mark.long
-def test_a_harvest_tells_how_far_it_is(database: Database, sky: Simulator, connect: Connect, soss: Search) -> None:
+def test_a_harvest_tells_how_far_it_is(of_file: Database, sky: Simulator, connect: Connect, soss: Search) -> None:
     told: list[Progress] = []
-    harvest(database, connect(sky.url), soss, patience=QUICK, on_progress=told.append)
+    harvest(of_file, connect(sky.url), soss, patience=QUICK, on_progress=told.append)
     assert {one.stage for one in told} >= {"files", "observations", "products"}
     assert all(0 <= one.done <= one.total for one in told)
 
@@ -276,12 +276,12 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Simulator,
     "fault", ["invoke_error", "invoke_500", "invoke_html", "invoke_executing", "invoke_cut", "invoke_429"]
 )
 def test_passing_faults_do_not_show_in_the_catalog(
-    database: Database, clean: tuple[Simulator, dict[str, Any]], connect: Connect, soss: Search, fault: str
+    of_file: Database, clean: tuple[Simulator, dict[str, Any]], connect: Connect, soss: Search, fault: str
 ) -> None:
     sky, without_faults = clean
     sky.faults(**{fault: 3})
-    harvest(database, connect(sky.url), soss, patience=QUICK)
-    assert state(database) == without_faults
+    harvest(of_file, connect(sky.url), soss, patience=QUICK)
+    assert state(of_file) == without_faults
 
 
 @pytest.mark.long

@@ -46,13 +46,13 @@ def column(database: Database, query: str) -> list[Any]:
         return [row[0] for row in connection.execute(query).fetchall()]
 
 
-def test_it_finds_what_astroquery_finds(database: Database, sky: Simulator, connect: Connect) -> None:
-    run = harvest(database, connect(sky.url), niriss(), patience=QUICK).run
+def test_it_finds_what_astroquery_finds(of_file: Database, sky: Simulator, connect: Connect) -> None:
+    run = harvest(of_file, connect(sky.url), niriss(), patience=QUICK).run
     found = plain(sky.url).query_criteria(instrument_name="NIRISS*", calib_level=[2, 3], obs_collection="JWST")
-    assert sorted(column(database, "SELECT obs_id FROM observations")) == sorted(found["obs_id"])
+    assert sorted(column(of_file, "SELECT obs_id FROM observations")) == sorted(found["obs_id"])
     assert (run.observations, run.new, run.files, run.linked) == (len(found), len(found), 0, 0)
     products = plain(sky.url).get_product_list(found["obsid"][:5].tolist())
-    mine = set(column(database, "SELECT data_uri FROM products"))
+    mine = set(column(of_file, "SELECT data_uri FROM products"))
     assert set(products["dataURI"]) <= mine
     assert run.products == len(mine)
 
@@ -69,22 +69,22 @@ def test_a_place_is_written_as_people_write_it() -> None:
 
 
 @pytest.mark.long
-def test_a_cone_finds_what_astroquery_finds_in_it(database: Database, sky: Simulator, connect: Connect) -> None:
+def test_a_cone_finds_what_astroquery_finds_in_it(of_file: Database, sky: Simulator, connect: Connect) -> None:
     place = plain(sky.url).query_criteria(instrument_name="NIRISS*", obs_collection="JWST")[0]
     coordinates = SkyCoord(place["s_ra"], place["s_dec"], unit="deg")
     found = plain(sky.url).query_criteria(coordinates=coordinates, radius=0.05, obs_collection="JWST")
     search = Search.observations("cone", [], f"{place['s_ra']},{place['s_dec']},3m")
-    harvest(database, connect(sky.url), search, patience=QUICK)
-    assert sorted(column(database, "SELECT obs_id FROM observations")) == sorted(found["obs_id"])
-    columns = column(database, "SELECT column_name FROM (DESCRIBE observations)")
+    harvest(of_file, connect(sky.url), search, patience=QUICK)
+    assert sorted(column(of_file, "SELECT obs_id FROM observations")) == sorted(found["obs_id"])
+    columns = column(of_file, "SELECT column_name FROM (DESCRIBE observations)")
     assert "distance" not in columns
 
 
 @pytest.mark.long
-def test_dates_and_levels_can_be_ranges(database: Database, sky: Simulator, connect: Connect) -> None:
+def test_dates_and_levels_can_be_ranges(of_file: Database, sky: Simulator, connect: Connect) -> None:
     search = Search.observations("june", ["t_min=2022-06-01..2022-07-01", "calib_level=1..2"])
-    harvest(database, connect(sky.url), search, patience=QUICK)
-    with database.read() as connection:
+    harvest(of_file, connect(sky.url), search, patience=QUICK)
+    with of_file.read() as connection:
         outside = "SELECT count(*) FROM observations WHERE NOT (t_min BETWEEN 59731 AND 59761 AND calib_level <= 2)"
         assert connection.execute(outside).fetchone() == (0,)
         assert connection.execute("SELECT count(*) > 0 FROM observations").fetchone() == (True,)

@@ -24,7 +24,6 @@ from .conftest import QUICK, state
 
 EVERYTHING = Search.parse("n", "niriss", [])
 Change = Callable[[pa.Table], pa.Table]
-pytestmark = pytest.mark.engines
 
 
 class Odd(MastArchive):
@@ -85,6 +84,7 @@ def test_an_answer_that_is_cut_to_a_page_is_asked_in_halves(
     assert state(database) == clean
 
 
+@pytest.mark.engines
 @pytest.mark.long
 def test_one_observation_without_an_answer_is_named_and_keeps_what_was_known(
     database: Database, sky: Simulator, clean: dict[str, Any]
@@ -192,6 +192,7 @@ def _half_without_address(rows: pa.Table) -> pa.Table:
     return _replaced(rows, "dataURI", kept)
 
 
+@pytest.mark.engines
 @pytest.mark.long
 def test_products_without_an_address_are_set_aside_and_the_others_kept(
     database: Database, sky: Simulator, clean: dict[str, Any]
