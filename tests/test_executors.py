@@ -417,12 +417,14 @@ class TestDask:
     @pytest.mark.parametrize(
         "address",
         ["127.0.0.1:8786", "tcp://127.0.0.1:8786", "dask://127.0.0.1", "dask://:8786", "dask://a b:1", "dask://a:0",
-         "dask://a:65536", "dask://u:p@a:1", "dask://a:1/b", "dask://a:1?b", "dask://a\x1b[31m:1", "ucx://a:1"],
+         "dask://a:65536", "dask://u:secret@a:1", "tcp://u:secret@a:1", "u:secret@a:1",
+         "dask://a:1/b", "dask://a:1?b", "dask://a\x1b[31m:1", "ucx://a:1"],
     )  # fmt: skip
     def test_another_form_of_address_is_wrong_usage(self, folder: Path, database: Database, address: str) -> None:
         with pytest.raises(UsageError, match="dask://HOST:PORT") as error:
             index_folders(database, [folder], executor=address)
         assert "\x1b" not in str(error.value)
+        assert "secret" not in str(error.value)
         assert not database.exists()
 
     def test_a_scheduler_that_is_not_there_ends_in_one_line(self, folder: Path, database: Database) -> None:

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from typing import Any, ParamSpec, TypeVar
 
 from catalog.errors import ExecutorError, UsageError
-from catalog.text import harmless
+from catalog.text import harmless, without_password
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,7 +50,7 @@ def checked(address: str) -> str:
     """
     match = _ADDRESS.fullmatch(address)
     if match is None or not 0 < int(match["port"]) < 1 << 16:
-        raise UsageError(f"an executor is written dask://HOST:PORT, not {harmless(address)}")
+        raise UsageError(f"an executor is written dask://HOST:PORT, not {without_password(address)}")
     if find_spec("distributed") is None:
         raise ExecutorError("--executor dask://... needs distributed: pip install 'mastlake[dask]'")
     return f"{match['host']}:{match['port']}"
