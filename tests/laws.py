@@ -17,8 +17,8 @@ from .lakes import FILE
 EXAMPLES = int(os.environ.get("MASTLAKE_EXAMPLES", "1"))
 """How many histories of each law are tried: ``MASTLAKE_EXAMPLES=200 pytest tests/test_verdict_laws.py``."""
 _SHRINKS = not os.environ.get("MASTLAKE_NO_SHRINK")
-_STEPS_ON_LAKES = 4
-"""How long a history is on a lake, into which a harvest takes longer."""
+_FEW_STEPS = 4
+"""How long a history is in the default run, and on a lake, into which a harvest takes longer."""
 
 
 class EngineStateMachine(RuleBasedStateMachine):
@@ -36,14 +36,17 @@ class EngineStateMachine(RuleBasedStateMachine):
 
 
 def hold(machine: type[EngineStateMachine], engine: str, new_catalog: Callable[[Path], Database], steps: int) -> None:
-    """Try histories of so many steps on a catalog of an engine; only those on a file are made shorter if one fails."""
+    """Try histories on a catalog of an engine.
+
+    They have so many steps if it is a file and more than one is tried. Only those on a file are made shorter if one fails.
+    """
     of_file = engine == FILE
     begun: Any = lambda: machine(new_catalog)  # noqa: E731
     run_state_machine_as_test(
         begun,
         settings=settings(
             max_examples=EXAMPLES,
-            stateful_step_count=steps if of_file else _STEPS_ON_LAKES,
+            stateful_step_count=steps if of_file and EXAMPLES > 1 else _FEW_STEPS,
             deadline=None,
             suppress_health_check=list(HealthCheck),
             phases=list(Phase) if of_file and _SHRINKS else [Phase.generate],

@@ -120,6 +120,7 @@ class TestSinceTheLastLook:
         assert mastlake("-q", *CAL).code == 0
         assert "since the first harvest: 2 runs" in mastlake("changes").out
 
+    @pytest.mark.long
     def test_a_damaged_mark_does_not_count(self, mastlake: Command, served: Simulator, tmp_path: Path) -> None:
         mastlake("changes")
         (mark,) = tmp_path.glob("catalog.duckdb.looked-*")

@@ -118,6 +118,7 @@ def test_what_cannot_be_gone_on_with_is_begun_anew(source: Database, tmp_path: P
     assert keys(str(to)) == NAMES
 
 
+@pytest.mark.long
 def test_tables_that_others_made_stay_where_they_are(source: Database, tmp_path: Path, mastlake: Command) -> None:
     with duckdb.connect(source.path) as connection:
         connection.execute("CREATE TABLE notes AS SELECT 1 AS one")

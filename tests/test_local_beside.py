@@ -149,6 +149,7 @@ class TestFetching:
             assert outdated(newer) == [(NAMES[0], "stale")]
             assert outdated(older) == []
 
+    @pytest.mark.long
     def test_two_readers_have_two_local_catalogs(self, group: Group, tmp_path: Path) -> None:
         ada, bob = reader(group, "ada"), reader(group, "bob")
         group.fetch(ada, tmp_path / "mast")
@@ -201,6 +202,7 @@ class TestJudging:
             ).fetchall()
         return [name for (name,) in rows]
 
+    @pytest.mark.long
     def test_files_whose_rows_stayed_keep_their_verdicts(self, group: Group, tmp_path: Path) -> None:
         self.judged(group, tmp_path)
         group.reprocess(NAMES[1], publishing=False)
@@ -208,6 +210,7 @@ class TestJudging:
         assert self.noted(group) == [NAMES[0], NAMES[3]]
         assert (NAMES[1], "stale") in outdated(reader(group, "ada"))
 
+    @pytest.mark.long
     def test_all_files_are_judged_where_the_noted_run_is_not_published(self, group: Group, tmp_path: Path) -> None:
         with duckdb.connect(self.judged(group, tmp_path)) as connection:
             connection.execute("UPDATE following SET run = '9'")
@@ -273,6 +276,7 @@ class TestReading:
         assert (tmp_path / "b.duckdb").exists()
         assert not (tmp_path / "mastlake.local.duckdb").exists()
 
+    @pytest.mark.long
     def test_the_settings_name_the_file_and_what_is_typed_counts_first(
         self, group: Group, mastlake: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -151,6 +151,7 @@ class TestPullingInPart:
         (copy,) = (tmp_path / "cache").rglob("run-000003.duckdb")
         assert sha256_of(copy) == manifest(tmp_path / "group", 3)["sha256"]
 
+    @pytest.mark.long
     def test_all_is_asked_for_through_one_connection(
         self, site: Site, working: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

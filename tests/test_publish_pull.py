@@ -63,7 +63,7 @@ def _working(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return kills_publish.working(tmp_path_factory.mktemp("working")).path
 
 
-@pytest.fixture(params=["http", "s3"])
+@pytest.fixture(params=["http", pytest.param("s3", marks=pytest.mark.long)])
 def followed(
     request: pytest.FixtureRequest, _working: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Followed]:

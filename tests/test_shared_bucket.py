@@ -198,6 +198,7 @@ def test_a_question_reads_no_more_than_a_limit_of_lists(
     assert "together" in shared_folders(bucket.address)[1][-1]
 
 
+@pytest.mark.long
 def test_an_object_whose_name_the_client_does_not_accept_hides_no_list(
     ada: FollowedOnce, bucket: Objects, tmp: Path
 ) -> None:

@@ -27,7 +27,7 @@ from catalog.vocabulary.search import Search
 
 from .conftest import QUICK, NewCatalog
 from .fits_samples import sample
-from .laws import EXAMPLES, EngineStateMachine, hold
+from .laws import EngineStateMachine, hold
 
 SEARCHES = (Search.parse("all", "niriss", []), Search.parse("stage3", "niriss", ["productLevel=3"]))
 ACTIONS = {"stale": {"replace"}, "corrupt": {"replace"}, "modified": {"modified"}, "unverified": {"check"}}
@@ -204,4 +204,4 @@ class BytesHereAndThere(EngineStateMachine):
 
 @pytest.mark.law
 def test_verdicts_agree_with_the_bytes(engine: str, new_catalog: NewCatalog) -> None:
-    hold(BytesHereAndThere, engine, new_catalog, steps=7 if EXAMPLES > 1 else 5)
+    hold(BytesHereAndThere, engine, new_catalog, steps=7)
