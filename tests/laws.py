@@ -38,7 +38,8 @@ class EngineStateMachine(RuleBasedStateMachine):
 def hold(machine: type[EngineStateMachine], engine: str, new_catalog: Callable[[Path], Database], steps: int) -> None:
     """Try histories on a catalog of an engine.
 
-    They have so many steps if it is a file and more than one is tried. Only those on a file are made shorter if one fails.
+    They have so many steps if it is a file and more than one is tried. Only those on a file are made shorter if one
+    fails.
     """
     of_file = engine == FILE
     begun: Any = lambda: machine(new_catalog)  # noqa: E731
