@@ -129,7 +129,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "shared": (
         ("Who has a file", "mastlake shared jw01366002001_04101_00001-seg001_nis_x1dints.fits --catalog /shared/jwst/"),
         ("Which folders are shared", "mastlake shared --catalog /shared/jwst/"),
-        ("The same in a bucket", "mastlake shared --catalog s3://BUCKET/PREFIX"),
+        ("The same in a bucket", "mastlake shared --catalog s3://my-bucket/jwst/"),
     ),
     "login": (("Keep a token for files that are not public yet", "mastlake login"),),
     "forget": (("Forget a folder that will not come back", "mastlake forget data"),),

@@ -217,35 +217,36 @@ class TestNetEffect:
         assert set(kinds(mastlake("changes", 4, "--what", "file", "--json").json)) == set(cal[1:3])
         assert set(kinds(mastlake("changes", 1, "--what", "file", "--json").json)) == set(cal)
 
-    @pytest.mark.long
-    @settings(max_examples=1, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
-    @given(steps=st.lists(st.tuples(st.sampled_from("rwsb"), st.integers(0, 10**6)), min_size=2, max_size=4))
-    def test_the_net_effect_is_what_two_moments_differ_in(
-        self,
-        engine: str,
-        tmp_path_factory: pytest.TempPathFactory,
-        request: pytest.FixtureRequest,
-        steps: list[tuple[str, int]],
-    ) -> None:
-        database = catalog_in(tmp_path_factory.mktemp("law"), engine, request)
-        search, gone = Search.parse("all", "niriss", []), []
-        with Simulator(files=20, instruments=["niriss"]) as sky, MastArchive(sky.url) as archive:
+
+@pytest.mark.engines
+@pytest.mark.long
+@settings(max_examples=1, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.tuples(st.sampled_from("rwsb"), st.integers(0, 10**6)), min_size=2, max_size=4))
+def test_the_net_effect_is_what_two_moments_differ_in(
+    engine: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+    steps: list[tuple[str, int]],
+) -> None:
+    database = catalog_in(tmp_path_factory.mktemp("law"), engine, request)
+    search, gone = Search.parse("all", "niriss", []), []
+    with Simulator(files=20, instruments=["niriss"]) as sky, MastArchive(sky.url) as archive:
+        harvest(database, archive, search, patience=QUICK)
+        for act, pick in steps:
+            names = sky.filenames("niriss")
+            some = [names[pick % len(names)], names[pick // 7 % len(names)]] if names else []
+            if act == "w":
+                gone += some
+                sky.withdraw(sorted(set(some)))
+            elif act == "b":
+                sky.restore(sorted(set(gone)))
+                gone = []
+            else:
+                (sky.reprocess if act == "r" else sky.stale)(sorted(set(some)))
             harvest(database, archive, search, patience=QUICK)
-            for act, pick in steps:
-                names = sky.filenames("niriss")
-                some = [names[pick % len(names)], names[pick // 7 % len(names)]] if names else []
-                if act == "w":
-                    gone += some
-                    sky.withdraw(sorted(set(some)))
-                elif act == "b":
-                    sky.restore(sorted(set(gone)))
-                    gone = []
-                else:
-                    (sky.reprocess if act == "r" else sky.stale)(sorted(set(some)))
-                harvest(database, archive, search, patience=QUICK)
-        last = len(steps) + 1
-        for since in range(last):
-            _is_what_two_moments_differ_in(database, since)
+    last = len(steps) + 1
+    for since in range(last):
+        _is_what_two_moments_differ_in(database, since)
 
 
 def _is_what_two_moments_differ_in(database: Database, since: int) -> None:
