@@ -64,7 +64,10 @@ def parts(address: str) -> tuple[str, str]:
     prefix = prefix.removesuffix("/")
     segments = prefix.split("/") if prefix else []
     if not _BUCKET.fullmatch(bucket) or any(one in (".", "..") or not _SEGMENT.fullmatch(one) for one in segments):
-        raise UsageError(f"{harmless(address)} is no address of a bucket; write s3://BUCKET/PREFIX/")
+        raise UsageError(
+            f"{harmless(address)} is no address of a bucket; write it like s3://my-bucket/jwst/: the name of a bucket "
+            "has small letters, digits, points and hyphens"
+        )
     return bucket, prefix
 
 
