@@ -151,6 +151,28 @@ def test_a_copy_that_cannot_begin_and_one_on_a_full_disk_leave_nothing(
     assert len(Catalog.once(source.path).runs()) == 1
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("existed", [True, False])
+def test_a_file_that_somebody_puts_among_the_rows_meanwhile_stays(
+    source: Database, tmp_path: Path, mastlake: Command, monkeypatch: pytest.MonkeyPatch, existed: bool
+) -> None:
+    rows = tmp_path / "rows"
+    if existed:
+        rows.mkdir()
+
+    def full(*given: object) -> None:
+        if given[-1] == "runs":
+            (rows / "main").mkdir(exist_ok=True)
+            (rows / "main" / "thesis.txt").write_text("mine")
+            raise duckdb.IOException("IO Error: No space left on device")
+        copy(*given)  # type: ignore[arg-type]
+
+    copy = whole_copy._copy
+    monkeypatch.setattr(whole_copy, "_copy", full)
+    assert mastlake("copy", source.path, f"ducklake:{tmp_path}/new,data={rows}").code == 1
+    assert [path for path in rows.rglob("*") if path.is_file()] == [rows / "main" / "thesis.txt"]
+
+
 @pytest.mark.parametrize(
     "name", ["ducklake:mysql:x", "ducklake:postgres", "ducklake:s3://bucket/x", "ducklake:sqlite:s3://b/x.sqlite"]
 )

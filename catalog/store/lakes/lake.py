@@ -8,7 +8,7 @@ with the metadata is found, opened and locked.
 from __future__ import annotations
 
 import os
-import shutil
+import re
 import threading
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, suppress
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 LAKE = "lake"
 DATA = "MASTLAKE_DATA"
+_FILE_OF_A_LAKE = re.compile(r"ducklake-[0-9a-f-]{36}(-delete)?\.(parquet|puffin)")
 """The variable that says where a new lake keeps its rows."""
 _setting_up = threading.Lock()
 
@@ -199,7 +200,7 @@ class Lake(LakeDialect):
 
     @contextmanager
     def rows_removed_on_failure(self, keeps: Keeps | None) -> Iterator[None]:
-        """Remove the rows of a lake that could not be made, if their folder was empty before."""
+        """Remove the rows of a lake that could not be made, if their folder was empty before; no other file goes."""
         place = self.address.data or os.environ.get(DATA) or str(self.folder_beside or "")
         folder = Path(place).absolute()
         existed = folder.is_dir()
@@ -209,10 +210,7 @@ class Lake(LakeDialect):
         except BaseException:
             if is_ours and not (keeps and keeps()):
                 with held_back(), suppress(OSError):
-                    for each in folder.iterdir():
-                        shutil.rmtree(each) if each.is_dir() else each.unlink()
-                    if not existed:
-                        folder.rmdir()
+                    _remove_rows(folder, itself=not existed)
             raise
 
     def cursor(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
@@ -254,6 +252,21 @@ def data_of(connection: duckdb.DuckDBPyConnection) -> str:
     """Return the folder with the rows of the lake that is attached, with a slash at its end."""
     row = connection.execute(f"SELECT tags['data_path'] FROM duckdb_databases() WHERE database_name = '{LAKE}'")
     return str((row.fetchone() or ("",))[0])
+
+
+def is_file_of_a_lake(name: str) -> bool:
+    """Say whether DuckLake gives such a name to a file of rows."""
+    return bool(_FILE_OF_A_LAKE.fullmatch(name))
+
+
+def _remove_rows(folder: Path, itself: bool) -> None:
+    """Remove the files of rows below a folder, and the folders that are empty then."""
+    for path, _, names in os.walk(folder, topdown=False):
+        for name in filter(is_file_of_a_lake, names):
+            Path(path, name).unlink()
+        if itself or not folder.samefile(path):
+            with suppress(OSError):  # there is a file that no lake made
+                Path(path).rmdir()
 
 
 def _settings(path: Path, read_only: bool) -> dict[str, Any]:

@@ -6,7 +6,6 @@ rows, so an old snapshot is of use only to a question that was asked before and 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -17,12 +16,10 @@ from catalog.process.interrupts import held_back
 from catalog.store.database import Database
 from catalog.store.faults import writing
 from catalog.store.lakes.address import is_bucket
-from catalog.store.lakes.lake import LAKE, Lake, data_of
+from catalog.store.lakes.lake import LAKE, Lake, data_of, is_file_of_a_lake
 from catalog.store.sql import literal
 from catalog.store.work import close
 from catalog.text import harmless
-
-_OF_A_LAKE = re.compile(r"ducklake-[0-9a-f-]{36}(-delete)?\.(parquet|puffin)")
 
 
 @dataclass(frozen=True)
@@ -100,13 +97,10 @@ def keep_up(database: Database, reading_seconds: float) -> Upkeep:
 def _refuse_others(connection: duckdb.DuckDBPyConnection, before: str) -> None:
     """Raise an error if there are files among the rows that no lake made; DuckLake would remove them as well."""
     left = connection.execute(f"CALL ducklake_delete_orphaned_files({literal(LAKE)}, {before}, dry_run => true)")
-    others = [path for path in (str(row[0]) for row in left.fetchall()) if not _is_of_a_lake(path)]
+    paths = [str(path) for path, *_ in left.fetchall()]
+    others = [path for path in paths if not is_file_of_a_lake(path.rpartition("/")[2])]
     if others:
         raise CatalogUnwritable(
             f"{harmless(others[0])} is no file of the lake, but lies among its rows; move it away, as upkeep removes "
             "all files there that the lake does not need; nothing was removed"
         )
-
-
-def _is_of_a_lake(path: str) -> bool:
-    return bool(_OF_A_LAKE.fullmatch(path.rpartition("/")[2]))
