@@ -61,11 +61,7 @@ class Database:
     """
 
     def __init__(
-        self,
-        path: str | os.PathLike[str],
-        wait: float | None = None,
-        tell: Tell | None = None,
-        engine: Engine = DUCKDB,
+        self, path: str | os.PathLike[str], wait: float | None = None, tell: Tell | None = None, engine: Engine = DUCKDB
     ) -> None:
         self.engine = engine
         self.path = in_unicode(path_in_full(path))
@@ -79,9 +75,8 @@ class Database:
         Parameters
         ----------
         sealed : bool
-            For questions. The block is one transaction, so that all of its statements see the same snapshot, and a lake
-            is asked for its metadata once. Statements that somebody else wrote cannot change settings. A block inside a
-            sealed block of the same catalog is sealed as well; see `allow_memory`.
+            For questions. The block is one transaction: all of its statements see the same snapshot. Statements that
+            somebody else wrote cannot change settings. A block inside a sealed block is sealed too; see `allow_memory`.
 
         Raises
         ------

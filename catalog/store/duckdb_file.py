@@ -111,12 +111,7 @@ class DuckDBFile:
 
     def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None], keeps: Keeps | None = None) -> None:
         """Make a file beside its place, and move it there when it is complete: a full disk leaves nothing behind."""
-
-        def made(partial: Path) -> None:
-            with closing(opened_to_fill(self, partial, os.path.lexists(partial))) as connection:
-                fill(connection)
-
-        made_beside(path, made, keeps)
+        filled_beside(self, path, fill, keeps)
 
     def about_to_commit(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Do nothing."""
@@ -203,6 +198,18 @@ def stamp_of(path: Path) -> bytes:
     about = path.stat()
     state = f"{about.st_dev} {about.st_ino} {about.st_size} {about.st_mtime_ns} {about.st_ctime_ns} "
     return state.encode() + os.fsencode(path.resolve())
+
+
+def filled_beside(
+    engine: Engine, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None], keeps: Keeps | None
+) -> None:
+    """Let a function fill a new database of an engine beside its place; see `catalog.store.engine.Engine.make`."""
+
+    def made(partial: Path) -> None:
+        with closing(opened_to_fill(engine, partial, os.path.lexists(partial))) as connection:
+            fill(connection)
+
+    made_beside(path, made, keeps)
 
 
 def made_beside(path: Path, make: Callable[[Path], None], keeps: Keeps | None = None) -> None:

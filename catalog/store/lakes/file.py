@@ -6,7 +6,6 @@ meanwhile. If the metadata are in a DuckDB file, readers and writers take turns,
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from catalog.errors import NotACatalog
-from catalog.store.duckdb_file import made_beside, opened_to_fill, queue_at, size_of, stamp_of
+from catalog.store.duckdb_file import filled_beside, queue_at, size_of, stamp_of
 from catalog.store.engine import Keeps
 from catalog.store.faults import Locked
 from catalog.store.lakes.lake import Lake
@@ -71,13 +70,8 @@ class FileLake(Lake):
 
     def make(self, path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None], keeps: Keeps | None = None) -> None:
         """Make the metadata beside their place, and move them there when all is complete."""
-
-        def made(partial: Path) -> None:
-            with closing(opened_to_fill(self, partial, os.path.lexists(partial))) as connection:
-                fill(connection)
-
         with self.rows_removed_on_failure(keeps):
-            made_beside(path, made, keeps)
+            filled_beside(self, path, fill, keeps)
 
     def lock(self, path: Path, waiting: LockWait, holder: str, reads: bool = False) -> AbstractContextManager[None]:
         """Wait for the turn and keep it; see `catalog.store.queue`."""
