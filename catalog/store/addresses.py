@@ -54,6 +54,20 @@ def odd_logs(path: Path) -> list[Path]:
     return [Path(f"{before}{end}?{after}") for end in _LOGS] if mark else []
 
 
+def log_of(path: Path) -> Path:
+    """Return the path of DuckDB's log of what was committed, and is not in the catalog's file yet.
+
+    A writer that closes the catalog removes the log. A writer that was killed leaves it.
+
+    Examples
+    --------
+    >>> log_of(Path("/data/ab.duckdb")).as_posix(), log_of(Path("/data/a?b.duckdb")).as_posix()
+    ('/data/ab.duckdb.wal', '/data/a.wal?b.duckdb')
+    """
+    odd = odd_logs(path)
+    return odd[0] if odd else Path(f"{os.path.realpath(path)}{_LOGS[0]}")
+
+
 def make_room(path: Path) -> None:
     """Make the folders in which DuckDB will write its logs.
 

@@ -10,7 +10,6 @@ macros that the file brings along.
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 from collections import defaultdict
@@ -22,14 +21,14 @@ import duckdb
 
 from catalog.errors import CatalogError, CatalogLocked, CatalogUnwritable, UsageError
 from catalog.process.interrupts import held_back
-from catalog.store.addresses import path_in_full, tidy
+from catalog.store.addresses import log_of, path_in_full, tidy
 from catalog.store.altered import alterations_told
 from catalog.store.duckdb_file import DUCKDB
 from catalog.store.engine import Engine
 from catalog.store.faults import Locked, reading, writing
 from catalog.store.revision import HEAD, revision_through
 from catalog.store.sql import columns_of, literal, quoted
-from catalog.store.turns import LockWait, StillHeld
+from catalog.store.turns import LockWait, StillHeld, seconds_to_wait
 from catalog.store.work import close, end
 from catalog.text import harmless
 
@@ -40,7 +39,6 @@ _ready: set[tuple[Path, Hashable]] = set()
 _in_process: defaultdict[Path, threading.RLock] = defaultdict(threading.RLock)
 _open_here = threading.local()
 """Its attribute ``paths`` has the catalogs that the current thread reads, or at which it has the turn."""
-_WAIT = "MASTLAKE_WAIT"
 _HOLDER = "another mastlake"
 Tell = Callable[[str], None]
 
@@ -65,7 +63,7 @@ class Database:
     ) -> None:
         self.engine = engine
         self.path = in_unicode(path_in_full(path))
-        self.wait = _seconds(os.environ.get(_WAIT, "60")) if wait is None else wait
+        self.wait = seconds_to_wait() if wait is None else wait
         self.tell = tell
 
     @contextmanager
@@ -356,10 +354,23 @@ class Database:
     def _open_to_read(self) -> duckdb.DuckDBPyConnection:
         """Open for reading. If somebody writes, wait in the queue: other readers and writers come in turn."""
         if not self._is_within() and not self.writer_waits:
+            if log_of(self.path).exists():
+                self._take_in_log()
             with suppress(Locked):
                 return self.engine.open(self.path, read_only=True)
         with nullcontext() if self._is_within() else self.turn(reads=True):
             return self._open(read_only=True)
+
+    def _take_in_log(self) -> None:
+        """Let DuckDB write a killed writer's log into the catalog, so that whoever copies the file copies all of it.
+
+        If that is not possible now, readers go on reading the log beside the file.
+        """
+        with (
+            suppress(CatalogError, duckdb.Error, Locked, StillHeld, OSError),
+            self.engine.lock(self.path, LockWait(0), _HOLDER),
+        ):
+            self.engine.open(self.path, read_only=False).close()
 
     def _open(self, read_only: bool) -> duckdb.DuckDBPyConnection:
         waiting = self.waiting()
@@ -378,16 +389,6 @@ def in_unicode(path: Path) -> Path:
     except UnicodeEncodeError:
         raise UsageError(f"a catalog cannot be at {harmless(str(path))}: the name is not UTF-8") from None
     return path
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not (math.isfinite(seconds) and seconds >= 0):
-        raise UsageError(f"{_WAIT} must be a number of seconds, not {text!r}")
-    return seconds
 
 
 def make(path: Path, engine: Engine = DUCKDB) -> None:

@@ -14,7 +14,7 @@ import duckdb
 
 from catalog.errors import CatalogError, CatalogLocked, CatalogUnwritable, NotACatalog, UsageError
 from catalog.process.interrupts import held_back
-from catalog.store.addresses import make_room, odd_logs, tidy
+from catalog.store.addresses import log_of, make_room, odd_logs, tidy
 from catalog.store.engine import Comment, Dialect, Engine, Keeps
 from catalog.store.faults import explain
 from catalog.store.memory import READING_MB, THREADS, WRITING_MB
@@ -191,13 +191,18 @@ def size_of(path: Path) -> int:
 
 
 def stamp_of(path: Path) -> bytes:
-    """Return what tells one state of a file from its other states, and from files at other paths.
+    """Return what tells one state of a file, with the log beside it, from its other states and from files elsewhere.
 
     It contains the time of the inode's last change, which no user can set.
     """
-    about = path.stat()
-    state = f"{about.st_dev} {about.st_ino} {about.st_size} {about.st_mtime_ns} {about.st_ctime_ns} "
-    return state.encode() + os.fsencode(path.resolve())
+    stamp = _state_of(path.stat()) + os.fsencode(path.resolve())
+    with suppress(FileNotFoundError, NotADirectoryError):
+        stamp += b" " + _state_of(log_of(path).stat())
+    return stamp
+
+
+def _state_of(about: os.stat_result) -> bytes:
+    return f"{about.st_dev} {about.st_ino} {about.st_size} {about.st_mtime_ns} {about.st_ctime_ns} ".encode()
 
 
 def filled_beside(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from catalog.errors import UsageError
 from catalog.process.interrupts import held_back
 
 _POLL_SECONDS = 0.02
+_WAIT = "MASTLAKE_WAIT"
 
 
 class StillHeld(Exception):
@@ -44,6 +47,24 @@ class LockWait:
             self._tell = None
         time.sleep(min(_POLL_SECONDS, self._seconds - waited))
         return True
+
+
+def seconds_to_wait() -> float:
+    """Return how long to wait for another process if nobody says so: ``MASTLAKE_WAIT`` seconds, or a minute.
+
+    Raises
+    ------
+    UsageError
+        If the variable is no number of seconds.
+    """
+    text = os.environ.get(_WAIT, "60")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise UsageError(f"{_WAIT} must be a number of seconds, not {text!r}")
+    return seconds
 
 
 @contextmanager
