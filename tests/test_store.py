@@ -243,7 +243,7 @@ class TestOpening:
 
     def test_what_a_killed_harvest_left_is_swept(self, database: Database) -> None:
         left = database.path.with_name(f"{database.path.name}.spool-999999999-0123abcd")
-        left.mkdir()
+        left.mkdir(parents=True)
         with Spool(database.path) as spool:
             spool.add("rows", pa.table({"a": [1]}))
             assert not left.exists()
