@@ -90,6 +90,14 @@ def rows(archive: Simulator, service: str = NIRISS, filters: Any = (), columns: 
     return list(answer["data"])
 
 
+def listed_by_all(archive: Simulator) -> set[str]:
+    """Return the files in the product lists of all observations."""
+    archive.settings(max_obsids=0)
+    ids = ",".join(row["obsid"] for row in rows(archive, "Mast.Caom.Filtered", columns="obsid"))
+    found = invoke(archive, "Mast.Caom.Products", {"obsid": ids}).json()["data"]
+    return {row["productFilename"] for row in found}
+
+
 def count(archive: Simulator, service: str = NIRISS, filters: Any = ()) -> int:
     return int(rows(archive, service, filters, "COUNT_BIG(*)")[0]["Column1"])
 
@@ -646,6 +654,19 @@ def test_cached_answers_change_when_the_archive_does() -> None:
         assert rows(archive) == first
         archive.withdraw(archive.filenames("niriss")[:1])
         assert len(rows(archive)) == len(first) - 1
+
+
+@pytest.mark.long
+def test_answers_from_before_a_return_in_time_are_not_given_again() -> None:
+    with Simulator(files=60, instruments=["niriss"], cache_answers=True) as archive:
+        name = archive.filenames("niriss")[0]
+        archive.advance()
+        assert name in {row["filename"] for row in rows(archive)}
+        assert name in listed_by_all(archive)
+        archive.move_to(0)
+        archive.withdraw([name])
+        assert name not in {row["filename"] for row in rows(archive)}
+        assert name not in listed_by_all(archive)
 
 
 def test_serving_forever_says_its_address_and_stops_when_interrupted() -> None:

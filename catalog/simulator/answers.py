@@ -18,8 +18,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog.missions import JWST
-from catalog.simulator.caom import OBSERVATION_TYPES, PRODUCTS_OF
+from catalog.simulator.caom import OBSERVATION_TYPES
 from catalog.simulator.filters import BadRequestError, WhereClause, add_cone, add_filters, column_sql, real_name
+from catalog.simulator.product_lists import LISTED, RELATION
 from catalog.simulator.state import ArchiveState
 
 TIMEOUT = "Timeout expired.  The timeout period elapsed prior to completion of the operation."
@@ -129,7 +130,7 @@ def _relation(state: ArchiveState, con: duckdb.DuckDBPyConnection, request: Mapp
     if service in _OBSERVATION_SERVICES:
         return _observations(service, params, condition)
     if service == "Mast.Caom.Products":
-        return _products(state, params, condition)
+        return _products(state, con, params, condition)
     raise BadRequestError(f"Unknown service: {service}")
 
 
@@ -152,14 +153,16 @@ def _observations(service: str, params: Mapping[str, Any], condition: WhereClaus
     return Relation(source, types, condition)
 
 
-def _products(state: ArchiveState, params: Mapping[str, Any], condition: WhereClause) -> Relation:
+def _products(
+    state: ArchiveState, con: duckdb.DuckDBPyConnection, params: Mapping[str, Any], condition: WhereClause
+) -> Relation:
     ids = sorted({part.strip() for part in str(params.get("obsid", "")).split(",") if part.strip()})
     if state.max_obsids and len(ids) > state.max_obsids:
         raise BadRequestError(TIMEOUT)
     types = state.types("product")
-    condition.parameters["obsids"] = ids
+    con.register(RELATION, state.product_lists.of(ids))
     add_filters(condition, params.get("filters") or [], types)
-    return Relation(f"({PRODUCTS_OF})", types, condition)
+    return Relation(f"({LISTED})", types, condition)
 
 
 def _rows_or_count(

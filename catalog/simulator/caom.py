@@ -159,25 +159,3 @@ _PRODUCTS_SQL = f"""
     FROM listed l JOIN unit e ON e.unit_no = l._unit
     ORDER BY _product
 """
-
-PRODUCTS_OF = """
-    WITH asked AS (SELECT obsid, _unit, _visit, calib_level FROM observation
-                   WHERE NOT _gone AND _unit IS NOT NULL AND obsid IN (SELECT unnest($obsids))),
-    wanted AS (
-        SELECT p._product, a.obsid AS parent FROM asked a JOIN product p ON p._unit = a._unit AND NOT p._shared
-        UNION SELECT p._product, a.obsid FROM asked a JOIN product p ON p._parent = a._unit AND NOT p._shared
-        UNION SELECT p._product, a.obsid FROM asked a JOIN product p ON p._visit = a._visit AND p._shared
-    )
-    SELECT o.obsid AS "obsID", 'JWST' AS obs_collection, o.dataproduct_type, o.obs_id, p.description,
-           CASE WHEN o.calib_level = 3 THEN 'D' ELSE 'S' END AS type, 'mast:JWST/product/' || p.filename AS "dataURI",
-           p.product_type AS "productType",
-           CASE WHEN o.obsid = w.parent AND p.product_type IN ('SCIENCE', 'INFO')
-                THEN 'Minimum Recommended Products' END AS "productGroupDescription",
-           p.subgroup AS "productSubGroupDescription", NULL::VARCHAR AS "productDocumentationURL", 'CALJWST' AS project,
-           p.prvversion, o.proposal_id, p.filename AS "productFilename", p.size, w.parent AS parent_obsid,
-           o."dataRights", p.calib_level, o.filters
-    FROM wanted w JOIN product p USING (_product) JOIN observation o ON o._unit = p._unit
-    WHERE NOT p._gone
-    ORDER BY p._product, w.parent
-"""
-"""The products of ``$obsids``: their own, those of the exposures combined in them, and those of the whole visit."""

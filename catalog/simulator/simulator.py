@@ -39,8 +39,8 @@ class Simulator:
     retry_after_s : int
         The value of ``Retry-After`` in answers 429 and 503.
     cache_answers : bool
-        Keep whole answers, so that the same question costs nothing the second time; then the order of rows is the
-        same every time, too. This is for benchmarks.
+        Keep whole answers, compressed, so that the same question costs next to nothing the second time; then the order
+        of rows is the same every time, too. Lists of products are made anew, which is cheap. This is for benchmarks.
     port : int
         The port; 0 lets the system choose one.
 

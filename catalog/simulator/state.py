@@ -21,6 +21,7 @@ from catalog.simulator.caom import OBSERVATION_TYPES, PRODUCT_TYPES
 from catalog.simulator.columns import column_types, fixed_values
 from catalog.simulator.filters import WhereClause
 from catalog.simulator.fits import Body, BodyCache
+from catalog.simulator.product_lists import ProductLists, read_product_lists
 
 FileNumbers = Sequence[int] | npt.NDArray[np.int64]
 Digests = Literal["true", "nominal"]
@@ -49,6 +50,7 @@ class ArchiveState:
         self.lock = threading.RLock()
         self.max_obsids: int | None = DEFAULT_MAX_OBSIDS
         self.con: duckdb.DuckDBPyConnection
+        self.generation = 0
         self.rebuild()
 
     def rebuild(self) -> None:
@@ -64,7 +66,6 @@ class ArchiveState:
             self._edited: dict[str, set[str]] = {}
             self._bodies = BodyCache(_CACHED_BYTES)
             self._served: dict[str, ServedFile] = {}
-            self.generation = 0
             self.touched()
 
     @contextmanager
@@ -77,6 +78,7 @@ class ArchiveState:
         """Note that rows changed: missing digests must be computed again, and cached answers are invalid."""
         self.generation += 1
         self._served.clear()
+        self._product_lists: ProductLists | None = None
         if self.digests == "nominal":
             for name in JWST.services:
                 self.con.execute(
@@ -84,6 +86,14 @@ class ArchiveState:
                     " WHERE checksum IS NULL",
                     {"seed": self.options.seed},
                 )
+
+    @property
+    def product_lists(self) -> ProductLists:
+        """The product lists as they are now; they are read when a list is first asked for after a change."""
+        with self.lock:
+            if self._product_lists is None:
+                self._product_lists = read_product_lists(self.con)
+            return self._product_lists
 
     def types(self, table: str) -> dict[str, str]:
         """Return a table's columns, in order, with their types in ``fields``."""
