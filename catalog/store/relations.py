@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import duckdb
 
-from catalog.store.sql import literal
+from catalog.store.sql import literal, rows_of
 
 ATTACHED_AS = "attached_as"
 
@@ -33,10 +33,10 @@ def local_files(named: Callable[[str], str] = str) -> str:
 def had_local_files(connection: duckdb.DuckDBPyConnection) -> bool:
     """Say whether any file on disk is in the catalog, or was.
 
-    This reads one column. The view `local_files` names all columns, and a lake asks its metadata once for each column
+    This reads no column. The view `local_files` names all columns, and a lake asks its metadata once for each column
     of a table that never had a row.
     """
-    return connection.execute("SELECT file_id FROM local_file_version LIMIT 1").fetchone() is not None
+    return rows_of(connection, "local_file_version") > 0
 
 
 def current(table: str) -> str:

@@ -56,6 +56,12 @@ def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, s
     return {str(name): str(kind) for name, kind, *_ in rows}
 
 
+def rows_of(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
+    """Return how many rows a table or view has."""
+    row = connection.execute(f"SELECT count(*) FROM {quoted(relation)}").fetchone()
+    return int(row[0]) if row else 0
+
+
 def tables_of(connection: duckdb.DuckDBPyConnection) -> set[str]:
     """Return the names of the catalog's tables."""
     rows = connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()")
