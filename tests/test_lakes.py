@@ -22,6 +22,7 @@ from catalog.questions import statement
 from catalog.questions.query_errors import BadQuery
 from catalog.questions.statement import rows
 from catalog.simulator import Simulator
+from catalog.store.between import OpenBetween
 from catalog.store.database import Database
 from catalog.store.lakes import extensions as lake_extensions
 from catalog.store.lakes.address import LakeAddress, lake_address
@@ -223,6 +224,34 @@ class TestOpening:
             with shared.write() as connection:
                 connection.execute(NOTED, [number])
         kept.release()
+
+    @pytest.mark.long
+    def test_blocks_of_a_harvest_keep_nobody_from_writing_and_see_what_others_commit(self, shared: Database) -> None:
+        between = OpenBetween(shared)
+        seen = []
+        for number in range(3):
+            with between.read() as connection:
+                assert len(connection.execute("FROM changes").fetchall()) == number
+                seen.append(connection)
+            between.make_room()
+            with between.read() as connection:
+                assert connection is seen[-1]
+            with Database(shared.path, wait=0, engine=shared.engine).write() as writing:
+                writing.execute(NOTED, [number])
+        between.release()
+
+    @pytest.mark.long
+    def test_a_connection_that_was_idle_for_long_is_not_used_again(
+        self, shared: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("catalog.store.between._KEPT_SECONDS", 0.0)
+        between = OpenBetween(shared)
+        with between.read() as first:
+            pass
+        between.make_room()
+        with between.read() as second:
+            assert second is not first
+        between.release()
 
     @pytest.mark.long
     def test_who_waits_to_commit_is_told_who_holds_the_lake(self, shared: Database) -> None:

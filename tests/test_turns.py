@@ -21,7 +21,7 @@ import pytest
 from catalog import Catalog
 from catalog.archive.client import Archive
 from catalog.errors import CatalogLocked, CatalogUnwritable, UsageError
-from catalog.harvest.closed_catalog import AskedWhileClosed
+from catalog.harvest.closed_catalog import AskedBetweenBlocks
 from catalog.questions.statement import rows
 from catalog.store import database as store
 from catalog.store import shared
@@ -444,7 +444,7 @@ class TestOpenBetween:
         with known.read() as second, known.read() as third:
             assert second is first
             assert third.execute("FROM noted").fetchone() == (7,)
-        known.release()
+        known.make_room()
         with known.read() as later, pytest.raises(duckdb.CatalogException):
             later.execute("FROM noted")
         known.release()
@@ -471,15 +471,15 @@ class TestOpenBetween:
 
 
 @pytest.mark.parametrize("call", ["count", "rows", "observations", "products", "query"])
-def test_no_question_to_the_archive_is_asked_while_the_catalog_is_open(call: str) -> None:
+def test_room_is_made_before_each_question_to_the_archive(call: str) -> None:
     order: list[str] = []
 
     class Asked:
         def __getattr__(self, name: str) -> Any:
             return lambda *arguments, **named: order.append(name)
 
-    asked = AskedWhileClosed(cast("Archive", Asked()), lambda: order.append("closed"))
+    asked = AskedBetweenBlocks(cast("Archive", Asked()), lambda: order.append("room"))
     search = Search.observations("o", ["obs_id=jw01366*"])
     values: dict[str, Any] = {"count": [None], "rows": [None], "products": [[]], "query": [search]}
     getattr(asked, call)(*values.get(call, []))
-    assert order == ["closed", call]
+    assert order == ["room", call]

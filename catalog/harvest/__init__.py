@@ -11,7 +11,7 @@ from catalog.archive.client import MastArchive
 from catalog.archive.partition import WholeQueries
 from catalog.archive.retry import Patience
 from catalog.errors import Emptied
-from catalog.harvest.closed_catalog import AskedWhileClosed, open_between
+from catalog.harvest.closed_catalog import AskedBetweenBlocks, open_between
 from catalog.harvest.commit import commit
 from catalog.harvest.origin import identity, recorded_address, refuse_other_archives, refuse_others
 from catalog.harvest.outcome import Harvested, odd_rows
@@ -170,7 +170,7 @@ def harvest(
                 tell(Progress(search.name, stage, done, total))
 
             looks = full or (_is_due(between_blocks, search) if thorough is None else thorough)
-            asked = AskedWhileClosed(archive, between_blocks.release)
+            asked = AskedBetweenBlocks(archive, between_blocks.make_room)
             walk = ProductWalk(between_blocks, asked, patience, spool, search, full, shortfall, on_done, looks)
             matched = _read(walk, saved)
             if not matched and not allow_empty:

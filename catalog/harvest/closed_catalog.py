@@ -1,4 +1,4 @@
-"""An archive that is asked only while the catalog is closed, so that other processes can write the catalog."""
+"""An archive that is asked only while other processes can write the catalog."""
 
 from __future__ import annotations
 
@@ -25,42 +25,42 @@ def open_between(database: Database) -> Iterator[OpenBetween]:
 
 
 @dataclass(frozen=True)
-class AskedWhileClosed:
-    """An archive that closes the catalog before each question; it has the methods of `catalog.archive.client.Archive`.
+class AskedBetweenBlocks:
+    """An archive that is asked while others can write the catalog; see `catalog.archive.client.Archive`.
 
     Attributes
     ----------
     archive : Archive
         The archive to ask.
-    release : callable
-        Closes the catalog.
+    make_room : callable
+        Closes the catalog, if others cannot write it while it is open.
     """
 
     archive: Archive
-    release: Callable[[], None]
+    make_room: Callable[[], None]
 
     def query(self, search: Search) -> Query:
         """Return the query of a search; for an observation search, the archive is asked for it."""
         if search.instrument is None:
-            self.release()
+            self.make_room()
         return self.archive.query(search)
 
     def count(self, query: Query) -> int:
         """Return how many rows a query has."""
-        self.release()
+        self.make_room()
         return self.archive.count(query)
 
     def rows(self, query: Query, columns: Sequence[str] = ("*",), size: int = 50_000) -> ArchiveAnswer:
         """Return the first page of a query's rows."""
-        self.release()
+        self.make_room()
         return self.archive.rows(query, columns, size)
 
     def observations(self, **criteria: Any) -> ArchiveAnswer:
         """Return the CAOM observations that meet the criteria."""
-        self.release()
+        self.make_room()
         return self.archive.observations(**criteria)
 
     def products(self, obsids: Sequence[str]) -> ArchiveAnswer:
         """Return the products of some observations."""
-        self.release()
+        self.make_room()
         return self.archive.products(obsids)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import duckdb
 
+from catalog.store.between import state_of
 from catalog.store.database import Database, Tell
 from catalog.store.duckdb_file import DUCKDB
 from catalog.store.engine import Engine
@@ -116,10 +117,10 @@ class KeptOpen(Database):
             if time.monotonic() - self._opened_at > _LONGEST_SECONDS:
                 self.release()
                 time.sleep(_TURN_SECONDS)
-            elif not self.exists() or self.engine.state(self.path) != self._state:
+            elif (state := state_of(self)) is None or state != self._state:
                 self.release()
         if self._connection is None:
-            self._state = self.engine.state(self.path) if self.exists() else None
+            self._state = state_of(self)
             self._connection = self._sealed()
             self._opened_at = time.monotonic()
         return self._connection
