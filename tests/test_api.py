@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import os
+import pickle
 import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date
+from multiprocessing import get_context
+from operator import attrgetter, methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -407,6 +412,28 @@ def test_threads_can_share_a_catalog(lake: Catalog) -> None:
     for thread in threads:
         thread.join()
     assert counts == [len(lake.find())] * 8
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["file", "ducklake:", "ducklake:sqlite:", "published"])
+def test_another_process_can_be_given_a_catalog(kind: str, lake: Catalog, tmp_path: Path) -> None:
+    given = lake
+    if kind == "published":
+        lake.publish(tmp_path / "published")
+        given = Catalog.open(tmp_path / "published", local=tmp_path / "mine.duckdb")
+    elif kind != "file":
+        lake.copy_to(f"{kind}{tmp_path / 'c.lake'}")
+        given = Catalog.open(f"{kind}{tmp_path / 'c.lake'}", server="https://bob:secret@mirror.example.org")
+    assert b"secret" not in pickle.dumps(given)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    ways = {"mp_context": get_context("spawn"), "initializer": os.chdir, "initargs": (elsewhere,)}
+    with given, ProcessPoolExecutor(1, **ways) as executor:
+        there = executor.submit(methodcaller("status"), given).result()
+        assert executor.submit(attrgetter("server"), given).result() == given.server
+        assert executor.submit(attrgetter("name"), given).result() == given.name
+        assert there.searches == given.status().searches
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_every_command_has_its_method() -> None:

@@ -49,7 +49,8 @@ class Catalog(
     """A catalog file, and the archive of which it is a copy.
 
     `Catalog.open` makes it. Several threads can use it, and it can be closed and used again. Questions in quick
-    succession share a connection. After a second without a question, the file is free for other processes.
+    succession share a connection. After a second without a question, the file is free for other processes. A copy by
+    `pickle`, which goes to another process, opens the catalog of the same name there; it has no password of a server.
 
     Parameters
     ----------
@@ -248,6 +249,18 @@ class Catalog(
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def __reduce__(self) -> tuple[Callable[..., Catalog], tuple[object, ...]]:
+        """Let another process, such as a worker of Dask, open the catalog of this name; no connection goes along."""
+        database, local = self._database, None
+        name = database.named if database.published_in is None else database.published_in
+        if database.published_in is not None:
+            from catalog.publish.names import is_address
+            from catalog.publish.with_local_files import WithLocalFiles
+
+            name = name if is_address(name) else f"{name}/"
+            local = database.local_named if isinstance(database, WithLocalFiles) else None
+        return _opened, (name, self.server if self._server_is_chosen else None, database.wait, local)
+
     def __repr__(self) -> str:
         # A notebook shows an object at any time. So this asks no network and no disk for the newest published catalog.
         return f"<Catalog {self._database.published_in or self.name}, a copy of {self.server}>"
@@ -301,3 +314,8 @@ def _warn(line: str) -> None:
     import logging
 
     logging.getLogger("mastlake").warning(line)
+
+
+def _opened(name: str, server: Server | None, wait: float, local: Path | None) -> Catalog:
+    """Open a catalog as another process did; the server has no password."""
+    return Catalog.open(name, server=server, wait=wait, local=local)

@@ -171,6 +171,11 @@ class WithLocalFiles(Database):
         """The local catalog, if there is one."""
         return self._local if isinstance(self.engine, LocalFile) else None
 
+    @property
+    def local_named(self) -> Path:
+        """The file for local files, whether it exists or not."""
+        return self._local
+
     def size(self) -> int:
         """Return the size of the local catalog if there is one, or else of the published one."""
         try:

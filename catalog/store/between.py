@@ -23,8 +23,9 @@ class OpenBetween(Database):
     open after a block has read, and the next block still has the temporary tables. `release` closes the connection. It
     is also closed before this object writes, after a block that failed, and when another process waits to write.
 
-    Callers must call `make_room` before they wait for anything but the catalog; any thread may call it. A catalog whose
-    readers keep nobody from writing stays open then, for some seconds. Each block sees the newest rows of when it began.
+    Callers must call `make_room` before they wait for anything but the catalog; any thread may call it. If readers of
+    the catalog keep nobody from writing, it stays open then, for some seconds. Each block sees the newest rows of when
+    it began.
 
     Parameters
     ----------
