@@ -356,6 +356,32 @@ class TestSealed:
         assert PASSWORD.encode() not in shown + out + err + kept
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("words", [["status"], ["index", "."]])
+def test_ctrl_c_ends_a_command_that_waits_for_a_frozen_server(
+    words: list[str], lake: Database, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    import psycopg
+
+    schema = lake_address(lake.named).schema
+    waits = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'mastlake%'"
+    with psycopg.connect("service=mastlake") as other:
+        other.execute(f"LOCK TABLE {schema}.ducklake_column")  # DuckDB reads it, and mastlake itself does not
+        command = [sys.executable, "-c", "from catalog.cli.start import run; run()", "--catalog", lake.named, *words]
+        asking = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+        while not (found := postgres.run_as_admin(waits)):
+            assert asking.poll() is None
+        frozen = found[0][0]
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            asking.send_signal(signal.SIGINT)
+            _, err = asking.communicate(timeout=30)
+        finally:
+            asking.kill()
+            os.kill(frozen, signal.SIGCONT)
+    assert (asking.returncode, err) == (130, "mastlake: interrupted; what was finished is kept\n")
+
+
 class TestServerDies:
     """The server is killed and comes back."""
 

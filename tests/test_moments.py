@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import sys
 import threading
 import weakref
@@ -57,6 +58,43 @@ def test_a_ctrl_c_waits_for_a_block_that_must_not_end_half_way() -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted_half_way()
     assert done == [1]
+
+
+_HEARS_NOTHING = """
+import hashlib, os, signal, sys, threading
+from catalog.process import exit as leaving
+from catalog.process.interrupts import held_back
+from catalog.process.unheard import ended_if_unheard
+def left(code, said):
+    print(said, flush=True)
+    os._exit(code)
+def in_c(times):  # without the interpreter's lock, and no signal is heard
+    hashlib.pbkdf2_hmac("sha256", b"", b"", times)
+leaving.at_once = left if sys.argv[1] != "of a user" else None
+pressed = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+with ended_if_unheard(), ended_if_unheard():
+    pressed.start()
+    if sys.argv[1] == "heard":
+        pressed.join()
+    elif sys.argv[1] == "of a user":
+        in_c(10**6)
+    elif sys.argv[1] == "held back":
+        with held_back():
+            in_c(10**9)
+    else:
+        in_c(10**9)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("where", "code"), [("unheard", 130), ("held back", 130), ("heard", -signal.SIGINT), ("of a user", -signal.SIGINT)]
+)
+def test_a_command_that_cannot_hear_a_ctrl_c_is_ended(where: str, code: int) -> None:
+    command = [sys.executable, "-c", _HEARS_NOTHING, where]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = "interrupted; what was finished is kept\n" if code == 130 else ""
+    assert (ended.returncode, ended.stdout) == (code, said)
 
 
 def test_a_ctrl_c_that_python_cannot_raise_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:

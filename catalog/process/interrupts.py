@@ -76,14 +76,30 @@ def held_back() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
         yield  # an outer block holds it back already, or another handler receives it
         return
-    heard: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    heard = _HeldBack()
+    signal.signal(signal.SIGINT, heard)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if heard:
+    if heard.count:
         raise KeyboardInterrupt
+
+
+class _HeldBack:
+    """A handler that counts how often Ctrl-C came."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Count."""
+        self.count += 1
+
+
+def is_held_back() -> bool:
+    """Say whether the main thread is in a block of `held_back`."""
+    return isinstance(signal.getsignal(signal.SIGINT), _HeldBack)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ import duckdb
 
 from catalog.errors import CatalogError, CatalogLocked, CatalogUnwritable, UsageError
 from catalog.process.interrupts import held_back
+from catalog.process.unheard import ended_if_unheard
 from catalog.store.addresses import log_of, path_in_full, tidy
 from catalog.store.altered import alterations_told
 from catalog.store.duckdb_file import DUCKDB
@@ -138,7 +139,7 @@ class Database:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keep other threads of this process from opening the catalog."""
-        with _in_process[self.path]:
+        with _in_process[self.path], ended_if_unheard() if self.engine.waits_for_server else nullcontext():
             yield
 
     def release(self) -> None:

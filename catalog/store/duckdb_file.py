@@ -16,7 +16,7 @@ from catalog.errors import CatalogError, CatalogLocked, CatalogUnwritable, NotAC
 from catalog.process.interrupts import held_back
 from catalog.store.addresses import log_of, make_room, odd_logs, tidy
 from catalog.store.engine import Comment, Dialect, Engine, Keeps
-from catalog.store.faults import explain
+from catalog.store.faults import explain, interruptible
 from catalog.store.memory import READING_MB, THREADS, WRITING_MB
 from catalog.store.queue import Queue
 from catalog.store.sql import literal, quoted
@@ -35,6 +35,7 @@ class DuckDBFile:
     types: frozenset[str] = frozenset({"VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "TIMESTAMP"})
     commented: frozenset[str] = frozenset({"TABLE", "VIEW", "COLUMN", "MACRO", "MACRO TABLE"})
     readers_make_room: bool = True
+    waits_for_server: bool = False
     numbers_rows: bool = True
     row_type: str = "BIGINT"
 
@@ -70,7 +71,10 @@ class DuckDBFile:
         except duckdb.Error as error:
             raise explain(error, path) from error
         quiet(connection)
-        with suppress(duckdb.InvalidInputException):  # the connection is sealed already, and the setting made
+        with (
+            interruptible(),
+            suppress(duckdb.InvalidInputException),
+        ):  # the connection is sealed already, and the setting made
             connection.execute("SET GLOBAL TimeZone = 'UTC'")  # the archive's times
             if beside := odd_logs(path):
                 connection.execute(

@@ -86,6 +86,10 @@ class Engine(Dialect, Protocol):
     def readers_make_room(self) -> bool:
         """Return whether nobody can read a catalog while another process opens it to write and writes it."""
 
+    @property
+    def waits_for_server(self) -> bool:
+        """Return whether a statement may wait for a server, where it does not hear Ctrl-C."""
+
     def named(self, path: Path) -> str:
         """Return the name of a catalog, as a user may write it."""
 

@@ -88,6 +88,17 @@ def is_interrupt(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and str(error) == "Query interrupted"
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt in place of what DuckDB raises for Ctrl-C."""
+    try:
+        yield
+    except Exception as error:
+        if is_interrupt(error):
+            raise KeyboardInterrupt from None
+        raise
+
+
 def _is_no_utf8(error: BaseException) -> bool:
     """Say whether an error is what DuckDB makes of a text that has no bytes in UTF-8."""
     return isinstance(error, RuntimeError) and "Unable to cast Python instance of type <class 'str'>" in str(error)

@@ -22,7 +22,7 @@ from catalog.errors import CatalogUnwritable, UsageError
 from catalog.process.interrupts import held_back
 from catalog.store.duckdb_file import DUCKDB, quiet
 from catalog.store.engine import Keeps
-from catalog.store.faults import Locked, explain
+from catalog.store.faults import Locked, explain, interruptible
 from catalog.store.lakes.address import LakeAddress, is_bucket, lake_address
 from catalog.store.lakes.dialect import LakeDialect
 from catalog.store.lakes.extensions import load_extensions
@@ -63,6 +63,11 @@ class Lake(LakeDialect):
     def readers_make_room(self) -> bool:
         """Return whether nobody can read while another process writes."""
         raise NotImplementedError
+
+    @property
+    def waits_for_server(self) -> bool:
+        """Return whether a statement may wait for a server, where it does not hear Ctrl-C."""
+        return False
 
     def metadata(self, path: Path, read_only: bool) -> str:
         """Return what follows ``ducklake:`` in the statement that attaches the lake."""
@@ -110,7 +115,7 @@ class Lake(LakeDialect):
         snapshot = self.state(path) if read_only and not self.readers_make_room else None
         named = f"{self.address.metadata}:{path}|{'read' if read_only else 'write'}|{snapshot}"
         shared = f":memory:{named if self.shares_instance else ''}"
-        with _setting_up:
+        with _setting_up, interruptible():
             connection = duckdb.connect(shared, config=_settings(path, read_only))
             try:
                 self._attach(connection, path, read_only, snapshot)

@@ -55,6 +55,11 @@ class PostgresLake(Lake):
         return False
 
     @property
+    def waits_for_server(self) -> bool:
+        """Return that a statement may wait for the server."""
+        return True
+
+    @property
     def shares_instance(self) -> bool:
         """Return that each connection has a DuckDB of its own: one that lost the server may never end."""
         return False
