@@ -427,8 +427,7 @@ def test_another_process_can_be_given_a_catalog(kind: str, lake: Catalog, tmp_pa
     assert b"secret" not in pickle.dumps(given)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    ways = {"mp_context": get_context("spawn"), "initializer": os.chdir, "initargs": (elsewhere,)}
-    with given, ProcessPoolExecutor(1, **ways) as executor:
+    with given, ProcessPoolExecutor(1, get_context("spawn"), os.chdir, (elsewhere,)) as executor:
         there = executor.submit(methodcaller("status"), given).result()
         assert executor.submit(attrgetter("server"), given).result() == given.server
         assert executor.submit(attrgetter("name"), given).result() == given.name

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -356,30 +356,65 @@ class TestSealed:
         assert PASSWORD.encode() not in shown + out + err + kept
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("words", [["status"], ["index", "."]])
-def test_ctrl_c_ends_a_command_that_waits_for_a_frozen_server(
-    words: list[str], lake: Database, postgres: PostgresServer, tmp_path: Path
-) -> None:
+_WAITS = """
+    SELECT pid FROM pg_stat_activity
+    WHERE (wait_event_type = 'Lock' OR wait_event = 'PgSleep') AND strpos(query, '{schema}') > 0
+"""
+Stuck = Callable[..., tuple[subprocess.Popen[str], int]]
+
+
+@pytest.fixture
+def stuck(lake: Database, postgres: PostgresServer, tmp_path: Path) -> Iterator[Stuck]:
+    """Run a command until DuckDB waits for the server to read, or to write; return the command and its backend."""
     import psycopg
 
     schema = lake_address(lake.named).schema
-    waits = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'mastlake%'"
-    with psycopg.connect("service=mastlake") as other:
-        other.execute(f"LOCK TABLE {schema}.ducklake_column")  # DuckDB reads it, and mastlake itself does not
-        command = [sys.executable, "-c", "from catalog.cli.start import run; run()", "--catalog", lake.named, *words]
-        asking = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
-        while not (found := postgres.run_as_admin(waits)):
-            assert asking.poll() is None
-        frozen = found[0][0]
-        os.kill(frozen, signal.SIGSTOP)
-        try:
-            asking.send_signal(signal.SIGINT)
-            _, err = asking.communicate(timeout=30)
-        finally:
-            asking.kill()
-            os.kill(frozen, signal.SIGCONT)
+    with ExitStack() as until_the_end, psycopg.connect("service=mastlake") as other:
+
+        def started(*words: str) -> tuple[subprocess.Popen[str], int]:
+            if words[0] == "upkeep":
+                for run in range(3):
+                    commit(lake, run, lambda: None)
+                other.execute(f"LOCK TABLE {schema}.ducklake_files_scheduled_for_deletion IN SHARE MODE".encode())
+            else:
+                other.execute(
+                    f"ALTER TABLE {schema}.ducklake_tag RENAME TO tags; CREATE VIEW {schema}.ducklake_tag AS "
+                    f"SELECT * FROM {schema}.tags WHERE pg_sleep(600) IS NULL; COMMIT".encode()
+                )
+            command = [sys.executable, "-c", "from catalog.cli.start import run; run()", "--catalog", lake.named]
+            asking = subprocess.Popen([*command, *words], stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+            until_the_end.callback(asking.kill)
+            while not (found := postgres.run_as_admin(_WAITS.format(schema=schema))):
+                assert asking.poll() is None
+            return asking, int(found[0][0])
+
+        yield started
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("words", [["status"], ["upkeep"]])
+def test_ctrl_c_ends_a_command_that_waits_for_a_frozen_server(words: list[str], stuck: Stuck) -> None:
+    asking, backend = stuck(*words)
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        asking.send_signal(signal.SIGINT)
+        _, err = asking.communicate(timeout=30)
+    finally:
+        os.kill(backend, signal.SIGCONT)
     assert (asking.returncode, err) == (130, "mastlake: interrupted; what was finished is kept\n")
+
+
+@pytest.mark.long
+def test_upkeep_that_loses_the_server_says_what_is_kept(lake: Database, stuck: Stuck, postgres: PostgresServer) -> None:
+    asking, _ = stuck("upkeep", "--reading", "0")
+    waits = _WAITS.format(schema=lake_address(lake.named).schema)
+    while asking.poll() is None:  # DuckDB tries again over a new connection
+        postgres.run_as_admin(f"SELECT pg_terminate_backend(pid) FROM ({waits}) AS waits")
+    _, err = asking.communicate()
+    assert (asking.returncode, err.count("\n")) == (1, 1)
+    assert "nothing was changed" not in err  # merges may be committed
+    with lake.read() as connection:
+        assert len(connection.execute("FROM changes").fetchall()) == 3
 
 
 class TestServerDies:

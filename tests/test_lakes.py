@@ -459,6 +459,12 @@ class TestUpkeep:
         assert (outcome.code, outcome.err.count("\n")) == (1, 1)
         assert "upkeep removed them meanwhile" in outcome.err
 
+    @pytest.mark.long
+    def test_a_snapshot_that_there_is_not_is_named_in_one_line(self, sqlite: Database, mastlake: Command) -> None:
+        outcome = mastlake("--catalog", sqlite.named, "sql", "FROM runs AT (VERSION => 999)")
+        assert (outcome.code, outcome.err.count("\n")) == (1, 1)
+        assert "has no snapshot 999" in outcome.err
+
     def test_a_catalog_file_needs_none(self, database: Database, mastlake: Command) -> None:
         outcome = mastlake("--catalog", database.path, "upkeep")
         assert (outcome.code, outcome.err.count("\n")) == (2, 1)

@@ -1,8 +1,8 @@
 """Ctrl-C while a library waits in C for a server, where Python cannot raise KeyboardInterrupt.
 
-A server can be frozen, or a network can swallow what is sent. libpq waits then without looking at anything else, also for
-the answer to the ROLLBACK that follows a KeyboardInterrupt. A command may end at once: the server ends a transaction
-whose client is gone. The process of a notebook belongs to the user, so it is never ended.
+A server can be frozen, or a network can swallow what is sent. libpq waits then without looking at anything else, also
+for the answer to the ROLLBACK that follows a KeyboardInterrupt. A command may end at once: the server ends a
+transaction whose client is gone. The process of a notebook belongs to the user, so it is never ended.
 """
 
 from __future__ import annotations

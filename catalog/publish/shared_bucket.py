@@ -10,6 +10,7 @@ Nothing that is read there is trusted: names have one form, and sizes have limit
 from __future__ import annotations
 
 import re
+import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -57,6 +58,7 @@ class ListsAtAddress:
         self._address = address
         self._source = source_at(address)
         self._left = MOST_TOGETHER
+        self._counting = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -144,11 +146,16 @@ class ListsAtAddress:
             refuse_status(self._source, response, shown)
             content = bytearray()
             for piece in received(self._source, response, shown, most):
-                self._left -= len(piece)
-                if self._left < 0:
-                    raise Garbled(f"all lists together have more than {MOST_TOGETHER:,} bytes")
+                self._count(len(piece))
                 content += piece
             return bytes(content), _stored_at(response)
+
+    def _count(self, size: int) -> None:
+        """Count what was received, and refuse more than all lists together may have; several threads receive."""
+        with self._counting:
+            self._left -= size
+            if self._left < 0:
+                raise Garbled(f"all lists together have more than {MOST_TOGETHER:,} bytes")
 
 
 def listed(bucket: Bucket) -> set[str] | None:

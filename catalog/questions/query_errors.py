@@ -31,7 +31,7 @@ def explained() -> Iterator[None]:
         raise CatalogError("the question needs more memory than it may use; ask for less, or in steps") from error
     except Exception as error:
         if rows_removed(str(error)):
-            raise removed_rows("the lake") from error
+            raise removed_rows("the lake", str(error)) from error
         _explain(error)
 
 

@@ -25,6 +25,8 @@ _GONE = re.compile(
     r"cannot open file .*\.parquet\W+no such file|reading .*\.parquet.*http 404|no snapshot found at version",
     re.IGNORECASE,
 )
+_NO_SNAPSHOT = re.compile(r"no snapshot found at version (\d+)", re.IGNORECASE)
+_NOTHING_CHANGED = "nothing was changed"
 _DAMAGED = ("Corrupt database file", "does not match stored checksum", "Serialization Error")
 
 
@@ -89,6 +91,23 @@ def is_interrupt(error: BaseException) -> bool:
 
 
 @contextmanager
+def in_steps(kept: str) -> Iterator[None]:
+    """Let errors of a task that commits several times say what is true, and not that nothing was changed.
+
+    Parameters
+    ----------
+    kept : str
+        What is true.
+    """
+    try:
+        yield
+    except CatalogError as error:
+        if _NOTHING_CHANGED not in str(error):
+            raise
+        raise type(error)(str(error).replace(_NOTHING_CHANGED, kept)) from error
+
+
+@contextmanager
 def interruptible() -> Iterator[None]:
     """Raise KeyboardInterrupt in place of what DuckDB raises for Ctrl-C."""
     try:
@@ -121,7 +140,7 @@ def reading(path: Path | str) -> Iterator[None]:
         if isinstance(error, duckdb.Error) and (damage := damaged(error, path)):
             raise damage from error
         if rows_removed(str(error)):
-            raise removed_rows(path) from error
+            raise removed_rows(path, str(error)) from error
         if isinstance(error, duckdb.IOException):
             raise CatalogError(f"cannot read {path}: {reason(str(error))}") from error
         raise
@@ -132,8 +151,13 @@ def rows_removed(text: str) -> bool:
     return _GONE.search(text) is not None
 
 
-def removed_rows(path: Path | str) -> RowsRemoved:
+def removed_rows(path: Path | str, text: str) -> RowsRemoved:
     """Return the error for `rows_removed`. The question is asked once more first, so the rows may be gone for good."""
+    if snapshot := _NO_SNAPSHOT.search(text):
+        return RowsRemoved(
+            f"{path} has no snapshot {snapshot[1]}: upkeep removed it, or there never was one; what was known after a "
+            "run stays in the tables, see files_at(RUN)"
+        )
     return RowsRemoved(
         f"files with rows of {path} are gone: upkeep removed them meanwhile, or their folder or bucket is not there; "
         "ask again"

@@ -14,7 +14,7 @@ import duckdb
 from catalog.errors import CatalogUnwritable, UsageError
 from catalog.process.interrupts import held_back
 from catalog.store.database import Database
-from catalog.store.faults import writing
+from catalog.store.faults import in_steps, writing
 from catalog.store.lakes.address import is_bucket
 from catalog.store.lakes.lake import LAKE, Lake, data_of, is_file_of_a_lake
 from catalog.store.sql import literal
@@ -65,33 +65,41 @@ def keep_up(database: Database, reading_seconds: float) -> Upkeep:
     with database.read():
         pass  # it exists, and is at the newest schema
     before = f"older_than => now() - to_seconds({timedelta(seconds=reading_seconds).total_seconds()})"
-    lake = literal(LAKE)
-    with database.alone(), database.turn(), writing(database.at):
+    with database.alone(), database.turn(), in_steps(_KEPT), writing(database.at):
         database.release()
-        connection = database.engine.open(database.path, read_only=False)
+        connection = engine.open(database.path, read_only=False)
         try:
-
-            def called(call: str) -> int:
-                engine.require_turn()
-                return len(connection.execute(f"CALL {call}").fetchall())
-
-            def files() -> int:
-                row = connection.execute(f"SELECT sum(file_count) FROM ducklake_table_info({lake})").fetchone()
-                return int(row[0] or 0) if row else 0
-
             if is_bucket(data_of(connection)):
                 connection.execute("SET GLOBAL s3_url_compatibility_mode = false")  # upkeep lists what is in the bucket
             _refuse_others(connection, before)
-            first = files()
-            called(f"ducklake_rewrite_data_files({lake})")
-            called(f"ducklake_merge_adjacent_files({lake})")
-            expired = called(f"ducklake_expire_snapshots({lake}, {before})")
-            removed = called(f"ducklake_cleanup_old_files({lake}, {before})")
-            removed += called(f"ducklake_delete_orphaned_files({lake}, {before})")
-            return Upkeep(first, files(), expired, removed)
+            return _kept_up(connection, engine, before)
         finally:
             with held_back():
                 close(connection)
+
+
+_KEPT = "no row was lost, and the merges and removals until then are kept"
+
+
+def _kept_up(connection: duckdb.DuckDBPyConnection, engine: Lake, before: str) -> Upkeep:
+    """Do each step of upkeep; each is a transaction of its own, or several."""
+    lake = literal(LAKE)
+
+    def called(call: str) -> int:
+        engine.require_turn()
+        return len(connection.execute(f"CALL {call}").fetchall())
+
+    def files() -> int:
+        row = connection.execute(f"SELECT sum(file_count) FROM ducklake_table_info({lake})").fetchone()
+        return int(row[0] or 0) if row else 0
+
+    first = files()
+    called(f"ducklake_rewrite_data_files({lake})")
+    called(f"ducklake_merge_adjacent_files({lake})")
+    expired = called(f"ducklake_expire_snapshots({lake}, {before})")
+    removed = called(f"ducklake_cleanup_old_files({lake}, {before})")
+    removed += called(f"ducklake_delete_orphaned_files({lake}, {before})")
+    return Upkeep(first, files(), expired, removed)
 
 
 def _refuse_others(connection: duckdb.DuckDBPyConnection, before: str) -> None:
