@@ -87,6 +87,8 @@ class _PlainIndex:
             say(f"reading the headers of {event.to_read:,} of {plural(event.files, 'FITS file')}")
         elif isinstance(event, LinksLeftOut):
             say(_links_left_out(event.paths))
+        elif isinstance(event, FilesFound) and not event.files:
+            self.pace = LineTimer()  # the search begins; to open the catalog may have taken longer than a second
         elif isinstance(event, FilesFound) and self.pace.is_due():
             about = f" of about {event.about:,}" if event.about else ""
             say(f"looking for files: {event.files:,}{about}")

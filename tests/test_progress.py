@@ -115,6 +115,22 @@ def test_a_long_index_without_a_terminal_says_how_far_it_is(
     assert capsys.readouterr().err == "looking for files: 2,000 of about 5,000\nreading headers: 128 of 5,100\n"
 
 
+def test_the_time_until_an_index_begins_to_look_does_not_count(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(bars.time, "monotonic", lambda: now[0])
+    with index_progress(quiet=False) as show:
+        now[0] = 5.0  # the catalog was opened meanwhile
+        show(FilesFound(0, 0))
+        now[0] = 5.5
+        show(FilesFound(10, 0))
+        assert capsys.readouterr().err == ""
+        now[0] = 6.5
+        show(FilesFound(20, 0))
+    assert capsys.readouterr().err == "looking for files: 20\n"
+
+
 @pytest.mark.long
 def test_an_index_knows_from_the_start_about_how_many_files_there_are(database: Database, tmp_path: Path) -> None:
     folder = tmp_path / "data"
