@@ -19,7 +19,7 @@ from catalog.publish.newest import Newest
 from catalog.publish.pull import PublishedAddress
 from catalog.publish.with_local_files import Publisher, WithLocalFiles
 from catalog.store.addresses import path_in_full
-from catalog.store.database import Tell, in_unicode
+from catalog.store.database import Tell
 from catalog.store.lakes.address import is_lake
 from catalog.store.shared import KeptOpen
 from catalog.text import without_password
@@ -102,7 +102,7 @@ def local_file(named: str | os.PathLike[str]) -> Path:
     name = os.fspath(named)
     if is_address(name) or is_lake(name) or name.endswith("/"):
         raise UsageError(f"--local-catalog {without_password(name)} must name a file, such as {LOCAL_CATALOG}")
-    return in_unicode(path_in_full(name))
+    return path_in_full(name)
 
 
 class FollowedOnce(WithLocalFiles):

@@ -323,10 +323,10 @@ class WithLocalFiles(Database):
                     f"{self.path} was written by a newer mastlake (schema {revision}, this one knows {HEAD}); "
                     "upgrade this one"
                 )
-            if not is_proof_noted(self.path):
+            if not is_proof_noted(self.path, self.engine, revision):
                 prove_definitions(connection, self.path)
                 refuse_hiding(connection, self.path)
-                note_proof(self.path)
+                note_proof(self.path, self.engine, revision)
             return revision
 
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from catalog.errors import UsageError
+from catalog.text import harmless
 
 _LOGS = (".wal", ".wal.checkpoint", ".wal.recovery", ".checkpoint.wal", ".recovery.wal")
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
@@ -28,7 +29,8 @@ def path_in_full(name: str | os.PathLike[str]) -> Path:
     Raises
     ------
     UsageError
-        If the name is an address. It may have a password, so it is not repeated.
+        If the name is an address. It may have a password, so it is not repeated. Or if the name is not UTF-8, as DuckDB
+        needs it.
 
     Examples
     --------
@@ -39,7 +41,12 @@ def path_in_full(name: str | os.PathLike[str]) -> Path:
         scheme = found["scheme"].lower()
         instead = _INSTEAD.get(scheme, _KINDS)
         raise UsageError(f"no catalog has an address with {scheme}://; {instead}")
-    return Path(name).absolute()
+    path = Path(name).absolute()
+    try:
+        os.path.realpath(path).encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"a catalog cannot be at {harmless(str(path))}: the name is not UTF-8") from None
+    return path
 
 
 def odd_logs(path: Path) -> list[Path]:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import duckdb
 
-from catalog.errors import CatalogError, CatalogLocked, CatalogUnwritable, UsageError
+from catalog.errors import CatalogError, CatalogLocked, CatalogUnwritable
 from catalog.process.interrupts import held_back
 from catalog.process.unheard import ended_if_unheard
 from catalog.store.addresses import log_of, path_in_full, tidy
@@ -31,7 +31,6 @@ from catalog.store.revision import HEAD, revision_through
 from catalog.store.sql import columns_of, literal, quoted
 from catalog.store.turns import LockWait, StillHeld, seconds_to_wait
 from catalog.store.work import close, end
-from catalog.text import harmless
 
 __all__ = ["Database", "columns_of", "literal", "quoted"]
 
@@ -63,7 +62,7 @@ class Database:
         self, path: str | os.PathLike[str], wait: float | None = None, tell: Tell | None = None, engine: Engine = DUCKDB
     ) -> None:
         self.engine = engine
-        self.path = in_unicode(path_in_full(path))
+        self.path = path_in_full(path)
         self.wait = seconds_to_wait() if wait is None else wait
         self.tell = tell
 
@@ -322,8 +321,15 @@ class Database:
         """Create, migrate or prove a catalog that is not at `HEAD`; a process looks at each file once."""
         if self.size() and self._is_ready():
             return
-        self._migrate()
+        if not (self.size() and self._is_noted_as_ready()):
+            self._migrate()
         self._note_ready()
+
+    def _is_noted_as_ready(self) -> bool:
+        """Say whether an earlier process noted that the catalog is proven and at `HEAD`, so that none need open it."""
+        from catalog.store.proven import is_proof_noted
+
+        return is_proof_noted(self.path, self.engine)
 
     def _migrate(self) -> None:
         if self.size() and self._revision() == HEAD:
@@ -381,15 +387,6 @@ class Database:
             except Locked as error:
                 if not waiting.pause(str(error)):
                     raise CatalogLocked(f"{self.at} is in use by {error}; try again when it is done") from None
-
-
-def in_unicode(path: Path) -> Path:
-    """Return the path if DuckDB can open it: DuckDB needs a name in UTF-8."""
-    try:
-        os.path.realpath(path).encode()
-    except UnicodeEncodeError:
-        raise UsageError(f"a catalog cannot be at {harmless(str(path))}: the name is not UTF-8") from None
-    return path
 
 
 def make(path: Path, engine: Engine = DUCKDB) -> None:

@@ -3,7 +3,7 @@
 A catalog can come from somebody else. Its rows do nothing, but a view (also one in the place of a table) or a macro is
 a statement that runs when its name is used. So each view and macro must be proven to read nothing but the catalog, and
 each table of ours to be a table. This is done once for each state of a file. The user's cache notes that it was done,
-and the note holds until anybody but this program changes the file.
+and which schema the catalog has. The note holds until anybody but this program changes the file.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from catalog.errors import CatalogError, NotACatalog
 from catalog.process.interrupts import held_back
 from catalog.store.duckdb_file import DUCKDB, dialect_of
 from catalog.store.engine import Engine
+from catalog.store.revision import HEAD
 from catalog.store.sql import tables_of
 from catalog.store.statements import (
     TABLE_FUNCTIONS,
@@ -125,21 +126,24 @@ def _body(view: str) -> str:
     return body.rstrip().removesuffix(";")
 
 
-def is_proof_noted(path: Path, engine: Engine = DUCKDB) -> bool:
-    """Say whether the cache of this user notes that the catalog, in its present state, is proven."""
-    with suppress(OSError):
-        return _note(path).read_bytes() == _stamp(path, engine)
+def is_proof_noted(path: Path, engine: Engine = DUCKDB, schema: str = HEAD) -> bool:
+    """Say whether the cache of this user notes that the catalog, as it is now, is proven and has this schema."""
+    with suppress(OSError, CatalogError):
+        return _note(path).read_bytes() == _stamp(path, engine, schema)
     return False
 
 
-def note_proof(path: Path, engine: Engine = DUCKDB) -> None:
-    """Note in the cache that the catalog in its present state is proven; do nothing if the cache cannot be written."""
+def note_proof(path: Path, engine: Engine = DUCKDB, schema: str = HEAD) -> None:
+    """Note in the cache that the catalog in its present state is proven and has this revision of the schema.
+
+    If the cache cannot be written, nothing is noted.
+    """
     with suppress(OSError, CatalogError):
         noted = _note(path)
         noted.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial = noted.with_name(f"{noted.name}.{os.getpid()}")
         try:
-            partial.write_bytes(_stamp(path, engine))
+            partial.write_bytes(_stamp(path, engine, schema))
             partial.replace(noted)
         finally:
             with held_back():
@@ -153,5 +157,6 @@ def _note(path: Path) -> Path:
     return cache / "proven" / f"{crc32(os.fsencode(path.resolve())):08x}"
 
 
-def _stamp(path: Path, engine: Engine) -> bytes:
-    return f"{_RULE} ".encode() + engine.stamp(path)
+def _stamp(path: Path, engine: Engine, schema: str) -> bytes:
+    """Return what the note says; what one kind of engine proves of a file, another one does not rely on."""
+    return f"{_RULE} {type(engine).__name__} {schema} ".encode() + engine.stamp(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -46,8 +45,8 @@ def revision_through(connection: duckdb.DuckDBPyConnection, path: Path, engine: 
 
     named = engine.named(path)
     with reading(named):
-        if is_proof_noted(path, engine) and (noted := _head_through(connection)) is not None:
-            return noted
+        if is_proof_noted(path, engine):
+            return HEAD
         tables = tables_of(connection)
         if not tables:
             return None
@@ -56,18 +55,11 @@ def revision_through(connection: duckdb.DuckDBPyConnection, path: Path, engine: 
         revision = str(row[0]) if row else None
         if revision is not None:
             _require_known(revision, named)
-        if not is_proof_noted(path, engine):
+        if revision is None or not is_proof_noted(path, engine, revision):
             prove_definitions(connection, named)
-            note_proof(path, engine)
+            if revision is not None:
+                note_proof(path, engine, revision)
         return revision
-
-
-def _head_through(connection: duckdb.DuckDBPyConnection) -> str | None:
-    """Return `HEAD` if the file is known to be harmless and is at `HEAD`; listing its tables would take longer."""
-    with suppress(duckdb.CatalogException, duckdb.BinderException):
-        if connection.execute("SELECT version_num FROM alembic_version").fetchone() == (HEAD,):
-            return HEAD
-    return None
 
 
 def _require_catalog(tables: set[str], path: str) -> None:
