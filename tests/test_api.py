@@ -80,7 +80,13 @@ def test_importing_the_package_and_asking_for_help_load_nothing_heavy(statement:
 
 
 _LONG_EXAMPLES = frozenset(
-    f"catalog.api.{module}" for module in ("catalog", "history", "pictures", "publishing", "saved_searches")
+    {
+        "catalog.answers.ecsv",
+        *(
+            f"catalog.api.{module}"
+            for module in ("catalog", "history", "lakes", "pictures", "publishing", "saved_searches", "sharing")
+        ),
+    }
 )
 
 

@@ -128,6 +128,7 @@ class TestSinceTheLastLook:
             mark.write_text(text)
             assert "since the first harvest" in mastlake("changes").out, text
 
+    @pytest.mark.long
     def test_where_the_folder_cannot_be_written_the_mark_is_in_the_persons_own(
         self, mastlake: Command, served: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -420,6 +421,7 @@ def test_versions_are_sorted_by_their_numbers() -> None:
 
 
 @pytest.mark.engines
+@pytest.mark.long
 def test_from_python_changes_are_groups_and_rows(catalog: Database) -> None:
     with Catalog.open(catalog.named) as lake:
         found = lake.changes(search="soss")

@@ -64,6 +64,7 @@ def test_a_copy_into_a_lake_goes_on_too(
     assert not list(tmp_path.glob(".catalog.lake.new*"))
 
 
+@pytest.mark.long
 def test_the_next_copy_goes_on_after_the_tables_that_are_there(source: Database, tmp_path: Path) -> None:
     to = str(tmp_path / "to")
     cut_off(source, to, before="runs")

@@ -365,6 +365,7 @@ class TestDask:
         ) as local:
             yield local.scheduler_address.replace("tcp://", "dask://")
 
+    @pytest.mark.long
     def test_its_workers_read_the_same_as_this_process(
         self, scheduler: str, folder: Path, tmp_path: Path, database: Database, capfd: pytest.CaptureFixture[str]
     ) -> None:

@@ -366,6 +366,7 @@ class TestReading:
 class TestCloning:
     """A catalog of one's own takes the local files over."""
 
+    @pytest.mark.long
     def test_a_clone_and_a_copy_have_the_local_files(self, group: Group, mastlake: Command, tmp_path: Path) -> None:
         group.fetch(reader(group, "."), tmp_path / "mast")
         done = mastlake("clone", f"{group.folder}/", "--catalog", "mine.duckdb")
@@ -384,6 +385,7 @@ class TestCloning:
         assert [path.exists() for path in (left, fresh)] == [False, True]
         assert not list(tmp_path.glob(".mine.duckdb.*[3-9]*"))
 
+    @pytest.mark.long
     def test_local_files_of_another_catalog_are_left_out_and_told(
         self, group: Group, mastlake: Command, tmp_path: Path
     ) -> None:

@@ -21,6 +21,7 @@ REGIONS = [
 ]
 
 
+@pytest.mark.long
 def test_macros_of_the_sky_work_where_the_catalog_is_attached_under_a_name(catalog: Database) -> None:
     with duckdb.connect() as client:
         client.execute(f"ATTACH '{catalog.path}' AS lake (READ_ONLY)")

@@ -76,6 +76,7 @@ def secrets_in(text: str) -> list[str]:
 class TestPublishing:
     """What is written into the bucket."""
 
+    @pytest.mark.long
     def test_others_ask_and_clone_the_same_catalog(
         self, mastlake: Command, working: Database, objects: Objects, tmp_path: Path
     ) -> None:

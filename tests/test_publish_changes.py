@@ -78,6 +78,7 @@ def rows_of(path: Path) -> dict[str, Any]:
 class TestPatching:
     """The new file is the older one with the differences, and has the rows of the catalog."""
 
+    @pytest.mark.long
     def test_it_has_the_rows_of_the_catalog_and_most_blocks_of_the_older_file(
         self, working: Database, tmp_path: Path
     ) -> None:

@@ -103,14 +103,12 @@ class TestQuestions:
         assert site.ranges == []
         assert cached(tmp_path, NAME) == []
 
-    @pytest.mark.parametrize("limit", [1, 8, 9, 30, 1000, 3000])
     @pytest.mark.parametrize("words", [["exp_type=NIS_SOSS"], []])
-    def test_the_first_rows_are_those_of_the_file(self, site: Site, group: Path, words: list[str], limit: int) -> None:
+    def test_the_first_rows_are_those_of_the_file(self, site: Site, group: Path, words: list[str]) -> None:
         with Catalog.open(site.address) as distant, Catalog.open(f"{group}/") as here:
-            assert (
-                distant.find(*words, limit=limit).to_arrow().to_pylist()
-                == here.find(*words, limit=limit).to_arrow().to_pylist()
-            )
+            for limit in (1, 8, 9, 30, 1000, 3000):
+                asked = (one.find(*words, limit=limit).to_arrow().to_pylist() for one in (distant, here))
+                assert next(asked) == next(asked), limit
 
     @pytest.mark.parametrize("command", [["runs"], ["status"], ["keywords", "exp_type"], ["searches"], ["changes"]])
     def test_commands_answer_as_from_the_file(
@@ -152,6 +150,7 @@ class TestMoving:
         assert share(site) < 1.1
         assert len(mastlake("--catalog", tmp_path / "mine.duckdb", "runs", "--json").json) == 1
 
+    @pytest.mark.long
     def test_a_newer_run_takes_the_blocks_of_the_older_one(
         self, site: Site, published: Path, tmp_path: Path, mastlake: Command
     ) -> None:

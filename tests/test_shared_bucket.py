@@ -210,6 +210,7 @@ def test_an_object_whose_name_the_client_does_not_accept_hides_no_list(
     assert publish(Database(tmp / "working.duckdb"), other.address).run == 1
 
 
+@pytest.mark.long
 def test_a_reader_without_permission_gets_one_line_and_keeps_the_local_files(
     ada: FollowedOnce, bucket: Objects, tmp: Path, mastlake: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

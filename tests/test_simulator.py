@@ -114,6 +114,7 @@ def md5(body: bytes) -> str:
 # --- the real client ---------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_tutorials_plain_steps_find_every_file(client: Simulator, tmp_path: Path) -> None:
     found = Mast.service_request(NIRISS, {"columns": "*", "filters": TUTORIAL})
     assert 50 < len(found) < 150

@@ -150,6 +150,7 @@ class TestWhichServerGetsWhichToken:
         with pytest.raises(DiskError, match="chmod 600"):
             find_token()
 
+    @pytest.mark.long
     def test_a_token_in_the_keyring_takes_the_place_of_the_file(self) -> None:
         keep_in_file("older")
         assert keep_token(SECRET)
