@@ -36,7 +36,7 @@ from catalog.simulator import Simulator
 from catalog.store.database import Database
 from catalog.vocabulary.criteria import criterion
 
-from .conftest import SOSS, Command
+from .conftest import SOSS, Command, copy_of
 
 README = Path(__file__).parent.parent / "README.md"
 HEAVY = {"astropy", "astroquery", "duckdb", "sqlalchemy", "matplotlib", "numpy", "pyarrow", "pandas", "polars"}
@@ -55,8 +55,7 @@ def _harvested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path,
 def lake(_harvested: tuple[Path, str], tmp_path: Path) -> Iterator[Catalog]:
     """A harvested catalog of the test's own, and its archive."""
     harvested, server = _harvested
-    path = tmp_path / "catalog.duckdb"
-    path.write_bytes(harvested.read_bytes())
+    path = copy_of(harvested, tmp_path / "catalog.duckdb").path
     with Catalog.open(path, server=server, wait=5) as lake:
         yield lake
 

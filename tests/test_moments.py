@@ -17,7 +17,7 @@ import pytest
 from catalog.process import interrupts
 from catalog.simulator import Simulator
 
-from .conftest import Command
+from .conftest import Command, copy_of
 from .kills_commands import COMMANDS, Place, prepared, tried, wrong
 
 
@@ -129,7 +129,7 @@ def test_a_ctrl_c_that_python_cannot_raise_comes_again(monkeypatch: pytest.Monke
 def test_words_that_are_not_utf_8_and_names_that_are_too_long_are_one_line(
     mastlake: Command, place: Place, tmp_path: Path, words: list[str]
 ) -> None:
-    (tmp_path / "catalog.duckdb").write_bytes((place.template / "c.duckdb").read_bytes())
+    copy_of(place.template / "c.duckdb", tmp_path / "catalog.duckdb")
     outcome = mastlake("--server", "http://127.0.0.1:9", *words)
     assert outcome.code in (0, 1, 2)
     assert outcome.err.count("mastlake: ") <= 1
