@@ -6,7 +6,7 @@ READY := .venv/.ready
 # Tests start some hundred processes; each would compile every module anew where Python may not keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-long test-postgres docs test-pre kills bench-page bench-group bench-start bench-harvest bench-query fuzz bench-headers bench-sync lint format clean
+.PHONY: demo test test-long test-engines test-postgres docs test-pre kills bench-page bench-group bench-start bench-harvest bench-query fuzz bench-headers bench-sync lint format clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mastlake needs Python 3.11 or newer; set PYTHON=python3.x")'
@@ -22,7 +22,11 @@ test: $(READY)
 
 # What takes longer than a person waits for, and more histories for each law.
 test-long: $(READY)
-	MASTLAKE_EXAMPLES=3 $(BIN)/python -m pytest -n 2 --dist worksteal -m "long or law"
+	MASTLAKE_EXAMPLES=3 $(BIN)/python -m pytest -n 2 --dist worksteal -m "(long or law) and not elsewhere"
+
+# What test-long runs on some engines only, on the others: lakes with their metadata in DuckDB, or their rows in a bucket.
+test-engines: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m elsewhere
 
 # The tests that need PostgreSQL's programs, which make test-long runs too: they start a server of their own.
 test-postgres: $(READY)

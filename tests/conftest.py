@@ -67,9 +67,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test that is marked so on each engine."""
-    if "engine" in metafunc.fixturenames and metafunc.definition.get_closest_marker("engines"):
-        metafunc.parametrize("engine", engines(metafunc.definition.get_closest_marker("quick") is not None))
+    """Run each test that is marked so on several engines."""
+    mark = metafunc.definition.get_closest_marker("engines")
+    if "engine" in metafunc.fixturenames and mark is not None:
+        quick = metafunc.definition.get_closest_marker("quick") is not None
+        metafunc.parametrize("engine", engines(quick, each="each" in mark.args))
 
 
 @pytest.fixture(scope="session", autouse=True)

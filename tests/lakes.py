@@ -33,15 +33,25 @@ BUCKET = "s3"
 PREFIXES = (*EMBEDDED, pytest.param(POSTGRES, marks=[pytest.mark.postgres, pytest.mark.long]))
 
 
-def engines(quick: bool) -> Sequence[Any]:
-    """Return each engine as a parameter of a test; a quick test runs on lakes in `make test` as well."""
-    long = pytest.mark.long
+def engines(quick: bool, each: bool) -> Sequence[Any]:
+    """Return engines as parameters of a test.
+
+    Parameters
+    ----------
+    quick : bool
+        Whether `make test` runs the test on lakes in files as well.
+    each : bool
+        Whether `make test-long` runs the test on each engine. Otherwise it leaves out two: a lake with its metadata in
+        DuckDB in place of SQLite, and one with its rows in a bucket in place of a folder. `make test-engines` has them.
+    """
+    long = [pytest.mark.long]
+    rest = long if each else [pytest.mark.elsewhere, *long]
     return (
         pytest.param(FILE, id="file"),
-        pytest.param(EMBEDDED[0], id="lake", marks=() if quick else long),
+        pytest.param(EMBEDDED[0], id="lake", marks=() if quick else rest),
         pytest.param(EMBEDDED[1], id="sqlite", marks=() if quick else long),
-        pytest.param(POSTGRES, id="postgres", marks=(long, pytest.mark.postgres)),
-        pytest.param(BUCKET, id="s3", marks=long),
+        pytest.param(POSTGRES, id="postgres", marks=[*long, pytest.mark.postgres]),
+        pytest.param(BUCKET, id="s3", marks=rest),
     )
 
 

@@ -24,7 +24,7 @@ from .laws import EngineStateMachine, hold
 
 SEARCHES = (Search.parse("all", "niriss", []), Search.parse("stage3", "niriss", ["productLevel=3"]))
 some = st.integers(0, 10**6)
-pytestmark = pytest.mark.engines
+pytestmark = pytest.mark.engines("each")
 HEADERS = (
     {"FILTER": "'F277W'", "NINTS": "3", "EFFEXPTM": "1.5"},
     {"FILTER": "'CLEAR'", "PROGRAM": "'09999'", "TSOVISIT": "T", "DATE_OBS": "'2001-01-01'"},

@@ -35,7 +35,7 @@ from .conftest import QUICK, NewCatalog, state
 from .laws import EngineStateMachine, hold
 from .test_harvest import kept, served
 
-pytestmark = pytest.mark.engines
+pytestmark = pytest.mark.engines("each")
 SEARCHES = (
     Search.parse("all", "niriss", []),
     Search.parse("stage3", "niriss", ["productLevel=3"]),

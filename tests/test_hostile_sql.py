@@ -118,7 +118,7 @@ def asked(database: Database | Asked, statements: list[str], folder: Path, *befo
     return answers
 
 
-@pytest.mark.engines
+@pytest.mark.engines("each")
 @pytest.mark.long
 def test_no_hostile_statement_writes_reads_a_file_or_calls_out(
     kept: Database, engine: str, traps: hostile_sql.Traps, tmp_path: Path
@@ -174,7 +174,7 @@ def test_no_hostile_statement_gets_out_of_a_published_catalog_and_local_files(
     assert [path.name for path in working.iterdir()] == ["statements.json"]
 
 
-@pytest.mark.engines
+@pytest.mark.engines("each")
 @pytest.mark.long
 def test_odd_statements_neither_crash_nor_show_a_traceback(kept: Database, tmp_path: Path) -> None:
     answers = asked(kept, list(hostile_sql.ODD), tmp_path)
@@ -213,7 +213,7 @@ def test_the_kernel_sees_no_file_opened_and_no_socket_made(
     assert "httpfs" not in calls
 
 
-@pytest.mark.engines
+@pytest.mark.engines("each")
 @pytest.mark.parametrize(
     "statement",
     [
@@ -236,7 +236,7 @@ def test_a_question_is_answered(kept: Database, statement: str) -> None:
     assert rows(kept, statement).num_rows >= 0
 
 
-@pytest.mark.engines
+@pytest.mark.engines("each")
 @pytest.mark.long
 def test_a_file_beside_the_rows_is_no_table(
     kept: Database, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

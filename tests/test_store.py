@@ -46,7 +46,7 @@ from tests.sync_catalog import add_run
 
 from .kills_migration import kill_upgrades
 
-pytestmark = pytest.mark.engines
+pytestmark = pytest.mark.engines("each")
 
 HOLD = """
 import duckdb, sys, time

@@ -33,7 +33,7 @@ SEARCHES = (Search.parse("all", "niriss", []), Search.parse("stage3", "niriss", 
 ACTIONS = {"stale": {"replace"}, "corrupt": {"replace"}, "modified": {"modified"}, "unverified": {"check"}}
 CHOSEN = Selection(max_size=100_000)
 some = st.integers(0, 10**6)
-pytestmark = pytest.mark.engines
+pytestmark = pytest.mark.engines("each")
 
 
 def md5(body: bytes) -> str:
