@@ -17,6 +17,7 @@ from catalog.errors import NotACatalog
 from catalog.store.duckdb_file import filled_beside, queue_at, size_of, stamp_of
 from catalog.store.engine import Keeps
 from catalog.store.faults import Locked
+from catalog.store.lakes.group_rights import give_group_rights
 from catalog.store.lakes.lake import Lake
 from catalog.store.turns import LockWait, held
 
@@ -72,6 +73,7 @@ class FileLake(Lake):
         """Make the metadata beside their place, and move them there when all is complete."""
         with self.rows_removed_on_failure(keeps):
             filled_beside(self, path, fill, keeps)
+        give_group_rights(path)
 
     def lock(self, path: Path, waiting: LockWait, holder: str, reads: bool = False) -> AbstractContextManager[None]:
         """Wait for the turn and keep it; see `catalog.store.queue`."""

@@ -26,6 +26,7 @@ from catalog.store.faults import Locked, explain, interruptible
 from catalog.store.lakes.address import LakeAddress, is_bucket, lake_address
 from catalog.store.lakes.dialect import LakeDialect
 from catalog.store.lakes.extensions import load_extensions
+from catalog.store.lakes.group_rights import give_group_rights, give_rights_in
 from catalog.store.lakes.server_faults import server_fault
 from catalog.store.memory import READING_MB, WRITING_MB
 from catalog.store.sql import literal
@@ -201,6 +202,7 @@ class Lake(LakeDialect):
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CatalogUnwritable(f"cannot make {folder} for the rows of the lake: {error.strerror}") from error
+        give_group_rights(folder)
         return f"{folder}/"
 
     @contextmanager
@@ -225,8 +227,14 @@ class Lake(LakeDialect):
         return cursor
 
     def about_to_commit(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Note the newest run with the snapshot, so that each run can be found among the lake's snapshots."""
+        """Note the newest run with the snapshot, so that each run can be found among the lake's snapshots.
+
+        The rows are in their folders by now, and the group gets its rights; see `catalog.store.lakes.group_rights`.
+        """
         self.require_turn()
+        data = data_of(connection)
+        if not is_bucket(data):
+            give_rights_in(Path(data))
         run = connection.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()
         connection.execute(f"CALL {LAKE}.set_commit_message('mastlake', ?)", [f"run {run[0]}" if run else ""])
 
