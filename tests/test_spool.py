@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -61,7 +63,8 @@ def test_rows_of_answers_with_other_columns_are_read_with_all_of_them(tmp_path: 
     ]
 
 
-def test_a_reader_that_is_slow_holds_few_batches() -> None:
+@pytest.mark.parametrize("token", ["n", "text"])
+def test_a_reader_that_is_slow_holds_few_batches(token: str) -> None:
     made = 0
 
     def rows() -> Iterator[pa.RecordBatch]:
@@ -70,7 +73,7 @@ def test_a_reader_that_is_slow_holds_few_batches() -> None:
             made += 1
             yield batch(n)
 
-    with few_at_a_time(rows(), NUMBERS, "n", at_once=4, patience=60) as reader:
+    with few_at_a_time(rows(), NUMBERS, token, at_once=4, patience=60) as reader:
         scanned = ds.Scanner.from_batches(reader).to_reader()  # as DuckDB reads
         first = scanned.read_next_batch()
         time.sleep(0.2)
@@ -78,6 +81,61 @@ def test_a_reader_that_is_slow_holds_few_batches() -> None:
         del first
         assert sum(rows.num_rows for rows in scanned) == 99 * 100
     assert made == 100
+
+
+@given(
+    column=st.sampled_from([pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("us"), pa.binary()]),
+    nulls=st.lists(st.booleans(), max_size=20),
+    skipped=st.integers(0, 9),
+)
+def test_a_batch_keeps_its_values_while_few_are_held(column: pa.DataType, nulls: list[bool], skipped: int) -> None:
+    numbers = pa.array([None if null else n % 2 for n, null in enumerate(nulls)], pa.int64())
+    held = pa.record_batch({"a": numbers.cast(pa.string() if column == pa.binary() else column).cast(column)})
+    with few_at_a_time(iter([held.slice(skipped)]), held.schema, "a") as reader:
+        assert reader.read_all() == pa.Table.from_batches([held.slice(skipped)])
+
+
+def test_rows_begun_anew_take_the_place_of_those_before(tmp_path: Path) -> None:
+    schema = pa.schema([("a", pa.int64())])
+    with Spool(tmp_path / "c.duckdb") as spool, duckdb.connect() as connection:
+        for rows in ([1, 2, 3], [4], []):
+            staged = spool.begun_anew("rows", schema)
+            spool.add("rows", pa.table({"a": pa.array(rows, pa.int64())}))
+            with staged.in_passing(connection):
+                assert connection.execute("SELECT a, staged_row FROM rows").fetchall() == [
+                    (a, number) for number, a in enumerate(rows)
+                ]
+
+
+GROWTH = """
+import resource, sys
+from pathlib import Path
+import numpy as np, pyarrow as pa
+from catalog.store.database import Database
+from catalog.store.history.comparison import compare_versions
+from catalog.store.history.versions import PRODUCTS
+from catalog.store.spool import Spool
+database = Database(Path("catalog.duckdb"))
+def peak(parts):
+    with Spool(database.path) as spool, database.write() as connection:
+        for part in range(parts):
+            numbers = {f"c{column}": np.arange(2000) * column for column in range(200)}
+            spool.add("offered", pa.table({"data_uri": [f"{part}-{row}" for row in range(2000)], **numbers}))
+        spool.offer(connection, "offered")
+        compare_versions(connection, PRODUCTS, spool.staged("offered"), 1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+start = peak(2)
+print(peak(60) - start)
+"""
+"""By how many kB a process grows that compares 192 MB of numbers with a catalog."""
+
+
+@pytest.mark.long
+def test_rows_that_are_compared_do_not_stay_in_memory(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", GROWTH], cwd=tmp_path, check=True, stdout=subprocess.PIPE, text=True, timeout=300
+    )
+    assert int(done.stdout) < 96 << 10
 
 
 @pytest.mark.long

@@ -13,7 +13,7 @@ import shutil
 import threading
 import uuid
 import weakref
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +78,14 @@ class Spool:
                 writer.write_table(numbered, max_chunksize=2048)
         parts.append(numbered.schema)
         self._lengths.setdefault(name, []).append(rows.num_rows)
+
+    def begun_anew(self, name: str, schema: pa.Schema) -> Staged:
+        """Remove the rows of a name, and return it as a place for rows of a schema."""
+        shutil.rmtree(self.folder / name, ignore_errors=True)
+        self._schemas.pop(name, None)
+        self._lengths.pop(name, None)
+        self.add(name, schema.empty_table())
+        return self.staged(name)
 
     def rows(self, name: str) -> int:
         """Return how many rows a name has."""
@@ -208,8 +216,8 @@ def few_at_a_time(
     schema : pyarrow.Schema
         The schema of all batches.
     token : str
-        A column of whole numbers without nulls, which the reader reads. A batch counts as freed when the memory of this
-        column is freed.
+        A column that the reader reads, and that has no columns within it. A batch counts as freed when the memory of
+        this column is freed.
     at_once : int
         The largest number of batches that the reader may hold.
     patience : float
@@ -229,10 +237,10 @@ def few_at_a_time(
             batch = None if over.is_set() else next(batches, None)
             if batch is None:
                 return None
-            values = batch.column(token).to_numpy().copy()
-            weakref.finalize(values, room.release)
-            column = pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values)])
-            return batch.set_column(batch.schema.get_field_index(token), token, column)
+            place = batch.schema.get_field_index(token)
+            return batch.set_column(
+                place, batch.schema.field(place), _with_own_memory(batch.column(place), room.release)
+            )
 
     try:
         yield pa.RecordBatchReader.from_batches(schema, iter(following, None))
@@ -241,6 +249,15 @@ def few_at_a_time(
         room.release()
         with busy:
             room.release()  # wakes a thread that comes late
+
+
+def _with_own_memory(column: pa.Array, freed: Callable[[], object]) -> pa.Array:
+    """Return a column whose values, or whose offsets of values, are in memory of their own; call when it is freed."""
+    nulls, values, *further = column.buffers()
+    memory = np.frombuffer(values or b"", np.uint8).copy()
+    weakref.finalize(memory, freed)
+    buffers = [nulls, pa.py_buffer(memory), *further]
+    return pa.Array.from_buffers(column.type, len(column), buffers, offset=column.offset)
 
 
 def _one_piece(column: pa.ChunkedArray) -> pa.Array:

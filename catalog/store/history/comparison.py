@@ -134,19 +134,18 @@ def _compare(
     key_column = next(c for c in columns if c.name.lower() == key)
     newest = next((c for c in columns if c.name == versions.newest), None)
     hashed = _hashed(connection, staged, columns, key_column.value, newest.value if newest else "0")
-    connection.register("hashed", hashed)
-    connection.execute(
-        f"""CREATE OR REPLACE TEMP TABLE {what}_merge AS
-            WITH one_each AS (
-                SELECT key, min_by({{'row': staged_row, 'hash': row_hash}}, (-coalesce(newest, 0), row_hash)) AS chosen
-                FROM hashed GROUP BY key
-            )
-            SELECT o.key, o.chosen.row AS staged_row, o.chosen.hash AS row_hash, v.{key} IS NULL AS fresh,
-                   v.row_hash IS DISTINCT FROM o.chosen.hash AND v.{key} IS NOT NULL AS suspect,
-                   CAST(NULL AS VARCHAR[]) AS differing
-            FROM one_each o LEFT JOIN {versions.table} v ON v.{key} = o.key AND {versions.is_open("v")}"""
-    )
-    connection.unregister("hashed")
+    with hashed.in_passing(connection):
+        connection.execute(
+            f"""CREATE OR REPLACE TEMP TABLE {what}_merge AS
+                WITH one_each AS (
+                    SELECT key, min_by({{'row': row, 'hash': row_hash}}, (-coalesce(newest, 0), row_hash)) AS chosen
+                    FROM {hashed.relation} GROUP BY key
+                )
+                SELECT o.key, o.chosen.row AS staged_row, o.chosen.hash AS row_hash, v.{key} IS NULL AS fresh,
+                       v.row_hash IS DISTINCT FROM o.chosen.hash AND v.{key} IS NOT NULL AS suspect,
+                       CAST(NULL AS VARCHAR[]) AS differing
+                FROM one_each o LEFT JOIN {versions.table} v ON v.{key} = o.key AND {versions.is_open("v")}"""
+        )
     suspects = connection.execute(f"SELECT count(*) FROM {what}_merge WHERE suspect").fetchone()
     if suspects is not None and suspects[0]:
         _name_differences(connection, versions, staged.relation, columns)
@@ -155,10 +154,13 @@ def _compare(
 
 def _hashed(
     connection: duckdb.DuckDBPyConnection, staged: Staged, columns: list[StagedColumn], key: str, newest: str
-) -> pa.Table:
-    """Return key, position, hash and age of each staged row."""
+) -> Staged:
+    """Spool key, position (``row``), hash and age of each staged row.
+
+    They do not stay in memory: DuckDB frees the columns of a batch together, so a few of them would keep all.
+    """
     values = "".join(f", {column.value}" for column in columns)
-    pieces = [_HASHED.empty_table()]
+    hashed = staged.spool.begun_anew(f"{staged.name}_hashed", _HASHED)
     with staged.in_passing(connection):
         batches = connection.execute(
             f"""SELECT CAST({key} AS VARCHAR), staged_row, CAST({newest} AS DOUBLE){values}
@@ -167,13 +169,11 @@ def _hashed(
         for batch in batches:
             cells = dict(zip((column.name for column in columns), batch.columns[3:], strict=True))
             hashes = pa.array(row_hashes(cells, batch.num_rows))
-            pieces.append(pa.Table.from_arrays([*batch.columns[:3], hashes], schema=_HASHED))
-    return pa.concat_tables(pieces)
+            staged.spool.add(hashed.name, pa.Table.from_arrays([*batch.columns[:3], hashes], schema=_HASHED))
+    return hashed
 
 
-_HASHED = pa.schema(
-    [("key", pa.string()), ("staged_row", pa.int64()), ("newest", pa.float64()), ("row_hash", pa.int64())]
-)
+_HASHED = pa.schema([("key", pa.string()), ("row", pa.int64()), ("newest", pa.float64()), ("row_hash", pa.int64())])
 
 
 def _name_differences(
