@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import subprocess
 import sys
 import time
@@ -410,8 +411,23 @@ class TestCopy:
             assert len(published.find()) == len(file.find())
 
 
+LIMIT = "SELECT count(*) FROM lake.options() WHERE option_name = 'parquet_row_group_size_bytes'"
+
+
 class TestUpkeep:
     """A lake is kept up."""
+
+    def test_each_lake_limits_its_row_groups_so_that_they_fit_into_memory(self, sqlite: Database) -> None:
+        with sqlite.write() as connection:
+            assert connection.execute(LIMIT).fetchall() == [(1,)]
+        sqlite.release()
+        with sqlite3.connect(sqlite.path) as metadata:  # as an older mastlake left it
+            metadata.execute("DELETE FROM ducklake_metadata WHERE key = 'parquet_row_group_size_bytes'")
+        metadata.close()
+        with Catalog.open(sqlite.named) as catalog:
+            catalog.upkeep()
+        with sqlite.write() as connection:
+            assert connection.execute(LIMIT).fetchall() == [(1,)]
 
     @pytest.mark.long
     def test_small_files_are_merged_and_old_ones_removed(self, lake: Database, mastlake: Command) -> None:

@@ -38,8 +38,11 @@ if TYPE_CHECKING:
 
 LAKE = "lake"
 DATA = "MASTLAKE_DATA"
-_FILE_OF_A_LAKE = re.compile(r"ducklake-[0-9a-f-]{36}(-delete)?\.(parquet|puffin)")
 """The variable that says where a new lake keeps its rows."""
+_FILE_OF_A_LAKE = re.compile(r"ducklake-[0-9a-f-]{36}(-delete)?\.(parquet|puffin)")
+_ROW_GROUP = "64MB"
+"""The most bytes of a row group in memory. DuckDB has all of a row group in memory when it writes it. By default it has
+122,880 rows, which take more than `catalog.store.memory.WRITING_MB` if there are 206 columns."""
 _setting_up = threading.Lock()
 
 
@@ -164,6 +167,8 @@ class Lake(LakeDialect):
                 connection.execute(f"DETACH {LAKE}")
                 connection.execute(f"ATTACH {where} AS {LAKE} ({', '.join(options)})")
             self._require_named_data(data_of(connection).rstrip("/"))
+            if place:
+                limit_row_groups(connection)
             connection.execute("SET GLOBAL TimeZone = 'UTC'")  # the archive's times
             connection.execute(f"SET allowed_directories = [{literal(data_of(connection))}]")
             connection.execute("SET enable_external_access = false")
@@ -259,6 +264,11 @@ def lake_of(text: str | os.PathLike[str]) -> tuple[Path, FileLake | PostgresLake
     from catalog.store.lakes.file import FileLake
 
     return Path(address.place), FileLake(address=address)
+
+
+def limit_row_groups(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let all who write the lake that is attached write row groups that fit into memory; the lake keeps the setting."""
+    connection.execute(f"CALL {LAKE}.set_option('parquet_row_group_size_bytes', '{_ROW_GROUP}')")
 
 
 def data_of(connection: duckdb.DuckDBPyConnection) -> str:

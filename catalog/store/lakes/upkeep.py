@@ -16,7 +16,7 @@ from catalog.process.interrupts import held_back
 from catalog.store.database import Database
 from catalog.store.faults import in_steps, writing
 from catalog.store.lakes.address import is_bucket
-from catalog.store.lakes.lake import LAKE, Lake, data_of, is_file_of_a_lake
+from catalog.store.lakes.lake import LAKE, Lake, data_of, is_file_of_a_lake, limit_row_groups
 from catalog.store.sql import literal
 from catalog.store.work import close
 from catalog.text import harmless
@@ -94,6 +94,7 @@ def _kept_up(connection: duckdb.DuckDBPyConnection, engine: Lake, before: str) -
         return int(row[0] or 0) if row else 0
 
     first = files()
+    limit_row_groups(connection)  # a lake of an older mastlake has no limit
     called(f"ducklake_rewrite_data_files({lake})")
     called(f"ducklake_merge_adjacent_files({lake})")
     expired = called(f"ducklake_expire_snapshots({lake}, {before})")
