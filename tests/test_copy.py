@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -12,6 +14,8 @@ from catalog.api.catalog import Catalog
 from catalog.store.copies import whole_copy
 from catalog.store.copies.whole_copy import CopiedTable
 from catalog.store.database import Database
+from catalog.store.duckdb_file import one_thread
+from catalog.store.memory import READING_MB, WRITING_MB
 from tests import kills_copy, sync_catalog
 from tests.conftest import Command
 from tests.lakes import PREFIXES, name_in
@@ -74,6 +78,43 @@ def test_the_next_copy_goes_on_after_the_tables_that_are_there(source: Database,
     assert tables["runs"].rows == 1
     assert keys(to) == NAMES
     assert not list(tmp_path.glob(".to.new*"))
+
+
+GROWTH = """
+import resource
+from catalog.api.catalog import Catalog
+def peak(source, to):
+    with Catalog.once(source) as catalog:
+        catalog.copy_to(to)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+start = peak('small.duckdb', {to!r} + '-small')
+print(peak('large.duckdb', {to!r}) - start)
+"""
+"""By how many kB a process grows that copies many wide rows, of which a few thousand were copied before."""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("to", ["to", "ducklake:to.lake"])
+def test_a_catalog_with_more_wide_rows_than_fit_into_memory_is_copied(
+    tmp_path: Path, to: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, rows in (("small", 1_000), ("large", 130_000)):
+        with sync_catalog.catalog(tmp_path / f"{name}.duckdb").write() as connection, one_thread(connection):
+            names = [f"text_{number}" for number in range(120)]
+            connection.execute(";".join(f"ALTER TABLE file_version ADD COLUMN {text} VARCHAR" for text in names))
+            texts = ", ".join(f"'a text of 22 characters' AS {text}" for text in names)
+            connection.execute(
+                f"""INSERT INTO file_version BY NAME
+                    SELECT i::VARCHAR AS filename, 'niriss' AS instrument, 'JWST' AS mission, i AS row_hash,
+                           1 AS checked_run, 1 AS since_run, {texts} FROM range({rows}) r(i)"""
+            )
+    done = subprocess.run(
+        [sys.executable, "-c", GROWTH.format(to=to)], cwd=tmp_path, check=True, stdout=subprocess.PIPE, text=True
+    )
+    assert int(done.stdout) < (READING_MB + WRITING_MB) << 10
+    monkeypatch.chdir(tmp_path)
+    with Catalog.once(to) as catalog:
+        assert catalog.sql("SELECT count(DISTINCT filename) AS files FROM files")["files"][0] == 130_000
 
 
 @pytest.mark.long

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from catalog.errors import CatalogError, NotACatalog, UsageError
 from catalog.store.database import Database
@@ -16,6 +17,7 @@ from catalog.store.duckdb_file import one_thread
 from catalog.store.faults import is_of_disk, writing
 from catalog.store.proven import FOLLOWING
 from catalog.store.revision import HEAD
+from catalog.store.spool import few_at_a_time
 from catalog.store.sql import columns_of, quoted, tables_of
 from catalog.store.work import ending
 from catalog.text import harmless
@@ -184,10 +186,12 @@ def _copy(source: duckdb.DuckDBPyConnection, target: duckdb.DuckDBPyConnection, 
         raise NotACatalog(f"the columns of {table} cannot be copied; harvest into a new catalog")
     target.execute(f"DELETE FROM {name}")
     columns = ", ".join(quoted(column) for column in wanted)
-    rows = source.execute(f"SELECT {columns} FROM {name}").to_arrow_reader(_ROWS_AT_ONCE)
-    target.register("copied_rows", rows)
-    target.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM copied_rows")
-    target.unregister("copied_rows")
+    batches = source.execute(f"SELECT {columns} FROM {name}").to_arrow_reader(_ROWS_AT_ONCE)
+    token = next(field.name for field in batches.schema if not pa.types.is_nested(field.type))
+    with few_at_a_time(batches, batches.schema, token) as rows:
+        target.register("copied_rows", rows)
+        target.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM copied_rows")
+        target.unregister("copied_rows")
 
 
 def _sum(connection: duckdb.DuckDBPyConnection, table: str) -> CopiedTable:
