@@ -171,8 +171,9 @@ def harvest(
 
             looks = full or (_is_due(between_blocks, search) if thorough is None else thorough)
             asked = AskedBetweenBlocks(archive, between_blocks.make_room)
-            walk = ProductWalk(between_blocks, asked, patience, spool, search, full, shortfall, on_done, looks)
-            matched = _read(walk, saved)
+            matched = _read(  # the walk has ended when the commit begins, and so the names that it found are freed
+                ProductWalk(between_blocks, asked, patience, spool, search, full, shortfall, on_done, looks), saved
+            )
             if not matched and not allow_empty:
                 _refuse_to_empty(between_blocks, search)
             harvested = Harvested(
