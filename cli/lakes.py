@@ -11,7 +11,7 @@ from catalog.text import plural
 
 from .options import Json, settings
 from .printing import note, put_json, say
-from .progress import pull_progress
+from .progress import LineTimer, pull_progress
 
 
 def register(app: typer.Typer) -> None:
@@ -35,10 +35,16 @@ def copy(
     options = settings(context)
     tell = say if options.verbosity >= 0 else None
     told = say if options.verbosity > 0 else None
+    pace = LineTimer()
+
+    def on_rows(table: str, done: int, rows: int) -> None:
+        if options.verbosity >= 0 and done < rows and pace.is_due():
+            say(f"copying {table}, {done:,} of {plural(rows, 'row')}")
+
     pulled = pull_progress(options.verbosity < 0)
     beside = options.local_beside(source)
     lake = Catalog.once(source, options.server, tell=tell, local=beside, pulled=pulled)
-    tables = lake.copy_to(to, told=told)
+    tables = lake.copy_to(to, told=told, on_rows=on_rows)
     if json:
         put_json({"from": source, "to": to, "tables": [asdict(table) for table in tables]})
         return

@@ -80,6 +80,25 @@ def test_the_next_copy_goes_on_after_the_tables_that_are_there(source: Database,
     assert not list(tmp_path.glob(".to.new*"))
 
 
+def test_a_copy_tells_how_far_it_has_come(source: Database, tmp_path: Path) -> None:
+    told: list[str] = []
+    heard: list[tuple[str, int, int]] = []
+    with Catalog.once(source.path) as catalog:
+        catalog.copy_to(tmp_path / "to", told=told.append, on_rows=lambda *rows: heard.append(rows))
+    assert told == sorted({table for table, _, _ in heard})
+    assert [rows for rows in heard if rows[0] == "changes"] == [("changes", 0, 3), ("changes", 3, 3)]
+
+
+@pytest.mark.parametrize(("words", "said"), [([], True), (["-q"], False)])
+def test_a_long_copy_says_so_line_by_line(
+    source: Database, mastlake: Command, monkeypatch: pytest.MonkeyPatch, words: list[str], said: bool
+) -> None:
+    monkeypatch.setattr("catalog.cli.progress._SILENT_SECONDS", 0.0)
+    outcome = mastlake("copy", source.path, "to.duckdb", *words)
+    assert outcome.code == 0
+    assert ("copying alembic_version, 0 of 1 row" in outcome.err) is said
+
+
 GROWTH = """
 import resource
 from catalog.api.catalog import Catalog
@@ -186,7 +205,7 @@ def test_a_copy_that_cannot_begin_and_one_on_a_full_disk_leave_nothing(
     monkeypatch.setattr(whole_copy, "_copy", full)
     to = tmp_path / "to"
     to.mkdir()
-    done = mastlake("copy", source.path, f"{prefix}{to}/new")
+    done = mastlake("copy", source.path, f"{prefix}{to}/new", "-q")
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "no space left" in done.err
     assert not list(to.iterdir())

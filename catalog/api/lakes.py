@@ -21,7 +21,13 @@ _READING_SECONDS = 86_400.0
 class Lakes(CatalogBase):
     """The part of `catalog.api.catalog.Catalog` that copies catalogs and keeps up lakes."""
 
-    def copy_to(self, place: str | os.PathLike[str], *, told: Callable[[str], None] | None = None) -> list[CopiedTable]:
+    def copy_to(
+        self,
+        place: str | os.PathLike[str],
+        *,
+        told: Callable[[str], None] | None = None,
+        on_rows: Callable[[str, int, int], None] | None = None,
+    ) -> list[CopiedTable]:
         """Copy the catalog with all its history to a place where there is none, and prove each table.
 
         A file becomes a lake in this way, and a lake becomes a file. The copy appears when it is complete. Local files
@@ -33,6 +39,9 @@ class Lakes(CatalogBase):
             A new catalog file, or the name of a new lake.
         told : callable, optional
             Called with the name of each table before it is copied.
+        on_rows : callable, optional
+            Called with the name of a table, how many of its rows are copied, and how many it has; perhaps from another
+            thread.
 
         Returns
         -------
@@ -65,7 +74,14 @@ class Lakes(CatalogBase):
 
             assert isinstance(source, WithLocalFiles)
             source = source.in_one(source.tell)
-        return copy_catalog(source, _database(place), told)
+
+        def copied(table: str, done: int, rows: int) -> None:
+            if told is not None and not done:
+                told(table)
+            if on_rows is not None:
+                on_rows(table, done, rows)
+
+        return copy_catalog(source, _database(place), copied)
 
     def upkeep(self, *, reading_seconds: float = _READING_SECONDS) -> Upkeep:
         """Merge the small files of a lake, expire old snapshots, and remove files that nothing needs any more.

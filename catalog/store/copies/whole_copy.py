@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -21,6 +22,9 @@ from catalog.store.spool import few_at_a_time
 from catalog.store.sql import columns_of, quoted, tables_of
 from catalog.store.work import ending
 from catalog.text import harmless
+
+OnRows = Callable[[str, int, int], None]
+"""Gets the name of a table, how many of its rows are copied, and how many it has; first with 0, before it is copied."""
 
 _ROWS_AT_ONCE = 8192
 _MADE = frozenset({"alembic_version", "keywords"})
@@ -49,7 +53,7 @@ class CopiedTable:
     resumed: bool = False
 
 
-def copy_catalog(source: Database, target: Database, told: Callable[[str], None] | None = None) -> list[CopiedTable]:
+def copy_catalog(source: Database, target: Database, on_rows: OnRows | None = None) -> list[CopiedTable]:
     """Copy a catalog with all its history to a place where there is none.
 
     The new catalog appears when all of it is there and proven. A copy that is cut off leaves no catalog. The next one
@@ -61,8 +65,8 @@ def copy_catalog(source: Database, target: Database, told: Callable[[str], None]
         The catalog; nobody can write it meanwhile, unless it is a lake whose readers make no room.
     target : Database
         The new catalog.
-    told : callable, optional
-        Called with the name of each table before it is copied.
+    on_rows : callable, optional
+        See `OnRows`.
 
     Raises
     ------
@@ -80,7 +84,7 @@ def copy_catalog(source: Database, target: Database, told: Callable[[str], None]
         def fill(connection: duckdb.DuckDBPyConnection) -> None:
             nonlocal is_full
             try:
-                _fill(source, reading, target, connection, copied, told)
+                _fill(source, reading, target, connection, copied, on_rows)
             except duckdb.Error as error:
                 is_full = is_of_disk(error)
                 raise
@@ -100,7 +104,7 @@ def _fill(
     target: Database,
     connection: duckdb.DuckDBPyConnection,
     copied: list[CopiedTable],
-    told: Callable[[str], None] | None,
+    on_rows: OnRows | None,
 ) -> None:
     """Copy through a connection to the new catalog, and close it; `copied` has the tables that are done."""
     from catalog.store.schema.migrate import make_views, migrate
@@ -114,7 +118,7 @@ def _fill(
         _tell_of_others(source, tables_of(reading).difference(tables))
         copied.clear()
         for table in tables:
-            copied += copy_tables(reading, connection, [table], told, resumes=is_begun)
+            copied += copy_tables(reading, connection, [table], on_rows, resumes=is_begun)
         connection.execute("BEGIN TRANSACTION")  # a lake would take a snapshot for each view
         make_views(connection)
         connection.execute("COMMIT")
@@ -137,7 +141,7 @@ def copy_tables(
     source: duckdb.DuckDBPyConnection,
     target: duckdb.DuckDBPyConnection,
     tables: Iterable[str],
-    told: Callable[[str], None] | None = None,
+    on_rows: OnRows | None = None,
     resumes: bool = False,
 ) -> list[CopiedTable]:
     """Copy tables into a new catalog that has the fixed columns of them, each in a transaction of its own.
@@ -148,8 +152,8 @@ def copy_tables(
         Connections to both catalogs.
     tables : iterable of str
         The tables.
-    told : callable, optional
-        Called with the name of each table before it is copied.
+    on_rows : callable, optional
+        See `OnRows`.
     resumes : bool
         Whether to leave tables alone that have the rows of the source already.
 
@@ -165,10 +169,10 @@ def copy_tables(
             if resumes and columns_of(source, table) == columns_of(target, table) and before == _sum(target, table):
                 copied.append(replace(before, resumed=before.rows > 0))
                 continue
-            if told is not None:
-                told(table)
+            if on_rows is not None:
+                on_rows(table, 0, before.rows)
             target.execute("BEGIN TRANSACTION")
-            _copy(source, target, table)
+            _copy(source, target, None if on_rows is None else partial(_counted, before, on_rows), table)
             target.execute("COMMIT")
             if before != _sum(target, table):
                 raise CatalogError(f"the copy of {table} is not what the catalog has; check the disk and the memory")
@@ -176,8 +180,13 @@ def copy_tables(
     return copied
 
 
-def _copy(source: duckdb.DuckDBPyConnection, target: duckdb.DuckDBPyConnection, table: str) -> None:
-    """Copy the columns and rows of a table."""
+def _copy(
+    source: duckdb.DuckDBPyConnection,
+    target: duckdb.DuckDBPyConnection,
+    counted: Callable[[pa.RecordBatchReader], Iterator[pa.RecordBatch]] | None,
+    table: str,
+) -> None:
+    """Copy the columns and rows of a table; ``counted`` sees the rows pass."""
     name, wanted, have = quoted(table), columns_of(source, table), columns_of(target, table)
     for column, kind in wanted.items():
         if column not in have:
@@ -188,10 +197,20 @@ def _copy(source: duckdb.DuckDBPyConnection, target: duckdb.DuckDBPyConnection, 
     columns = ", ".join(quoted(column) for column in wanted)
     batches = source.execute(f"SELECT {columns} FROM {name}").to_arrow_reader(_ROWS_AT_ONCE)
     token = next(field.name for field in batches.schema if not pa.types.is_nested(field.type))
-    with few_at_a_time(batches, batches.schema, token) as rows:
+    passing = batches if counted is None else counted(batches)
+    with few_at_a_time(passing, batches.schema, token) as rows:
         target.register("copied_rows", rows)
         target.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM copied_rows")
         target.unregister("copied_rows")
+
+
+def _counted(copied: CopiedTable, on_rows: OnRows, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    done = 0
+    for batch in batches:
+        yield batch
+        if batch.num_rows:
+            done += batch.num_rows
+            on_rows(copied.table, done, copied.rows)
 
 
 def _sum(connection: duckdb.DuckDBPyConnection, table: str) -> CopiedTable:
