@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import sqlite3
 import subprocess
@@ -313,6 +314,17 @@ class TestSameSQL:
                     rows(each, "SELECT filename FROM changes")
 
 
+@pytest.mark.long
+def test_another_process_opens_the_same_lake_from_a_pickle(lake: Database) -> None:
+    with lake.write() as connection:
+        connection.execute("INSERT INTO changes (run, kind, what, key) VALUES (1, 'new', 'file', 'a')")
+    with Catalog.open(lake.at) as catalog:
+        packed = pickle.dumps(catalog)
+    ask = "import pickle, sys; print(pickle.load(sys.stdin.buffer).sql('SELECT count(*) AS n FROM changes')['n'][0])"
+    done = subprocess.run([sys.executable, "-c", ask], input=packed, capture_output=True, check=True)
+    assert done.stdout == b"1\n"
+
+
 class TestSealed:
     """A statement reads the lake's rows, and nothing else."""
 
@@ -476,6 +488,18 @@ class TestUpkeep:
         assert "upkeep removed them meanwhile" in outcome.err
 
     @pytest.mark.long
+    def test_a_lake_that_lost_a_file_of_rows_is_not_kept_up_and_one_line_says_so(
+        self, sqlite: Database, mastlake: Command
+    ) -> None:
+        for run in range(3):
+            with sqlite.write() as connection:
+                connection.execute("INSERT INTO changes (run, kind, what, key) VALUES (?, 'new', 'file', 'a')", [run])
+        next(Path(f"{sqlite.path}.files").glob("main/changes/*.parquet")).unlink()
+        outcome = mastlake("--catalog", sqlite.at, "upkeep")
+        assert (outcome.code, outcome.err.count("\n")) == (1, 1)
+        assert "are gone" in outcome.err
+        assert "what upkeep did until then is kept, put them back from a backup" in outcome.err
+
     def test_a_snapshot_that_there_is_not_is_named_in_one_line(self, sqlite: Database, mastlake: Command) -> None:
         outcome = mastlake("--catalog", sqlite.named, "sql", "FROM runs AT (VERSION => 999)")
         assert (outcome.code, outcome.err.count("\n")) == (1, 1)

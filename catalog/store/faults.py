@@ -188,9 +188,19 @@ def writing(path: Path | str) -> Iterator[None]:
             raise KeyboardInterrupt from None
         if _is_no_utf8(cause):
             raise UsageError("a word or a path is not UTF-8, so the catalog cannot keep it") from error
-        if told := server_fault(cause, path, writes=True) or _of_writing(cause, path):
+        if told := server_fault(cause, path, writes=True) or _rows_lost(cause, path) or _of_writing(cause, path):
             raise told from error
         raise
+
+
+def _rows_lost(error: BaseException, path: Path | str) -> CatalogError | None:
+    """Return the error for a writer who misses files with rows: nobody else can have removed them during its turn."""
+    if not isinstance(error, duckdb.Error) or not rows_removed(str(error)):
+        return None
+    return CatalogError(
+        f"files with rows of {path} are gone, or their folder is not there ({reason(str(error))}); {_NOTHING_CHANGED}, "
+        "put them back from a backup"
+    )
 
 
 def _of_writing(error: BaseException, path: Path | str) -> CatalogError | None:

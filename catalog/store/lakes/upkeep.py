@@ -78,7 +78,7 @@ def keep_up(database: Database, reading_seconds: float) -> Upkeep:
                 close(connection)
 
 
-_KEPT = "no row was lost, and the merges and removals until then are kept"
+_KEPT = "what upkeep did until then is kept"
 
 
 def _kept_up(connection: duckdb.DuckDBPyConnection, engine: Lake, before: str) -> Upkeep:
