@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from catalog.archive.client import Archive, Query
 from catalog.archive.partition import WholeQueries
@@ -116,6 +115,9 @@ DISTANCE = "distance"
 """A column that belongs to the question and not to the observation: the distance from the axis of the cone."""
 
 
-def among(rows: pa.Table, ids: pa.Array) -> pa.BooleanArray:
-    """Say for each row whether its ``obs_id`` is one of some ids."""
-    return pc.is_in(rows.column("obs_id").cast(pa.string()), ids)
+def among(rows: pa.Table, keys: Set[str], column: str = "obs_id") -> pa.BooleanArray:
+    """Say for each row whether a column has one of some keys.
+
+    `pyarrow.compute.is_in` would hash all keys for each table of rows, and both grow with the search.
+    """
+    return pa.array([key in keys for key in rows.column(column).cast(pa.string()).to_pylist()], pa.bool_())

@@ -150,9 +150,9 @@ class ProductWalk:
 
     def _observations_of(self, ids: Sequence[str], programs: Sequence[str]) -> None:
         """Spool the observations that have the ids of files; put those aside that the search reached in another way."""
-        others = [] if self.full else sorted(set(self._members) - set(ids))
-        by_name, by_other_ways = pa.array(ids, pa.string()), pa.array(others, pa.string())
-        for rows in self._observations_by_id_or_program([*ids, *others], programs):
+        by_name = set(ids)
+        by_other_ways = set() if self.full else set(self._members) - by_name
+        for rows in self._observations_by_id_or_program([*ids, *sorted(by_other_ways)], programs):
             self._keep(rows.filter(among(rows, by_name)))
             reached = rows.filter(among(rows, by_other_ways))
             if reached.num_rows:
@@ -230,8 +230,8 @@ class ProductWalk:
             others, listed = self._others_that_list(connection, {name for name, _, _ in unlinked}, to_read)
             touched = self._touched(connection)
         names = {name for name, _, _ in unlinked}
-        self._keep(others.filter(pc.invert(among(others, _array(to_read)))))
-        listed |= self._products_of_candidates(others.filter(among(others, _array(to_read))), names)
+        self._keep(others.filter(pc.invert(among(others, to_read))))
+        listed |= self._products_of_candidates(others.filter(among(others, to_read)), names)
         unread = [
             (apt, program)
             for name, apt, program in unlinked
@@ -268,7 +268,7 @@ class ProductWalk:
         connection.register("unlinked_names", pa.table({"filename": _array(names)}))
         listing = connection.execute(_OTHERS_LISTING).fetchall()
         fresh = {obs_id for obs_id, _ in listing} - to_read
-        rows_to_write = rows.filter(among(rows, _array(fresh | to_read)))
+        rows_to_write = rows.filter(among(rows, fresh | to_read))
         return rows_to_write, {name for obs_id, name in listing if obs_id in fresh}
 
     def _touched(self, connection: duckdb.DuckDBPyConnection) -> set[str]:
@@ -299,17 +299,17 @@ class ProductWalk:
 
         def keep(products: pa.Table) -> set[str]:
             if products.num_rows:
-                hits = products.filter(pc.is_in(products.column("productFilename").cast(pa.string()), _array(names)))
+                hits = products.filter(among(products, names, "productFilename"))
                 listing.update(hits.column("parent").to_pylist())
                 listed.update(hits.column("productFilename").cast(pa.string()).to_pylist())
-                self.products.keep(products.filter(pc.is_in(products.column("parent"), _array(listing))))
+                self.products.keep(products.filter(among(products, listing, "parent")))
             return listing
 
         ids = rows.column("obs_id").to_pylist()
         self.products.read(ids, keep)
         unanswered = {failure.key for failure in self.shortfall.failures if failure.what == "products"}
         listing |= unanswered & set(ids) & set(self._members)  # without an answer, their lists count as unchanged
-        rows_to_write = rows.filter(among(rows, _array(listing)))
+        rows_to_write = rows.filter(among(rows, listing))
         if rows_to_write.num_rows:
             self.spool.add(OBSERVATIONS_IN, in_storage_order(rows_to_write, OBSERVATIONS))
         return listed
