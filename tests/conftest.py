@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -89,6 +90,15 @@ def _migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             lambda path, engine=DUCKDB: shutil.copyfile(empty, path) if engine is DUCKDB else made(path, engine),
         )
         yield
+
+
+@pytest.fixture(scope="module")
+def open_folder() -> Iterator[Path]:
+    """A folder that others can enter. Another run of the tests closes the folder in which pytest makes its own."""
+    with TemporaryDirectory(prefix="mastlake-open-") as folder:
+        path = Path(folder).resolve()
+        path.chmod(0o755)
+        yield path
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from tests.published_server import Answer, Shown, Site, showing
 pytest.importorskip("duckdb_extension_httpfs", reason="DuckDB's extension httpfs is an extra")
 
 FILE, MANIFEST = "run-000001.duckdb", "run-000001.json"
+WAYS = ["where it is", "whole"]
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +36,6 @@ def site(group: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """A web server that gives parts, and a follower that reads the catalog where it is."""
     monkeypatch.setattr(pull, "IN_PLACE_BYTES", 1)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(fetching, "_SILENCE", 0.3)
-    monkeypatch.setattr(fetching, "_PATIENT", 0.2)
     with showing(group) as shown:
         shown.gives_ranges = True
         yield shown
@@ -128,13 +127,11 @@ def test_a_list_of_blocks_beyond_the_file_does_no_harm(
         (sends(b"x" * 100, length=70_000), "too early"),
         (sends(b"x" * 9_000_000), "more bytes"),
         (sends(b"x" * 100, Content_Encoding="gzip"), "packed"),
-        (drips, "bytes a second"),
-        (lambda shown: time.sleep(0.6), "in time"),
         (lambda shown: shown.connection.close(), "gave no answer"),
     ],
-    ids=range(12),
+    ids=range(10),
 )
-@pytest.mark.parametrize("way", ["where it is", "whole"])
+@pytest.mark.parametrize("way", WAYS)
 def test_a_file_that_does_not_come(
     mastlake: Command, site: Site, tmp_path: Path, answer: Answer, told: str, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +139,18 @@ def test_a_file_that_does_not_come(
         monkeypatch.setattr(pull, "IN_PLACE_BYTES", 1 << 40)
     site.instead[FILE] = answer
     assert told in refuses(mastlake, site, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"), [(drips, "bytes a second"), (lambda shown: time.sleep(0.6), "in time")], ids=range(2)
+)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_file_that_comes_too_slowly(
+    mastlake: Command, site: Site, tmp_path: Path, answer: Answer, told: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "_SILENCE", 0.3)
+    monkeypatch.setattr(fetching, "_PATIENT", 0.2)
+    test_a_file_that_does_not_come(mastlake, site, tmp_path, answer, told, way, monkeypatch)
 
 
 @pytest.mark.parametrize(

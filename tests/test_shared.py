@@ -27,12 +27,9 @@ CONTENT = {f"{sync_catalog.URI}{name}": fits(1, name) for name in NAMES}
 
 
 @pytest.fixture(scope="module")
-def _fetched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _fetched(open_folder: Path) -> Path:
     """A folder with a catalog, the folder ``group`` where it is published, and a reader's files in ``data``."""
-    folder = tmp_path_factory.mktemp("group")
-    for each in (folder, *folder.parents):
-        if not each.stat().st_mode & 0o011:
-            each.chmod(0o755)
+    folder = open_folder
     working = sync_catalog.catalog(folder / "working.duckdb")
     sync_catalog.add_files(working, CONTENT)
     sync_catalog.add_run(working, 1, "2026-01-01")

@@ -34,12 +34,9 @@ CONTENT = {f"{sync_catalog.URI}{name}": fits(1, name) for name in NAMES}
 
 
 @pytest.fixture(scope="module")
-def _module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Objects]]:
+def _module(open_folder: Path) -> Iterator[tuple[Path, Objects]]:
     """A folder with a catalog, and with a reader's files in ``data``; and a bucket where the catalog is published."""
-    folder = tmp_path_factory.mktemp("group")
-    for each in (folder, *folder.parents):
-        if not each.stat().st_mode & 0o011:
-            each.chmod(0o755)
+    folder = open_folder
     working = sync_catalog.catalog(folder / "working.duckdb")
     sync_catalog.add_files(working, CONTENT)
     sync_catalog.add_run(working, 1, "2026-01-01")
