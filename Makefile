@@ -24,7 +24,7 @@ test: $(READY)
 test-long: $(READY)
 	MASTLAKE_EXAMPLES=3 $(BIN)/python -m pytest -n 2 --dist worksteal -m "(long or law) and not elsewhere"
 
-# What test-long runs on some engines only, on the others: lakes with their metadata in DuckDB, or their rows in a bucket.
+# What test-long leaves out on two engines: lakes with their metadata in DuckDB, and lakes with their rows in a bucket.
 test-engines: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m elsewhere
 

@@ -498,7 +498,7 @@ class TestUpkeep:
         outcome = mastlake("--catalog", sqlite.at, "upkeep")
         assert (outcome.code, outcome.err.count("\n")) == (1, 1)
         assert "are gone" in outcome.err
-        assert "what upkeep did until then is kept, put them back from a backup" in outcome.err
+        assert "put them back from a backup; what upkeep did until then is kept" in outcome.err
 
     def test_a_snapshot_that_there_is_not_is_named_in_one_line(self, sqlite: Database, mastlake: Command) -> None:
         outcome = mastlake("--catalog", sqlite.named, "sql", "FROM runs AT (VERSION => 999)")

@@ -76,6 +76,7 @@ class Lakes(CatalogBase):
             source = source.in_one(source.tell)
 
         def copied(table: str, done: int, rows: int) -> None:
+            """Tell the name of a table once, and how many rows are copied each time."""
             if told is not None and not done:
                 told(table)
             if on_rows is not None:

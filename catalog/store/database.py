@@ -326,7 +326,7 @@ class Database:
         self._note_ready()
 
     def _is_noted_as_ready(self) -> bool:
-        """Say whether an earlier process noted that the catalog is proven and at `HEAD`, so that none need open it."""
+        """Say whether it is noted that the catalog is proven and at `HEAD`, without opening the catalog."""
         from catalog.store.proven import is_proof_noted
 
         return is_proof_noted(self.path, self.engine)

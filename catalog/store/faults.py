@@ -198,8 +198,8 @@ def _rows_lost(error: BaseException, path: Path | str) -> CatalogError | None:
     if not isinstance(error, duckdb.Error) or not rows_removed(str(error)):
         return None
     return CatalogError(
-        f"files with rows of {path} are gone, or their folder is not there ({reason(str(error))}); {_NOTHING_CHANGED}, "
-        "put them back from a backup"
+        f"files with rows of {path} are gone, or their folder is not there ({reason(str(error))}); "
+        f"put them back from a backup; {_NOTHING_CHANGED}"
     )
 
 

@@ -158,5 +158,5 @@ def _note(path: Path) -> Path:
 
 
 def _stamp(path: Path, engine: Engine, schema: str) -> bytes:
-    """Return what the note says; what one kind of engine proves of a file, another one does not rely on."""
+    """Return what the note says. It names the kind of engine, as each kind proves something else of a file."""
     return f"{_RULE} {type(engine).__name__} {schema} ".encode() + engine.stamp(path)
